@@ -1,0 +1,1 @@
+"""stacbuild: from one YAML file to Zarr cubes and the STAC catalog that finds them."""

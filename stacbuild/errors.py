@@ -1,0 +1,85 @@
+"""The tree of errors. Each carries the exit code that the command line ends with.
+
+A message is one line: it names the file, line and key, or the URL, and says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StacbuildError(Exception):
+    """Anything that stacbuild itself refuses or could not do."""
+
+    exit_code = 1
+
+
+class ConfigError(StacbuildError):
+    """The configuration (or the command line) is wrong; nothing was fetched.
+
+    Parameters
+    ----------
+    problems
+        One line a problem, each ``file:line:column: key: what is wrong``.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class RemoteError(StacbuildError):
+    """A server did not answer, answered with an error, or with something else than asked for."""
+
+    exit_code = 3
+
+
+class NotFoundError(RemoteError):
+    """The server answered, and what was asked for is not there."""
+
+
+class IntegrityError(StacbuildError):
+    """Bytes are not what they should be: a checksum differs, a file is cut, an archive is hostile."""
+
+    exit_code = 4
+
+
+class LocalError(StacbuildError):
+    """This machine cannot: no such local file, no space, no permission."""
+
+    exit_code = 5
+
+
+class LockedError(StacbuildError):
+    """Another run writes the same output."""
+
+    exit_code = 6
+
+
+class AuthError(StacbuildError):
+    """Credentials are missing, incomplete or refused."""
+
+    exit_code = 7
+
+
+class BuildError(StacbuildError):
+    """A cube could not be built from what the catalog holds."""
+
+
+class Failures(StacbuildError):
+    """Several independent parts failed; the others were finished.
+
+    Parameters
+    ----------
+    failures
+        What failed (a dataset, a store, a file) and why.
+    """
+
+    def __init__(self, failures: Sequence[tuple[str, StacbuildError]]) -> None:
+        self.failures = list(failures)
+        codes = {error.exit_code for _, error in self.failures}
+        # One kind of failure keeps its own exit code; a mixture is "some failed".
+        self.exit_code = codes.pop() if len(codes) == 1 else 1
+        super().__init__("\n".join(f"{name}: {error}" for name, error in self.failures))

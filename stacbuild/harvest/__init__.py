@@ -1,0 +1,1 @@
+"""Sources to items of the catalog: one module a kind of store."""

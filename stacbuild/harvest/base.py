@@ -1,0 +1,34 @@
+"""What every harvester takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pystac
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of one store.
+
+    Parameters
+    ----------
+    data_ids
+        Data ids of this store that the configuration's datasets use.
+    preload
+        Data ids whose files are to be brought to this machine now.
+    force
+        Fetch again what is here already.
+    """
+
+    data_ids: tuple[str, ...]
+    preload: tuple[str, ...] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """One collection with its items, without links between them (the catalog adds those)."""
+
+    collection: pystac.Collection
+    items: tuple[pystac.Item, ...]
