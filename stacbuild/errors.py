@@ -41,7 +41,7 @@ class NotFoundError(RemoteError):
 
 
 class IntegrityError(StacbuildError):
-    """Bytes are not what they should be: a checksum differs, a file is cut, an archive is hostile."""
+    """Bytes are not what they should be: a checksum differs, an archive is hostile."""
 
     exit_code = 4
 
@@ -68,7 +68,7 @@ class BuildError(StacbuildError):
     """A cube could not be built from what the catalog holds."""
 
 
-class Failures(StacbuildError):
+class Failures(StacbuildError):  # noqa: N818 - it is what it says, a list of errors
     """Several independent parts failed; the others were finished.
 
     Parameters
