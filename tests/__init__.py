@@ -1,0 +1,1 @@
+"""Tests of stacbuild; the stand-ins for its sources are in ``tests.standins``."""
