@@ -1,0 +1,287 @@
+"""From the href of a Zarr asset to a readable store: the one place that opens Zarr for reading.
+
+An href is an absolute local path, an ``http(s)://`` or ``s3://`` URL, or ``memory://`` (the
+memory file system of fsspec). Zarr formats 2 and 3 are read, with or without consolidated
+metadata. Everything is opened read-only, and every failure is an error of `stacbuild.errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import aiohttp
+import xarray as xr
+import zarr
+import zarr.errors
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+)
+from zarr.storage import FsspecStore, LocalStore
+
+from stacbuild.errors import (
+    AuthError,
+    IntegrityError,
+    LocalError,
+    NotFoundError,
+    RemoteError,
+    StacbuildError,
+)
+
+MEDIA_TYPE = "application/vnd.zarr"
+
+Json = dict[str, Any]
+Chunks = Literal["auto"] | dict[str, int] | None
+
+_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_ATTEMPTS = 6
+_LONGEST_WAIT = 60.0
+# No limit on the whole of a chunk's transfer, but one on silence.
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=60)
+
+
+def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
+    """Open the Zarr group at *href*, read-only.
+
+    Parameters
+    ----------
+    href
+        Absolute local path, ``http(s)://``, ``s3://`` or ``memory://`` URL of a group.
+    storage_options
+        Options of the fsspec file system, for ``s3://`` those of s3fs. Never shown.
+
+    Returns
+    -------
+    zarr.Group
+        ``group.metadata.zarr_format`` is 2 or 3, ``group.metadata.consolidated_metadata`` is None
+        if the store has none; ``group.store`` is the store at *href* itself.
+
+    Raises
+    ------
+    NotFoundError
+        There is no Zarr group, or (plain http without consolidated metadata) its members cannot
+        be listed.
+    AuthError
+        Credentials are missing or refused.
+    RemoteError, LocalError
+        The server or the disk does not answer.
+    IntegrityError
+        The metadata is there but is not Zarr's.
+    """
+    try:
+        strict = _store(href, storage_options, _MISSING)
+        try:
+            group = zarr.open_group(strict, mode="r")
+        except PermissionError as refused:
+            group = _open_unlistable(href, storage_options, strict, refused)
+        if not is_consolidated(group) and not _lists(group):
+            raise NotFoundError(
+                f"{href}: has no consolidated metadata and {_why_unlisted(href)}; "
+                "run zarr.consolidate_metadata on it, or name it by an address that can be listed"
+            )
+    except StacbuildError:
+        raise
+    except Exception as error:
+        raise read_error(error, href, storage_options) from error
+    return group
+
+
+def _open_unlistable(
+    href: str,
+    storage_options: Json | None,
+    strict: FsspecStore | LocalStore,
+    refused: PermissionError,
+) -> zarr.Group:
+    # Object stores that may not be listed answer 403 for a key that is not there, and of the
+    # metadata keys of the two formats some are always missing. Only they are read leniently;
+    # a refused chunk stays an error.
+    lenient = _store(href, storage_options, (*_MISSING, PermissionError))
+    try:
+        found = zarr.open_group(lenient, mode="r")
+    except zarr.errors.GroupNotFoundError:
+        raise refused from None
+    return zarr.open_group(
+        strict,
+        mode="r",
+        zarr_format=found.metadata.zarr_format,
+        use_consolidated=is_consolidated(found),
+    )
+
+
+def is_consolidated(group: zarr.Group) -> bool:
+    """Tell whether *group* was opened from consolidated metadata."""
+    return group.metadata.consolidated_metadata is not None
+
+
+def open_dataset(
+    href: str,
+    storage_options: Json | None = None,
+    *,
+    chunks: Chunks = None,
+    mask_and_scale: bool = False,
+    **options: Any,
+) -> xr.Dataset:
+    """Open the Zarr group at *href* as a dataset; only metadata and index coordinates are read.
+
+    Parameters
+    ----------
+    href, storage_options
+        As for `open_group`.
+    chunks
+        None for lazily indexed arrays without dask, ``{}`` for dask arrays in the store's chunks.
+    mask_and_scale
+        Whether xarray applies fill value, scale and offset. Left out by default: types stay.
+    options
+        More arguments of `xarray.open_zarr`.
+
+    Raises
+    ------
+    StacbuildError
+        As `open_group`, and IntegrityError if the group is not a dataset that CF can decode.
+    """
+    return dataset_of(
+        open_group(href, storage_options),
+        href,
+        storage_options,
+        chunks=chunks,
+        mask_and_scale=mask_and_scale,
+        **options,
+    )
+
+
+def dataset_of(
+    group: zarr.Group,
+    href: str,
+    storage_options: Json | None = None,
+    *,
+    chunks: Chunks = None,
+    mask_and_scale: bool = False,
+    **options: Any,
+) -> xr.Dataset:
+    """Read *group*, opened from *href* by `open_group`, as `open_dataset` does."""
+    try:
+        dataset: xr.Dataset = xr.open_zarr(
+            group.store,
+            consolidated=is_consolidated(group),
+            zarr_format=group.metadata.zarr_format,
+            chunks=chunks,
+            mask_and_scale=mask_and_scale,
+            # "days" or "years" is a unit of age here far more often than a time difference.
+            **{"decode_timedelta": False, **options},
+        )
+    except Exception as error:
+        raise read_error(error, href, storage_options) from error
+    return dataset
+
+
+def read_error(error: Exception, href: str, storage_options: Json | None = None) -> StacbuildError:
+    """Turn what fsspec, s3fs, aiohttp, zarr or xarray raised into an error of ours, in one line.
+
+    What a server says about refused credentials is left out: it may quote them.
+    """
+    if isinstance(error, StacbuildError):
+        return error
+    where = _where(href, storage_options)
+    local = _is_local(href)
+    text = _one_line(error, storage_options)
+    if isinstance(error, zarr.errors.GroupNotFoundError | FileNotFoundError):
+        return NotFoundError(f"{where}: no Zarr group is there; check the address")
+    if isinstance(error, PermissionError | NoCredentialsError):
+        if local:
+            return LocalError(f"{where}: may not be read (permission denied)")
+        return AuthError(f"{where}: access was refused; check the store's credentials")
+    if isinstance(error, aiohttp.ClientError | BotoCoreError | ClientError | OSError):
+        if local:
+            return LocalError(f"{where}: cannot be read ({text})")
+        return RemoteError(f"{where}: cannot be read ({text}); try again later")
+    return IntegrityError(f"{where}: is not a readable Zarr dataset ({text})")
+
+
+def _store(
+    href: str, storage_options: Json | None, missing: tuple[type[Exception], ...]
+) -> FsspecStore | LocalStore:
+    if _is_local(href):
+        return LocalStore(href, read_only=True)
+    scheme = urlsplit(href).scheme
+    # A listing kept from an earlier run would hide what has changed since.
+    options: Json = {"use_listings_cache": False, **(storage_options or {})}
+    if scheme in ("http", "https"):
+        client = {"timeout": _TIMEOUT, "middlewares": (_retry,)}
+        options["client_kwargs"] = client | options.get("client_kwargs", {})
+    elif scheme == "memory":
+        options = {}
+    elif scheme != "s3":
+        raise NotFoundError(
+            f"{href}: not an address of a Zarr store; use an absolute path, https:// or s3://"
+        )
+    return FsspecStore.from_url(
+        href, storage_options=options, read_only=True, allowed_exceptions=missing
+    )
+
+
+async def _retry(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    # fsspec's http file system tries once. The body is read here so that a cut one is asked for
+    # again; requests are for metadata and chunks, which are small.
+    for attempt in range(1, _ATTEMPTS + 1):
+        last = attempt == _ATTEMPTS
+        wait = min(0.25 * 2**attempt, _LONGEST_WAIT) * (0.5 + random.random() / 2)  # noqa: S311
+        try:
+            response = await handler(request)
+            if response.status in (401, 403):
+                response.release()
+                raise PermissionError(f"{request.url}: {response.status} {response.reason}")
+            if response.status not in _RETRIED or last:
+                await response.read()
+                return response
+            told = response.headers.get("Retry-After", "")
+            wait = min(float(told), _LONGEST_WAIT) if told.isdigit() else wait
+            response.release()
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
+            if last:
+                raise
+        await asyncio.sleep(wait)
+    raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+
+def _lists(group: zarr.Group) -> bool:
+    # An empty group is as unreadable to a cube as one that does not list its members.
+    try:
+        return next(iter(group.array_keys()), None) is not None
+    except PermissionError:
+        return False
+    except aiohttp.ClientResponseError as error:
+        if error.status in _RETRIED:
+            raise
+        return False
+
+
+def _why_unlisted(href: str) -> str:
+    if urlsplit(href).scheme in ("http", "https"):
+        return "this server lists no folders, so its arrays are unknown"
+    return "holds no arrays that can be listed"
+
+
+def _is_local(href: str) -> bool:
+    return Path(href).is_absolute()
+
+
+def _where(href: str, storage_options: Json | None) -> str:
+    options = storage_options or {}
+    endpoint = options.get("endpoint_url") or options.get("client_kwargs", {}).get("endpoint_url")
+    return f"{href} at {endpoint}" if href.startswith("s3://") and endpoint else href
+
+
+def _one_line(error: Exception, storage_options: Json | None) -> str:
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    for name in ("key", "secret", "token", "username", "password"):
+        if value := (storage_options or {}).get(name):
+            text = text.replace(str(value), "***")
+    return text
