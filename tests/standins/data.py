@@ -186,7 +186,8 @@ def write_gami(path: Path, box: Box) -> None:
             "created_by": "Simon Besnard",
             "creation_date": "2025-12-16 12:33",
             "crs": "EPSG:4326",
-            "institution": "Helmholtz Centre Potsdam \u2013 GFZ German Research Centre for Geosciences",
+            "institution": "Helmholtz Centre Potsdam \u2013 "
+            "GFZ German Research Centre for Geosciences",
             "product_name": "Global Age Mapping Integration (GAMI)",
             "spatial_resolution": "100 m",
             "title": "Global Age Mapping Integration (GAMI) v2.1",

@@ -181,6 +181,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, app: LoopbackServer, port: int, *, second: bool = False) -> None:
         self.app, self.second = app, second
         self._open: set[socket.socket] = set()
+        self.resets: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -191,7 +192,14 @@ class _Server(ThreadingHTTPServer):
     def shutdown_request(self, request: Any) -> None:
         with self.app.lock:
             self._open.discard(request)
-        super().shutdown_request(request)
+            reset = request in self.resets
+            self.resets.discard(request)
+        if reset:
+            # Closing with a linger of 0 s, and without a shutdown before, sends RST.
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients may leave whenever they like; all else is a bug of the stand-in: show it."""
@@ -279,7 +287,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self._send(response.body, start, length, fault)
 
-    do_GET = do_HEAD = do_POST = _serve
+    do_GET = do_HEAD = do_POST = _serve  # noqa: N815 (names of the base class)
 
     def _send(self, body: bytes | Path, start: int, length: int, fault: Fault | None) -> None:
         stop = start + length
@@ -290,15 +298,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(body[start:stop])
         else:
             with body.open("rb") as file:
-                if fault is None:
-                    self._count(self.connection.sendfile(file, start, length)) if length else None
-                else:
+                if fault is None and length:
+                    self._count(self.connection.sendfile(file, start, length))
+                elif fault is not None:
                     self._send_slowly(file, start, stop, fault)
         if cut and fault is not None:
             if fault.reset:
-                # Closing with a linger of 0 s sends RST instead of FIN.
-                linger = struct.pack("ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.server.resets.add(self.connection)
             else:
                 self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True

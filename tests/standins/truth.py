@@ -42,11 +42,11 @@ def _patch(seed: int, size: int, row: ArrayLike, col: ArrayLike) -> NDArray[np.u
 
 def outside(row: ArrayLike, col: ArrayLike) -> NDArray[np.bool_]:
     """Where the atlas has no data (255 in the layers that have a nodata code)."""
-    return _patch(1, 128, row, col) % 17 == 0
+    return np.asarray(_patch(1, 128, row, col) % 17 == 0)
 
 
 def _forest(row: ArrayLike, col: ArrayLike) -> NDArray[np.bool_]:
-    return (_patch(2, 24, row, col) % 100 < 75) & ~outside(row, col)
+    return np.asarray(_patch(2, 24, row, col) % 100 < 75) & ~outside(row, col)
 
 
 def _events(row: ArrayLike, col: ArrayLike) -> tuple[Array, Array, Array, Array]:
@@ -115,7 +115,7 @@ def number_disturbances(row: ArrayLike, col: ArrayLike, band: ArrayLike = 1) -> 
 
 
 def _stand(row: ArrayLike, col: ArrayLike) -> NDArray[np.bool_]:
-    return _patch(20, 40, row, col) % 100 < 80
+    return np.asarray(_patch(20, 40, row, col) % 100 < 80)
 
 
 def agb(row: ArrayLike, col: ArrayLike, band: ArrayLike = 1) -> Array:
