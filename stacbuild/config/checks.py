@@ -1,0 +1,207 @@
+"""What a schema cannot say: that every name leads somewhere and is there once.
+
+These look at the data as read, right or wrong in other respects, so that one run reports
+everything.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stacbuild.config.models import STORAGE, CustomProcessing, hint
+from stacbuild.config.reading import KeyPath, Problem
+
+STORE_IDS = ("clms", "file", "https", "memory", "s3", "zenodo")
+WRITABLE = ("file", "memory", "s3")
+PRELOADABLE = ("clms", "zenodo")
+
+# Kinds of stores that the notebook's tool knows.
+OTHER_STORE_IDS = frozenset(
+    {
+        "abfs", "ccizarr", "cciodp", "cds", "cmems", "esa-cci", "esa-cci-kc", "esa-cci-zarr",
+        "esa-climate-data-centre", "ftp", "reference", "sentinelhub", "sentinelhub-cdse", "smos",
+        "stac", "stac-cdse", "stac-pc", "stac-xcube",
+    }
+)  # fmt: skip
+
+
+def problems(data: dict[Any, Any], directory: Path) -> Iterator[Problem]:
+    """Yield what is wrong between the parts of *data*, the mapping of a whole configuration."""
+    stores = _identifiers(data, "data_stores")
+    grids = _identifiers(data, "grid_mappings")
+    datasets = _identifiers(data, "datasets")
+    for section in ("datasets", "data_stores", "grid_mappings"):
+        yield from _duplicates(data.get(section), (section,))
+    yield from _stores(data, stores)
+    for path, dataset in _entries(data.get("datasets"), ("datasets",)):
+        yield from _duplicates(dataset.get("variables"), (*path, "variables"))
+        yield from _grid(dataset, path, grids, datasets)
+        sources = [(path, dataset)]
+        if "variables" in dataset:
+            sources = _entries(dataset["variables"], (*path, "variables"))
+        for where, source in sources:
+            yield from _source(source, where, stores)
+            yield from _custom(source.get("custom_processing"), where, directory)
+    for path, preload in _entries(data.get("preload_datasets"), ("preload_datasets",)):
+        yield from _preload(preload, path, stores)
+
+
+def _entries(data: Any, path: KeyPath) -> list[tuple[KeyPath, dict[Any, Any]]]:
+    if not isinstance(data, list | tuple):
+        return []
+    return [((*path, i), entry) for i, entry in enumerate(data) if isinstance(entry, dict)]
+
+
+def _identifiers(data: dict[Any, Any], section: str) -> dict[str, dict[Any, Any]]:
+    entries = [entry for _, entry in _entries(data.get(section), ())]
+    return {e["identifier"]: e for e in reversed(entries) if isinstance(e.get("identifier"), str)}
+
+
+def _duplicates(data: Any, path: KeyPath) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for where, entry in _entries(data, path):
+        name = entry.get("identifier")
+        if not isinstance(name, str):
+            continue
+        # Names become files, and some file systems take Senf and senf for one.
+        if name.lower() in first:
+            other = ".".join(str(part) for part in (*path, first[name.lower()]))
+            yield Problem((*where, "identifier"), f"{name!r} is the identifier of {other} already")
+        else:
+            first[name.lower()] = int(where[-1])
+
+
+def _stores(data: dict[Any, Any], stores: dict[str, dict[Any, Any]]) -> Iterator[Problem]:
+    listed = data.get("data_stores")
+    if isinstance(listed, list | tuple) and listed and STORAGE not in stores:
+        yield Problem(
+            ("data_stores",),
+            f"needs a store with the identifier {STORAGE!r}, which takes the cubes "
+            f"(store_id {', '.join(WRITABLE)})",
+        )
+    for path, store in _entries(listed, ("data_stores",)):
+        kind = store.get("store_id")
+        if not isinstance(kind, str):
+            continue
+        at = (*path, "store_id")
+        if kind not in STORE_IDS:
+            here = f"there are: {', '.join(STORE_IDS)}"
+            if kind in OTHER_STORE_IDS:
+                yield Problem(at, f"{kind!r} is not supported yet; {here}")
+            else:
+                yield Problem(at, f"{kind!r} is no kind of store{hint(kind, STORE_IDS)}")
+        elif store.get("identifier") == STORAGE and kind not in WRITABLE:
+            where = ", ".join(WRITABLE)
+            yield Problem(at, f"a store of kind {kind!r} cannot take cubes; these can: {where}")
+
+
+def _grid(
+    dataset: dict[Any, Any],
+    path: KeyPath,
+    grids: dict[str, dict[Any, Any]],
+    datasets: dict[str, dict[Any, Any]],
+) -> Iterator[Problem]:
+    at = (*path, "grid_mapping")
+    if "grid_mapping" not in dataset:
+        yield Problem(
+            at, "is missing; the grid of the source itself is not supported yet, name one of "
+            f"grid_mappings: {', '.join(sorted(grids)) or 'none is defined'}",
+        )  # fmt: skip
+        return
+    name = dataset["grid_mapping"]
+    if not isinstance(name, str) or name in grids:
+        return
+    if name in datasets:
+        yield Problem(
+            at, f"{name!r} is a dataset, and its grid is not supported yet; name one of "
+            f"grid_mappings: {', '.join(sorted(grids)) or 'none is defined'}",
+        )  # fmt: skip
+    else:
+        yield Problem(at, f"there is no grid {name!r}{hint(name, grids)}")
+
+
+def _source(
+    source: dict[Any, Any], path: KeyPath, stores: dict[str, dict[Any, Any]]
+) -> Iterator[Problem]:
+    name = source.get("store")
+    if not isinstance(name, str):
+        return
+    at = (*path, "store")
+    if name not in stores:
+        yield Problem(at, f"there is no store {name!r}{hint(name, stores)}")
+    elif stores[name].get("store_id") == "memory":
+        yield Problem(at, f"{name!r} is a store of kind 'memory', which takes cubes only")
+
+
+def _preload(
+    preload: dict[Any, Any], path: KeyPath, stores: dict[str, dict[Any, Any]]
+) -> Iterator[Problem]:
+    name = preload.get("store")
+    if not isinstance(name, str):
+        return
+    at = (*path, "store")
+    if name not in stores:
+        yield Problem(at, f"there is no store {name!r}{hint(name, stores)}")
+        return
+    kind = stores[name].get("store_id")
+    if kind in STORE_IDS and kind not in PRELOADABLE:
+        yield Problem(
+            at, f"{name!r} is a store of kind {kind!r}, which is read in place; only stores of "
+            f"kind {' and '.join(PRELOADABLE)} are preloaded",
+        )  # fmt: skip
+
+
+def _custom(value: Any, path: KeyPath, directory: Path) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        return
+    module, function = value.get("module_path"), value.get("function_name")
+    if not isinstance(module, str) or not module.strip():
+        return
+    at = (*path, "custom_processing", "module_path")
+    # Code is run only from beside the configuration, where its user put it.
+    if Path(module).is_absolute() or ".." in Path(module).parts or module.startswith("~"):
+        yield Problem(at, f"{module!r} has to be relative to the configuration, without '..'")
+        return
+    processing = CustomProcessing.model_validate(
+        {"module_path": module, "function_name": "any"},
+        context={"directory": directory, "path": None, "known": {}},
+    )
+    file = processing.file
+    try:
+        # Parsed, not imported: reading a configuration runs no code.
+        tree = ast.parse(file.read_bytes(), file.name)
+    except FileNotFoundError:
+        yield Problem(at, f"there is no file {file.name!r} in the folder of the configuration")
+    except OSError as error:
+        yield Problem(at, f"{file.name!r} cannot be read: {error.strerror}")
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        yield Problem(at, f"{file.name}:{line} is not valid Python")
+    else:
+        names, open_ended = _top_level(tree)
+        if isinstance(function, str) and function not in names and not open_ended:
+            yield Problem(
+                (*path, "custom_processing", "function_name"),
+                f"there is no function {function!r} in {file.name}{hint(function, names)}",
+            )
+
+
+def _top_level(tree: ast.Module) -> tuple[set[str], bool]:
+    """Return the names a module defines, and whether it may define others (``import *``)."""
+    names: set[str] = set()
+    open_ended = False
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+            open_ended |= any(alias.name == "*" for alias in node.names)
+        elif isinstance(node, ast.If | ast.Try):
+            # A function defined on a condition: only running it could tell.
+            open_ended = True
+    return names, open_ended

@@ -1,0 +1,326 @@
+"""What a configuration says: datasets, grids, what to preload, general settings.
+
+The language is that of the notebook's tool (xcube-multistore); what of it is not acted on yet is
+listed in :mod:`stacbuild.config.unsupported`, not here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from stacbuild.config.stores import AnyStore, FileStore, MemoryStore, S3Store, Store
+from stacbuild.config.types import Count, DataId, LocalPath, Located, Model, Name, Number, Text
+from stacbuild.errors import ConfigError
+from stacbuild.grid import check_box, check_crs
+
+STORAGE = "storage"
+
+InterpMethod = Literal["nearest", "bilinear"]
+AggMethod = Literal[
+    "center", "count", "first", "last", "max", "mean", "median", "mode", "min", "prod", "std",
+    "sum", "var",
+]  # fmt: skip
+
+
+class CustomProcessing(Located):
+    """A function of the user's, ``xarray.Dataset`` → ``xarray.Dataset``."""
+
+    module_path: LocalPath
+    function_name: Text
+
+    @property
+    def file(self) -> Path:
+        """Absolute path of the module."""
+        path = self._absolute(self.module_path)
+        return path if path.suffix == ".py" else path.with_name(f"{path.name}.py")
+
+
+def _one_or_each(value: Any) -> str:
+    return "each" if isinstance(value, dict) else "one"
+
+
+class SpatialResampleParams(Model):
+    """How values get onto the grid: one method for all variables, or one for each by name."""
+
+    interp_methods: Annotated[
+        Annotated[InterpMethod | None, Tag("one")]
+        | Annotated[dict[str, InterpMethod], Tag("each")],
+        Discriminator(_one_or_each),
+    ] = None
+    agg_methods: Annotated[
+        Annotated[AggMethod | None, Tag("one")] | Annotated[dict[str, AggMethod], Tag("each")],
+        Discriminator(_one_or_each),
+    ] = None
+
+
+class OpenParams(Model):
+    """How a file is opened: the bands of a GeoTIFF along a dimension ``band``."""
+
+    band_as_variable: Literal[False] = False
+
+
+class Source(Model):
+    """What is read: data in a store, and what is done with them before they are on the grid."""
+
+    store: Text
+    data_id: DataId
+    open_params: OpenParams = OpenParams()
+    custom_processing: CustomProcessing | None = None
+    spatial_resample_params: SpatialResampleParams = SpatialResampleParams()
+
+    def interp_method(self, variable: str) -> InterpMethod | None:
+        """Return how *variable* is enlarged; none means by what its values are."""
+        methods = self.spatial_resample_params.interp_methods
+        return methods.get(variable) if isinstance(methods, dict) else methods
+
+    def agg_method(self, variable: str) -> AggMethod | None:
+        """Return how *variable* is reduced; none means by what its values are."""
+        methods = self.spatial_resample_params.agg_methods
+        return methods.get(variable) if isinstance(methods, dict) else methods
+
+
+class SourceVariable(Source):
+    """One source of a cube; ``identifier`` is its variable's name, none for a single dataset."""
+
+    identifier: Name | None = None
+
+
+class NamedVariable(SourceVariable):
+    """An entry of ``variables`` of a dataset of several sources."""
+
+    identifier: Name
+
+
+class XrMergeParams(Model):
+    """How variables of several sources become one dataset: arguments of ``xarray.merge``."""
+
+    compat: Literal["no_conflicts", "identical", "equals", "broadcast_equals", "override"] = (
+        "no_conflicts"
+    )
+    join: Literal["exact"] = "exact"
+    combine_attrs: Literal["drop", "identical", "no_conflicts", "drop_conflicts", "override"] = (
+        "drop_conflicts"
+    )
+
+
+class _Cube(Model):
+    identifier: Name
+    grid_mapping: Text
+    format_id: Literal["zarr"] = "zarr"
+    chunksize: dict[Text, Count] = Field(default_factory=dict)
+
+
+class SingleDataset(Source, _Cube):
+    """A cube of one source; all variables of it."""
+
+    @property
+    def variables(self) -> tuple[SourceVariable, ...]:
+        """The one source, in the shape of an entry of ``variables``."""
+        values = {name: getattr(self, name) for name in Source.model_fields}
+        return (SourceVariable.model_construct(**values),)
+
+
+class MultiDataset(_Cube):
+    """A cube of several sources; one variable each."""
+
+    variables: Annotated[tuple[NamedVariable, ...], Field(min_length=1)]
+    xr_merge_params: XrMergeParams = XrMergeParams()
+
+
+def _kind(value: Any) -> str:
+    several = "variables" in value if isinstance(value, dict) else isinstance(value, MultiDataset)
+    return "multi" if several else "single"
+
+
+Dataset = SingleDataset | MultiDataset
+"""A cube to build; ``.variables`` gives its sources in either case."""
+
+AnyDataset = Annotated[
+    Annotated[SingleDataset, Tag("single")] | Annotated[MultiDataset, Tag("multi")],
+    Discriminator(_kind),
+]
+
+
+def _box(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 4:
+        msg = "has to be four numbers: [west, south, east, north]"
+        raise ValueError(msg)
+    return value
+
+
+def _tile(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        if len(value) != 2:
+            msg = "has to be one whole number, or two: [x, y]"
+            raise ValueError(msg)
+        return value
+    return (value, value)
+
+
+class GridMapping(Model):
+    """A grid of square pixels, north up."""
+
+    identifier: Name
+    crs: Text
+    spatial_res: Number
+    bbox: Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_box)]
+    tile_size: Annotated[
+        tuple[Count, Count],
+        BeforeValidator(_tile),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "integer", "minimum": 1},
+                    {
+                        "type": "array",
+                        "items": {"type": "integer", "minimum": 1},
+                        "minItems": 2,
+                        "maxItems": 2,
+                    },
+                ],
+            }
+        ),
+    ] = (1024, 1024)
+
+    @field_validator("crs")
+    @classmethod
+    def _known_crs(cls, value: str) -> str:
+        check_crs(value)
+        return value
+
+    @field_validator("spatial_res")
+    @classmethod
+    def _positive(cls, value: float) -> float:
+        if value <= 0:
+            msg = f"has to be more than 0, got {value}"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("bbox")
+    @classmethod
+    def _sound_box(
+        cls, value: tuple[float, float, float, float], info: ValidationInfo
+    ) -> tuple[float, float, float, float]:
+        # The fields before this one are there only if they are right themselves.
+        check_box(value, info.data.get("crs"), info.data.get("spatial_res"))
+        return value
+
+
+class PreloadParams(Model):
+    """How data are preloaded."""
+
+    blocking: Literal[True] = True
+    force_preload: bool = False
+
+
+class PreloadDataset(Model):
+    """Archives and products that have to be fetched as a whole before they can be read."""
+
+    store: Text
+    data_ids: Annotated[tuple[DataId, ...], Field(min_length=1)]
+    preload_params: PreloadParams = PreloadParams()
+
+
+class GdalHttpParams(Model):
+    """How often, and after how many seconds, GDAL repeats a failed request."""
+
+    gdal_http_max_retry: Annotated[Number, Field(ge=0)] = 10
+    gdal_http_retry_delay: Annotated[Number, Field(ge=0)] = 5
+
+
+class General(Model):
+    """Settings for everything; ``visualize`` none means as the output allows."""
+
+    visualize: bool | None = None
+    force_preload: bool = False
+    dask_scheduler: Literal["threads", "processes", "single-threaded", "sync"] = "threads"
+    gdal_http_params: GdalHttpParams = GdalHttpParams()
+    zarr_format: Literal[2, 3] = 3
+
+
+_Entry = TypeVar("_Entry", Dataset, Store, GridMapping)
+
+
+class Config(Located):
+    """A whole configuration, checked: every name in it leads somewhere."""
+
+    datasets: Annotated[tuple[AnyDataset, ...], Field(min_length=1)]
+    data_stores: Annotated[tuple[AnyStore, ...], Field(min_length=1)]
+    grid_mappings: tuple[GridMapping, ...] = ()
+    preload_datasets: tuple[PreloadDataset, ...] = ()
+    general: General = General()
+
+    _path: Path | None = PrivateAttr(None)
+
+    def model_post_init(self, context: Any) -> None:
+        """Take the folder and the path of the configuration from the context of validation."""
+        super().model_post_init(context)
+        if context is not None:
+            self._path = context["path"]
+
+    @property
+    def path(self) -> Path | None:
+        """Absolute path of the file, if it came from one."""
+        return self._path
+
+    @property
+    def directory(self) -> Path:
+        """Absolute folder that relative paths start from."""
+        return self._directory
+
+    @property
+    def storage(self) -> FileStore | S3Store | MemoryStore:
+        """The store that takes the cubes."""
+        store = self.store(STORAGE)
+        assert isinstance(store, FileStore | S3Store | MemoryStore)  # noqa: S101 - was checked
+        return store
+
+    def dataset(self, identifier: str) -> Dataset:
+        """Return the dataset of this identifier; raise ConfigError if there is none."""
+        return _find(self._path, "dataset", self.datasets, identifier)
+
+    def store(self, identifier: str) -> Store:
+        """Return the store of this identifier; raise ConfigError if there is none."""
+        return _find(self._path, "store", self.data_stores, identifier)
+
+    def grid_mapping(self, identifier: str) -> GridMapping:
+        """Return the grid of this identifier; raise ConfigError if there is none."""
+        return _find(self._path, "grid", self.grid_mappings, identifier)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the configuration as JSON-ready data with its defaults filled in.
+
+        Credentials are masked as ``***`` and absolute paths shortened to ``.../<last part>``, so
+        that it can be published with what was made from it.
+        """
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def _find(path: Path | None, kind: str, entries: Iterable[_Entry], identifier: str) -> _Entry:
+    known = {entry.identifier: entry for entry in entries}
+    if identifier not in known:
+        where = f" in {path.name}" if path else ""
+        raise ConfigError(f"there is no {kind} {identifier!r}{where}{hint(identifier, known)}")
+    return known[identifier]
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """Say what was probably meant, or else what there is."""
+    known = sorted(known)
+    if close := difflib.get_close_matches(word, known, n=1, cutoff=0.6):
+        return f" (did you mean {close[0]!r}?)"
+    return f"; there are: {', '.join(known)}" if known else "; none is defined"

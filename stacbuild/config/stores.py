@@ -1,0 +1,316 @@
+"""The stores of the configuration: where data come from, and where cubes go.
+
+Each has a ``key``, the canonical address that its items carry in the catalog, so that the same
+source is found again whatever a configuration calls it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
+
+from stacbuild.config.types import DataId, LocalPath, Located, Model, Name, Secret, Text, Url
+
+ZENODO_API = "https://zenodo.org/api"
+CLMS_API = "https://land.copernicus.eu/api"
+S3_HOST = "s3.amazonaws.com"
+
+
+def _api(configured: str | None, variable: str, default: str) -> str:
+    return (configured or os.environ.get(variable) or default).rstrip("/")
+
+
+def _record(value: Any) -> Any:
+    # A record number without quotes is a number to YAML; it is unmistakable all the same.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
+        msg = 'has to be the number of a Zenodo record, such as "13333034"'
+        raise ValueError(msg)
+    return text
+
+
+def _bucket(value: str) -> str:
+    if "://" in value or not value.strip("/"):
+        msg = 'has to be "bucket" or "bucket/prefix", without s3:// (the server is endpoint_url)'
+        raise ValueError(msg)
+    return value
+
+
+class CacheParams(Model):
+    """Where a store keeps what it fetched."""
+
+    root: LocalPath
+
+
+class _Cached(Model):
+    cache_store_id: Literal["file"] = "file"
+    cache_store_params: CacheParams | None = None
+
+
+class ZenodoParams(_Cached):
+    """``root`` is the number of the record."""
+
+    root: Annotated[str, BeforeValidator(_record)]
+    endpoint_url: Url | None = None
+    access_token: Secret | None = None
+
+
+class ZenodoStore(Located):
+    """The files of one Zenodo record."""
+
+    identifier: Name
+    store_id: Literal["zenodo"]
+    store_params: ZenodoParams
+
+    @property
+    def key(self) -> str:
+        """``zenodo:<record>``."""
+        return f"zenodo:{self.record}"
+
+    @property
+    def record(self) -> str:
+        """Number of the record."""
+        return self.store_params.root
+
+    @property
+    def api(self) -> str:
+        """Root of the API, without trailing slash."""
+        return _api(self.store_params.endpoint_url, "STACBUILD_ZENODO_API", ZENODO_API)
+
+    @property
+    def access_token(self) -> SecretStr | None:
+        """Token for records that are not open."""
+        return self.store_params.access_token
+
+    @property
+    def cache(self) -> Path:
+        """Absolute folder that fetched files go to, in a folder a record."""
+        params = self.store_params.cache_store_params
+        return self._absolute(params.root if params else "zenodo_cache")
+
+
+class ClientParams(Model):
+    """The part of boto's client arguments that says where the server is."""
+
+    endpoint_url: Url | None = None
+    region_name: Text | None = None
+
+
+class StorageOptions(Model):
+    """How s3fs reaches the server; the keys are those of s3fs."""
+
+    anon: bool = False
+    key: Secret | None = None
+    secret: Secret | None = None
+    token: Secret | None = None
+    endpoint_url: Url | None = None
+    client_kwargs: ClientParams | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StorageOptions:
+        if self.anon and (self.key or self.secret or self.token):
+            msg = "anon is true, yet there is a key, secret or token: remove one of them"
+            raise ValueError(msg)
+        if (self.key is None) != (self.secret is None):
+            msg = "key and secret go together: one of them is missing"
+            raise ValueError(msg)
+        client = self.client_kwargs
+        if client and client.endpoint_url and self.endpoint_url:
+            msg = "endpoint_url is given here and in client_kwargs: remove one of them"
+            raise ValueError(msg)
+        return self
+
+
+class S3Params(Model):
+    """``root`` is ``bucket`` or ``bucket/prefix``."""
+
+    root: Annotated[DataId, BeforeValidator(lambda v: _bucket(v) if isinstance(v, str) else v)]
+    storage_options: StorageOptions = StorageOptions()
+
+
+class S3Store(Located):
+    """A bucket, or a prefix in one, on any S3 server."""
+
+    identifier: Name
+    store_id: Literal["s3"]
+    store_params: S3Params
+
+    @property
+    def key(self) -> str:
+        """``s3:<host[:port]>/<root>``."""
+        host = urlsplit(self.endpoint_url).netloc if self.endpoint_url else S3_HOST
+        return f"s3:{host}/{self.root}"
+
+    @property
+    def root(self) -> str:
+        """``bucket`` or ``bucket/prefix``, without slashes around."""
+        return self.store_params.root.strip("/")
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """URL of the server; none means AWS."""
+        options = self.store_params.storage_options
+        client = options.client_kwargs
+        return options.endpoint_url or (client.endpoint_url if client else None)
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether requests go unsigned."""
+        return self.store_params.storage_options.anon
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """Arguments for ``s3fs.S3FileSystem``, **with** the secrets in plain text."""
+        options = self.store_params.storage_options
+        plain: dict[str, Any] = {"anon": options.anon}
+        for name in ("key", "secret", "token"):
+            if (value := getattr(options, name)) is not None:
+                plain[name] = value.get_secret_value()
+        if self.endpoint_url:
+            plain["endpoint_url"] = self.endpoint_url
+        if options.client_kwargs and options.client_kwargs.region_name:
+            plain["client_kwargs"] = {"region_name": options.client_kwargs.region_name}
+        return plain
+
+    def https_url(self, path: str) -> str:
+        """Path-style URL of an object, percent-quoted."""
+        server = self.endpoint_url or f"https://{S3_HOST}"
+        return f"{server}/{quote(f'{self.root}/{path}')}"
+
+    def s3_url(self, path: str) -> str:
+        """``s3://bucket/[prefix/]path``."""
+        return f"s3://{self.root}/{path}"
+
+
+class FileParams(Model):
+    """``root`` is a folder."""
+
+    root: LocalPath
+
+
+class FileStore(Located):
+    """A folder on this machine."""
+
+    identifier: Name
+    store_id: Literal["file"]
+    store_params: FileParams
+
+    @property
+    def key(self) -> str:
+        """``file:<root as written>``."""
+        return f"file:{self.store_params.root}"
+
+    @property
+    def root(self) -> Path:
+        """Absolute folder."""
+        return self._absolute(self.store_params.root)
+
+
+class HttpsParams(Model):
+    """``root`` is a URL; without a scheme it is taken for https, as the notebook's tool does."""
+
+    root: Annotated[
+        Url,
+        BeforeValidator(lambda v: f"https://{v}" if isinstance(v, str) and "://" not in v else v),
+    ]
+
+
+class HttpsStore(Located):
+    """Files under a URL."""
+
+    identifier: Name
+    store_id: Literal["https"]
+    store_params: HttpsParams
+
+    @property
+    def key(self) -> str:
+        """``https:<host/path>``."""
+        return f"https:{self.root.partition('://')[2]}"
+
+    @property
+    def root(self) -> str:
+        """URL without trailing slash."""
+        return self.store_params.root
+
+
+class MemoryParams(Model):
+    """``root`` is a folder in memory."""
+
+    root: Text = "stacbuild"
+
+
+class MemoryStore(Located):
+    """Memory of this process; cubes only, for trying things out."""
+
+    identifier: Name
+    store_id: Literal["memory"]
+    store_params: MemoryParams = MemoryParams()
+
+    @property
+    def key(self) -> str:
+        """``memory:<root>``."""
+        return f"memory:{self.root}"
+
+    @property
+    def root(self) -> str:
+        """Folder in fsspec's memory file system."""
+        return self.store_params.root.strip("/")
+
+
+class ClmsParams(_Cached):
+    """``credentials`` is the path of the JSON file from the portal, or its content."""
+
+    credentials: (
+        Annotated[
+            Annotated[LocalPath, Tag("path")] | Annotated[dict[str, Secret], Tag("inline")],
+            Discriminator(lambda value: "inline" if isinstance(value, dict) else "path"),
+        ]
+        | None
+    ) = None
+    endpoint_url: Url | None = None
+
+
+class ClmsStore(Located):
+    """The download service of the Copernicus Land Monitoring Service."""
+
+    identifier: Name
+    store_id: Literal["clms"]
+    store_params: ClmsParams
+
+    @property
+    def key(self) -> str:
+        """``clms``."""
+        return "clms"
+
+    @property
+    def api(self) -> str:
+        """Root of the API, without trailing slash."""
+        return _api(self.store_params.endpoint_url, "STACBUILD_CLMS_API", CLMS_API)
+
+    @property
+    def credentials(self) -> Path | None:
+        """Absolute path of the credentials file."""
+        value = self.store_params.credentials
+        return self._absolute(value) if isinstance(value, str) else None
+
+    @property
+    def credentials_inline(self) -> dict[str, SecretStr] | None:
+        """Content of the credentials, when written into the configuration."""
+        value = self.store_params.credentials
+        return value if isinstance(value, dict) else None
+
+    @property
+    def cache(self) -> Path:
+        """Absolute folder that fetched products go to."""
+        params = self.store_params.cache_store_params
+        return self._absolute(params.root if params else "clms_cache")
+
+
+Store = ZenodoStore | S3Store | FileStore | HttpsStore | MemoryStore | ClmsStore
+"""Any store of a configuration; ``store_id`` tells them apart."""
+
+AnyStore = Annotated[Store, Field(discriminator="store_id")]

@@ -1,0 +1,168 @@
+"""The small types that the models of the configuration are made of."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    model_validator,
+)
+
+MASK = "***"
+
+
+class Model(BaseModel):
+    """A mapping of the configuration: only known keys, and nothing changes after reading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=()
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
+        # pydantic's error for an unknown key does not say which keys there are.
+        if info.context is not None and isinstance(data, dict):
+            info.context["known"][id(data)] = tuple(cls.model_fields)
+        return data
+
+
+class Located(Model):
+    """A mapping with paths in it; they are relative to the folder of the configuration."""
+
+    _directory: Path = PrivateAttr(default_factory=Path.cwd)
+
+    def model_post_init(self, context: Any) -> None:
+        """Take the folder of the configuration from the context of validation."""
+        if context is not None:
+            self._directory = context["directory"]
+
+    def _absolute(self, path: str) -> Path:
+        return Path(os.path.normpath(self._directory / Path(path).expanduser()))
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", value):
+        msg = (
+            f"{value!r} is no identifier: at most 100 letters, digits, '_', '-' and '.', "
+            "the first not '-' or '.'"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        msg = "is empty"
+        raise ValueError(msg)
+    if not value.isprintable():
+        msg = "holds a line break, tab or control character"
+        raise ValueError(msg)
+    return value
+
+
+def _data_id(value: str) -> str:
+    if value.startswith("/") or ".." in PurePosixPath(value).parts:
+        msg = f"{value!r} has to be relative to the root of its store, without '..'"
+        raise ValueError(msg)
+    return value
+
+
+def _number(value: Any) -> Any:
+    """Read a number, also one that YAML takes for text, such as ``1e3``."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        msg = f"has to be a number, got {show(value)}"
+        raise ValueError(msg)
+    if not math.isfinite(value):
+        msg = f"has to be a finite number, got {value}"
+        raise ValueError(msg)
+    return value
+
+
+def _count(value: Any) -> Any:
+    number = _number(value)
+    if number != int(number) or number < 1:
+        msg = f"has to be a whole number, 1 or more, got {number}"
+        raise ValueError(msg)
+    return int(number)
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, user = parts.hostname, parts.username or parts.password
+        _ = parts.port
+    except ValueError:
+        host, user = None, None
+    if not host or parts.scheme not in {"http", "https"}:
+        msg = "has to be a URL that begins with https:// or http://"
+        raise ValueError(msg)
+    if user or parts.query or parts.fragment:
+        # Not repeated in the message: it may hold a password or a signature.
+        msg = "has to be a plain URL, without user name, password, query or fragment"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+def _no_machine_path(value: str) -> str:
+    if Path(value).expanduser().is_absolute() or PureWindowsPath(value).is_absolute():
+        return f".../{PureWindowsPath(value).name}"
+    return value
+
+
+def show(value: Any) -> str:
+    """Name a value in a message, in the words of YAML and short."""
+    if isinstance(value, bool):
+        return f"the truth value {str(value).lower()}"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:57] + "...")
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    return f"{type(value).__name__} {str(value)[:60]}"
+
+
+Text = Annotated[str, AfterValidator(_text)]
+"""Printable text on one line, not empty."""
+
+Name = Annotated[str, AfterValidator(_name)]
+"""An identifier; safe as the name of a file, a Zarr array and a STAC item."""
+
+DataId = Annotated[Text, AfterValidator(_data_id)]
+"""What a store calls its data, for example ``france/forest_mask_france.tif``."""
+
+Number = Annotated[float, BeforeValidator(_number)]
+"""A finite number."""
+
+Count = Annotated[int, BeforeValidator(_count), Field(ge=1)]
+"""A whole number, 1 or more."""
+
+Url = Annotated[Text, AfterValidator(_url)]
+"""An http or https URL without trailing slash and without anything secret in it."""
+
+LocalPath = Annotated[Text, PlainSerializer(_no_machine_path, return_type=str)]
+"""A path as written; an absolute one shows only its last part when the configuration is dumped."""
+
+Secret = Annotated[SecretStr, PlainSerializer(lambda _: MASK, return_type=str)]
+"""A credential: never in a repr, a message or a dump."""
