@@ -196,7 +196,7 @@ def check_crs(text: str) -> int:
     ValueError
         If it is not written so, unknown, or not a geographic or projected CRS of two axes.
     """
-    match = re.fullmatch(r"epsg:(\d{1,6})", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"epsg:(\d{1,9})", text.strip(), re.IGNORECASE)
     if match is None:
         msg = f"{text!r} is no EPSG code; write it like EPSG:4326 or EPSG:3035"
         raise ValueError(msg)
@@ -240,21 +240,27 @@ def check_box(box: Box, crs: str | None, resolution: float | None) -> None:
             if pixels > MAX_SIDE:
                 msg = f"its {side} of {high - low} is {pixels:.3g} pixels of {resolution}: too many"
                 raise ValueError(msg)
+    if crs is None:
+        return
+    epsg = check_crs(crs)
+    _check_area(box, epsg)
+    if resolution is not None:
         # Growing to whole pixels may lead beyond the pole or the antimeridian.
-        east = max(east, west + _count(west, east, resolution)[0] * resolution)
-        south = min(south, north - _count(south, north, resolution)[0] * resolution)
-    if crs is not None:
-        _check_area((west, south, east, north), check_crs(crs))
+        columns, fits_x = _count(west, east, resolution)
+        rows, fits_y = _count(south, north, resolution)
+        grown_east = east if fits_x else round(west + columns * resolution, 9)
+        grown_south = south if fits_y else round(north - rows * resolution, 9)
+        _check_area((west, grown_south, grown_east, north), epsg, "grown to whole pixels, ")
 
 
-def _check_area(box: Box, epsg: int) -> None:
+def _check_area(box: Box, epsg: int, when: str = "") -> None:
     crs = _crs(epsg)
     west, south, east, north = box
     if crs.is_geographic:
         slack = 1e-6
         if west < -180 - slack or east > 180 + slack or south < -90 - slack or north > 90 + slack:
             msg = (
-                f"{list(box)} reaches beyond longitude -180 to 180 and latitude -90 to 90 "
+                f"{when}{list(box)} reaches beyond longitude -180 to 180 and latitude -90 to 90 "
                 f"(EPSG:{epsg} is in degrees; [west, south, east, north])"
             )
             raise ValueError(msg)

@@ -103,21 +103,20 @@ def load_config(
         raise document.report([*document.problems, Problem((), message)])
 
     context: dict[str, Any] = {"directory": directory, "path": path, "known": {}}
-    found = [
-        *document.problems,
-        *unsupported(document.data),
-        *checks.problems(document.data, directory),
-    ]
+    refused = list(unsupported(document.data))
+    found = [*document.problems, *refused, *checks.problems(document.data, directory)]
     config = None
     try:
         config = Config.model_validate(document.data, context=context)
     except ValidationError as error:
         # What was said more precisely already is not said again.
         said = {problem.path for problem in found}
+        closed = {problem.path for problem in refused}
         found += [
             problem
             for problem in _translated(error.errors(include_url=False), document.data, context)
-            if not any(problem.path[:length] in said for length in range(1, len(problem.path) + 1))
+            if problem.path not in said
+            and not any(problem.path[:length] in closed for length in range(len(problem.path)))
         ]
     if found or config is None:
         raise document.report(found)
@@ -134,6 +133,8 @@ def _translated(
     errors: list[ErrorDetails], data: Any, context: dict[str, Any]
 ) -> Iterator[Problem]:
     for error in errors:
+        if error["type"] == "too_short" and error["input"]:
+            continue  # pydantic counts the sound entries only, and the others are reported
         path, parent = _key_path(error, data)
         yield _problem(error, path, context["known"].get(id(parent), ()), parent)
 
@@ -161,8 +162,10 @@ def _problem(error: ErrorDetails, path: KeyPath, known: tuple[str, ...], parent:
         return Problem(path, f"unknown key{hint(str(path[-1]), known)}", True)
     if kind == "missing":
         return Problem(path, "is missing")
-    if kind in {"union_tag_not_found"}:
+    if kind == "union_tag_not_found":
         return Problem((*path, "store_id"), "is missing")
+    if kind == "union_tag_invalid":
+        return Problem((*path, "store_id"), f"has to be one of {context['expected_tags']}")
     if value is None:
         return Problem(path, "is empty; give it a value or leave the key out")
     if kind == "string_type":
@@ -187,6 +190,8 @@ def _problem(error: ErrorDetails, path: KeyPath, known: tuple[str, ...], parent:
         return Problem(path, f"has to be {expected}{got}{close}")
     if kind == "too_short":
         return Problem(path, "is empty; it needs at least one entry")
+    if kind == "greater_than_equal":
+        return Problem(path, f"has to be {context['ge']:g} or more{got}")
     if kind == "value_error":
         return Problem(path, str(context["error"]))
     return Problem(path, error["msg"])

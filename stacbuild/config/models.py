@@ -30,10 +30,7 @@ from stacbuild.grid import check_box, check_crs
 STORAGE = "storage"
 
 InterpMethod = Literal["nearest", "bilinear"]
-AggMethod = Literal[
-    "center", "count", "first", "last", "max", "mean", "median", "mode", "min", "prod", "std",
-    "sum", "var",
-]  # fmt: skip
+AggMethod = Literal["center", "max", "mean", "median", "min", "mode", "sum"]
 
 
 class CustomProcessing(Located):

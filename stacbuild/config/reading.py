@@ -129,8 +129,8 @@ class _Walk:
 
     def document(self, text: str) -> Document:
         name = self.document_.name
-        self.loader = yaml.SafeLoader(text)
         try:
+            self.loader = yaml.SafeLoader(text)
             node = self.loader.get_single_node()
             if node is not None:
                 self.document_.data = self._value(node, (), ())
@@ -148,8 +148,6 @@ class _Walk:
                 f"{name}:1:1: nests too deeply, or its aliases expand to more than "
                 f"{MAX_NODES:,} values"
             ) from None
-        finally:
-            self.loader.dispose()
         return self.document_
 
     def _value(self, node: yaml.Node, path: KeyPath, inside: tuple[int, ...]) -> Any:
@@ -184,7 +182,8 @@ class _Walk:
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
                 continue
-            key = self._key(key_node, path)
+            if (key := self._key(key_node, path)) is None:
+                continue
             at = (*path, key)
             if key in result:
                 first = self.document_.keys[at].line
@@ -195,18 +194,18 @@ class _Walk:
             result[key] = self._value(value_node, at, inside)
         for key_node, value_node in _merged(node, inside):
             key = self._key(key_node, path)
-            if key not in result:
+            if key is not None and key not in result:
                 self.document_.keys[*path, key] = _mark(key_node)
                 result[key] = self._value(value_node, (*path, key), inside)
         return result
 
-    def _key(self, node: yaml.Node, path: KeyPath) -> str:
+    def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
         # Every key of this language is text; 1 or no as a key is compared as it was written.
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
         message = "a key has to be text, not a list or mapping"
         self.document_.problems.append(Problem(path, message, mark=_mark(node)))
-        return ""
+        return None
 
 
 def _merged(

@@ -81,6 +81,12 @@ REFUSALS = (
     ),
     Refusal(
         tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
+        ("agg_methods",),
+        "methods are center, max, mean, median, min, mode and sum",
+        _is("count", "first", "last", "prod", "std", "var"),
+    ),
+    Refusal(
+        tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
         ("fill_values", "tile_size", "variables", "recover_nans"),
         "nodata is what the file or a profile says, and all variables are taken",
     ),
