@@ -5,10 +5,13 @@ Only the blocks around a box hold values (``window``); everything else reads as 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from pyproj import Transformer
 from rasterio import Affine
 from rasterio.windows import Window
 
-from tests.standins import clms_data
+from tests.standins import clms_data, truth
 from tests.standins.truth import GLOBE, YEARS, Array, Box, Grid, Layer, layer, layers
 
 SCS2_BOX: Box = (-1.25, 43.5, 0.5, 44.8)
@@ -63,6 +66,11 @@ class Data:
     gami: Path  # Zarr v2 group
 
 
+@cache
+def _transformer(epsg: int) -> Transformer:
+    return Transformer.from_crs(4326, epsg, always_xy=True)
+
+
 def window(of: Layer, box: Box, align: int = BLOCK) -> tuple[slice, slice]:
     """Rows and columns of a layer that hold values when the data was made for ``box``.
 
@@ -72,8 +80,7 @@ def window(of: Layer, box: Box, align: int = BLOCK) -> tuple[slice, slice]:
     grid = of.grid
     bounds = box
     if grid.epsg != 4326:
-        transformer = Transformer.from_crs(4326, grid.epsg, always_xy=True)
-        bounds = transformer.transform_bounds(*box, densify_pts=101)
+        bounds = _transformer(grid.epsg).transform_bounds(*box, densify_pts=101)
     rows, cols = grid.rows_cols([bounds[0], bounds[2]], [bounds[3], bounds[1]])
     found = []
     for (first, last), size in ((rows, grid.height), (cols, grid.width)):
@@ -259,4 +266,25 @@ def make_data(directory: Path, box: Box = DEMO_BOX, *, folder: bool = True) -> D
         rows, cols = window(each, box)
         clms[each.file_name] = clms_data.write_package(directory / "clms", each, rows, cols)
     write_gami(directory / "gami.zarr", box)
+    return Data(directory, box, zenodo, clms, directory / "gami.zarr")
+
+
+def load_or_make(directory: Path, box: Box = DEMO_BOX) -> Data:
+    """Use the data of an earlier run again if box and code are the same, else make them anew."""
+    code = hashlib.sha256()
+    for module in (__file__, clms_data.__file__, truth.__file__):
+        code.update(Path(module).read_bytes())
+    wanted = {"box": list(box), "code": code.hexdigest()}
+    done = directory / "made.json"
+    if not done.exists() or json.loads(done.read_text()) != wanted:
+        shutil.rmtree(directory, ignore_errors=True)
+        make_data(directory, box)
+        done.write_text(json.dumps(wanted))
+    zenodo = {
+        record.name: {path.name: path for path in sorted(record.iterdir())}
+        for record in (directory / "zenodo").iterdir()
+    }
+    clms = {
+        path.name.removesuffix("_delivery.zip"): path for path in (directory / "clms").iterdir()
+    }
     return Data(directory, box, zenodo, clms, directory / "gami.zarr")
