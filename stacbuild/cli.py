@@ -1,0 +1,242 @@
+"""The command line: it parses, calls and prints, and decides nothing.
+
+What it needs is imported when it is needed, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from stacbuild.errors import ConfigError, Failures, StacbuildError
+
+if TYPE_CHECKING:
+    from stacbuild.build import CubeResult
+    from stacbuild.config import Config
+    from stacbuild.harvest import HarvestResult
+
+DEFAULT_CONFIG = "scs2_config.yml"
+INTERRUPTED = 130
+
+
+@dataclass
+class _Settings:
+    debug: bool = False
+
+
+def _box(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, float, float, float] | None:
+    if value is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in value.split(","))
+    except ValueError:
+        msg = f"{value!r} is not four numbers with commas between them."
+        raise click.BadParameter(msg, ctx, param) from None
+    # Not-a-number fails both.
+    if not (west < east and south < north):
+        msg = f"{value!r} is empty: west has to be less than east, south less than north."
+        raise click.BadParameter(msg, ctx, param)
+    return west, south, east, north
+
+
+_config_type = click.Path(path_type=Path)
+_catalog_option = click.option(
+    "--catalog",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of the catalog.  [default: catalogs, beside CONFIG]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="stacbuild", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show where in the program an error arose.")
+@click.pass_obj
+def cli(settings: _Settings, debug: bool) -> None:
+    """Build Zarr cubes, and the STAC catalog that finds them, from one YAML file.
+
+    Results go to stdout, everything else to stderr.
+
+    Exit codes: 0 all well, 1 some part failed, 2 configuration or usage, 3 remote, 4 damaged
+    data, 5 this machine, 6 locked by another run, 7 credentials, 130 interrupted.
+    """
+    settings.debug = debug
+
+
+@cli.command()
+@click.argument("config", type=_config_type, default=DEFAULT_CONFIG)
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="ID",
+    help="Harvest only this store of the configuration; may be given several times.",
+)
+@_catalog_option
+@click.pass_context
+def harvest(
+    ctx: click.Context, config: Path, stores: tuple[str, ...], catalog: Path | None
+) -> None:
+    """Find the sources of CONFIG and describe them in the catalog.
+
+    What preload_datasets names is fetched as well. CONFIG is scs2_config.yml in the current folder
+    if not given. Prints the id of each collection and its number of items.
+    """
+    from stacbuild.config import load_config
+    from stacbuild.console import clean, open_reporter
+    from stacbuild.harvest import harvest as run_harvest
+
+    configuration = load_config(config)
+    with open_reporter(configuration.general.visualize) as reporter:
+        results = run_harvest(
+            configuration, _catalog(catalog, configuration), stores=stores, reporter=reporter
+        )
+    for result in results:
+        if result.status == "COMPLETED":
+            click.echo(f"{clean(result.name)}\t{result.items}")
+    _finish(ctx, "Collection", results)
+
+
+@cli.command()
+@click.argument("config", type=_config_type)
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@_catalog_option
+@click.option(
+    "--bbox",
+    callback=_box,
+    metavar="W,S,E,N",
+    help="Build only the pixels of the grid whose centres lie in this box, in the grid's CRS.",
+)
+@click.pass_context
+def cube(
+    ctx: click.Context,
+    config: Path,
+    datasets: tuple[str, ...],
+    catalog: Path | None,
+    bbox: tuple[float, float, float, float] | None,
+) -> None:
+    """Build the cubes of CONFIG, or only those of the DATASETs named.
+
+    What is not harvested or preloaded yet is so first. Prints the path of each cube and of its
+    STAC item.
+    """
+    from stacbuild.build import build
+    from stacbuild.config import load_config
+    from stacbuild.console import clean, open_reporter
+
+    configuration = load_config(config)
+    with open_reporter(configuration.general.visualize) as reporter:
+        results = build(
+            configuration,
+            _catalog(catalog, configuration),
+            datasets=datasets,
+            bbox=bbox,
+            reporter=reporter,
+        )
+    for result in results:
+        if result.status == "COMPLETED":
+            click.echo("\t".join(clean(path) for path in (result.href, result.item) if path))
+    _finish(ctx, "Dataset", results)
+
+
+def _catalog(given: Path | None, config: Config) -> Path:
+    return given.absolute() if given else config.directory / "catalogs"
+
+
+def _finish(
+    ctx: click.Context, what: str, results: Sequence[CubeResult] | Sequence[HarvestResult]
+) -> None:
+    """Print the table and the errors, and end with the exit code they call for."""
+    from stacbuild.console import duration, print_table
+
+    rows = [(r.name, r.status, r.message, duration(r.seconds)) for r in results]
+    print_table((what, "Status", "Message", "Time"), rows)
+    failures = [
+        (r.name, r.error or StacbuildError(r.message)) for r in results if r.status == "FAILED"
+    ]
+    for name, error in failures:
+        _print_error(error, ctx.obj.debug, f"{name}: ")
+    if failures:
+        ctx.exit(Failures(failures).exit_code)
+
+
+def _print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
+    from stacbuild.console import clean
+
+    if debug:
+        traceback.print_exception(error)
+    # Several mistakes in one configuration are a line each.
+    lines = error.problems if isinstance(error, ConfigError) else [str(error)]
+    for line in lines:
+        click.echo(f"error: {clean(name + line)}", err=True)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    args
+        As after the name of the program; those of this process if none.
+    """
+    settings = _Settings()
+    try:
+        code = cli.main(args, prog_name="stacbuild", standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except StacbuildError as error:
+        _print_error(error, settings.debug)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing can be said to them any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, click.Abort) as error:
+        if not isinstance(error.__cause__, EOFError):
+            click.echo("interrupted; run the same command again to go on", err=True)
+            return INTERRUPTED
+        return _internal_error(error.__cause__, settings.debug)
+    except Exception as error:  # noqa: BLE001 - the last one to be asked
+        return _internal_error(error, settings.debug)
+    return code if isinstance(code, int) else 0
+
+
+def _internal_error(error: BaseException, debug: bool) -> int:
+    from stacbuild.console import clean
+
+    if debug:
+        traceback.print_exception(error)
+    advice = "" if debug else "; run again with stacbuild --debug ... to see where"
+    click.echo(f"internal error: {type(error).__name__}: {clean(str(error))}{advice}", err=True)
+    return 1
+
+
+def main() -> NoReturn:
+    """Be the program ``stacbuild``: interruptible, and done when it says so."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    code = run()
+    if code == INTERRUPTED:
+        # Threads may be in the middle of a long read; to wait for them would not be to stop.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as signal calls it
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: os._exit(INTERRUPTED))
+    raise KeyboardInterrupt
