@@ -1,0 +1,243 @@
+"""One file of a CLMS product, from the request to tiles on disk.
+
+Everything lies in the folder of the file, so that a run that was interrupted goes on where it
+stopped::
+
+    task.json        the task that prepares the file, from the request to the end
+    delivery.zip     what was downloaded (``.part`` beside it until it is whole)
+    tiles/           what was in it
+    complete.json    written last: which file this is, and its tiles with size and checksum
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from stacbuild.catalog import read_json, write_json
+from stacbuild.errors import AuthError, IntegrityError, NotFoundError, RemoteError
+from stacbuild.fetch.archive import extract
+from stacbuild.fetch.download import download
+from stacbuild.harvest.clms_api import FAILED, FINISHED, UNDER_WAY, ClmsApi, TaskState
+from stacbuild.harvest.clms_auth import send
+from stacbuild.progress import Reporter
+
+_ATTEMPTS = 3  # a link may have expired: the same task is asked once more, then a new one
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file that the CLMS delivers.
+
+    Parameters
+    ----------
+    data_id
+        ``<slug>|<file>``, for messages.
+    dataset
+        ``UID`` of the product's search record.
+    file
+        ``@id`` of the file in it.
+    version
+        Version of the file, if the record gives one.
+    folder
+        Where it goes to.
+    """
+
+    data_id: str
+    dataset: str
+    file: str
+    version: str | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A GeoTIFF of a delivery: size in bytes, SHA-256 as hexadecimal digits."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Polling:
+    """How to wait for a task: pauses in seconds, each longer than the one before."""
+
+    first: float = 2.0
+    factor: float = 1.5
+    longest: float = 60.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def pauses(self) -> Iterator[float]:
+        """Give the pauses, without end."""
+        pause = self.first
+        while True:
+            yield min(pause, self.longest)
+            pause = min(pause * self.factor, self.longest)
+
+
+def present(delivery: Delivery) -> tuple[Tile, ...] | None:
+    """Give the tiles that are on disk; None if they are not whole or are of another version."""
+    marker = delivery.folder / "complete.json"
+    if not marker.exists():
+        return None
+    content = read_json(marker)
+    if content.get("source") != _source(delivery):
+        return None
+    tiles = tuple(
+        Tile(delivery.folder / tile["path"], tile["size"], tile["sha256"])
+        for tile in content["tiles"]
+    )
+    whole = all(tile.path.is_file() and tile.path.stat().st_size == tile.size for tile in tiles)
+    return tiles if whole else None
+
+
+def request(delivery: Delivery, api: ClmsApi, reporter: Reporter) -> str:
+    """Ask for the file, unless that was done before; give the id of its task."""
+    path = _task_file(delivery)
+    if path.exists():
+        known = read_json(path)
+        if known.get("source") == _source(delivery) and isinstance(known.get("task"), str):
+            return str(known["task"])
+    task = api.request(delivery.dataset, delivery.file)
+    # What an earlier task delivered is not what this one will.
+    (delivery.folder / "delivery.zip").unlink(missing_ok=True)
+    write_json(path, {"source": _source(delivery), "task": task})
+    reporter.say(f"{delivery.data_id}: requested, task {task}")
+    return task
+
+
+def deliver(
+    delivery: Delivery,
+    api: ClmsApi,
+    session: requests.Session,
+    reporter: Reporter,
+    polling: Polling,
+) -> tuple[Tile, ...]:
+    """Wait for the file, download it and extract its tiles.
+
+    Raises
+    ------
+    RemoteError
+        If the CLMS rejects the task, fails at it or somebody cancels it, or does not answer.
+    AuthError
+        If it does not accept the credentials.
+    IntegrityError
+        If the delivery is not what it should be.
+    """
+    archive = delivery.folder / "delivery.zip"
+    if not archive.exists():
+        _download(delivery, archive, api, session, reporter, polling)
+    tiles = _unpack(delivery, archive)
+    archive.unlink()
+    _task_file(delivery).unlink(missing_ok=True)
+    return tiles
+
+
+def _download(
+    delivery: Delivery,
+    archive: Path,
+    api: ClmsApi,
+    session: requests.Session,
+    reporter: Reporter,
+    polling: Polling,
+) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        if attempt == _ATTEMPTS:
+            reporter.warn(f"{delivery.data_id}: the download link has expired; requesting anew")
+            _forget(delivery)
+        try:
+            state = _wait(delivery, request(delivery, api, reporter), api, reporter, polling)
+        except NotFoundError:
+            _forget(delivery)
+            if attempt == _ATTEMPTS:
+                raise
+            reporter.warn(f"{delivery.data_id}: the CLMS has dropped the task; requesting anew")
+            continue
+        url = str(state.url)
+        try:
+            with reporter.task(delivery.data_id, total=state.size, unit="bytes") as progress:
+                download(url, archive, size=state.size, session=session, task=progress)
+        except (RemoteError, AuthError):
+            if attempt == _ATTEMPTS or not _is_refused(url, session):
+                raise
+        else:
+            return
+
+
+def _is_refused(url: str, session: requests.Session) -> bool:
+    """Tell whether a link is no longer served, rather than its server in trouble."""
+    with send(session, "GET", url, headers={"Range": "bytes=0-0"}, stream=True) as response:
+        if response.ok:
+            # A page that asks to log in, say.
+            return "html" in response.headers.get("Content-Type", "").lower()
+        return 400 <= response.status_code < 500 and response.status_code != 429
+
+
+def _wait(
+    delivery: Delivery, task: str, api: ClmsApi, reporter: Reporter, polling: Polling
+) -> TaskState:
+    label = f"{delivery.data_id}: task {task}"
+    with reporter.task(label, unit="polls") as progress:
+        for pause in polling.pauses():
+            state = api.status(task)
+            progress.advance(1)
+            progress.update(note=state.status)
+            if state.status == FINISHED and state.url:
+                return state
+            if state.status in FAILED:
+                _forget(delivery)
+                raise RemoteError(f"{label}: the CLMS says {state.status}; run again to ask anew")
+            if state.status not in UNDER_WAY:
+                lacks = "without a DownloadURL" if state.status == FINISHED else "which is unknown"
+                raise RemoteError(f"{label}: the CLMS says {state.status!r}, {lacks}")
+            polling.sleep(max(pause, state.retry_after or 0))
+    raise AssertionError  # the pauses do not end
+
+
+def _unpack(delivery: Delivery, archive: Path) -> tuple[Tile, ...]:
+    marker = delivery.folder / "complete.json"
+    # Without its marker the old content counts as incomplete while it is replaced.
+    marker.unlink(missing_ok=True)
+    try:
+        files = extract(archive, delivery.folder / "tiles", nested=True)
+        tiles = tuple(_tile(path) for path in files if path.suffix.lower() in (".tif", ".tiff"))
+        if not tiles:
+            raise IntegrityError(f"{delivery.data_id}: the delivery holds no GeoTIFF")
+    except IntegrityError:
+        # The next run is to fetch it again, not to meet the same bytes.
+        archive.unlink()
+        raise
+    content = [
+        {
+            "path": tile.path.relative_to(delivery.folder).as_posix(),
+            "size": tile.size,
+            "sha256": tile.sha256,
+        }
+        for tile in tiles
+    ]
+    write_json(marker, {"source": _source(delivery), "tiles": content})
+    return tiles
+
+
+def _tile(path: Path) -> Tile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Tile(path, path.stat().st_size, digest)
+
+
+def _source(delivery: Delivery) -> dict[str, str | None]:
+    return {"dataset": delivery.dataset, "file": delivery.file, "version": delivery.version}
+
+
+def _task_file(delivery: Delivery) -> Path:
+    return delivery.folder / "task.json"
+
+
+def _forget(delivery: Delivery) -> None:
+    _task_file(delivery).unlink(missing_ok=True)
