@@ -18,12 +18,14 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pystac
 
 from stacbuild.errors import IntegrityError, LocalError
-from stacbuild.harvest.base import Harvest
+
+if TYPE_CHECKING:
+    from stacbuild.harvest.base import Harvest
 
 STORE = "stacbuild:store"
 DATA_ID = "stacbuild:data_id"

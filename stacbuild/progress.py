@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol
 
 Unit = Literal["bytes", "chunks", "items", "polls"]
@@ -30,14 +30,10 @@ class Reporter(Protocol):
     def warn(self, message: str) -> None:
         """Take one line that the user should see even when not watching."""
 
-    def task(self, label: str, *, total: float | None = None, unit: Unit = "items") -> _TaskContext:
+    def task(
+        self, label: str, *, total: float | None = None, unit: Unit = "items"
+    ) -> AbstractContextManager[Task]:
         """Open a task; it ends when the context is left, as failed if by an exception."""
-
-
-class _TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class SilentTask:

@@ -1,1 +1,176 @@
 """Sources to items of the catalog: one module a kind of store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from stacbuild.catalog import Catalog
+from stacbuild.errors import ConfigError, StacbuildError
+from stacbuild.harvest import clms, objects, zenodo
+from stacbuild.harvest.base import Harvest, Wanted
+from stacbuild.profiles import Profiles
+from stacbuild.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from stacbuild.config import Config
+
+_HARVESTERS: dict[str, Callable[..., Iterator[Harvest]]] = {
+    "zenodo": zenodo.harvest,
+    "s3": objects.harvest,
+    "file": objects.harvest,
+    "https": objects.harvest,
+    "clms": clms.harvest,
+}
+
+
+@dataclass(frozen=True)
+class HarvestResult:
+    """What became of one collection, or of one data id that could not be harvested.
+
+    Parameters
+    ----------
+    name
+        Id of the collection; if it failed, the store and data id.
+    items
+        Number of items put into the catalog.
+    href
+        The collection's file; None if it failed.
+    """
+
+    name: str
+    status: Literal["COMPLETED", "FAILED"]
+    message: str
+    seconds: float
+    items: int = 0
+    href: str | None = None
+    error: StacbuildError | None = None
+
+
+def harvest(
+    config: Config,
+    catalog_dir: Path,
+    *,
+    stores: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> list[HarvestResult]:
+    """Harvest the stores that a configuration's datasets use, and preload what it names.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    catalog_dir
+        The folder of ``catalog.json``.
+    stores
+        Identifiers of the stores to harvest; all that are used if empty.
+
+    Returns
+    -------
+    One result a collection. A failure is a result with its error; the others go on.
+
+    Raises
+    ------
+    ConfigError
+        If *stores* names one that no dataset uses.
+    """
+    reporter = Silent() if reporter is None else reporter
+    profiles = load_profiles(config)
+    catalog = Catalog(catalog_dir)
+    wanted = _wanted(config)
+    unknown = sorted(set(stores) - set(wanted))
+    if unknown:
+        raise ConfigError(
+            f"--store {unknown[0]}: no dataset uses such a store; there are: {', '.join(wanted)}"
+        )
+    return [
+        result
+        for identifier in wanted
+        if not stores or identifier in stores
+        for result in harvest_store(
+            config, identifier, wanted[identifier], catalog, profiles, reporter
+        )
+    ]
+
+
+def harvest_store(
+    config: Config,
+    identifier: str,
+    wanted: Wanted,
+    catalog: Catalog,
+    profiles: Profiles,
+    reporter: Reporter,
+) -> list[HarvestResult]:
+    """Harvest one store into the catalog.
+
+    If that fails and several data ids were wanted, each is tried by itself, so that one bad
+    name does not keep the others out.
+    """
+    store = config.store(identifier)
+    start = time.monotonic()
+    results = []
+    try:
+        for found in _HARVESTERS[store.store_id](store, wanted, profiles, reporter):
+            changed = catalog.put(found)
+            results.append(_completed(found, changed, catalog, time.monotonic() - start))
+            start = time.monotonic()
+    except StacbuildError as error:
+        if len(wanted.data_ids) > 1:
+            return [
+                result
+                for data_id in wanted.data_ids
+                for result in harvest_store(
+                    config, identifier, _only(wanted, data_id), catalog, profiles, reporter
+                )
+            ]
+        name = " ".join([identifier, *wanted.data_ids])
+        results.append(
+            HarvestResult(name, "FAILED", str(error), time.monotonic() - start, error=error)
+        )
+    return results
+
+
+def load_profiles(config: Config) -> Profiles:
+    """Read the profiles of the package and those in ``profiles`` beside the configuration."""
+    return Profiles.load([config.directory / "profiles"])
+
+
+def _wanted(config: Config) -> dict[str, Wanted]:
+    used: dict[str, dict[str, None]] = {}
+    for dataset in config.datasets:
+        for variable in dataset.variables:
+            used.setdefault(variable.store, {})[variable.data_id] = None
+    preload: dict[str, dict[str, None]] = {}
+    force = set()
+    for entry in config.preload_datasets:
+        used.setdefault(entry.store, {})
+        preload.setdefault(entry.store, {}).update(dict.fromkeys(entry.data_ids))
+        if config.general.force_preload or entry.preload_params.force_preload:
+            force.add(entry.store)
+    return {
+        store: Wanted(tuple(data_ids), tuple(preload.get(store, ())), store in force)
+        for store, data_ids in used.items()
+    }
+
+
+def _only(wanted: Wanted, data_id: str) -> Wanted:
+    return Wanted((data_id,), wanted.preload, wanted.force)
+
+
+def _completed(found: Harvest, changed: bool, catalog: Catalog, seconds: float) -> HarvestResult:
+    count = len(found.items)
+    items = "1 item" if count == 1 else f"{count} items"
+    return HarvestResult(
+        name=found.collection.id,
+        status="COMPLETED",
+        message=f"{items}{'' if changed else ', unchanged'}",
+        seconds=seconds,
+        items=count,
+        href=str(catalog.root / found.collection.id / "collection.json"),
+    )
+
+
+__all__ = ["Harvest", "HarvestResult", "Wanted", "harvest", "harvest_store", "load_profiles"]

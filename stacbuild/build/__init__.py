@@ -1,0 +1,187 @@
+"""Items to cubes: find the sources, load them on the grid, write, and publish."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pystac
+import xarray as xr
+
+from stacbuild import load
+from stacbuild.build.cf import add_grid, global_attrs
+from stacbuild.build.publish import collection_id, publish, software
+from stacbuild.build.sources import source_collections, source_items
+from stacbuild.build.storage import remove_s3, stage
+from stacbuild.build.write import chunk_count, prepare, write
+from stacbuild.catalog import Catalog
+from stacbuild.config import MultiDataset, S3Store
+from stacbuild.errors import BuildError, StacbuildError
+from stacbuild.grid import Grid
+from stacbuild.harvest import load_profiles
+from stacbuild.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from stacbuild.config import Config, Dataset
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class CubeResult:
+    """What became of one cube.
+
+    Parameters
+    ----------
+    name
+        Identifier of the dataset.
+    href
+        Path or URL of the cube; None if it failed.
+    item
+        Path of its STAC item; None if it failed or lives in memory only.
+    """
+
+    name: str
+    status: Literal["COMPLETED", "FAILED"]
+    message: str
+    seconds: float
+    href: str | None = None
+    item: str | None = None
+    error: StacbuildError | None = None
+
+
+def build(
+    config: Config,
+    catalog_dir: Path,
+    *,
+    datasets: Sequence[str] = (),
+    bbox: Box | None = None,
+    reporter: Reporter | None = None,
+) -> list[CubeResult]:
+    """Build the cubes of a configuration.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    catalog_dir
+        The folder of ``catalog.json``, which is read and added to.
+    datasets
+        Identifiers of the datasets to build; all if empty.
+    bbox
+        West, south, east, north in the grid's CRS: build only the pixels of the grid whose
+        centres lie in this box.
+
+    Returns
+    -------
+    One result a cube, in order. A failure is a result with its error; the others go on.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such dataset, or the box does not lie on a grid.
+    """
+    reporter = Silent() if reporter is None else reporter
+    chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
+    grids = {dataset.identifier: _grid(config, dataset, bbox) for dataset in chosen}
+    return [
+        _attempt(config, dataset, grids[dataset.identifier], Catalog(catalog_dir), reporter)
+        for dataset in chosen
+    ]
+
+
+def _grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid:
+    grid = Grid.from_mapping(config.grid_mapping(dataset.grid_mapping))
+    return grid.cut(bbox) if bbox else grid
+
+
+def _attempt(
+    config: Config, dataset: Dataset, grid: Grid, catalog: Catalog, reporter: Reporter
+) -> CubeResult:
+    start = time.monotonic()
+    name = dataset.identifier
+    try:
+        href, item = _build(config, dataset, grid, catalog, reporter)
+    except StacbuildError as error:
+        return CubeResult(name, "FAILED", str(error), time.monotonic() - start, error=error)
+    finally:
+        load.release()
+    return CubeResult(name, "COMPLETED", href, time.monotonic() - start, href, item)
+
+
+def _build(
+    config: Config, dataset: Dataset, grid: Grid, catalog: Catalog, reporter: Reporter
+) -> tuple[str, str | None]:
+    found = source_items(config, dataset, catalog, load_profiles(config), reporter)
+    sources = [item for items in found for item in items]
+    collections = source_collections(catalog, sources)
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    cube = _lazy(config, dataset, found, grid)
+    made_by = ", ".join(f"{name} {number}" for name, number in software().items())
+    cube = add_grid(cube, grid).assign_attrs(
+        global_attrs(dataset.identifier, collections, made_by, now)
+    )
+    cube = prepare(cube, grid, dataset.chunksize)
+    label = f"{dataset.identifier}.zarr"
+    with (
+        stage(config.storage, dataset.identifier) as staging,
+        reporter.task(label, total=chunk_count(cube), unit="chunks") as task,
+    ):
+        write(
+            cube,
+            grid,
+            staging.store,
+            zarr_format=config.general.zarr_format,
+            scheduler=config.general.dask_scheduler,
+            task=task,
+        )
+        described = publish(config, dataset, staging, sources, collections, now)
+        staging.commit()
+    if not staging.catalogued:
+        reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
+        return staging.href, None
+    replaced = catalog.get(collection_id(config), dataset.identifier)
+    catalog.put(described)
+    _remove_replaced(config, replaced, staging.href)
+    return staging.href, str(catalog.item_path(collection_id(config), dataset.identifier))
+
+
+def _lazy(
+    config: Config, dataset: Dataset, found: Sequence[Sequence[pystac.Item]], grid: Grid
+) -> xr.Dataset:
+    """Load every variable and merge them."""
+    parts = []
+    for variable, items in zip(dataset.variables, found, strict=True):
+        store = config.store(variable.store)
+        options = store.storage_options if isinstance(store, S3Store) else {}
+        parts.append(load.load_variable(variable, items, grid, options))
+    if len(parts) == 1:
+        return parts[0]
+    # Only a dataset of several sources comes here.
+    params = dataset.xr_merge_params.model_dump() if isinstance(dataset, MultiDataset) else {}
+    encodings = {name: array.encoding for part in parts for name, array in part.data_vars.items()}
+    try:
+        merged = xr.merge(parts, **params)
+    except (ValueError, xr.MergeError) as error:
+        raise BuildError(
+            f"{dataset.identifier}: its variables do not fit together: "
+            f"{' '.join(str(error).split())}"
+        ) from error
+    for name, encoding in encodings.items():
+        merged[name].encoding = encoding
+    return merged
+
+
+def _remove_replaced(config: Config, replaced: pystac.Item | None, href: str) -> None:
+    """Remove the cube that the new one took the place of, where it has a key of its own."""
+    if isinstance(config.storage, S3Store) and replaced is not None:
+        old = replaced.assets["data"].href
+        if old != href and old.startswith(config.storage.https_url("")):
+            remove_s3(config.storage, old.rpartition("/")[2])
+
+
+__all__ = ["CubeResult", "build"]

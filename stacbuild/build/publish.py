@@ -1,0 +1,197 @@
+"""A cube that is written, to its STAC item in the collection of its configuration."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pystac
+import xarray as xr
+import zarr
+from pystac.utils import datetime_to_str, str_to_datetime
+
+from stacbuild.build.sources import SourceCollection
+from stacbuild.catalog import slug
+from stacbuild.describe.raster import declare_extensions
+from stacbuild.describe.zarr import zarr_item
+from stacbuild.harvest.base import Harvest
+
+if TYPE_CHECKING:
+    from stacbuild.build.storage import Staging
+    from stacbuild.config import Config, Dataset
+
+# What pixels depend on.
+_SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "dask", "xarray", "zarr")
+
+
+def software() -> dict[str, str]:
+    """Give the names and versions of the packages that a cube's bytes depend on."""
+    return {name: version(name) for name in _SOFTWARE}
+
+
+def collection_id(config: Config) -> str:
+    """Give the id of the collection that a configuration's cubes go to."""
+    stem = config.path.stem if config.path else "cubes"
+    return slug(stem.removesuffix("_config").removesuffix("-config"))
+
+
+def publish(
+    config: Config,
+    dataset: Dataset,
+    staging: Staging,
+    sources: Sequence[pystac.Item],
+    collections: Sequence[SourceCollection],
+    now: dt.datetime,
+) -> Harvest:
+    """Describe a cube that stands in its staging place, as it will be at its final one.
+
+    Parameters
+    ----------
+    sources
+        The items that it was made of; each becomes a ``derived_from`` link.
+    collections
+        Their collections, for licences and providers.
+
+    Returns
+    -------
+    What `stacbuild.catalog.Catalog.put` takes.
+    """
+    group = zarr.open_group(staging.store, mode="r")
+    with xr.open_zarr(staging.store, mask_and_scale=False) as cube:
+        item = zarr_item(
+            group,
+            cube,
+            item_id=dataset.identifier,
+            data_id=f"{dataset.identifier}.zarr",
+            store_key=config.storage.key,
+            href=staging.href,
+            datetime=_start(sources),
+            properties=_properties(config, dataset, cube, sources, collections, now),
+        )
+    if len(cube.indexes.get("time", ())) == 0:
+        item.properties |= _period(sources)
+    asset = item.assets["data"]
+    asset.title = f"{dataset.identifier} (Zarr)"
+    if staging.s3_href:
+        asset.extra_fields["alternate"] = {"s3": {"href": staging.s3_href}}
+    for source in sources:
+        item.add_link(_derived_from(source))
+    for link in _license_links(collections):
+        item.add_link(link)
+    _add_legends(item, cube)
+    declare_extensions(item)
+    return Harvest(_collection(config, item), (item,))
+
+
+def _properties(
+    config: Config,
+    dataset: Dataset,
+    cube: xr.Dataset,
+    sources: Sequence[pystac.Item],
+    collections: Sequence[SourceCollection],
+    now: dt.datetime,
+) -> dict[str, Any]:
+    names = ", ".join(str(name) for name in cube.data_vars)
+    titles = "; ".join(collection.title for collection in collections)
+    return {
+        "title": dataset.identifier,
+        "description": f"Cube of {names} on one grid, made from: {titles}.",
+        "created": datetime_to_str(now),
+        "license": _license(collections),
+        "processing:software": software(),
+        "processing:datetime": datetime_to_str(now),
+        "processing:lineage": (
+            f"{len(sources)} source items put on the grid {dataset.grid_mapping} by stacbuild"
+        ),
+        "processing:expression": {
+            "format": "stacbuild-config",
+            "expression": _expression(config, dataset),
+        },
+    }
+
+
+def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """Give the part of the resolved configuration that this cube depends on."""
+    resolved = config.resolved()
+    stores = {variable.store for variable in dataset.variables} | {"storage"}
+
+    def named(section: str, names: set[str]) -> list[Any]:
+        return [entry for entry in resolved.get(section, []) if entry["identifier"] in names]
+
+    return {
+        "datasets": named("datasets", {dataset.identifier}),
+        "data_stores": named("data_stores", stores),
+        "grid_mappings": named("grid_mappings", {dataset.grid_mapping}),
+    }
+
+
+def _collection(config: Config, item: pystac.Item) -> pystac.Collection:
+    name = config.path.name if config.path else "a configuration"
+    start, end = (str_to_datetime(item.properties[key]) for key in _PERIOD)
+    collection = pystac.Collection(
+        id=collection_id(config),
+        title=f"Cubes of {name}",
+        description=f"Analysis-ready cubes that stacbuild made as {name} says.",
+        license="other",
+        keywords=["data cube", "Zarr"],
+        extent=pystac.Extent(
+            pystac.SpatialExtent([item.bbox or []]),
+            pystac.TemporalExtent([[start, end]]),
+        ),
+    )
+    collection.providers = [pystac.Provider("stacbuild", roles=[pystac.ProviderRole.PROCESSOR])]
+    return collection
+
+
+_PERIOD = ("start_datetime", "end_datetime")
+
+
+def _period(sources: Sequence[pystac.Item]) -> dict[str, str]:
+    starts = [_when(item, "start_datetime") for item in sources]
+    ends = [_when(item, "end_datetime") for item in sources]
+    return {"start_datetime": min(starts), "end_datetime": max(ends), "datetime": min(starts)}
+
+
+def _start(sources: Sequence[pystac.Item]) -> dt.datetime:
+    return str_to_datetime(_period(sources)["start_datetime"])
+
+
+def _when(item: pystac.Item, key: str) -> str:
+    value = item.properties.get(key) or item.properties.get("datetime")
+    return str(value) if value else datetime_to_str(item.datetime)  # type: ignore[arg-type]
+
+
+def _license(collections: Sequence[SourceCollection]) -> str:
+    licenses = {collection.license for collection in collections}
+    return licenses.pop() if len(licenses) == 1 else "other"
+
+
+def _license_links(collections: Sequence[SourceCollection]) -> list[pystac.Link]:
+    links = {
+        link["href"]: link.get("title") for found in collections for link in found.license_links
+    }
+    return [pystac.Link("license", href, title=title) for href, title in links.items()]
+
+
+def _derived_from(source: pystac.Item) -> pystac.Link:
+    return pystac.Link(
+        "derived_from",
+        str(Path(source.self_href)),
+        media_type="application/geo+json",
+        title=source.properties.get("title", source.id),
+    )
+
+
+def _add_legends(item: pystac.Item, cube: xr.Dataset) -> None:
+    """Repeat the CF flags of the cube as STAC legends, where clients look for them."""
+    for name, array in cube.data_vars.items():
+        if "flag_values" in array.attrs:
+            item.properties["cube:variables"][str(name)]["classification:classes"] = [
+                {"value": int(value), "name": meaning}
+                for value, meaning in zip(
+                    array.attrs["flag_values"], array.attrs["flag_meanings"].split(), strict=True
+                )
+            ]

@@ -1,0 +1,172 @@
+"""A lazy dataset to a Zarr store: metadata first, then every chunk once, tile by tile."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dask
+import dask.array as da
+import numcodecs
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.errors import ZarrUserWarning
+
+from stacbuild.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+    from stacbuild.grid import Grid
+    from stacbuild.progress import Task
+
+# Of zstd's levels the one before size stops shrinking and time starts growing; the checksum is
+# zstd's own, which GDAL verifies too (it cannot read zarr's crc32c codec).
+_ZSTD_LEVEL = 1
+
+
+def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Dataset:
+    """Chunk a dataset as it is to be stored.
+
+    Spatial chunks are the grid's tiles, all others 1, unless *chunksize* says otherwise.
+    """
+    sizes = dict.fromkeys(map(str, dataset.dims), 1)
+    sizes |= dict(zip(grid.dims, grid.tile, strict=True)) | chunksize
+    return dataset.chunk({name: sizes[name] for name in map(str, dataset.dims)})
+
+
+def chunk_count(dataset: xr.Dataset) -> int:
+    """Count the chunks of all variables."""
+    return sum(int(np.prod(array.data.numblocks)) for array in dataset.data_vars.values())
+
+
+def write(
+    dataset: xr.Dataset,
+    grid: Grid,
+    store: Store,
+    *,
+    zarr_format: int,
+    scheduler: str,
+    task: Task,
+) -> None:
+    """Write a prepared dataset into an empty store.
+
+    Parameters
+    ----------
+    dataset
+        From `prepare`; ``encoding["_FillValue"]`` of a variable is kept.
+    store
+        Of zarr-python, empty. It is not a cube before the last line of this function.
+    zarr_format
+        3 (zstd with checksum) or 2 (Blosc lz4).
+    scheduler
+        Of dask: ``threads``, ``processes``, ``single-threaded`` or ``sync``.
+    task
+        Advanced by one a chunk.
+
+    Raises
+    ------
+    IntegrityError
+        If a chunk is not there in the end.
+    """
+    _write_metadata(dataset, store, zarr_format)
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        group = zarr.open_group(store, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
+        arrays: dict[str, zarr.Array[Any]] = {
+            str(name): group[str(name)]  # type: ignore[misc]
+            for name in dataset.data_vars
+        }
+        targets = {name: _Counted(array, task) for name, array in arrays.items()}
+        # One tile after the other, and one variable after the other in it: what the bands of a
+        # tile share (index map, decoded blocks) is then needed by all tasks under way, and by
+        # none that come later.
+        with dask.config.set(scheduler=scheduler):
+            for tile in _tiles(dataset, grid):
+                for name, target in targets.items():
+                    _write_tile(dataset[name], target, tile)
+    for name, array in arrays.items():
+        if array.nchunks_initialized != array.nchunks:
+            raise IntegrityError(
+                f"{name}: {array.nchunks - array.nchunks_initialized} of {array.nchunks} chunks "
+                "were not written"
+            )
+    with _unstandardised_yet():
+        zarr.consolidate_metadata(store, zarr_format=zarr_format)  # type: ignore[arg-type]
+
+
+def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None:
+    """Write everything but the chunks of the variables."""
+    shells = dataset.copy()
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, array in dataset.data_vars.items():
+        # xarray would build the whole graph to leave it unused; a shell costs nothing.
+        shell = da.zeros(array.shape, dtype=array.dtype, chunks=array.data.chunksize)
+        shells[name] = (array.dims, shell, array.attrs)
+        encoding[str(name)] = {
+            "chunks": array.data.chunksize,
+            "grid_mapping": "spatial_ref",
+            **_codec(zarr_format),
+        }
+        if "_FillValue" in array.encoding:
+            encoding[str(name)]["_FillValue"] = array.encoding["_FillValue"]
+    if "time" in dataset.coords:
+        encoding["time"] = {"units": "days since 1970-01-01", "dtype": "int64"}
+    for name in dataset.coords:
+        encoding.setdefault(str(name), {})["_FillValue"] = None
+    with _unstandardised_yet():
+        shells.to_zarr(
+            store,
+            compute=False,
+            mode="w-",
+            zarr_format=zarr_format,
+            consolidated=False,
+            encoding=encoding,
+        )
+
+
+def _codec(zarr_format: int) -> dict[str, Any]:
+    if zarr_format == 2:
+        blosc = numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE)
+        return {"compressors": blosc}
+    return {"compressors": ZstdCodec(level=_ZSTD_LEVEL, checksum=True)}
+
+
+def _tiles(dataset: xr.Dataset, grid: Grid) -> Iterator[dict[str, slice]]:
+    """Give the parts of the grid that the dataset's spatial chunks divide it into."""
+    first = next(iter(dataset.data_vars.values()))
+    row, col = grid.dims
+    starts = {dim: np.cumsum([0, *dataset.chunksizes[dim]]) for dim in first.dims[-2:]}
+    for top, bottom in zip(starts[row], starts[row][1:], strict=False):
+        for left, right in zip(starts[col], starts[col][1:], strict=False):
+            yield {row: slice(int(top), int(bottom)), col: slice(int(left), int(right))}
+
+
+def _write_tile(array: xr.DataArray, target: _Counted, tile: dict[str, slice]) -> None:
+    region = tuple(tile.get(str(dim), slice(None)) for dim in array.dims)
+    # The region is whole chunks, so no two tasks write the same one: no lock.
+    da.store([array.isel(tile).data], [target], regions=[region], lock=False)
+
+
+class _Counted:
+    """A Zarr array that tells a task about each chunk written."""
+
+    def __init__(self, array: zarr.Array[Any], task: Task) -> None:
+        self.array = array
+        self.task = task
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.array[key] = value
+        self.task.advance()
+
+
+@contextmanager
+def _unstandardised_yet() -> Iterator[None]:
+    """Let consolidated metadata of format 3 pass, which are useful but not in its standard yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        yield

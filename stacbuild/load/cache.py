@@ -1,0 +1,83 @@
+"""A bounded cache for what several chunks of a cube need: index maps and decoded windows."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+
+class Sized(Protocol):
+    """Anything that knows how much memory it holds."""
+
+    @property
+    def nbytes(self) -> int: ...  # noqa: D102
+
+
+T = TypeVar("T", bound=Sized | None)
+
+
+class Cache:
+    """Values by key, the least recently used dropped first; each is made once.
+
+    Threads that ask for the same key at the same time wait for the one that makes it. A failure
+    is raised in all of them and not kept.
+
+    Parameters
+    ----------
+    max_bytes
+        What the kept values may hold together. A single larger value is given but not kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by what is kept."""
+        with self._lock:
+            return sum(self._sizes.values())
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Give the value of *key*, made by *make* if it is not there."""
+        with self._lock:
+            future = self._values.get(key)
+            mine = future is None
+            if future is None:
+                future = self._values[key] = Future()
+            else:
+                self._values.move_to_end(key)
+        if not mine:
+            return future.result()  # type: ignore[no-any-return]
+        try:
+            value = make()
+        except BaseException as error:
+            with self._lock:
+                self._values.pop(key, None)
+            future.set_exception(error)
+            raise
+        future.set_result(value)
+        with self._lock:
+            if self._values.get(key) is future:  # not cleared meanwhile
+                self._sizes[key] = 0 if value is None else value.nbytes
+                self._shrink()
+        return value
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._values.clear()
+            self._sizes.clear()
+
+    def _shrink(self) -> None:
+        held = sum(self._sizes.values())
+        for key in [key for key in self._values if key in self._sizes]:
+            if held <= self.max_bytes:
+                return
+            held -= self._sizes.pop(key)
+            del self._values[key]

@@ -1,0 +1,71 @@
+"""Running a user's own function on a dataset."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+import xarray as xr
+
+from stacbuild.errors import BuildError
+
+
+def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
+    """Call a function of a module beside the configuration.
+
+    Parameters
+    ----------
+    dataset
+        Lazy, on the target grid, with the source's dimension names.
+    path
+        Of the Python file.
+    function
+        Its name; it takes and returns an `xarray.Dataset`.
+
+    Raises
+    ------
+    BuildError
+        If the module or function is missing, raises, or returns something else. The message
+        names the line of the user's file.
+    """
+    where = f"{path.name}:{function}"
+    module = _import(path)
+    call = getattr(module, function, None)
+    if not callable(call):
+        raise BuildError(f"{path}: has no function {function!r}")
+    try:
+        result = call(dataset)
+    except Exception as error:
+        raise BuildError(f"{where} raised {_place(error, path)}") from error
+    if not isinstance(result, xr.Dataset):
+        raise BuildError(f"{where} returned a {type(result).__name__}, not an xarray.Dataset")
+    return result
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"stacbuild_custom_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise BuildError(f"{path}: no such Python file; see custom_processing.module_path")
+    module = importlib.util.module_from_spec(spec)
+    # A module may import others that lie beside it.
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BuildError(f"{path}: cannot be imported: {_place(error, path)}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _place(error: Exception, path: Path) -> str:
+    lines = [
+        str(frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == path
+    ]
+    at = f" at {path.name}:{lines[-1]}" if lines else ""
+    return f"{type(error).__name__}{at}: {' '.join(str(error).split())}"

@@ -1,0 +1,211 @@
+"""From the items of a data id to a lazy dataset on the grid, with canonical names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pystac
+import xarray as xr
+
+from stacbuild.errors import BuildError
+from stacbuild.load.custom import run_custom
+from stacbuild.load.facts import Facts
+from stacbuild.load.mapping import PixelGrid, covers, reduction, touches
+from stacbuild.load.raster import load_raster
+from stacbuild.load.zarr import load_zarr, spatial_dims
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+    from stacbuild.grid import Grid
+
+# The name that a GeoTIFF's pixels have when opened as a dataset (rioxarray, xcube).
+RASTER_NAME = "band_data"
+
+# Above this many source pixels a target pixel (along one axis), floats are averaged: bilinear
+# would look at a part of them only.
+_AVERAGED_FROM = 2.0
+
+
+def load_variable(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    grid: Grid,
+    storage_options: Mapping[str, Any],
+) -> xr.Dataset:
+    """Load what one entry of the configuration names.
+
+    Parameters
+    ----------
+    variable
+        The entry; its identifier names the result.
+    items
+        The items of its data id: one, or the tiles of one product.
+    grid
+        The grid of the cube.
+    storage_options
+        For fsspec, if the store needs any.
+
+    Returns
+    -------
+    Lazy dataset; every variable has the grid's dimensions last, the source's dtype (unless a
+    custom function changed it), CF attributes, and in ``encoding`` its ``_FillValue`` if it
+    has "no data".
+
+    Raises
+    ------
+    BuildError
+        If the grid lies beyond the source, or a custom function fails.
+    RemoteError, LocalError, IntegrityError
+        If a source cannot be read.
+    """
+    target = PixelGrid.of_grid(grid)
+    sources = [PixelGrid.of_properties(item.properties) for item in items]
+    _check_overlap(variable, items, sources, target, grid)
+    if "cube:variables" in items[0].properties:
+        dataset, facts, spatial = _open_zarr(variable, items[0], grid, target, storage_options)
+    else:
+        dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
+    if variable.custom_processing:
+        custom = variable.custom_processing
+        dataset = run_custom(dataset, custom.file, custom.function_name)
+    dataset = _canonical(dataset, grid, spatial, variable.data_id)
+    dataset = _with_years(dataset, items[0])
+    dataset = _named(dataset, variable.identifier)
+    complete = covers(sources, target)
+    only = next(iter(facts.values())) if len(facts) == 1 else None
+    for name, array in dataset.data_vars.items():
+        of = only or facts.get(str(name).removeprefix(f"{variable.identifier}_"))
+        _describe(array, of, complete)
+    return dataset
+
+
+def _open_raster(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    grid: Grid,
+    target: PixelGrid,
+    storage_options: Mapping[str, Any],
+) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+    facts = Facts.of_raster(items[0])
+    source = PixelGrid.of_properties(items[0].properties)
+    method = _method(variable, variable.identifier or RASTER_NAME, facts, source, target)
+    array = load_raster(items, grid, method, facts.fill, facts.nodata, storage_options)
+    return array.to_dataset(name=RASTER_NAME), {RASTER_NAME: facts}, ("y", "x")
+
+
+def _open_zarr(
+    variable: SourceVariable,
+    item: pystac.Item,
+    grid: Grid,
+    target: PixelGrid,
+    storage_options: Mapping[str, Any],
+) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+    spatial = spatial_dims(item)
+    source = PixelGrid.of_properties(item.properties)
+    arrays, facts = {}, {}
+    for name, entry in item.properties["cube:variables"].items():
+        if not set(spatial) <= set(entry["dimensions"]):
+            continue
+        facts[name] = Facts.of_zarr(item, name)
+        method = _method(variable, name, facts[name], source, target)
+        arrays[name] = load_zarr(
+            item, name, grid, method, facts[name].fill, facts[name].nodata, storage_options
+        )
+    if not arrays:
+        raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
+    return xr.Dataset(arrays), facts, spatial
+
+
+def _method(
+    variable: SourceVariable, name: str, facts: Facts, source: PixelGrid, target: PixelGrid
+) -> str:
+    """Choose how to resample: what the configuration says, else by type and legend.
+
+    Codes, and integers in general, are nearest: no value appears that the source has not.
+    """
+    pixels = reduction(source, target)
+    stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
+    if stated:
+        return "nearest" if stated == "center" else stated
+    if facts.dtype.kind != "f" or facts.classes:
+        return "nearest"
+    return "bilinear" if pixels < _AVERAGED_FROM else "mean"
+
+
+def _check_overlap(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    sources: Sequence[PixelGrid],
+    target: PixelGrid,
+    grid: Grid,
+) -> None:
+    if any(touches(source, target) for source in sources):
+        return
+    box = [round(value, 6) for value in grid.bounds]
+    covered = [item.bbox for item in items if item.bbox]
+    west, south, east, north = zip(*covered, strict=True)
+    raise BuildError(
+        f"{variable.data_id}: the box {box} ({grid.crs}) lies outside the data, which covers "
+        f"[{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
+    )
+
+
+def _canonical(
+    dataset: xr.Dataset, grid: Grid, spatial: tuple[str, str], data_id: str
+) -> xr.Dataset:
+    """Give the spatial dimensions the grid's names, its coordinates, and the last two places."""
+    # A custom function may have used other usual names.
+    names = ((spatial[0], "y", "lat", "latitude"), (spatial[1], "x", "lon", "longitude"))
+    for dim, known, size, values in zip(grid.dims, names, grid.shape, grid.coords(), strict=True):
+        found = [name for name in known if name in dataset.dims]
+        if not found:
+            raise BuildError(
+                f"{data_id}: after custom_processing there is no dimension {spatial}; a custom "
+                "function must keep the two spatial dimensions"
+            )
+        if dataset.sizes[found[0]] != size:
+            raise BuildError(
+                f"{data_id}: after custom_processing {found[0]} has {dataset.sizes[found[0]]} "
+                f"pixels, the grid {size}; a custom function must stay on the grid"
+            )
+        stale = [name for name, coord in dataset.coords.items() if found[0] in coord.dims]
+        dataset = dataset.drop_vars(stale).rename({found[0]: dim}).assign_coords({dim: values})
+    scalar = [name for name, coord in dataset.coords.items() if not coord.dims]
+    return dataset.drop_vars(scalar).transpose(..., *grid.dims)
+
+
+def _with_years(dataset: xr.Dataset, item: pystac.Item) -> xr.Dataset:
+    """Turn bands into times where the item gives every band its own."""
+    if "band" not in dataset.dims:
+        return dataset
+    bands = item.assets["data"].extra_fields.get("bands", [])
+    starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
+    if len(starts) != dataset.sizes["band"]:
+        return dataset
+    times = pd.to_datetime(starts, utc=True).tz_localize(None).as_unit("ns")
+    return dataset.rename({"band": "time"}).assign_coords(time=times)
+
+
+def _named(dataset: xr.Dataset, identifier: str | None) -> xr.Dataset:
+    if identifier is None:
+        return dataset
+    names = list(dataset.data_vars)
+    if len(names) == 1:
+        return dataset.rename({names[0]: identifier})
+    return dataset.rename({name: f"{identifier}_{name}" for name in names})
+
+
+def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
+    """Put CF attributes and the fill value on a variable, in place."""
+    array.encoding = {}
+    if array.dtype.kind == "f":
+        array.encoding["_FillValue"] = array.dtype.type(np.nan)
+    if facts is None:
+        return
+    array.attrs.update(facts.attrs)
+    # Declared only where it can occur: a count that reaches 255 is not "no data".
+    if array.dtype == facts.dtype and array.dtype.kind != "f" and (facts.nodata or not complete):
+        array.encoding["_FillValue"] = array.dtype.type(facts.fill)

@@ -1,0 +1,88 @@
+"""What a process keeps between chunks: open files, index maps, decoded windows.
+
+Opening a file for every chunk would read its header every time, and a GDAL dataset may be used
+by one thread at a time only; so idle handles are kept and lent. `release` gives all of it back;
+the builder calls it when a cube is done. Nothing here changes a result.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from stacbuild.fetch.opener import RasterFile
+from stacbuild.fetch.zarr_store import open_dataset
+from stacbuild.load.cache import Cache
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+# An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
+cache = Cache(max_bytes=640 * 2**20)
+
+_files: dict[str, RasterFile] = {}
+_idle: defaultdict[str, list[DatasetReader]] = defaultdict(list)
+_datasets: dict[str, xr.Dataset] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def open_raster(
+    href: str, size: int | None, options: Mapping[str, Any]
+) -> Iterator[tuple[RasterFile, DatasetReader]]:
+    """Lend an open GeoTIFF to one thread: the file, shared by all, and a dataset of its own.
+
+    Raises
+    ------
+    NotFoundError, RemoteError, LocalError, IntegrityError
+        If the file is not there, cannot be reached or is not a GeoTIFF.
+    """
+    with _lock:
+        if href not in _files:
+            _files[href] = RasterFile(href, size=size, storage_options=options)
+        file = _files[href]
+        dataset = _idle[href].pop() if _idle[href] else None
+    if dataset is None:
+        dataset = file.open()
+    try:
+        yield file, dataset
+    except BaseException:
+        # GDAL keeps a block that failed to read; a fresh dataset has to be opened.
+        dataset.close()
+        raise
+    with _lock:
+        _idle[href].append(dataset)
+
+
+def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
+    """Give an open Zarr group, lazily indexed, without dask; shared by all threads.
+
+    Raises
+    ------
+    NotFoundError, AuthError, RemoteError, LocalError, IntegrityError
+        As `stacbuild.fetch.zarr_store.open_dataset`.
+    """
+    with _lock:
+        if href not in _datasets:
+            _datasets[href] = open_dataset(href, dict(options), chunks=None, mask_and_scale=False)
+        return _datasets[href]
+
+
+def release() -> None:
+    """Close all idle handles and forget everything cached."""
+    with _lock:
+        handles = [dataset for idle in _idle.values() for dataset in idle]
+        _idle.clear()
+        _files.clear()
+        datasets = list(_datasets.values())
+        _datasets.clear()
+    for dataset in handles:
+        dataset.close()
+    for group in datasets:
+        group.close()
+    cache.clear()

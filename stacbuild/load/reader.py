@@ -1,0 +1,167 @@
+"""The reader that stackstac calls for each chunk: raster files to pixels of the grid.
+
+stackstac builds the dask graph, one task a band and chunk; this reader computes what a task
+needs. Readers of one source share what the bands of a tile have in common: the index map, and
+the decoded source window where a file's pixels are interleaved (every block holds all bands).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Interleaving
+from rasterio.windows import Window as RasterWindow
+
+from stacbuild.errors import BuildError
+from stacbuild.load.mapping import PixelGrid, Window, footprint_window, index_map
+from stacbuild.load.pool import cache, open_raster
+from stacbuild.load.warp import MARGIN, warp
+
+if TYPE_CHECKING:
+    from stackstac.raster_spec import RasterSpec
+
+# Bands of a pixel-interleaved window decoded and kept together.
+_GROUP_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One GeoTIFF of a product: its place, its pixel grid, and its "no data" values."""
+
+    href: str
+    grid: PixelGrid
+    size: int | None = None
+    nodata: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """The tiles of one product (the first with data wins), to be put on one grid.
+
+    Parameters
+    ----------
+    tiles
+        All of the same bands and dtype.
+    target
+        The grid of the cube.
+    method
+        ``nearest`` or a resampling method of GDAL's warper.
+    dtype
+        Of the files and of what is read.
+    fill
+        What "no data" becomes; NaN for floats.
+    options
+        For fsspec; may hold credentials, so never shown.
+    """
+
+    tiles: tuple[Tile, ...]
+    target: PixelGrid
+    method: str
+    dtype: str
+    fill: float
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+    def read(self, band: int, window: Window) -> NDArray[Any]:
+        """Read a window of the target grid.
+
+        Parameters
+        ----------
+        band
+            Counted from 1.
+        window
+            Rows and columns of the target grid.
+
+        Returns
+        -------
+        2-D array of the window's shape and the source's dtype.
+
+        Raises
+        ------
+        IntegrityError
+            If a file cannot be decoded.
+        RemoteError, LocalError
+            If a file cannot be reached.
+        """
+        result: NDArray[Any] | None = None
+        for tile in self.tiles:
+            part = self._on_grid(tile, band, window)
+            if part is None:
+                continue
+            if result is None:
+                result = part
+            else:
+                np.copyto(result, part, where=_is_fill(result, self.fill))
+        if result is None:
+            shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
+            return np.full(shape, self.fill, self.dtype)
+        return result
+
+    def _on_grid(self, tile: Tile, band: int, window: Window) -> NDArray[Any] | None:
+        key = (tile.grid, self.target, _key(window))
+        if self.method == "nearest":
+            mapping = cache.get(("map", *key), lambda: index_map(tile.grid, self.target, window))
+            if mapping is None:
+                return None
+            return mapping.gather(self._decoded(tile, band, mapping.window), self.fill)
+        source_window = footprint_window(tile.grid, self.target, window, MARGIN)
+        if source_window is None:
+            return None
+        block = self._decoded(tile, band, source_window)
+        return warp(block, tile.grid, source_window, self.target, window, self.method, self.fill)
+
+    def _decoded(self, tile: Tile, band: int, window: Window) -> NDArray[Any]:
+        """Give one band of a source window, every "no data" value made the fill value."""
+        with open_raster(tile.href, tile.size, self.options) as (file, dataset):
+
+            def read(bands: list[int]) -> NDArray[Any]:
+                block = file.read(dataset, RasterWindow.from_slices(*window), bands)
+                for value in tile.nodata:
+                    if value != self.fill:
+                        block[block == value] = self.fill
+                return block
+
+            if dataset.count == 1 or dataset.interleaving != Interleaving.pixel:
+                return np.asarray(read([band])[0])
+            pixels = (window[0].stop - window[0].start) * (window[1].stop - window[1].start)
+            group = max(1, _GROUP_BYTES // (pixels * np.dtype(self.dtype).itemsize))
+            first = (band - 1) // group * group + 1
+            bands = list(range(first, min(first + group, dataset.count + 1)))
+            key = ("decoded", tile.href, first, _key(window))
+            block: NDArray[Any] = cache.get(key, lambda: read(bands))
+            return np.asarray(block[band - first])
+
+
+class WindowReader:
+    """stackstac's ``Reader`` protocol for one band of a `RasterSource`.
+
+    stackstac passes what it knows by keyword; the source is bound beforehand with
+    `functools.partial`, and the asset's href is only its name with ``#band=N`` behind it.
+    """
+
+    def __init__(self, *, url: str, source: RasterSource, spec: RasterSpec, **_: Any) -> None:
+        self.source = source
+        self.band = int(url.rpartition("#band=")[2])
+        if spec.shape != source.target.shape:
+            raise BuildError(
+                f"{url}: stackstac made {spec.shape} of the grid {source.target.shape}"
+            )
+
+    def read(self, window: RasterWindow) -> NDArray[Any]:
+        """Read a window of the grid."""
+        return self.source.read(self.band, window.toslices())
+
+    def close(self) -> None:
+        """Do nothing: handles belong to the pool."""
+
+
+def _is_fill(array: NDArray[Any], fill: float) -> NDArray[np.bool_]:
+    return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
+
+
+def _key(window: Window) -> tuple[int, int, int, int]:
+    rows, cols = window
+    return rows.start, rows.stop, cols.start, cols.stop

@@ -1,0 +1,242 @@
+"""Zarr items to lazy arrays on the grid, through xarray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import pystac
+import xarray as xr
+from numpy.typing import NDArray
+
+from stacbuild.errors import BuildError, IntegrityError, StacbuildError
+from stacbuild.load.mapping import PixelGrid, Window, footprint_window, index_map
+from stacbuild.load.pool import cache, zarr_dataset
+from stacbuild.load.warp import MARGIN, warp
+
+if TYPE_CHECKING:
+    from stacbuild.grid import Grid
+
+StorageOptions = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ZarrSource:
+    """One variable of a Zarr store to be put on a grid.
+
+    Parameters
+    ----------
+    href
+        Of the group.
+    variable
+        Its name in the group.
+    dims, shape, chunks
+        Of the variable in the store.
+    spatial
+        The names of the two dimensions (rows, columns).
+    grid, target
+        Where the store's pixels lie, and the cube's.
+    method, fill, nodata
+        As for a `stacbuild.load.reader.RasterSource`.
+    options
+        For fsspec; may hold credentials, so never shown.
+    """
+
+    href: str
+    variable: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    spatial: tuple[str, str]
+    grid: PixelGrid
+    target: PixelGrid
+    method: str
+    fill: float
+    nodata: tuple[float, ...]
+    options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
+
+    def read(self, location: tuple[slice, ...]) -> NDArray[Any]:
+        """Read one chunk of the result.
+
+        Parameters
+        ----------
+        location
+            A slice a dimension, in the order of ``dims``: rows and columns of the target grid
+            in the spatial ones, positions in the store in the others.
+
+        Returns
+        -------
+        Array of the location's shape and the variable's dtype.
+
+        Raises
+        ------
+        IntegrityError
+            If a chunk cannot be decoded.
+        RemoteError
+            If the store cannot be reached.
+        """
+        where = dict(zip(self.dims, location, strict=True))
+        window = (where[self.spatial[0]], where[self.spatial[1]])
+        dtype = zarr_dataset(self.href, self.options)[self.variable].dtype
+        size = [part.stop - part.start for part in location]
+        key = (self.grid, self.target, *_key(window))
+        if self.method == "nearest":
+            mapping = cache.get(("map", *key), lambda: index_map(self.grid, self.target, window))
+            source_window = mapping.window if mapping else None
+        else:
+            mapping = None
+            source_window = footprint_window(self.grid, self.target, window, MARGIN)
+        if source_window is None:
+            return np.full(size, self.fill, dtype)
+        block = self._decoded(where, source_window)
+        # Spatial dimensions last, whatever their place in the store, then back again.
+        axes = [self.dims.index(name) for name in self.spatial]
+        planes = np.moveaxis(block, axes, (-2, -1))
+        result = np.empty((*planes.shape[:-2], *(part.stop - part.start for part in window)), dtype)
+        for index in np.ndindex(planes.shape[:-2]):
+            result[index] = (
+                mapping.gather(planes[index], self.fill)
+                if mapping
+                else warp(
+                    planes[index],
+                    self.grid,
+                    source_window,
+                    self.target,
+                    window,
+                    self.method,
+                    self.fill,
+                )
+            )
+        return np.moveaxis(result, (-2, -1), axes)
+
+    def _decoded(self, where: Mapping[str, slice], window: Window) -> NDArray[Any]:
+        """Give what *where* asks for of the source window, "no data" made the fill value.
+
+        The store's chunks span several positions of the other dimensions; those are decoded once
+        and kept for the chunks of the cube that need the others.
+        """
+        span, inner = {}, []
+        for name, length, chunk in zip(self.dims, self.shape, self.chunks, strict=True):
+            if name in self.spatial:
+                span[name] = window[self.spatial.index(name)]
+                inner.append(slice(None))
+            else:
+                first = where[name].start // chunk * chunk
+                last = min(-(-where[name].stop // chunk) * chunk, length)
+                span[name] = slice(first, last)
+                inner.append(slice(where[name].start - first, where[name].stop - first))
+        key = ("zarr", self.href, self.variable, *((s.start, s.stop) for s in span.values()))
+        return cache.get(key, lambda: self._read(span))[tuple(inner)]
+
+    def _read(self, span: Mapping[str, slice]) -> NDArray[Any]:
+        try:
+            dataset = zarr_dataset(self.href, self.options)
+            block = np.asarray(dataset[self.variable].isel(span).values)
+        except StacbuildError:
+            raise
+        except Exception as error:
+            raise IntegrityError(
+                f"{self.href}: {self.variable} cannot be read at "
+                f"{ {name: (s.start, s.stop) for name, s in span.items()} }: {error}"
+            ) from error
+        for value in self.nodata:
+            if value != self.fill:
+                block[block == value] = self.fill
+        return block
+
+
+def load_zarr(
+    item: pystac.Item,
+    variable: str,
+    grid: Grid,
+    method: str,
+    fill: float,
+    nodata: tuple[float, ...],
+    options: StorageOptions,
+) -> xr.DataArray:
+    """Put one variable of a Zarr item on the grid, lazily.
+
+    Returns
+    -------
+    dask-backed array with the store's dimension names and order and its dtype; the two spatial
+    dimensions have the grid's pixel centres as coordinates, the others the store's. Chunks are
+    the grid's tiles, and 1 along every other dimension.
+
+    Raises
+    ------
+    BuildError
+        If the item does not say which dimensions are the spatial ones.
+    RemoteError, NotFoundError
+        If the store cannot be opened.
+    """
+    dataset = zarr_dataset(item.assets["data"].href, options)
+    array = dataset[variable]
+    spatial = spatial_dims(item)
+    source = ZarrSource(
+        href=item.assets["data"].href,
+        variable=variable,
+        dims=tuple(map(str, array.dims)),
+        shape=array.shape,
+        chunks=tuple(array.encoding.get("chunks") or array.shape),
+        spatial=spatial,
+        grid=PixelGrid.of_properties(item.properties),
+        target=PixelGrid.of_grid(grid),
+        method=method,
+        fill=fill,
+        nodata=nodata,
+        options=options,
+    )
+    chunks = tuple(
+        _split(grid.shape[spatial.index(name)], grid.tile[spatial.index(name)])
+        if name in spatial
+        else (1,) * length
+        for name, length in zip(source.dims, array.shape, strict=True)
+    )
+    lazy = da.map_blocks(
+        _read_chunk, source=source, chunks=chunks, dtype=array.dtype, meta=np.empty(0, array.dtype)
+    )
+    y, x = grid.coords()
+    coords = {
+        name: coordinate
+        for name, coordinate in array.coords.items()
+        if name not in spatial and not set(coordinate.dims) & set(spatial)
+    }
+    return xr.DataArray(
+        lazy,
+        dims=source.dims,
+        coords=coords | {spatial[0]: y, spatial[1]: x},
+        name=variable,
+        attrs={k: v for k, v in array.attrs.items() if k not in {"_FillValue", "grid_mapping"}},
+    )
+
+
+def _read_chunk(source: ZarrSource, block_info: Any = None) -> NDArray[Any]:
+    location = block_info[None]["array-location"]
+    return source.read(tuple(slice(*bounds) for bounds in location))
+
+
+def spatial_dims(item: pystac.Item) -> tuple[str, str]:
+    """Give the names of a Zarr item's row and column dimensions."""
+    axes = {
+        dimension.get("axis"): name
+        for name, dimension in item.properties.get("cube:dimensions", {}).items()
+        if dimension["type"] == "spatial"
+    }
+    try:
+        return axes["y"], axes["x"]
+    except KeyError:
+        raise BuildError(
+            f"item {item.id}: cube:dimensions name no x and y; harvest it again"
+        ) from None
+
+
+def _split(length: int, chunk: int) -> tuple[int, ...]:
+    return tuple(min(chunk, length - start) for start in range(0, length, chunk))
+
+
+def _key(window: Window) -> tuple[int, int, int, int]:
+    rows, cols = window
+    return rows.start, rows.stop, cols.start, cols.stop
