@@ -39,8 +39,15 @@ Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
 
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+class RefusedError(aiohttp.ClientResponseError):
+    """A web server answered 401 or 403; what `PermissionError` is for s3fs and local files."""
+
+
+_REFUSED = (PermissionError, RefusedError)
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-_ATTEMPTS = 6
+_ATTEMPTS = 5
 _LONGEST_WAIT = 60.0
 # No limit on the whole of a chunk's transfer, but one on silence.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=60)
@@ -75,11 +82,7 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
         The metadata is there but is not Zarr's.
     """
     try:
-        strict = _store(href, storage_options, _MISSING)
-        try:
-            group = zarr.open_group(strict, mode="r")
-        except PermissionError as refused:
-            group = _open_unlistable(href, storage_options, strict, refused)
+        group = _open(href, storage_options)
         if not is_consolidated(group) and not _lists(group):
             raise NotFoundError(
                 f"{href}: has no consolidated metadata and {_why_unlisted(href)}; "
@@ -90,28 +93,6 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     except Exception as error:
         raise read_error(error, href, storage_options) from error
     return group
-
-
-def _open_unlistable(
-    href: str,
-    storage_options: Json | None,
-    strict: FsspecStore | LocalStore,
-    refused: PermissionError,
-) -> zarr.Group:
-    # Object stores that may not be listed answer 403 for a key that is not there, and of the
-    # metadata keys of the two formats some are always missing. Only they are read leniently;
-    # a refused chunk stays an error.
-    lenient = _store(href, storage_options, (*_MISSING, PermissionError))
-    try:
-        found = zarr.open_group(lenient, mode="r")
-    except zarr.errors.GroupNotFoundError:
-        raise refused from None
-    return zarr.open_group(
-        strict,
-        mode="r",
-        zarr_format=found.metadata.zarr_format,
-        use_consolidated=is_consolidated(found),
-    )
 
 
 def is_consolidated(group: zarr.Group) -> bool:
@@ -192,7 +173,7 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
     text = _one_line(error, storage_options)
     if isinstance(error, zarr.errors.GroupNotFoundError | FileNotFoundError):
         return NotFoundError(f"{where}: no Zarr group is there; check the address")
-    if isinstance(error, PermissionError | NoCredentialsError):
+    if isinstance(error, (*_REFUSED, NoCredentialsError)):
         if local:
             return LocalError(f"{where}: may not be read (permission denied)")
         return AuthError(f"{where}: access was refused; check the store's credentials")
@@ -203,6 +184,33 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
     return IntegrityError(f"{where}: is not a readable Zarr dataset ({text})")
 
 
+def _open(href: str, storage_options: Json | None) -> zarr.Group:
+    # Format by format, not both at once: the first answer comes before more is asked for.
+    strict = _store(href, storage_options, _MISSING)
+    refused: Exception | None = None
+    try:
+        return zarr.open_group(strict, mode="r", zarr_format=3)
+    except zarr.errors.GroupNotFoundError:
+        pass
+    except _REFUSED as error:
+        # Object stores that may not be listed answer 403 for a key that is not there.
+        refused = error
+    try:
+        return zarr.open_group(strict, mode="r", zarr_format=2)
+    except zarr.errors.GroupNotFoundError:
+        raise refused or FileNotFoundError(href) from None
+    except _REFUSED as error:
+        refused = error
+    # Only the metadata are read leniently; a refused chunk stays an error.
+    lenient = _store(href, storage_options, (*_MISSING, *_REFUSED))
+    try:
+        found = zarr.open_group(lenient, mode="r", zarr_format=2)
+    except zarr.errors.GroupNotFoundError:
+        raise refused from None
+    consolidated = is_consolidated(found)
+    return zarr.open_group(strict, mode="r", zarr_format=2, use_consolidated=consolidated)
+
+
 def _store(
     href: str, storage_options: Json | None, missing: tuple[type[Exception], ...]
 ) -> FsspecStore | LocalStore:
@@ -211,12 +219,15 @@ def _store(
     scheme = urlsplit(href).scheme
     # A listing kept from an earlier run would hide what has changed since.
     options: Json = {"use_listings_cache": False, **(storage_options or {})}
-    if scheme in ("http", "https"):
+    if scheme == "s3":
+        # Chunks are small: without parts there is no need to ask for the size of each before.
+        options = {"max_concurrency": 1, **options}
+    elif scheme in ("http", "https"):
         client = {"timeout": _TIMEOUT, "middlewares": (_retry,)}
         options["client_kwargs"] = client | options.get("client_kwargs", {})
     elif scheme == "memory":
         options = {}
-    elif scheme != "s3":
+    else:
         raise NotFoundError(
             f"{href}: not an address of a Zarr store; use an absolute path, https:// or s3://"
         )
@@ -237,7 +248,7 @@ async def _retry(
             response = await handler(request)
             if response.status in (401, 403):
                 response.release()
-                raise PermissionError(f"{request.url}: {response.status} {response.reason}")
+                raise RefusedError(response.request_info, response.history, status=response.status)
             if response.status not in _RETRIED or last:
                 await response.read()
                 return response
@@ -255,7 +266,7 @@ def _lists(group: zarr.Group) -> bool:
     # An empty group is as unreadable to a cube as one that does not list its members.
     try:
         return next(iter(group.array_keys()), None) is not None
-    except PermissionError:
+    except _REFUSED:
         return False
     except aiohttp.ClientResponseError as error:
         if error.status in _RETRIED:
