@@ -111,7 +111,10 @@ class S3Server:
     def _request(self, path: str, content: bytes = b"") -> None:
         # Unsigned: moto lets everyone write.
         answer = requests.put(
-            f"{self.url}{path}", data=content, headers={"X-Standin": "1"}, timeout=30
+            f"{self.url}{path}",
+            data=content,
+            headers={"X-Standin": "1", "x-amz-acl": "public-read"},
+            timeout=30,
         )
         # A bucket that exists already is no error.
         if answer.status_code != 409:

@@ -42,7 +42,7 @@ def _patch(seed: int, size: int, row: ArrayLike, col: ArrayLike) -> NDArray[np.u
 
 def outside(row: ArrayLike, col: ArrayLike) -> NDArray[np.bool_]:
     """Where the atlas has no data (255 in the layers that have a nodata code)."""
-    return np.asarray(_patch(1, 128, row, col) % 17 == 0)
+    return np.asarray(_patch(1, 64, row, col) % 17 == 0)
 
 
 def _forest(row: ArrayLike, col: ArrayLike) -> NDArray[np.bool_]:
