@@ -35,8 +35,6 @@ _FIELDS = (
     "UID",
     "id",
     "downloadable_files",
-    "dataset_download_information",
-    "coordinateReferenceSystemList",
     "temporalExtentStart",
     "temporalExtentEnd",
     "geographicBoundingBox",

@@ -1,0 +1,310 @@
+"""Harvest products of the Copernicus Land Monitoring Service (CLMS).
+
+A data id is ``<slug>|<file>``: the product's name in the address of its page, and the name of one
+of its pre-packaged files. Each product becomes a collection, described from the search record;
+each tile of a file that is on this machine becomes an item with the data id of that file. A file
+that was not preloaded has no items: the CLMS serves nothing that could be read in place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import chain
+from typing import Any
+
+import pystac
+
+from stacbuild.catalog import STORE, slug
+from stacbuild.config.stores import ClmsStore
+from stacbuild.describe import declare_extensions
+from stacbuild.describe.raster import raster_item
+from stacbuild.errors import AuthError, Failures, NotFoundError, StacbuildError
+from stacbuild.fetch.http import public_url, session
+from stacbuild.fetch.opener import open_raster
+from stacbuild.harvest.base import Harvest, Wanted
+from stacbuild.harvest.clms_api import ClmsApi, Json
+from stacbuild.harvest.clms_auth import read_credentials
+from stacbuild.harvest.clms_delivery import Delivery, Polling, Tile, deliver, present, request
+from stacbuild.profiles import CollectionProfile, DataProfile, Profiles
+from stacbuild.progress import Reporter
+
+_SHA256 = "1220"  # multihash prefix of a SHA-256 in hexadecimal digits
+
+_Failed = list[tuple[str, StacbuildError]]
+
+
+def canonical_data_id(data_id: str) -> str:
+    """Give the data id without the ``.zarr`` that configurations of other tools put at its end."""
+    return data_id.removesuffix(".zarr")
+
+
+def harvest(
+    store: ClmsStore,
+    wanted: Wanted,
+    profiles: Profiles,
+    reporter: Reporter,
+    *,
+    polling: Polling = Polling(),  # noqa: B008 - frozen
+) -> Iterator[Harvest]:
+    """Describe the products of *wanted*, and fetch the files of ``wanted.preload``.
+
+    All files are requested first and waited for then, so that the CLMS prepares them at the same
+    time. What fails does not keep other products from being harvested.
+
+    Parameters
+    ----------
+    polling
+        How to wait for what was requested.
+
+    Yields
+    ------
+    Harvest
+        A product, with an item for each tile that is on this machine.
+
+    Raises
+    ------
+    StacbuildError
+        After the last product: what failed, or `Failures` if that was more than one.
+    """
+    failed: _Failed = []
+    with session(reporter.say) as http:
+        api = ClmsApi(
+            store.api, http, lambda: read_credentials(store.credentials, store.credentials_inline)
+        )
+        records, products = _find(store, wanted, api, failed)
+        awaited = _request(chain(*products.values()), wanted, api, reporter, failed)
+        for product, deliveries in products.items():
+            tiles: dict[Delivery, tuple[Tile, ...]] = {}
+            for delivery in deliveries:
+                try:
+                    if delivery in awaited:
+                        tiles[delivery] = deliver(delivery, api, http, reporter, polling)
+                    else:
+                        tiles[delivery] = present(delivery) or ()
+                except StacbuildError as error:
+                    failed.append((delivery.data_id, error))
+            yield _describe(product, records[product], deliveries, tiles, store, profiles, failed)
+    if failed:
+        raise failed[0][1] if len(failed) == 1 else Failures(failed)
+
+
+def _find(
+    store: ClmsStore, wanted: Wanted, api: ClmsApi, failed: _Failed
+) -> tuple[dict[str, Json], dict[str, list[Delivery]]]:
+    """Give the search records, and what is wanted of each product."""
+    data_ids = sorted({canonical_data_id(each) for each in (*wanted.data_ids, *wanted.preload)})
+    records = api.search({data_id.partition("|")[0] for data_id in data_ids})
+    products: dict[str, list[Delivery]] = {}
+    for data_id in data_ids:
+        try:
+            delivery = _delivery(data_id, records, store)
+        except NotFoundError as error:
+            failed.append((data_id, error))
+        else:
+            products.setdefault(data_id.partition("|")[0], []).append(delivery)
+    return records, products
+
+
+def _delivery(data_id: str, records: Mapping[str, Json], store: ClmsStore) -> Delivery:
+    product, _, file = data_id.partition("|")
+    record = records.get(product)
+    if record is None:
+        raise NotFoundError(
+            f"{store.api}: there is no product {product!r}{_or(product, records)}; "
+            "it is the last part of the address of its page"
+        )
+    entries = {
+        entry["file"]: entry
+        for entry in reversed((record.get("downloadable_files") or {}).get("items") or [])
+        if isinstance(entry.get("file"), str)
+    }
+    if file not in entries:
+        raise NotFoundError(
+            f"{store.api}: product {product!r} has no file {file!r}{_or(file, entries)}; "
+            f"a data id is <product>|<file>"
+        )
+    return Delivery(
+        data_id=data_id,
+        dataset=str(record["UID"]),
+        file=str(entries[file]["@id"]),
+        version=str(entries[file].get("version") or "") or None,
+        folder=store.cache / slug(product) / slug(file),
+    )
+
+
+def _or(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def _request(
+    deliveries: Iterable[Delivery],
+    wanted: Wanted,
+    api: ClmsApi,
+    reporter: Reporter,
+    failed: _Failed,
+) -> set[Delivery]:
+    """Request what is to be preloaded and not here; give what there is to wait for."""
+    preload = {canonical_data_id(data_id) for data_id in wanted.preload}
+    awaited = set()
+    for delivery in deliveries:
+        if delivery.data_id not in preload:
+            continue
+        try:
+            if wanted.force or present(delivery) is None:
+                request(delivery, api, reporter)
+                awaited.add(delivery)
+        except AuthError as error:
+            # The next request would be refused as well.
+            failed.append((delivery.data_id, error))
+            break
+        except StacbuildError as error:
+            failed.append((delivery.data_id, error))
+    return awaited
+
+
+def _describe(
+    product: str,
+    record: Json,
+    deliveries: Sequence[Delivery],
+    tiles: Mapping[Delivery, Sequence[Tile]],
+    store: ClmsStore,
+    profiles: Profiles,
+    failed: _Failed,
+) -> Harvest:
+    # Two files of a product may name tiles alike; then the file's name tells the items apart.
+    names = Counter(tile.path.stem for found in tiles.values() for tile in found)
+    items: list[pystac.Item] = []
+    for delivery, found in tiles.items():
+        profile = _with_period(profiles.of(store.key, delivery.data_id), record)
+        try:
+            items += [
+                _item(delivery, tile, names[tile.path.stem] == 1, profile, record, store.key)
+                for tile in found
+            ]
+        except StacbuildError as error:
+            failed.append((delivery.data_id, error))
+    versions = {delivery.version for delivery in deliveries}
+    version = versions.pop() if len(versions) == 1 else None
+    facts = profiles.collection(store.key, product)
+    return Harvest(_collection(product, record, facts, version, store.key), tuple(items))
+
+
+def _item(
+    delivery: Delivery,
+    tile: Tile,
+    unique: bool,
+    profile: DataProfile,
+    record: Json,
+    store_key: str,
+) -> pystac.Item:
+    file = delivery.data_id.partition("|")[2]
+    within = tile.path.relative_to(delivery.folder).with_suffix("").as_posix()
+    fields = {"file:size": tile.size, "file:checksum": f"{_SHA256}{tile.sha256}"}
+    with open_raster(str(tile.path)) as dataset:
+        item = raster_item(
+            dataset,
+            item_id=slug(tile.path.stem if unique else f"{file}/{within}"),
+            data_id=delivery.data_id,
+            store_key=store_key,
+            href=str(tile.path),
+            profile=profile,
+            asset_fields=fields,
+            properties={"version": delivery.version} if delivery.version else None,
+        )
+    item.properties["title"] = f"{profile.title or record.get('title') or file}: {tile.path.stem}"
+    _link_page(item, record)
+    return item
+
+
+def _collection(
+    product: str, record: Json, profile: CollectionProfile, version: str | None, store_key: str
+) -> pystac.Collection:
+    title = profile.title or record.get("title") or product
+    collection = pystac.Collection(
+        id=slug(product),
+        title=title,
+        description=profile.description or _text(record.get("description")) or title,
+        extent=pystac.Extent(
+            pystac.SpatialExtent([_bbox(record)]), pystac.TemporalExtent([[*_period(record)]])
+        ),
+        license=profile.license or "other",
+        keywords=list(profile.keywords or ()) or None,
+        providers=[
+            pystac.Provider.from_dict(provider.model_dump(mode="json", exclude_none=True))
+            for provider in profile.providers or ()
+        ],
+        extra_fields={STORE: store_key},
+    )
+    stated = {
+        "version": version,
+        "sci:doi": profile.doi,
+        "sci:citation": profile.citation,
+        "sci:publications": [
+            publication.model_dump(mode="json", exclude_none=True)
+            for publication in profile.publications or ()
+        ],
+    }
+    collection.extra_fields |= {name: value for name, value in stated.items() if value}
+    if profile.doi:
+        collection.add_link(pystac.Link("cite-as", f"https://doi.org/{profile.doi}"))
+    if profile.license_link:
+        collection.add_link(
+            pystac.Link("license", profile.license_link, "text/html", "Terms of use")
+        )
+    _link_page(collection, record)
+    declare_extensions(collection)
+    return collection
+
+
+def _link_page(entity: pystac.Item | pystac.Collection, record: Json) -> None:
+    page = record.get("@id")
+    if isinstance(page, str) and page.startswith(("https://", "http://")):
+        entity.add_link(pystac.Link("via", public_url(page), "text/html", "Page of the product"))
+
+
+def _text(markup: Any) -> str:
+    """Give the words of a description, which is plain text or a little HTML."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", str(markup or ""))).split())
+
+
+def _bbox(record: Json) -> list[float]:
+    """Unite the boxes of a record (degrees); the whole globe if there is none."""
+    boxes = []
+    for box in (record.get("geographicBoundingBox") or {}).get("items") or ():
+        try:
+            boxes.append([float(box[side]) for side in ("west", "south", "east", "north")])
+        except (KeyError, TypeError, ValueError):
+            continue
+    if not boxes:
+        return [-180.0, -90.0, 180.0, 90.0]
+    west, south, east, north = zip(*boxes, strict=True)
+    return [min(west), min(south), max(east), max(north)]
+
+
+def _period(record: Json) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """Give begin and end (UTC); a date at the end means all of its day."""
+    begin, end = (_time(record.get(f"temporalExtent{which}")) for which in ("Start", "End"))
+    if end and len(record["temporalExtentEnd"]) == len("2015-12-31"):
+        end += dt.timedelta(days=1, seconds=-1)
+    return begin, end
+
+
+def _time(text: Any) -> dt.datetime | None:
+    # A date in another form says nothing that could be relied upon; the profile may.
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def _with_period(profile: DataProfile, record: Json) -> DataProfile:
+    begin, end = _period(record)
+    stated = {"start_datetime": begin, "end_datetime": end}
+    return profile.model_copy(update={name: time for name, time in stated.items() if time})
