@@ -93,10 +93,13 @@ def harvest(
     if not given. Prints the id of each collection and its number of items.
     """
     from stacbuild.config import load_config
+
+    # Before all else is imported: a mistake in it is told at once.
+    configuration = load_config(config)
+
     from stacbuild.console import clean, open_reporter
     from stacbuild.harvest import harvest as run_harvest
 
-    configuration = load_config(config)
     with open_reporter(configuration.general.visualize) as reporter:
         results = run_harvest(
             configuration, _catalog(catalog, configuration), stores=stores, reporter=reporter
@@ -130,11 +133,13 @@ def cube(
     What is not harvested or preloaded yet is so first. Prints the path of each cube and of its
     STAC item.
     """
-    from stacbuild.build import build
     from stacbuild.config import load_config
-    from stacbuild.console import clean, open_reporter
 
     configuration = load_config(config)
+
+    from stacbuild.build import build
+    from stacbuild.console import clean, open_reporter
+
     with open_reporter(configuration.general.visualize) as reporter:
         results = build(
             configuration,
