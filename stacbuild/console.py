@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TextIO
 
 from rich import box
@@ -227,7 +227,9 @@ class TerminalReporter:
         """Open a task; it has a bar until it ends."""
 
         def changed() -> None:
-            self._progress.update(bar, completed=watched.done, total=watched.total)
+            # A thread may still count when the task has ended and its bar is gone.
+            with suppress(KeyError):
+                self._progress.update(bar, completed=watched.done, total=watched.total)
 
         watched = _Watched(label, total, unit, time.monotonic, changed)
         bar = self._progress.add_task(watched.label, total=total, watched=watched)

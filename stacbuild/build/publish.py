@@ -15,7 +15,7 @@ from pystac.utils import datetime_to_str, str_to_datetime
 
 from stacbuild.build.sources import SourceCollection
 from stacbuild.catalog import slug
-from stacbuild.describe.raster import declare_extensions
+from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr import zarr_item
 from stacbuild.harvest.base import Harvest
 

@@ -219,8 +219,8 @@ def _positions(
     a, _, c, _, e, f = grid.transform
     if _is_aligned(grid):
         return (y - f) / e, (x - c) / a
-    col, row = ~grid.affine * (x, y)
-    return row, col
+    back = ~grid.affine
+    return back.d * x + back.e * y + back.f, back.a * x + back.b * y + back.c
 
 
 def _exact(

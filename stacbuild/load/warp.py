@@ -74,4 +74,6 @@ def warp(
 
 
 def _shifted(transform: Affine, window: Window) -> Affine:
-    return transform * Affine.translation(window[1].start, window[0].start)
+    a, b, c, d, e, f = tuple(transform)[:6]
+    row, col = window[0].start, window[1].start
+    return Affine(a, b, c + a * col + b * row, d, e, f + d * col + e * row)
