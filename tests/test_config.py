@@ -269,8 +269,8 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
             "across the antimeridian is not supported yet, make two grids"
         ),
         (
-            "c.yml:18:1: typo: unknown key; there are: data_stores, datasets, general, grid_mappings, "
-            "preload_datasets"
+            "c.yml:18:1: typo: unknown key; there are: data_stores, datasets, general, "
+            "grid_mappings, preload_datasets"
         ),
     ]
 
