@@ -1,0 +1,311 @@
+"""GeoTIFFs opened wherever they are, by the GeoTIFF driver only and without GDAL on the network.
+
+Bytes that look like VRT would otherwise open as a VRT under any name, and read local files.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+import numpy as np
+import rasterio
+import requests
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.io import DatasetReader, FilePath
+from rasterio.windows import Window
+
+from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
+from stacbuild.fetch import http
+from stacbuild.fetch.pages import PagedFile, Pages, Span
+from stacbuild.fetch.ranges import HttpRanges
+
+GDAL_OPTIONS = {
+    # Only the file itself: no .aux.xml, .ovr or .tfw beside it may change what it says.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+}
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+class RasterFile:
+    """One GeoTIFF: a local path, an http(s) URL or an ``s3://`` URL. To be shared by threads.
+
+    Threads open datasets of their own (`open`) and read with `read`; what comes over the network
+    is kept once for all of them.
+
+    Parameters
+    ----------
+    session
+        For http(s), as `stacbuild.fetch.http.session` makes it.
+    storage_options
+        For ``s3://``, as s3fs takes them.
+    size
+        Bytes of the file if known; saves a request.
+
+    Raises
+    ------
+    LocalError, NotFoundError, RemoteError
+        There is no such file; the message names *href*.
+    """
+
+    def __init__(
+        self,
+        href: str | Path,
+        *,
+        session: requests.Session | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        size: int | None = None,
+    ) -> None:
+        self.href = str(href)
+        self.name = http.public_url(self.href) if "://" in self.href else self.href
+        self.ranges: HttpRanges | None = None
+        self._pages: Pages | None = None
+        self._trouble: list[BaseException] = []
+        scheme = urlsplit(self.href).scheme.lower() if "://" in self.href else ""
+        if scheme in ("http", "https"):
+            self.ranges = HttpRanges(self.href, session or http.session(), size)
+            self._pages = Pages(self.name, self.ranges.fetch, self.ranges.size)
+        elif scheme == "s3":
+            self._pages = _s3_pages(self.href, dict(storage_options or {}), size)
+        elif scheme:
+            raise LocalError(f"{self.name}: {scheme}:// is not a place that rasters are read from")
+        elif not Path(self.href).is_file():
+            raise LocalError(f"{self.href}: there is no such file")
+
+    def __repr__(self) -> str:
+        return f"RasterFile({self.name!r})"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._pages.size if self._pages else Path(self.href).stat().st_size
+
+    def open(self) -> DatasetReader:
+        """Open a dataset; it may be used by one thread at a time, any thread, and be closed there.
+
+        Raises
+        ------
+        IntegrityError
+            It is not a GeoTIFF, or is cut off.
+        RemoteError
+            The server failed meanwhile.
+        """
+        self._check_magic()
+        try:
+            with rasterio.Env(**GDAL_OPTIONS):
+                if self._pages is None:
+                    path = Path(self.href).resolve()
+                    dataset = rasterio.open(path, driver="GTiff", sharing=False)
+                else:
+                    # The name has no meaning beyond GDAL's messages.
+                    name = PurePosixPath(unquote(urlsplit(self.href).path)).name or "raster.tif"
+                    file = _GdalFile(_GdalHandle(self._pages, self._trouble), name)
+                    dataset = rasterio.open(file, driver="GTiff", sharing=False)
+                    weakref.finalize(dataset, file.close)
+        except RasterioError as error:
+            raise self._explained(error, "cannot be opened as a GeoTIFF") from error
+        try:
+            self._check_end(dataset)
+        except BaseException:
+            dataset.close()
+            raise
+        return dataset
+
+    def read(
+        self,
+        dataset: DatasetReader,
+        window: Window | None = None,
+        bands: Sequence[int] | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Read a window of full-resolution pixels, fetching its blocks in few requests first.
+
+        Parameters
+        ----------
+        dataset
+            From `open`, used by one thread at a time.
+        window
+            Whole pixels within the dataset; all of it if None.
+        bands
+            Numbers from 1; all if None.
+        out
+            Array of (band, row, column) to fill.
+
+        Returns
+        -------
+        array of (band, row, column)
+            In the dataset's own dtype (or *out*), nodata not masked.
+
+        Raises
+        ------
+        RemoteError
+            Bytes did not come.
+        IntegrityError
+            They cannot be decoded; the message names file and window.
+        """
+        window = window or Window(0, 0, dataset.width, dataset.height)
+        bands = list(bands or dataset.indexes)
+        with self._held(dataset, window, bands):
+            try:
+                return np.asarray(dataset.read(bands, window=window, out=out))
+            except RasterioError as error:
+                where = f"rows {window.row_off}+{window.height}, columns {window.col_off}+"
+                raise self._explained(error, f"{where}{window.width} cannot be decoded") from error
+
+    @contextmanager
+    def _held(self, dataset: DatasetReader, window: Window, bands: list[int]) -> Iterator[None]:
+        if self._pages is None:
+            yield
+        else:
+            spans = list(block_spans(dataset, window, bands))
+            self._raise_trouble()
+            with self._pages.hold(spans):
+                yield
+
+    def _check_magic(self) -> None:
+        if self._pages:
+            start = self._pages.read(0, 4)
+        else:
+            with Path(self.href).open("rb") as file:
+                start = file.read(4)
+        if start not in _MAGIC:
+            raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start!r}")
+
+    def _check_end(self, dataset: DatasetReader) -> None:
+        """Find a file that is cut off before a read meets the gap: look for its last block."""
+        height, width = dataset.block_shapes[-1]
+        row, column = (dataset.height - 1) // height, (dataset.width - 1) // width
+        last = Window(column * width, row * height, 1, 1)
+        for _, stop in block_spans(dataset, last, [dataset.count]):
+            if stop > self.size:
+                raise IntegrityError(
+                    f"{self.name}: is cut off, it has {self.size} bytes of at least {stop}"
+                )
+        self._raise_trouble()
+
+    def _raise_trouble(self) -> None:
+        if self._trouble:
+            error = self._trouble[-1]
+            self._trouble.clear()
+            raise error
+
+    def _explained(self, error: RasterioError, what: str) -> Exception:
+        """Say why GDAL failed: because bytes did not come, or because they are wrong."""
+        self._raise_trouble()
+        said = error.__cause__ if isinstance(error, RasterioIOError) else None
+        return IntegrityError(f"{self.name}: {what} ({' '.join(str(said or error).split())})")
+
+
+class _GdalFile(FilePath):  # type: ignore[misc]
+    """What rasterio hands to GDAL as a file.
+
+    rasterio's `FilePath`, and not the ``opener`` of `rasterio.open` that is to replace it in 2.0:
+    that one keeps files in the context (`contextvars`) of the thread that opened them, and the
+    process crashes when another thread uses or closes the dataset (seen with rasterio 1.4.4).
+    """
+
+    def __init__(self, handle: _GdalHandle, name: str) -> None:
+        # Past FilePath's own __init__, which does nothing but warn of 2.0.
+        super(FilePath, self).__init__(handle, filename=name)
+
+
+class _GdalHandle(PagedFile):
+    """A file for GDAL, which can take no exception: it is kept, and raised when GDAL is done."""
+
+    # GDAL wants a new handle each time it opens the file; rasterio makes it from these, as of an
+    # fsspec file.
+    path = ""
+    mode = "rb"
+
+    def __init__(self, pages: Pages, trouble: list[BaseException]) -> None:
+        super().__init__(pages)
+        self._trouble = trouble
+
+    @property
+    def fs(self) -> _GdalHandle:
+        """What opens further handles."""
+        return self
+
+    def open(self, path: str, mode: str) -> _GdalHandle:  # noqa: ARG002 - of fsspec
+        """Give another handle of the same file."""
+        return _GdalHandle(self.pages, self._trouble)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read; nothing at all if that fails."""
+        try:
+            return super().readinto(buffer)
+        except BaseException as error:  # noqa: BLE001 - an interrupt too must outlive GDAL
+            self._trouble.append(error)
+            return 0
+
+
+@contextmanager
+def open_raster(
+    href: str | Path,
+    *,
+    session: requests.Session | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    size: int | None = None,
+) -> Iterator[DatasetReader]:
+    """Open one GeoTIFF for one thread; parameters and errors as `RasterFile`."""
+    file = RasterFile(href, session=session, storage_options=storage_options, size=size)
+    with file.open() as dataset:
+        yield dataset
+
+
+def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> Iterator[Span]:
+    """Give where in the file the blocks of a window lie, as first byte and byte after the last.
+
+    Blocks that a sparse file leaves out are not given. From GDAL's TIFF metadata domain
+    (https://gdal.org/drivers/raster/gtiff.html#metadata, ``BLOCK_OFFSET_x_y``).
+    """
+    height, width = dataset.block_shapes[0]
+    rows = range(window.row_off // height, -(-(window.row_off + window.height) // height))
+    columns = range(window.col_off // width, -(-(window.col_off + window.width) // width))
+    # Pixel-interleaved blocks hold all bands: one band's blocks are everyone's.
+    together = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
+    for band in bands[:1] if together else bands:
+        for row in rows:
+            for column in columns:
+                place = f"{column}_{row}"
+                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+                if offset and length:
+                    yield int(offset), int(offset) + int(length)
+
+
+def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
+    name = http.public_url(href)
+    system = fsspec.filesystem("s3", **options)
+    path = href.removeprefix("s3://")
+
+    def fetch(start: int, stop: int) -> bytes:
+        try:
+            data: bytes = system.cat_file(path, start=start, end=stop)
+        except (OSError, ValueError, BotoCoreError) as error:
+            raise _s3_error(name, error) from error
+        if len(data) != stop - start:
+            raise RemoteError(f"{name}: bytes {start} to {stop} came short")
+        return data
+
+    try:
+        size = int(system.info(path)["size"]) if size is None else size
+    except (OSError, ValueError, BotoCoreError) as error:
+        raise _s3_error(name, error) from error
+    return Pages(name, fetch, size)
+
+
+def _s3_error(name: str, error: Exception) -> RemoteError:
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(f"{name}: not found")
+    return RemoteError(f"{name}: cannot be read ({' '.join(str(error).split())})")
