@@ -1,0 +1,286 @@
+"""Harvest object stores: Zarr groups and GeoTIFFs on S3, under a URL or in a local folder.
+
+A store becomes one collection, and each data id (a path below the store's root) one item. Files
+are described where they are: of a Zarr group only metadata and coordinates are read, of a GeoTIFF
+only its header.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pystac
+import s3fs
+import xarray as xr
+import zarr
+
+from stacbuild.catalog import STORE, slug
+from stacbuild.config.stores import FileStore, HttpsStore, S3Store
+from stacbuild.describe import declare_extensions
+from stacbuild.describe.raster import raster_item
+from stacbuild.describe.zarr import period, zarr_item
+from stacbuild.errors import Failures, NotFoundError, StacbuildError
+from stacbuild.fetch.http import session
+from stacbuild.fetch.opener import open_raster
+from stacbuild.fetch.zarr_store import dataset_of, open_group, read_error
+from stacbuild.harvest.base import Harvest, Wanted
+from stacbuild.profiles import CollectionProfile, DataProfile, Profiles, Provider
+from stacbuild.progress import Reporter
+
+Json = dict[str, Any]
+ObjectStore = S3Store | FileStore | HttpsStore
+
+_DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"'<>,;]*[^\s\"'<>,;.)]")
+# Creative Commons as people write it ("CC BY 4.0") to its SPDX id.
+_CREATIVE_COMMONS = re.compile(
+    r"CC[ -]?(BY(?:-(?:NC|SA|ND|NC-SA|NC-ND))?)[ -](\d\.\d)", re.IGNORECASE
+)
+_SCHEME = "s3"
+
+
+def harvest(
+    store: ObjectStore, wanted: Wanted, profiles: Profiles, reporter: Reporter
+) -> Iterator[Harvest]:
+    """Describe what is wanted of *store*.
+
+    Data ids that are to be preloaded are only described: they are read in place.
+
+    Yields
+    ------
+    Harvest
+        The store's collection with the items that could be described; nothing if there are none.
+
+    Raises
+    ------
+    NotFoundError, AuthError, RemoteError, LocalError, IntegrityError, StacbuildError
+        For a single data id that could not be described, after the others were given.
+    Failures
+        For several.
+    """
+    described: list[_Described] = []
+    failures: list[tuple[str, StacbuildError]] = []
+    data_ids = tuple(dict.fromkeys((*wanted.data_ids, *wanted.preload)))
+    with reporter.task(f"{store.identifier}: describe", total=len(data_ids)) as task:
+        for data_id in data_ids:
+            try:
+                described.append(_describe(store, data_id, profiles, reporter))
+            except StacbuildError as error:
+                failures.append((data_id, error))
+            task.advance()
+    if described:
+        items = tuple(one.item for one in described)
+        yield Harvest(_collection(store, [one.facts for one in described], items), items)
+    if len(failures) == 1:
+        raise failures[0][1]
+    if failures:
+        raise Failures(failures)
+
+
+@dataclass(frozen=True)
+class _Described:
+    item: pystac.Item
+    facts: CollectionProfile
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a data id is read, and how the catalog names it."""
+
+    read: str
+    href: str
+    options: Json | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, store: ObjectStore, data_id: str) -> _Place:
+        path = data_id.strip("/")
+        if ".." in path.split("/") or "://" in path:
+            raise NotFoundError(f"{data_id}: has to be a path below the root of {store.key}")
+        match store:
+            case S3Store():
+                return cls(store.s3_url(path), store.https_url(path), store.storage_options)
+            case FileStore():
+                local = str(store.root / path)
+                return cls(local, local)
+            case HttpsStore():
+                url = f"{store.root}/{quote(path)}"
+                return cls(url, url)
+
+
+def _describe(
+    store: ObjectStore, data_id: str, profiles: Profiles, reporter: Reporter
+) -> _Described:
+    place = _Place.of(store, data_id)
+    profile = profiles.of(store.key, data_id)
+    stated = profiles.collection(store.key, data_id)
+    identity: Json = {
+        "item_id": slug(re.sub(r"\.(zarr|tiff?)/?$", "", data_id, flags=re.IGNORECASE)),
+        "data_id": data_id,
+        "store_key": store.key,
+        "href": place.href,
+        "profile": profile,
+    }
+    if data_id.lower().endswith((".tif", ".tiff")):
+        facts = stated
+        when = None if _says_time(profile) else _modified(place, "", reporter)
+        with open_raster(place.read, storage_options=place.options) as raster:
+            item = raster_item(raster, **identity, datetime=when)
+    else:
+        group = open_group(place.read, place.options)
+        with dataset_of(group, place.read, place.options) as ds:
+            facts = _merge(_facts_of(ds), stated)
+            when = None if period(ds, profile) else _modified(place, _metadata(group), reporter)
+            item = zarr_item(group, ds, **identity, datetime=when)
+            if version := ds.attrs.get("version"):
+                item.properties["version"] = str(version)
+    item.properties |= _facts_fields(facts)
+    if isinstance(store, S3Store):
+        _add_storage(item, store, place)
+    for link in _facts_links(facts):
+        item.add_link(link)
+    declare_extensions(item)
+    return _Described(item, facts)
+
+
+def _says_time(profile: DataProfile) -> bool:
+    return profile.start_datetime is not None or profile.years is not None
+
+
+def _metadata(group: zarr.Group) -> str:
+    return "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
+
+
+def _modified(place: _Place, suffix: str, reporter: Reporter) -> dt.datetime | None:
+    """When the file was last changed: the last resort for a dataset without any time."""
+    address = place.read + suffix
+    try:
+        if place.read.startswith("s3://"):
+            found = s3fs.S3FileSystem(**(place.options or {}), use_listings_cache=False)
+            when: dt.datetime | None = found.modified(address)
+        elif Path(place.read).is_absolute():
+            when = dt.datetime.fromtimestamp(int(Path(address).stat().st_mtime), dt.UTC)
+        else:
+            with session(reporter.say) as http:
+                told = http.head(address, allow_redirects=True).headers.get("Last-Modified")
+            when = parsedate_to_datetime(told) if told else None
+    except Exception as error:
+        raise read_error(error, place.read, place.options) from error
+    if when is not None:
+        reporter.warn(
+            f"{place.read}: says nothing of its time, so it is dated by when it was last changed; "
+            "state start_datetime in a profile"
+        )
+    return when
+
+
+def _facts_of(ds: xr.Dataset) -> CollectionProfile:
+    """Read the attributes of CF 1.11 (2.6.2) and ACDD 1.3 that tell what a dataset is."""
+    attrs = {key: " ".join(str(value).split()) for key, value in ds.attrs.items()}
+    texts = (attrs[key] for key in ("doi", "DOI", "id", "references") if key in attrs)
+    doi = next((found.group() for text in texts if (found := _DOI.search(text))), None)
+    keywords = [word.strip() for word in attrs.get("keywords", "").split(",") if word.strip()]
+    institution = attrs.get("institution")
+    return CollectionProfile(
+        title=attrs.get("title") or attrs.get("product_name"),
+        description=attrs.get("summary") or attrs.get("description"),
+        license=_license(attrs.get("license")),
+        doi=doi,
+        keywords=tuple(keywords) or None,
+        providers=(Provider(name=institution, roles=("producer",)),) if institution else None,
+    )
+
+
+def _license(text: str | None) -> str | None:
+    if not text:
+        return None
+    if found := _CREATIVE_COMMONS.search(text):
+        return f"CC-{found[1].upper()}-{found[2]}"
+    return "other"
+
+
+def _merge(known: CollectionProfile, stated: CollectionProfile) -> CollectionProfile:
+    return CollectionProfile.model_validate(
+        known.model_dump(exclude_none=True) | stated.model_dump(exclude_none=True)
+    )
+
+
+def _facts_fields(facts: CollectionProfile) -> Json:
+    """Fields that items and collections share: common metadata and the scientific extension."""
+    fields: Json = {}
+    if facts.license:
+        fields["license"] = facts.license
+    if facts.providers:
+        fields["providers"] = [_plain(provider) for provider in facts.providers]
+    if facts.keywords:
+        fields["keywords"] = list(facts.keywords)
+    if facts.doi:
+        fields["sci:doi"] = facts.doi
+    if facts.citation:
+        fields["sci:citation"] = facts.citation
+    if facts.publications:
+        fields["sci:publications"] = [_plain(publication) for publication in facts.publications]
+    return fields
+
+
+def _facts_links(facts: CollectionProfile) -> list[pystac.Link]:
+    links = []
+    if facts.doi:
+        links.append(pystac.Link("cite-as", f"https://doi.org/{facts.doi}"))
+    if facts.license_link:
+        links.append(pystac.Link("license", facts.license_link))
+    return links
+
+
+def _plain(entry: Provider | Any) -> Json:
+    return dict(entry.model_dump(mode="json", exclude_none=True))
+
+
+def _add_storage(item: pystac.Item, store: S3Store, place: _Place) -> None:
+    """Add the s3:// address and where it holds (storage 2.0.0, alternate-assets 1.2.0)."""
+    endpoint = store.endpoint_url or "https://s3.amazonaws.com"
+    scheme = {"type": "custom-s3", "platform": endpoint, "bucket": store.root.partition("/")[0]}
+    region = (place.options or {}).get("client_kwargs", {}).get("region_name")
+    item.properties["storage:schemes"] = {
+        _SCHEME: scheme | ({"region": region} if region else {}),
+    }
+    item.assets["data"].extra_fields |= {
+        "alternate:name": urlsplit(place.href).scheme.upper(),
+        "storage:refs": [_SCHEME],
+        "alternate": {
+            "s3": {"href": place.read, "alternate:name": "S3", "storage:refs": [_SCHEME]}
+        },
+    }
+
+
+def _collection(
+    store: ObjectStore, facts: Sequence[CollectionProfile], items: Sequence[pystac.Item]
+) -> pystac.Collection:
+    """Describe the store; what only some of its datasets state stays with their items."""
+    common = {
+        key: value
+        for key, value in facts[0].model_dump(exclude_none=True).items()
+        if all(other.model_dump().get(key) == value for other in facts[1:])
+    }
+    shared = CollectionProfile.model_validate(common)
+    name = store.key.partition(":")[2]
+    fields = _facts_fields(shared)
+    collection = pystac.Collection(
+        id=slug(store.key),
+        title=shared.title or name,
+        description=shared.description or f"Datasets below {name}.",
+        license=fields.pop("license", "other"),
+        keywords=fields.pop("keywords", None),
+        providers=[pystac.Provider.from_dict(entry) for entry in fields.pop("providers", [])],
+        extent=pystac.Extent.from_items(items),
+        extra_fields={STORE: store.key, **fields},
+    )
+    for link in _facts_links(shared):
+        collection.add_link(link)
+    declare_extensions(collection)
+    return collection
