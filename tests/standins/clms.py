@@ -172,11 +172,13 @@ class ClmsServer(LoopbackServer):
         self.products = _decoys()
         for number, product in enumerate(products):
             self.products.insert(11 + 27 * number, product)
+        self._initial_products, self._initial_seconds = tuple(self.products), token_seconds
 
-    def reset(self) -> None:
-        """Forget log, faults, tasks, scripts and tokens; the key stays."""
-        super().reset()
-        self.script, self.posts = DONE, 0
+    def restore(self) -> None:
+        """Go back to the start: no log, faults, tasks or tokens, the first products; same key."""
+        self.reset()
+        self.script, self.posts, self.token_seconds = DONE, 0, self._initial_seconds
+        self.products = list(self._initial_products)
         self.scripts.clear()
         self.tasks.clear()
         self._tokens.clear()

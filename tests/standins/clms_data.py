@@ -56,7 +56,8 @@ def _geotiff(of: Layer, values: Array, left: float, top: float) -> bytes:
 
 def _attribute_table(of: Layer, values: Array) -> bytes:
     """dBASE III table of codes, counts and names: what ArcGIS writes as ``.vat.dbf``."""
-    counts = np.bincount(values.ravel(), minlength=256)
+    # Row by row: bincount() makes 64-bit copies.
+    counts = np.sum([np.bincount(row, minlength=256) for row in values], axis=0)
     names = {**_CLASSES[of.variable], **_SPECIAL}
     fields = (("Value", "N", 10), ("Count", "N", 19), ("Class_Name", "C", 64))
     records = [

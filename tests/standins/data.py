@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ _STORAGE: Mapping[str, dict[str, Any]] = {
     "canopy_cover": _TILED,
     "canopy_height": {**_TILED, "compress": "lzw"},
 }
+_CACHE = 200_000_000  # bytes of blocks; the default is a share of the machine's memory
 _SPARSE = {"SPARSE_OK": "TRUE"}
 
 
@@ -99,38 +101,43 @@ def expected(of: Layer, box: Box, row: Array, col: Array, *bands: Any) -> Array:
     return np.where(inside, of.value(row, col, *bands), np.dtype(of.dtype).type(of.fill))
 
 
-def _stripes(rows: slice) -> Iterator[slice]:
-    for start in range(rows.start, rows.stop, BLOCK):
-        yield slice(start, min(start + BLOCK, rows.stop))
+def _steps(whole: slice, step: int) -> Iterator[slice]:
+    for start in range(whole.start, whole.stop, step):
+        yield slice(start, min(start + step, whole.stop))
 
 
 def write_raster(path: Path, of: Layer, rows: slice, cols: slice) -> None:
     """Write a GeoTIFF of the full size of the layer, with values in one window only."""
     grid, storage = of.grid, _STORAGE[of.variable]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=grid.width,
-        height=grid.height,
-        count=of.bands,
-        dtype=of.dtype,
-        crs=f"EPSG:{grid.epsg}",
-        transform=Affine(grid.res, 0, grid.left, 0, -grid.res, grid.top),
-        nodata=of.nodata,
-        BIGTIFF="YES" if grid.width * grid.height * of.bands > 2**32 else "NO",
-        NUM_THREADS="ALL_CPUS",
-        **(_SPARSE if "compress" in storage else {}),
-        **storage,
-    ) as file:
+    with (
+        rasterio.Env(GDAL_CACHEMAX=_CACHE),
+        rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=grid.width,
+            height=grid.height,
+            count=of.bands,
+            dtype=of.dtype,
+            crs=f"EPSG:{grid.epsg}",
+            transform=Affine(grid.res, 0, grid.left, 0, -grid.res, grid.top),
+            nodata=of.nodata,
+            BIGTIFF="YES" if grid.width * grid.height * of.bands > 2**32 else "NO",
+            NUM_THREADS="ALL_CPUS",
+            **(_SPARSE if "compress" in storage else {}),
+            **storage,
+        ) as file,
+    ):
         if of.bands == YEARS:
             file.scales, file.offsets = (1.0,) * YEARS, (0.0,) * YEARS
         bands = np.arange(1, of.bands + 1)[:, None, None]
-        col = np.arange(cols.start, cols.stop)[None, None, :]
-        for stripe in _stripes(rows):
-            row = np.arange(stripe.start, stripe.stop)[None, :, None]
+        # Whole blocks that fit into the cache; strips are as wide as the layer.
+        high, wide = (BLOCK, BLOCK) if storage.get("tiled") else (BLOCK // 4, grid.width)
+        for y, x in product(_steps(rows, high), _steps(cols, wide)):
+            row = np.arange(y.start, y.stop)[None, :, None]
+            col = np.arange(x.start, x.stop)[None, None, :]
             values = np.broadcast_to(of.value(row, col, bands), (of.bands, row.size, col.size))
-            file.write(values, window=Window(cols.start, stripe.start, col.size, row.size))
+            file.write(values, window=Window(x.start, y.start, col.size, row.size))
 
 
 def write_zip(path: Path, files: Iterable[tuple[str, Path]]) -> None:

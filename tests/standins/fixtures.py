@@ -28,7 +28,7 @@ def _running(standin_data: Data) -> Iterator[Servers]:
 
 @pytest.fixture
 def standins(_running: Servers) -> Servers:
-    """All three servers with the demo's data, without log, faults, tasks or tokens."""
+    """All three servers with the demo's data, as they started."""
     _running.reset()
     return _running
 

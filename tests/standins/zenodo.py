@@ -142,10 +142,18 @@ class ZenodoServer(LoopbackServer):
         super().__init__(port)
         self.api = f"{self.url}/api"
         self.records = {record.id: record for record in records}
+        self._initial = dict(self.records), redirect, limit, per_seconds, retry_after
         self.redirect = redirect
         self.limit, self.per_seconds, self.retry_after = limit, per_seconds, retry_after
         self._times: list[float] = []
         self._sums: dict[tuple[str, str, int, int], str] = {}
+
+    def restore(self) -> None:
+        """Go back to the start: no log or faults, the first records and settings."""
+        self.reset()
+        records, self.redirect, self.limit, self.per_seconds, self.retry_after = self._initial
+        self.records = dict(records)
+        self._times.clear()
 
     # --- answers ---
 
