@@ -1,1 +1,67 @@
-"""."""
+"""What files say of themselves, as STAC fields, and which extensions those fields belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pystac
+
+_SCHEMAS = "https://stac-extensions.github.io"
+
+EXTENSIONS = {
+    "alternate": f"{_SCHEMAS}/alternate-assets/v1.2.0/schema.json",
+    "archive": f"{_SCHEMAS}/archive/v1.0.0/schema.json",
+    "cf": f"{_SCHEMAS}/cf/v0.2.0/schema.json",
+    "classification": f"{_SCHEMAS}/classification/v2.0.0/schema.json",
+    "cube": f"{_SCHEMAS}/datacube/v2.3.0/schema.json",
+    "file": f"{_SCHEMAS}/file/v2.1.0/schema.json",
+    "processing": f"{_SCHEMAS}/processing/v1.2.0/schema.json",
+    "proj": f"{_SCHEMAS}/projection/v2.0.0/schema.json",
+    "raster": f"{_SCHEMAS}/raster/v2.0.0/schema.json",
+    "renders": f"{_SCHEMAS}/render/v2.0.0/schema.json",
+    "sci": f"{_SCHEMAS}/scientific/v1.0.0/schema.json",
+    "storage": f"{_SCHEMAS}/storage/v2.0.0/schema.json",
+    "version": f"{_SCHEMAS}/version/v1.2.0/schema.json",
+    "zarr": f"{_SCHEMAS}/zarr/v1.1.0/schema.json",
+}
+"""Schema of each extension by the prefix of its fields, or by a field without prefix."""
+
+
+def declare_extensions(entity: pystac.Item | pystac.Collection) -> None:
+    """Set ``stac_extensions`` to exactly those whose fields stand in *entity*.
+
+    Looked at are the fields of an item's properties or of a collection itself (with summaries
+    and ``item_assets``), and of assets with their bands and alternates.
+    """
+    if isinstance(entity, pystac.Item):
+        fields = set(_fields(entity.properties))
+    else:
+        fields = set(_fields(entity.extra_fields))
+        fields |= set(_fields(entity.summaries.to_dict()))
+        for definition in entity.extra_fields.get("item_assets", {}).values():
+            fields |= set(_fields(definition))
+    for asset in entity.assets.values():
+        fields |= set(_fields(asset.extra_fields))
+        fields |= _inside(asset.extra_fields.get("alternate", {}).values())
+    prefixes = {field.partition(":")[0] for field in fields}
+    entity.stac_extensions = sorted(uri for key, uri in EXTENSIONS.items() if key in prefixes)
+
+
+def multihash_md5(digest: str) -> str:
+    """Turn the hex digest of an md5 into the multihash of ``file:checksum``.
+
+    The code of md5 is 0xd5, as a varint ``d501``, and its length 16 bytes, ``10``
+    (https://github.com/multiformats/multicodec/blob/master/table.csv).
+    """
+    return f"d50110{digest.lower()}"
+
+
+def _fields(content: Mapping[str, Any]) -> Iterator[str]:
+    yield from content
+    for band in content.get("bands", ()):
+        yield from band
+
+
+def _inside(contents: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {field for content in contents for field in _fields(content)}

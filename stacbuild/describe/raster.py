@@ -1,0 +1,343 @@
+"""What a GeoTIFF says of itself, as STAC fields; only its header is read.
+
+Fields of STAC 1.1 and of the extensions projection 2.0.0, raster 2.0.0, classification 2.0.0 and
+CF 0.2.0. On top comes what a profile knows: names, units, codes, and which year a band is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import antimeridian
+import numpy as np
+import pyproj
+import pystac
+import rasterio.io
+import shapely
+
+from stacbuild.catalog import DATA_ID, STORE
+from stacbuild.describe import declare_extensions
+from stacbuild.errors import IntegrityError
+from stacbuild.profiles import DataProfile
+
+Json = dict[str, Any]
+
+MEDIA_TYPE = "image/tiff; application=geotiff"
+CLOUD_OPTIMIZED = f"{MEDIA_TYPE}; profile=cloud-optimized"
+
+# An edge of the footprint gets so many segments, as straight lines bend on the way to lon/lat.
+_SEGMENTS = 20
+# Degrees are given to about a centimetre; more would be noise of the library's version.
+_DIGITS = 7
+_CONFIDENCE = 90
+_METRES_A_DEGREE = 111_320.0
+
+_DATA_TYPES = {
+    "complex_int16": "cint16",
+    "complex64": "cfloat32",
+    "complex128": "cfloat64",
+}
+
+
+def raster_item(
+    dataset: rasterio.io.DatasetReader,
+    *,
+    item_id: str,
+    data_id: str,
+    store_key: str,
+    href: str,
+    profile: DataProfile,
+    datetime: dt.datetime | None = None,
+    title: str | None = None,
+    asset_fields: Mapping[str, Any] | None = None,
+    properties: Mapping[str, Any] | None = None,
+) -> pystac.Item:
+    """Describe an open GeoTIFF as an item with the asset ``data``.
+
+    Parameters
+    ----------
+    dataset
+        Open; see `stacbuild.fetch.opener.open_raster`.
+    href
+        Of the asset: a URL, or an absolute local path.
+    profile
+        What the file does not say; an empty one if nothing is known.
+    datetime
+        The time of the item if the profile states none, for example of publication; UTC if it
+        has no zone.
+    title
+        Of item and asset if the profile has none; else the data id.
+    asset_fields, properties
+        Further fields of the asset and of the item.
+
+    Returns
+    -------
+    pystac.Item
+        Without links; its extensions are declared.
+
+    Raises
+    ------
+    IntegrityError
+        The file has no CRS or place, or does not fit its profile; nothing says its time.
+    """
+    times = item_times(profile, datetime, href)
+    projection = projection_fields(dataset, href)
+    geometry, bbox = footprint(dataset, href)
+    name = profile.title or title or data_id
+    item = pystac.Item(
+        id=item_id,
+        geometry=geometry,
+        bbox=bbox,
+        datetime=times["datetime"],
+        start_datetime=times.get("start_datetime"),
+        end_datetime=times.get("end_datetime"),
+        properties={"title": name, STORE: store_key, DATA_ID: data_id},
+    )
+    if profile.description:
+        item.properties["description"] = profile.description
+    if profile.keywords:
+        item.properties["keywords"] = list(profile.keywords)
+    item.properties |= projection | dict(properties or {})
+    item.add_asset(
+        "data",
+        pystac.Asset(
+            href=href,
+            title=name,
+            description=profile.description,
+            media_type=media_type(dataset),
+            roles=["data"],
+            extra_fields={
+                **value_fields(dataset, profile),
+                **sampling_fields(dataset),
+                **class_fields(dataset, profile),
+                **band_fields(dataset, profile, href),
+                **(asset_fields or {}),
+            },
+        ),
+    )
+    declare_extensions(item)
+    return item
+
+
+def item_times(
+    profile: DataProfile, published: dt.datetime | None, href: str
+) -> dict[str, dt.datetime]:
+    """Give ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``."""
+    start, end = profile.start_datetime, profile.end_datetime
+    if profile.years:
+        start, _ = _year(profile.years.first)
+        _, end = _year(profile.years.first + profile.years.count - 1)
+    if start is not None:
+        start = _utc(start)
+        return {
+            "datetime": start,
+            "start_datetime": start,
+            "end_datetime": _utc(end) if end else start,
+        }
+    if published is None:
+        raise IntegrityError(f"{href}: nothing says its time; state start_datetime in a profile")
+    return {"datetime": _utc(published)}
+
+
+def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
+    """Give ``proj:code`` (or ``proj:wkt2``), shape, transform and box."""
+    crs = _crs(dataset, href)
+    code = crs.to_authority(min_confidence=_CONFIDENCE)
+    fields: Json = {"proj:code": f"{code[0]}:{code[1]}" if code and code[0] == "EPSG" else None}
+    if fields["proj:code"] is None:
+        fields["proj:wkt2"] = crs.to_wkt("WKT2_2019")
+    xs, ys = _outline(dataset, 1)
+    return fields | {
+        "proj:shape": [dataset.height, dataset.width],
+        "proj:transform": [_number(value) for value in tuple(dataset.transform)[:6]],
+        "proj:bbox": [_number(value) for value in (min(xs), min(ys), max(xs), max(ys))],
+    }
+
+
+def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list[float]]:
+    """Give the outline in longitude and latitude as GeoJSON, cut at the antimeridian, and its box.
+
+    Raises
+    ------
+    IntegrityError
+        The raster lies where its CRS has no longitude and latitude.
+    """
+    to_lonlat = pyproj.Transformer.from_crs(_crs(dataset, href), "OGC:CRS84", always_xy=True)
+    lon, lat = to_lonlat.transform(*_outline(dataset, _SEGMENTS))
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        raise IntegrityError(f"{href}: lies outside of where its coordinate system is defined")
+    if max(lon) - min(lon) >= 360 - 1e-9:
+        # Once around the globe: it has no edge in the west or east.
+        whole = shapely.box(-180, min(lat), 180, max(lat))
+        return shapely.geometry.mapping(whole), [-180.0, min(lat), 180.0, max(lat)]
+    ring = shapely.Polygon(np.column_stack([np.round(lon, _DIGITS), np.round(lat, _DIGITS)]))
+    # Simplified only afterwards: an edge of more than 180 degrees would be taken for a crossing.
+    whole = shapely.simplify(antimeridian.fix_polygon(ring, fix_winding=True), 0)
+    bbox = [round(float(value), _DIGITS) for value in antimeridian.bbox(whole)]
+    return shapely.geometry.mapping(whole) | {"coordinates": _coordinates(whole)}, bbox
+
+
+def value_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
+    """Give ``data_type``, ``nodata``, ``unit``, scale, offset and CF name, as all bands share them.
+
+    NaN is not named as nodata: JSON has no such number, and it needs no masking.
+    """
+    dtype = dataset.dtypes[0]
+    fields: Json = {"data_type": _DATA_TYPES.get(dtype, dtype)}
+    nodata = _nodata(dataset, profile)
+    if nodata:
+        fields["nodata"] = nodata[0]
+    unit = profile.unit or dataset.units[0]
+    if unit:
+        fields["unit"] = unit
+    if profile.standard_name:
+        fields["cf:parameter"] = [
+            {"name": profile.standard_name} | ({"unit": unit} if unit else {})
+        ]
+    if set(dataset.scales) != {1.0} and len(set(dataset.scales)) == 1:
+        fields["raster:scale"] = _number(dataset.scales[0])
+    if set(dataset.offsets) != {0.0} and len(set(dataset.offsets)) == 1:
+        fields["raster:offset"] = _number(dataset.offsets[0])
+    return fields
+
+
+def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
+    """Give ``raster:sampling`` and ``raster:spatial_resolution`` in metres (rough for degrees)."""
+    point = dataset.tags().get("AREA_OR_POINT", "Area").lower() == "point"
+    height = math.hypot(dataset.transform.b, dataset.transform.e)
+    factor = _METRES_A_DEGREE if dataset.crs.is_geographic else dataset.crs.linear_units_factor[1]
+    return {
+        "raster:sampling": "point" if point else "area",
+        "raster:spatial_resolution": _number(round(height * factor, 3)),
+    }
+
+
+def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
+    """Give ``classification:classes`` of the profile, with colours of the file's colour table.
+
+    Every value but the first that stands for nodata is a class too, marked as such: STAC has
+    room for one value only.
+    """
+    classes = [entry.model_dump(exclude_none=True) for entry in profile.classes or ()]
+    for entry in classes:
+        if not entry["nodata"]:
+            del entry["nodata"]
+    known = {entry["value"]: entry for entry in classes}
+    for value in _nodata(dataset, profile)[1:]:
+        if isinstance(value, int):
+            known.setdefault(value, {"value": value, "name": f"nodata_{value}"})["nodata"] = True
+    colours = _colours(dataset) if known else {}
+    for value, entry in known.items():
+        if "color_hint" not in entry and value in colours:
+            entry["color_hint"] = colours[value]
+    return {"classification:classes": list(known.values())} if known else {}
+
+
+def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: str) -> Json:
+    """Give ``bands`` if there are several: years where the profile says so, else their names."""
+    if profile.years and profile.years.count != dataset.count:
+        raise IntegrityError(
+            f"{href}: has {dataset.count} bands, but its profile says {profile.years.count} years"
+        )
+    if dataset.count == 1:
+        return {}
+    bands: list[Json] = []
+    for index, described in enumerate(dataset.descriptions):
+        if profile.years:
+            start, end = _year(profile.years.first + index)
+            band: Json = {
+                "name": str(profile.years.first + index),
+                "start_datetime": _stamp(start),
+                "end_datetime": _stamp(end),
+            }
+        else:
+            band = {"name": f"b{index + 1}"}
+        if described:
+            band["description"] = described
+        bands.append(band)
+    for field, values, neutral in (
+        ("raster:scale", dataset.scales, 1.0),
+        ("raster:offset", dataset.offsets, 0.0),
+    ):
+        if len(set(values)) > 1:
+            for band, value in zip(bands, values, strict=True):
+                if value != neutral:
+                    band[field] = _number(value)
+    return {"bands": bands}
+
+
+def media_type(dataset: rasterio.io.DatasetReader) -> str:
+    """Give the media type, with the profile of a COG only if the file says that it is one."""
+    layout = dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
+    return CLOUD_OPTIMIZED if layout == "COG" else MEDIA_TYPE
+
+
+def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
+    if not dataset.crs:
+        raise IntegrityError(f"{href}: has no coordinate reference system")
+    if dataset.transform.is_identity:
+        raise IntegrityError(f"{href}: does not say where its pixels lie")
+    return pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019"))
+
+
+def _outline(dataset: rasterio.io.DatasetReader, segments: int) -> tuple[list[float], list[float]]:
+    """Walk around the pixels' outer edges: x and y in the dataset's CRS, closed."""
+    width, height = dataset.width, dataset.height
+    corners = [(0, 0), (0, height), (width, height), (width, 0), (0, 0)]
+    steps = np.linspace(0, 1, segments, endpoint=False)
+    columns, rows = [], []
+    for (c0, r0), (c1, r1) in pairwise(corners):
+        columns += [c0 + (c1 - c0) * step for step in steps]
+        rows += [r0 + (r1 - r0) * step for step in steps]
+    c, r = np.array([*columns, 0.0]), np.array([*rows, 0.0])
+    t = dataset.transform
+    return (t.a * c + t.b * r + t.c).tolist(), (t.d * c + t.e * r + t.f).tolist()
+
+
+def _coordinates(geometry: shapely.Polygon | shapely.MultiPolygon) -> Any:
+    def plain(polygon: shapely.Polygon) -> list[Any]:
+        rings = [polygon.exterior, *polygon.interiors]
+        return [
+            [[round(float(x), _DIGITS), round(float(y), _DIGITS)] for x, y in ring.coords]
+            for ring in rings
+        ]
+
+    if geometry.geom_type == "Polygon":
+        return plain(geometry)
+    return [plain(part) for part in geometry.geoms]
+
+
+def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[int | float]:
+    """Give the values that stand for nodata, the profile's if it states any; never NaN."""
+    stated = profile.nodata if profile.nodata is not None else (dataset.nodata,)
+    return [_number(value) for value in stated if value is not None and math.isfinite(value)]
+
+
+def _colours(dataset: rasterio.io.DatasetReader) -> dict[int, str]:
+    try:
+        table = dataset.colormap(1)
+    except ValueError:
+        return {}
+    return {value: f"{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items()}
+
+
+def _number(value: float) -> int | float:
+    """Write 30.0 as 30, as JSON readers expect of whole numbers."""
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _year(year: int) -> tuple[dt.datetime, dt.datetime]:
+    start = dt.datetime(year, 1, 1, tzinfo=dt.UTC)
+    return start, dt.datetime(year, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+
+
+def _utc(time: dt.datetime) -> dt.datetime:
+    return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
+
+
+def _stamp(time: dt.datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
