@@ -395,6 +395,16 @@ def test_an_item(tmp_path: Path, zarr_format: int, consolidated: bool) -> None:
     assert item.properties["cube:variables"]["age"]["chunks"] == [1, 1, 3, 2]
 
 
+def test_standard_names_stand_at_the_asset_too(tmp_path: Path) -> None:
+    ds = cube()
+    ds["age"].attrs["standard_name"] = "forest_age"
+    ds.to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=True)
+    parameters = [{"name": "forest_age", "unit": "years"}]
+    item = item_of(tmp_path / "a.zarr")
+    assert item.assets["data"].extra_fields["cf:parameter"] == parameters
+    assert item.properties["cube:variables"]["age"]["cf:parameter"] == parameters
+
+
 def test_errors_name_the_store(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     cube().drop_vars(["time", "quality"]).to_zarr(path, zarr_format=2)

@@ -165,6 +165,9 @@ def zarr_item(
             "zarr:node_type": "group",
         },
     )
+    variables = item.properties["cube:variables"].values()
+    if parameters := [each for field in variables for each in field.get("cf:parameter", ())]:
+        asset.extra_fields["cf:parameter"] = parameters
     item.add_asset("data", asset)
     # The root of the store, which may be above the group (STAC best practices for Zarr).
     root = re.match(r".*?\.zarr(?=/|$)", href)
