@@ -68,7 +68,7 @@ class Tile:
 class Polling:
     """How to wait for a task: pauses in seconds, each longer than the one before."""
 
-    first: float = 2.0
+    first: float = 0.5
     factor: float = 1.5
     longest: float = 60.0
     sleep: Callable[[float], None] = time.sleep
