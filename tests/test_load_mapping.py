@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacbuild.load.mapping import PixelGrid, covers, index_map, reduction, touches
+from stacbuild.load.mapping import index_map
+from stacbuild.load.pixelgrid import PixelGrid, covers, reduction, touches
 
 SCS2 = PixelGrid("EPSG:4326", (0.00025, 0, -1.25, 0, -0.00025, 44.8), (5200, 7000))
 EUROPE = PixelGrid("EPSG:3035", (30, 0, 2_555_100, 0, -30, 5_820_000), (149_363, 170_397))
@@ -87,6 +88,11 @@ def test_map_is_exact_anywhere_in_europe(west, north, res, rows, cols, size) -> 
     count = (int(4.5e6 / size), int(5.2e6 / size))
     source = PixelGrid("EPSG:3035", (size, 0, 2.5e6, 0, -size, 5.8e6), count)
     assert_exact(source, target, (slice(0, rows), slice(0, cols)))
+
+
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 31, 32, 33, 49])
+def test_map_is_exact_for_windows_of_any_size(size: int) -> None:
+    assert_exact(EUROPE, SCS2, (slice(100, 100 + size), slice(200, 200 + size)))
 
 
 def test_a_window_maps_as_it_does_within_the_whole() -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 from stacbuild.errors import BuildError
 from stacbuild.load.custom import run_custom
 from stacbuild.load.facts import Facts
-from stacbuild.load.mapping import PixelGrid, covers, reduction, touches
+from stacbuild.load.pixelgrid import PixelGrid, covers, reduction, touches
 from stacbuild.load.raster import load_raster
 from stacbuild.load.zarr import load_zarr, spatial_dims
 

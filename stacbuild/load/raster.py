@@ -12,7 +12,7 @@ import stackstac
 import xarray as xr
 
 from stacbuild.errors import BuildError
-from stacbuild.load.mapping import PixelGrid
+from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile, WindowReader
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from rasterio.enums import Interleaving
 from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
-from stacbuild.load.mapping import PixelGrid, Window, footprint_window, index_map
+from stacbuild.load.mapping import index_map
+from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
 from stacbuild.load.pool import cache, open_raster
 from stacbuild.load.warp import MARGIN, warp
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from stacbuild.load.mapping import PixelGrid, Window
+from stacbuild.load.pixelgrid import PixelGrid, Window
 
 # Source pixels beyond the target's footprint that a kernel may look at: bilinear needs one, and
 # an aggregation over a target pixel half of its size, which the footprint itself covers.

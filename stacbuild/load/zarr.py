@@ -13,7 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
-from stacbuild.load.mapping import PixelGrid, Window, footprint_window, index_map
+from stacbuild.load.mapping import index_map
+from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
 from stacbuild.load.pool import cache, zarr_dataset
 from stacbuild.load.warp import MARGIN, warp
 

@@ -1,0 +1,181 @@
+"""Where pixels lie, and where one grid's pixels lie on another's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+if TYPE_CHECKING:
+    from stacbuild.grid import Grid
+
+# For questions about a window as a whole, every 16th pixel is looked at.
+STEP = 16
+
+Window = tuple[slice, slice]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PixelGrid:
+    """Where pixels lie: a CRS, an affine transform and a shape.
+
+    Parameters
+    ----------
+    crs
+        Anything `pyproj.CRS` understands; an EPSG code or WKT.
+    transform
+        The six numbers ``a, b, c, d, e, f`` from (column, row) of a pixel's corner to (x, y).
+    shape
+        Rows and columns.
+    """
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of_properties(cls, properties: Mapping[str, Any]) -> PixelGrid:
+        """Take the grid from the ``proj:*`` fields of a STAC item."""
+        a, b, c, d, e, f = properties["proj:transform"][:6]
+        rows, cols = properties["proj:shape"]
+        crs = properties.get("proj:code") or properties["proj:wkt2"]
+        return cls(crs, (a, b, c, d, e, f), (rows, cols))
+
+    @classmethod
+    def of_grid(cls, grid: Grid) -> PixelGrid:
+        """Take the grid of a cube."""
+        a, b, c, d, e, f = tuple(grid.transform)[:6]
+        return cls(f"EPSG:{grid.epsg}", (a, b, c, d, e, f), grid.shape)
+
+    @property
+    def affine(self) -> Affine:
+        """The transform as an object."""
+        return Affine(*self.transform)
+
+
+@lru_cache(maxsize=64)
+def transformer(source: str, target: str) -> Transformer:
+    """Give the transformer between two CRSs, x before y.
+
+    One is kept for each pair: making it takes longer than transforming a tile, and pyproj's
+    transformers may be used from several threads.
+    """
+    return Transformer.from_crs(
+        CRS.from_user_input(source), CRS.from_user_input(target), always_xy=True
+    )
+
+
+@lru_cache(maxsize=64)
+def same_crs(one: str, other: str) -> bool:
+    """Tell whether two CRSs give the same coordinates in x, y order."""
+    return CRS.from_user_input(one).equals(CRS.from_user_input(other), ignore_axis_order=True)
+
+
+def footprint_window(
+    source: PixelGrid, target: PixelGrid, window: Window, margin: int
+) -> Window | None:
+    """Give the source rows and columns under a target window, grown by *margin* pixels a side."""
+    rows, cols = window
+    at = np.meshgrid(nodes(rows), nodes(cols), indexing="ij")
+    row, col = positions(source, target, *at)
+    with np.errstate(invalid="ignore"):
+        return clip(span(row, margin), span(col, margin), source.shape)
+
+
+def covers(sources: Sequence[PixelGrid], target: PixelGrid) -> bool:
+    """Tell whether the sources together lie under every 16th pixel of the target grid."""
+    rows, cols = (slice(0, length) for length in target.shape)
+    at = np.meshgrid(
+        np.minimum(nodes(rows), target.shape[0] - 1),
+        np.minimum(nodes(cols), target.shape[1] - 1),
+        indexing="ij",
+    )
+    inside = np.zeros(at[0].shape, np.bool_)
+    for source in sources:
+        row, col = positions(source, target, *at)
+        inside |= (row >= 0) & (row < source.shape[0]) & (col >= 0) & (col < source.shape[1])
+    return bool(inside.all())
+
+
+def touches(source: PixelGrid, target: PixelGrid) -> bool:
+    """Tell whether any part of the target grid may lie on the source."""
+    return footprint_window(source, target, _whole(target), 1) is not None
+
+
+def reduction(source: PixelGrid, target: PixelGrid) -> float:
+    """Give how many source pixels a target pixel spans along the axis where it spans more."""
+    rows, cols = _whole(target)
+    row, col = positions(source, target, *np.meshgrid(nodes(rows), nodes(cols), indexing="ij"))
+    steps = [np.hypot(np.diff(row, axis=axis), np.diff(col, axis=axis)) / STEP for axis in (0, 1)]
+    return float(max(np.nanmedian(np.where(np.isfinite(step), step, np.nan)) for step in steps))
+
+
+def is_aligned(grid: PixelGrid) -> bool:
+    """Tell whether rows run along y and columns along x."""
+    _, b, _, d, _, _ = grid.transform
+    return b == 0 and d == 0
+
+
+def centres(grid: PixelGrid, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
+    """Give x and y of pixel centres."""
+    # From whole pixel numbers of the whole grid, so that a pixel's centre does not depend on
+    # the window that it is asked for in.
+    a, b, c, d, e, f = grid.transform
+    x = c + a * (cols + 0.5) + (b * (rows + 0.5) if b else 0.0)
+    y = f + e * (rows + 0.5) + (d * (cols + 0.5) if d else 0.0)
+    return x, y
+
+
+def source_positions(grid: PixelGrid, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Turn coordinates into fractional rows and columns (a pixel spans [n, n + 1))."""
+    a, _, c, _, e, f = grid.transform
+    if is_aligned(grid):
+        return (y - f) / e, (x - c) / a
+    back = ~grid.affine
+    return back.d * x + back.e * y + back.f, back.a * x + back.b * y + back.c
+
+
+def positions(
+    source: PixelGrid, target: PixelGrid, rows: Floats, cols: Floats
+) -> tuple[Floats, Floats]:
+    """Give the fractional source rows and columns of target pixels, each through PROJ."""
+    x, y = centres(target, rows, cols)
+    if not same_crs(source.crs, target.crs):
+        x, y = transformer(target.crs, source.crs).transform(x, y)
+    return source_positions(source, x, y)
+
+
+def _whole(grid: PixelGrid) -> Window:
+    return slice(0, grid.shape[0]), slice(0, grid.shape[1])
+
+
+def nodes(pixels: slice) -> Floats:
+    """Give every 16th pixel number, the last one at or beyond the end of the window."""
+    count = -(-(pixels.stop - pixels.start) // STEP)
+    return np.arange(count + 1, dtype=np.float64) * STEP + float(pixels.start)
+
+
+def span(position: Floats, margin: int) -> tuple[float, float] | None:
+    """Give the first pixel and the one after the last that positions touch, *margin* more."""
+    finite = position[np.isfinite(position)]
+    if not finite.size:
+        return None
+    return np.floor(finite.min()) - margin, np.floor(finite.max()) + margin + 1
+
+
+def clip(
+    rows: tuple[float, float] | None, cols: tuple[float, float] | None, shape: tuple[int, int]
+) -> Window | None:
+    """Cut spans to what a source of this shape has; None if nothing is left."""
+    if rows is None or cols is None:
+        return None
+    row = slice(int(max(rows[0], 0)), int(min(rows[1], shape[0])))
+    col = slice(int(max(cols[0], 0)), int(min(cols[1], shape[1])))
+    return (row, col) if row.start < row.stop and col.start < col.stop else None
