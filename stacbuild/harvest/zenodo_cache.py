@@ -1,0 +1,129 @@
+"""Files of a Zenodo record on this machine: fetched once, unpacked once, known to be whole.
+
+Beside each file or folder of a record stands ``<key>.stacbuild.json``, written last: whose bytes
+these are (the record's md5) and which files came of it. What it does not vouch for is fetched anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from stacbuild.catalog import write_json
+from stacbuild.errors import IntegrityError
+from stacbuild.fetch import archive
+from stacbuild.fetch.download import download
+from stacbuild.harvest.zenodo_record import RecordFile
+from stacbuild.progress import Reporter
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file here: its path in the archive (or key in the record), where it is, bytes, hex md5."""
+
+    name: str
+    path: Path
+    size: int
+    md5: str
+
+
+class Cache:
+    """The folder of one record.
+
+    Parameters
+    ----------
+    folder
+        Absolute; made when something is fetched.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+
+    def find(self, file: RecordFile) -> list[LocalFile] | None:
+        """Give what is here of *file*, if all of it is, and as the record has it now."""
+        try:
+            known = json.loads(self._marker(file).read_text(encoding="utf-8"))
+            held = [
+                LocalFile(name, self.folder / entry["path"], entry["size"], entry["md5"])
+                for name, entry in known["files"].items()
+            ]
+            same = (known["md5"], known["size"]) == (file.md5, file.size)
+            whole = all(local.path.stat().st_size == local.size for local in held)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return held if same and whole else None
+
+    def fetch(
+        self, file: RecordFile, session: requests.Session, reporter: Reporter, *, force: bool
+    ) -> list[LocalFile]:
+        """Download *file*, check its md5 and unpack it if it is an archive.
+
+        An archive itself is not kept: what was unpacked is. One that an earlier run fetched, but
+        did not get to unpack, is used unless *force*.
+
+        Raises
+        ------
+        RemoteError, IntegrityError, LocalError, LockedError
+            As `stacbuild.fetch.download.download` and `stacbuild.fetch.archive.extract`.
+        """
+        target = self._path(file.key)
+        self._marker(file).unlink(missing_ok=True)
+        if force or not _is_whole(target, file):
+            with reporter.task(file.key, total=file.size, unit="bytes") as task:
+                download(file.url, target, size=file.size, md5=file.md5, session=session, task=task)
+        folder = archive.stem(file.key)
+        if folder is None:
+            held = [(file.key, target)]
+        else:
+            reporter.say(f"{file.key}: unpacking")
+            into = self._path(folder)
+            held = [
+                (path.relative_to(into).as_posix(), path) for path in archive.extract(target, into)
+            ]
+        found = [LocalFile(name, path, path.stat().st_size, _md5(path)) for name, path in held]
+        self._vouch(file, found)
+        if folder is not None:
+            target.unlink()
+        return found
+
+    def _vouch(self, file: RecordFile, found: list[LocalFile]) -> None:
+        files: dict[str, Any] = {
+            local.name: {
+                "path": local.path.relative_to(self.folder).as_posix(),
+                "size": local.size,
+                "md5": local.md5,
+            }
+            for local in found
+        }
+        state = {"url": file.url, "md5": file.md5, "size": file.size, "files": files}
+        write_json(self._marker(file), state)
+
+    def _marker(self, file: RecordFile) -> Path:
+        return self._path(f"{file.key}.stacbuild.json")
+
+    def _path(self, key: str) -> Path:
+        """Give the place of *key*, which the server chose, within this folder."""
+        path = (self.folder / key).resolve()
+        if self.folder not in path.parents:
+            raise IntegrityError(f"{key!r}: refused, such a file would leave {self.folder}")
+        return path
+
+
+def _is_whole(path: Path, file: RecordFile) -> bool:
+    """Tell whether an earlier run got as far as the download, but not to the end."""
+    return (
+        file.md5 is not None
+        and path.is_file()
+        and path.stat().st_size == file.size
+        and _md5(path) == file.md5
+    )
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
