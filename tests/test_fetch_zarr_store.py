@@ -102,6 +102,12 @@ def test_opens_a_consolidated_store_over_http(
     check(f"{web.url}/a.zarr")
 
 
+def test_options_of_s3_are_not_sent_to_a_web_server(tmp_path: Path, web: Folder) -> None:
+    write(tmp_path / "a.zarr")
+    check(f"{web.url}/a.zarr", {"key": "CANARYKEY", "secret": "CANARYSECRET"})
+    assert not any(request.authorized or "CANARY" in request.path for request in web.log)
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_without_consolidated_metadata_http_needs_a_listing(
     tmp_path: Path, zarr_format: int

@@ -61,7 +61,8 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     href
         Absolute local path, ``http(s)://``, ``s3://`` or ``memory://`` URL of a group.
     storage_options
-        Options of the fsspec file system, for ``s3://`` those of s3fs. Never shown.
+        Options of s3fs for ``s3://``, never shown. Any other address is read without: a store on
+        S3 has an https address, too, to which no credentials are sent.
 
     Returns
     -------
@@ -218,13 +219,12 @@ def _store(
         return LocalStore(href, read_only=True)
     scheme = urlsplit(href).scheme
     # A listing kept from an earlier run would hide what has changed since.
-    options: Json = {"use_listings_cache": False, **(storage_options or {})}
+    options: Json = {"use_listings_cache": False}
     if scheme == "s3":
         # Chunks are small: without parts there is no need to ask for the size of each before.
-        options = {"max_concurrency": 1, **options}
+        options |= {"max_concurrency": 1, **(storage_options or {})}
     elif scheme in ("http", "https"):
-        client = {"timeout": _TIMEOUT, "middlewares": (_retry,)}
-        options["client_kwargs"] = client | options.get("client_kwargs", {})
+        options["client_kwargs"] = {"timeout": _TIMEOUT, "middlewares": (_retry,)}
     elif scheme == "memory":
         options = {}
     else:
