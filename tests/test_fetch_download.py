@@ -81,7 +81,7 @@ def test_a_cut_body_is_resumed_where_it_broke(tmp_path: Path, session: requests.
 
 def test_a_changed_file_is_started_anew(tmp_path: Path, session: requests.Session) -> None:
     with FileServer({"/f": os.urandom(len(DATA))}, cuts=[1_000_000]) as server:
-        with pytest.raises(RemoteError, match="body ended|broke"):
+        with pytest.raises(RemoteError, match=r"body ended|broke"):
             download(f"{server.url}/f", tmp_path / "f", session=session, patience=Patience(tries=1))
         assert left(tmp_path) == ["f.part", "f.part.json"]
         server.files["/f"] = DATA
@@ -169,9 +169,11 @@ def test_a_wrong_md5_once_is_healed(tmp_path: Path, session: requests.Session) -
 
 
 def test_a_wrong_size_is_an_error(tmp_path: Path, session: requests.Session) -> None:
-    with FileServer({"/f": DATA}) as server:
-        with pytest.raises(IntegrityError, match="has 3000000 bytes instead of 5"):
-            download(f"{server.url}/f", tmp_path / "f", size=5, session=session)
+    with (
+        FileServer({"/f": DATA}) as server,
+        pytest.raises(IntegrityError, match="has 3000000 bytes instead of 5"),
+    ):
+        download(f"{server.url}/f", tmp_path / "f", size=5, session=session)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -215,7 +217,7 @@ def test_a_page_or_a_missing_file_leaves_nothing(tmp_path: Path, session: reques
     with FileServer(faults=[page(200)]) as server:
         with pytest.raises(RemoteError, match="HTML page where a file was due"):
             download(f"{server.url}/f.tif", tmp_path / "f", session=session)
-        with pytest.raises(NotFoundError, match="/f.tif: not found"):
+        with pytest.raises(NotFoundError, match=r"/f.tif: not found"):
             download(f"{server.url}/f.tif", tmp_path / "f", session=session)
     assert left(tmp_path) == []
 
@@ -228,12 +230,17 @@ def test_a_full_disk_is_foreseen(tmp_path: Path, session: requests.Session) -> N
         handler.close_connection = True
         return True
 
-    with FileServer(faults=[huge]) as server:
-        with pytest.raises(LocalError, match=r"needs 100000000.0 GB for f, but only"):
-            download(f"{server.url}/f", tmp_path / "f", session=session)
+    with (
+        FileServer(faults=[huge]) as server,
+        pytest.raises(LocalError, match=r"needs 100000000.0 GB for f, but only"),
+    ):
+        download(f"{server.url}/f", tmp_path / "f", session=session)
 
 
 def test_two_at_once_are_refused(tmp_path: Path, session: requests.Session) -> None:
-    with FileServer({"/f": DATA}) as server, FileLock(tmp_path / ".f.lock"):
-        with pytest.raises(LockedError, match="another run"):
-            download(f"{server.url}/f", tmp_path / "f", session=session)
+    with (
+        FileServer({"/f": DATA}) as server,
+        FileLock(tmp_path / ".f.lock"),
+        pytest.raises(LockedError, match="another run"),
+    ):
+        download(f"{server.url}/f", tmp_path / "f", session=session)

