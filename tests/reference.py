@@ -92,6 +92,7 @@ def _compare_bilinear(array: xr.DataArray, truth: Layer, row: Array, col: Array)
     both = np.isnan(expected) & np.isnan(array.values)
     differs = np.where(both, 0, np.abs(expected - array.values))
     worst = float(np.nanmax(differs))
-    # GDAL's transformer may be off by a hundredth of a pixel: that share of the local contrast.
-    equal = int((differs <= 0.02 * max(1.0, float(np.nanmax(expected)))).sum())
+    # GDAL's transformer may be off by a thousandth of a pixel, so by that share of the contrast.
+    contrast = float(np.nanmax(expected) - np.nanmin(expected))
+    equal = int((differs <= 0.002 * contrast).sum())
     return Comparison(array.name or "", "bilinear", array.size, equal, 0, worst)

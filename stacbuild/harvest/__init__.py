@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import Catalog
-from stacbuild.errors import ConfigError, StacbuildError
+from stacbuild.errors import ConfigError, Failures, StacbuildError
 from stacbuild.harvest import clms, objects, zenodo
 from stacbuild.harvest.base import Harvest, Wanted
 from stacbuild.profiles import Profiles
@@ -34,7 +34,7 @@ class HarvestResult:
     Parameters
     ----------
     name
-        Id of the collection; if it failed, the store and data id.
+        Id of the collection; if it failed, the store or the data id.
     items
         Number of items put into the catalog.
     href
@@ -104,10 +104,9 @@ def harvest_store(
     profiles: Profiles,
     reporter: Reporter,
 ) -> list[HarvestResult]:
-    """Harvest one store into the catalog.
+    """Harvest one store into the catalog; what fails becomes a result with its error.
 
-    If that fails and several data ids were wanted, each is tried by itself, so that one bad
-    name does not keep the others out.
+    Harvesters give what they can and raise at the end, so one bad name keeps no other out.
     """
     store = config.store(identifier)
     start = time.monotonic()
@@ -117,19 +116,10 @@ def harvest_store(
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
             start = time.monotonic()
+    except Failures as failures:
+        results += [_failed(name, error, start) for name, error in failures.failures]
     except StacbuildError as error:
-        if len(wanted.data_ids) > 1:
-            return [
-                result
-                for data_id in wanted.data_ids
-                for result in harvest_store(
-                    config, identifier, _only(wanted, data_id), catalog, profiles, reporter
-                )
-            ]
-        name = " ".join([identifier, *wanted.data_ids])
-        results.append(
-            HarvestResult(name, "FAILED", str(error), time.monotonic() - start, error=error)
-        )
+        results.append(_failed(identifier, error, start))
     return results
 
 
@@ -156,8 +146,8 @@ def _wanted(config: Config) -> dict[str, Wanted]:
     }
 
 
-def _only(wanted: Wanted, data_id: str) -> Wanted:
-    return Wanted((data_id,), wanted.preload, wanted.force)
+def _failed(name: str, error: StacbuildError, start: float) -> HarvestResult:
+    return HarvestResult(name, "FAILED", str(error), time.monotonic() - start, error=error)
 
 
 def _completed(found: Harvest, changed: bool, catalog: Catalog, seconds: float) -> HarvestResult:

@@ -83,7 +83,7 @@ def _fits(value: float, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "f":
         return True
     limits = np.iinfo(dtype)
-    return value.is_integer() and limits.min <= value <= limits.max
+    return float(value).is_integer() and limits.min <= value <= limits.max
 
 
 def _attrs(fields: Json, title: str | None) -> dict[str, Any]:

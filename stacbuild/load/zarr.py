@@ -201,7 +201,7 @@ def load_zarr(
     )
     y, x = grid.coords()
     coords = {
-        name: coordinate
+        name: xr.Variable(coordinate.dims, coordinate.values, _own_attrs(coordinate))
         for name, coordinate in array.coords.items()
         if name not in spatial and not set(coordinate.dims) & set(spatial)
     }
@@ -210,8 +210,14 @@ def load_zarr(
         dims=source.dims,
         coords=coords | {spatial[0]: y, spatial[1]: x},
         name=variable,
-        attrs={k: v for k, v in array.attrs.items() if k not in {"_FillValue", "grid_mapping"}},
+        attrs=_own_attrs(array),
     )
+
+
+def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
+    """Give the attributes without those that say how the store holds the values."""
+    of_store = {"_FillValue", "missing_value", "grid_mapping"}
+    return {str(name): value for name, value in array.attrs.items() if name not in of_store}
 
 
 def _read_chunk(source: ZarrSource, block_info: Any = None) -> NDArray[Any]:

@@ -165,7 +165,7 @@ def forest_age(
     row: ArrayLike, col: ArrayLike, member: ArrayLike = 0, time: ArrayLike = 0
 ) -> NDArray[np.int16]:
     """Age in years of ``member`` (0 … 19) at ``time`` (0: 2010, 1: 2020)."""
-    age = _patch(40, 6, row, col) % 270 + 1 + noise(41, row, col, member) % 20
+    age = (_patch(40, 6, row, col) % 270 + 1 + noise(41, row, col, member) % 20).astype(np.int32)
     felled = _patch(42, 5, row, col) % 11 == 0
     later = np.where(felled, _patch(43, 5, row, col) % 10 + 1, age + 10)
     age = np.where(np.asarray(time) == 0, age, later)
