@@ -146,9 +146,10 @@ def item_times(
 def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
     """Give ``proj:code`` (or ``proj:wkt2``), shape, transform and box."""
     crs = _crs(dataset, href)
-    code = crs.to_authority(min_confidence=_CONFIDENCE)
-    fields: Json = {"proj:code": f"{code[0]}:{code[1]}" if code and code[0] == "EPSG" else None}
-    if fields["proj:code"] is None:
+    # GDAL's search, and not pyproj's: it sees through other programs' names and order of axes.
+    code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)
+    fields: Json = {"proj:code": f"EPSG:{code}" if code else None}
+    if code is None:
         fields["proj:wkt2"] = crs.to_wkt("WKT2_2019")
     xs, ys = _outline(dataset, 1)
     return fields | {
