@@ -58,6 +58,8 @@ class Record:
         URL of the page for people.
     newer
         URL of the page of the newest version, if that is not this record.
+    access
+        ``open``, or why files are not shown, such as ``restricted`` or ``embargoed``.
     """
 
     id: str
@@ -176,7 +178,7 @@ def _is_latest(answer: Json) -> bool:
 
 def _access(answer: Json) -> str:
     stated = (answer.get("access") or {}).get("files")
-    return str(answer["metadata"].get("access_right") or stated or "open")
+    return str(answer["metadata"].get("access_right") or stated or "open").replace("public", "open")
 
 
 def _date(text: str) -> dt.datetime:
