@@ -14,6 +14,7 @@ from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteEr
 from stacbuild.fetch import http
 from stacbuild.fetch.opener import RasterFile, open_raster
 from tests.fetch_server import FileServer, page
+from tests.standins.s3 import S3Server
 
 VALUES = np.random.default_rng(0).integers(0, 200, (3, 1500, 2000), dtype="uint8")
 
@@ -144,6 +145,20 @@ def test_local_files_are_read_alike(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file.read(dataset, Window(5, 6, 7, 8)), VALUES[:, 6:14, 5:12])
     with open_raster(path) as dataset:
         assert dataset.count == 3
+
+
+def test_files_on_s3_are_read_alike(tmp_path: Path, s3_server: S3Server) -> None:
+    folder = tmp_path / "rasters"
+    folder.mkdir()
+    (folder / "f.tif").write_bytes(tiff(**TILED))
+    s3_server.upload(folder, "rasters", "opener-test")
+    options = {"anon": True, "endpoint_url": s3_server.url}
+    file = RasterFile("s3://opener-test/rasters/f.tif", storage_options=options)
+    assert file.size == (folder / "f.tif").stat().st_size
+    with file.open() as dataset:
+        np.testing.assert_array_equal(file.read(dataset, Window(5, 6, 7, 8)), VALUES[:, 6:14, 5:12])
+    with pytest.raises(NotFoundError, match=r"^s3://opener-test/rasters/no\.tif: not found"):
+        RasterFile("s3://opener-test/rasters/no.tif", storage_options=options)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
