@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pystac
 
 from stacbuild.catalog import Catalog, read_json
-from stacbuild.errors import BuildError, Failures, StacbuildError
+from stacbuild.errors import BuildError, Failures
 from stacbuild.harvest import harvest_store
 from stacbuild.harvest.base import Wanted
 
@@ -46,19 +46,15 @@ def source_items(
     StacbuildError
         What the harvester of a missing item raises; `Failures` for several.
     """
-    missing: dict[str, list[str]] = {}
-    for variable in dataset.variables:
-        key = config.store(variable.store).key
-        if not _ready(catalog.find(key, variable.data_id)):
-            missing.setdefault(variable.store, []).append(variable.data_id)
-    failures: list[tuple[str, StacbuildError]] = []
-    for identifier, data_ids in missing.items():
-        reporter.say(f"{dataset.identifier}: harvesting {', '.join(data_ids)} from {identifier}")
-        wanted = Wanted(tuple(data_ids), preload=tuple(data_ids))
-        results = harvest_store(config, identifier, wanted, catalog, profiles, reporter)
-        failures += [(result.name, result.error) for result in results if result.error]
-    if failures:
-        raise failures[0][1] if len(failures) == 1 else Failures(failures)
+    # First described where they are; what cannot be read there is then fetched.
+    for what, preload in (("harvesting", False), ("preloading", True)):
+        for store, data_ids in _missing(config, dataset, catalog).items():
+            reporter.say(f"{dataset.identifier}: {what} {', '.join(data_ids)} from {store}")
+            wanted = Wanted(data_ids, preload=data_ids if preload else ())
+            results = harvest_store(config, store, wanted, catalog, profiles, reporter)
+            failures = [(result.name, result.error) for result in results if result.error]
+            if failures:
+                raise failures[0][1] if len(failures) == 1 else Failures(failures)
     return [_found(config, variable, catalog) for variable in dataset.variables]
 
 
@@ -66,6 +62,16 @@ def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[S
     """Give the collections of some items, each once, in the items' order."""
     ids = dict.fromkeys(str(item.collection_id) for item in items)
     return [_collection(read_json(catalog.root / name / "collection.json")) for name in ids]
+
+
+def _missing(config: Config, dataset: Dataset, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Give the data ids that cannot be read yet, by the identifier of their store."""
+    missing: dict[str, tuple[str, ...]] = {}
+    for variable in dataset.variables:
+        items = catalog.find(config.store(variable.store).key, variable.data_id)
+        if not _ready(items):
+            missing[variable.store] = (*missing.get(variable.store, ()), variable.data_id)
+    return missing
 
 
 def _found(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]:
