@@ -32,7 +32,13 @@ GDAL_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_GEOREF_SOURCES": "INTERNAL",
+    # Bytes for decoded blocks, of all files together. GDAL's default is a twentieth of the
+    # machine, which a file in strips as wide as Europe fills at once; here a window is read once.
+    "GDAL_CACHEMAX": 64 << 20,
 }
+
+# Compressed bytes that one read keeps at a time.
+_HELD = 64 << 20
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -155,22 +161,26 @@ class RasterFile:
         """
         window = window or Window(0, 0, dataset.width, dataset.height)
         bands = list(bands or dataset.indexes)
-        with self._held(dataset, window, bands):
-            try:
-                return np.asarray(dataset.read(bands, window=window, out=out))
-            except RasterioError as error:
-                where = f"rows {window.row_off}+{window.height}, columns {window.col_off}+"
-                raise self._explained(error, f"{where}{window.width} cannot be decoded") from error
-
-    @contextmanager
-    def _held(self, dataset: DatasetReader, window: Window, bands: list[int]) -> Iterator[None]:
+        if out is None:
+            out = np.empty((len(bands), window.height, window.width), dataset.dtypes[0])
         if self._pages is None:
-            yield
-        else:
-            spans = list(block_spans(dataset, window, bands))
+            self._decode(dataset, window, bands, out)
+            return out
+        for part, spans in _parts(dataset, window, bands):
             self._raise_trouble()
+            first = part.row_off - window.row_off
             with self._pages.hold(spans):
-                yield
+                self._decode(dataset, part, bands, out[:, first : first + part.height])
+        return out
+
+    def _decode(
+        self, dataset: DatasetReader, window: Window, bands: list[int], out: NDArray[Any]
+    ) -> None:
+        try:
+            dataset.read(bands, window=window, out=out)
+        except RasterioError as error:
+            where = f"rows {window.row_off}+{window.height}, columns {window.col_off}+"
+            raise self._explained(error, f"{where}{window.width} cannot be decoded") from error
 
     def _check_magic(self) -> None:
         if self._pages:
@@ -282,6 +292,25 @@ def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) ->
                 length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
                 if offset and length:
                     yield int(offset), int(offset) + int(length)
+
+
+def _parts(
+    dataset: DatasetReader, window: Window, bands: Sequence[int]
+) -> Iterator[tuple[Window, list[Span]]]:
+    """Part a window into runs of whole block rows whose bytes may be kept together."""
+    height = dataset.block_shapes[0][0]
+    end = window.row_off + window.height
+    first, held = window.row_off, list[Span]()
+    for row in range(window.row_off // height, -(-end // height)):
+        top, bottom = max(row * height, window.row_off), min((row + 1) * height, end)
+        spans = list(
+            block_spans(dataset, Window(window.col_off, top, window.width, bottom - top), bands)
+        )
+        if held and sum(stop - start for start, stop in (*held, *spans)) > _HELD:
+            yield Window(window.col_off, first, window.width, top - first), held
+            first, held = top, []
+        held += spans
+    yield Window(window.col_off, first, window.width, end - first), held
 
 
 def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:

@@ -16,7 +16,7 @@ from stacbuild.errors import RemoteError
 PAGE = 1 << 16
 """Bytes a page; what lies closer together than this is fetched as one range."""
 
-CAPACITY = 256 << 20
+CAPACITY = 32 << 20
 """Bytes of pages kept for one file."""
 
 LONGEST = 32 << 20
