@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -117,6 +117,7 @@ class RasterFile:
                     name = PurePosixPath(unquote(urlsplit(self.href).path)).name or "raster.tif"
                     file = _GdalFile(_GdalHandle(self._pages, self._trouble), name)
                     dataset = rasterio.open(file, driver="GTiff", sharing=False)
+                    file.let_go()
                     weakref.finalize(dataset, file.close)
         except RasterioError as error:
             raise self._explained(error, "cannot be opened as a GeoTIFF") from error
@@ -227,6 +228,12 @@ class _GdalFile(FilePath):  # type: ignore[misc]
     def __init__(self, handle: _GdalHandle, name: str) -> None:
         # Past FilePath's own __init__, which does nothing but warn of 2.0.
         super(FilePath, self).__init__(handle, filename=name)
+        # rasterio 1.5 keeps the datasets it opens here, to close them with the file.
+        self._env = ExitStack()
+
+    def let_go(self) -> None:
+        """Leave the closing of datasets to who opened them; kept here, none would ever be freed."""
+        self._env.pop_all()
 
 
 class _GdalHandle(PagedFile):
