@@ -363,7 +363,10 @@ def test_what_is_not_acted_on_is_refused(write, addition, expected):
         ("general: {zarr_format: 1}", "general.zarr_format: has to be 2 or 3"),
         ("general: {visualize: maybe}", "general.visualize: has to be true or false"),
         ("general: {visualise: true}", "unknown key (did you mean 'visualize'?)"),
-        ("general: {gdal_http_params: {gdal_http_max_retry: -1}}", "has to be 0 or more"),
+        (
+            "general: {gdal_http_params: {gdal_http_max_retry: 3}}",
+            "is not supported yet; GDAL is kept",
+        ),
         ("general: 5", "general: has to be a mapping"),
         ("preload_datasets: [{store: storage, data_ids: [a]}]", "which is read in place"),
         ("preload_datasets: [{store: x, data_ids: [a]}]", "there is no store 'x'"),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pystac
 import xarray as xr
@@ -157,7 +157,9 @@ def _lazy(
     parts = []
     for variable, items in zip(dataset.variables, found, strict=True):
         store = config.store(variable.store)
-        options = store.storage_options if isinstance(store, S3Store) else {}
+        options: dict[str, Any] = {}
+        if isinstance(store, S3Store) and not store.anonymous:
+            options = store.storage_options
         parts.append(load.load_variable(variable, items, grid, options))
     if len(parts) == 1:
         return parts[0]

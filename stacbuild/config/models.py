@@ -232,20 +232,12 @@ class PreloadDataset(Model):
     preload_params: PreloadParams = PreloadParams()
 
 
-class GdalHttpParams(Model):
-    """How often, and after how many seconds, GDAL repeats a failed request."""
-
-    gdal_http_max_retry: Annotated[Number, Field(ge=0)] = 10
-    gdal_http_retry_delay: Annotated[Number, Field(ge=0)] = 5
-
-
 class General(Model):
     """Settings for everything; ``visualize`` none means as the output allows."""
 
     visualize: bool | None = None
     force_preload: bool = False
     dask_scheduler: Literal["threads", "processes", "single-threaded", "sync"] = "threads"
-    gdal_http_params: GdalHttpParams = GdalHttpParams()
     zarr_format: Literal[2, 3] = 3
 
 

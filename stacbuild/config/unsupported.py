@@ -114,6 +114,11 @@ REFUSALS = (
     ),
     Refusal(
         ("general",),
+        ("gdal_http_params",),
+        "GDAL is kept off the network, and failed requests are repeated anyway; leave it out",
+    ),
+    Refusal(
+        ("general",),
         ("dask_scheduler",),
         "schedulers are threads, processes, single-threaded and sync",
         _is("distributed"),

@@ -128,8 +128,8 @@ def _describe(
     }
     if data_id.lower().endswith((".tif", ".tiff")):
         facts = stated
-        when = None if _says_time(profile) else _modified(place, "", reporter)
         with open_raster(place.read, storage_options=place.options) as raster:
+            when = None if _says_time(profile) else _modified(place, "", reporter)
             item = raster_item(raster, **identity, datetime=when)
     else:
         group = open_group(place.read, place.options)

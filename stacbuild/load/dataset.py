@@ -46,7 +46,7 @@ def load_variable(
     grid
         The grid of the cube.
     storage_options
-        For fsspec, if the store needs any.
+        For s3fs, if the store asks for credentials; else empty, and hrefs are read as they are.
 
     Returns
     -------
@@ -61,6 +61,8 @@ def load_variable(
     RemoteError, LocalError, IntegrityError
         If a source cannot be read.
     """
+    if storage_options:
+        items = [_through_s3(item) for item in items]
     target = PixelGrid.of_grid(grid)
     sources = [PixelGrid.of_properties(item.properties) for item in items]
     _check_overlap(variable, items, sources, target, grid)
@@ -80,6 +82,14 @@ def load_variable(
         of = only or facts.get(str(name).removeprefix(f"{variable.identifier}_"))
         _describe(array, of, complete)
     return dataset
+
+
+def _through_s3(item: pystac.Item) -> pystac.Item:
+    """Give the item with the s3:// address of its asset, which credentials can be used with."""
+    copy = item.clone()
+    asset = copy.assets["data"]
+    asset.href = asset.extra_fields["alternate"]["s3"]["href"]
+    return copy
 
 
 def _open_raster(
