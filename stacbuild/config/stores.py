@@ -261,12 +261,18 @@ class MemoryStore(Located):
         return self.store_params.root.strip("/")
 
 
+def _filled(value: Any) -> Any:
+    # The file from the portal, pasted into a configuration, has fields without a value (ip_range).
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
 class ClmsParams(_Cached):
     """``credentials`` is the path of the JSON file from the portal, or its content."""
 
     credentials: (
         Annotated[
-            Annotated[LocalPath, Tag("path")] | Annotated[dict[str, Secret], Tag("inline")],
+            Annotated[LocalPath, Tag("path")]
+            | Annotated[dict[str, Secret], BeforeValidator(_filled), Tag("inline")],
             Discriminator(lambda value: "inline" if isinstance(value, dict) else "path"),
         ]
         | None

@@ -321,7 +321,9 @@ def _parts(
 
 
 def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
-    name = http.public_url(href)
+    # The same bucket may be on many servers, so a message names the server too.
+    server = options.get("endpoint_url") or "AWS"
+    name = f"{http.public_url(href)} at {server}"
     system = fsspec.filesystem("s3", **options)
     path = href.removeprefix("s3://")
 

@@ -20,7 +20,7 @@ from stacbuild.catalog import DATA_ID, STORE, slug
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.describe import declare_extensions, multihash_md5
 from stacbuild.describe.raster import MEDIA_TYPE, item_times, raster_item
-from stacbuild.errors import NotFoundError
+from stacbuild.errors import Failures, NotFoundError, StacbuildError
 from stacbuild.fetch import archive, http
 from stacbuild.fetch.opener import open_raster
 from stacbuild.fetch.ranges import RangeFile
@@ -35,6 +35,8 @@ from stacbuild.harvest.zenodo_collection import (
 from stacbuild.harvest.zenodo_record import Record, RecordFile, fetch_record
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter
+
+_Failed = list[tuple[str, StacbuildError]]
 
 
 def harvest(
@@ -57,7 +59,10 @@ def harvest(
         There is no such record, file or member.
     RemoteError, IntegrityError, LocalError
         What is wanted cannot be fetched or described.
+    Failures
+        If that is so for several. All are raised at the end: what could be described was given.
     """
+    failures: _Failed = []
     with http.session(reporter.say) as session:
         session.auth = _Token(store.api, store.access_token)
         record = fetch_record(session, store.api, store.record)
@@ -66,15 +71,30 @@ def harvest(
                 f"zenodo {record.id}: there is a newer version of this record, see {record.newer}"
             )
         work = _Work(store, record, profiles, reporter, session, Cache(store.cache / record.id))
-        plan = [(_file_of(record, data_id), data_id, False) for data_id in wanted.data_ids]
-        plan += [(_file_of(record, data_id), data_id, True) for data_id in wanted.preload]
+        plan: dict[RecordFile, list[tuple[str, bool]]] = {}
+        for data_ids, preload in ((wanted.data_ids, False), (wanted.preload, True)):
+            for data_id in data_ids:
+                try:
+                    plan.setdefault(_file_of(record, data_id), []).append((data_id, preload))
+                except NotFoundError as error:
+                    failures.append((data_id, error))
         items: list[pystac.Item] = []
-        for file in dict.fromkeys(file for file, _, _ in plan):
-            names = [data_id for found, data_id, _ in plan if found == file]
-            preload = any(now for found, _, now in plan if found == file)
-            items += work.items(file, names, preload, preload and wanted.force)
+        for file, asked in plan.items():
+            preload = any(now for _, now in asked)
+            names = [data_id for data_id, _ in asked]
+            try:
+                found, missing = work.items(file, names, preload, preload and wanted.force)
+            except StacbuildError as error:
+                failures.append((file.key, error))
+            else:
+                items += found
+                failures += missing
     profile = profiles.collection(store.key, record.id)
     yield Harvest(record_collection(record, profile, store.key), tuple(items))
+    # A data id that is to be preloaded is wanted twice, and once is enough to say it.
+    failures = list({str(error): (name, error) for name, error in failures}.values())
+    if failures:
+        raise failures[0][1] if len(failures) == 1 else Failures(failures)
 
 
 @dataclass(frozen=True)
@@ -90,29 +110,38 @@ class _Work:
 
     def items(
         self, file: RecordFile, data_ids: Sequence[str], preload: bool, force: bool
-    ) -> list[pystac.Item]:
-        """Give the items of one file of the record, of which *data_ids* are wanted."""
+    ) -> tuple[list[pystac.Item], _Failed]:
+        """Give the items of one file of the record, and which of *data_ids* are not among them."""
         folder = archive.stem(file.key)
         local = self.cache.find(file)
         if preload and (local is None or force):
             local = self.cache.fetch(file, self.session, self.reporter, force=force)
         if folder is None:
-            return [self._geotiff(file, local[0] if local else None)]
-        if local is None:
-            listed = self._listed(file, folder, data_ids)
-            self._check(file, data_ids, listed)
-            return [self._in_archive(file, name, listed[name]) for name in sorted(listed)]
-        unpacked = {_data_id(folder, held.name): held for held in local if is_geotiff(held.name)}
-        self._check(file, data_ids, unpacked)
-        return [self._unpacked(file, name, unpacked[name]) for name in sorted(unpacked)]
+            return [self._geotiff(file, local[0] if local else None)], []
+        if local is not None:
+            unpacked = {
+                _data_id(folder, part.name): part for part in local if is_geotiff(part.name)
+            }
+            items = [self._unpacked(file, name, unpacked[name]) for name in sorted(unpacked)]
+            return items, self._missing(file, data_ids, unpacked)
+        if not file.key.lower().endswith(".zip"):
+            # Only a zip has a table of contents that can be read alone.
+            self.reporter.say(f"{file.key}: its members are known once it is preloaded")
+            return [], []
+        listed = self._listed(file, folder)
+        items = [self._in_archive(file, name, listed[name]) for name in sorted(listed)]
+        return items, self._missing(file, data_ids, listed)
 
-    def _check(self, file: RecordFile, data_ids: Sequence[str], found: Collection[str]) -> None:
-        for data_id in data_ids:
-            if data_id not in found and data_id != file.key:
-                raise NotFoundError(
-                    f"zenodo {self.record.id}: {file.key} has no {data_id!r}; "
-                    f"{_hint(data_id, found)}"
-                )
+    def _missing(
+        self, file: RecordFile, data_ids: Sequence[str], found: Collection[str]
+    ) -> _Failed:
+        record = f"zenodo {self.record.id}"
+        return [
+            (data_id, NotFoundError(f"{record}: {file.key} has no {data_id!r}; {hint}"))
+            for data_id in data_ids
+            if data_id not in found and data_id != file.key
+            for hint in [_hint(data_id, found)]
+        ]
 
     def _geotiff(self, file: RecordFile, local: LocalFile | None) -> pystac.Item:
         href = str(local.path) if local else file.url
@@ -188,16 +217,8 @@ class _Work:
         declare_extensions(item)
         return self._linked(item)
 
-    def _listed(self, file: RecordFile, folder: str, data_ids: Sequence[str]) -> dict[str, str]:
-        """Find the GeoTIFFs in an archive that is not here: data id → path of the member."""
-        if not file.key.lower().endswith(".zip"):
-            # Only a zip has a table of contents that can be read alone.
-            self.reporter.say(f"{file.key}: its members are known once it is preloaded")
-            return {
-                data_id: data_id.removeprefix(f"{folder}/")
-                for data_id in data_ids
-                if data_id != file.key
-            }
+    def _listed(self, file: RecordFile, folder: str) -> dict[str, str]:
+        """Find the GeoTIFFs in a zip that is not here: data id → path of the member."""
         with RangeFile(file.url, self.session, file.size) as remote:
             names = [member.name for member in archive.members(remote, file.url)]
         return {_data_id(folder, name): name for name in names if is_geotiff(name)}

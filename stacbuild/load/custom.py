@@ -38,7 +38,7 @@ def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
         raise BuildError(f"{path}: has no function {function!r}")
     try:
         result = call(dataset)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BuildError(f"{where} raised {_place(error, path)}") from error
     if not isinstance(result, xr.Dataset):
         raise BuildError(f"{where} returned a {type(result).__name__}, not an xarray.Dataset")
@@ -54,14 +54,14 @@ def _import(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BuildError(f"{path}: cannot be imported: {_place(error, path)}") from error
     finally:
         sys.path.remove(str(path.parent))
     return module
 
 
-def _place(error: Exception, path: Path) -> str:
+def _place(error: BaseException, path: Path) -> str:
     lines = [
         str(frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)

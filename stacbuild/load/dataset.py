@@ -70,6 +70,7 @@ def load_variable(
         dataset, facts, spatial = _open_zarr(variable, items[0], grid, target, storage_options)
     else:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
+    _check_names(variable, variable.identifier if RASTER_NAME in facts else None, facts)
     if variable.custom_processing:
         custom = variable.custom_processing
         dataset = run_custom(dataset, custom.file, custom.function_name)
@@ -143,6 +144,23 @@ def _method(
     if facts.dtype.kind != "f" or facts.classes:
         return "nearest"
     return "bilinear" if pixels < _AVERAGED_FROM else "mean"
+
+
+def _check_names(
+    variable: SourceVariable, identifier: str | None, facts: Mapping[str, Facts]
+) -> None:
+    """Refuse a resampling method for a variable that there is not."""
+    known = {identifier} if identifier else set(facts)
+    for methods in (
+        variable.spatial_resample_params.interp_methods,
+        variable.spatial_resample_params.agg_methods,
+    ):
+        for name in methods if isinstance(methods, dict) else ():
+            if name not in known:
+                raise BuildError(
+                    f"{variable.data_id}: spatial_resample_params names {name!r}, which is no "
+                    f"variable of it; there are: {', '.join(sorted(known))}"
+                )
 
 
 def _check_overlap(
