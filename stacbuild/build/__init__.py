@@ -23,6 +23,7 @@ from stacbuild.config import MultiDataset, S3Store
 from stacbuild.errors import BuildError, StacbuildError
 from stacbuild.grid import Grid
 from stacbuild.harvest import load_profiles
+from stacbuild.load.custom import comes_from, place
 from stacbuild.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -108,9 +109,30 @@ def _attempt(
         href, item = _build(config, dataset, grid, catalog, reporter)
     except StacbuildError as error:
         return CubeResult(name, "FAILED", str(error), time.monotonic() - start, error=error)
+    except Exception as error:  # noqa: BLE001 - a user's function can raise anything, late too
+        failed = _unforeseen(dataset, error)
+        return CubeResult(name, "FAILED", str(failed), time.monotonic() - start, error=failed)
     finally:
         load.release()
     return CubeResult(name, "COMPLETED", href, time.monotonic() - start, href, item)
+
+
+def _unforeseen(dataset: Dataset, error: Exception) -> BuildError:
+    """Turn what nobody raised on purpose into an error that says whose line it came from."""
+    customs = [variable.custom_processing for variable in dataset.variables]
+    for custom in customs:
+        if custom and comes_from(error, custom.file):
+            said = place(error, custom.file)
+            failed = BuildError(f"{custom.file.name}:{custom.function_name} raised {said}")
+            break
+    else:
+        text = " ".join(str(error).split())
+        failed = BuildError(
+            f"{type(error).__name__}: {text}; if this is not of your making, please report it "
+            "with what stacbuild --debug shows"
+        )
+    failed.__cause__ = error
+    return failed
 
 
 def _build(

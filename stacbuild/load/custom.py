@@ -39,7 +39,7 @@ def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
     try:
         result = call(dataset)
     except (Exception, SystemExit) as error:
-        raise BuildError(f"{where} raised {_place(error, path)}") from error
+        raise BuildError(f"{where} raised {place(error, path)}") from error
     if not isinstance(result, xr.Dataset):
         raise BuildError(f"{where} returned a {type(result).__name__}, not an xarray.Dataset")
     return result
@@ -55,17 +55,27 @@ def _import(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise BuildError(f"{path}: cannot be imported: {_place(error, path)}") from error
+        raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
     finally:
         sys.path.remove(str(path.parent))
     return module
 
 
-def _place(error: BaseException, path: Path) -> str:
-    lines = [
-        str(frame.lineno)
+def comes_from(error: BaseException, path: Path) -> bool:
+    """Tell whether a line of the file *path* was being run when the error arose."""
+    return bool(_lines(error, path))
+
+
+def place(error: BaseException, path: Path) -> str:
+    """Say in one line what the error is and where in the user's file it arose."""
+    lines = _lines(error, path)
+    at = f" at {path.name}:{lines[-1]}" if lines else ""
+    return f"{type(error).__name__}{at}: {' '.join(str(error).split())}"
+
+
+def _lines(error: BaseException, path: Path) -> list[int | None]:
+    return [
+        frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename) == path
     ]
-    at = f" at {path.name}:{lines[-1]}" if lines else ""
-    return f"{type(error).__name__}{at}: {' '.join(str(error).split())}"
