@@ -13,20 +13,13 @@ import pystac
 import pytest
 import xarray as xr
 
+from tests.cli import stacbuild
 from tests.reference import compare
 from tests.standins.demo import Endpoints, Servers, demo_config
 from tests.standins.truth import LAYERS, layers
 
 BOX = "-0.70,44.10,-0.58,44.20"
 CUBES = ("senf", "gami", "liu", "clms")
-
-
-def stacbuild(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does; the exit code has to be *code*."""
-    command = [str(Path(sys.executable).with_name("stacbuild")), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    return done
 
 
 @pytest.fixture(scope="module")
