@@ -157,7 +157,7 @@ def test_files_on_s3_are_read_alike(tmp_path: Path, s3_server: S3Server) -> None
     assert file.size == (folder / "f.tif").stat().st_size
     with file.open() as dataset:
         np.testing.assert_array_equal(file.read(dataset, Window(5, 6, 7, 8)), VALUES[:, 6:14, 5:12])
-    with pytest.raises(NotFoundError, match=r"^s3://opener-test/rasters/no\.tif at http://127.* not found"):
+    with pytest.raises(NotFoundError, match=r"no\.tif at http://127.* not found"):
         RasterFile("s3://opener-test/rasters/no.tif", storage_options=options)
 
 
