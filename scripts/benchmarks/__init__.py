@@ -1,0 +1,1 @@
+"""Measures stacbuild beside a floor and its peers; `scripts/bench` runs it."""

@@ -1,0 +1,124 @@
+"""stacbuild as a user runs it: a configuration, a harvest, and `stacbuild cube`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.benchmarks.data import RES, Box, Size
+from scripts.benchmarks.job import Layer
+
+PROGRAM = str(Path(sys.executable).with_name("stacbuild"))
+
+
+# Without a date an item would get that of its file, with a warning.
+_PROFILE = {
+    "source": "*",
+    "data": [{"match": "*.tif", "start_datetime": "2019-01-01T00:00:00Z"}],
+}
+
+
+def prepare(
+    directory: Path,
+    size: Size,
+    cubes: Mapping[str, Sequence[Layer]],
+    source: Mapping[str, Any],
+) -> Path:
+    """Write a configuration and harvest what it names.
+
+    Parameters
+    ----------
+    directory
+        Gets the configuration, catalogs and cubes; emptied first.
+    cubes
+        The layers of each.
+    source
+        The store that all files are in: ``store_id`` and ``store_params``.
+
+    Returns
+    -------
+    Path of the configuration.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    (directory / "profiles").mkdir(parents=True)
+    config = directory / "bench_config.yml"
+    config.write_text(yaml.safe_dump(_config(size, cubes, source)))
+    (directory / "profiles" / "bench.yml").write_text(yaml.safe_dump(_PROFILE))
+    done = subprocess.run(
+        [PROGRAM, "harvest", str(config)], cwd=directory, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"harvesting failed:\n{done.stderr}")
+    _join_tiles(directory / "catalogs", cubes)
+    return config
+
+
+def cube(config: Path, *, bbox: Box | None = None) -> list[str]:
+    """Give the command that builds all cubes of a configuration."""
+    words = [PROGRAM, "cube", str(config)]
+    return [*words, f"--bbox={','.join(map(str, bbox))}"] if bbox else words
+
+
+def _config(
+    size: Size, cubes: Mapping[str, Sequence[Layer]], source: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "datasets": [_dataset(name, layers) for name, layers in cubes.items()],
+        "data_stores": [
+            {"identifier": "storage", "store_id": "file", "store_params": {"root": "cubes"}},
+            {"identifier": "source", **source},
+        ],
+        # Named here only so that they are harvested: tiles beyond the first of their product.
+        "preload_datasets": [
+            {"store": "source", "data_ids": [Path(path).name for path in layer.paths]}
+            for layers in cubes.values()
+            for layer in layers
+            if len(layer.paths) > 1
+        ],
+        "grid_mappings": [
+            {"identifier": "grid", "bbox": list(size.box), "spatial_res": RES,
+             "crs": "EPSG:4326", "tile_size": size.tile},
+        ],
+    }  # fmt: skip
+
+
+def _dataset(name: str, layers: Sequence[Layer]) -> dict[str, Any]:
+    first = layers[0]
+    if first.paths[0].endswith(".zarr"):
+        what: dict[str, Any] = {"store": "source", "data_id": _product(first)}
+    else:
+        what = {
+            "variables": [
+                {"identifier": layer.name, "store": "source", "data_id": path}
+                for layer in layers
+                for path in [_product(layer)]
+            ]
+        }
+    return {"identifier": name, "grid_mapping": "grid", **what}
+
+
+def _product(layer: Layer) -> str:
+    return Path(layer.paths[0]).name
+
+
+def _join_tiles(catalogs: Path, cubes: Mapping[str, Sequence[Layer]]) -> None:
+    """Give the tiles of a product one data id, as a harvester of tiled products does."""
+    products = {
+        Path(path).name: _product(layer)
+        for layers in cubes.values()
+        for layer in layers
+        for path in layer.paths[1:]
+    }
+    for path in catalogs.glob("*/*/*.json"):
+        item = json.loads(path.read_text())
+        data_id = item["properties"]["stacbuild:data_id"]
+        if data_id in products:
+            item["properties"]["stacbuild:data_id"] = products[data_id]
+            path.write_text(json.dumps(item, indent=2))
