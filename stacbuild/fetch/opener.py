@@ -178,7 +178,9 @@ class RasterFile:
         self, dataset: DatasetReader, window: Window, bands: list[int], out: NDArray[Any]
     ) -> None:
         try:
-            dataset.read(bands, window=window, out=out)
+            # GDAL takes the size of its cache from the options in force at its first block.
+            with rasterio.Env(**GDAL_OPTIONS):
+                dataset.read(bands, window=window, out=out)
         except RasterioError as error:
             where = f"rows {window.row_off}+{window.height}, columns {window.col_off}+"
             raise self._explained(error, f"{where}{window.width} cannot be decoded") from error

@@ -68,6 +68,12 @@ class Cache:
                 self._shrink()
         return value
 
+    def drop(self, key: Hashable) -> None:
+        """Forget one value, if it is there."""
+        with self._lock:
+            self._values.pop(key, None)
+            self._sizes.pop(key, None)
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

@@ -36,6 +36,8 @@ _COARSE_ERROR = 0.05
 # A centre this close (in source pixels) below an edge belongs to the next pixel. It makes ties,
 # which aligned grids are full of, fall the same way whatever the rounding. GDAL does so too.
 _TIE = 1e-9
+# Rows gathered at a time.
+_GATHERED = 64
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,15 @@ class IndexMap:
     window
         The rows and columns of the source that the target window touches.
     index
-        Position in the flattened source window, int64, shape of the target window; or, where
-        rows depend on rows and columns on columns only, the pair of 1-D positions.
+        Position in the flattened source window, int32 (int64 for a window of 2³¹ pixels), shape
+        of the target window; or, where rows depend on rows and columns on columns only, the
+        pair of 1-D positions.
     outside
         Where the target lies beyond the source (same shape); None if nowhere.
     """
 
     window: Window
-    index: NDArray[np.int64] | tuple[NDArray[np.int64], NDArray[np.int64]]
+    index: NDArray[np.signedinteger] | tuple[NDArray[np.int64], NDArray[np.int64]]
     outside: NDArray[np.bool_] | None
 
     @property
@@ -83,8 +86,14 @@ class IndexMap:
             # Columns first: on the few source rows; rows are then copied whole.
             picked = block.take(cols, axis=1, mode="clip").take(rows, axis=0, mode="clip")
         else:
-            # The indices are in range by construction; "clip" spares NumPy its checking copy.
-            picked = np.ascontiguousarray(block).ravel().take(self.index, mode="clip")
+            flat = np.ascontiguousarray(block).ravel()
+            picked = np.empty(self.index.shape, block.dtype)
+            # Indices are kept short, and made long for a few rows at a time, in the processor's
+            # cache: NumPy would make a long copy of all. They are in range by construction;
+            # "clip" spares NumPy its checking copy.
+            for top in range(0, len(picked), _GATHERED):
+                part = slice(top, top + _GATHERED)
+                flat.take(self.index[part].astype(np.intp), mode="clip", out=picked[part])
         if self.outside is not None:
             picked[self.outside] = fill
         return picked
@@ -128,7 +137,8 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     if bounds is None:
         return None
     shape = (rows.stop - rows.start, cols.stop - cols.start)
-    index = np.empty(shape, np.int64)
+    pixels = (bounds[0].stop - bounds[0].start) * (bounds[1].stop - bounds[1].start)
+    index = np.empty(shape, np.int32 if pixels < 2**31 else np.int64)
     outside = np.zeros(shape, np.bool_) if _leaves(row_at, col_at, source.shape) else None
     error = _interpolation_error(source, target, at, row_at, col_at)
     strips = _Strips(source, target, window, bounds, error, *_lines(row_at, col_at, shape[1]))
@@ -155,7 +165,7 @@ class _Strips:
     col_lines: Floats
 
     def fill(
-        self, strip: slice, index: NDArray[np.int64], outside: NDArray[np.bool_] | None
+        self, strip: slice, index: NDArray[np.signedinteger], outside: NDArray[np.bool_] | None
     ) -> None:
         """Fill the rows of one strip."""
         row, col = self._positions(strip)

@@ -7,8 +7,10 @@ the decoded source window where a file's pixels are interleaved (every block hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from stacbuild.errors import BuildError
 from stacbuild.load.mapping import index_map
 from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
 from stacbuild.load.pool import cache, open_raster
+from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import MARGIN, warp
 
 if TYPE_CHECKING:
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 # Bands of a pixel-interleaved window decoded and kept together.
 _GROUP_BYTES = 512 * 2**20
+# Bytes of such a window read at a time. GDAL reads band after band: what all threads have in work
+# has to fit into its block cache, or every block is decoded once a band.
+_PART_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -116,24 +122,47 @@ class RasterSource:
 
     def _decoded(self, tile: Tile, band: int, window: Window) -> NDArray[Any]:
         """Give one band of a source window, every "no data" value made the fill value."""
+        with open_raster(tile.href, tile.size, self.options) as (_, dataset):
+            count, blocks = dataset.count, dataset.block_shapes[0]
+            together = count > 1 and dataset.interleaving == Interleaving.pixel
+        height, width = (part.stop - part.start for part in window)
+        if not together:
+            block = np.empty((1, height, width), self.dtype)
+            self._read(tile, [band], window, block)
+            return np.asarray(block[0])
+        size = np.dtype(self.dtype).itemsize
+        group = max(1, _GROUP_BYTES // (height * width * size))
+        first = (band - 1) // group * group + 1
+        bands = list(range(first, min(first + group, count + 1)))
+
+        def share() -> SharedArray:
+            array = np.empty((len(bands), height, width), self.dtype)
+            parts = [
+                partial(
+                    self._read,
+                    tile,
+                    bands,
+                    part,
+                    array[:, part[0].start - window[0].start : part[0].stop - window[0].start,
+                          part[1].start - window[1].start : part[1].stop - window[1].start],
+                )
+                for part in _parts(window, blocks, count * size)
+            ]  # fmt: skip
+            return SharedArray(array, parts)
+
+        key = ("decoded", tile.href, first, _key(window))
+        try:
+            return np.asarray(cache.get(key, share).get()[band - first])
+        except BaseException:
+            cache.drop(key)
+            raise
+
+    def _read(self, tile: Tile, bands: list[int], window: Window, out: NDArray[Any]) -> None:
         with open_raster(tile.href, tile.size, self.options) as (file, dataset):
-
-            def read(bands: list[int]) -> NDArray[Any]:
-                block = file.read(dataset, RasterWindow.from_slices(*window), bands)
-                for value in tile.nodata:
-                    if value != self.fill:
-                        block[block == value] = self.fill
-                return block
-
-            if dataset.count == 1 or dataset.interleaving != Interleaving.pixel:
-                return np.asarray(read([band])[0])
-            pixels = (window[0].stop - window[0].start) * (window[1].stop - window[1].start)
-            group = max(1, _GROUP_BYTES // (pixels * np.dtype(self.dtype).itemsize))
-            first = (band - 1) // group * group + 1
-            bands = list(range(first, min(first + group, dataset.count + 1)))
-            key = ("decoded", tile.href, first, _key(window))
-            block: NDArray[Any] = cache.get(key, lambda: read(bands))
-            return np.asarray(block[band - first])
+            file.read(dataset, RasterWindow.from_slices(*window), bands, out)
+        for value in tile.nodata:
+            if value != self.fill:
+                out[out == value] = self.fill
 
 
 class WindowReader:
@@ -161,6 +190,25 @@ class WindowReader:
 
 def _is_fill(array: NDArray[Any], fill: float) -> NDArray[np.bool_]:
     return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
+
+
+def _parts(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:
+    """Part a window along the edges of the file's blocks into pieces of some `_PART_BYTES`."""
+    rows, cols = window
+    height, width = blocks
+    across = max(1, _PART_BYTES // (height * width * pixel_bytes))
+    down = max(1, _PART_BYTES // (height * min(width, cols.stop - cols.start) * pixel_bytes))
+    if width < cols.stop - cols.start:
+        down = 1
+    for top, bottom in _cuts(rows, height * down):
+        for left, right in _cuts(cols, width * across):
+            yield slice(top, bottom), slice(left, right)
+
+
+def _cuts(span: slice, step: int) -> Iterator[tuple[int, int]]:
+    """Cut a span at the multiples of *step*."""
+    edges = [span.start, *range((span.start // step + 1) * step, span.stop, step), span.stop]
+    yield from pairwise(edges)
 
 
 def _key(window: Window) -> tuple[int, int, int, int]:
