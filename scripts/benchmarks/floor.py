@@ -85,9 +85,22 @@ def _gathered(job: Job, layer: Layer, each: Callable[..., list[Any]]) -> None:
                 if len(maps) > 1:
                     part[index < 0] = NODATA
                 result = part if result is None else np.where(result == NODATA, part, result)
+            assert result is not None, "no file lies under the tile"
             array[(band, *tile) if bands > 1 else tile] = result
 
         each(write, range(bands))
+
+
+def chunk(job: Job) -> Array:
+    """Give the first band of the first tile of a job's first layer, as `run` would write it."""
+    file = _open(job.layers[0].paths[0])
+    found = index_map(
+        job, file, job.tiles()[0], lambda function, values: list(map(function, values))
+    )
+    assert found is not None
+    window, index = found
+    block: Array = file.read(1, window=Window.from_slices(*window))
+    return block.ravel().take(index, mode="clip")
 
 
 @cache

@@ -40,7 +40,7 @@ def table(rows: Sequence[Row], title: str) -> str:
     """Give the rows of one case as a Markdown table, with ratios to the tools they are held to."""
     seconds = {row["tool"]: row["seconds"] for row in rows}
     against = [tool for tool in ("floor", "odc-stac", "stackstac") if tool in seconds]
-    heads = ["tool", "seconds", "cpu s", "peak MB", *(f"× {tool}" for tool in against), "exact %"]
+    heads = ["tool", "seconds", "cpu s", "peak MB", *(f"{tool} = 1" for tool in against), "exact %"]
     lines = [f"\n**{rows[0]['case']}**: {title}\n"]
     lines += [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     for row in rows:
@@ -50,6 +50,24 @@ def table(rows: Sequence[Row], title: str) -> str:
         cells.append(f"{100 * row['exact']:.4f}" if "exact" in row else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def traffic(row: Row) -> str:
+    """Give what one reading over HTTP took as a Markdown table."""
+    heads = ("seconds", "peak MB", "requests", "MB", "MB needed", "bytes ratio", "MB twice")
+    cells = (
+        f"{row['seconds']:.2f}",
+        f"{row['peak_rss_mb']:.0f}",
+        f"{row['requests']}",
+        f"{row['bytes'] / 1e6:.1f}",
+        f"{row['needed'] / 1e6:.1f}",
+        f"{row['bytes'] / row['needed']:.2f}",
+        f"{row['twice'] / 1e6:.1f}",
+    )
+    return (
+        f"\n**{row['case']}**: stacbuild reads one tile in place, 30 ms a request\n\n"
+        f"| {' | '.join(heads)} |\n|{'---:|' * len(heads)}\n| {' | '.join(cells)} |"
+    )
 
 
 def save(path: Path, rows: Sequence[Row]) -> None:
