@@ -168,7 +168,7 @@ def _build(
         return staging.href, None
     replaced = catalog.get(collection_id(config), dataset.identifier)
     catalog.put(described)
-    _remove_replaced(config, replaced, staging.href)
+    _remove_replaced(config, replaced, staging.href, reporter)
     return staging.href, str(catalog.item_path(collection_id(config), dataset.identifier))
 
 
@@ -200,12 +200,16 @@ def _lazy(
     return merged
 
 
-def _remove_replaced(config: Config, replaced: pystac.Item | None, href: str) -> None:
+def _remove_replaced(
+    config: Config, replaced: pystac.Item | None, href: str, reporter: Reporter
+) -> None:
     """Remove the cube that the new one took the place of, where it has a key of its own."""
-    if isinstance(config.storage, S3Store) and replaced is not None:
-        old = replaced.assets["data"].href
-        if old != href and old.startswith(config.storage.https_url("")):
-            remove_s3(config.storage, old.rpartition("/")[2])
+    if not isinstance(config.storage, S3Store) or replaced is None:
+        return
+    old = replaced.assets["data"].href
+    ours = old != href and old.startswith(config.storage.https_url(""))
+    if ours and not remove_s3(config.storage, old.rpartition("/")[2]):
+        reporter.warn(f"{old}: the cube of before could not be removed; remove it yourself")
 
 
 __all__ = ["CubeResult", "build"]

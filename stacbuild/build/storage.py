@@ -13,6 +13,7 @@ from pathlib import Path
 import filelock
 import fsspec
 import s3fs
+from botocore.exceptions import BotoCoreError
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
@@ -114,18 +115,26 @@ def _stage_s3(storage: S3Store, identifier: str) -> Iterator[Staging]:
         yield Staging(
             FsspecStore(fs, path=path), storage.https_url(name), commit, s3_href=f"s3://{path}"
         )
-    except (OSError, PermissionError) as error:
+    except (OSError, BotoCoreError) as error:
         raise RemoteError(f"{storage.s3_url(name)}: cannot be written: {error}") from error
     finally:
         if not committed:
+            # No item names it, so what cannot be removed is litter and not a cube.
             remove_s3(storage, name)
 
 
-def remove_s3(storage: S3Store, name: str) -> None:
-    """Remove what is under *name* in an S3 store, if anything is."""
+def remove_s3(storage: S3Store, name: str) -> bool:
+    """Remove what is under *name* in an S3 store; tell whether nothing is left there.
+
+    Not an error of its own: credentials that may write but not delete are common.
+    """
     fs = s3fs.S3FileSystem(**storage.storage_options)
-    if fs.exists(f"{storage.root}/{name}"):
-        fs.rm(f"{storage.root}/{name}", recursive=True)
+    try:
+        if fs.exists(f"{storage.root}/{name}"):
+            fs.rm(f"{storage.root}/{name}", recursive=True)
+    except (OSError, BotoCoreError):
+        return False
+    return True
 
 
 @contextmanager

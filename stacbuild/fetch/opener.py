@@ -16,7 +16,7 @@ import fsspec
 import numpy as np
 import rasterio
 import requests
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, FilePath

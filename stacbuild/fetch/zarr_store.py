@@ -17,7 +17,7 @@ import aiohttp
 import xarray as xr
 import zarr
 import zarr.errors
-from botocore.exceptions import (  # type: ignore[import-untyped]
+from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     NoCredentialsError,

@@ -11,6 +11,7 @@ go through PROJ after all. GDAL's approximating transformer skips that last step
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from stacbuild.load.pixelgrid import (
     source_positions,
     span,
 )
+from stacbuild.load.shared import SharedArray
 
 # Where interpolation is wrong by more than this (in source pixels), every pixel goes through PROJ.
 _COARSE_ERROR = 0.05
@@ -38,6 +40,8 @@ _COARSE_ERROR = 0.05
 _TIE = 1e-9
 # Rows gathered at a time.
 _GATHERED = 64
+# Rows of the map filled at a time: enough for NumPy to work without Python's lock for a while.
+_STRIP = 8 * STEP
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,22 @@ class IndexMap:
         The rows and columns of the source that the target window touches.
     index
         Position in the flattened source window, int32 (int64 for a window of 2³¹ pixels), shape
-        of the target window; or, where rows depend on rows and columns on columns only, the
-        pair of 1-D positions.
+        of the target window, filled by the threads that first need it; or, where rows depend on
+        rows and columns on columns only, the pair of 1-D positions.
     outside
         Where the target lies beyond the source (same shape); None if nowhere.
     """
 
     window: Window
-    index: NDArray[np.signedinteger] | tuple[NDArray[np.int64], NDArray[np.int64]]
+    index: SharedArray | tuple[NDArray[np.int64], NDArray[np.int64]]
     outside: NDArray[np.bool_] | None
 
     @property
     def nbytes(self) -> int:
         """Memory held."""
         arrays = self.index if isinstance(self.index, tuple) else (self.index,)
-        masks = () if self.outside is None else (self.outside,)
-        return sum(array.nbytes for array in (*arrays, *masks))
+        outside = 0 if self.outside is None else self.outside.nbytes
+        return outside + sum(array.nbytes for array in arrays)
 
     def gather(self, block: NDArray[Any], fill: float | np.generic) -> NDArray[Any]:
         """Pick the target's pixels out of the source window.
@@ -87,13 +91,14 @@ class IndexMap:
             picked = block.take(cols, axis=1, mode="clip").take(rows, axis=0, mode="clip")
         else:
             flat = np.ascontiguousarray(block).ravel()
-            picked = np.empty(self.index.shape, block.dtype)
+            index = self.index.get()
+            picked = np.empty(index.shape, block.dtype)
             # Indices are kept short, and made long for a few rows at a time, in the processor's
             # cache: NumPy would make a long copy of all. They are in range by construction;
             # "clip" spares NumPy its checking copy.
             for top in range(0, len(picked), _GATHERED):
                 part = slice(top, top + _GATHERED)
-                flat.take(self.index[part].astype(np.intp), mode="clip", out=picked[part])
+                flat.take(index[part].astype(np.intp), mode="clip", out=picked[part])
         if self.outside is not None:
             picked[self.outside] = fill
         return picked
@@ -142,18 +147,18 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     outside = np.zeros(shape, np.bool_) if _leaves(row_at, col_at, source.shape) else None
     error = _interpolation_error(source, target, at, row_at, col_at)
     strips = _Strips(source, target, window, bounds, error, *_lines(row_at, col_at, shape[1]))
-    # In one thread: on arrays this small, threads spend more on taking turns than they gain.
-    for first in range(0, shape[0], STEP):
-        strips.fill(slice(first, min(first + STEP, shape[0])), index, outside)
-    return IndexMap(bounds, index, outside)
+    parts = [
+        partial(strips.fill, slice(first, min(first + _STRIP, shape[0])), index, outside)
+        for first in range(0, shape[0], _STRIP)
+    ]
+    return IndexMap(bounds, SharedArray(index, parts), outside)
 
 
 @dataclass(frozen=True)
 class _Strips:
-    """What is needed to fill the map, strip of 16 rows by strip.
+    """What is needed to fill the map, strip by strip.
 
-    A strip lies between two rows of nodes and is small enough for the processor's cache. The
-    lines are the nodes' positions, interpolated along the columns.
+    The lines are the nodes' positions, interpolated along the columns.
     """
 
     source: PixelGrid
@@ -192,13 +197,14 @@ class _Strips:
             cols = np.arange(self.window[1].start, self.window[1].stop, dtype=np.float64)
             at = np.meshgrid(self.window[0].start + numbers, cols, indexing="ij")
             return positions(self.source, self.target, *at)
-        line = strip.start // STEP
-        down = ((numbers - strip.start) / STEP)[:, None]
+        first, last = strip.start // STEP, -(-strip.stop // STEP)
+        down = (np.arange(STEP) / STEP)[:, None]
         between = []
         for lines in (self.row_lines, self.col_lines):
-            part = down * (lines[line + 1] - lines[line])
-            part += lines[line]
-            between.append(part)
+            above, below = lines[first:last, None], lines[first + 1 : last + 1, None]
+            part = down * (below - above)
+            part += above
+            between.append(part.reshape(-1, lines.shape[1])[: len(numbers)])
         return between[0], between[1]
 
     def _recheck(
