@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import Catalog
 from stacbuild.errors import ConfigError, Failures, StacbuildError
-from stacbuild.harvest import clms, objects, zenodo
 from stacbuild.harvest.base import Harvest, Wanted
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
@@ -18,12 +18,13 @@ from stacbuild.progress import Reporter, Silent
 if TYPE_CHECKING:
     from stacbuild.config import Config
 
-_HARVESTERS: dict[str, Callable[..., Iterator[Harvest]]] = {
-    "zenodo": zenodo.harvest,
-    "s3": objects.harvest,
-    "file": objects.harvest,
-    "https": objects.harvest,
-    "clms": clms.harvest,
+# Imported when first used: a build whose sources are in the catalog needs none of them.
+_HARVESTERS = {
+    "zenodo": "stacbuild.harvest.zenodo",
+    "s3": "stacbuild.harvest.objects",
+    "file": "stacbuild.harvest.objects",
+    "https": "stacbuild.harvest.objects",
+    "clms": "stacbuild.harvest.clms",
 }
 
 
@@ -112,7 +113,8 @@ def harvest_store(
     start = time.monotonic()
     results = []
     try:
-        for found in _HARVESTERS[store.store_id](store, wanted, profiles, reporter):
+        harvester = importlib.import_module(_HARVESTERS[store.store_id])
+        for found in harvester.harvest(store, wanted, profiles, reporter):
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
             start = time.monotonic()
