@@ -11,11 +11,11 @@ import pytest
 from stacbuild.errors import NotFoundError, RemoteError
 from stacbuild.fetch import http
 from stacbuild.fetch.http import Patience
-from stacbuild.fetch.pages import PAGE, PagedFile, Pages
+from stacbuild.fetch.pages import AHEAD, PAGE, PagedFile, Pages
 from stacbuild.fetch.ranges import RangeFile
 from tests.fetch_server import FileServer, page
 
-DATA = os.urandom(40 * PAGE + 123)
+DATA = os.urandom(40 * AHEAD + 123)
 QUICK = Patience(tries=3, pause=0.001, seconds=0.3)
 
 
@@ -43,12 +43,23 @@ def test_a_known_size_needs_no_request_to_open() -> None:
 def test_spans_that_lie_close_are_one_request() -> None:
     with FileServer({"/f": DATA}) as server, http.session() as session:
         file = RangeFile(f"{server.url}/f", session, size=len(DATA))
-        near = [(PAGE + 10, PAGE + 20), (2 * PAGE + 10, 2 * PAGE + 20), (3 * PAGE, 5 * PAGE)]
-        with file.pages.hold([*near, (30 * PAGE, 30 * PAGE + 1)]):
-            assert file.requests == 2
-            file.seek(PAGE)
-            assert file.read(4 * PAGE) == DATA[PAGE : 5 * PAGE]
+        near = [
+            (AHEAD + 10, AHEAD + 20),
+            (2 * AHEAD - 10, 2 * AHEAD + 20),
+            (3 * AHEAD - 9, 5 * AHEAD),
+        ]
+        file.pages.prefetch([*near, (30 * AHEAD, 30 * AHEAD + 1)])
         assert file.requests == 2
+        file.seek(AHEAD)
+        assert file.read(4 * AHEAD) == DATA[AHEAD : 5 * AHEAD]
+        assert file.requests == 2
+
+
+def test_what_is_announced_is_fetched_to_the_page() -> None:
+    with FileServer({"/f": DATA}) as server, http.session() as session:
+        file = RangeFile(f"{server.url}/f", session, size=len(DATA))
+        file.pages.prefetch([(AHEAD + 10, AHEAD + 20), (20 * AHEAD, 21 * AHEAD)])
+        assert server.body_bytes == PAGE + AHEAD
 
 
 def test_threads_share_pages_and_none_comes_twice() -> None:
@@ -65,21 +76,21 @@ def test_threads_share_pages_and_none_comes_twice() -> None:
         assert server.body_bytes <= len(DATA)
 
 
-def test_what_is_kept_is_bounded_but_what_is_held_stays() -> None:
+def test_nothing_is_fetched_twice_however_it_is_asked_for() -> None:
     fetched: list[tuple[int, int]] = []
 
     def fetch(start: int, stop: int) -> bytes:
         fetched.append((start, stop))
         return DATA[start:stop]
 
-    pages = Pages("f", fetch, len(DATA), capacity=2 * PAGE)
-    with pages.hold([(0, 6 * PAGE)]):
-        assert pages.read(20 * PAGE, 21 * PAGE) == DATA[20 * PAGE : 21 * PAGE]
-        assert pages.read(0, 6 * PAGE) == DATA[: 6 * PAGE]
-        assert len(fetched) == 2
-    assert pages._kept <= 2 * PAGE
-    assert pages.read(0, PAGE) == DATA[:PAGE]
-    assert len(fetched) == 3
+    pages = Pages("f", fetch, len(DATA))
+    pages.prefetch([(3 * PAGE, 4 * PAGE), (40 * PAGE, 41 * PAGE)])
+    assert pages.read(0, 45 * PAGE) == DATA[: 45 * PAGE]
+    pages.prefetch([(0, 60 * PAGE)])
+    assert pages.read(2 * PAGE + 7, 60 * PAGE - 3) == DATA[2 * PAGE + 7 : 60 * PAGE - 3]
+    assert sum(stop - start for start, stop in fetched) == len(
+        set().union(*(range(*span) for span in fetched))
+    )
 
 
 def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:

@@ -37,9 +37,6 @@ GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 64 << 20,
 }
 
-# Compressed bytes that one read keeps at a time.
-_HELD = 64 << 20
-
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -167,11 +164,9 @@ class RasterFile:
         if self._pages is None:
             self._decode(dataset, window, bands, out)
             return out
-        for part, spans in _parts(dataset, window, bands):
-            self._raise_trouble()
-            first = part.row_off - window.row_off
-            with self._pages.hold(spans):
-                self._decode(dataset, part, bands, out[:, first : first + part.height])
+        self._pages.prefetch(block_spans(dataset, window, bands))
+        self._raise_trouble()
+        self._decode(dataset, window, bands, out)
         return out
 
     def _decode(
@@ -301,25 +296,6 @@ def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) ->
                 length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
                 if offset and length:
                     yield int(offset), int(offset) + int(length)
-
-
-def _parts(
-    dataset: DatasetReader, window: Window, bands: Sequence[int]
-) -> Iterator[tuple[Window, list[Span]]]:
-    """Part a window into runs of whole block rows whose bytes may be kept together."""
-    height = dataset.block_shapes[0][0]
-    end = window.row_off + window.height
-    first, held = window.row_off, list[Span]()
-    for row in range(window.row_off // height, -(-end // height)):
-        top, bottom = max(row * height, window.row_off), min((row + 1) * height, end)
-        spans = list(
-            block_spans(dataset, Window(window.col_off, top, window.width, bottom - top), bands)
-        )
-        if held and sum(stop - start for start, stop in (*held, *spans)) > _HELD:
-            yield Window(window.col_off, first, window.width, top - first), held
-            first, held = top, []
-        held += spans
-    yield Window(window.col_off, first, window.width, end - first), held
 
 
 def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:

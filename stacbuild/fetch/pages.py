@@ -1,23 +1,31 @@
-"""What was fetched of a file, in pages that threads share, and a file interface on it."""
+"""What was fetched of a file, kept once for all threads, and a file interface on it.
+
+The bytes lie in a temporary file with holes, at their own places, so that none is fetched twice
+however large the file and however little memory there is.
+"""
 
 from __future__ import annotations
 
 import io
+import os
+import tempfile
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-from stacbuild.errors import RemoteError
+from stacbuild.errors import LocalError, RemoteError
 
-PAGE = 1 << 16
-"""Bytes a page; what lies closer together than this is fetched as one range."""
+PAGE = 1 << 13
+"""Bytes a page, the unit in which is known what is here."""
 
-CAPACITY = 32 << 20
-"""Bytes of pages kept for one file."""
+GAP = 1 << 16
+"""What lies closer together than this is fetched as one range."""
+
+AHEAD = 1 << 16
+"""Bytes fetched at the least by a read that was not announced by `Pages.prefetch`."""
 
 LONGEST = 32 << 20
 """Bytes asked for in one request."""
@@ -40,107 +48,103 @@ class Pages:
         Where bytes come from.
     size
         Bytes of the file.
-    capacity
-        Bytes to keep; pages in use (`hold`) are kept beyond that.
     """
 
-    def __init__(self, name: str, fetch: Fetch, size: int, capacity: int = CAPACITY) -> None:
+    def __init__(self, name: str, fetch: Fetch, size: int) -> None:
         self.name = name
         self.size = size
         self._fetch = fetch
-        self._capacity = capacity
         self._lock = threading.Lock()
-        self._pages: OrderedDict[int, bytes] = OrderedDict()
-        self._kept = 0
-        self._coming: dict[int, Future[bytes]] = {}
-        self._held: Counter[int] = Counter()
+        self._here: set[int] = set()
+        self._coming: dict[int, Future[None]] = {}
+        with tempfile.TemporaryFile(prefix="stacbuild-", buffering=0) as file:
+            self._file = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self._file)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Give the bytes from *start* up to *stop*, or up to the end of the file."""
+        """Give the bytes from *start* up to *stop*, or up to the end of the file.
+
+        Raises
+        ------
+        RemoteError
+            They did not come.
+        LocalError
+            There is no space to keep them.
+        """
         stop = min(stop, self.size)
         if start >= stop:
             return b""
-        first, last = start // PAGE, (stop - 1) // PAGE
-        pages = self._get(range(first, last + 1))
-        if first == last:
-            return pages[first][start - first * PAGE : stop - first * PAGE]
-        middle = [pages[number] for number in range(first + 1, last)]
-        head = pages[first][start - first * PAGE :]
-        return b"".join([head, *middle, pages[last][: stop - last * PAGE]])
+        numbers = range(start // PAGE, -(-stop // PAGE))
+        if not self._here.issuperset(numbers):
+            least = range(start // AHEAD * (AHEAD // PAGE), -(-stop // AHEAD) * (AHEAD // PAGE))
+            self._get(number for number in least if number * PAGE < self.size)
+        return os.pread(self._file, stop - start, start)
 
-    @contextmanager
-    def hold(self, spans: Iterable[Span]) -> Iterator[None]:
-        """Fetch *spans* in as few requests as possible and keep them while in the context."""
-        numbers = {
+    def prefetch(self, spans: Iterable[Span]) -> None:
+        """Fetch what is not here of *spans*, in as few requests as possible; raises as `read`."""
+        self._get(
             number
             for start, stop in spans
             for number in range(start // PAGE, -(-min(stop, self.size) // PAGE))
-        }
-        with self._lock:
-            self._held.update(numbers)
-        try:
-            self._get(sorted(numbers))
-            yield
-        finally:
-            with self._lock:
-                self._held.subtract(numbers)
-                self._held = +self._held
-                self._evict()
+        )
 
-    def _get(self, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Give pages; each is fetched by one thread, and others that want it wait for that."""
-        found: dict[int, bytes] = {}
-        mine: list[int] = []
-        theirs: dict[int, Future[bytes]] = {}
+    def _get(self, numbers: Iterable[int]) -> None:
+        """Have pages here; each is fetched by one thread, and others that want it wait for that."""
+        wanted = sorted(set(numbers))
         with self._lock:
-            for number in numbers:
-                if number in self._pages:
-                    self._pages.move_to_end(number)
-                    found[number] = self._pages[number]
-                elif number in self._coming:
-                    theirs[number] = self._coming[number]
-                else:
-                    mine.append(number)
+            theirs = [self._coming[number] for number in wanted if number in self._coming]
+            runs = list(self._missing(wanted))
+            for first, last in runs:
+                for number in range(first, last + 1):
                     self._coming[number] = Future()
         try:
-            for first, last in _runs(mine):
-                found |= self._bring(first, last)
+            for first, last in runs:
+                self._bring(first, last)
         except BaseException as error:
-            self._give_up(mine, error)
+            self._give_up(runs, error)
             raise
-        return found | {number: future.result() for number, future in theirs.items()}
+        for future in theirs:
+            future.result()
 
-    def _bring(self, first: int, last: int) -> dict[int, bytes]:
-        data = memoryview(self._fetch(first * PAGE, min((last + 1) * PAGE, self.size)))
-        pages = {
-            number: bytes(data[(number - first) * PAGE : (number - first + 1) * PAGE])
-            for number in range(first, last + 1)
-        }
+    def _missing(self, wanted: list[int]) -> Iterator[tuple[int, int]]:
+        """Give the first and last of each run of pages to fetch, small gaps fetched with them."""
+        away = [n for n in wanted if n not in self._here and n not in self._coming]
+        if not away:
+            return
+        first = away[0]
+        for number, following in pairwise([*away, away[-1] + GAP]):
+            between = range(number + 1, following)
+            near = len(between) * PAGE < GAP and all(
+                n not in self._here and n not in self._coming for n in between
+            )
+            if not near or (following + 1 - first) * PAGE > LONGEST:
+                yield first, number
+                first = following
+
+    def _bring(self, first: int, last: int) -> None:
+        data = self._fetch(first * PAGE, min((last + 1) * PAGE, self.size))
+        try:
+            done = 0
+            while done < len(data):
+                done += os.pwrite(self._file, memoryview(data)[done:], first * PAGE + done)
+        except OSError as error:
+            raise LocalError(
+                f"{tempfile.gettempdir()}: no place to keep what is read of {self.name} "
+                f"({error.strerror}); set TMPDIR to a folder with more"
+            ) from error
         with self._lock:
-            self._pages |= pages
-            self._kept += len(data)
-            for number, page in pages.items():
-                self._coming.pop(number).set_result(page)
-            self._evict()
-        return pages
+            self._here.update(range(first, last + 1))
+            for number in range(first, last + 1):
+                self._coming.pop(number).set_result(None)
 
-    def _give_up(self, numbers: Iterable[int], error: BaseException) -> None:
+    def _give_up(self, runs: Iterable[tuple[int, int]], error: BaseException) -> None:
         # An interrupt is this thread's own; those who wait are told of a failure instead.
         told = error if isinstance(error, Exception) else RemoteError(f"{self.name}: interrupted")
         with self._lock:
-            for number in numbers:
-                if number in self._coming:
-                    self._coming.pop(number).set_exception(told)
-
-    def _evict(self) -> None:
-        excess = self._kept - self._capacity
-        if excess <= 0:
-            return
-        for number in [number for number in self._pages if not self._held[number]]:
-            excess -= len(self._pages[number])
-            self._kept -= len(self._pages.pop(number))
-            if excess <= 0:
-                return
+            for first, last in runs:
+                for number in range(first, last + 1):
+                    if number in self._coming:
+                        self._coming.pop(number).set_exception(told)
 
 
 class PagedFile(io.RawIOBase):
@@ -182,14 +186,3 @@ class PagedFile(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Give the first and last of each unbroken run of ascending *numbers*, none too long."""
-    if not numbers:
-        return
-    first = numbers[0]
-    for number, following in pairwise([*numbers, -1]):
-        if following != number + 1 or (number + 1 - first) * PAGE >= LONGEST:
-            yield first, number
-            first = following

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import RemoteError
 from stacbuild.fetch.http import Patience, public_url, refuse_page, send
-from stacbuild.fetch.pages import PAGE, PagedFile, Pages
+from stacbuild.fetch.pages import AHEAD, PagedFile, Pages
 
 
 class HttpRanges:
@@ -58,28 +58,27 @@ class HttpRanges:
 
     def fetch(self, start: int, stop: int) -> bytes:
         """Give the bytes from *start* up to *stop* (exclusive)."""
-        if self._first and (start, stop) == (0, len(self._first)):
-            return self._first
-        have = b""
+        have = self._first[:stop] if start == 0 else b""
         failures = 0
-        while True:
+        while len(have) < stop - start:
             part, _ = self._part(start + len(have), stop)
             have += part
             if len(have) == stop - start:
-                return have
+                break
             failures = 1 if len(part) >= self._patience.worth else failures + 1
             if failures >= self._patience.tries:
                 raise RemoteError(
                     f"{self.name}: bytes {start} to {stop} came short in {failures} tries"
                 )
             time.sleep(self._patience.pause * 2 ** (failures - 1))
+        return have
 
     def _learn_size(self) -> int:
-        first, size = self._part(0, PAGE)
+        first, size = self._part(0, AHEAD)
         if size is None:
             raise RemoteError(f"{self.name}: the server does not say how long the file is")
         # The same request has brought the first page; it need not come again.
-        self._first = first if len(first) == min(PAGE, size) else b""
+        self._first = first
         return size
 
     def _part(self, start: int, stop: int) -> tuple[bytes, int | None]:
