@@ -1,5 +1,8 @@
 """Fixtures for all tests."""
 
+import pytest
+
+from stacbuild.fetch import pace
 from tests.standins.fixtures import (
     _running,
     endpoints,
@@ -21,3 +24,9 @@ __all__ = [
     "standins",
     "zenodo_server",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _a_pace_of_its_own() -> None:
+    """Let every test begin as a new process does, not in debt for the requests of the others."""
+    pace.forget()

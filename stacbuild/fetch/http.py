@@ -22,6 +22,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
+from stacbuild.fetch.pace import pace_of
 
 Tell = Callable[[str], None]
 
@@ -132,8 +133,27 @@ class _Session(requests.Session):
         return target
 
 
+class _PacedAdapter(HTTPAdapter):
+    """Sends requests at the pace of a kind of server."""
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._kind = kind
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kw: Any) -> requests.Response:
+        """Wait for this request's turn, then send it; each step of a redirect comes by here."""
+        if (pace := pace_of(self._kind, urlsplit(request.url or "").netloc)) is not None:
+            pace.wait()
+        return super().send(request, *args, **kw)
+
+
 def session(
-    tell: Tell = _silent, *, tries: int = 6, backoff: float = 0.5, connections: int = 32
+    tell: Tell = _silent,
+    *,
+    kind: str = "",
+    tries: int = 6,
+    backoff: float = 0.5,
+    connections: int = 32,
 ) -> requests.Session:
     """Make a session for any source; it may be shared by threads.
 
@@ -142,6 +162,9 @@ def session(
     tell
         Takes one line each time the session waits before it asks again, for example
         ``reporter.say``.
+    kind
+        Of store, such as ``zenodo``: its servers get no more requests than they allow
+        (`stacbuild.fetch.pace`).
     tries
         How often a request is sent at most, when it meets no connection, 429 or 5xx.
     backoff
@@ -161,7 +184,7 @@ def session(
         tell=tell,
     )
     for scheme in ("https://", "http://"):
-        made.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=connections))
+        made.mount(scheme, _PacedAdapter(kind, max_retries=retry, pool_maxsize=connections))
     return made
 
 

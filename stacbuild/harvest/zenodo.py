@@ -63,7 +63,7 @@ def harvest(
         If that is so for several. All are raised at the end: what could be described was given.
     """
     failures: _Failed = []
-    with http.session(reporter.say) as session:
+    with http.session(reporter.say, kind="zenodo") as session:
         session.auth = _Token(store.api, store.access_token)
         record = fetch_record(session, store.api, store.record)
         if record.newer:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from stacbuild.fetch import http
 from stacbuild.fetch.opener import RasterFile
 from stacbuild.fetch.zarr_store import open_dataset
 from stacbuild.load.cache import Cache
@@ -33,9 +34,11 @@ _lock = threading.Lock()
 
 @contextmanager
 def open_raster(
-    href: str, size: int | None, options: Mapping[str, Any]
+    href: str, size: int | None, kind: str, options: Mapping[str, Any]
 ) -> Iterator[tuple[RasterFile, DatasetReader]]:
     """Lend an open GeoTIFF to one thread: the file, shared by all, and a dataset of its own.
+
+    *kind* is that of the store, such as ``zenodo``, for the pace of requests.
 
     Raises
     ------
@@ -44,7 +47,8 @@ def open_raster(
     """
     with _lock:
         if href not in _files:
-            _files[href] = RasterFile(href, size=size, storage_options=options)
+            session = http.session(kind=kind)
+            _files[href] = RasterFile(href, session=session, size=size, storage_options=options)
         file = _files[href]
         dataset = _idle[href].pop() if _idle[href] else None
     if dataset is None:

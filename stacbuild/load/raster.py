@@ -11,6 +11,7 @@ import pystac
 import stackstac
 import xarray as xr
 
+from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile, WindowReader
@@ -111,6 +112,7 @@ def _tile(item: pystac.Item, nodata: tuple[float, ...]) -> Tile:
         href=asset.href,
         grid=PixelGrid.of_properties(item.properties),
         size=asset.extra_fields.get("file:size"),
+        kind=str(item.properties.get(STORE, "")).partition(":")[0],
         nodata=nodata,
     )
 

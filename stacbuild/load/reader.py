@@ -37,11 +37,15 @@ _PART_BYTES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Tile:
-    """One GeoTIFF of a product: its place, its pixel grid, and its "no data" values."""
+    """One GeoTIFF of a product: its place, its pixel grid, and its "no data" values.
+
+    ``size`` is in bytes, None if not known; ``kind`` that of the store it comes from.
+    """
 
     href: str
     grid: PixelGrid
     size: int | None = None
+    kind: str = ""
     nodata: tuple[float, ...] = ()
 
 
@@ -122,7 +126,7 @@ class RasterSource:
 
     def _decoded(self, tile: Tile, band: int, window: Window) -> NDArray[Any]:
         """Give one band of a source window, every "no data" value made the fill value."""
-        with open_raster(tile.href, tile.size, self.options) as (_, dataset):
+        with open_raster(tile.href, tile.size, tile.kind, self.options) as (_, dataset):
             count, blocks = dataset.count, dataset.block_shapes[0]
             together = count > 1 and dataset.interleaving == Interleaving.pixel
         height, width = (part.stop - part.start for part in window)
@@ -158,7 +162,7 @@ class RasterSource:
             raise
 
     def _read(self, tile: Tile, bands: list[int], window: Window, out: NDArray[Any]) -> None:
-        with open_raster(tile.href, tile.size, self.options) as (file, dataset):
+        with open_raster(tile.href, tile.size, tile.kind, self.options) as (file, dataset):
             file.read(dataset, RasterWindow.from_slices(*window), bands, out)
         for value in tile.nodata:
             if value != self.fill:
