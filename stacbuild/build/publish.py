@@ -71,10 +71,14 @@ def publish(
             datetime=_start(sources),
             properties=_properties(config, dataset, cube, sources, collections, now),
         )
+    period = _period(sources)
     if len(cube.indexes.get("time", ())) == 0:
-        item.properties |= _period(sources)
+        item.properties |= period
+    # The last year begins with its time step and ends when its source does.
+    item.properties["end_datetime"] = max(item.properties["end_datetime"], period["end_datetime"])
     asset = item.assets["data"]
     asset.title = f"{dataset.identifier} (Zarr)"
+    asset.extra_fields["file:size"] = sum(array.nbytes_stored() for _, array in group.arrays())
     if staging.s3_href:
         asset.extra_fields["alternate"] = {"s3": {"href": staging.s3_href}}
     for source in sources:

@@ -64,7 +64,7 @@ def write(
     zarr_format
         3 (zstd with checksum) or 2 (Blosc lz4).
     scheduler
-        Of dask: ``threads``, ``processes``, ``single-threaded`` or ``sync``.
+        Of dask: ``threads``, ``single-threaded`` or ``sync``.
     task
         Advanced by one a chunk.
 
@@ -113,9 +113,9 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
         }
         if "_FillValue" in array.encoding:
             encoding[str(name)]["_FillValue"] = array.encoding["_FillValue"]
-            if zarr_format == 3:
-                # What a lost chunk would be read as; in format 2 it is the same field.
-                encoding[str(name)]["fill_value"] = array.encoding["_FillValue"]
+        if zarr_format == 3 and "fill_value" in array.encoding:
+            # In format 2 it is the same field as the one before.
+            encoding[str(name)]["fill_value"] = array.encoding["fill_value"]
     if "time" in dataset.coords:
         encoding["time"] = {"units": "days since 1970-01-01", "dtype": "int64"}
     for name in dataset.coords:

@@ -237,7 +237,7 @@ class General(Model):
 
     visualize: bool | None = None
     force_preload: bool = False
-    dask_scheduler: Literal["threads", "processes", "single-threaded", "sync"] = "threads"
+    dask_scheduler: Literal["threads", "single-threaded", "sync"] = "threads"
     zarr_format: Literal[2, 3] = 3
 
 

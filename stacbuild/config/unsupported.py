@@ -120,8 +120,8 @@ REFUSALS = (
     Refusal(
         ("general",),
         ("dask_scheduler",),
-        "schedulers are threads, processes, single-threaded and sync",
-        _is("distributed"),
+        "schedulers are threads, single-threaded and sync",
+        _is("distributed", "processes"),
     ),
 )
 

@@ -88,6 +88,9 @@ def grid_of(ds: xr.Dataset) -> CubeGrid:
         return CubeGrid(crs, x, y, (ds.sizes[y], ds.sizes[x]), transform)
     rows = _Axis.read(ds, y, transform and (transform.f, transform.e))
     columns = _Axis.read(ds, x, transform and (transform.c, transform.a))
+    if transform is not None and rows.position == columns.position == 0.5:
+        # Stated to the last digit, and the coordinates agree; from them it had to be worked out.
+        return CubeGrid(crs, x, y, (rows.count, columns.count), transform)
     west, south, east, north = -180.0, -90.0, 180.0, 90.0
     if crs.is_geographic:
         y_at = _beside_pole(rows) if rows.position is None else rows.position

@@ -234,6 +234,10 @@ def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
     if facts is None:
         return
     array.attrs.update(facts.attrs)
+    if array.dtype == facts.dtype:
+        # What a lost chunk reads as. GDAL takes it for "no data" whether or not there is a
+        # `_FillValue`, so it must not be Zarr's 0, which is a value.
+        array.encoding["fill_value"] = array.dtype.type(facts.fill)
     # Declared only where it can occur: a count that reaches 255 is not "no data".
     if array.dtype == facts.dtype and array.dtype.kind != "f" and (facts.nodata or not complete):
         array.encoding["_FillValue"] = array.dtype.type(facts.fill)
