@@ -12,8 +12,6 @@ from pathlib import Path
 
 import filelock
 import fsspec
-import s3fs
-from botocore.exceptions import BotoCoreError
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
@@ -101,6 +99,10 @@ def _stage_file(root: Path, name: str) -> Iterator[Staging]:
 
 @contextmanager
 def _stage_s3(storage: S3Store, identifier: str) -> Iterator[Staging]:
+    # Here and below imported when used: cubes on disk need no S3.
+    import s3fs
+    from botocore.exceptions import BotoCoreError
+
     # An object store cannot rename: each build has a key of its own, and the item names it.
     name = f"{identifier}-{secrets.token_hex(4)}.zarr"
     path = f"{storage.root}/{name}"
@@ -128,6 +130,9 @@ def remove_s3(storage: S3Store, name: str) -> bool:
 
     Not an error of its own: credentials that may write but not delete are common.
     """
+    import s3fs
+    from botocore.exceptions import BotoCoreError
+
     fs = s3fs.S3FileSystem(**storage.storage_options)
     try:
         if fs.exists(f"{storage.root}/{name}"):

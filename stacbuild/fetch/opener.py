@@ -161,13 +161,23 @@ class RasterFile:
         bands = list(bands or dataset.indexes)
         if out is None:
             out = np.empty((len(bands), window.height, window.width), dataset.dtypes[0])
-        if self._pages is None:
-            self._decode(dataset, window, bands, out)
-            return out
-        self._pages.prefetch(block_spans(dataset, window, bands))
-        self._raise_trouble()
+        self.prefetch(dataset, [window], bands)
         self._decode(dataset, window, bands, out)
         return out
+
+    def prefetch(
+        self, dataset: DatasetReader, windows: Sequence[Window], bands: Sequence[int]
+    ) -> None:
+        """Fetch the blocks of several windows in as few requests as possible; errors as `read`.
+
+        Nothing is done for a local file.
+        """
+        if self._pages is not None:
+            spans = [
+                span for window in windows for span in block_spans(dataset, window, list(bands))
+            ]
+            self._raise_trouble()
+            self._pages.prefetch(spans)
 
     def _decode(
         self, dataset: DatasetReader, window: Window, bands: list[int], out: NDArray[Any]

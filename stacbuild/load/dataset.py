@@ -14,8 +14,6 @@ from stacbuild.errors import BuildError
 from stacbuild.load.custom import run_custom
 from stacbuild.load.facts import Facts
 from stacbuild.load.pixelgrid import PixelGrid, covers, reduction, touches
-from stacbuild.load.raster import load_raster
-from stacbuild.load.zarr import load_zarr, spatial_dims
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -100,6 +98,10 @@ def _open_raster(
     target: PixelGrid,
     storage_options: Mapping[str, Any],
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+    # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
+    # round; each takes half a second to import.
+    from stacbuild.load.raster import load_raster
+
     facts = Facts.of_raster(items[0])
     source = PixelGrid.of_properties(items[0].properties)
     method = _method(variable, variable.identifier or RASTER_NAME, facts, source, target)
@@ -114,6 +116,8 @@ def _open_zarr(
     target: PixelGrid,
     storage_options: Mapping[str, Any],
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+    from stacbuild.load.zarr import load_zarr, spatial_dims
+
     spatial = spatial_dims(item)
     source = PixelGrid.of_properties(item.properties)
     arrays, facts = {}, {}

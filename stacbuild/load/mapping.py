@@ -10,6 +10,7 @@ go through PROJ after all. GDAL's approximating transformer skips that last step
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from stacbuild.load.pixelgrid import (
     Window,
     centres,
     clip,
+    cuts,
     is_aligned,
     nodes,
     positions,
@@ -58,11 +60,15 @@ class IndexMap:
         rows and columns on columns only, the pair of 1-D positions.
     outside
         Where the target lies beyond the source (same shape); None if nowhere.
+    cells
+        Source rows and columns, first and last, of each 16 x 16 target pixels, shape
+        (4, cells down, cells across); None if that says no more than the window.
     """
 
     window: Window
     index: SharedArray | tuple[NDArray[np.int64], NDArray[np.int64]]
     outside: NDArray[np.bool_] | None
+    cells: Floats | None = None
 
     @property
     def nbytes(self) -> int:
@@ -70,6 +76,30 @@ class IndexMap:
         arrays = self.index if isinstance(self.index, tuple) else (self.index,)
         outside = 0 if self.outside is None else self.outside.nbytes
         return outside + sum(array.nbytes for array in arrays)
+
+    def strips(self, height: int) -> Iterator[Window]:
+        """Give the parts of the source window that are looked at.
+
+        A target window lies askew on the source, so that the corners of the source window are
+        not looked at: up to a fifth of it that need not be read.
+
+        Parameters
+        ----------
+        height
+            Source rows a strip, counted from the top of the source.
+        """
+        if self.cells is None:
+            yield self.window
+            return
+        rows, cols = self.window
+        top, bottom, left, right = self.cells
+        for start, stop in cuts(rows, height):
+            hit = (bottom >= start) & (top < stop)
+            if hit.any():
+                first = max(int(left[hit].min()), cols.start)
+                last = min(int(right[hit].max()) + 1, cols.stop)
+                if first < last:
+                    yield slice(start, stop), slice(first, last)
 
     def gather(self, block: NDArray[Any], fill: float | np.generic) -> NDArray[Any]:
         """Pick the target's pixels out of the source window.
@@ -151,7 +181,8 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
         partial(strips.fill, slice(first, min(first + _STRIP, shape[0])), index, outside)
         for first in range(0, shape[0], _STRIP)
     ]
-    return IndexMap(bounds, SharedArray(index, parts), outside)
+    cells = _cells(row_at, col_at) if error < _COARSE_ERROR else None
+    return IndexMap(bounds, SharedArray(index, parts), outside, cells)
 
 
 @dataclass(frozen=True)
@@ -228,6 +259,15 @@ class _Strips:
             (self.window[1].start + where[1]).astype(np.float64),
         )
         row_floor[where], col_floor[where] = (np.floor(position + _TIE) for position in exact)
+
+
+def _cells(row_at: Floats, col_at: Floats) -> Floats:
+    """Give the source rows and columns of the cells between nodes, a pixel more on each side."""
+    edges = []
+    for at in (row_at, col_at):
+        corners = np.stack([at[:-1, :-1], at[:-1, 1:], at[1:, :-1], at[1:, 1:]])
+        edges += [np.floor(corners.min(axis=0)) - 1, np.floor(corners.max(axis=0)) + 1]
+    return np.stack(edges)
 
 
 def _lines(row_at: Floats, col_at: Floats, width: int) -> tuple[Floats, Floats]:

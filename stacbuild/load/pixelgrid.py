@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,3 +180,9 @@ def clip(
     row = slice(int(max(rows[0], 0)), int(min(rows[1], shape[0])))
     col = slice(int(max(cols[0], 0)), int(min(cols[1], shape[1])))
     return (row, col) if row.start < row.stop and col.start < col.stop else None
+
+
+def cuts(pixels: slice, step: int) -> Iterator[tuple[int, int]]:
+    """Cut a run of pixels at the multiples of *step*."""
+    edges = range((pixels.start // step + 1) * step, pixels.stop, step)
+    yield from pairwise([pixels.start, *edges, pixels.stop])

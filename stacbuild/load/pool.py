@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from stacbuild.fetch import http
-from stacbuild.fetch.opener import RasterFile
-from stacbuild.fetch.zarr_store import open_dataset
 from stacbuild.load.cache import Cache
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
+
+    from stacbuild.fetch.opener import RasterFile
 
 # An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
 cache = Cache(max_bytes=640 * 2**20)
@@ -45,6 +44,10 @@ def open_raster(
     NotFoundError, RemoteError, LocalError, IntegrityError
         If the file is not there, cannot be reached or is not a GeoTIFF.
     """
+    # Imported when first used: a cube of Zarr alone needs no GDAL.
+    from stacbuild.fetch import http
+    from stacbuild.fetch.opener import RasterFile
+
     with _lock:
         if href not in _files:
             session = http.session(kind=kind)
@@ -71,6 +74,8 @@ def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
     NotFoundError, AuthError, RemoteError, LocalError, IntegrityError
         As `stacbuild.fetch.zarr_store.open_dataset`.
     """
+    from stacbuild.fetch.zarr_store import open_dataset
+
     with _lock:
         if href not in _datasets:
             _datasets[href] = open_dataset(href, dict(options), chunks=None, mask_and_scale=False)

@@ -7,10 +7,9 @@ the decoded source window where a file's pixels are interleaved (every block hol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
 from stacbuild.load.mapping import index_map
-from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
+from stacbuild.load.pixelgrid import PixelGrid, Window, cuts, footprint_window
 from stacbuild.load.pool import cache, open_raster
 from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import MARGIN, warp
@@ -33,6 +32,8 @@ _GROUP_BYTES = 512 * 2**20
 # Bytes of such a window read at a time. GDAL reads band after band: what all threads have in work
 # has to fit into its block cache, or every block is decoded once a band.
 _PART_BYTES = 8 * 2**20
+# Source rows read at a time at the least.
+_STRIP_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -117,42 +118,44 @@ class RasterSource:
             mapping = cache.get(("map", *key), lambda: index_map(tile.grid, self.target, window))
             if mapping is None:
                 return None
-            return mapping.gather(self._decoded(tile, band, mapping.window), self.fill)
+            return mapping.gather(
+                self._decoded(tile, band, mapping.window, mapping.strips), self.fill
+            )
         source_window = footprint_window(tile.grid, self.target, window, MARGIN)
         if source_window is None:
             return None
-        block = self._decoded(tile, band, source_window)
+        block = self._decoded(tile, band, source_window, lambda _: iter([source_window]))
         return warp(block, tile.grid, source_window, self.target, window, self.method, self.fill)
 
-    def _decoded(self, tile: Tile, band: int, window: Window) -> NDArray[Any]:
-        """Give one band of a source window, every "no data" value made the fill value."""
+    def _decoded(
+        self, tile: Tile, band: int, window: Window, strips: Callable[[int], Iterator[Window]]
+    ) -> NDArray[Any]:
+        """Give one band of a source window, every "no data" value made the fill value.
+
+        Only *strips* of it are read, made for some number of rows; the rest is not looked at.
+        """
         with open_raster(tile.href, tile.size, tile.kind, self.options) as (_, dataset):
             count, blocks = dataset.count, dataset.block_shapes[0]
             together = count > 1 and dataset.interleaving == Interleaving.pixel
         height, width = (part.stop - part.start for part in window)
+        size = np.dtype(self.dtype).itemsize
+        parts = list(strips(blocks[0] * max(1, _STRIP_ROWS // blocks[0])))
         if not together:
             block = np.empty((1, height, width), self.dtype)
-            self._read(tile, [band], window, block)
+            self._read(tile, [band], parts, window, block)
             return np.asarray(block[0])
-        size = np.dtype(self.dtype).itemsize
         group = max(1, _GROUP_BYTES // (height * width * size))
         first = (band - 1) // group * group + 1
         bands = list(range(first, min(first + group, count + 1)))
 
         def share() -> SharedArray:
             array = np.empty((len(bands), height, width), self.dtype)
-            parts = [
-                partial(
-                    self._read,
-                    tile,
-                    bands,
-                    part,
-                    array[:, part[0].start - window[0].start : part[0].stop - window[0].start,
-                          part[1].start - window[1].start : part[1].stop - window[1].start],
-                )
-                for part in _parts(window, blocks, count * size)
-            ]  # fmt: skip
-            return SharedArray(array, parts)
+            pieces = [
+                partial(self._read, tile, bands, [piece], window, array)
+                for part in parts
+                for piece in _pieces(part, blocks, count * size)
+            ]
+            return SharedArray(array, pieces)
 
         key = ("decoded", tile.href, first, _key(window))
         try:
@@ -161,12 +164,25 @@ class RasterSource:
             cache.drop(key)
             raise
 
-    def _read(self, tile: Tile, bands: list[int], window: Window, out: NDArray[Any]) -> None:
+    def _read(
+        self,
+        tile: Tile,
+        bands: list[int],
+        parts: Sequence[Window],
+        window: Window,
+        array: NDArray[Any],
+    ) -> None:
+        """Read parts of a source window to their places in its *array*."""
         with open_raster(tile.href, tile.size, tile.kind, self.options) as (file, dataset):
-            file.read(dataset, RasterWindow.from_slices(*window), bands, out)
-        for value in tile.nodata:
-            if value != self.fill:
-                out[out == value] = self.fill
+            windows = [RasterWindow.from_slices(*part) for part in parts]
+            file.prefetch(dataset, windows, bands)
+            for (rows, cols), part in zip(parts, windows, strict=True):
+                top, left = rows.start - window[0].start, cols.start - window[1].start
+                out = array[:, top : top + part.height, left : left + part.width]
+                file.read(dataset, part, bands, out)
+                for value in tile.nodata:
+                    if value != self.fill:
+                        out[out == value] = self.fill
 
 
 class WindowReader:
@@ -196,7 +212,7 @@ def _is_fill(array: NDArray[Any], fill: float) -> NDArray[np.bool_]:
     return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
 
 
-def _parts(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:
+def _pieces(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:
     """Part a window along the edges of the file's blocks into pieces of some `_PART_BYTES`."""
     rows, cols = window
     height, width = blocks
@@ -204,15 +220,9 @@ def _parts(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterato
     down = max(1, _PART_BYTES // (height * min(width, cols.stop - cols.start) * pixel_bytes))
     if width < cols.stop - cols.start:
         down = 1
-    for top, bottom in _cuts(rows, height * down):
-        for left, right in _cuts(cols, width * across):
+    for top, bottom in cuts(rows, height * down):
+        for left, right in cuts(cols, width * across):
             yield slice(top, bottom), slice(left, right)
-
-
-def _cuts(span: slice, step: int) -> Iterator[tuple[int, int]]:
-    """Cut a span at the multiples of *step*."""
-    edges = [span.start, *range((span.start // step + 1) * step, span.stop, step), span.stop]
-    yield from pairwise(edges)
 
 
 def _key(window: Window) -> tuple[int, int, int, int]:

@@ -16,7 +16,6 @@ from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.mapping import index_map
 from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
 from stacbuild.load.pool import cache, zarr_dataset
-from stacbuild.load.warp import MARGIN, warp
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -88,6 +87,8 @@ class ZarrSource:
             mapping = cache.get(("map", *key), lambda: index_map(self.grid, self.target, window))
             source_window = mapping.window if mapping else None
         else:
+            from stacbuild.load.warp import MARGIN, warp  # GDAL, which nearest does without
+
             mapping = None
             source_window = footprint_window(self.grid, self.target, window, MARGIN)
         if source_window is None:
