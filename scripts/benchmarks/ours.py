@@ -24,6 +24,9 @@ _PROFILE = {
     "data": [{"match": "*.tif", "start_datetime": "2019-01-01T00:00:00Z"}],
 }
 
+# Not built, only harvested: the tiles beyond the first of their product.
+_TILES = "tiles"
+
 
 def prepare(
     directory: Path,
@@ -62,25 +65,34 @@ def prepare(
 
 def cube(config: Path, *, bbox: Box | None = None) -> list[str]:
     """Give the command that builds all cubes of a configuration."""
-    words = [PROGRAM, "cube", str(config)]
+    datasets = yaml.safe_load(config.read_text())["datasets"]
+    names = [each["identifier"] for each in datasets if each["identifier"] != _TILES]
+    words = [PROGRAM, "cube", str(config), *names]
     return [*words, f"--bbox={','.join(map(str, bbox))}"] if bbox else words
 
 
 def _config(
     size: Size, cubes: Mapping[str, Sequence[Layer]], source: Mapping[str, Any]
 ) -> dict[str, Any]:
+    beyond = [
+        Path(path).name for layers in cubes.values() for layer in layers for path in layer.paths[1:]
+    ]
+    tiles = {
+        "identifier": _TILES,
+        "grid_mapping": "grid",
+        "variables": [
+            {"identifier": f"tile{number}", "store": "source", "data_id": name}
+            for number, name in enumerate(beyond)
+        ],
+    }
     return {
-        "datasets": [_dataset(name, layers) for name, layers in cubes.items()],
+        "datasets": [
+            *(_dataset(name, layers) for name, layers in cubes.items()),
+            *([tiles] if beyond else []),
+        ],
         "data_stores": [
             {"identifier": "storage", "store_id": "file", "store_params": {"root": "cubes"}},
             {"identifier": "source", **source},
-        ],
-        # Named here only so that they are harvested: tiles beyond the first of their product.
-        "preload_datasets": [
-            {"store": "source", "data_ids": [Path(path).name for path in layer.paths]}
-            for layers in cubes.values()
-            for layer in layers
-            if len(layer.paths) > 1
         ],
         "grid_mappings": [
             {"identifier": "grid", "bbox": list(size.box), "spatial_res": RES,

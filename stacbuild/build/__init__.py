@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pystac
 import xarray as xr
+import zarr
+from dask.system import CPU_COUNT
 
 from stacbuild import load
 from stacbuild.build.cf import add_grid, global_attrs
@@ -89,10 +91,13 @@ def build(
     reporter = Silent() if reporter is None else reporter
     chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
     grids = {dataset.identifier: _grid(config, dataset, bbox) for dataset in chosen}
-    return [
-        _attempt(config, dataset, grids[dataset.identifier], Catalog(catalog_dir), reporter)
-        for dataset in chosen
-    ]
+    # zarr's threads compress what dask's threads hand them and wait for: as many of them as there
+    # are processors, and not its default of more, which only get in each other's way.
+    with zarr.config.set({"threading.max_workers": CPU_COUNT}):
+        return [
+            _attempt(config, dataset, grids[dataset.identifier], Catalog(catalog_dir), reporter)
+            for dataset in chosen
+        ]
 
 
 def _grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid:
