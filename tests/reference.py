@@ -45,7 +45,6 @@ def compare(cube: Path, variable: str, epsg: int = 4326) -> Comparison:
     if array.dtype.kind == "f":
         return _compare_bilinear(array, truth, row, col)
     equal = 0
-    edges = np.zeros(row.shape, bool)
     near = np.minimum(np.abs(row - np.rint(row)), np.abs(col - np.rint(col))) < 1e-6
     near_edge = 0
     rows, cols = np.floor(row).astype(np.int64), np.floor(col).astype(np.int64)
@@ -55,7 +54,6 @@ def compare(cube: Path, variable: str, epsg: int = 4326) -> Comparison:
         same = array.values[index] == expected
         equal += int(same.sum())
         near_edge += int((~same & near).sum())
-        edges |= ~same
     return Comparison(variable, "nearest", array.size, equal, near_edge, 0.0)
 
 

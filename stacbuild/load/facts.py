@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pystac
+from numpy.typing import NDArray
 
 Json = Mapping[str, Any]
 
@@ -77,6 +78,13 @@ class Facts:
             return self.nodata[0]
         limits = np.iinfo(self.dtype)
         return float(limits.max if self.dtype.kind == "u" else limits.min)
+
+
+def fill_nodata(block: NDArray[Any], nodata: Sequence[float], fill: float) -> None:
+    """Make every "no data" value of a decoded block the one fill value, in place."""
+    for value in nodata:
+        if value != fill:
+            block[block == value] = fill
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:

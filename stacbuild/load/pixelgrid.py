@@ -186,3 +186,9 @@ def cuts(pixels: slice, step: int) -> Iterator[tuple[int, int]]:
     """Cut a run of pixels at the multiples of *step*."""
     edges = range((pixels.start // step + 1) * step, pixels.stop, step)
     yield from pairwise([pixels.start, *edges, pixels.stop])
+
+
+def window_key(window: Window) -> tuple[int, int, int, int]:
+    """Turn a window into something that can be a key (Python 3.11 cannot hash slices)."""
+    rows, cols = window
+    return rows.start, rows.stop, cols.start, cols.stop

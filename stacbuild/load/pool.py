@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from stacbuild.load.cache import Cache
+from stacbuild.load.mapping import IndexMap, index_map
+from stacbuild.load.pixelgrid import PixelGrid, Window, window_key
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
     from stacbuild.fetch.opener import RasterFile
 
-# An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
+# An index map of a 4000 x 4000 tile takes 64 MB, a decoded window of 39 interleaved bands 400.
 cache = Cache(max_bytes=640 * 2**20)
 
 _files: dict[str, RasterFile] = {}
@@ -64,6 +66,12 @@ def open_raster(
         raise
     with _lock:
         _idle[href].append(dataset)
+
+
+def shared_index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap | None:
+    """Give the index map of a target window, made once for all that is on the same two grids."""
+    key = ("map", source, target, window_key(window))
+    return cache.get(key, lambda: index_map(source, target, window))
 
 
 def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:

@@ -18,9 +18,9 @@ from rasterio.enums import Interleaving
 from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
-from stacbuild.load.mapping import index_map
-from stacbuild.load.pixelgrid import PixelGrid, Window, cuts, footprint_window
-from stacbuild.load.pool import cache, open_raster
+from stacbuild.load.facts import fill_nodata
+from stacbuild.load.pixelgrid import PixelGrid, Window, cuts, footprint_window, window_key
+from stacbuild.load.pool import cache, open_raster, shared_index_map
 from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import MARGIN, warp
 
@@ -113,9 +113,8 @@ class RasterSource:
         return result
 
     def _on_grid(self, tile: Tile, band: int, window: Window) -> NDArray[Any] | None:
-        key = (tile.grid, self.target, _key(window))
         if self.method == "nearest":
-            mapping = cache.get(("map", *key), lambda: index_map(tile.grid, self.target, window))
+            mapping = shared_index_map(tile.grid, self.target, window)
             if mapping is None:
                 return None
             return mapping.gather(
@@ -157,7 +156,7 @@ class RasterSource:
             ]
             return SharedArray(array, pieces)
 
-        key = ("decoded", tile.href, first, _key(window))
+        key = ("decoded", tile.href, first, window_key(window))
         try:
             return np.asarray(cache.get(key, share).get()[band - first])
         except BaseException:
@@ -180,9 +179,7 @@ class RasterSource:
                 top, left = rows.start - window[0].start, cols.start - window[1].start
                 out = array[:, top : top + part.height, left : left + part.width]
                 file.read(dataset, part, bands, out)
-                for value in tile.nodata:
-                    if value != self.fill:
-                        out[out == value] = self.fill
+                fill_nodata(out, tile.nodata, self.fill)
 
 
 class WindowReader:
@@ -223,8 +220,3 @@ def _pieces(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterat
     for top, bottom in cuts(rows, height * down):
         for left, right in cuts(cols, width * across):
             yield slice(top, bottom), slice(left, right)
-
-
-def _key(window: Window) -> tuple[int, int, int, int]:
-    rows, cols = window
-    return rows.start, rows.stop, cols.start, cols.stop

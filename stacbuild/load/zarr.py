@@ -13,9 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
-from stacbuild.load.mapping import index_map
+from stacbuild.load.facts import fill_nodata
 from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
-from stacbuild.load.pool import cache, zarr_dataset
+from stacbuild.load.pool import cache, shared_index_map, zarr_dataset
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -82,9 +82,8 @@ class ZarrSource:
         window = (where[self.spatial[0]], where[self.spatial[1]])
         dtype = zarr_dataset(self.href, self.options)[self.variable].dtype
         size = [part.stop - part.start for part in location]
-        key = (self.grid, self.target, *_key(window))
         if self.method == "nearest":
-            mapping = cache.get(("map", *key), lambda: index_map(self.grid, self.target, window))
+            mapping = shared_index_map(self.grid, self.target, window)
             source_window = mapping.window if mapping else None
         else:
             from stacbuild.load.warp import MARGIN, warp  # GDAL, which nearest does without
@@ -144,9 +143,7 @@ class ZarrSource:
                 f"{self.href}: {self.variable} cannot be read at "
                 f"{ {name: (s.start, s.stop) for name, s in span.items()} }: {error}"
             ) from error
-        for value in self.nodata:
-            if value != self.fill:
-                block[block == value] = self.fill
+        fill_nodata(block, self.nodata, self.fill)
         return block
 
 
@@ -243,8 +240,3 @@ def spatial_dims(item: pystac.Item) -> tuple[str, str]:
 
 def _split(length: int, chunk: int) -> tuple[int, ...]:
     return tuple(min(chunk, length - start) for start in range(0, length, chunk))
-
-
-def _key(window: Window) -> tuple[int, int, int, int]:
-    rows, cols = window
-    return rows.start, rows.stop, cols.start, cols.stop
