@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from stacbuild.errors import ConfigError, Failures, StacbuildError
+from stacbuild.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from stacbuild.build import CubeResult
@@ -236,12 +237,15 @@ def main() -> NoReturn:
     # Importing makes some 300 000 objects that stay; to look through them again and again for
     # garbage takes a fifth of the time until the work begins.
     gc.set_threshold(100_000, 50, 50)
+    keep_freed_memory()
     code = run()
     if code == INTERRUPTED:
         # Threads may be in the middle of a long read; to wait for them would not be to stop.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    # What is left goes with the process; to look through it for garbage first takes half a second.
+    gc.freeze()
     sys.exit(code)
 
 

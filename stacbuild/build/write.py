@@ -1,10 +1,12 @@
-"""A lazy dataset to a Zarr store: metadata first, then every chunk once, tile by tile."""
+"""A lazy dataset to a Zarr store: metadata first, then every chunk once, part by part."""
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -30,18 +32,34 @@ _ZSTD_LEVEL = 1
 
 
 def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Dataset:
-    """Chunk a dataset as it is to be stored.
+    """Chunk a dataset as it is to be computed, and say how it is to be stored.
 
-    Spatial chunks are the grid's tiles, all others 1, unless *chunksize* says otherwise.
+    Stored chunks are the grid's tiles, and 1 along other dimensions, unless *chunksize* says
+    otherwise: ``encoding["chunks"]`` of each variable. Chunks that are computed are whole numbers
+    of them, those of the dataset where they are already.
     """
     sizes = dict.fromkeys(map(str, dataset.dims), 1)
     sizes |= dict(zip(grid.dims, grid.tile, strict=True)) | chunksize
-    return dataset.chunk({name: sizes[name] for name in map(str, dataset.dims)})
+    prepared = dataset.copy()
+    for name, array in dataset.data_vars.items():
+        stored = {str(dim): min(sizes[str(dim)], array.sizes[dim]) for dim in array.dims}
+        computed = {
+            dim: stored[str(dim)]
+            for dim, chunks in array.chunksizes.items()
+            if any(length % stored[str(dim)] for length in chunks[:-1])
+        }
+        missing = {dim: stored[str(dim)] for dim in array.dims if dim not in array.chunksizes}
+        chunked = array.chunk(computed | missing)
+        chunked.encoding = array.encoding | {"chunks": tuple(stored.values())}
+        prepared[name] = chunked
+    return prepared
 
 
 def chunk_count(dataset: xr.Dataset) -> int:
-    """Count the chunks of all variables."""
-    return sum(int(np.prod(array.data.numblocks)) for array in dataset.data_vars.values())
+    """Count the stored chunks of all variables of a prepared dataset."""
+    return sum(
+        _covered(array.shape, array.encoding["chunks"]) for array in dataset.data_vars.values()
+    )
 
 
 def write(
@@ -81,13 +99,14 @@ def write(
             for name in dataset.data_vars
         }
         targets = {name: _Counted(array, task) for name, array in arrays.items()}
-        # One tile after the other, and one variable after the other in it: what the bands of a
-        # tile share (index map, decoded blocks) is then needed by all tasks under way, and by
-        # none that come later.
+        # One part of the grid after the other, and one variable after the other in it: what the
+        # bands share there (index map, decoded blocks) is then needed by all tasks under way,
+        # and by none that come later.
         with dask.config.set(scheduler=scheduler):
-            for tile in _tiles(dataset, grid):
-                for name, target in targets.items():
-                    _write_tile(dataset[name], target, tile)
+            for names in _alike(dataset, grid):
+                for part in _parts(dataset[names[0]], grid):
+                    for name in names:
+                        _write_part(dataset[name], targets[name], part)
     for name, array in arrays.items():
         if array.nchunks_initialized != array.nchunks:
             raise IntegrityError(
@@ -104,10 +123,10 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
     encoding: dict[str, dict[str, Any]] = {}
     for name, array in dataset.data_vars.items():
         # xarray would build the whole graph to leave it unused; a shell costs nothing.
-        shell = da.zeros(array.shape, dtype=array.dtype, chunks=array.data.chunksize)
+        shell = da.zeros(array.shape, dtype=array.dtype, chunks=array.encoding["chunks"])
         shells[name] = (array.dims, shell, array.attrs)
         encoding[str(name)] = {
-            "chunks": array.data.chunksize,
+            "chunks": array.encoding["chunks"],
             "grid_mapping": "spatial_ref",
             **_codec(zarr_format),
         }
@@ -138,24 +157,36 @@ def _codec(zarr_format: int) -> dict[str, Any]:
     return {"compressors": ZstdCodec(level=_ZSTD_LEVEL, checksum=True)}
 
 
-def _tiles(dataset: xr.Dataset, grid: Grid) -> Iterator[dict[str, slice]]:
-    """Give the parts of the grid that the dataset's spatial chunks divide it into."""
-    first = next(iter(dataset.data_vars.values()))
+def _alike(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
+    """Put together the variables that are computed in the same parts of the grid."""
+    found: dict[Any, list[str]] = {}
+    for name, array in dataset.data_vars.items():
+        found.setdefault(tuple(array.chunksizes[dim] for dim in grid.dims), []).append(str(name))
+    return list(found.values())
+
+
+def _parts(array: xr.DataArray, grid: Grid) -> Iterator[dict[str, slice]]:
+    """Give the parts of the grid that the variable's computed chunks divide it into."""
     row, col = grid.dims
-    starts = {dim: np.cumsum([0, *dataset.chunksizes[dim]]) for dim in first.dims[-2:]}
-    for top, bottom in zip(starts[row], starts[row][1:], strict=False):
-        for left, right in zip(starts[col], starts[col][1:], strict=False):
+    edges = {dim: np.cumsum([0, *array.chunksizes[dim]]) for dim in (row, col)}
+    for top, bottom in pairwise(edges[row]):
+        for left, right in pairwise(edges[col]):
             yield {row: slice(int(top), int(bottom)), col: slice(int(left), int(right))}
 
 
-def _write_tile(array: xr.DataArray, target: _Counted, tile: dict[str, slice]) -> None:
-    region = tuple(tile.get(str(dim), slice(None)) for dim in array.dims)
-    # The region is whole chunks, so no two tasks write the same one: no lock.
-    da.store([array.isel(tile).data], [target], regions=[region], lock=False)
+def _write_part(array: xr.DataArray, target: _Counted, part: dict[str, slice]) -> None:
+    region = tuple(part.get(str(dim), slice(None)) for dim in array.dims)
+    # The region is whole stored chunks, so no two tasks write the same one: no lock.
+    da.store([array.isel(part).data], [target], regions=[region], lock=False)
+
+
+def _covered(shape: Sequence[int], chunks: Sequence[int]) -> int:
+    """Count the chunks that cover an array."""
+    return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
 
 
 class _Counted:
-    """A Zarr array that tells a task about each chunk written."""
+    """A Zarr array that tells a task about the chunks written."""
 
     def __init__(self, array: zarr.Array[Any], task: Task) -> None:
         self.array = array
@@ -164,7 +195,7 @@ class _Counted:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.array[key] = value
-        self.task.advance()
+        self.task.advance(_covered(value.shape, self.array.chunks))
 
 
 @contextmanager

@@ -40,8 +40,6 @@ _COARSE_ERROR = 0.05
 # A centre this close (in source pixels) below an edge belongs to the next pixel. It makes ties,
 # which aligned grids are full of, fall the same way whatever the rounding. GDAL does so too.
 _TIE = 1e-9
-# Rows gathered at a time.
-_GATHERED = 64
 # Rows of the map filled at a time: enough for NumPy to work without Python's lock for a while.
 _STRIP = 8 * STEP
 
@@ -55,9 +53,9 @@ class IndexMap:
     window
         The rows and columns of the source that the target window touches.
     index
-        Position in the flattened source window, int32 (int64 for a window of 2³¹ pixels), shape
-        of the target window, filled by the threads that first need it; or, where rows depend on
-        rows and columns on columns only, the pair of 1-D positions.
+        Position in the flattened source window, intp, shape of the target window, filled by the
+        threads that first need it; or, where rows depend on rows and columns on columns only,
+        the pair of 1-D positions.
     outside
         Where the target lies beyond the source (same shape); None if nowhere.
     cells
@@ -66,7 +64,7 @@ class IndexMap:
     """
 
     window: Window
-    index: SharedArray | tuple[NDArray[np.int64], NDArray[np.int64]]
+    index: SharedArray | tuple[NDArray[np.intp], NDArray[np.intp]]
     outside: NDArray[np.bool_] | None
     cells: Floats | None = None
 
@@ -118,17 +116,11 @@ class IndexMap:
         if isinstance(self.index, tuple):
             rows, cols = self.index
             # Columns first: on the few source rows; rows are then copied whole.
-            picked = block.take(cols, axis=1, mode="clip").take(rows, axis=0, mode="clip")
+            picked = block.take(cols, axis=1, mode="wrap").take(rows, axis=0, mode="wrap")
         else:
             flat = np.ascontiguousarray(block).ravel()
-            index = self.index.get()
-            picked = np.empty(index.shape, block.dtype)
-            # Indices are kept short, and made long for a few rows at a time, in the processor's
-            # cache: NumPy would make a long copy of all. They are in range by construction;
-            # "clip" spares NumPy its checking copy.
-            for top in range(0, len(picked), _GATHERED):
-                part = slice(top, top + _GATHERED)
-                flat.take(index[part].astype(np.intp), mode="clip", out=picked[part])
+            # In range by construction; "wrap" is NumPy's fastest way to take that for granted.
+            picked = flat.take(self.index.get(), mode="wrap")
         if self.outside is not None:
             picked[self.outside] = fill
         return picked
@@ -158,8 +150,8 @@ def _separable_map(source: PixelGrid, target: PixelGrid, window: Window) -> Inde
     col_out = (col < 0) | (col >= source.shape[1])
     outside = row_out[:, None] | col_out[None, :] if row_out.any() or col_out.any() else None
     index = (
-        row.astype(np.int64) - bounds[0].start,
-        col.astype(np.int64) - bounds[1].start,
+        row.astype(np.intp) - bounds[0].start,
+        col.astype(np.intp) - bounds[1].start,
     )
     return IndexMap(bounds, index, outside)
 
@@ -172,8 +164,8 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     if bounds is None:
         return None
     shape = (rows.stop - rows.start, cols.stop - cols.start)
-    pixels = (bounds[0].stop - bounds[0].start) * (bounds[1].stop - bounds[1].start)
-    index = np.empty(shape, np.int32 if pixels < 2**31 else np.int64)
+    # As wide as NumPy's own indices: narrower ones would be widened for every band.
+    index = np.empty(shape, np.intp)
     outside = np.zeros(shape, np.bool_) if _leaves(row_at, col_at, source.shape) else None
     error = _interpolation_error(source, target, at, row_at, col_at)
     strips = _Strips(source, target, window, bounds, error, *_lines(row_at, col_at, shape[1]))
@@ -201,7 +193,7 @@ class _Strips:
     col_lines: Floats
 
     def fill(
-        self, strip: slice, index: NDArray[np.signedinteger], outside: NDArray[np.bool_] | None
+        self, strip: slice, index: NDArray[np.intp], outside: NDArray[np.bool_] | None
     ) -> None:
         """Fill the rows of one strip."""
         row, col = self._positions(strip)

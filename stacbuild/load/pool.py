@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from stacbuild.fetch.opener import RasterFile
 
-# An index map of a 4000 x 4000 tile takes 64 MB, a decoded window of 39 interleaved bands 400.
+# An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
 cache = Cache(max_bytes=640 * 2**20)
 
 _files: dict[str, RasterFile] = {}

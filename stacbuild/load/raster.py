@@ -15,6 +15,7 @@ from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile, WindowReader
+from stacbuild.load.units import work_unit
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -52,12 +53,14 @@ def load_raster(
     -------
     dask-backed array of the files' dtype with the dimensions that a GeoTIFF has when opened by
     rioxarray: ``(band, y, x)``, or ``(y, x)`` if there is only one band; pixel centres as
-    coordinates. A chunk is one band of one tile of the grid.
+    coordinates. A chunk is one band of one work unit of the grid.
 
     Raises
     ------
     BuildError
         If the items are not tiles of one product: another dtype or number of bands.
+    NotFoundError, RemoteError, LocalError, IntegrityError
+        If the first file cannot be opened.
     """
     dtype, count = _common(items)
     source = RasterSource(
@@ -68,6 +71,7 @@ def load_raster(
         fill=fill,
         options=options,
     )
+    unit = work_unit(grid, np.dtype(dtype).itemsize, wide=source.is_cheaper_wide())
     stack = stackstac.stack(
         [_band_item(items[0], grid, band) for band in range(1, count + 1)],
         assets=["data"],
@@ -75,7 +79,7 @@ def load_raster(
         resolution=(grid.transform.a, -grid.transform.e),
         bounds=grid.bounds,
         snap_bounds=False,
-        chunksize=(1, 1, *grid.tile),
+        chunksize=(1, 1, *unit),
         dtype=np.dtype(dtype),
         fill_value=np.dtype(dtype).type(fill),
         rescale=False,

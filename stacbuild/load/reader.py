@@ -25,6 +25,7 @@ from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import MARGIN, warp
 
 if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
     from stackstac.raster_spec import RasterSpec
 
 # Bands of a pixel-interleaved window decoded and kept together.
@@ -112,6 +113,16 @@ class RasterSource:
             return np.full(shape, self.fill, self.dtype)
         return result
 
+    def is_cheaper_wide(self) -> bool:
+        """Tell whether windows side by side are read faster at once: from strips.
+
+        Strips of all bands are not: what tells is memory, which a wider window has less of for
+        each band.
+        """
+        first = self.tiles[0]
+        with open_raster(first.href, first.size, first.kind, self.options) as (_, dataset):
+            return dataset.block_shapes[0][1] >= dataset.width and not _is_together(dataset)
+
     def _on_grid(self, tile: Tile, band: int, window: Window) -> NDArray[Any] | None:
         if self.method == "nearest":
             mapping = shared_index_map(tile.grid, self.target, window)
@@ -135,7 +146,7 @@ class RasterSource:
         """
         with open_raster(tile.href, tile.size, tile.kind, self.options) as (_, dataset):
             count, blocks = dataset.count, dataset.block_shapes[0]
-            together = count > 1 and dataset.interleaving == Interleaving.pixel
+            together = _is_together(dataset)
         height, width = (part.stop - part.start for part in window)
         size = np.dtype(self.dtype).itemsize
         parts = list(strips(blocks[0] * max(1, _STRIP_ROWS // blocks[0])))
@@ -203,6 +214,11 @@ class WindowReader:
 
     def close(self) -> None:
         """Do nothing: handles belong to the pool."""
+
+
+def _is_together(dataset: DatasetReader) -> bool:
+    """Tell whether every block holds all bands."""
+    return bool(dataset.count > 1 and dataset.interleaving == Interleaving.pixel)
 
 
 def _is_fill(array: NDArray[Any], fill: float) -> NDArray[np.bool_]:

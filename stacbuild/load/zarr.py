@@ -16,6 +16,7 @@ from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.facts import fill_nodata
 from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
 from stacbuild.load.pool import cache, shared_index_map, zarr_dataset
+from stacbuild.load.units import work_unit
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -162,7 +163,7 @@ def load_zarr(
     -------
     dask-backed array with the store's dimension names and order and its dtype; the two spatial
     dimensions have the grid's pixel centres as coordinates, the others the store's. Chunks are
-    the grid's tiles, and 1 along every other dimension.
+    work units of the grid, and 1 along every other dimension.
 
     Raises
     ------
@@ -188,8 +189,9 @@ def load_zarr(
         nodata=nodata,
         options=options,
     )
+    unit = work_unit(grid, array.dtype.itemsize)
     chunks = tuple(
-        _split(grid.shape[spatial.index(name)], grid.tile[spatial.index(name)])
+        _split(grid.shape[spatial.index(name)], unit[spatial.index(name)])
         if name in spatial
         else (1,) * length
         for name, length in zip(source.dims, array.shape, strict=True)
