@@ -25,7 +25,7 @@ import pystac
 from stacbuild.errors import IntegrityError, LocalError
 
 if TYPE_CHECKING:
-    from stacbuild.harvest.base import Harvest
+    from stacbuild.harvesters.base import Harvest
 
 STORE = "stacbuild:store"
 DATA_ID = "stacbuild:data_id"

@@ -21,9 +21,9 @@ from stacbuild.errors import ConfigError, Failures, StacbuildError
 from stacbuild.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from stacbuild.build import CubeResult
     from stacbuild.config import Config
-    from stacbuild.harvest import HarvestResult
+    from stacbuild.cubes import CubeResult
+    from stacbuild.harvesters import HarvestResult
 
 DEFAULT_CONFIG = "scs2_config.yml"
 INTERRUPTED = 130
@@ -100,7 +100,7 @@ def harvest(
     configuration = load_config(config)
 
     from stacbuild.console import clean, open_reporter
-    from stacbuild.harvest import harvest as run_harvest
+    from stacbuild.harvesters import harvest as run_harvest
 
     with open_reporter(configuration.general.visualize) as reporter:
         results = run_harvest(
@@ -139,8 +139,8 @@ def cube(
 
     configuration = load_config(config)
 
-    from stacbuild.build import build
     from stacbuild.console import clean, open_reporter
+    from stacbuild.cubes import build
 
     with open_reporter(configuration.general.visualize) as reporter:
         results = build(

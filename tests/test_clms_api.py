@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.fetch.http import session
-from stacbuild.harvest.clms_api import ClmsApi
-from stacbuild.harvest.clms_auth import Credentials, Token, read_credentials
+from stacbuild.harvesters.clms_api import ClmsApi
+from stacbuild.harvesters.clms_auth import Credentials, Token, read_credentials
 from tests.clms_helpers import FILE, SLUG, asked, product, two_tiles
 from tests.standins.clms import ClmsServer, Product
 

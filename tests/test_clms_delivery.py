@@ -14,9 +14,9 @@ import requests
 
 from stacbuild.errors import IntegrityError, RemoteError
 from stacbuild.fetch.http import session
-from stacbuild.harvest.clms_api import ClmsApi
-from stacbuild.harvest.clms_auth import read_credentials
-from stacbuild.harvest.clms_delivery import Delivery, Polling, Tile, deliver, present, request
+from stacbuild.harvesters.clms_api import ClmsApi
+from stacbuild.harvesters.clms_auth import read_credentials
+from stacbuild.harvesters.clms_delivery import Delivery, Polling, Tile, deliver, present, request
 from tests.clms_helpers import DATA_ID, FILE, Recorder, asked, pack, product, two_tiles
 from tests.standins.clms import ClmsServer, Product
 

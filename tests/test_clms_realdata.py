@@ -12,9 +12,9 @@ import pytest
 import rasterio
 
 from stacbuild.config import ClmsStore
-from stacbuild.harvest.base import Wanted
-from stacbuild.harvest.clms import harvest
-from stacbuild.harvest.clms_delivery import Polling
+from stacbuild.harvesters.base import Wanted
+from stacbuild.harvesters.clms import harvest
+from stacbuild.harvesters.clms_delivery import Polling
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent
 from tests.standins.clms import ClmsServer, Product

@@ -14,9 +14,9 @@ import pytest
 from stacbuild.catalog import Catalog
 from stacbuild.config import ClmsStore
 from stacbuild.errors import AuthError, Failures, NotFoundError, RemoteError
-from stacbuild.harvest.base import Harvest, Wanted
-from stacbuild.harvest.clms import canonical_data_id, harvest
-from stacbuild.harvest.clms_delivery import Polling
+from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.clms import canonical_data_id, harvest
+from stacbuild.harvesters.clms_delivery import Polling
 from stacbuild.profiles import Profiles
 from tests.clms_helpers import DATA_ID, FILE, SLUG, Recorder, asked, product, two_tiles
 from tests.standins.clms import ClmsServer

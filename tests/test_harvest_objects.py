@@ -20,8 +20,8 @@ import xarray as xr
 from stacbuild.catalog import Catalog
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.errors import AuthError, Failures, NotFoundError, RemoteError, StacbuildError
-from stacbuild.harvest.base import Harvest, Wanted
-from stacbuild.harvest.objects import harvest
+from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.objects import harvest
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent
 from tests.standins.data import Data

@@ -23,10 +23,10 @@ from stacbuild.config.stores import ZenodoStore
 from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
 from stacbuild.fetch import http
 from stacbuild.fetch.opener import RasterFile
-from stacbuild.harvest.base import Harvest, Wanted
-from stacbuild.harvest.zenodo import harvest
-from stacbuild.harvest.zenodo_collection import record_collection
-from stacbuild.harvest.zenodo_record import fetch_record, plain_text
+from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.zenodo import harvest
+from stacbuild.harvesters.zenodo_collection import record_collection
+from stacbuild.harvesters.zenodo_record import fetch_record, plain_text
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.progress import Silent
 from tests.fetch_server import FileServer

@@ -20,8 +20,8 @@ from rasterio.vrt import WarpedVRT
 
 from stacbuild.catalog import Catalog
 from stacbuild.config import ZenodoStore
-from stacbuild.harvest.base import Wanted
-from stacbuild.harvest.zenodo import harvest
+from stacbuild.harvesters.base import Wanted
+from stacbuild.harvesters.zenodo import harvest
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent
 from tests.cli import Json, catalogued, configuration, errors, stacbuild

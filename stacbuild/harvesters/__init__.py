@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import Catalog
 from stacbuild.errors import ConfigError, Failures, StacbuildError
-from stacbuild.harvest.base import Harvest, Wanted
+from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 # Imported when first used: a build whose sources are in the catalog needs none of them.
 _HARVESTERS = {
-    "zenodo": "stacbuild.harvest.zenodo",
-    "s3": "stacbuild.harvest.objects",
-    "file": "stacbuild.harvest.objects",
-    "https": "stacbuild.harvest.objects",
-    "clms": "stacbuild.harvest.clms",
+    "zenodo": "stacbuild.harvesters.zenodo",
+    "s3": "stacbuild.harvesters.objects",
+    "file": "stacbuild.harvesters.objects",
+    "https": "stacbuild.harvesters.objects",
+    "clms": "stacbuild.harvesters.clms",
 }
 
 

@@ -11,7 +11,7 @@ from stacbuild.catalog import STORE
 from stacbuild.describe import declare_extensions, multihash_md5
 from stacbuild.describe.raster import MEDIA_TYPE
 from stacbuild.fetch.archive import stem
-from stacbuild.harvest.zenodo_record import Record, RecordFile
+from stacbuild.harvesters.zenodo_record import Record, RecordFile
 from stacbuild.profiles import CollectionProfile
 
 _ZENODO = pystac.Provider("Zenodo", roles=[pystac.ProviderRole.HOST], url="https://zenodo.org")

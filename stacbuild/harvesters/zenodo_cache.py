@@ -18,7 +18,7 @@ from stacbuild.catalog import write_json
 from stacbuild.errors import IntegrityError
 from stacbuild.fetch import archive
 from stacbuild.fetch.download import download
-from stacbuild.harvest.zenodo_record import RecordFile
+from stacbuild.harvesters.zenodo_record import RecordFile
 from stacbuild.progress import Reporter
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from pyproj import CRS
 
 if TYPE_CHECKING:
-    from stacbuild.build.sources import SourceCollection
+    from stacbuild.cubes.sources import SourceCollection
     from stacbuild.grid import Grid
 
 CONVENTIONS = "CF-1.11"

@@ -26,10 +26,10 @@ from stacbuild.describe.raster import raster_item
 from stacbuild.errors import AuthError, Failures, NotFoundError, StacbuildError
 from stacbuild.fetch.http import public_url, session
 from stacbuild.fetch.opener import open_raster
-from stacbuild.harvest.base import Harvest, Wanted
-from stacbuild.harvest.clms_api import ClmsApi, Json
-from stacbuild.harvest.clms_auth import read_credentials
-from stacbuild.harvest.clms_delivery import Delivery, Polling, Tile, deliver, present, request
+from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.clms_api import ClmsApi, Json
+from stacbuild.harvesters.clms_auth import read_credentials
+from stacbuild.harvesters.clms_delivery import Delivery, Polling, Tile, deliver, present, request
 from stacbuild.profiles import CollectionProfile, DataProfile, Profiles
 from stacbuild.progress import Reporter
 

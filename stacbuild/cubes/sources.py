@@ -11,8 +11,8 @@ import pystac
 
 from stacbuild.catalog import Catalog, read_json
 from stacbuild.errors import BuildError, Failures
-from stacbuild.harvest import harvest_store
-from stacbuild.harvest.base import Wanted
+from stacbuild.harvesters import harvest_store
+from stacbuild.harvesters.base import Wanted
 
 if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset

@@ -15,7 +15,7 @@ import requests
 
 from stacbuild.errors import AuthError, RemoteError
 from stacbuild.fetch.http import get_json
-from stacbuild.harvest.clms_auth import (
+from stacbuild.harvesters.clms_auth import (
     ACCEPT,
     Credentials,
     Token,

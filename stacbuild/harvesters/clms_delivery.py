@@ -23,8 +23,8 @@ from stacbuild.catalog import read_json, write_json
 from stacbuild.errors import AuthError, IntegrityError, NotFoundError, RemoteError
 from stacbuild.fetch.archive import extract
 from stacbuild.fetch.download import download
-from stacbuild.harvest.clms_api import FAILED, FINISHED, UNDER_WAY, ClmsApi, TaskState
-from stacbuild.harvest.clms_auth import send
+from stacbuild.harvesters.clms_api import FAILED, FINISHED, UNDER_WAY, ClmsApi, TaskState
+from stacbuild.harvesters.clms_auth import send
 from stacbuild.progress import Reporter
 
 _ATTEMPTS = 3  # a link may have expired: the same task is asked once more, then a new one

@@ -30,7 +30,7 @@ from stacbuild.errors import Failures, NotFoundError, StacbuildError
 from stacbuild.fetch.http import session
 from stacbuild.fetch.opener import open_raster
 from stacbuild.fetch.zarr_store import dataset_of, open_group, read_error
-from stacbuild.harvest.base import Harvest, Wanted
+from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.profiles import CollectionProfile, DataProfile, Profiles, Provider
 from stacbuild.progress import Reporter
 

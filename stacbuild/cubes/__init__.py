@@ -15,16 +15,16 @@ import zarr
 from dask.system import CPU_COUNT
 
 from stacbuild import load
-from stacbuild.build.cf import add_grid, global_attrs
-from stacbuild.build.publish import collection_id, publish, software
-from stacbuild.build.sources import source_collections, source_items
-from stacbuild.build.storage import remove_s3, stage
-from stacbuild.build.write import chunk_count, prepare, write
 from stacbuild.catalog import Catalog
 from stacbuild.config import MultiDataset, S3Store
+from stacbuild.cubes.cf import add_grid, global_attrs
+from stacbuild.cubes.publish import collection_id, publish, software
+from stacbuild.cubes.sources import source_collections, source_items
+from stacbuild.cubes.storage import remove_s3, stage
+from stacbuild.cubes.write import chunk_count, prepare, write
 from stacbuild.errors import BuildError, StacbuildError
 from stacbuild.grid import Grid
-from stacbuild.harvest import load_profiles
+from stacbuild.harvesters import load_profiles
 from stacbuild.load.custom import comes_from, place
 from stacbuild.progress import Reporter, Silent
 

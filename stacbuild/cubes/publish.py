@@ -13,15 +13,15 @@ import xarray as xr
 import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
-from stacbuild.build.sources import SourceCollection
 from stacbuild.catalog import slug
+from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr import zarr_item
-from stacbuild.harvest.base import Harvest
+from stacbuild.harvesters.base import Harvest
 
 if TYPE_CHECKING:
-    from stacbuild.build.storage import Staging
     from stacbuild.config import Config, Dataset
+    from stacbuild.cubes.storage import Staging
 
 # What pixels depend on.
 _SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "dask", "xarray", "zarr")

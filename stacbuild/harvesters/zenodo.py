@@ -24,15 +24,15 @@ from stacbuild.errors import Failures, NotFoundError, StacbuildError
 from stacbuild.fetch import archive, http
 from stacbuild.fetch.opener import open_raster
 from stacbuild.fetch.ranges import RangeFile
-from stacbuild.harvest.base import Harvest, Wanted
-from stacbuild.harvest.zenodo_cache import Cache, LocalFile
-from stacbuild.harvest.zenodo_collection import (
+from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.zenodo_cache import Cache, LocalFile
+from stacbuild.harvesters.zenodo_collection import (
     archive_type,
     file_fields,
     is_geotiff,
     record_collection,
 )
-from stacbuild.harvest.zenodo_record import Record, RecordFile, fetch_record
+from stacbuild.harvesters.zenodo_record import Record, RecordFile, fetch_record
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter
 
