@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 # Pixels along a side up to which tiles are taken together.
 _SIDE = 2048
-# Of a unit that is to be as wide as it may: pixels across, and bytes.
-_WIDEST = 8192
-_BYTES = 64 * 2**20
+# Bytes of a wide unit: some 5 000 x 4 000 codes. More of them in work at once would show.
+_WIDE_BYTES = 24 * 2**20
 
 
 def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, int]:
@@ -33,10 +32,15 @@ def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, in
 
     Returns
     -------
-    Multiples of the grid's tile.
+    Multiples of the grid's tile, or the grid's own length.
     """
-    rows, cols = grid.tile
-    down, across = max(1, _SIDE // rows), max(1, _SIDE // cols)
+    rows, cols = (
+        min(length, tile * max(1, _SIDE // tile))
+        for length, tile in zip(grid.shape, grid.tile, strict=True)
+    )
     if wide:
-        across = max(across, min(_WIDEST // cols, _BYTES // (rows * down * cols * itemsize)))
-    return rows * down, cols * across
+        width = _WIDE_BYTES // (rows * itemsize)
+        cols = max(
+            cols, grid.shape[1] if grid.shape[1] <= width else width // grid.tile[1] * grid.tile[1]
+        )
+    return rows, cols
