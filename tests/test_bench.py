@@ -58,3 +58,11 @@ def test_bytes_sent_twice_are_found() -> None:
     traffic = Traffic([("a", 0, 100), ("a", 50, 120), ("a", 60, 70), ("b", 0, 100)])
     assert traffic.sent == 280
     assert traffic.twice == 60
+
+
+def test_the_overhead_of_tasks_is_counted(tmp_path: Path) -> None:
+    text, (row,) = bench(tmp_path, "--case=overhead")
+    assert 0 < row["largest"] <= row["tasks"]
+    assert row["graphs"] >= 1
+    assert row["overhead"] < 1
+    assert "| tasks | graphs |" in text

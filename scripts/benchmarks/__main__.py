@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.benchmarks import codecs, remote, report, turns
+from scripts.benchmarks import codecs, overhead, remote, report, turns
 from scripts.benchmarks.cases import cases
 from scripts.benchmarks.data import SIZES
 
@@ -22,13 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     known = cases(size)
     rows: list[report.Row] = []
-    for name in options.case or (*known, *remote.LAYOUTS):
+    for name in options.case or (*known, *remote.LAYOUTS, "overhead"):
         if name in remote.LAYOUTS:
             if options.tools and "stacbuild" not in options.tools:
                 continue
             row = remote.read_in_place(name, size, root)
             rows.append(row)
             print(report.traffic(row), flush=True)
+        elif name == "overhead":
+            rows.append(overhead.measure(root, size))
+            print(overhead.table(rows[-1]), flush=True)
         else:
             case = known[name]
             tools = [tool for tool in case.tools if not options.tools or tool in options.tools]
@@ -42,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    names = [*cases(SIZES["full"]), *remote.LAYOUTS]
+    names = [*cases(SIZES["full"]), *remote.LAYOUTS, "overhead"]
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--size", choices=list(SIZES), default="small")
     parser.add_argument("--case", action="append", choices=names, help="may be given several times")
