@@ -14,6 +14,7 @@ import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
 from stacbuild.catalog import slug
+from stacbuild.cubes.manifest import CHUNKS, count_chunks
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr import zarr_item
@@ -79,6 +80,7 @@ def publish(
     asset = item.assets["data"]
     asset.title = f"{dataset.identifier} (Zarr)"
     asset.extra_fields["file:size"] = sum(array.nbytes_stored() for _, array in group.arrays())
+    asset.extra_fields[CHUNKS] = count_chunks(staging.store, map(str, cube.data_vars))
     if staging.s3_href:
         asset.extra_fields["alternate"] = {"s3": {"href": staging.s3_href}}
     for source in sources:
