@@ -166,10 +166,10 @@ class FaultProxy:
             if up.done() and not reader.at_eof():
                 await down
         finally:
+            outward.transport.abort()
             up.cancel()
             down.cancel()
             await asyncio.gather(up, down, return_exceptions=True)
-            outward.transport.abort()
 
     def _hit(self) -> bool:
         """Say whether the fault hits one connection more, and count it."""
