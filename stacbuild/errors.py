@@ -52,6 +52,10 @@ class LocalError(StacbuildError):
     exit_code = 5
 
 
+class MissingError(LocalError):
+    """There is no such file or folder on this machine."""
+
+
 class LockedError(StacbuildError):
     """Another run writes the same output."""
 

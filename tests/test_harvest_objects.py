@@ -19,7 +19,14 @@ import xarray as xr
 
 from stacbuild.catalog import Catalog
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
-from stacbuild.errors import AuthError, Failures, NotFoundError, RemoteError, StacbuildError
+from stacbuild.errors import (
+    AuthError,
+    Failures,
+    MissingError,
+    NotFoundError,
+    RemoteError,
+    StacbuildError,
+)
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.objects import harvest
 from stacbuild.profiles import Profiles
@@ -245,12 +252,12 @@ def test_the_rest_is_harvested_when_one_fails(tmp_path: Path) -> None:
     store, profiles = file_store(tmp_path), Profiles.load()
     given = harvest(store, Wanted(("no.zarr", "a.zarr")), profiles, Silent())
     assert [item.id for item in next(given).items] == ["a"]
-    with pytest.raises(NotFoundError, match=r"no\.zarr"):
+    with pytest.raises(MissingError, match=r"no\.zarr"):
         next(given)
     with pytest.raises(Failures) as caught:
         list(harvest(store, Wanted(("b.zarr", "c.zarr")), profiles, Silent()))
     assert [name for name, _ in caught.value.failures] == ["b.zarr", "c.zarr"]
-    assert caught.value.exit_code == NotFoundError.exit_code
+    assert caught.value.exit_code == MissingError.exit_code
 
 
 @pytest.mark.parametrize("data_id", ["../a.zarr", "b/../../a.zarr", "https://host/a.zarr"])

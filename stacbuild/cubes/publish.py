@@ -14,10 +14,10 @@ import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
 from stacbuild.catalog import slug
-from stacbuild.cubes.manifest import CHUNKS, count_chunks
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr import zarr_item
+from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.harvesters.base import Harvest
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ from stacbuild.errors import (
     AuthError,
     IntegrityError,
     LocalError,
+    MissingError,
     NotFoundError,
     RemoteError,
     StacbuildError,
@@ -75,6 +76,8 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     NotFoundError
         There is no Zarr group, or (plain http without consolidated metadata) its members cannot
         be listed.
+    MissingError
+        There is none on this machine.
     AuthError
         Credentials are missing or refused.
     RemoteError, LocalError
@@ -85,7 +88,8 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     try:
         group = _open(href, storage_options)
         if not is_consolidated(group) and not _lists(group):
-            raise NotFoundError(
+            missing = MissingError if _is_local(href) else NotFoundError
+            raise missing(
                 f"{href}: has no consolidated metadata and {_why_unlisted(href)}; "
                 "run zarr.consolidate_metadata on it, or name it by an address that can be listed"
             )
@@ -173,6 +177,8 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
     local = _is_local(href)
     text = _one_line(error, storage_options)
     if isinstance(error, zarr.errors.GroupNotFoundError | FileNotFoundError):
+        if local:
+            return MissingError(f"{where}: no Zarr group is there; check the path")
         return NotFoundError(f"{where}: no Zarr group is there; check the address")
     if isinstance(error, (*_REFUSED, NoCredentialsError)):
         if local:
