@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import IntegrityError, LocalError, LockedError, RemoteError
-from stacbuild.fetch.http import Patience, public_url, refuse_page, status_error
+from stacbuild.fetch.http import Patience, public_url, refuse_page, status_error, tell_of
 from stacbuild.fetch.http import reason as why
 from stacbuild.progress import SilentTask, Task
 
@@ -68,7 +69,8 @@ def download(
     size, md5
         Bytes and hex digest that the file must have.
     session
-        As `stacbuild.fetch.http.session` makes it: it waits on 429 and 5xx.
+        As `stacbuild.fetch.http.session` makes it: it waits on 429 and 5xx, and takes a line each
+        time that a body breaks, too.
     task
         Is told bytes done, the total, and why it waits.
     headers
@@ -98,7 +100,7 @@ def download(
                     part.replace(target)
                     _sidecar(part).unlink(missing_ok=True)
                     return target
-                task.update(note=f"{target.name}: {wrong}; fetched again")
+                tell_of(session)(f"{public_url(url)}: {wrong}; fetching it again")
                 _discard(part)
             raise IntegrityError(f"{public_url(url)}: {wrong}, twice; nothing was kept")
     except Timeout as error:
@@ -118,27 +120,31 @@ def _fetch(
     patience: Patience,
 ) -> None:
     """Bring *part* to its full length, over as many connections as that takes."""
-    failures = 0
+    failures = furthest = 0
+    tell = tell_of(session)
     while True:
         origin = _known(part, url, size)
         # Bytes of which nobody can say that they are still the file's are not built upon.
         if origin is None or not (origin.validator or md5):
             _discard(part)
         before = part.stat().st_size if part.exists() else 0
+        furthest = max(furthest, before)
         try:
             _attempt(url, part, origin if before else None, size, session, task, headers, patience)
         except _Cut as cut:
-            gained = (part.stat().st_size if part.exists() else 0) - before
+            # To come as far as before, after starting anew, is no progress.
+            gained = (part.stat().st_size if part.exists() else 0) - furthest
             failures = 1 if gained >= patience.worth else failures + 1
             if failures >= patience.tries:
                 raise RemoteError(
                     f"{public_url(url)}: {cut}, after {failures} tries; run again to go on"
                 ) from cut
             wait = patience.pause * 2 ** (failures - 1)
+            tell(f"{public_url(url)}: {cut}; going on in {wait:.0f} s")
             task.update(note=f"{cut}; goes on in {wait:.0f} s")
             time.sleep(wait)
-        else:
             task.update(note="")
+        else:
             return
 
 
@@ -172,9 +178,15 @@ def _attempt(
             raise _Cut("the file has changed")
         if not response.ok:
             raise status_error(response)
-        if not url.lower().endswith((".html", ".html/content")):
+        page = url.lower().endswith((".html", ".html/content"))
+        if not page:
             refuse_page(response, "a file")
         start, total = _extent(response)
+        if size and total and total != size:
+            raise IntegrityError(
+                f"{public_url(url)}: the server has {total} bytes, but {size} are due; "
+                "nothing was fetched"
+            )
         if start != have or (start and _changed(response, origin, total)):
             if response.status_code == 206:
                 _discard(part)
@@ -183,7 +195,11 @@ def _attempt(
         _check_space(part, (total or size or 0) - start)
         _write_sidecar(part, _origin(url, response, total))
         task.update(done=start, total=total or size)
-        _write_body(response, part, start, total, task, patience)
+        try:
+            _write_body(response, part, start, total or size, task, patience, page=page)
+        except RemoteError:
+            _discard(part)
+            raise
 
 
 def _write_body(
@@ -193,6 +209,8 @@ def _write_body(
     total: int | None,
     task: Task,
     patience: Patience,
+    *,
+    page: bool,
 ) -> None:
     done = mark = start
     clock = time.monotonic()
@@ -206,6 +224,8 @@ def _write_body(
                 raise _Cut(f"the connection broke at {done} bytes") from error
             if not block:
                 break
+            if done == 0 and not page:
+                refuse_page(response, "a file", block)
             file.write(block)
             done += len(block)
             task.update(done=done)
@@ -214,6 +234,9 @@ def _write_body(
                 if done - mark < patience.min_speed * passed:
                     raise _Cut(f"only {(done - mark) / passed / 1000:.1f} kB/s")
                 mark, clock = done, time.monotonic()
+        # Its name may not reach the disk before its bytes do.
+        file.flush()
+        os.fsync(file.fileno())
     if total is not None and done < total:
         raise _Cut(f"the body ended at {done} of {total} bytes")
 

@@ -112,6 +112,10 @@ class _ToldRetry(Retry):
 class _Session(requests.Session):
     """A session whose requests time out and whose redirects stay on the web."""
 
+    def __init__(self, tell: Tell) -> None:
+        super().__init__()
+        self.tell = tell
+
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request; without a *timeout* of its own it has `TIMEOUT`."""
         if kwargs.get("timeout") is None:
@@ -172,7 +176,7 @@ def session(
     connections
         Connections kept open to one host.
     """
-    made = _Session()
+    made = _Session(tell)
     made.headers["User-Agent"] = f"stacbuild/{version('stacbuild')}"
     retry = _ToldRetry(
         total=tries - 1,
@@ -186,6 +190,11 @@ def session(
     for scheme in ("https://", "http://"):
         made.mount(scheme, _PacedAdapter(kind, max_retries=retry, pool_maxsize=connections))
     return made
+
+
+def tell_of(session: requests.Session) -> Tell:
+    """Give what takes the lines of *session*; bodies that break are told of there, too."""
+    return session.tell if isinstance(session, _Session) else _silent
 
 
 def send(session: requests.Session, method: str, url: str, **kwargs: Any) -> requests.Response:
@@ -256,7 +265,7 @@ def get_json(
     """
     headers = {"Accept": "application/json"} | (headers or {})
     response = send(session, "GET", url, params=params, headers=headers)
-    refuse_page(response, "JSON")
+    refuse_page(response, "JSON", response.content)
     try:
         return response.json()
     except requests.JSONDecodeError as error:
@@ -266,13 +275,26 @@ def get_json(
         ) from error
 
 
-def refuse_page(response: requests.Response, due: str) -> None:
-    """Raise if the answer is a web page where *due* was asked for (closes the answer then)."""
-    if "html" in response.headers.get("Content-Type", "").lower():
+def refuse_page(response: requests.Response, due: str, start: bytes = b"") -> None:
+    """Raise if the answer is a web page where *due* was asked for (closes the answer then).
+
+    Parameters
+    ----------
+    start
+        Of the body, if it has been read: a page may come under any type.
+    """
+    if "html" in response.headers.get("Content-Type", "").lower() or is_page(start):
         response.close()
         raise RemoteError(
             f"{public_url(response.url)}: answered with an HTML page where {due} was due"
         )
+
+
+def is_page(start: bytes) -> bool:
+    """Tell whether a body that begins with *start* is a web page."""
+    return (
+        start[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+    )
 
 
 def _status(code: int) -> str:
