@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from stacbuild.config.models import STORAGE, CustomProcessing, hint
 from stacbuild.config.reading import KeyPath, Problem
 
@@ -165,10 +167,13 @@ def _custom(value: Any, path: KeyPath, directory: Path) -> Iterator[Problem]:
     if Path(module).is_absolute() or ".." in Path(module).parts or module.startswith("~"):
         yield Problem(at, f"{module!r} has to be relative to the configuration, without '..'")
         return
-    processing = CustomProcessing.model_validate(
-        {"module_path": module, "function_name": "any"},
-        context={"directory": directory, "path": None, "known": {}},
-    )
+    try:
+        processing = CustomProcessing.model_validate(
+            {"module_path": module, "function_name": "any"},
+            context={"directory": directory, "path": None, "known": {}},
+        )
+    except ValidationError:
+        return  # the models say it
     file = processing.file
     try:
         # Parsed, not imported: reading a configuration runs no code.
@@ -177,7 +182,7 @@ def _custom(value: Any, path: KeyPath, directory: Path) -> Iterator[Problem]:
         yield Problem(at, f"there is no file {file.name!r} in the folder of the configuration")
     except OSError as error:
         yield Problem(at, f"{file.name!r} cannot be read: {error.strerror}")
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         yield Problem(at, f"{file.name}:{line} is not valid Python")
     else:

@@ -309,7 +309,13 @@ def _find(path: Path | None, kind: str, entries: Iterable[_Entry], identifier: s
 
 def hint(word: str, known: Iterable[str]) -> str:
     """Say what was probably meant, or else what there is."""
-    known = sorted(known)
-    if close := difflib.get_close_matches(word, known, n=1, cutoff=0.6):
+    # Comparing takes the square of the length, for every name: only among what people name.
+    known = sorted(name for name in known if len(name) <= _LONGEST)
+    near = known if len(word) <= _LONGEST and len(known) <= _MOST else []
+    if close := difflib.get_close_matches(word, near, n=1, cutoff=0.6):
         return f" (did you mean {close[0]!r}?)"
-    return f"; there are: {', '.join(known)}" if known else "; none is defined"
+    more = ", ..." if len(known) > _MOST else ""
+    return f"; there are: {', '.join(known[:_MOST])}{more}" if known else "; none is defined"
+
+
+_LONGEST, _MOST = 100, 100

@@ -80,7 +80,14 @@ class Document:
             lines.append(
                 f"{place}: {key}: {problem.message}" if key else f"{place}: {problem.message}"
             )
-        return ConfigError(list(dict.fromkeys(lines)))
+        # A key may hold a line break, and a line is all that a problem has.
+        return ConfigError(list(dict.fromkeys(map(_printable, lines))))
+
+
+def _printable(line: str) -> str:
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
+    )
 
 
 def read_document(path: Path) -> Document:
@@ -120,6 +127,18 @@ class _EndlessError(Exception):
     """The document holds itself or expands to too much."""
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader, stopped at more nodes than a configuration can have."""
+
+    composed = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.composed += 1
+        if self.composed > MAX_NODES:
+            raise _EndlessError
+        return super().compose_node(parent, index)
+
+
 class _Walk:
     """The walk from YAML nodes to plain data."""
 
@@ -130,7 +149,7 @@ class _Walk:
     def document(self, text: str) -> Document:
         name = self.document_.name
         try:
-            self.loader = yaml.SafeLoader(text)
+            self.loader = _Loader(text)
             node = self.loader.get_single_node()
             if node is not None:
                 self.document_.data = self._value(node, (), ())
@@ -143,10 +162,17 @@ class _Walk:
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             raise ConfigError(f"{name}:{line}:1: is not valid YAML: control character") from None
+        except (ValueError, OverflowError):
+            # PyYAML's scanner trips over a character or version number beyond all bounds.
+            mark = self.loader.get_mark()
+            raise ConfigError(
+                f"{name}:{mark.line + 1}:{mark.column + 1}: is not valid YAML: a number in an "
+                "escape or directive is too large"
+            ) from None
         except (RecursionError, _EndlessError):
             raise ConfigError(
-                f"{name}:1:1: nests too deeply, or its aliases expand to more than "
-                f"{MAX_NODES:,} values"
+                f"{name}:1:1: is too long, nests too deeply, or its aliases expand to more "
+                f"than {MAX_NODES:,} values"
             ) from None
         return self.document_
 
@@ -162,16 +188,20 @@ class _Walk:
             return [self._value(child, (*path, i), inside) for i, child in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             try:
-                return self.loader.construct_object(node)
+                value = self.loader.construct_object(node)
             except ValueError as error:  # such as the date 2020-02-30
                 self.document_.problems.append(Problem(path, f"is not a valid value: {error}"))
                 return str(node.value)
             except yaml.constructor.ConstructorError:
                 pass
+            except (AttributeError, LookupError, OverflowError):  # such as !!bool maybe
+                message = f"is not a value of the YAML tag {_short(node.tag)}"
+                self.document_.problems.append(Problem(path, message))
+                return str(node.value)
+            else:
+                return self._whole(value, node, path) if isinstance(value, str) else value
         self.document_.problems.append(
-            Problem(
-                path, f"the YAML tag {node.tag.replace('tag:yaml.org,2002:', '!!')} is not allowed"
-            )
+            Problem(path, f"the YAML tag {_short(node.tag)} is not allowed")
         )
         return None
 
@@ -192,7 +222,7 @@ class _Walk:
                 continue
             self.document_.keys[at] = _mark(key_node)
             result[key] = self._value(value_node, at, inside)
-        for key_node, value_node in _merged(node, inside):
+        for key_node, value_node in self._merged(node, inside):
             key = self._key(key_node, path)
             if key is not None and key not in result:
                 self.document_.keys[*path, key] = _mark(key_node)
@@ -202,29 +232,42 @@ class _Walk:
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
         # Every key of this language is text; 1 or no as a key is compared as it was written.
         if isinstance(node, yaml.ScalarNode):
-            return str(node.value)
+            return self._whole(str(node.value), node, path)
         message = "a key has to be text, not a list or mapping"
         self.document_.problems.append(Problem(path, message, mark=_mark(node)))
         return None
 
+    def _whole(self, text: str, node: yaml.Node, path: KeyPath) -> str:
+        r"""Refuse the halves of characters that escapes such as ``\ud800`` can make."""
+        whole = text.encode("utf-8", "replace").decode()
+        if whole != text:
+            message = "holds half of a character (an escape from \\ud800 to \\udfff)"
+            self.document_.problems.append(Problem(path, message, mark=_mark(node)))
+        return whole
 
-def _merged(
-    node: yaml.MappingNode, inside: tuple[int, ...]
-) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Yield the pairs that ``<<: *alias`` adds to *node*; the earlier ones win."""
-    for key_node, value_node in node.value:
-        if key_node.tag != _MERGE:
-            continue
-        sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-        for source in sources:
-            if not isinstance(source, yaml.MappingNode):
-                raise yaml.MarkedYAMLError(
-                    problem="a merge (<<) needs a mapping", problem_mark=value_node.start_mark
-                )
-            if id(source) in inside:
-                raise _EndlessError
-            yield from (pair for pair in source.value if pair[0].tag != _MERGE)
-            yield from _merged(source, (*inside, id(source)))
+    def _merged(
+        self, node: yaml.MappingNode, inside: tuple[int, ...]
+    ) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        """Yield the pairs that ``<<: *alias`` adds to *node*; the earlier ones win."""
+        for key_node, value_node in node.value:
+            if key_node.tag != _MERGE:
+                continue
+            several = isinstance(value_node, yaml.SequenceNode)
+            for source in value_node.value if several else [value_node]:
+                if not isinstance(source, yaml.MappingNode):
+                    raise yaml.MarkedYAMLError(
+                        problem="a merge (<<) needs a mapping", problem_mark=value_node.start_mark
+                    )
+                # Merges of merges multiply, though what they add is there already.
+                self.seen += 1 + len(source.value)
+                if self.seen > MAX_NODES or id(source) in inside:
+                    raise _EndlessError
+                yield from (pair for pair in source.value if pair[0].tag != _MERGE)
+                yield from self._merged(source, (*inside, id(source)))
+
+
+def _short(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
 
 
 def _mark(node: yaml.Node) -> Mark:

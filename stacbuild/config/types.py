@@ -91,8 +91,12 @@ def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         msg = f"has to be a number, got {show(value)}"
         raise ValueError(msg)
-    if not math.isfinite(value):
-        msg = f"has to be a finite number, got {value}"
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an integer that no double can hold
+        finite = False
+    if not finite:
+        msg = f"has to be a finite number, got {show(value)}"
         raise ValueError(msg)
     return value
 
@@ -122,6 +126,15 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _home(value: str) -> str:
+    try:
+        Path(value).expanduser()
+    except RuntimeError:
+        msg = f"{show(value)} begins with the home folder of somebody unknown"
+        raise ValueError(msg) from None
+    return value
+
+
 def _no_machine_path(value: str) -> str:
     if Path(value).expanduser().is_absolute() or PureWindowsPath(value).is_absolute():
         return f".../{PureWindowsPath(value).name}"
@@ -138,6 +151,8 @@ def show(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number of more than 60 digits"
     if isinstance(value, int | float):
         return f"the number {value}"
     return f"{type(value).__name__} {str(value)[:60]}"
@@ -161,7 +176,9 @@ Count = Annotated[int, BeforeValidator(_count), Field(ge=1)]
 Url = Annotated[Text, AfterValidator(_url)]
 """An http or https URL without trailing slash and without anything secret in it."""
 
-LocalPath = Annotated[Text, PlainSerializer(_no_machine_path, return_type=str)]
+LocalPath = Annotated[
+    Text, AfterValidator(_home), PlainSerializer(_no_machine_path, return_type=str)
+]
 """A path as written; an absolute one shows only its last part when the configuration is dumped."""
 
 Secret = Annotated[SecretStr, PlainSerializer(lambda _: MASK, return_type=str)]
