@@ -186,18 +186,21 @@ class RasterFile:
             # GDAL takes the size of its cache from the options in force at its first block.
             with rasterio.Env(**GDAL_OPTIONS):
                 dataset.read(bands, window=window, out=out)
+            self._raise_trouble()
         except RasterioError as error:
             where = f"rows {window.row_off}+{window.height}, columns {window.col_off}+"
             raise self._explained(error, f"{where}{window.width} cannot be decoded") from error
 
     def _check_magic(self) -> None:
         if self._pages:
-            start = self._pages.read(0, 4)
+            start = self._pages.read(0, 32)
         else:
             with Path(self.href).open("rb") as file:
-                start = file.read(4)
-        if start not in _MAGIC:
-            raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start!r}")
+                start = file.read(32)
+        if self._pages and http.is_page(start):
+            raise RemoteError(f"{self.name}: answered with an HTML page where a GeoTIFF was due")
+        if start[:4] not in _MAGIC:
+            raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
 
     def _check_end(self, dataset: DatasetReader) -> None:
         """Find a file that is cut off before a read meets the gap: look for its last block."""

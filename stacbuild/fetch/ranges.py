@@ -15,7 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import RemoteError
-from stacbuild.fetch.http import Patience, public_url, refuse_page, send
+from stacbuild.fetch.http import Patience, public_url, refuse_page, send, tell_of
 from stacbuild.fetch.pages import AHEAD, PagedFile, Pages
 
 
@@ -27,7 +27,8 @@ class HttpRanges:
     url
         An http(s) URL whose server answers ranges.
     session
-        As `stacbuild.fetch.http.session` makes it: it waits on 429 and 5xx.
+        As `stacbuild.fetch.http.session` makes it: it waits on 429 and 5xx, and takes a line each
+        time that a body breaks, too.
     size
         Bytes of the file if known; else the first request tells.
 
@@ -53,6 +54,7 @@ class HttpRanges:
         self._patience = patience
         self._lock = threading.Lock()
         self._etag: str | None = None
+        self._due = size
         self._first = b""
         self.size = size if size is not None else self._learn_size()
 
@@ -70,7 +72,12 @@ class HttpRanges:
                 raise RemoteError(
                     f"{self.name}: bytes {start} to {stop} came short in {failures} tries"
                 )
-            time.sleep(self._patience.pause * 2 ** (failures - 1))
+            wait = self._patience.pause * 2 ** (failures - 1)
+            at = start + len(have)
+            tell_of(self._session)(
+                f"{self.name}: the connection broke at byte {at}; going on in {wait:.0f} s"
+            )
+            time.sleep(wait)
         return have
 
     def _learn_size(self) -> int:
@@ -84,7 +91,10 @@ class HttpRanges:
     def _part(self, start: int, stop: int) -> tuple[bytes, int | None]:
         """Fetch the beginning of a range, maybe all of it, and the size of the whole file."""
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-        response = send(self._session, "GET", self._url, headers=headers, stream=True)
+        timeout = (10, self._patience.seconds)
+        response = send(
+            self._session, "GET", self._url, headers=headers, stream=True, timeout=timeout
+        )
         with closing(response):
             refuse_page(response, "a part of a file")
             if response.status_code != 206:
@@ -94,7 +104,7 @@ class HttpRanges:
             )
             if not said or int(said[1]) != start:
                 raise RemoteError(f"{self.name}: the server answered another range than asked for")
-            self._check_unchanged(response)
+            self._check_unchanged(response, None if said[2] == "*" else int(said[2]))
             body = self._body(response, stop - start)
         with self._lock:
             self.requests += 1
@@ -119,12 +129,15 @@ class HttpRanges:
                     mark, clock = len(body), time.monotonic()
         return bytes(body)
 
-    def _check_unchanged(self, response: requests.Response) -> None:
+    def _check_unchanged(self, response: requests.Response, size: int | None) -> None:
         etag = response.headers.get("ETag")
         with self._lock:
-            if etag and self._etag and etag != self._etag:
+            if (etag and self._etag and etag != self._etag) or (
+                size and self._due and size != self._due
+            ):
                 raise RemoteError(f"{self.name}: the file changed while it was read")
             self._etag = self._etag or etag
+            self._due = self._due or size
 
 
 class RangeFile(PagedFile):
