@@ -18,6 +18,7 @@ from stacbuild import load
 from stacbuild.catalog import Catalog
 from stacbuild.config import MultiDataset, S3Store
 from stacbuild.cubes.cf import add_grid, global_attrs
+from stacbuild.cubes.compute import open_workers
 from stacbuild.cubes.publish import collection_id, publish, software
 from stacbuild.cubes.sources import source_collections, source_items
 from stacbuild.cubes.storage import remove_s3, stage
@@ -156,6 +157,7 @@ def _build(
     label = f"{dataset.identifier}.zarr"
     with (
         stage(config.storage, dataset.identifier) as staging,
+        open_workers(config.general.dask_scheduler, sources, config.storage) as run,
         reporter.task(label, total=chunk_count(cube), unit="chunks") as task,
     ):
         write(
@@ -163,7 +165,7 @@ def _build(
             grid,
             staging.store,
             zarr_format=config.general.zarr_format,
-            scheduler=config.general.dask_scheduler,
+            run=run,
             task=task,
         )
         described = publish(config, dataset, staging, sources, collections, now)

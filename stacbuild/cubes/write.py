@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import dask
 import dask.array as da
 import numcodecs
 import numpy as np
@@ -18,11 +17,13 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.errors import ZarrUserWarning
 
+from stacbuild.cubes.compute import write_region
 from stacbuild.errors import IntegrityError
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
+    from stacbuild.cubes.compute import Run
     from stacbuild.grid import Grid
     from stacbuild.progress import Task
 
@@ -68,7 +69,7 @@ def write(
     store: Store,
     *,
     zarr_format: int,
-    scheduler: str,
+    run: Run,
     task: Task,
 ) -> None:
     """Write a prepared dataset into an empty store.
@@ -81,8 +82,8 @@ def write(
         Of zarr-python, empty. It is not a cube before the last line of this function.
     zarr_format
         3 (zstd with checksum) or 2 (Blosc lz4).
-    scheduler
-        Of dask: ``threads``, ``single-threaded`` or ``sync``.
+    run
+        From `stacbuild.cubes.compute.open_workers`.
     task
         Advanced by one a chunk.
 
@@ -92,25 +93,26 @@ def write(
         If a chunk is not there in the end.
     """
     _write_metadata(dataset, store, zarr_format)
+    # A setting of the arrays from then on, in whichever process they are written.
     with zarr.config.set({"array.write_empty_chunks": True}):
         group = zarr.open_group(store, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
         arrays: dict[str, zarr.Array[Any]] = {
             str(name): group[str(name)]  # type: ignore[misc]
             for name in dataset.data_vars
         }
-        targets = {name: _Counted(array, task) for name, array in arrays.items()}
-        # One part of the grid after the other, and one variable after the other in it: what the
-        # bands share there (index map, decoded blocks) is then needed by all tasks under way,
-        # and by none that come later.
-        with dask.config.set(scheduler=scheduler):
-            for names in _alike(dataset, grid):
-                for part in _parts(dataset[names[0]], grid):
-                    for name in names:
-                        _write_part(dataset[name], targets[name], part)
-    for name, array in arrays.items():
-        if array.nchunks_initialized != array.nchunks:
+    # One part of the grid after the other, and one variable after the other in it: what the bands
+    # share there (index map, decoded blocks) is then needed by all tasks under way, and by none
+    # that come later.
+    for names in _alike(dataset, grid):
+        for part in _parts(dataset[names[0]], grid):
+            for name in names:
+                array = dataset[name]
+                region = tuple(part.get(str(dim), slice(None)) for dim in array.dims)
+                write_region(run, array.isel(part), arrays[name], region, task.advance)
+    for name, stored in arrays.items():
+        if stored.nchunks_initialized != stored.nchunks:
             raise IntegrityError(
-                f"{name}: {array.nchunks - array.nchunks_initialized} of {array.nchunks} chunks "
+                f"{name}: {stored.nchunks - stored.nchunks_initialized} of {stored.nchunks} chunks "
                 "were not written"
             )
     with _unstandardised_yet():
@@ -174,28 +176,9 @@ def _parts(array: xr.DataArray, grid: Grid) -> Iterator[dict[str, slice]]:
             yield {row: slice(int(top), int(bottom)), col: slice(int(left), int(right))}
 
 
-def _write_part(array: xr.DataArray, target: _Counted, part: dict[str, slice]) -> None:
-    region = tuple(part.get(str(dim), slice(None)) for dim in array.dims)
-    # The region is whole stored chunks, so no two tasks write the same one: no lock.
-    da.store([array.isel(part).data], [target], regions=[region], lock=False)
-
-
 def _covered(shape: Sequence[int], chunks: Sequence[int]) -> int:
     """Count the chunks that cover an array."""
     return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
-
-
-class _Counted:
-    """A Zarr array that tells a task about the chunks written."""
-
-    def __init__(self, array: zarr.Array[Any], task: Task) -> None:
-        self.array = array
-        self.task = task
-        self.shape, self.dtype = array.shape, array.dtype
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self.array[key] = value
-        self.task.advance(_covered(value.shape, self.array.chunks))
 
 
 @contextmanager

@@ -1,0 +1,264 @@
+"""Where the parts of a cube are computed: threads, processes, one after the other, or a cluster.
+
+All of them run the same graph, whose last tasks write whole stored chunks, so each gives the
+same bytes. What they share with this process is the store that is written to; what a worker
+keeps between tasks (open files, index maps) is its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dask
+import dask.array as da
+import numpy as np
+import xarray as xr
+import zarr
+from dask.callbacks import Callback
+from dask.system import CPU_COUNT
+from numpy.typing import NDArray
+
+from stacbuild.config import FileStore, MemoryStore
+from stacbuild.errors import BuildError, ConfigError
+from stacbuild.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.config import S3Store
+
+Key = tuple[Any, ...]
+Region = tuple[slice, ...]
+# Computes every block of an array, and tells the key of each as it is done.
+Run = Callable[[da.Array, Callable[[Key], None]], None]
+
+# A region is tried so often when a process dies over it; a cluster's scheduler has its own count.
+_ATTEMPTS = 3
+
+
+class WorkersLostError(Exception):
+    """Workers died over the same task again and again."""
+
+
+@contextmanager
+def open_workers(
+    scheduler: str, sources: Sequence[pystac.Item], storage: FileStore | S3Store | MemoryStore
+) -> Iterator[Run]:
+    """Start or find the workers that compute a cube, for `write_region`.
+
+    Parameters
+    ----------
+    scheduler
+        ``threads``, ``processes``, ``synchronous`` (or ``sync``, ``single-threaded``), or the
+        address of a running scheduler, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
+    sources
+        Items of what the cube is computed from; the workers of a cluster have to see the files.
+    storage
+        Where the cube goes. Workers of a cluster have to see its folder.
+
+    Raises
+    ------
+    ConfigError
+        If other processes cannot write to the storage, or `distributed` is not installed.
+    RemoteError
+        If no scheduler answers there, or it has no workers.
+    LocalError
+        If a worker has other software, or does not see a file or the folder of the cubes.
+    """
+    if scheduler == "threads":
+        with _threads() as run:
+            yield run
+        return
+    if scheduler in ("synchronous", "sync", "single-threaded"):
+        yield _synchronous
+        return
+    if isinstance(storage, MemoryStore):
+        raise ConfigError(
+            f"scheduler {scheduler}: other processes cannot write to a memory store; use threads"
+        )
+    if scheduler == "processes":
+        with _processes() as run:
+            yield run
+        return
+    # Imported when used: it is an extra.
+    from stacbuild.cubes.cluster import connect
+
+    hrefs = [asset.href for item in sources for asset in item.assets.values()]
+    folder = storage.root if isinstance(storage, FileStore) else None
+    with connect(scheduler, hrefs, folder) as run:
+        yield run
+
+
+def write_region(
+    run: Run,
+    array: xr.DataArray,
+    target: zarr.Array[Any],
+    region: Region,
+    wrote: Callable[[int], None],
+) -> None:
+    """Compute one region of a variable and write it.
+
+    Parameters
+    ----------
+    run
+        From `open_workers`.
+    array
+        The region, lazy. Its chunks are whole stored chunks, so no two tasks write the same one.
+    target
+        The stored variable. Its own settings hold wherever it is written from, those of
+        ``zarr.config`` do not.
+    region
+        Where in *target* the array goes.
+    wrote
+        Called, in the thread that called this, with the number of stored chunks just written.
+
+    Raises
+    ------
+    BuildError
+        If workers die over it, with the variable and the region.
+    StacbuildError, Exception
+        What a source or a user's function raised.
+    """
+    data = array.data
+    starts = tuple(
+        tuple(itertools.accumulate(lengths[:-1], initial=part.indices(length)[0]))
+        for part, lengths, length in zip(region, data.chunks, target.shape, strict=True)
+    )
+    written = da.map_blocks(
+        _write_block,
+        data,
+        target=target,
+        starts=starts,
+        chunks=tuple((1,) * count for count in data.numblocks),
+        dtype=bool,
+        meta=np.empty((0,) * data.ndim, bool),
+        # Never taken for a region that was written before, by whomever.
+        token=os.urandom(16).hex(),
+    )
+    left = {
+        (written.name, *index): _covered(
+            [lengths[i] for lengths, i in zip(data.chunks, index, strict=True)], target.chunks
+        )
+        for index in np.ndindex(data.numblocks)
+    }
+    try:
+        run(written, lambda key: wrote(left.pop(key, 0)))
+    except WorkersLostError as error:
+        where = ", ".join(
+            f"{dim} {part.indices(length)[0]}:{part.indices(length)[1]}"
+            for dim, part, length in zip(array.dims, region, target.shape, strict=True)
+        )
+        raise BuildError(
+            f"{target.basename} [{where}]: {error}; is there enough memory for each worker?"
+        ) from error
+
+
+def _write_block(
+    block: NDArray[Any],
+    *,
+    target: zarr.Array[Any],
+    starts: tuple[tuple[int, ...], ...],
+    block_id: tuple[int, ...],
+) -> NDArray[np.bool_]:
+    corner = [edges[index] for edges, index in zip(starts, block_id, strict=True)]
+    target[tuple(slice(at, at + n) for at, n in zip(corner, block.shape, strict=True))] = block
+    return np.ones((1,) * block.ndim, bool)
+
+
+def _covered(shape: Sequence[int], chunks: Sequence[int]) -> int:
+    return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
+
+
+def _told(done: Callable[[Key], None]) -> Callback:
+    """Tell of every task of this process's schedulers, in the thread that called for them."""
+    return Callback(posttask=lambda key, *_: done(key))
+
+
+def _synchronous(written: da.Array, done: Callable[[Key], None]) -> None:
+    with _told(done):
+        written.compute(scheduler="synchronous")
+
+
+@contextmanager
+def _threads() -> Iterator[Run]:
+    pool = ThreadPoolExecutor(_count(), thread_name_prefix="stacbuild")
+
+    def run(written: da.Array, done: Callable[[Key], None]) -> None:
+        with _told(done):
+            written.compute(scheduler="threads", pool=pool)
+
+    try:
+        yield run
+    except Exception:
+        # Tasks under way write to the store, which their caller will now do away with.
+        pool.shutdown(cancel_futures=True)
+        raise
+    finally:
+        # Not waiting where it was interrupted: threads may be in the middle of a long read.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _processes() -> Iterator[Run]:
+    count = _count()
+
+    def start() -> ProcessPoolExecutor:
+        # Forking a process with threads, as this one is, can hang.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(count, context, _begin, (max(1, CPU_COUNT // count),))
+
+    pool = start()
+
+    def run(written: da.Array, done: Callable[[Key], None]) -> None:
+        nonlocal pool
+        for _ in range(_ATTEMPTS):
+            try:
+                with _told(done):
+                    # One task at a time to each; dask's default of six leaves most without any.
+                    written.compute(scheduler="processes", pool=pool, chunksize=1)
+            except BrokenProcessPool:
+                pool.shutdown()
+                pool = start()
+            else:
+                return
+        raise WorkersLostError(f"worker processes died over it, {_ATTEMPTS} times")
+
+    try:
+        yield run
+    except Exception:
+        pool.shutdown(cancel_futures=True)
+        raise
+    else:
+        pool.shutdown()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _count() -> int:
+    return int(dask.config.get("num_workers", None) or CPU_COUNT)
+
+
+def _begin(zarr_threads: int) -> None:
+    """Make a worker process: it ends with the one that started it, however that ends."""
+    # Ctrl-C reaches all processes of a terminal; the one that started this decides what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
+    zarr.config.set({"threading.max_workers": zarr_threads})
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
