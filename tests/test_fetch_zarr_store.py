@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from stacbuild.errors import AuthError, IntegrityError, MissingError, NotFoundError, RemoteError
-from stacbuild.fetch.zarr_store import RefusedError, is_consolidated, open_dataset, open_group
+from stacbuild.fetch.zarr_store import is_consolidated, open_dataset, open_group
 from tests.standins.s3 import S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html
 
@@ -128,7 +128,7 @@ def test_a_server_that_answers_403_for_what_is_missing(tmp_path: Path, zarr_form
         ds = open_dataset(f"{web.url}/a.zarr")
         np.testing.assert_array_equal(ds["age"][2:, 3:].values, VALUES[2:, 3:])
         # Refused is not missing: no fill value is made up.
-        with pytest.raises(RefusedError):
+        with pytest.raises(AuthError, match=r"a\.zarr/age/.*: access was refused"):
             ds["age"][:2, :3].load()
         with pytest.raises(AuthError, match=r"b\.zarr"):
             open_group(f"{web.url}/b.zarr")
@@ -204,7 +204,7 @@ def test_nobody_there_is_a_remote_error(unused_url: str) -> None:
         (f"{unused_url}/a.zarr", None),
         ("s3://bucket/a.zarr", {"anon": True, "endpoint_url": unused_url}),
     ):
-        with pytest.raises(RemoteError, match="cannot be read") as caught:
+        with pytest.raises(RemoteError, match=r"no connection|cannot be read") as caught:
             open_group(href, options)
         assert not isinstance(caught.value, NotFoundError | AuthError)
         assert unused_url in str(caught.value)
@@ -214,9 +214,10 @@ def test_nobody_there_is_a_remote_error(unused_url: str) -> None:
 def test_metadata_that_are_not_zarr_are_named(tmp_path: Path, web: Folder) -> None:
     write(tmp_path / "a.zarr")
     (tmp_path / "a.zarr" / ".zmetadata").write_text("<html>sign in</html>")
-    for href in (str(tmp_path / "a.zarr"), f"{web.url}/a.zarr"):
-        with pytest.raises(IntegrityError, match=r"a\.zarr: is not a readable Zarr"):
-            open_dataset(href)
+    with pytest.raises(IntegrityError, match=r"a\.zarr: is not a readable Zarr"):
+        open_dataset(str(tmp_path / "a.zarr"))
+    with pytest.raises(RemoteError, match=r"a\.zarr/\.zmetadata: answered with an HTML page"):
+        open_dataset(f"{web.url}/a.zarr")
 
 
 @pytest.mark.parametrize("href", ["a.zarr", "/vsicurl/../a", "ftp://host/a.zarr", "zip::a.zarr"])

@@ -312,7 +312,7 @@ def test_a_web_server(tmp_path: Path, web: Web, realdata: Path) -> None:
 def test_a_web_server_that_is_not_there(tmp_path: Path) -> None:
     with Web(tmp_path) as gone:
         pass
-    with pytest.raises(RemoteError, match=r"a\.zarr: cannot be read") as caught:
+    with pytest.raises(RemoteError, match=r"a\.zarr.*: no connection") as caught:
         one(web_store(gone.url), "a.zarr")
     assert "\n" not in str(caught.value)
 

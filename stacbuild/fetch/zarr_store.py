@@ -7,13 +7,10 @@ metadata. Everything is opened read-only, and every failure is an error of `stac
 
 from __future__ import annotations
 
-import asyncio
-import random
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import aiohttp
 import xarray as xr
 import zarr
 import zarr.errors
@@ -33,6 +30,7 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
+from stacbuild.fetch.http import Patience
 
 MEDIA_TYPE = "application/vnd.zarr"
 
@@ -40,18 +38,9 @@ Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
 
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-
-
-class RefusedError(aiohttp.ClientResponseError):
-    """A web server answered 401 or 403; what `PermissionError` is for s3fs and local files."""
-
-
-_REFUSED = (PermissionError, RefusedError)
-_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-_ATTEMPTS = 5
-_LONGEST_WAIT = 60.0
-# No limit on the whole of a chunk's transfer, but one on silence.
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=60)
+# The first is what s3fs and local files raise, the second what `zarr_http` does.
+_REFUSED = (PermissionError, AuthError)
+_PATIENCE = Patience(tries=5)
 
 
 def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
@@ -184,7 +173,7 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
         if local:
             return LocalError(f"{where}: may not be read (permission denied)")
         return AuthError(f"{where}: access was refused; check the store's credentials")
-    if isinstance(error, aiohttp.ClientError | BotoCoreError | ClientError | OSError):
+    if isinstance(error, BotoCoreError | ClientError | OSError):
         if local:
             return LocalError(f"{where}: cannot be read ({text})")
         return RemoteError(f"{where}: cannot be read ({text}); try again later")
@@ -230,7 +219,10 @@ def _store(
         # Chunks are small: without parts there is no need to ask for the size of each before.
         options |= {"max_concurrency": 1, **(storage_options or {})}
     elif scheme in ("http", "https"):
-        options["client_kwargs"] = {"timeout": _TIMEOUT, "middlewares": (_retry,)}
+        # Imported only here: to load it takes a tenth of a second.
+        from stacbuild.fetch.zarr_http import client_options
+
+        options["client_kwargs"] = client_options(_PATIENCE)
     elif scheme == "memory":
         options = {}
     else:
@@ -242,41 +234,11 @@ def _store(
     )
 
 
-async def _retry(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    # fsspec's http file system tries once. The body is read here so that a cut one is asked for
-    # again; requests are for metadata and chunks, which are small.
-    for attempt in range(1, _ATTEMPTS + 1):
-        last = attempt == _ATTEMPTS
-        wait = min(0.25 * 2**attempt, _LONGEST_WAIT) * (0.5 + random.random() / 2)  # noqa: S311
-        try:
-            response = await handler(request)
-            if response.status in (401, 403):
-                response.release()
-                raise RefusedError(response.request_info, response.history, status=response.status)
-            if response.status not in _RETRIED or last:
-                await response.read()
-                return response
-            told = response.headers.get("Retry-After", "")
-            wait = min(float(told), _LONGEST_WAIT) if told.isdigit() else wait
-            response.release()
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
-            if last:
-                raise
-        await asyncio.sleep(wait)
-    raise AssertionError  # pragma: no cover - the last attempt returns or raises
-
-
 def _lists(group: zarr.Group) -> bool:
     # An empty group is as unreadable to a cube as one that does not list its members.
     try:
         return next(iter(group.array_keys()), None) is not None
-    except _REFUSED:
-        return False
-    except aiohttp.ClientResponseError as error:
-        if error.status in _RETRIED:
-            raise
+    except (*_REFUSED, NotFoundError):
         return False
 
 

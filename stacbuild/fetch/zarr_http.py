@@ -1,0 +1,115 @@
+"""How Zarr is asked of web servers: again after what passes, and never what is broken as missing.
+
+fsspec's http file system tries once, and has no idea of a server that trickles. Imported only
+where a store lies on the web.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+
+from stacbuild.errors import AuthError, NotFoundError, RemoteError
+from stacbuild.fetch.http import LONGEST_WAIT, Patience, is_page, public_url
+
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+
+_METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
+
+
+def client_options(patience: Patience) -> dict[str, object]:
+    """Give what fsspec's http file system hands to `aiohttp.ClientSession`."""
+    # No limit on the whole of a chunk's transfer (that is `Retrying`'s), but one on silence.
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=patience.seconds)
+    return {"timeout": timeout, "middlewares": (Retrying(patience),)}
+
+
+@dataclass(frozen=True)
+class Retrying:
+    """A middleware of aiohttp that gives whole answers, or errors that name the URL.
+
+    404 is given as it is: to Zarr a chunk that is not there is an empty one.
+
+    Parameters
+    ----------
+    patience
+        Each try has to bring all of the body, which is metadata or a chunk.
+
+    Raises
+    ------
+    AuthError
+        For 401 and 403.
+    NotFoundError
+        For other answers of 4xx: asking again is of no use.
+    RemoteError
+        For 5xx, 429, 408 and bodies that do not come whole, after `patience.tries`.
+    """
+
+    patience: Patience
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send *request* until it is answered."""
+        url = public_url(str(request.url))
+        for attempt in range(1, self.patience.tries + 1):
+            asked = None
+            try:
+                response = await handler(request)
+                if response.status not in RETRIED:
+                    return await self._judged(response, url)
+                asked = response.headers.get("Retry-After")
+                what = f"the server answers {_phrase(response.status)}"
+                response.release()
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as e:
+                what = _reason(e)
+            if attempt < self.patience.tries:
+                await asyncio.sleep(self._wait(attempt, asked, url, what))
+        raise RemoteError(f"{url}: {what}, after {attempt} tries; try again later")
+
+    def _wait(self, attempt: int, asked: str | None, url: str, what: str) -> float:
+        if asked and asked.isdigit():
+            if int(asked) > LONGEST_WAIT:
+                raise RemoteError(f"{url}: {what} and asks to wait {asked} s; try again then")
+            return float(asked)
+        # Chunks are asked for side by side: spread out, lest they all come again at once.
+        spread = 0.5 + random.random() / 2  # noqa: S311
+        return spread * self.patience.pause * float(2 ** (attempt - 1))
+
+    async def _judged(self, response: aiohttp.ClientResponse, url: str) -> aiohttp.ClientResponse:
+        status = response.status
+        if status in (401, 403):
+            response.release()
+            raise AuthError(f"{url}: access was refused ({_phrase(status)})")
+        if 400 <= status < 500 and status != 404:
+            response.release()
+            raise NotFoundError(f"{url}: the server answers {_phrase(status)}")
+        # A whole body has a time that its length and the least speed allow.
+        length = response.content_length or 0
+        async with asyncio.timeout(self.patience.seconds + length / self.patience.min_speed):
+            body = await response.read()
+        page = "html" in response.content_type or is_page(body)
+        if page and status != 404 and url.endswith(_METADATA):
+            raise RemoteError(f"{url}: answered with an HTML page where JSON was due")
+        return response
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "the connection broke"
+    number = error.errno if isinstance(error, OSError) else None
+    return f"no connection ({os.strerror(number) if number else type(error).__name__})"
