@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 import pystac
 
 from stacbuild.errors import IntegrityError, LocalError
+from stacbuild.fetch.hrefs import is_relative_path
+from stacbuild.locks import hold
 
 if TYPE_CHECKING:
     from stacbuild.harvesters.base import Harvest
@@ -31,6 +33,9 @@ STORE = "stacbuild:store"
 DATA_ID = "stacbuild:data_id"
 
 Json = dict[str, Any]
+
+# To put takes less than a second; who takes longer hangs.
+_LONGEST_PUT = 120
 
 _STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
 
@@ -48,11 +53,15 @@ def write_json(path: Path, content: Json) -> bool:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            # Still there if the disk is full.
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
     return True
@@ -64,7 +73,7 @@ def read_json(path: Path) -> Json:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise LocalError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path}: is not JSON ({error}); remove it, then harvest") from error
     if not isinstance(content, dict):
         raise IntegrityError(f"{path}: is not a STAC object; remove it, then harvest")
@@ -99,13 +108,13 @@ class Catalog:
         """Give the collection files in the catalog's order."""
         if self.path.exists():
             for link in _hrefs(read_json(self.path), "child"):
-                yield (self.root / link).resolve()
+                yield self._inside(self.path, link)
 
     def items(self) -> Iterator[pystac.Item]:
         """Give all items, with absolute paths in the hrefs of local assets."""
         for collection in self.collections():
             for href in _hrefs(read_json(collection), "item"):
-                yield self._read_item((collection.parent / href).resolve())
+                yield self.read_item(self._inside(collection, href))
 
     def find(self, store: str, data_id: str) -> list[pystac.Item]:
         """Give the items of one data id, sorted by id; an empty list if it is not harvested.
@@ -123,44 +132,80 @@ class Catalog:
             content = read_json(collection)
             if content.get(STORE) == store:
                 for href in _hrefs(content, "item"):
-                    item = self._read_item((collection.parent / href).resolve())
+                    item = self.read_item(self._inside(collection, href))
                     if item.properties.get(DATA_ID) == data_id:
                         found.append(item)
         return sorted(found, key=lambda item: item.id)
 
     def get(self, collection_id: str, item_id: str) -> pystac.Item | None:
-        """Give one item by its ids, or None."""
+        """Give one item by its ids; None if there is none that the catalog links to."""
         path = self.item_path(collection_id, item_id)
-        return self._read_item(path) if path.exists() else None
+        if not path.exists() or not self._links_to(collection_id, item_id):
+            return None
+        return self.read_item(path)
 
     def put(self, harvest: Harvest) -> bool:
         """Add or replace a collection and items; tell whether any byte changed.
 
         Items that the collection holds already and that *harvest* does not name stay. The order
-        of the writes is item, collection, catalog: at every moment what is linked exists.
+        of the writes is item, collection, catalog: at every moment what is linked exists. Of
+        several processes one puts at a time, and keeps what the others have put.
+
+        Raises
+        ------
+        LocalError
+            If the catalog cannot be written.
+        LockedError
+            If another process has been putting for minutes.
         """
         collection = harvest.collection
         changed = False
-        for item in harvest.items:
-            path = self.item_path(collection.id, item.id)
-            changed |= write_json(path, self._item_json(item, collection, path))
-        changed |= self._put_collection(harvest)
-        changed |= self._put_root(collection)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LocalError(f"{self.root}: cannot be made: {error.strerror}") from error
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+            for item in harvest.items:
+                path = self.item_path(collection.id, item.id)
+                changed |= _save(path, self._item_json(item, collection, path))
+            changed |= self._put_collection(harvest)
+            changed |= self._put_root(collection)
         return changed
 
-    def _read_item(self, path: Path) -> pystac.Item:
+    def _links_to(self, collection_id: str, item_id: str) -> bool:
+        collection = self.root / collection_id / "collection.json"
+        return collection in self.collections() and f"./{item_id}/{item_id}.json" in _hrefs(
+            read_json(collection), "item"
+        )
+
+    def read_item(self, path: Path) -> pystac.Item:
+        """Read the item in a file, with absolute paths in the hrefs of local assets.
+
+        Raises
+        ------
+        LocalError, IntegrityError
+            If it cannot be read, or is no item.
+        """
         content = read_json(path)
         try:
             # No migration: the catalog is ours and holds the newest fields as plain JSON.
             item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
+            for asset in item.assets.values():
+                asset.href = _absolute(asset.href, path.parent)
+                for alternate in asset.extra_fields.get("alternate", {}).values():
+                    alternate["href"] = _absolute(alternate["href"], path.parent)
         except Exception as error:
-            raise IntegrityError(f"{path}: is not a STAC item ({error})") from error
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise IntegrityError(f"{path}: is not a STAC item ({said})") from error
         item.set_self_href(str(path))
-        for asset in item.assets.values():
-            asset.href = _absolute(asset.href, path.parent)
-            for alternate in asset.extra_fields.get("alternate", {}).values():
-                alternate["href"] = _absolute(alternate["href"], path.parent)
         return item
+
+    def _inside(self, file: Path, href: str) -> Path:
+        """Give the file that a link of *file* leads to, if that is one of the catalog."""
+        path = (file.parent / href).resolve()
+        if not path.is_relative_to(self.root):
+            raise IntegrityError(f"{file}: links to {href!r} outside of the catalog; refused")
+        return path
 
     def _item_json(self, item: pystac.Item, collection: pystac.Collection, path: Path) -> Json:
         content = _plain(item)
@@ -194,6 +239,10 @@ class Catalog:
             for item_id in sorted(ids)
             if (file := self.item_path(collection.id, item_id)).exists()
         ]
+        for item in items:
+            # A folder of this name may be removed below.
+            if item.get("id") not in ids or slug(item["id"]) != item["id"]:
+                raise IntegrityError(f"{path}: an item of it has the id {item.get('id')!r}; refused")
         items, gone = _without_replaced(items, harvest.items)
         stores = sorted(
             {item["properties"][STORE] for item in items if STORE in item["properties"]}
@@ -217,7 +266,7 @@ class Catalog:
             ),
         ]
         _relative_assets(content, path.parent)
-        changed = write_json(path, content)
+        changed = _save(path, content)
         for item in gone:
             # Unlinked first, removed after: at no moment does a link lead nowhere.
             shutil.rmtree(self.item_path(collection.id, item["id"]).parent)
@@ -242,7 +291,14 @@ class Catalog:
                 *(known[key] for key in sorted(known)),
             ],
         }
-        return write_json(self.path, content)
+        return _save(self.path, content)
+
+
+def _save(path: Path, content: Json) -> bool:
+    """Write a file of the catalog, whose lock is held; remove what a dead run left beside it."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        left.unlink()
+    return write_json(path, content)
 
 
 def _plain(entity: pystac.Item | pystac.Collection) -> Json:
@@ -301,7 +357,7 @@ def _relative(href: str, directory: Path) -> str:
 
 
 def _absolute(href: str, directory: Path) -> str:
-    if "://" in href or _is_local(href):
+    if "://" in href or not is_relative_path(href):
         return href
     return str(Path(os.path.normpath(directory / href)))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pystac
@@ -55,6 +57,12 @@ def multihash_md5(digest: str) -> str:
     (https://github.com/multiformats/multicodec/blob/master/table.csv).
     """
     return f"d50110{digest.lower()}"
+
+
+def file_time(path: Path) -> str:
+    """Give when a file was last written to, in UTC, as the field ``updated`` of its asset."""
+    when = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _fields(content: Mapping[str, Any]) -> Iterator[str]:

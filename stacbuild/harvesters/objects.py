@@ -23,9 +23,10 @@ import zarr
 
 from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
-from stacbuild.describe import declare_extensions
+from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item
 from stacbuild.describe.zarr import period, zarr_item
+from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.errors import Failures, NotFoundError, StacbuildError
 from stacbuild.fetch.http import session
 from stacbuild.fetch.opener import open_raster
@@ -131,6 +132,10 @@ def _describe(
         with open_raster(place.read, storage_options=place.options) as raster:
             when = None if _says_time(profile) else _modified(place, "", reporter)
             item = raster_item(raster, **identity, datetime=when)
+        if isinstance(store, FileStore):
+            path = Path(place.read)
+            state: Json = {"file:size": path.stat().st_size, "updated": file_time(path)}
+            item.assets["data"].extra_fields |= state
     else:
         group = open_group(place.read, place.options)
         with dataset_of(group, place.read, place.options) as ds:
@@ -139,6 +144,10 @@ def _describe(
             item = zarr_item(group, ds, **identity, datetime=when)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
+            if isinstance(store, FileStore):
+                # On disk only: to list what lies on a server may take thousands of requests.
+                chunks = count_chunks(group.store, map(str, ds.data_vars))
+                item.assets["data"].extra_fields[CHUNKS] = chunks
     item.properties |= _facts_fields(facts)
     if isinstance(store, S3Store):
         _add_storage(item, store, place)

@@ -1,0 +1,149 @@
+"""Whether a source is still what its item says: there, and of the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stacbuild.cubes.check_cube import Found
+from stacbuild.describe import file_time
+from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes, totals
+from stacbuild.errors import LocalError, StacbuildError
+from stacbuild.fetch.zarr_store import MEDIA_TYPE, open_group
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.progress import Reporter
+
+Json = dict[str, Any]
+
+# Multihash codes with the length behind them
+# (https://github.com/multiformats/multicodec/blob/master/table.csv).
+_HASHES = {"d50110": "md5", "1220": "sha256"}
+_BLOCK = 4 * 2**20
+
+
+def check_source(
+    item: pystac.Item, options: Json | None, *, deep: bool, remote: bool, reporter: Reporter
+) -> Found:
+    """Compare a source with its item.
+
+    Parameters
+    ----------
+    item
+        Of the source, with an absolute href.
+    options
+        For fsspec, if it is on S3.
+    deep
+        Also compute the checksum of a local file.
+    remote
+        Also ask the server whether it is there and has its size; else nobody is asked.
+    """
+    found = Found()
+    asset = item.assets["data"]
+    try:
+        if "://" in asset.href:
+            if remote:
+                _check_remote(asset, options, found)
+        elif asset.media_type == MEDIA_TYPE:
+            _check_group(asset, found)
+        else:
+            _check_file(asset, item.id, deep, reporter, found)
+    except OSError as error:
+        found.problems.append(LocalError(f"{asset.href}: cannot be read: {error.strerror}"))
+    except StacbuildError as error:
+        found.problems.append(error)
+    return found
+
+
+def _check_file(
+    asset: pystac.Asset, name: str, deep: bool, reporter: Reporter, found: Found
+) -> None:
+    path, fields = Path(asset.href), asset.extra_fields
+    if not path.is_file():
+        found.wrong(f"{path}: is in the catalog, but there is no such file; harvest it again")
+        return
+    size = path.stat().st_size
+    found.bytes = size
+    if fields.get("file:size", size) != size:
+        found.wrong(
+            f"{path}: has {size} bytes, {fields['file:size']} when it was harvested; harvest "
+            "it again and build what is made of it"
+        )
+        return
+    checksum = fields.get("file:checksum", "")
+    code = next((code for code in _HASHES if checksum.startswith(code)), None)
+    if code is None:
+        _check_time(asset, path, found)
+    elif deep:
+        said, stated = _digest(path, _HASHES[code], name, reporter), checksum.removeprefix(code)
+        if said != stated:
+            found.wrong(
+                f"{path}: its {_HASHES[code]} is {said}, {stated} when it was harvested; remove "
+                "it, harvest it again and build what is made of it"
+            )
+
+
+def _check_time(asset: pystac.Asset, path: Path, found: Found) -> None:
+    """Take a file without a checksum for changed when it was written to."""
+    stated, when = asset.extra_fields.get("updated"), file_time(path)
+    if stated is None:
+        found.notes.append(f"{path}: its item says neither checksum nor time; only looked at size")
+    elif stated != when:
+        found.wrong(
+            f"{path}: was written at {when}, at {stated} when it was harvested; harvest it again "
+            "and build what is made of it"
+        )
+
+
+def _check_group(asset: pystac.Asset, found: Found) -> None:
+    group = open_group(asset.href)
+    manifest = asset.extra_fields.get(CHUNKS)
+    if manifest is None:
+        found.notes.append(f"{asset.href}: its item counts no chunks; only looked whether it opens")
+    for variable, stated in (manifest or {}).items():
+        now = totals(chunk_sizes(group.store, variable))
+        found.chunks += now["count"]
+        found.bytes += now["bytes"]
+        if now != stated:
+            found.wrong(
+                f"{asset.href}: {variable} has {now['count']} chunks of {now['bytes']} bytes, "
+                f"{stated['count']} of {stated['bytes']} when it was harvested; harvest it again "
+                "and build what is made of it"
+            )
+
+
+def _check_remote(asset: pystac.Asset, options: Json | None, found: Found) -> None:
+    # Imported here: most runs ask nobody.
+    from stacbuild.fetch.opener import RasterFile
+
+    s3 = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
+    href = s3 if s3 and options else asset.href
+    if asset.media_type == MEDIA_TYPE:
+        open_group(href, options)
+        return
+    # Size unknown, so that the server is asked for it.
+    size = RasterFile(href, storage_options=options).size
+    stated = asset.extra_fields.get("file:size", size)
+    if size != stated:
+        found.wrong(
+            f"{href}: has {size} bytes, {stated} when it was harvested; harvest it again and "
+            "build what is made of it"
+        )
+
+
+def _digest(path: Path, method: str, name: str, reporter: Reporter) -> str:
+    digest = hashlib.new(method, usedforsecurity=False)
+    with (
+        path.open("rb") as file,
+        reporter.task(
+            f"{name}: {method}", total=os.fstat(file.fileno()).st_size, unit="bytes"
+        ) as task,
+    ):
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            task.advance(len(block))
+    return digest.hexdigest()

@@ -1,0 +1,280 @@
+"""Whether a catalog and all that it names are still whole: files, links, cubes, sources.
+
+Nothing is changed and, unless asked for, no server of a source is contacted. What is looked at:
+
+- the catalog: every file is JSON, every link leads somewhere, nothing lies there unlinked;
+- every cube: `stacbuild.cubes.check_cube`;
+- every source: `stacbuild.cubes.check_source`;
+- a cube on disk that no item names, with the configuration at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
+
+import fsspec
+import pystac
+
+from stacbuild.catalog import STORE, Catalog, read_json
+from stacbuild.config import FileStore, MemoryStore, S3Store
+from stacbuild.cubes.check_cube import Found, check_cube
+from stacbuild.cubes.check_source import check_source
+from stacbuild.errors import ConfigError, IntegrityError, MissingError, StacbuildError
+from stacbuild.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from stacbuild.config import Config
+
+Json = dict[str, Any]
+
+_STRUCTURAL = ("root", "parent", "collection", "child", "item", "derived_from")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of one thing.
+
+    Parameters
+    ----------
+    name
+        ``catalog``, the name of a cube, or ``<collection>/<item>`` of a source.
+    place
+        Path or URL.
+    found
+        Its problems; none if all is well.
+    """
+
+    kind: Literal["catalog", "cube", "source"]
+    name: str
+    place: str
+    found: Found
+
+    @property
+    def well(self) -> bool:
+        """Whether there is no problem."""
+        return not self.found.problems
+
+    def to_dict(self) -> Json:
+        """Give it as plain data."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "place": self.place,
+            "problems": [str(problem) for problem in self.found.problems],
+            "notes": self.found.notes,
+            "damaged": self.found.damaged,
+            "chunks": self.found.chunks,
+            "bytes": self.found.bytes,
+        }
+
+
+def validate(
+    catalog_dir: Path,
+    config: Config | None = None,
+    *,
+    names: Sequence[str] = (),
+    deep: bool = False,
+    remote: bool = False,
+    reporter: Reporter | None = None,
+) -> list[Check]:
+    """Look for damage in a catalog, its cubes and their sources.
+
+    Parameters
+    ----------
+    catalog_dir
+        The folder of ``catalog.json``.
+    config
+        Adds credentials of its stores, and tells which cubes there should be.
+    names
+        Only these cubes and what they are made of; all that is in the catalog if empty.
+    deep
+        Read every chunk of the cubes, and every local file that has a checksum.
+    remote
+        Ask the servers of the sources whether they still have them.
+
+    Returns
+    -------
+    One check for the catalog, one a cube, one a source. Problems are in the checks; the data's
+    are `IntegrityError`, those of a server or disk that does not answer are as usual.
+
+    Raises
+    ------
+    MissingError
+        If there is no catalog.
+    ConfigError
+        If there is no such cube in catalog or configuration.
+    """
+    reporter = Silent() if reporter is None else reporter
+    catalog = Catalog(catalog_dir)
+    memory = config.storage if config and isinstance(config.storage, MemoryStore) else None
+    if not catalog.path.exists() and memory is None:
+        raise MissingError(f"{catalog.path}: there is no catalog; harvest or build first")
+    found = Found()
+    items = list(_walk(catalog, found)) if catalog.path.exists() else []
+    described = [item for item in items if "data" in item.assets]
+    cubes = [item for item in described if _is_cube(item)]
+    datasets = [dataset.identifier for dataset in config.datasets] if config else []
+    known = dict.fromkeys([*(cube.id for cube in cubes), *datasets])
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"there is no cube {unknown[0]!r}; there are: {', '.join(known)}")
+    chosen = [cube for cube in cubes if not names or cube.id in names]
+    if config:
+        made = {cube.id for cube in cubes}
+        wanted = [name for name in (names or datasets) if name not in made]
+        _check_unnamed(config, wanted, catalog, found)
+    checks = [Check("catalog", "catalog", str(catalog.path), found)]
+    for cube in chosen:
+        read, options = _address(cube, config)
+        result = check_cube(cube.id, read, options, cube, deep=deep, reporter=reporter)
+        checks.append(Check("cube", cube.id, read, result))
+    if memory:
+        checks += _check_memory(memory, names or datasets, deep, reporter)
+    used = {path for cube in chosen for path in _sources(cube)}
+    for item in described:
+        if not _is_cube(item) and (not names or item.self_href in used):
+            options = _options(item, config)
+            result = check_source(item, options, deep=deep, remote=remote, reporter=reporter)
+            name = f"{item.collection_id}/{item.id}"
+            checks.append(Check("source", name, item.assets["data"].href, result))
+    return checks
+
+
+def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
+    """Say in one line what was looked at, for checks without a problem."""
+    cubes = [check.found for check in checks if check.kind == "cube"]
+    sources = [check for check in checks if check.kind == "source"]
+    here = sum("://" not in check.place for check in sources)
+    chunks, size = sum(found.chunks for found in cubes), sum(found.bytes for found in cubes)
+    asked = (
+        "" if remote or here == len(sources) else f", {len(sources) - here} remote ones not asked"
+    )
+    return (
+        f"all well: {_count(len(cubes), 'cube')} of {_count(chunks, 'chunk')} and {size} bytes"
+        f"{', every chunk read' if deep else ''}; {_count(len(sources), 'source')}{asked}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _walk(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
+    """Give the items that can be read; whatever cannot is a problem of the catalog."""
+    seen = {catalog.path}
+    for collection in _linked(catalog.path, "child", "Catalog", seen, found):
+        for path in _linked(collection, "item", "Collection", seen, found):
+            try:
+                item = catalog.read_item(path)
+            except StacbuildError as error:
+                found.problems.append(error)
+                continue
+            for link in item.to_dict(transform_hrefs=False)["links"]:
+                _check_link(path, link, found)
+            if "data" not in item.assets:
+                found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
+            yield item
+    for stray in sorted(set(catalog.root.rglob("*.json")) - seen):
+        if not stray.name.startswith("."):
+            found.wrong(
+                f"{stray}: nothing in the catalog links to it; harvest or build again, or remove it"
+            )
+
+
+def _linked(path: Path, rel: str, kind: str, seen: set[Path], found: Found) -> list[Path]:
+    """Give the files that a catalog or collection links to, each once."""
+    try:
+        content = read_json(path)
+        if content.get("type") != kind:
+            raise IntegrityError(f"{path}: is not a STAC {kind}; remove it, then harvest")
+    except StacbuildError as error:
+        found.problems.append(error)
+        return []
+    paths = []
+    for link in content.get("links", []):
+        target = _check_link(path, link, found)
+        if target is not None and link.get("rel") == rel:
+            if target in seen:
+                found.wrong(f"{path}: links to {target} more than once")
+                continue
+            seen.add(target)
+            paths.append(target)
+    return paths
+
+
+def _check_link(path: Path, link: Json, found: Found) -> Path | None:
+    """Give the file that a link within the catalog leads to; None if it leads elsewhere."""
+    href = link.get("href")
+    if link.get("rel") not in _STRUCTURAL or not isinstance(href, str) or "://" in href:
+        return None
+    target = (path.parent / unquote(href)).resolve()
+    if not target.is_file():
+        found.wrong(f"{path}: its link {link['rel']!r} leads to {target}, which is not there")
+        return None
+    return target
+
+
+def _check_unnamed(config: Config, names: Sequence[str], catalog: Catalog, found: Found) -> None:
+    """Look for cubes that stand there without an item, as after a run killed before its end."""
+    if not isinstance(config.storage, FileStore):
+        return
+    for name in names:
+        path = config.storage.root / f"{name}.zarr"
+        if path.exists():
+            found.wrong(f"{path}: no item of {catalog.path} names this cube; build it again")
+        else:
+            found.notes.append(f"{name}: is not built yet")
+
+
+def _check_memory(
+    storage: MemoryStore, names: Sequence[str], deep: bool, reporter: Reporter
+) -> Iterator[Check]:
+    for name in names:
+        read = f"memory://{storage.root}/{name}.zarr"
+        if fsspec.filesystem("memory").exists(read):
+            result = check_cube(name, read, None, None, deep=deep, reporter=reporter)
+        else:
+            result = Found(notes=[f"{read}: is not in the memory of this process"])
+        yield Check("cube", name, read, result)
+
+
+def _is_cube(item: pystac.Item) -> bool:
+    expression = item.properties.get("processing:expression")
+    return isinstance(expression, dict) and expression.get("format") == "stacbuild-config"
+
+
+def _sources(cube: pystac.Item) -> list[str]:
+    here = Path(cube.self_href).parent
+    return [
+        str((here / unquote(str(link.href))).resolve())
+        for link in cube.links
+        if link.rel == "derived_from" and "://" not in str(link.href)
+    ]
+
+
+def _address(cube: pystac.Item, config: Config | None) -> tuple[str, Json | None]:
+    """Choose where a cube is read: over S3, where there is a choice, since that lists chunks."""
+    asset = cube.assets["data"]
+    s3 = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
+    if s3 is None:
+        return asset.href, None
+    options = _options(cube, config)
+    if options is None:
+        # What stands before bucket and key in the URL is the server.
+        server = unquote(asset.href).removesuffix(s3.removeprefix("s3://")).rstrip("/")
+        options = {"anon": True, "endpoint_url": server}
+    return s3, options
+
+
+def _options(item: pystac.Item, config: Config | None) -> Json | None:
+    """Give the credentials for an item's store, if the configuration has such a store."""
+    for store in (config.storage, *config.data_stores) if config else ():
+        if isinstance(store, S3Store) and store.key == item.properties.get(STORE):
+            return store.storage_options
+    return None
+
+
+__all__ = ["Check", "summary", "validate"]
