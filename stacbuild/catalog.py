@@ -241,8 +241,9 @@ class Catalog:
         ]
         for item in items:
             # A folder of this name may be removed below.
-            if item.get("id") not in ids or slug(item["id"]) != item["id"]:
-                raise IntegrityError(f"{path}: an item of it has the id {item.get('id')!r}; refused")
+            name = item.get("id")
+            if not isinstance(name, str) or name not in ids or slug(name) != name:
+                raise IntegrityError(f"{path}: an item of it has the id {name!r}; refused")
         items, gone = _without_replaced(items, harvest.items)
         stores = sorted(
             {item["properties"][STORE] for item in items if STORE in item["properties"]}

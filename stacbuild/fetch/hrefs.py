@@ -1,0 +1,191 @@
+"""Whether an href may be followed: the one place that decides, before anything is opened.
+
+The catalog is a folder of files that anyone can edit or hand on, and an href in it becomes a path
+or URL that GDAL, fsspec or requests open. Their languages of names go far beyond that:
+``/vsicurl/``, ``vrt://``, ``NETCDF:`` and whole XML documents for GDAL, ``a::b`` for fsspec. None
+of it is needed, so an href is a path within the folders that the configuration names, or a plain
+``https``, ``http`` or ``s3`` URL; and a URL leads outwards, never from the web into the network
+that this machine stands in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stacbuild.errors import IntegrityError
+
+if TYPE_CHECKING:
+    import pystac
+
+REMOTE = ("https", "http", "s3")
+
+
+class Zone(IntEnum):
+    """Where an address is: the higher, the further within."""
+
+    WEB = 0
+    PRIVATE = 1
+    LOOPBACK = 2
+    LINK_LOCAL = 3
+    """Of this link, or of no use as an address at all: metadata services of clouds are here."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What the items of one store may lead to.
+
+    Parameters
+    ----------
+    folders
+        Absolute; files have to lie below one of them.
+    servers
+        URLs that the configuration gives for the store (none: no URL is allowed). An item may
+        lead to their hosts, and to others of the same zone or further out.
+    s3_root
+        ``s3://bucket/prefix/`` that the credentials of the store are for; None if it is not on S3.
+    """
+
+    folders: tuple[Path, ...]
+    servers: tuple[str, ...]
+    s3_root: str | None = None
+
+
+def check_item(item: pystac.Item, allowed: Allowed) -> None:
+    """Refuse an item if one of its assets, or an alternate of one, leads where it may not.
+
+    Raises
+    ------
+    IntegrityError
+        Naming the item's file, the asset and what is wrong.
+    """
+    where = item.get_self_href() or item.id
+    for key, href in _hrefs(item):
+        try:
+            check(href, allowed)
+        except IntegrityError as error:
+            raise IntegrityError(f"{where}: asset {key!r}: {error}") from error
+
+
+def _hrefs(item: pystac.Item) -> Iterator[tuple[str, str]]:
+    for key, asset in item.assets.items():
+        yield key, asset.href
+        for name, alternate in asset.extra_fields.get("alternate", {}).items():
+            yield f"{key}.alternate.{name}", alternate["href"]
+
+
+def check(href: str, allowed: Allowed) -> None:
+    """Refuse an href that is not well formed or leads out of what is allowed.
+
+    Nothing is opened; the name of a host may be looked up.
+
+    Raises
+    ------
+    IntegrityError
+    """
+    check_form(href)
+    parts = urlsplit(href) if "://" in href else None
+    if parts is None:
+        _check_folder(href, allowed.folders)
+    elif parts.scheme.lower() == "s3":
+        if allowed.s3_root is None or not href.startswith(allowed.s3_root):
+            raise _refused(href, f"is not below {allowed.s3_root or 'a store on S3'}")
+    else:
+        if all(leads_inwards(server, href) for server in allowed.servers):
+            raise _refused(href, "is an address of a private network, and not its store's")
+
+
+def check_form(href: str) -> None:
+    """Refuse whatever is no absolute path and no plain https, http or s3 URL.
+
+    Raises
+    ------
+    IntegrityError
+    """
+    if not href.isprintable():
+        raise _refused(href, "holds a control character")
+    if "::" in href:
+        raise _refused(href, "is a chain of addresses")
+    if "://" in href:
+        try:
+            parts = urlsplit(href)
+            host, user = parts.hostname, parts.username or parts.password
+            _ = parts.port
+        except ValueError:
+            raise _refused(href, "is no URL") from None
+        if parts.scheme.lower() not in REMOTE:
+            raise _refused(href, f"is no {', '.join(REMOTE[:-1])} or {REMOTE[-1]} URL and no path")
+        if not host or user:
+            raise _refused(href, "names no host, or holds a user name or password")
+    elif not Path(href).is_absolute() or re.match(r"/+vsi", href, re.IGNORECASE):
+        raise _refused(href, "is neither a path nor a URL")
+    elif ".." in Path(href).parts:
+        raise _refused(href, "climbs out of a folder")
+
+
+def is_relative_path(href: str) -> bool:
+    """Tell whether an href is a relative path, and not XML or a driver's name with a colon."""
+    prefixed = re.match(r"\s*[A-Za-z][A-Za-z0-9_+.-]*:", href)
+    return not (prefixed or Path(href).is_absolute() or href.lstrip().startswith(("<", "{")))
+
+
+def leads_inwards(source: str, target: str) -> bool:
+    """Tell whether *target*, to which *source* redirects or refers, is further within than it.
+
+    Always true for a target on this link, whose only uses are hostile. A name that means another
+    address when it is looked up again, for the connection, is not found out.
+    """
+    if urlsplit(source).hostname == urlsplit(target).hostname:
+        return False
+    there = zone_of(urlsplit(target).hostname or "")
+    return there is Zone.LINK_LOCAL or there > zone_of(urlsplit(source).hostname or "")
+
+
+def _check_folder(path: str, folders: Sequence[Path]) -> None:
+    # The folders of a configuration as they are written, and as they are behind links of its
+    # user's; nobody else puts links below them.
+    known = [each for folder in folders for each in (folder, folder.resolve())]
+    if not any(Path(path).is_relative_to(folder) for folder in known):
+        raise _refused(path, "lies in no folder that the configuration names")
+
+
+@lru_cache(maxsize=1024)
+def zone_of(host: str) -> Zone:
+    """Say where a host is, by its addresses; the innermost if there are several.
+
+    A name that nobody knows is taken for one of the web: a connection to it fails, or is made by
+    a proxy that knows it.
+    """
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return Zone.WEB
+    return max(_zone(ipaddress.ip_address(each.partition("%")[0])) for each in found)
+
+
+def _zone(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Zone:
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address.sixtofour or address
+    if address.is_loopback:
+        return Zone.LOOPBACK
+    if address.is_link_local or address.is_unspecified or address.is_multicast:
+        return Zone.LINK_LOCAL
+    return Zone.WEB if address.is_global else Zone.PRIVATE
+
+
+def _refused(href: str, why: str) -> IntegrityError:
+    # Neither a query, which may be a signature, nor a document of XML belongs into a message.
+    short = href.partition("?")[0]
+    if "://" in short:
+        scheme, _, rest = short.partition("://")
+        short = f"{scheme}://{rest.rpartition('@')[2]}"
+    short = short if len(short) <= 100 else f"{short[:100]}..."
+    return IntegrityError(f"the href {short!r} {why}; refused")
