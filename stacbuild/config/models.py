@@ -23,7 +23,18 @@ from pydantic import (
 )
 
 from stacbuild.config.stores import AnyStore, FileStore, MemoryStore, S3Store, Store
-from stacbuild.config.types import Count, DataId, LocalPath, Located, Model, Name, Number, Text
+from stacbuild.config.types import (
+    Count,
+    DataId,
+    LocalPath,
+    Located,
+    Model,
+    Name,
+    Number,
+    Scheduler,
+    Text,
+    known_scheduler,
+)
 from stacbuild.errors import ConfigError
 from stacbuild.grid import check_box, check_crs
 
@@ -237,7 +248,8 @@ class General(Model):
 
     visualize: bool | None = None
     force_preload: bool = False
-    dask_scheduler: Literal["threads", "single-threaded", "sync"] = "threads"
+    # Not part of what is published of a configuration: it makes no difference to a cube.
+    dask_scheduler: Scheduler = Field("threads", exclude=True)
     zarr_format: Literal[2, 3] = 3
 
 
@@ -289,6 +301,15 @@ class Config(Located):
     def grid_mapping(self, identifier: str) -> GridMapping:
         """Return the grid of this identifier; raise ConfigError if there is none."""
         return _find(self._path, "grid", self.grid_mappings, identifier)
+
+    def with_scheduler(self, scheduler: str) -> Config:
+        """Return the same with another dask scheduler; raise ConfigError if it is none."""
+        try:
+            known_scheduler(scheduler)
+        except ValueError as error:
+            raise ConfigError(f"scheduler: {error}") from None
+        general = self.general.model_copy(update={"dask_scheduler": scheduler})
+        return self.model_copy(update={"general": general})
 
     def resolved(self) -> dict[str, Any]:
         """Return the configuration as JSON-ready data with its defaults filled in.

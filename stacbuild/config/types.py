@@ -126,6 +126,18 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def known_scheduler(value: str) -> str:
+    """Give back what names a dask scheduler; raise ValueError if it does not."""
+    names = ("threads", "processes", "synchronous", "sync", "single-threaded")
+    if value not in names and not re.fullmatch(r"(tcp|tls)://[^\s/@?#]+:[0-9]{1,5}", value):
+        msg = (
+            f"has to be threads, processes, synchronous, or the address of a running dask "
+            f"scheduler, tcp://HOST:PORT or tls://HOST:PORT, got {show(value)}"
+        )
+        raise ValueError(msg)
+    return value
+
+
 def _home(value: str) -> str:
     try:
         Path(value).expanduser()
@@ -180,6 +192,9 @@ LocalPath = Annotated[
     Text, AfterValidator(_home), PlainSerializer(_no_machine_path, return_type=str)
 ]
 """A path as written; an absolute one shows only its last part when the configuration is dumped."""
+
+Scheduler = Annotated[Text, AfterValidator(known_scheduler)]
+"""Where dask computes: a name, or the address of a scheduler."""
 
 Secret = Annotated[SecretStr, PlainSerializer(lambda _: MASK, return_type=str)]
 """A credential: never in a repr, a message or a dump."""

@@ -120,8 +120,8 @@ REFUSALS = (
     Refusal(
         ("general",),
         ("dask_scheduler",),
-        "schedulers are threads, single-threaded and sync",
-        _is("distributed", "processes"),
+        "give the address of the running scheduler, tcp://HOST:PORT",
+        _is("distributed"),
     ),
 )
 
