@@ -123,6 +123,12 @@ def harvest(
     metavar="W,S,E,N",
     help="Build only the pixels of the grid whose centres lie in this box, in the grid's CRS.",
 )
+@click.option(
+    "--scheduler",
+    metavar="NAME|URL",
+    help="Where to compute: threads, processes, synchronous, or the address of a running dask "
+    "scheduler, tcp://HOST:PORT.  [default: general.dask_scheduler, else threads]",
+)
 @click.pass_context
 def cube(
     ctx: click.Context,
@@ -130,6 +136,7 @@ def cube(
     datasets: tuple[str, ...],
     catalog: Path | None,
     bbox: tuple[float, float, float, float] | None,
+    scheduler: str | None,
 ) -> None:
     """Build the cubes of CONFIG, or only those of the DATASETs named.
 
@@ -139,6 +146,8 @@ def cube(
     from stacbuild.config import load_config
 
     configuration = load_config(config)
+    if scheduler is not None:
+        configuration = configuration.with_scheduler(scheduler)
 
     from stacbuild.console import clean, open_reporter
     from stacbuild.cubes import build
