@@ -174,14 +174,17 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("href", ["vrt://a.tif", "ftp://x/a.tif", "zip://a.zip!a.tif"])
 def test_other_schemes_are_refused(href: str) -> None:
-    with pytest.raises(LocalError, match="is not a place"):
+    with pytest.raises(IntegrityError, match="is no https, http or s3 URL and no path; refused"):
         RasterFile(href)
 
 
-@pytest.mark.parametrize("name", ["/vsicurl/http://127.0.0.1/a.tif", "GTIFF_DIR:1:a.tif"])
-def test_gdal_prefixes_are_only_names(name: str) -> None:
+def test_gdal_prefixes_are_only_names() -> None:
     with pytest.raises(LocalError, match="there is no such file"):
-        RasterFile(name)
+        RasterFile("GTIFF_DIR:1:a.tif")
+    with pytest.raises(IntegrityError, match="is no https, http or s3 URL and no path; refused"):
+        RasterFile("/vsicurl/http://127.0.0.1/a.tif")
+    with pytest.raises(IntegrityError, match="is neither a path nor a URL; refused"):
+        RasterFile("/vsizip/a.zip/a.tif")
 
 
 def test_a_vrt_under_the_name_of_a_tiff_does_not_open(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pystac
 
 from stacbuild.catalog import Catalog, read_json
+from stacbuild.cubes.allowed import check_items
 from stacbuild.errors import BuildError, Failures
 from stacbuild.harvesters import harvest_store
 from stacbuild.harvesters.base import Wanted
@@ -68,14 +69,21 @@ def _missing(config: Config, dataset: Dataset, catalog: Catalog) -> dict[str, tu
     """Give the data ids that cannot be read yet, by the identifier of their store."""
     missing: dict[str, tuple[str, ...]] = {}
     for variable in dataset.variables:
-        items = catalog.find(config.store(variable.store).key, variable.data_id)
-        if not _ready(items):
+        if not _ready(_known(config, variable, catalog)):
             missing[variable.store] = (*missing.get(variable.store, ()), variable.data_id)
     return missing
 
 
+def _known(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]:
+    """Give the items that the catalog holds, if they lead nowhere that they may not."""
+    store = config.store(variable.store)
+    items = catalog.find(store.key, variable.data_id)
+    check_items(items, config, store, catalog.root)
+    return items
+
+
 def _found(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]:
-    items = catalog.find(config.store(variable.store).key, variable.data_id)
+    items = _known(config, variable, catalog)
     if not _ready(items):
         raise BuildError(
             f"{variable.data_id}: harvesting store {variable.store!r} gave no item that can be "

@@ -60,7 +60,9 @@ class Allowed:
 
 
 def check_item(item: pystac.Item, allowed: Allowed) -> None:
-    """Refuse an item if one of its assets, or an alternate of one, leads where it may not.
+    """Refuse an item if what may be opened of it leads where it may not.
+
+    That is each asset, and its ``alternate`` on S3; other alternates are only shown.
 
     Raises
     ------
@@ -72,14 +74,14 @@ def check_item(item: pystac.Item, allowed: Allowed) -> None:
         try:
             check(href, allowed)
         except IntegrityError as error:
-            raise IntegrityError(f"{where}: asset {key!r}: {error}") from error
+            raise IntegrityError(f"{where}: {key}: {error}; harvest its store again") from None
 
 
 def _hrefs(item: pystac.Item) -> Iterator[tuple[str, str]]:
     for key, asset in item.assets.items():
-        yield key, asset.href
-        for name, alternate in asset.extra_fields.get("alternate", {}).items():
-            yield f"{key}.alternate.{name}", alternate["href"]
+        yield f"assets.{key}", asset.href
+        if s3 := asset.extra_fields.get("alternate", {}).get("s3"):
+            yield f"assets.{key}.alternate.s3", s3["href"]
 
 
 def check(href: str, allowed: Allowed) -> None:
@@ -127,8 +129,6 @@ def check_form(href: str) -> None:
             raise _refused(href, "names no host, or holds a user name or password")
     elif not Path(href).is_absolute() or re.match(r"/+vsi", href, re.IGNORECASE):
         raise _refused(href, "is neither a path nor a URL")
-    elif ".." in Path(href).parts:
-        raise _refused(href, "climbs out of a folder")
 
 
 def is_relative_path(href: str) -> bool:
@@ -153,7 +153,7 @@ def _check_folder(path: str, folders: Sequence[Path]) -> None:
     # The folders of a configuration as they are written, and as they are behind links of its
     # user's; nobody else puts links below them.
     known = [each for folder in folders for each in (folder, folder.resolve())]
-    if not any(Path(path).is_relative_to(folder) for folder in known):
+    if ".." in Path(path).parts or not any(Path(path).is_relative_to(each) for each in known):
         raise _refused(path, "lies in no folder that the configuration names")
 
 

@@ -24,6 +24,7 @@ from rasterio.windows import Window
 
 from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
 from stacbuild.fetch import http
+from stacbuild.fetch.hrefs import check_form
 from stacbuild.fetch.pages import PagedFile, Pages, Span
 from stacbuild.fetch.ranges import HttpRanges
 
@@ -70,6 +71,7 @@ class RasterFile:
         size: int | None = None,
     ) -> None:
         self.href = str(href)
+        check_form(self.href if "://" in self.href else str(Path(self.href).absolute()))
         self.name = http.public_url(self.href) if "://" in self.href else self.href
         self.ranges: HttpRanges | None = None
         self._pages: Pages | None = None
@@ -80,8 +82,6 @@ class RasterFile:
             self._pages = Pages(self.name, self.ranges.fetch, self.ranges.size)
         elif scheme == "s3":
             self._pages = _s3_pages(self.href, dict(storage_options or {}), size)
-        elif scheme:
-            raise LocalError(f"{self.name}: {scheme}:// is not a place that rasters are read from")
         elif not Path(self.href).is_file():
             raise LocalError(f"{self.href}: there is no such file")
 
