@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+import cloudpickle
 import xarray as xr
 
 from stacbuild.errors import BuildError
@@ -50,6 +51,7 @@ def _import(path: Path) -> ModuleType:
     if spec is None or spec.loader is None or not path.is_file():
         raise BuildError(f"{path}: no such Python file; see custom_processing.module_path")
     module = importlib.util.module_from_spec(spec)
+    before = set(sys.modules)
     # A module may import others that lie beside it.
     sys.path.insert(0, str(path.parent))
     try:
@@ -58,7 +60,21 @@ def _import(path: Path) -> ModuleType:
         raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
     finally:
         sys.path.remove(str(path.parent))
+    _send_whole(set(sys.modules) - before, path.parent)
     return module
+
+
+def _send_whole(names: set[str], folder: Path) -> None:
+    """Let functions of modules from a folder be sent to other processes, which cannot import them.
+
+    Those of the user's module itself are sent so anyway, as it is in no list of modules.
+    """
+    for name in names:
+        package = sys.modules[name.partition(".")[0]]
+        file = Path(getattr(package, "__file__", None) or "/")
+        # Beside it, and not in an environment that happens to lie in the same folder.
+        if folder == (file.parents[1] if file.name == "__init__.py" else file.parent):
+            cloudpickle.register_pickle_by_value(sys.modules[name])
 
 
 def comes_from(error: BaseException, path: Path) -> bool:
