@@ -16,7 +16,6 @@ import fsspec
 import numpy as np
 import rasterio
 import requests
-from botocore.exceptions import BotoCoreError
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, FilePath
@@ -55,6 +54,8 @@ class RasterFile:
         For ``s3://``, as s3fs takes them.
     size
         Bytes of the file if known; saves a request.
+    patience
+        With bodies that break, for http(s).
 
     Raises
     ------
@@ -69,6 +70,7 @@ class RasterFile:
         session: requests.Session | None = None,
         storage_options: Mapping[str, Any] | None = None,
         size: int | None = None,
+        patience: http.Patience = http.Patience(),  # noqa: B008 - frozen
     ) -> None:
         self.href = str(href)
         check_form(self.href if "://" in self.href else str(Path(self.href).absolute()))
@@ -78,7 +80,7 @@ class RasterFile:
         self._trouble: list[BaseException] = []
         scheme = urlsplit(self.href).scheme.lower() if "://" in self.href else ""
         if scheme in ("http", "https"):
-            self.ranges = HttpRanges(self.href, session or http.session(), size)
+            self.ranges = HttpRanges(self.href, session or http.session(), size, patience)
             self._pages = Pages(self.name, self.ranges.fetch, self.ranges.size)
         elif scheme == "s3":
             self._pages = _s3_pages(self.href, dict(storage_options or {}), size)
@@ -321,7 +323,7 @@ def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
     def fetch(start: int, stop: int) -> bytes:
         try:
             data: bytes = system.cat_file(path, start=start, end=stop)
-        except (OSError, ValueError, BotoCoreError) as error:
+        except Exception as error:  # of s3fs, botocore or aiohttp
             raise _s3_error(name, error) from error
         if len(data) != stop - start:
             raise RemoteError(f"{name}: bytes {start} to {stop} came short")
@@ -329,7 +331,7 @@ def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
 
     try:
         size = int(system.info(path)["size"]) if size is None else size
-    except (OSError, ValueError, BotoCoreError) as error:
+    except Exception as error:
         raise _s3_error(name, error) from error
     return Pages(name, fetch, size)
 

@@ -173,6 +173,12 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
         if local:
             return LocalError(f"{where}: may not be read (permission denied)")
         return AuthError(f"{where}: access was refused; check the store's credentials")
+    if not local:
+        # Imported only here: to load it takes a tenth of a second.
+        from aiohttp import ClientError as WebError
+
+        if isinstance(error, WebError):
+            return RemoteError(f"{where}: cannot be read ({text}); try again later")
     if isinstance(error, BotoCoreError | ClientError | OSError):
         if local:
             return LocalError(f"{where}: cannot be read ({text})")

@@ -16,7 +16,7 @@ _HEAD_ENDS = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Refuse:
-    """Reset connections as soon as they are made."""
+    """Reset connections as soon as they are made, and those there are at their next answer."""
 
     times: int | None = None
 
@@ -187,6 +187,10 @@ class FaultProxy:
                 if self._fault is not fault:
                     fault, passed, hit = self._fault, 0, False
                 match fault:
+                    case Refuse():
+                        if self._hit():
+                            await _end(writer, rudely=True)
+                            return
                     case Reset(limit) | Close(limit) | Cut(limit) | Stall(limit):
                         if passed + len(piece) >= limit and self._hit():
                             await self._send(writer, piece[: limit - passed])
