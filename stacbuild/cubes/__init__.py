@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from stacbuild.cubes.cf import add_grid, global_attrs
 from stacbuild.cubes.compute import open_workers
 from stacbuild.cubes.publish import collection_id, publish, software
 from stacbuild.cubes.sources import source_collections, source_items
-from stacbuild.cubes.storage import remove_s3, stage
+from stacbuild.cubes.storage import Output, stage
 from stacbuild.cubes.write import chunk_count, prepare, write
 from stacbuild.errors import BuildError, StacbuildError
 from stacbuild.grid import Grid
@@ -64,6 +65,7 @@ def build(
     *,
     datasets: Sequence[str] = (),
     bbox: Box | None = None,
+    wait: bool = False,
     reporter: Reporter | None = None,
 ) -> list[CubeResult]:
     """Build the cubes of a configuration.
@@ -79,6 +81,8 @@ def build(
     bbox
         West, south, east, north in the grid's CRS: build only the pixels of the grid whose
         centres lie in this box.
+    wait
+        Whether to wait for another run that writes a cube of these; it fails otherwise.
 
     Returns
     -------
@@ -96,7 +100,9 @@ def build(
     # are processors, and not its default of more, which only get in each other's way.
     with zarr.config.set({"threading.max_workers": CPU_COUNT}):
         return [
-            _attempt(config, dataset, grids[dataset.identifier], Catalog(catalog_dir), reporter)
+            _attempt(
+                config, dataset, grids[dataset.identifier], Catalog(catalog_dir), wait, reporter
+            )
             for dataset in chosen
         ]
 
@@ -107,12 +113,17 @@ def _grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid:
 
 
 def _attempt(
-    config: Config, dataset: Dataset, grid: Grid, catalog: Catalog, reporter: Reporter
+    config: Config,
+    dataset: Dataset,
+    grid: Grid,
+    catalog: Catalog,
+    wait: bool,
+    reporter: Reporter,
 ) -> CubeResult:
     start = time.monotonic()
     name = dataset.identifier
     try:
-        href, item = _build(config, dataset, grid, catalog, reporter)
+        href, item = _build(config, dataset, grid, catalog, wait, reporter)
     except StacbuildError as error:
         return CubeResult(name, "FAILED", str(error), time.monotonic() - start, error=error)
     except Exception as error:  # noqa: BLE001 - a user's function can raise anything, late too
@@ -142,41 +153,53 @@ def _unforeseen(dataset: Dataset, error: Exception) -> BuildError:
 
 
 def _build(
-    config: Config, dataset: Dataset, grid: Grid, catalog: Catalog, reporter: Reporter
+    config: Config,
+    dataset: Dataset,
+    grid: Grid,
+    catalog: Catalog,
+    wait: bool,
+    reporter: Reporter,
 ) -> tuple[str, str | None]:
     found = source_items(config, dataset, catalog, load_profiles(config), reporter)
     sources = [item for items in found for item in items]
     collections = source_collections(catalog, sources)
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    cube = _lazy(config, dataset, found, grid)
-    made_by = ", ".join(f"{name} {number}" for name, number in software().items())
-    cube = add_grid(cube, grid).assign_attrs(
-        global_attrs(dataset.identifier, collections, made_by, now)
+    cubes = collection_id(config)
+    output = Output(
+        config.storage,
+        dataset.identifier,
+        _fingerprint(config, dataset, grid, sources),
+        catalog.root,
+        lambda: catalog.get(cubes, dataset.identifier),
     )
-    cube = prepare(cube, grid, dataset.chunksize)
-    label = f"{dataset.identifier}.zarr"
-    with (
-        stage(config.storage, dataset.identifier) as staging,
-        open_workers(config.general.dask_scheduler, sources, config.storage) as run,
-        reporter.task(label, total=chunk_count(cube), unit="chunks") as task,
-    ):
-        write(
-            cube,
-            grid,
-            staging.store,
-            zarr_format=config.general.zarr_format,
-            run=run,
-            task=task,
+    with stage(output, wait=wait, reporter=reporter) as staging:
+        cube = _lazy(config, dataset, found, grid)
+        made_by = ", ".join(f"{name} {number}" for name, number in software().items())
+        cube = add_grid(cube, grid).assign_attrs(
+            global_attrs(dataset.identifier, collections, made_by, staging.started)
         )
-        described = publish(config, dataset, staging, sources, collections, now)
+        cube = prepare(cube, grid, dataset.chunksize)
+        label, total = f"{dataset.identifier}.zarr", chunk_count(cube)
+        with (
+            open_workers(config.general.dask_scheduler, sources, config.storage) as run,
+            reporter.task(label, total=total, unit="chunks") as task,
+        ):
+            write(
+                cube,
+                grid,
+                staging.store,
+                zarr_format=config.general.zarr_format,
+                run=run,
+                task=task,
+                journal=staging.journal,
+            )
+        described = publish(config, dataset, staging, sources, collections, staging.started)
         staging.commit()
+        if staging.catalogued:
+            catalog.put(described)
     if not staging.catalogued:
         reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
-    replaced = catalog.get(collection_id(config), dataset.identifier)
-    catalog.put(described)
-    _remove_replaced(config, replaced, staging.href, reporter)
-    return staging.href, str(catalog.item_path(collection_id(config), dataset.identifier))
+    return staging.href, str(catalog.item_path(cubes, dataset.identifier))
 
 
 def _lazy(
@@ -207,16 +230,18 @@ def _lazy(
     return merged
 
 
-def _remove_replaced(
-    config: Config, replaced: pystac.Item | None, href: str, reporter: Reporter
-) -> None:
-    """Remove the cube that the new one took the place of, where it has a key of its own."""
-    if not isinstance(config.storage, S3Store) or replaced is None:
-        return
-    old = replaced.assets["data"].href
-    ours = old != href and old.startswith(config.storage.https_url(""))
-    if ours and not remove_s3(config.storage, old.rpartition("/")[2]):
-        reporter.warn(f"{old}: the cube of before could not be removed; remove it yourself")
+def _fingerprint(
+    config: Config, dataset: Dataset, grid: Grid, sources: Sequence[pystac.Item]
+) -> str:
+    made_of = [
+        str(config.path),
+        dataset.identifier,
+        config.resolved(),
+        repr(grid),
+        [item.to_dict(include_self_link=False, transform_hrefs=False) for item in sources],
+        software(),
+    ]
+    return hashlib.sha256(json.dumps(made_of, default=str).encode()).hexdigest()
 
 
 __all__ = ["CubeResult", "build"]

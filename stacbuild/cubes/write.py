@@ -1,12 +1,13 @@
-"""A lazy dataset to a Zarr store: metadata first, then every chunk once, part by part."""
+"""A lazy dataset to a Zarr store: every chunk once, part by part; the group's metadata last."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -15,15 +16,20 @@ import numpy as np
 import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.sync import sync
 from zarr.errors import ZarrUserWarning
+from zarr.storage import MemoryStore
 
 from stacbuild.cubes.compute import write_region
+from stacbuild.describe.zarr_chunks import chunk_sizes
 from stacbuild.errors import IntegrityError
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from stacbuild.cubes.compute import Run
+    from stacbuild.cubes.journal import Journal, Region
     from stacbuild.grid import Grid
     from stacbuild.progress import Task
 
@@ -71,52 +77,143 @@ def write(
     zarr_format: int,
     run: Run,
     task: Task,
+    journal: Journal | None = None,
 ) -> None:
-    """Write a prepared dataset into an empty store.
+    """Write a prepared dataset into a store, or what is not there yet of it.
 
     Parameters
     ----------
     dataset
         From `prepare`; ``encoding["_FillValue"]`` of a variable is kept.
     store
-        Of zarr-python, empty. It is not a cube before the last line of this function.
+        Of zarr-python: empty, or with what *journal* tells of. It cannot be opened as a cube
+        before the last lines of this function.
     zarr_format
         3 (zstd with checksum) or 2 (Blosc lz4).
     run
         From `stacbuild.cubes.compute.open_workers`.
     task
         Advanced by one a chunk.
+    journal
+        Of the regions that are finished; each is recorded in it as soon as it is on disk.
 
     Raises
     ------
     IntegrityError
         If a chunk is not there in the end.
     """
-    _write_metadata(dataset, store, zarr_format)
+    metadata = _metadata(dataset, zarr_format)
+    if journal is not None and journal.finished and not _holds(store, metadata):
+        # As after a change of what writes: nothing there would fit.
+        sync(store.clear())
+        journal.forget()
+    for key, content in metadata.items():
+        if key not in _ROOT:
+            _put(store, key, content)
     # A setting of the arrays from then on, in whichever process they are written.
     with zarr.config.set({"array.write_empty_chunks": True}):
-        group = zarr.open_group(store, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
         arrays: dict[str, zarr.Array[Any]] = {
-            str(name): group[str(name)]  # type: ignore[misc]
+            str(name): zarr.open_array(store, path=str(name), mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
             for name in dataset.data_vars
         }
-    # One part of the grid after the other, and one variable after the other in it: what the bands
-    # share there (index map, decoded blocks) is then needed by all tasks under way, and by none
-    # that come later.
-    for names in _alike(dataset, grid):
-        for part in _parts(dataset[names[0]], grid):
-            for name in names:
-                array = dataset[name]
-                region = tuple(part.get(str(dim), slice(None)) for dim in array.dims)
-                write_region(run, array.isel(part), arrays[name], region, task.advance)
+    if journal is not None:
+        _drop_damaged(store, arrays, journal)
+    _write_regions(dataset, grid, arrays, run, task, journal)
     for name, stored in arrays.items():
         if stored.nchunks_initialized != stored.nchunks:
+            if journal is not None:
+                journal.forget()
             raise IntegrityError(
                 f"{name}: {stored.nchunks - stored.nchunks_initialized} of {stored.nchunks} chunks "
                 "were not written"
             )
+    for key in _ROOT & metadata.keys():
+        _put(store, key, metadata[key])
+    if journal is not None:
+        journal.sync(metadata)
+
+
+def _write_regions(
+    dataset: xr.Dataset,
+    grid: Grid,
+    arrays: dict[str, zarr.Array[Any]],
+    run: Run,
+    task: Task,
+    journal: Journal | None,
+) -> None:
+    # One region is brought to disk and recorded while the next is computed.
+    with ThreadPoolExecutor(1, thread_name_prefix="journal") as beside:
+        recording: Future[None] | None = None
+        # One part of the grid after the other, and one variable after the other in it: what the
+        # bands share there (index map, decoded blocks) is then needed by all tasks under way, and
+        # by none that come later.
+        for names in _alike(dataset, grid):
+            for part in _parts(dataset[names[0]], grid):
+                for name in names:
+                    array = dataset[name].isel(part)
+                    region = tuple(
+                        part.get(str(dim), slice(0, dataset.sizes[dim])) for dim in array.dims
+                    )
+                    place = tuple((slc.start, slc.stop) for slc in region)
+                    if journal is not None and place in journal.finished.get(name, ()):
+                        task.advance(_covered(array.shape, arrays[name].chunks))
+                        continue
+                    write_region(run, array, arrays[name], region, task.advance)
+                    if recording is not None:
+                        recording.result()
+                    if journal is not None:
+                        keys = list(_keys(arrays[name], place))
+                        recording = beside.submit(journal.add, name, place, keys)
+        if recording is not None:
+            recording.result()
+
+
+def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Journal) -> None:
+    """Write those regions again whose chunks are not as they were recorded."""
+    for name in list(journal.finished):
+        sizes = chunk_sizes(store, name)
+        for place, recorded in list(journal.finished[name].items()):
+            found = [sizes.get(key.removeprefix(f"{name}/")) for key in _keys(arrays[name], place)]
+            if None in found or (recorded >= 0 and sum(filter(None, found)) != recorded):
+                journal.drop(name, place)
+
+
+def _keys(array: zarr.Array[Any], place: Region) -> Iterator[str]:
+    """Give the keys of the chunks in a region, which is whole chunks, from the store's root on."""
+    spans = [
+        range(start // size, -(-stop // size))
+        for (start, stop), size in zip(place, array.chunks, strict=True)
+    ]
+    for index in product(*spans):
+        yield f"{array.path}/{array.metadata.encode_chunk_key(index)}"
+
+
+# The metadata of the group. Without them nothing is found in a store.
+_ROOT = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata"})
+
+
+def _put(store: Store, key: str, content: bytes) -> None:
+    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
+
+
+def _holds(store: Store, metadata: dict[str, bytes]) -> bool:
+    """Tell whether a store has these metadata, but for the group's, which come last."""
+    prototype = default_buffer_prototype()
+    return all(
+        (found := sync(store.get(key, prototype))) is not None and found.to_bytes() == content
+        for key, content in metadata.items()
+        if key not in _ROOT
+    )
+
+
+def _metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
+    """Give everything but the chunks of the variables, by key; consolidated."""
+    content: dict[str, Buffer] = {}
+    store = MemoryStore(content)
+    _write_metadata(dataset, store, zarr_format)
     with _unstandardised_yet():
         zarr.consolidate_metadata(store, zarr_format=zarr_format)  # type: ignore[arg-type]
+    return {key: found.to_bytes() for key, found in content.items()}
 
 
 def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None:

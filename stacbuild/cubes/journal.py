@@ -1,0 +1,195 @@
+"""What is finished of a cube that is being written: a file beside its staged store.
+
+One JSON object a line. The first says what is built and since when; then a line for each region
+that is whole and synced; and one when the commit begins::
+
+    {"version": 1, "fingerprint": "…", "started": "2025-01-31T12:00:00Z", "token": "8c5f01aa"}
+    {"variable": "agb", "region": [[0, 2], [0, 4000], [0, 4000]], "bytes": 1234567}
+    {"commit": true, "replaces": null}
+
+Each line is on disk before anything relies on it. A last line that was torn by the end of its
+run never counted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_VERSION = 1
+
+Region = tuple[tuple[int, int], ...]
+"""First and one after the last index in each dimension of a variable."""
+
+
+@dataclass
+class Journal:
+    """The journal of one cube in one storage.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    fingerprint
+        Of what is built.
+    started
+        When the first of the runs that it tells of began, in whole seconds. A run that goes on
+        writes this time too, so that it gives the bytes of an unbroken one.
+    token
+        Part of the name of the staged store, which no other journal's has.
+    finished
+        Regions that are whole, by variable, with the bytes of their chunks (-1 if not known).
+    committing
+        Whether the run began to make the cube visible.
+    replaces
+        Name of the cube that it takes the place of, where that has a name of its own.
+    folder
+        The staged store, if it is on this machine.
+    """
+
+    path: Path
+    fingerprint: str
+    started: dt.datetime
+    token: str
+    finished: dict[str, dict[Region, int]] = field(default_factory=dict)
+    committing: bool = False
+    replaces: str | None = None
+    folder: Path | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Journal | None:
+        """Read a journal; None if there is none, or none that can be understood."""
+        try:
+            lines = path.read_bytes().split(b"\n")
+            head = json.loads(lines[0])
+            if head["version"] != _VERSION:
+                return None
+            started = dt.datetime.fromisoformat(head["started"])
+            journal = cls(path, str(head["fingerprint"]), started, str(head["token"]))
+            # What follows the last newline is a torn line, or nothing.
+            for line in lines[1:-1]:
+                journal._take(json.loads(line))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return None
+        return journal
+
+    @classmethod
+    def start(cls, path: Path, fingerprint: str) -> Journal:
+        """Begin a journal, instead of one that there may be."""
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        journal = cls(path, fingerprint, now, secrets.token_hex(4))
+        journal._write_all()
+        return journal
+
+    def go_on(self) -> None:
+        """Drop a torn last line, so that others can be added."""
+        self._write_all()
+
+    def forget(self) -> None:
+        """Take nothing as finished any more."""
+        self.finished = {}
+        self._write_all()
+
+    def drop(self, variable: str, region: Region) -> None:
+        """Take a region as not finished, for this run."""
+        self.finished[variable].pop(region)
+
+    def add(self, variable: str, region: Region, keys: Sequence[str]) -> None:
+        """Record a region as finished, after its chunks have been brought to disk.
+
+        Parameters
+        ----------
+        keys
+            Of its chunks, below the root of the store.
+        """
+        size = self.sync(keys)
+        self._append({"variable": variable, "region": region, "bytes": size})
+
+    def commit(self, replaces: str | None = None) -> None:
+        """Record that the cube is now made visible."""
+        if not self.committing:
+            self._append({"commit": True, "replaces": replaces})
+
+    def sync(self, keys: Iterable[str]) -> int:
+        """Bring some keys of the staged store to disk; give their bytes, -1 if it is elsewhere."""
+        if self.folder is None:
+            # An object store says that an object is there when it is safe.
+            return -1
+        files = [self.folder / key for key in keys]
+        size = sum(sync_file(file) for file in files)
+        above = {
+            folder
+            for parent in {file.parent for file in files}
+            for folder in (parent, *parent.parents)
+            if folder.is_relative_to(self.folder)
+        }
+        for folder in above:
+            sync_folder(folder)
+        return size
+
+    def remove(self) -> None:
+        """Remove the file: there is nothing to go on with."""
+        self.path.unlink(missing_ok=True)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        if "commit" in line:
+            self.committing, self.replaces = True, line["replaces"]
+        else:
+            region = tuple((int(start), int(stop)) for start, stop in line["region"])
+            self.finished.setdefault(line["variable"], {})[region] = int(line["bytes"])
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self.path.open("ab") as file:
+            file.write(_encoded(line))
+            file.flush()
+            os.fsync(file.fileno())
+        self._take(line)
+
+    def _write_all(self) -> None:
+        head = {
+            "version": _VERSION,
+            "fingerprint": self.fingerprint,
+            "started": self.started.isoformat(),
+            "token": self.token,
+        }
+        regions = [
+            {"variable": variable, "region": region, "bytes": size}
+            for variable, found in self.finished.items()
+            for region, size in found.items()
+        ]
+        last = [{"commit": True, "replaces": self.replaces}] if self.committing else []
+        beside = self.path.with_name(self.path.name + ".tmp")
+        with beside.open("wb") as file:
+            file.writelines(map(_encoded, [head, *regions, *last]))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.path)
+        sync_folder(self.path.parent)
+
+
+def sync_file(path: Path) -> int:
+    """Bring a file to disk; give its size in bytes."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size
+
+
+def sync_folder(path: Path) -> None:
+    """Bring to disk which names are in a folder."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _encoded(line: object) -> bytes:
+    return json.dumps(line).encode() + b"\n"

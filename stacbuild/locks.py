@@ -1,0 +1,99 @@
+"""One writer at a time: locks of the operating system, and who holds them.
+
+A lock goes with its process, however that ends, so a dead holder is no obstacle.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from stacbuild.errors import LocalError, LockedError
+from stacbuild.progress import Reporter, Silent
+
+_LONGEST_COMMAND = 200
+
+
+@contextmanager
+def hold(
+    path: Path, what: str, *, wait: float = 0, reporter: Reporter | None = None
+) -> Iterator[None]:
+    """Hold the lock of a file for the length of the block.
+
+    Parameters
+    ----------
+    path
+        The lock's own file, which stays. Beside it, with the suffix ``.holder`` and as long as
+        the lock is held, stands who holds it.
+    what
+        What is locked, for messages.
+    wait
+        How many seconds to wait for another holder; without end if negative.
+    reporter
+        Told for whom it is waited.
+
+    Raises
+    ------
+    LockedError
+        If another holds it, and still does after the time to wait.
+    LocalError
+        If the lock's file cannot be made.
+    """
+    reporter = Silent() if reporter is None else reporter
+    holder = path.with_suffix(".holder")
+    lock = filelock.FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if wait == 0:
+                raise
+            reporter.say(f"{what}: waiting for {_said(holder)}")
+            lock.acquire(timeout=wait)
+    except filelock.Timeout:
+        raise LockedError(
+            f"{what}: {_said(holder)} is writing it; wait for it to end, for example by --wait"
+        ) from None
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be locked: {error.strerror or error}") from error
+    try:
+        _sign(holder)
+        yield
+    finally:
+        # Before others can take the lock and sign in turn.
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _sign(holder: Path) -> None:
+    command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [sys.executable]
+    content = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "command": shlex.join(command)[:_LONGEST_COMMAND],
+        "since": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
+    }
+    try:
+        holder.write_text(json.dumps(content))
+    except OSError as error:
+        raise LocalError(f"{holder}: cannot be written: {error.strerror}") from error
+
+
+def _said(holder: Path) -> str:
+    """Say who holds a lock, as far as it is told: that file is for people, and may be torn."""
+    try:
+        by = json.loads(holder.read_text())
+        return (
+            f"another run (pid {by['pid']} on {by['host']}, {by['command']!r}, since {by['since']})"
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another run"
