@@ -129,6 +129,7 @@ def harvest(
     help="Where to compute: threads, processes, synchronous, or the address of a running dask "
     "scheduler, tcp://HOST:PORT.  [default: general.dask_scheduler, else threads]",
 )
+@click.option("--wait", is_flag=True, help="Wait for another run that writes the same cube.")
 @click.pass_context
 def cube(
     ctx: click.Context,
@@ -137,6 +138,7 @@ def cube(
     catalog: Path | None,
     bbox: tuple[float, float, float, float] | None,
     scheduler: str | None,
+    wait: bool,
 ) -> None:
     """Build the cubes of CONFIG, or only those of the DATASETs named.
 
@@ -158,6 +160,7 @@ def cube(
             _catalog(catalog, configuration),
             datasets=datasets,
             bbox=bbox,
+            wait=wait,
             reporter=reporter,
         )
     for result in results:

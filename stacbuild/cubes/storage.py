@@ -24,6 +24,7 @@ from zarr.storage import FsspecStore, LocalStore
 
 from stacbuild.catalog import slug
 from stacbuild.config import FileStore, MemoryStore, S3Store
+from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.journal import Journal, sync_folder
 from stacbuild.errors import LocalError, RemoteError
 from stacbuild.locks import hold
@@ -32,7 +33,6 @@ from stacbuild.progress import Reporter, Silent
 if TYPE_CHECKING:
     import pystac
 
-FINGERPRINT = "stacbuild:fingerprint"
 # No space, no quota, and a limit on the size of files.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
