@@ -30,7 +30,7 @@ from stacbuild.fetch import http, zarr_store
 from stacbuild.fetch.download import download
 from stacbuild.fetch.http import Patience
 from stacbuild.fetch.opener import RasterFile
-from tests.cli import configuration, errors, geotiff, stacbuild
+from tests.cli import NORTH, WEST, configuration, errors, stacbuild
 from tests.standins.proxy import Close, Cut, Fault, FaultProxy, Flip, Refuse, Reset, Stall, Trickle
 from tests.standins.s3 import S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html
@@ -490,16 +490,6 @@ def test_a_flipped_byte_is_found_where_the_chunk_has_a_checksum(
 
 @pytest.fixture
 def bucket(s3_server: S3Server) -> Iterator[FaultProxy]:
-    url = urlsplit(s3_server.url)
-    with FaultProxy(url.hostname or "", url.port or 0) as made:
-        yield made
-
-
-# --- S3 ---
-
-
-@pytest.fixture
-def bucket(s3_server: S3Server) -> Iterator[FaultProxy]:
     """Objects behind a proxy: the raster and a Zarr store."""
     url = urlsplit(s3_server.url)
     with FaultProxy(url.hostname or "", url.port or 0) as made:
@@ -559,18 +549,149 @@ BIG = "big.tif"
 @pytest.fixture
 def zenodo(tmp_path: Path) -> Iterator[tuple[ZenodoServer, FaultProxy]]:
     """A record with one GeoTIFF of noise, behind a proxy, links of its files included."""
+    values = np.random.default_rng(3).integers(0, 200, (1, 1200, 1200), dtype=np.uint8)
+    profile: dict[str, Any] = {"driver": "GTiff", "dtype": "uint8", "count": 1, "nodata": 255}
+    profile |= {"width": 1200, "height": 1200, "tiled": True, "crs": "EPSG:4326"}
+    profile |= {"transform": rasterio.Affine(0.0001, 0, WEST - 0.01, 0, -0.0001, NORTH + 0.01)}
     path = tmp_path / BIG
-    geotiff(path, compress=None, width=2000, height=2000, blockxsize=512, blockysize=512)
-    with ZenodoServer(Record("42", "A record", {BIG: path})) as server, behind(server) as made:
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values)
+    record = Record("42", "A record", {BIG: path})
+    with ZenodoServer(record) as server, behind(server) as made:
         server.api = f"{made.url}/api"
         yield server, made
 
 
-def harvest_config(tmp_path: Path, api: str) -> Path:
+def harvest_config(tmp_path: Path, api: str, *, preload: bool = True) -> Path:
     zenodo = {"root": "42", "endpoint_url": api}
+    sections = {"preload_datasets": [{"store": "z", "data_ids": [BIG]}]} if preload else {}
     return configuration(
         tmp_path / "work",
         [{"identifier": "cover", "store": "z", "data_id": BIG}],
         [{"identifier": "z", "store_id": "zenodo", "store_params": zenodo}],
-        preload_datasets=[{"store": "z", "preload": [BIG]}],
+        **sections,
     )
+
+
+def harvested(config: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    return stacbuild("harvest", config, code=code)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Refuse(times=2),
+        Reset(after=1_000_000, times=2),
+        Close(after=1_000_000, times=2),
+        Cut(every=1_500_000),
+        Flip(at=1_000_000, times=1),
+        pytest.param(Stall(after=1_000_000, times=1), marks=pytest.mark.slow),
+        pytest.param(Trickle(bytes_per_second=4_000, times=1), marks=pytest.mark.slow),
+    ],
+    ids=name,
+)
+def test_a_harvest_gets_over_it(
+    tmp_path: Path, zenodo: tuple[ZenodoServer, FaultProxy], fault: Fault
+) -> None:
+    server, proxy = zenodo
+    proxy.fault = fault
+    done = harvested(harvest_config(tmp_path, server.api))
+    assert errors(done) == []
+    kept = tmp_path / "work" / "zenodo_cache" / "42" / BIG
+    assert kept.read_bytes() == server.records["42"].files[BIG].read_bytes()
+    assert left(kept.parent) == [BIG, f"{BIG}.stacbuild.json"]
+    assert proxy.hits > 0
+    told = [line for line in done.stderr.splitlines() if " in " in line or "again" in line]
+    assert any("again" in line or "going on in" in line for line in told), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "says"),
+    [
+        ({"status": 404}, 3, "not found (404 Not Found)"),
+        ({"status": 410}, 3, "not found (410 Gone)"),
+        ({"status": 403}, 3, "the server answers 403 Forbidden"),
+        ({"status": 503, "headers": {"Retry-After": "0"}}, 3, "the server answers 503"),
+        ({"body": b"<!DOCTYPE html><p>Sign in"}, 3, "answered with an HTML page where a file"),
+        ({"flip_at": 1_000_000}, 4, "instead of"),
+    ],
+    ids=["404", "410", "403", "503", "page", "md5"],
+)
+def test_a_harvest_that_cannot_ends_with_one_line(
+    tmp_path: Path,
+    zenodo: tuple[ZenodoServer, FaultProxy],
+    what: dict[str, Any],
+    code: int,
+    says: str,
+) -> None:
+    server, proxy = zenodo
+    server.fail(f"{BIG}/content", times=-1, **what)
+    (line,) = errors(harvested(harvest_config(tmp_path, server.api), code))
+    assert f"{proxy.url}/api/records/42/files/{BIG}/content: " in line
+    assert says in line
+    assert left(tmp_path / "work" / "zenodo_cache" / "42") == []
+
+
+@pytest.mark.parametrize("what", [{"body": b"<html>Sign in"}, {"cut_after": 100}])
+def test_a_record_that_is_no_json_is_named(
+    tmp_path: Path, zenodo: tuple[ZenodoServer, FaultProxy], what: dict[str, Any]
+) -> None:
+    server, proxy = zenodo
+    server.fail("records/42$", times=-1, **what)
+    (line,) = errors(harvested(harvest_config(tmp_path, server.api), 3))
+    assert f"{proxy.url}/api/records/42: " in line
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Close(after=5_000), marks=pytest.mark.slow),
+        pytest.param(Refuse(), marks=pytest.mark.slow),
+        pytest.param(Stall(after=5_000), marks=pytest.mark.slow),
+        pytest.param(Trickle(bytes_per_second=4_000), marks=pytest.mark.slow),
+    ],
+    ids=name,
+)
+def test_a_server_that_stays_away_ends_the_harvest_and_the_next_one_goes_on(
+    tmp_path: Path, zenodo: tuple[ZenodoServer, FaultProxy], fault: Fault
+) -> None:
+    server, proxy = zenodo
+    config = harvest_config(tmp_path, server.api)
+    proxy.fault = fault
+    (line,) = errors(harvested(config, 3))
+    assert f"{proxy.url}/api/records/42" in line
+    proxy.fault = None
+    harvested(config)
+    kept = tmp_path / "work" / "zenodo_cache" / "42" / BIG
+    assert kept.read_bytes() == server.records["42"].files[BIG].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Cut(every=700_000), pytest.param(Close(after=20_000), marks=pytest.mark.slow)],
+    ids=name,
+)
+def test_a_cube_read_in_place_is_right_or_not_there(
+    tmp_path: Path, zenodo: tuple[ZenodoServer, FaultProxy], fault: Fault
+) -> None:
+    server, proxy = zenodo
+    config = harvest_config(tmp_path, server.api, preload=False)
+    stacbuild("cube", config)
+    cube = tmp_path / "work" / "data" / "cover.zarr"
+    with xr.open_zarr(cube) as dataset:
+        expected = dataset["band_data"].values
+    # Another run in another place, over a line that breaks.
+    again = harvest_config(tmp_path / "again", server.api, preload=False)
+    stacbuild("harvest", again)
+    proxy.fault = fault
+    lasting = isinstance(fault, Close)
+    done = stacbuild("cube", again, code=3 if lasting else 0)
+    cube = tmp_path / "again" / "work" / "data" / "cover.zarr"
+    assert proxy.hits > 0
+    if lasting:
+        (line,) = errors(done)
+        assert f"{proxy.url}/api/records/42/files/{BIG}" in line
+        assert not cube.exists()
+        return
+    with xr.open_zarr(cube) as dataset:
+        np.testing.assert_array_equal(dataset["band_data"].values, expected)
