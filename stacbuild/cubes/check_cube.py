@@ -127,7 +127,11 @@ def _check_dataset(
         variables = [str(name) for name in cube.data_vars]
         if item is None:
             return variables
-        grid = grid_of(cube)
+        try:
+            grid = grid_of(cube)
+        except StacbuildError as error:
+            # It was a grid when it was built.
+            raise IntegrityError(f"{read}: {error}; build the cube again") from error
         _check_centres(cube, grid, item, read, found)
         is_now = projection(grid)
         is_now |= _flat("cube:dimensions", cube_dimensions(cube, grid), _COMPARED_OF_DIMENSIONS)
@@ -229,11 +233,11 @@ def _check_listing(
         )
     if strange:
         found.wrong(
-            f"{read}: {variable}: {len(strange)} files are none of its chunks: "
-            f"{', '.join(strange[:_NAMED])}"
+            f"{read}: {variable}: holds what is none of its chunks: {', '.join(strange[:_NAMED])}"
+            f"{f' and {len(strange) - _NAMED} more' if len(strange) > _NAMED else ''}; remove it"
         )
     stated = (manifest or {}).get(variable)
-    return bool(missing or strange or stated is None or totals(sizes) == stated)
+    return not missing and not strange and stated in (None, totals(sizes))
 
 
 def _check_total(
