@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pystac
 
-from stacbuild.catalog import Catalog, read_json
+from stacbuild.catalog import DATA_ID, Catalog, read_json
+from stacbuild.config import FileStore
 from stacbuild.cubes.allowed import check_items
+from stacbuild.describe import file_time
 from stacbuild.errors import BuildError, Failures
-from stacbuild.harvesters import harvest_store
+from stacbuild.harvesters import PROFILE, harvest_store, profile_digest
 from stacbuild.harvesters.base import Wanted
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config, Dataset
+    from stacbuild.config import Config, Dataset, Store
     from stacbuild.profiles import Profiles
     from stacbuild.progress import Reporter
 
@@ -34,13 +36,56 @@ class SourceCollection:
     license_links: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What the catalog holds for a cube now.
+
+    Parameters
+    ----------
+    items
+        Those of each variable, in the configuration's order.
+    changed
+        Why a data id has to be harvested for its items to be right, by store and data id: the
+        cube is not what its sources say before that.
+    absent
+        Data ids whose files are not on this machine (any more), by store and data id. That is no
+        reason to build what is made of them, but they have to be fetched for it.
+    """
+
+    items: list[list[pystac.Item]]
+    changed: dict[tuple[str, str], str]
+    absent: dict[tuple[str, str], str]
+
+
+def look(config: Config, dataset: Dataset, catalog: Catalog, profiles: Profiles) -> Sources:
+    """Look up the items of each variable of a dataset; nothing is fetched.
+
+    Raises
+    ------
+    IntegrityError
+        If an item is damaged, or leads to what the configuration does not name.
+    """
+    found = []
+    changed: dict[tuple[str, str], str] = {}
+    absent: dict[tuple[str, str], str] = {}
+    for variable in dataset.variables:
+        items = _known(config, variable, catalog)
+        found.append(items)
+        key = variable.store, variable.data_id
+        if why := _why_changed(config.store(variable.store), items, profiles):
+            changed[key] = why
+        if not _ready(items):
+            absent[key] = "not on this machine"
+    return Sources(found, changed, absent)
+
+
 def source_items(
     config: Config, dataset: Dataset, catalog: Catalog, profiles: Profiles, reporter: Reporter
 ) -> list[list[pystac.Item]]:
     """Give the items of each variable of a dataset, in the configuration's order.
 
-    What the catalog does not hold yet, or holds without its file, is harvested and preloaded
-    first, and the reporter is told so.
+    What the catalog does not hold yet, or holds without its file or as it was before, is
+    harvested and preloaded first, and the reporter is told so.
 
     Raises
     ------
@@ -49,9 +94,13 @@ def source_items(
     """
     # First described where they are; what cannot be read there is then fetched.
     for what, preload in (("harvesting", False), ("preloading", True)):
-        for store, data_ids in _missing(config, dataset, catalog).items():
+        sources = look(config, dataset, catalog, profiles)
+        wanted_of: dict[str, list[str]] = {}
+        for store, data_id in {**sources.changed, **sources.absent}:
+            wanted_of.setdefault(store, []).append(data_id)
+        for store, data_ids in wanted_of.items():
             reporter.say(f"{dataset.identifier}: {what} {', '.join(data_ids)} from {store}")
-            wanted = Wanted(data_ids, preload=data_ids if preload else ())
+            wanted = Wanted(tuple(data_ids), preload=tuple(data_ids) if preload else ())
             results = harvest_store(config, store, wanted, catalog, profiles, reporter)
             failures = [(result.name, result.error) for result in results if result.error]
             if failures:
@@ -63,15 +112,6 @@ def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[S
     """Give the collections of some items, each once, in the items' order."""
     ids = dict.fromkeys(str(item.collection_id) for item in items)
     return [_collection(read_json(catalog.root / name / "collection.json")) for name in ids]
-
-
-def _missing(config: Config, dataset: Dataset, catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """Give the data ids that cannot be read yet, by the identifier of their store."""
-    missing: dict[str, tuple[str, ...]] = {}
-    for variable in dataset.variables:
-        if not _ready(_known(config, variable, catalog)):
-            missing[variable.store] = (*missing.get(variable.store, ()), variable.data_id)
-    return missing
 
 
 def _known(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]:
@@ -90,6 +130,32 @@ def _found(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]
             f"read; see {catalog.path}"
         )
     return items
+
+
+def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles) -> str:
+    """Say why items are not, or not any more, what a harvest would give; empty if they are."""
+    if not items:
+        return "not harvested yet"
+    if any("proj:transform" not in item.properties for item in items):
+        return "not preloaded yet"
+    for item in items:
+        said = item.properties.get(PROFILE)
+        # Items that do not say it were written by hand or by an older version.
+        if said and said != profile_digest(store, item.properties[DATA_ID], profiles):
+            return "its profile changed"
+        if isinstance(store, FileStore) and _was_written(item.assets["data"]):
+            return "written to since it was harvested"
+    return ""
+
+
+def _was_written(asset: pystac.Asset) -> bool:
+    """Tell whether a file of the user's own changed, as far as its size and time tell."""
+    path, fields = Path(asset.href), asset.extra_fields
+    try:
+        stated = fields.get("file:size"), fields.get("updated")
+        return None not in stated and stated != (path.stat().st_size, file_time(path))
+    except FileNotFoundError:
+        return False
 
 
 def _ready(items: Sequence[pystac.Item]) -> bool:

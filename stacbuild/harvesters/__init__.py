@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import time
 from collections.abc import Sequence
@@ -9,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stacbuild.catalog import Catalog
+from stacbuild.catalog import DATA_ID, Catalog
+from stacbuild.config import ClmsStore, ZenodoStore
 from stacbuild.errors import ConfigError, Failures, StacbuildError
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config
+    from stacbuild.config import Config, Store
+
+PROFILE = "stacbuild:profile"
+"""Property of a source's item: a digest of the profiles that it was described with."""
 
 # Imported when first used: a build whose sources are in the catalog needs none of them.
 _HARVESTERS = {
@@ -115,6 +120,9 @@ def harvest_store(
     try:
         harvester = importlib.import_module(_HARVESTERS[store.store_id])
         for found in harvester.harvest(store, wanted, profiles, reporter):
+            for item in found.items:
+                data_id = item.properties[DATA_ID]
+                item.properties[PROFILE] = profile_digest(store, data_id, profiles)
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
             start = time.monotonic()
@@ -128,6 +136,20 @@ def harvest_store(
 def load_profiles(config: Config) -> Profiles:
     """Read the profiles of the package and those in ``profiles`` beside the configuration."""
     return Profiles.load([config.directory / "profiles"])
+
+
+def profile_digest(store: Store, data_id: str, profiles: Profiles) -> str:
+    """Give a digest of what the profiles say of a data id and of its collection.
+
+    It stands in the item, so that a profile that says something else now is noticed.
+    """
+    if isinstance(store, ZenodoStore):
+        collection = store.record
+    else:
+        collection = data_id.partition("|")[0] if isinstance(store, ClmsStore) else data_id
+    facts = profiles.of(store.key, data_id), profiles.collection(store.key, collection)
+    text = "".join(each.model_dump_json(exclude_none=True) for each in facts)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _wanted(config: Config) -> dict[str, Wanted]:
@@ -165,4 +187,13 @@ def _completed(found: Harvest, changed: bool, catalog: Catalog, seconds: float) 
     )
 
 
-__all__ = ["Harvest", "HarvestResult", "Wanted", "harvest", "harvest_store", "load_profiles"]
+__all__ = [
+    "PROFILE",
+    "Harvest",
+    "HarvestResult",
+    "Wanted",
+    "harvest",
+    "harvest_store",
+    "load_profiles",
+    "profile_digest",
+]
