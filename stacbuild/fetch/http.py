@@ -22,6 +22,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
+from stacbuild.fetch.hrefs import leads_inwards
 from stacbuild.fetch.pace import pace_of
 
 Tell = Callable[[str], None]
@@ -127,12 +128,18 @@ class _Session(requests.Session):
         # requests itself drops Authorization when the host changes; the scheme is ours to check.
         target = super().get_redirect_target(resp)
         if target is not None:
-            scheme = urlsplit(urljoin(resp.url, target)).scheme.lower()
+            whole = urljoin(resp.url, target)
+            scheme = urlsplit(whole).scheme.lower()
             secure = urlsplit(resp.url).scheme == "https"
             if scheme not in ("http", "https") or (secure and scheme != "https"):
                 raise RemoteError(
                     f"{public_url(resp.url)}: redirects from {urlsplit(resp.url).scheme} to "
                     f"{scheme or 'nowhere'}, which is refused"
+                )
+            if leads_inwards(resp.url, whole):
+                raise RemoteError(
+                    f"{public_url(resp.url)}: redirects to {urlsplit(whole).hostname}, an address "
+                    "of a private network, which is refused"
                 )
         return target
 

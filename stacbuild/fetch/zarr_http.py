@@ -15,6 +15,7 @@ from http import HTTPStatus
 import aiohttp
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
+from stacbuild.fetch.hrefs import leads_inwards
 from stacbuild.fetch.http import LONGEST_WAIT, Patience, is_page, public_url
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -22,11 +23,43 @@ RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
 
-def client_options(patience: Patience) -> dict[str, object]:
-    """Give what fsspec's http file system hands to `aiohttp.ClientSession`."""
+def client_options(patience: Patience, href: str) -> dict[str, object]:
+    """Give what fsspec's http file system hands to `aiohttp.ClientSession` for a store there."""
     # No limit on the whole of a chunk's transfer (that is `Retrying`'s), but one on silence.
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=patience.seconds)
-    return {"timeout": timeout, "middlewares": (Retrying(patience),)}
+    return {"timeout": timeout, "middlewares": (Confined(public_url(href)), Retrying(patience))}
+
+
+@dataclass(frozen=True)
+class Confined:
+    """A middleware of aiohttp that lets no redirect lead off https, or into a private network.
+
+    Parameters
+    ----------
+    origin
+        URL that was asked for.
+
+    Raises
+    ------
+    RemoteError
+        Before anything is sent to where it may not go.
+    """
+
+    origin: str
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send *request*; each step of a redirect comes by here."""
+        url = public_url(str(request.url))
+        if self.origin.startswith("https:") and request.url.scheme != "https":
+            raise RemoteError(f"{self.origin}: redirects from https to http, which is refused")
+        if leads_inwards(self.origin, url):
+            raise RemoteError(
+                f"{self.origin}: redirects to {request.url.host}, an address of a private network, "
+                "which is refused"
+            )
+        return await handler(request)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
+from stacbuild.fetch.hrefs import check_form
 from stacbuild.fetch.http import Patience
 
 MEDIA_TYPE = "application/vnd.zarr"
@@ -74,6 +75,8 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     IntegrityError
         The metadata is there but is not Zarr's.
     """
+    if not href.startswith("memory://"):
+        check_form(href)
     try:
         group = _open(href, storage_options)
         if not is_consolidated(group) and not _lists(group):
@@ -228,13 +231,9 @@ def _store(
         # Imported only here: to load it takes a tenth of a second.
         from stacbuild.fetch.zarr_http import client_options
 
-        options["client_kwargs"] = client_options(_PATIENCE)
-    elif scheme == "memory":
+        options["client_kwargs"] = client_options(_PATIENCE, href)
+    else:  # memory, or open_group would not have let it come here
         options = {}
-    else:
-        raise NotFoundError(
-            f"{href}: not an address of a Zarr store; use an absolute path, https:// or s3://"
-        )
     return FsspecStore.from_url(
         href, storage_options=options, read_only=True, allowed_exceptions=missing
     )
