@@ -1,12 +1,22 @@
-"""Politeness: how many requests a kind of server gets in a while, whoever in this process asks."""
+"""Politeness: how many requests a kind of server gets in a while, whoever on this machine asks.
+
+Threads share a count in memory, processes one in a small file in the user's cache folder. Where
+that cannot be written each process counts for itself.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
 
 Limit = tuple[int, float]
 """So many requests in so many seconds."""
@@ -26,11 +36,14 @@ class Pace:
         All of which hold at any time.
     clock, sleep
         Seconds that only go forward, and how to wait for some.
+    state
+        A file to share the count with other processes; *clock* must then be the same in all.
     """
 
     limits: tuple[Limit, ...]
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    state: Path | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _passed: deque[float] = field(default_factory=deque, repr=False)
 
@@ -38,16 +51,46 @@ class Pace:
         """Wait until one more request is within the limits, and count it."""
         # Held while waiting: those who come later wait for their turn behind it.
         with self._lock:
-            now = self.clock()
-            ready = now
-            for count, seconds in self.limits:
-                if len(self._passed) >= count:
-                    ready = max(ready, self._passed[-count] + seconds)
-            if ready > now:
-                self.sleep(ready - now)
-            self._passed.append(ready)
-            while len(self._passed) > max(count for count, _ in self.limits):
-                self._passed.popleft()
+            wait = self._take_turn()
+            if wait > 0:
+                self.sleep(wait)
+
+    def _take_turn(self) -> float:
+        """Count one more request at the first time that is free; give the seconds until then."""
+        if self.state is not None:
+            try:
+                self.state.parent.mkdir(parents=True, exist_ok=True)
+                # Not held while waiting: a turn that was taken is written down.
+                with FileLock(self.state.with_suffix(".lock"), timeout=10):
+                    self._passed = deque(_read(self.state, self.clock(), self.limits))
+                    wait = self._next()
+                    self.state.write_text(json.dumps(list(self._passed)), encoding="utf-8")
+                    return wait
+            except OSError:
+                self.state = None
+        return self._next()
+
+    def _next(self) -> float:
+        now = self.clock()
+        ready = now
+        for count, seconds in self.limits:
+            if len(self._passed) >= count:
+                ready = max(ready, self._passed[-count] + seconds)
+        self._passed.append(ready)
+        while len(self._passed) > max(count for count, _ in self.limits):
+            self._passed.popleft()
+        return ready - now
+
+
+def _read(state: Path, now: float, limits: tuple[Limit, ...]) -> list[float]:
+    """Give the times that are of any consequence still; none if the file is not there or torn."""
+    try:
+        times = sorted(float(each) for each in json.loads(state.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return []
+    # Nobody has a turn later than the longest span; a clock that was put back would say so.
+    longest = max(seconds for _, seconds in limits)
+    return [each for each in times if abs(each - now) <= longest]
 
 
 _paces: dict[tuple[str, str], Pace] = {}
@@ -55,7 +98,7 @@ _paces_lock = threading.Lock()
 
 
 def pace_of(kind: str, host: str) -> Pace | None:
-    """Give the pace that all of this process share for a host; None if it has no limit.
+    """Give the pace that all on this machine share for a host; None if it has no limit.
 
     Parameters
     ----------
@@ -67,7 +110,21 @@ def pace_of(kind: str, host: str) -> Pace | None:
     if kind not in LIMITS:
         return None
     with _paces_lock:
-        return _paces.setdefault((kind, host), Pace(LIMITS[kind]))
+        if (kind, host) not in _paces:
+            _paces[kind, host] = Pace(LIMITS[kind], time.time, state=_state(kind, host))
+        return _paces[kind, host]
+
+
+def _state(kind: str, host: str) -> Path | None:
+    name = host.rpartition("@")[2].lower()
+    if name.startswith(("127.", "localhost", "[::1]")):
+        # A server of this machine, as tests have them, need not be spared by others.
+        return None
+    try:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return caches / "stacbuild" / f"pace-{kind}-{re.sub(r'[^a-z0-9.-]', '_', name)}.json"
 
 
 def forget() -> None:
