@@ -20,6 +20,7 @@ import click
 
 from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError
 from stacbuild.memory import keep_freed_memory
+from stacbuild.safe_text import clean, clean_library_messages, clean_lines
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
@@ -100,7 +101,7 @@ def harvest(
     # Before all else is imported: a mistake in it is told at once.
     configuration = load_config(config)
 
-    from stacbuild.console import clean, open_reporter
+    from stacbuild.console import open_reporter
     from stacbuild.harvesters import harvest as run_harvest
 
     with open_reporter(configuration.general.visualize) as reporter:
@@ -151,7 +152,7 @@ def cube(
     if scheduler is not None:
         configuration = configuration.with_scheduler(scheduler)
 
-    from stacbuild.console import clean, open_reporter
+    from stacbuild.console import open_reporter
     from stacbuild.cubes import build
 
     with open_reporter(configuration.general.visualize) as reporter:
@@ -211,7 +212,7 @@ def validate(
         configuration = load_config(Path(words[0] if words else DEFAULT_CONFIG))
         directory, names = _catalog(catalog, configuration), words[1:]
 
-    from stacbuild.console import clean, open_reporter
+    from stacbuild.console import open_reporter
     from stacbuild.cubes.validate import summary
     from stacbuild.cubes.validate import validate as run_validate
 
@@ -258,10 +259,8 @@ def _finish(
 
 
 def _print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
-    from stacbuild.console import clean
-
     if debug:
-        traceback.print_exception(error)
+        click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
     # Several mistakes in one configuration are a line each.
     lines = error.problems if isinstance(error, ConfigError) else [str(error)]
     for line in lines:
@@ -301,10 +300,8 @@ def run(args: Sequence[str] | None = None) -> int:
 
 
 def _internal_error(error: BaseException, debug: bool) -> int:
-    from stacbuild.console import clean
-
     if debug:
-        traceback.print_exception(error)
+        click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
     advice = "" if debug else "; run again with stacbuild --debug ... to see where"
     click.echo(f"internal error: {type(error).__name__}: {clean(str(error))}{advice}", err=True)
     return 1
@@ -318,6 +315,7 @@ def main() -> NoReturn:
     # garbage takes a fifth of the time until the work begins.
     gc.set_threshold(100_000, 50, 50)
     keep_freed_memory()
+    clean_library_messages()
     code = run()
     if code == INTERRUPTED:
         # Threads may be in the middle of a long read; to wait for them would not be to stop.

@@ -23,19 +23,9 @@ from rich.table import Table
 from rich.text import Text
 
 from stacbuild.progress import Reporter, Unit
+from stacbuild.safe_text import clean
 
 Clock = Callable[[], float]
-
-
-def clean(text: str) -> str:
-    """Return *text* on one line, with control characters made visible."""
-    return "".join(map(_visible, text))
-
-
-def _visible(char: str) -> str:
-    if char.isprintable():
-        return char
-    return " " if char.isspace() else char.encode("unicode_escape").decode("ascii")
 
 
 def duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-MASK = "***"
+from stacbuild.safe_text import MASK, remember_secret
 
 
 class Model(BaseModel):
@@ -147,6 +147,11 @@ def _home(value: str) -> str:
     return value
 
 
+def _remembered(value: SecretStr) -> SecretStr:
+    remember_secret(value.get_secret_value())
+    return value
+
+
 def _no_machine_path(value: str) -> str:
     if Path(value).expanduser().is_absolute() or PureWindowsPath(value).is_absolute():
         return f".../{PureWindowsPath(value).name}"
@@ -196,5 +201,7 @@ LocalPath = Annotated[
 Scheduler = Annotated[Text, AfterValidator(known_scheduler)]
 """Where dask computes: a name, or the address of a scheduler."""
 
-Secret = Annotated[SecretStr, PlainSerializer(lambda _: MASK, return_type=str)]
+Secret = Annotated[
+    SecretStr, AfterValidator(_remembered), PlainSerializer(lambda _: MASK, return_type=str)
+]
 """A credential: never in a repr, a message or a dump."""

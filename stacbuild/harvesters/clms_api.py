@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from stacbuild.errors import AuthError, RemoteError
+from stacbuild.fetch.hrefs import leads_inwards
 from stacbuild.fetch.http import get_json
 from stacbuild.harvesters.clms_auth import (
     ACCEPT,
@@ -141,6 +142,8 @@ class ClmsApi:
         if not isinstance(answer, dict) or not isinstance(answer.get("Status"), str):
             raise RemoteError(f"{response.url}: the answer holds no Status")
         url = answer.get("DownloadURL")
+        if isinstance(url, str) and leads_inwards(self.url, url):
+            raise RemoteError(f"{response.url}: the delivery lies in a private network; refused")
         size = positive(answer.get("FileSize"))
         return TaskState(
             status=answer["Status"],
@@ -162,6 +165,8 @@ class ClmsApi:
                 raise RemoteError(f"{url}: is not a page of a search: no items")
             yield from page["items"]
             url = (page.get("batching") or {}).get("next")
+            if url and leads_inwards(self.url, url):
+                raise RemoteError(f"{self.url}/@search: goes on in a private network; refused")
 
     def _find_task(self, dataset: str, file: str, states: Collection[str]) -> str | None:
         answer = content_of(self._call("GET", "@datarequest_search"))

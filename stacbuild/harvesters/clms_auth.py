@@ -22,6 +22,7 @@ from urllib3.util import Retry
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.fetch.http import LONGEST_WAIT, public_url, reason, refuse_page
+from stacbuild.safe_text import remember_secret
 
 ACCEPT = {"Accept": "application/json"}
 
@@ -72,6 +73,7 @@ def read_credentials(path: Path | None, inline: Mapping[str, Any] | None = None)
     missing = [name for name, value in values.items() if not value]
     if missing:
         raise AuthError(f"{origin}: {', '.join(missing)}: missing in the CLMS credentials")
+    remember_secret(values["private_key"])
     return Credentials(
         client_id=values["client_id"],
         user_id=values["user_id"],
@@ -157,6 +159,7 @@ class Token:
         except (ValueError, TypeError, jwt.PyJWTError):
             # What the key parser says may quote the key.
             raise AuthError(f"{given.origin}: private_key: is not an RSA key in PEM") from None
+        remember_secret(assertion)
         form = {"grant_type": _GRANT, "assertion": assertion}
         response = send(self._session, "POST", given.token_uri, data=form, headers=ACCEPT)
         if 400 <= response.status_code < 500 and response.status_code != 429:
@@ -170,6 +173,7 @@ class Token:
             raise RemoteError(f"{given.token_uri}: the answer holds no access_token")
         lifetime = positive(answer.get("expires_in")) or _LIFETIME
         self._ends = now + lifetime - min(_RENEW_BEFORE, lifetime / 10)
+        remember_secret(answer["access_token"])
         return SecretStr(answer["access_token"])
 
 

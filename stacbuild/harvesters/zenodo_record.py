@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from stacbuild.errors import RemoteError
+from stacbuild.fetch.hrefs import leads_inwards
 from stacbuild.fetch.http import get_json, public_url
 
 Json = Mapping[str, Any]
@@ -91,7 +92,7 @@ def fetch_record(session: requests.Session, api: str, record_id: str) -> Record:
     url = f"{api}/records/{record_id}"
     answer = get_json(session, url)
     try:
-        return _record(record_id, answer, f"{api.removesuffix('/api')}/records/{record_id}")
+        return _record(record_id, answer, api)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RemoteError(
             f"{public_url(url)}: the JSON is not that of a Zenodo record "
@@ -99,7 +100,8 @@ def fetch_record(session: requests.Session, api: str, record_id: str) -> Record:
         ) from error
 
 
-def _record(record_id: str, answer: Json, page: str) -> Record:
+def _record(record_id: str, answer: Json, api: str) -> Record:
+    page = f"{api.removesuffix('/api')}/records/{record_id}"
     metadata = answer["metadata"]
     links = answer.get("links") or {}
     page = links.get("self_html") or page
@@ -121,15 +123,16 @@ def _record(record_id: str, answer: Json, page: str) -> Record:
         newer=None if _is_latest(answer) else links.get("latest_html") or f"{page}/latest",
         access=_access(answer),
         files=tuple(
-            _file(entry) for entry in (entries.values() if isinstance(entries, dict) else entries)
+            _file(entry, api)
+            for entry in (entries.values() if isinstance(entries, dict) else entries)
         ),
     )
 
 
-def _file(entry: Json) -> RecordFile:
+def _file(entry: Json, api: str) -> RecordFile:
     links = entry["links"]
     url = links.get("content") or links["self"]
-    if urlsplit(url).scheme not in ("http", "https"):
+    if urlsplit(url).scheme not in ("http", "https") or leads_inwards(api, url):
         raise ValueError(f"{entry['key']} lies at {url}")
     method, _, digest = (entry.get("checksum") or "").rpartition(":")
     return RecordFile(

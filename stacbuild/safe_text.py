@@ -1,0 +1,120 @@
+"""What may be shown of text from elsewhere: no control characters, no credentials.
+
+A title, a file name or an error of a server is foreign: escape sequences in it could rewrite a
+terminal, a line break forge a line of a log. Credentials stand in types that do not print, but
+libraries write some into their own debug messages (botocore the key id of every request), so each
+is remembered here and taken out of log records and tracebacks.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import traceback
+import warnings
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+
+# Shorter ones would be found by chance in innocent text, and are no secrets.
+_SHORTEST = 8
+# What libraries show of a request that was signed with credentials nobody told us of.
+_SIGNED = re.compile(
+    r"(Credential=|Signature=|Bearer |X-Amz-Security-Token'?: b?['\"]?)[^\s,/&'\"]+", re.IGNORECASE
+)
+
+_secrets: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+_lock = threading.Lock()
+
+
+def clean(text: str) -> str:
+    """Return *text* on one line, with control characters made visible and credentials masked."""
+    return "".join(map(_visible, redact(text)))
+
+
+def clean_lines(text: str) -> str:
+    """Return *text* cleaned as by `clean`, but with its line breaks and indentation."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    return " " if char.isspace() else char.encode("unicode_escape").decode("ascii")
+
+
+def remember_secret(value: str) -> None:
+    """Take *value* out of all that is shown or logged in this process from now on."""
+    global _pattern
+    # A key in PEM is many lines, and a message may show any of them.
+    parts = [part.strip() for part in [value, *re.split(r"\n|\\n", value)]]
+    known = {
+        form
+        for part in parts
+        if len(part) >= _SHORTEST and not part.startswith("-----")
+        for form in (part, repr(part)[1:-1], quote(part, safe=""), quote(part), quote_plus(part))
+    }
+    with _lock:
+        if known <= _secrets:
+            return
+        _secrets.update(known)
+        # The longest first, so that nothing of it is left over.
+        longest_first = sorted(_secrets, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+        factory = logging.getLogRecordFactory()
+        if not isinstance(factory, _Redacting):
+            logging.setLogRecordFactory(_Redacting(factory))
+
+
+def redact(text: str) -> str:
+    """Return *text* with every remembered credential made ``***``."""
+    return _pattern.sub(MASK, text) if _pattern is not None else text
+
+
+class _Redacting:
+    """A factory of log records that know no credentials, whichever library makes them."""
+
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record: logging.LogRecord = self._factory(*args, **kwargs)
+        try:
+            said = record.getMessage()
+        except Exception:  # noqa: BLE001 - logging itself says what is wrong with the call
+            return record
+        hidden = _SIGNED.sub(rf"\1{MASK}", redact(said))
+        if hidden != said:
+            record.msg, record.args = hidden, ()
+        if record.exc_info and record.exc_info[1] is not None:
+            record.exc_text = redact(
+                "".join(traceback.format_exception(record.exc_info[1]))
+            ).rstrip()
+        return record
+
+
+class _CleanFormatter(logging.Formatter):
+    """One clean line a record; the lines of a traceback stay lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean_lines(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
+        record.message = clean(record.message)
+        return super().formatMessage(record)
+
+
+def clean_library_messages() -> None:
+    """Let what libraries warn or log be written to stderr as cleaned lines (for the program)."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_CleanFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.WARNING)
+    logging.lastResort = handler
+
+    def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
+        handler.stream.write(f"warning: {clean(f'{category.__name__}: {message}')}\n")
+
+    warnings.showwarning = show  # type: ignore[assignment]
