@@ -63,7 +63,7 @@ def load_variable(
         items = [_through_s3(item) for item in items]
     target = PixelGrid.of_grid(grid)
     sources = [PixelGrid.of_properties(item.properties) for item in items]
-    _check_overlap(variable, items, sources, target, grid)
+    check_overlap(variable, items, sources, target, grid)
     if "cube:variables" in items[0].properties:
         dataset, facts, spatial = _open_zarr(variable, items[0], grid, target, storage_options)
     else:
@@ -167,13 +167,14 @@ def _check_names(
                 )
 
 
-def _check_overlap(
+def check_overlap(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
     sources: Sequence[PixelGrid],
     target: PixelGrid,
     grid: Grid,
 ) -> None:
+    """Refuse a grid that no part of any source lies under, with both boxes."""
     if any(touches(source, target) for source in sources):
         return
     box = [round(value, 6) for value in grid.bounds]

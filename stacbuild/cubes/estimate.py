@@ -1,0 +1,352 @@
+"""What a cube will be and cost, from its items alone: nothing is opened and nothing is fetched.
+
+Sizes of arrays are exact unless a custom function changes them. Bytes are estimates: compressed
+sizes are taken from those of the sources (or of the cube of before), memory from a model of what
+is held at once, which was fitted to the peaks in docs/performance.md and errs on the large side.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stacbuild.config import FileStore
+from stacbuild.describe.zarr_chunks import CHUNKS
+from stacbuild.errors import ConfigError, LocalError
+from stacbuild.load.dataset import check_overlap
+from stacbuild.load.facts import Facts
+from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
+from stacbuild.load.units import work_unit
+from stacbuild.load.zarr import spatial_dims
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.config import Config, Dataset, SourceVariable
+    from stacbuild.grid import Grid
+
+MAX_SIDE = 10**7
+MAX_PIXELS = 10**12
+MAX_TASKS = 10**6
+MAX_CHUNKS = 10**7
+
+# Compressed bytes for each byte of a source that does not say.
+_UNKNOWN_RATIO = 0.5
+# Along a side, to find the part of a source that lies under a grid.
+_SAMPLES = 65
+# A block that is touched is fetched as a whole: half of one more on each side.
+_HALF_BLOCK = 256
+
+_BASE_MEMORY = 300 * 10**6
+_CACHE_MEMORY = 640 * 2**20
+_INDEX_BYTES = 8
+# More than an item lists, which is 100.
+_MANY_TIMES = 101
+_COPIES = 3
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a cube to be: ``shape`` and ``chunks`` are in the order of ``dims``."""
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes without compression."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks it is stored in."""
+        return math.prod(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a cube will be and cost; bytes are None where nothing is known of a source yet.
+
+    Parameters
+    ----------
+    fetch
+        Bytes to come over the network.
+    write
+        Bytes of the cube on disk.
+    memory
+        Bytes at the peak.
+    free
+        Bytes free where it goes; None if that is no disk.
+    """
+
+    variables: tuple[Variable, ...] = ()
+    fetch: int | None = None
+    write: int | None = None
+    memory: int | None = None
+    free: int | None = None
+
+
+def check_pixels(dataset: Dataset, grid: Grid) -> None:
+    """Refuse a grid that no machine could fill.
+
+    Raises
+    ------
+    ConfigError
+        With the number of its pixels.
+    """
+    rows, columns = grid.shape
+    if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
+        raise ConfigError(
+            f"grid_mappings.{dataset.grid_mapping}: {rows} x {columns} pixels are too many "
+            f"(at most {MAX_PIXELS:.0e} and {MAX_SIDE:.0e} a side); check spatial_res and bbox"
+        )
+
+
+def estimate(
+    config: Config,
+    dataset: Dataset,
+    grid: Grid,
+    found: Sequence[Sequence[pystac.Item]],
+    *,
+    before: pystac.Item | None = None,
+) -> Estimate:
+    """Say what a cube will be and cost.
+
+    Parameters
+    ----------
+    found
+        The items of each variable; none where it is not harvested yet.
+    before
+        The item of the cube of this name that there is now.
+
+    Raises
+    ------
+    BuildError
+        If the grid lies beyond a source.
+    ConfigError
+        If the cube takes more tasks or chunks than can be handled.
+    """
+    target = PixelGrid.of_grid(grid)
+    variables: list[Variable] = []
+    known, fetch, write, memory = True, 0, 0.0, 0
+    for variable, items in zip(dataset.variables, found, strict=True):
+        ready = [item for item in items if "proj:transform" in item.properties]
+        if not ready or len(ready) < len(items):
+            known = False
+            continue
+        sources = [PixelGrid.of_properties(item.properties) for item in ready]
+        windows = [_window(source, target) for source in sources]
+        check_overlap(variable, ready, sources, target, grid)
+        planned = list(_variables(variable, ready[0], dataset, grid))
+        variables += planned
+        raw = sum(each.nbytes for each in planned)
+        write += raw * _ratio(planned, ready, before)
+        fetch += sum(
+            _fetched(item, source, window)
+            for item, source, window in zip(ready, sources, windows, strict=True)
+        )
+        memory = max(memory, *(_memory(each, grid) for each in planned))
+    _check_counts(dataset, variables, grid)
+    return Estimate(
+        variables=tuple(variables),
+        fetch=fetch if known else None,
+        write=round(write) if known else None,
+        memory=memory if known else None,
+        free=free_bytes(config.storage.root) if isinstance(config.storage, FileStore) else None,
+    )
+
+
+def check_space(config: Config, dataset: Dataset, expected: Estimate, there: int = 0) -> None:
+    """Refuse a cube that the disk has no room for.
+
+    Parameters
+    ----------
+    there
+        Bytes of it that an earlier run wrote.
+
+    Raises
+    ------
+    LocalError
+        With what it needs and what there is.
+    """
+    if expected.free is None or expected.write is None:
+        return
+    if expected.write - there > expected.free:
+        raise LocalError(
+            f"{dataset.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
+            f"{expected.free / 1e9:.3g} GB are free in {config.storage.root}; make room, move "
+            "the storage, or take a smaller grid"
+        )
+
+
+def free_bytes(path: Path) -> int:
+    """Give the free space where a folder is or will be."""
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    return shutil.disk_usage(there).free
+
+
+def _variables(
+    variable: SourceVariable, item: pystac.Item, dataset: Dataset, grid: Grid
+) -> Iterator[Variable]:
+    """Give what one source becomes, as if no custom function changed its shape."""
+    if "cube:variables" not in item.properties:
+        fields = item.assets["data"].extra_fields
+        bands = fields.get("bands", [])
+        annual = bool(bands) and all("start_datetime" in band for band in bands)
+        lead = {"time" if annual else "band": len(bands)} if len(bands) > 1 else {}
+        name = variable.identifier or "band_data"
+        yield _variable(name, Facts.of_raster(item).dtype.name, lead, dataset, grid)
+        return
+    spatial = spatial_dims(item)
+    dimensions = item.properties["cube:dimensions"]
+    entries = _on_grid(item)
+    own = variable.identifier
+    for name, entry in entries.items():
+        lead = {dim: _length(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial}
+        named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
+        yield _variable(named, Facts.of_zarr(item, name).dtype.name, lead, dataset, grid)
+
+
+def _on_grid(item: pystac.Item) -> dict[str, Any]:
+    """Give the variables of a Zarr item that have both spatial dimensions."""
+    spatial = set(spatial_dims(item))
+    return {
+        name: entry
+        for name, entry in item.properties["cube:variables"].items()
+        if spatial <= set(entry["dimensions"])
+    }
+
+
+def _length(dimension: dict[str, Any]) -> int:
+    """Count the values of a dimension that is not spatial, from its entry in a Zarr item."""
+    if "values" in dimension:
+        return len(dimension["values"])
+    first, last = dimension["extent"]
+    if dimension["type"] == "temporal":
+        # Long ones are not listed, and say neither their step nor their length.
+        return _MANY_TIMES
+    return round((last - first) / dimension["step"]) + 1 if dimension.get("step") else 1
+
+
+def _variable(
+    name: str, dtype: str, lead: dict[str, int], dataset: Dataset, grid: Grid
+) -> Variable:
+    sizes = lead | dict(zip(grid.dims, grid.shape, strict=True))
+    stored = dict(zip(grid.dims, grid.tile, strict=True)) | dataset.chunksize
+    return Variable(
+        name=name,
+        dtype=dtype,
+        dims=tuple(sizes),
+        shape=tuple(sizes.values()),
+        chunks=tuple(min(stored.get(dim, 1), length) for dim, length in sizes.items()),
+    )
+
+
+def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
+    """Give the part of a source that lies under a grid, from some of the grid's pixels."""
+    at = np.meshgrid(*(np.linspace(0, n - 1, _SAMPLES) for n in target.shape), indexing="ij")
+    row, col = positions(source, target, *at)
+    with np.errstate(invalid="ignore"):
+        return clip(span(row, _HALF_BLOCK), span(col, _HALF_BLOCK), source.shape)
+
+
+def _source_bytes(item: pystac.Item) -> int:
+    """Give the bytes of a source without compression."""
+    if "cube:variables" in item.properties:
+        return sum(_zarr_bytes(item).values())
+    fields = item.assets["data"].extra_fields
+    values = math.prod(item.properties["proj:shape"]) * max(1, len(fields.get("bands", ())))
+    return values * np.dtype(fields["data_type"]).itemsize
+
+
+def _stored_bytes(item: pystac.Item) -> int | None:
+    """Give the bytes of a source as it is, if its item tells."""
+    fields = item.assets["data"].extra_fields
+    if CHUNKS in fields:
+        return sum(entry["bytes"] for entry in fields[CHUNKS].values())
+    size: int | None = fields.get("file:size")
+    return size
+
+
+def _ratio(
+    variables: Sequence[Variable], items: Sequence[pystac.Item], before: pystac.Item | None
+) -> float:
+    """Give the bytes on disk for each byte of the variables that one source becomes."""
+    if before is not None:
+        stored = before.assets["data"].extra_fields.get(CHUNKS, {})
+        raw = _zarr_bytes(before)
+        if all(each.name in stored and raw.get(each.name) for each in variables):
+            names = [each.name for each in variables]
+            return sum(stored[name]["bytes"] for name in names) / sum(raw[name] for name in names)
+    sizes = [_stored_bytes(item) for item in items]
+    if None in sizes:
+        return _UNKNOWN_RATIO
+    whole = sum(_source_bytes(item) for item in items)
+    return min(1.0, sum(size or 0 for size in sizes) / whole)
+
+
+def _zarr_bytes(item: pystac.Item) -> dict[str, int]:
+    """Give the bytes of each variable on the grid of a Zarr item, without compression."""
+    spatial, dimensions = spatial_dims(item), item.properties["cube:dimensions"]
+    pixels = math.prod(item.properties["proj:shape"])
+    return {
+        name: pixels
+        * np.dtype(entry["data_type"]).itemsize
+        * math.prod(_length(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial)
+        for name, entry in _on_grid(item).items()
+    }
+
+
+def _fetched(item: pystac.Item, source: PixelGrid, window: Window | None) -> int:
+    """Give the bytes of a source that come over the network: its share under the grid."""
+    if "://" not in item.assets["data"].href or window is None:
+        return 0
+    rows, cols = window
+    share = (rows.stop - rows.start) * (cols.stop - cols.start) / math.prod(source.shape)
+    size = _stored_bytes(item)
+    return round((size or _source_bytes(item) * _UNKNOWN_RATIO) * share)
+
+
+def _unit(variable: Variable, grid: Grid) -> int:
+    """Give the pixels of the grid that a task computes."""
+    rows, cols = work_unit(grid, np.dtype(variable.dtype).itemsize)
+    return rows * cols
+
+
+def _bands(variable: Variable) -> int:
+    return math.prod(variable.shape[:-2])
+
+
+def _memory(variable: Variable, grid: Grid) -> int:
+    # An index map, and all bands of a window in case the file interleaves them; bounded by the
+    # cache. Then for every thread its chunk, the source's window and the encoded bytes.
+    unit = _unit(variable, grid)
+    block = unit * np.dtype(variable.dtype).itemsize
+    held = min(_CACHE_MEMORY, unit * _INDEX_BYTES + block * _bands(variable))
+    return _BASE_MEMORY + held + len(os.sched_getaffinity(0)) * _COPIES * block
+
+
+def _check_counts(dataset: Dataset, variables: Sequence[Variable], grid: Grid) -> None:
+    where = f"grid_mappings.{dataset.grid_mapping}"
+    for each in variables:
+        tasks = _bands(each) * math.ceil(math.prod(grid.shape) / _unit(each, grid))
+        if tasks > MAX_TASKS:
+            raise ConfigError(
+                f"{where}: {each.name} would take {tasks} tasks, at most {MAX_TASKS} can be "
+                "handled; take a larger tile_size or a smaller bbox"
+            )
+        if each.chunk_count > MAX_CHUNKS:
+            raise ConfigError(
+                f"{where}: {each.name} would have {each.chunk_count} chunks, each a file, at most "
+                f"{MAX_CHUNKS} can be handled; take a larger tile_size or chunksize"
+            )
