@@ -151,6 +151,16 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
 def _was_written(asset: pystac.Asset) -> bool:
     """Tell whether a file of the user's own changed, as far as its size and time tell."""
     path, fields = Path(asset.href), asset.extra_fields
+    if chunks := fields.get("stacbuild:chunks"):
+        # Imported when used: to see that there is nothing to do should take no longer than that.
+        from zarr.storage import LocalStore
+
+        from stacbuild.describe.zarr_chunks import count_chunks
+
+        now = count_chunks(LocalStore(path), chunks)
+        # Chunks that are gone are damage, of which `stacbuild.load.zarr` speaks, and no change.
+        lost = any(now[name]["count"] < stated["count"] for name, stated in chunks.items())
+        return now != chunks and not lost
     try:
         stated = fields.get("file:size"), fields.get("updated")
         return None not in stated and stated != (path.stat().st_size, file_time(path))

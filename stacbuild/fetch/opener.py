@@ -157,7 +157,7 @@ class RasterFile:
         RemoteError
             Bytes did not come.
         IntegrityError
-            They cannot be decoded; the message names file and window.
+            They cannot be decoded; the message names file, bands and window.
         """
         window = window or Window(0, 0, dataset.width, dataset.height)
         bands = list(bands or dataset.indexes)
@@ -190,8 +190,10 @@ class RasterFile:
                 dataset.read(bands, window=window, out=out)
             self._raise_trouble()
         except RasterioError as error:
-            where = f"rows {window.row_off}+{window.height}, columns {window.col_off}+"
-            raise self._explained(error, f"{where}{window.width} cannot be decoded") from error
+            band = f"band {bands[0]}" if len(bands) == 1 else f"bands {bands[0]} to {bands[-1]}"
+            rows = f"rows {window.row_off}+{window.height}"
+            where = f"{band}, {rows}, columns {window.col_off}+{window.width}"
+            raise self._explained(error, f"{where} cannot be decoded") from error
 
     def _check_magic(self) -> None:
         if self._pages:

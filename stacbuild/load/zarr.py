@@ -11,7 +11,9 @@ import numpy as np
 import pystac
 import xarray as xr
 from numpy.typing import NDArray
+from zarr.storage import LocalStore
 
+from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.facts import fill_nodata
 from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
@@ -140,10 +142,15 @@ class ZarrSource:
         except StacbuildError:
             raise
         except Exception as error:
-            raise IntegrityError(
-                f"{self.href}: {self.variable} cannot be read at "
-                f"{ {name: (s.start, s.stop) for name, s in span.items()} }: {error}"
-            ) from error
+            from stacbuild.fetch.zarr_store import read_error
+
+            told = read_error(error, self.href, dict(self.options))
+            if isinstance(told, IntegrityError):
+                told = IntegrityError(
+                    f"{self.href}: {self.variable} cannot be read at "
+                    f"{ {name: (s.start, s.stop) for name, s in span.items()} }: {error}"
+                )
+            raise told from error
         fill_nodata(block, self.nodata, self.fill)
         return block
 
@@ -171,7 +178,10 @@ def load_zarr(
         If the item does not say which dimensions are the spatial ones.
     RemoteError, NotFoundError
         If the store cannot be opened.
+    IntegrityError
+        If chunks are gone that were there when it was harvested.
     """
+    _check_whole(item, variable)
     dataset = zarr_dataset(item.assets["data"].href, options)
     array = dataset[variable]
     spatial = spatial_dims(item)
@@ -212,6 +222,23 @@ def load_zarr(
         name=variable,
         attrs=_own_attrs(array),
     )
+
+
+def _check_whole(item: pystac.Item, variable: str) -> None:
+    """Compare how many chunks there are with the item, where it says so (on disk).
+
+    Zarr itself takes a chunk that is not there for one of fill values.
+    """
+    asset = item.assets["data"]
+    stated = asset.extra_fields.get(CHUNKS, {}).get(variable)
+    if stated is None or "://" in asset.href:
+        return
+    count = len(chunk_sizes(LocalStore(asset.href), variable))
+    if count < stated["count"]:
+        raise IntegrityError(
+            f"{asset.href}: {variable} has {count} chunks, {stated['count']} when it was "
+            "harvested: put the others back, or harvest it again if they are not meant to be there"
+        )
 
 
 def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
