@@ -7,6 +7,8 @@ keeps between tasks (open files, index maps) is its own.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import itertools
 import math
 import multiprocessing
@@ -21,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
+import dask.multiprocessing
+import dask.threaded
 import numpy as np
 import xarray as xr
 import zarr
@@ -143,7 +147,7 @@ def write_region(
         dtype=bool,
         meta=np.empty((0,) * data.ndim, bool),
         # Never taken for a region that was written before, by whomever.
-        token=os.urandom(16).hex(),
+        name=f"write-{target.basename}-{os.urandom(16).hex()}",
     )
     left = {
         (written.name, *index): _covered(
@@ -179,14 +183,18 @@ def _covered(shape: Sequence[int], chunks: Sequence[int]) -> int:
     return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
 
 
-def _told(done: Callable[[Key], None]) -> Callback:
-    """Tell of every task of this process's schedulers, in the thread that called for them."""
-    return Callback(posttask=lambda key, *_: done(key))
+def _compute(
+    get: Callable[..., Any], written: da.Array, done: Callable[[Key], None], **options: Any
+) -> None:
+    """Run a graph by one of dask's own schedulers, which tell of tasks in the calling thread."""
+    (optimized,) = dask.optimize(written)
+    # Not `compute`: it puts the blocks together, and that may be one task with the last of them.
+    with Callback(posttask=lambda key, *_: done(key)):
+        get(optimized.__dask_graph__(), optimized.__dask_keys__(), **options)
 
 
 def _synchronous(written: da.Array, done: Callable[[Key], None]) -> None:
-    with _told(done):
-        written.compute(scheduler="synchronous")
+    _compute(dask.get, written, done)
 
 
 @contextmanager
@@ -194,8 +202,7 @@ def _threads() -> Iterator[Run]:
     pool = ThreadPoolExecutor(_count(), thread_name_prefix="stacbuild")
 
     def run(written: da.Array, done: Callable[[Key], None]) -> None:
-        with _told(done):
-            written.compute(scheduler="threads", pool=pool)
+        _compute(dask.threaded.get, written, done, pool=pool)
 
     try:
         yield run
@@ -223,9 +230,8 @@ def _processes() -> Iterator[Run]:
         nonlocal pool
         for _ in range(_ATTEMPTS):
             try:
-                with _told(done):
-                    # One task at a time to each; dask's default of six leaves most without any.
-                    written.compute(scheduler="processes", pool=pool, chunksize=1)
+                # One task at a time to each; dask's default of six leaves most without any.
+                _compute(dask.multiprocessing.get, written, done, pool=pool, chunksize=1)
             except BrokenProcessPool:
                 pool.shutdown()
                 pool = start()
@@ -253,6 +259,8 @@ def _begin(zarr_threads: int) -> None:
     # Ctrl-C reaches all processes of a terminal; the one that started this decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    # As at the end of the program: what is left goes with the process, without a word about it.
+    atexit.register(gc.freeze)
     zarr.config.set({"threading.max_workers": zarr_threads})
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -8,7 +8,6 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-import cloudpickle
 import xarray as xr
 
 from stacbuild.errors import BuildError
@@ -60,21 +59,24 @@ def _import(path: Path) -> ModuleType:
         raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
     finally:
         sys.path.remove(str(path.parent))
-    _send_whole(set(sys.modules) - before, path.parent)
+    new = set(sys.modules) - before
+    for name in [name for name in new if _lies_in(path.parent, name) and _top(name) in new]:
+        # Known to the user's module alone, as that is to nobody: pickle then sends functions of
+        # both whole to other processes, which could not import them. And another configuration
+        # may have another module of that name beside it.
+        del sys.modules[name]
     return module
 
 
-def _send_whole(names: set[str], folder: Path) -> None:
-    """Let functions of modules from a folder be sent to other processes, which cannot import them.
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
-    Those of the user's module itself are sent so anyway, as it is in no list of modules.
-    """
-    for name in names:
-        package = sys.modules[name.partition(".")[0]]
-        file = Path(getattr(package, "__file__", None) or "/")
-        # Beside it, and not in an environment that happens to lie in the same folder.
-        if folder == (file.parents[1] if file.name == "__init__.py" else file.parent):
-            cloudpickle.register_pickle_by_value(sys.modules[name])
+
+def _lies_in(folder: Path, name: str) -> bool:
+    """Tell whether a module lies in a folder, and not in an environment that lies in there."""
+    package = sys.modules[_top(name)]
+    file = Path(getattr(package, "__file__", None) or "/")
+    return folder == (file.parents[1] if file.name == "__init__.py" else file.parent)
 
 
 def comes_from(error: BaseException, path: Path) -> bool:
