@@ -695,3 +695,40 @@ def test_a_cube_read_in_place_is_right_or_not_there(
         return
     with xr.open_zarr(cube) as dataset:
         np.testing.assert_array_equal(dataset["band_data"].values, expected)
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [pytest.param(True, id="s3"), pytest.param(False, id="https", marks=pytest.mark.slow)],
+)
+def test_a_cube_of_a_zarr_on_s3_that_breaks_names_it(
+    tmp_path: Path, s3_server: S3Server, bucket: FaultProxy, signed: bool
+) -> None:
+    lon, lat = np.arange(10.0, 10.1, 0.0005), np.arange(45.1, 45.0, -0.0005)
+    values = np.random.default_rng(5).integers(0, 200, (lat.size, lon.size), dtype=np.uint8)
+    attributes = ({"units": "degrees_north"}, {"units": "degrees_east"})
+    dataset = xr.Dataset(
+        {"age": (("lat", "lon"), values, {"grid_mapping": "crs"}), "crs": ((), 0)},
+        {"lat": ("lat", lat, attributes[0]), "lon": ("lon", lon, attributes[1])},
+    )
+    dataset["crs"].attrs = {"grid_mapping_name": "latitude_longitude", "epsg_code": "EPSG:4326"}
+    dataset.to_zarr(tmp_path / "age.zarr", zarr_format=2, consolidated=True)
+    s3_server.upload(tmp_path / "age.zarr", "wire/age.zarr", "bucket")
+    # With keys it is read by s3://, without by https.
+    options = {"endpoint_url": bucket.url} | (
+        {"key": "any", "secret": "any"} if signed else {"anon": True}
+    )
+    params = {"root": "bucket/wire", "storage_options": options}
+    config = configuration(
+        tmp_path / "work",
+        [{"identifier": "age", "store": "s", "data_id": "age.zarr"}],
+        [{"identifier": "s", "store_id": "s3", "store_params": params}],
+    )
+    stacbuild("harvest", config)
+    bucket.fault = Close(after=3_000)
+    (line,) = errors(stacbuild("cube", config, code=3))
+    assert "bucket/wire/age.zarr" in line
+    assert "broke" in line or "cannot be read" in line
+    assert not (tmp_path / "work" / "data" / "age.zarr").exists()
+    bucket.fault = None
+    stacbuild("cube", config)
