@@ -5,7 +5,8 @@ A message is one line: it names the file, line and key, or the URL, and says wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 
 class StacbuildError(Exception):
@@ -87,3 +88,28 @@ class Failures(StacbuildError):  # noqa: N818 - it is what it says, a list of er
         # One kind of failure keeps its own exit code; a mixture is "some failed".
         self.exit_code = codes.pop() if len(codes) == 1 else 1
         super().__init__("\n".join(f"{name}: {error}" for name, error in self.failures))
+
+
+class Result(Protocol):
+    """What became of one part of a run: a cube, a collection."""
+
+    @property
+    def name(self) -> str:
+        """Of the part."""
+
+    @property
+    def error(self) -> StacbuildError | None:
+        """Why it failed; None if it did not."""
+
+
+def raise_failures(results: Iterable[Result]) -> None:
+    """Raise one error that lists all that failed; do nothing if all is well.
+
+    Raises
+    ------
+    Failures
+        Each under the name of its result.
+    """
+    failures = [(each.name, each.error) for each in results if each.error is not None]
+    if failures:
+        raise Failures(failures)

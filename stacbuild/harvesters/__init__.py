@@ -130,6 +130,13 @@ def harvest_store(
         results += [_failed(name, error, start) for name, error in failures.failures]
     except StacbuildError as error:
         results.append(_failed(identifier, error, start))
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw in one store stops no other
+        text = " ".join(str(error).split())
+        unforeseen = StacbuildError(
+            f"{type(error).__name__}: {text}; please report it with what stacbuild --debug shows"
+        )
+        unforeseen.__cause__ = error
+        results.append(_failed(identifier, unforeseen, start))
     return results
 
 
