@@ -22,7 +22,7 @@ from stacbuild.describe.zarr_chunks import CHUNKS
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.dataset import check_overlap
 from stacbuild.load.facts import Facts
-from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
+from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span, touches
 from stacbuild.load.units import work_unit
 from stacbuild.load.zarr import spatial_dims
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset, SourceVariable
     from stacbuild.grid import Grid
 
-MAX_SIDE = 10**7
-MAX_PIXELS = 10**12
 MAX_TASKS = 10**6
 MAX_CHUNKS = 10**7
 
@@ -41,6 +39,8 @@ MAX_CHUNKS = 10**7
 _UNKNOWN_RATIO = 0.5
 # Along a side, to find the part of a source that lies under a grid.
 _SAMPLES = 65
+# Pixels of a grid of which not every 16th row and column is looked at any more.
+_LARGE = 10**10
 # A block that is touched is fetched as a whole: half of one more on each side.
 _HALF_BLOCK = 256
 
@@ -96,22 +96,6 @@ class Estimate:
     free: int | None = None
 
 
-def check_pixels(dataset: Dataset, grid: Grid) -> None:
-    """Refuse a grid that no machine could fill.
-
-    Raises
-    ------
-    ConfigError
-        With the number of its pixels.
-    """
-    rows, columns = grid.shape
-    if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
-        raise ConfigError(
-            f"grid_mappings.{dataset.grid_mapping}: {rows} x {columns} pixels are too many "
-            f"(at most {MAX_PIXELS:.0e} and {MAX_SIDE:.0e} a side); check spatial_res and bbox"
-        )
-
-
 def estimate(
     config: Config,
     dataset: Dataset,
@@ -146,7 +130,7 @@ def estimate(
             continue
         sources = [PixelGrid.of_properties(item.properties) for item in ready]
         windows = [_window(source, target) for source in sources]
-        check_overlap(variable, ready, sources, target, grid)
+        check_overlap(variable, ready, _touched(sources, windows, target), grid)
         planned = list(_variables(variable, ready[0], dataset, grid))
         variables += planned
         raw = sum(each.nbytes for each in planned)
@@ -260,20 +244,29 @@ def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
         return clip(span(row, _HALF_BLOCK), span(col, _HALF_BLOCK), source.shape)
 
 
+def _touched(
+    sources: Sequence[PixelGrid], windows: Sequence[Window | None], target: PixelGrid
+) -> bool:
+    # As exactly as when it is built, unless that takes much memory by itself.
+    if math.prod(target.shape) > _LARGE:
+        return any(windows)
+    return any(touches(source, target) for source in sources)
+
+
 def _source_bytes(item: pystac.Item) -> int:
     """Give the bytes of a source without compression."""
     if "cube:variables" in item.properties:
         return sum(_zarr_bytes(item).values())
     fields = item.assets["data"].extra_fields
-    values = math.prod(item.properties["proj:shape"]) * max(1, len(fields.get("bands", ())))
-    return values * np.dtype(fields["data_type"]).itemsize
+    values: int = math.prod(item.properties["proj:shape"]) * max(1, len(fields.get("bands", ())))
+    return values * int(np.dtype(fields["data_type"]).itemsize)
 
 
 def _stored_bytes(item: pystac.Item) -> int | None:
     """Give the bytes of a source as it is, if its item tells."""
     fields = item.assets["data"].extra_fields
     if CHUNKS in fields:
-        return sum(entry["bytes"] for entry in fields[CHUNKS].values())
+        return sum(int(entry["bytes"]) for entry in fields[CHUNKS].values())
     size: int | None = fields.get("file:size")
     return size
 
@@ -286,8 +279,8 @@ def _ratio(
         stored = before.assets["data"].extra_fields.get(CHUNKS, {})
         raw = _zarr_bytes(before)
         if all(each.name in stored and raw.get(each.name) for each in variables):
-            names = [each.name for each in variables]
-            return sum(stored[name]["bytes"] for name in names) / sum(raw[name] for name in names)
+            bytes_now = sum(int(stored[each.name]["bytes"]) for each in variables)
+            return bytes_now / sum(raw[each.name] for each in variables)
     sizes = [_stored_bytes(item) for item in items]
     if None in sizes:
         return _UNKNOWN_RATIO
@@ -298,7 +291,7 @@ def _ratio(
 def _zarr_bytes(item: pystac.Item) -> dict[str, int]:
     """Give the bytes of each variable on the grid of a Zarr item, without compression."""
     spatial, dimensions = spatial_dims(item), item.properties["cube:dimensions"]
-    pixels = math.prod(item.properties["proj:shape"])
+    pixels: int = math.prod(item.properties["proj:shape"])
     return {
         name: pixels
         * np.dtype(entry["data_type"]).itemsize
@@ -312,9 +305,9 @@ def _fetched(item: pystac.Item, source: PixelGrid, window: Window | None) -> int
     if "://" not in item.assets["data"].href or window is None:
         return 0
     rows, cols = window
-    share = (rows.stop - rows.start) * (cols.stop - cols.start) / math.prod(source.shape)
+    share: float = (rows.stop - rows.start) * (cols.stop - cols.start) / math.prod(source.shape)
     size = _stored_bytes(item)
-    return round((size or _source_bytes(item) * _UNKNOWN_RATIO) * share)
+    return int((size or _source_bytes(item) * _UNKNOWN_RATIO) * share)
 
 
 def _unit(variable: Variable, grid: Grid) -> int:

@@ -3,7 +3,7 @@
 One JSON object a line. The first says what is built and since when; then a line for each region
 that is whole and synced; and one when the commit begins::
 
-    {"version": 1, "fingerprint": "…", "started": "2025-01-31T12:00:00Z", "token": "8c5f01aa"}
+    {"version": 1, "fingerprint": "…", "started": "2025-01-31T12:00:00+00:00", "token": "8c5f01aa"}
     {"variable": "agb", "region": [[0, 2], [0, 4000], [0, 4000]], "bytes": 1234567}
     {"commit": true, "replaces": null}
 
@@ -20,12 +20,39 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from stacbuild.catalog import slug
+from stacbuild.config import FileStore
+
+if TYPE_CHECKING:
+    from stacbuild.config import MemoryStore, S3Store
 
 _VERSION = 1
 
 Region = tuple[tuple[int, int], ...]
 """First and one after the last index in each dimension of a variable."""
+
+
+def hidden_path(
+    storage: FileStore | S3Store | MemoryStore, identifier: str, catalog: Path, suffix: str
+) -> Path:
+    """Give a file that goes with a cube and is no part of it.
+
+    Parameters
+    ----------
+    identifier
+        Of its dataset.
+    catalog
+        Folder of the catalog that its item goes to.
+    suffix
+        What the file is: ``journal`` or ``lock``.
+    """
+    if isinstance(storage, FileStore):
+        return storage.root / f".{identifier}.zarr.{suffix}"
+    # A bucket has neither locks nor files that can be added to. The catalog is where the cube
+    # becomes one, and no other catalog's cubes have its keys.
+    return catalog / f".{slug(f'{storage.key}-{identifier}')}.{suffix}"
 
 
 @dataclass

@@ -22,11 +22,10 @@ import fsspec
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
-from stacbuild.catalog import slug
 from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
-from stacbuild.cubes.journal import Journal, sync_folder
-from stacbuild.errors import LocalError, RemoteError
+from stacbuild.cubes.journal import Journal, hidden_path, sync_folder
+from stacbuild.errors import LocalError, RemoteError, StacbuildError
 from stacbuild.locks import hold
 from stacbuild.progress import Reporter, Silent
 
@@ -107,18 +106,7 @@ class Output:
         return self._hidden("lock")
 
     def _hidden(self, suffix: str) -> Path:
-        if isinstance(self.storage, FileStore):
-            return self.storage.root / f".{self.identifier}.zarr.{suffix}"
-        # A bucket has neither locks nor files that can be added to. The catalog is where the
-        # cube becomes one, and no other catalog's cubes have its keys.
-        return self.catalog / f".{slug(f'{self.storage.key}-{self.identifier}')}.{suffix}"
-
-    def unfinished(self) -> bool:
-        """Tell whether a run for the same fingerprint ended in the middle of its commit."""
-        journal = Journal.read(self.journal)
-        return (
-            journal is not None and journal.committing and journal.fingerprint == self.fingerprint
-        )
+        return hidden_path(self.storage, self.identifier, self.catalog, suffix)
 
 
 @contextmanager
@@ -201,7 +189,11 @@ def _stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> 
         shutil.rmtree(old, ignore_errors=True)
 
     def is_public(journal: Journal) -> bool:
-        item = output.item()
+        try:
+            item = output.item()
+        except StacbuildError:
+            # What cannot be read names nothing.
+            item = None
         return (
             journal.committing
             and final.exists()

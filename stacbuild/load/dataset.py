@@ -63,7 +63,7 @@ def load_variable(
         items = [_through_s3(item) for item in items]
     target = PixelGrid.of_grid(grid)
     sources = [PixelGrid.of_properties(item.properties) for item in items]
-    check_overlap(variable, items, sources, target, grid)
+    check_overlap(variable, items, any(touches(each, target) for each in sources), grid)
     if "cube:variables" in items[0].properties:
         dataset, facts, spatial = _open_zarr(variable, items[0], grid, target, storage_options)
     else:
@@ -168,14 +168,10 @@ def _check_names(
 
 
 def check_overlap(
-    variable: SourceVariable,
-    items: Sequence[pystac.Item],
-    sources: Sequence[PixelGrid],
-    target: PixelGrid,
-    grid: Grid,
+    variable: SourceVariable, items: Sequence[pystac.Item], touched: bool, grid: Grid
 ) -> None:
     """Refuse a grid that no part of any source lies under, with both boxes."""
-    if any(touches(source, target) for source in sources):
+    if touched:
         return
     box = [round(value, 6) for value in grid.bounds]
     covered = [item.bbox for item in items if item.bbox]

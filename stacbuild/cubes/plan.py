@@ -1,0 +1,328 @@
+"""What a build would do with each cube, and why; `stacbuild.cubes.build` asks the same function.
+
+Nothing is fetched: it compares what the catalog holds with what the cube's item says that it was
+made of. Only for cubes in a bucket is the server asked, whether the cube is still there. What only
+a cube that is to be built needs is imported for that, so that nothing to do is soon said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from stacbuild.catalog import Catalog, slug
+from stacbuild.config import FileStore, MemoryStore
+from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
+from stacbuild.cubes.journal import Journal, hidden_path
+from stacbuild.cubes.sources import Sources, look, source_collections
+from stacbuild.errors import ConfigError, RemoteError, StacbuildError
+from stacbuild.grid import Grid
+from stacbuild.harvesters import load_profiles
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.config import Config, Dataset, S3Store
+    from stacbuild.cubes.estimate import Estimate
+    from stacbuild.profiles import Profiles
+
+Box = tuple[float, float, float, float]
+Action = Literal["create", "rebuild", "up to date", "fails"]
+
+ATTRIBUTE = "stacbuild_fingerprint"
+"""Attribute of a cube's Zarr group: its item's fingerprint, so that they know each other."""
+
+MAX_PIXELS = 10**12
+# So many along a side are 4 m all around the earth.
+MAX_SIDE = 10**7
+
+# Reasons that are told in full; of more it is told how many.
+_TOLD = 3
+
+
+@dataclass(frozen=True)
+class CubePlan:
+    """What a build would do with one cube.
+
+    Parameters
+    ----------
+    name
+        Identifier of the dataset.
+    reasons
+        Why it is to be built, each on its own; empty if it is up to date.
+    grid
+        Of the cube.
+    href
+        Where it is, or will be if that is known before.
+    item
+        The file of its item; None if the catalog has none.
+    code
+        Custom functions that a build runs, as ``<file>:<function>``.
+    harvest
+        What has to be harvested or fetched first: ``<store>: <data id>: <why>``.
+    expected
+        What it will be and cost; None for one that is up to date.
+    error
+        Why it fails.
+    """
+
+    name: str
+    action: Action
+    reasons: tuple[str, ...]
+    grid: Grid
+    href: str | None = None
+    item: str | None = None
+    code: tuple[str, ...] = ()
+    harvest: tuple[str, ...] = ()
+    expected: Estimate | None = field(default=None)
+    error: StacbuildError | None = None
+
+    @property
+    def reason(self) -> str:
+        """The reasons in one line."""
+        more = f"; and {len(self.reasons) - _TOLD} more" if len(self.reasons) > _TOLD else ""
+        return "; ".join(self.reasons[:_TOLD]) + more
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain JSON data; bytes are whole numbers, null where not known."""
+        expected = self.expected
+        return {
+            "name": self.name,
+            "action": self.action,
+            "reason": self.reason,
+            "reasons": list(self.reasons),
+            "href": self.href,
+            "item": self.item,
+            "shape": list(self.grid.shape),
+            "crs": f"EPSG:{self.grid.epsg}",
+            "bbox": list(self.grid.bounds),
+            "variables": [
+                {
+                    "name": each.name,
+                    "dtype": each.dtype,
+                    "dims": list(each.dims),
+                    "shape": list(each.shape),
+                    "chunks": list(each.chunks),
+                }
+                for each in (expected.variables if expected else ())
+            ],
+            "harvest": list(self.harvest),
+            "custom_code": list(self.code),
+            "bytes_to_fetch": expected.fetch if expected else 0,
+            "bytes_to_write": expected.write if expected else 0,
+            "peak_memory": expected.memory if expected else 0,
+            "free_disk": expected.free if expected else None,
+        }
+
+
+def collection_id(config: Config) -> str:
+    """Give the id of the collection that a configuration's cubes go to."""
+    stem = config.path.stem if config.path else "cubes"
+    return slug(stem.removesuffix("_config").removesuffix("-config"))
+
+
+def plan(
+    config: Config,
+    catalog_dir: Path,
+    datasets: Sequence[str] = (),
+    bbox: Box | None = None,
+    *,
+    force: bool = False,
+) -> list[CubePlan]:
+    """Say what a build would do with each cube, and why.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    catalog_dir
+        The folder of ``catalog.json``.
+    datasets
+        Identifiers of the datasets; all if empty.
+    bbox
+        West, south, east, north in the grid's CRS, as for a build.
+    force
+        Whether to build what is up to date, too.
+
+    Returns
+    -------
+    One plan a cube, in order. A cube that cannot be built is a plan with the action ``fails``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such dataset, or the box does not lie on a grid.
+    """
+    chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
+    grids = [_grid(config, dataset, bbox) for dataset in chosen]
+    profiles, catalog = load_profiles(config), Catalog(catalog_dir)
+    return [
+        _plan(config, dataset, grid, catalog, profiles, bbox is not None, force)
+        for dataset, grid in zip(chosen, grids, strict=True)
+    ]
+
+
+def _grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid:
+    grid = Grid.from_mapping(config.grid_mapping(dataset.grid_mapping))
+    # Before it is cut: that counts every row and column.
+    return grid.cut(bbox) if bbox and max(grid.shape) <= MAX_SIDE else grid
+
+
+def _check_pixels(dataset: Dataset, grid: Grid) -> None:
+    """Refuse a grid that no machine could fill."""
+    rows, columns = grid.shape
+    if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
+        raise ConfigError(
+            f"grid_mappings.{dataset.grid_mapping}: {rows} x {columns} pixels are too many (at "
+            f"most {MAX_PIXELS:.0e}, and {MAX_SIDE:.0e} a side); check spatial_res and bbox"
+        )
+
+
+def _plan(
+    config: Config,
+    dataset: Dataset,
+    grid: Grid,
+    catalog: Catalog,
+    profiles: Profiles,
+    boxed: bool,
+    force: bool,
+) -> CubePlan:
+    name, collection = dataset.identifier, collection_id(config)
+    code = tuple(
+        dict.fromkeys(
+            f"{custom.file.name}:{custom.function_name}"
+            for variable in dataset.variables
+            if (custom := variable.custom_processing)
+        )
+    )
+    planned = CubePlan(name, "create", (), grid, _place(config, name), code=code)
+    try:
+        _check_pixels(dataset, grid)
+        before = catalog.get(collection, name)
+        sources = look(config, dataset, catalog, profiles)
+        if before is not None:
+            path = str(catalog.item_path(collection, name))
+            planned = replace(planned, action="rebuild", href=before.assets["data"].href, item=path)
+        reasons = _reasons(config, dataset, grid, catalog, sources, before, boxed)
+        if force and not reasons:
+            reasons = ["--force"]
+        if not reasons:
+            return replace(planned, action="up to date")
+        needed = {**sources.absent, **sources.changed}
+        planned = replace(
+            planned,
+            reasons=tuple(reasons),
+            harvest=tuple(f"{store}: {data_id}: {why}" for (store, data_id), why in needed.items()),
+        )
+        # Imported when used: it takes a second.
+        from stacbuild.cubes.estimate import check_space, estimate
+
+        expected = estimate(config, dataset, grid, sources.items, before=before)
+        check_space(config, dataset, expected, written_before(config, catalog, name))
+    except StacbuildError as error:
+        return replace(planned, action="fails", reasons=(str(error),), error=error)
+    return replace(planned, expected=expected)
+
+
+def _place(config: Config, name: str) -> str | None:
+    """Give where a cube goes, if it can be known before: a bucket's keys are made up anew."""
+    storage = config.storage
+    return str(storage.root / f"{name}.zarr") if isinstance(storage, FileStore) else None
+
+
+def _reasons(
+    config: Config,
+    dataset: Dataset,
+    grid: Grid,
+    catalog: Catalog,
+    sources: Sources,
+    before: pystac.Item | None,
+    boxed: bool,
+) -> list[str]:
+    if before is None:
+        return [
+            "in memory only" if isinstance(config.storage, MemoryStore) else "not in the catalog"
+        ]
+    reasons = [f"source {data_id}: {why}" for (_, data_id), why in sources.changed.items()]
+    items = [item for found in sources.items for item in found]
+    if all(sources.items):
+        inputs = inputs_of(
+            config,
+            dataset,
+            grid,
+            boxed=boxed,
+            sources=items,
+            collections=source_collections(catalog, items),
+        )
+        known = before.properties.get(INPUTS)
+        if known is None:
+            reasons.append("its item does not say what it was made of")
+        elif before.properties.get(FINGERPRINT) != fingerprint(inputs):
+            reasons += changes(known, inputs, dataset.grid_mapping) or ["its fingerprint differs"]
+    return reasons + _damage(config, catalog, dataset.identifier, before)
+
+
+def _damage(config: Config, catalog: Catalog, name: str, before: pystac.Item) -> list[str]:
+    """Say if a cube is not, or not any more, where its item says; only what is soon seen."""
+    storage, href = config.storage, before.assets["data"].href
+    if isinstance(storage, MemoryStore):
+        return ["in memory only"]
+    if isinstance(storage, FileStore):
+        if Path(href) != storage.root / f"{name}.zarr":
+            return ["its place changed"]
+        said = _attribute(Path(href))
+        if said is None:
+            return ["the cube is gone"]
+        if said != before.properties.get(FINGERPRINT):
+            return ["the cube is not that of its item"]
+    else:
+        if not href.startswith(storage.https_url("")):
+            return ["its place changed"]
+        if not _is_in_bucket(storage, href.rpartition("/")[2]):
+            return ["the cube is gone"]
+    journal = Journal.read(journal_path(config, catalog, name))
+    if journal is not None and journal.committing:
+        return ["the run that made it did not end"]
+    return []
+
+
+def journal_path(config: Config, catalog: Catalog, name: str) -> Path:
+    """Give the file that tells what an earlier run finished of a cube."""
+    return hidden_path(config.storage, name, catalog.root, "journal")
+
+
+def written_before(config: Config, catalog: Catalog, name: str) -> int:
+    """Give the bytes that an earlier run wrote of a cube; its place takes them up again."""
+    if not isinstance(config.storage, FileStore):
+        return 0
+    journal = Journal.read(journal_path(config, catalog, name))
+    finished = journal.finished.values() if journal else ()
+    return sum(max(size, 0) for regions in finished for size in regions.values())
+
+
+def _attribute(cube: Path) -> str | None:
+    """Give the fingerprint in the attributes of a cube on disk; None if there is no cube."""
+    for metadata, inside in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            content = json.loads((cube / metadata).read_bytes())
+            return str((content[inside] if inside else content).get(ATTRIBUTE, ""))
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, AttributeError, TypeError, OSError):
+            return ""
+    return None
+
+
+def _is_in_bucket(storage: S3Store, name: str) -> bool:
+    import s3fs
+    from botocore.exceptions import BotoCoreError
+
+    fs = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
+    path = f"{storage.root}/{name}"
+    try:
+        return bool(fs.exists(f"{path}/zarr.json") or fs.exists(f"{path}/.zgroup"))
+    except (OSError, BotoCoreError) as error:
+        raise RemoteError(f"{storage.s3_url(name)}: cannot be asked for: {error}") from error
