@@ -23,11 +23,13 @@ from stacbuild.catalog import read_json, write_json
 from stacbuild.errors import AuthError, IntegrityError, NotFoundError, RemoteError
 from stacbuild.fetch.archive import extract
 from stacbuild.fetch.download import download
+from stacbuild.fetch.http import public_url
 from stacbuild.harvesters.clms_api import FAILED, FINISHED, UNDER_WAY, ClmsApi, TaskState
 from stacbuild.harvesters.clms_auth import send
 from stacbuild.progress import Reporter
 
 _ATTEMPTS = 3  # a link may have expired: the same task is asked once more, then a new one
+_LONGEST_ASKED = 3600.0  # seconds of a single pause
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,18 @@ class Tile:
 
 @dataclass(frozen=True)
 class Polling:
-    """How to wait for a task: pauses in seconds, each longer than the one before."""
+    """How to wait for a task: pauses in seconds, each longer than the one before.
+
+    Parameters
+    ----------
+    limit
+        Seconds of pauses after which a run no longer waits for a task; the next one can.
+    """
 
     first: float = 0.5
     factor: float = 1.5
     longest: float = 60.0
+    limit: float = 24 * 3600.0
     sleep: Callable[[float], None] = time.sleep
 
     def pauses(self) -> Iterator[float]:
@@ -124,7 +133,8 @@ def deliver(
     Raises
     ------
     RemoteError
-        If the CLMS rejects the task, fails at it or somebody cancels it, or does not answer.
+        If the CLMS rejects the task, fails at it or somebody cancels it, does not answer, or is
+        not done within the limit of *polling*.
     AuthError
         If it does not accept the credentials.
     IntegrityError
@@ -163,9 +173,11 @@ def _download(
         try:
             with reporter.task(delivery.data_id, total=state.size, unit="bytes") as progress:
                 download(url, archive, size=state.size, session=session, task=progress)
-        except (RemoteError, AuthError):
+        except (RemoteError, AuthError) as error:
             if attempt == _ATTEMPTS or not _is_refused(url, session):
-                raise
+                # Whoever has the link can download: it is not to stand in a log.
+                said = str(error).replace(public_url(url), f"{delivery.data_id}: its download")
+                raise type(error)(said) from None
         else:
             return
 
@@ -183,6 +195,7 @@ def _wait(
     delivery: Delivery, task: str, api: ClmsApi, reporter: Reporter, polling: Polling
 ) -> TaskState:
     label = f"{delivery.data_id}: task {task}"
+    waited = 0.0
     with reporter.task(label, unit="polls") as progress:
         for pause in polling.pauses():
             state = api.status(task)
@@ -196,7 +209,15 @@ def _wait(
             if state.status not in UNDER_WAY:
                 lacks = "without a DownloadURL" if state.status == FINISHED else "which is unknown"
                 raise RemoteError(f"{label}: the CLMS says {state.status!r}, {lacks}")
-            polling.sleep(max(pause, state.retry_after or 0))
+            seconds = max(pause, state.retry_after or 0)
+            waited += seconds
+            if seconds > _LONGEST_ASKED or waited > polling.limit:
+                # A run is to sleep neither for days nor for as long as a server may ask for.
+                raise RemoteError(
+                    f"{label}: the CLMS still says {state.status}, and to wait on would make it "
+                    f"{waited / 3600:.0f} h; run again later, the task is kept"
+                )
+            polling.sleep(seconds)
     raise AssertionError  # the pauses do not end
 
 
