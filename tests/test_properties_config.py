@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from stacbuild.config import Config, load_config
 from stacbuild.errors import ConfigError
 from stacbuild.grid import Grid
+from tests.cli import configuration, errors, stacbuild
 from tests.standins.demo import ROOT, Endpoints, demo_config
+from tests.standins.zenodo import ZenodoServer
 
 SCS2 = (ROOT / "scs2_config.yml").read_bytes()
 # Nothing here takes a tenth of it; what hangs, or takes the square of its length, takes more.
@@ -33,7 +35,7 @@ Files = tuple[Path, list[bytes]]
 default = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-thorough = settings(default, max_examples=3000, suppress_health_check=list(HealthCheck))
+thorough = settings(default, max_examples=1500, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
@@ -335,6 +337,101 @@ _STORES = "".join(
 )
 def test_what_is_made_to_take_long(files: Files, text: str) -> None:
     assert isinstance(outcome(files[0], text.encode()), list)
+
+
+# --- nothing is asked of anybody -----------------------------------------------------------------
+
+GRIDS: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown": ({"crs": "EPSG:999999"}, "crs: EPSG:999999 is no known coordinate reference system"),
+    "words": ({"crs": "WGS 84"}, "crs: 'WGS 84' is no EPSG code"),
+    "vertical": ({"crs": "EPSG:5773"}, "crs: EPSG:5773 (EGM96 height) has no two horizontal axes"),
+    "empty": ({"bbox": [10, 45, 10, 46]}, "bbox: west (10.0) has to be less than east (10.0)"),
+    "flat": ({"bbox": [10, 45, 11, 45]}, "bbox: south (45.0) has to be less than north (45.0)"),
+    "turned": ({"bbox": [10, 46, 11, 45]}, "bbox: south (46.0) has to be less than north (45.0)"),
+    "reversed": ({"bbox": [11, 45, 10, 46]}, "bbox: west (11.0) has to be less than east (10.0)"),
+    "antimeridian": (
+        {"bbox": [170, -20, -170, -10]},
+        "bbox: west (170.0) has to be less than east (-170.0); a box across the antimeridian is not",
+    ),
+    "beyond": ({"bbox": [170, -20, 190, -10]}, "bbox: [170.0, -20.0, 190.0, -10.0] reaches beyond"),
+    "pole": ({"bbox": [0, 80, 10, 91]}, "bbox: [0.0, 80.0, 10.0, 91.0] reaches beyond"),
+    "nan": ({"bbox": [10, 45, math.nan, 46]}, "bbox.2: has to be a finite number"),
+    "infinite": ({"bbox": [10, -math.inf, 11, 46]}, "bbox.1: has to be a finite number"),
+    "text": ({"bbox": "10, 45, 11, 46"}, "bbox: has to be four numbers"),
+    "degrees": ({"crs": "EPSG:3035"}, "bbox: [10.0, 45.0, 11.0, 46.0] lies far outside"),
+    "metres": ({"bbox": [4e6, 2e6, 5e6, 3e6]}, "bbox: [4000000.0, 2000000.0, 5000000.0, 3000000."),
+    "elsewhere": (
+        {"crs": "EPSG:27700", "bbox": [3e6, 1e5, 3.1e6, 2e5], "spatial_res": 100},
+        "bbox: [3000000.0, 100000.0, 3100000.0, 200000.0] lies far outside of the area of",
+    ),
+    "zero": ({"spatial_res": 0}, "spatial_res: has to be more than 0"),
+    "negative": ({"spatial_res": -0.1}, "spatial_res: has to be more than 0"),
+    "no_number": ({"spatial_res": math.nan}, "spatial_res: has to be a finite number"),
+    "coarse": ({"spatial_res": 2}, "bbox: its width of 1.0 is less than one pixel of 2.0"),
+    "fine": ({"spatial_res": 1e-12}, "bbox: its width of 1.0 is 1e+12 pixels of 1e-12: too many"),
+    "no_tile": ({"tile_size": 0}, "tile_size: has to be a whole number, 1 or more"),
+    "half_a_tile": ({"tile_size": [512, 0.5]}, "tile_size: has to be a whole number, 1 or more"),
+    "three_tiles": ({"tile_size": [1, 2, 3]}, "tile_size: has to be one whole number, or two"),
+}
+
+
+def remote_config(directory: Path, server: ZenodoServer, grids: list[dict[str, Any]]) -> Path:
+    store = {
+        "identifier": "record",
+        "store_id": "zenodo",
+        "store_params": {"root": "1234567", "endpoint_url": server.api},
+    }
+    dataset = {"identifier": "a", "store": "record", "data_id": "a.zip", "grid_mapping": "grid"}
+    preload = [{"store": "record", "data_ids": ["a.zip"]}]
+    return configuration(directory, [dataset], [store], grids=grids, preload_datasets=preload)
+
+
+@pytest.mark.parametrize("command", ["harvest", "cube"])
+def test_all_grids_that_make_no_sense_are_told_at_once_and_nothing_is_fetched(
+    tmp_path: Path, zenodo_server: ZenodoServer, command: str
+) -> None:
+    sound = {"crs": "EPSG:4326", "bbox": [10, 45, 11, 46], "spatial_res": 0.1, "tile_size": 16}
+    grids = [{"identifier": name} | sound | wrong for name, (wrong, _) in GRIDS.items()]
+    config = remote_config(tmp_path, zenodo_server, grids)
+    lines = errors(stacbuild(command, config, code=2))
+    for number, (name, (_, says)) in enumerate(GRIDS.items(), 1):
+        told = [line for line in lines if f": grid_mappings.{number}." in line]
+        # Degrees for metres are less than a pixel long, too; one line is enough.
+        assert told, name
+        place = re.escape(f"error: {config}:")
+        assert all(re.match(rf"{place}\d+:\d+: grid_mappings", line) for line in told)
+        assert any(f"grid_mappings.{number}.{says}" in line for line in told), told
+    assert zenodo_server.requests == 0
+    assert not (tmp_path / "catalogs").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("- identifier: record", "- identifier: record\n  identifier: other", "is given twice"),
+        ("identifier: record", "identifer: record", "(did you mean 'identifier'?)"),
+        ("store: record", "store: recrd", "there is no store 'recrd' (did you mean 'record'?)"),
+        ("grid_mapping: grid", "grid_mapping: gird", "there is no grid 'gird' (did you mean"),
+        ("store_id: zenodo", "store_id: zenod", "(did you mean 'zenodo'?)"),
+        ("datasets:", "datasets: [", "is not valid YAML"),
+        ("datasets:", _MERGES.replace("a0", "none") + "datasets:", "undefined alias"),
+        ("datasets:", "a0: &a0 {k: v}\n" + _MERGES + "datasets:", "its aliases expand to more"),
+        ("datasets:", "general: !!python/object/apply:os.system [id]\ndatasets:", "not allowed"),
+    ],
+)
+def test_a_configuration_that_is_none_asks_nothing_of_anybody(
+    tmp_path: Path, zenodo_server: ZenodoServer, before: str, after: str, says: str
+) -> None:
+    config = remote_config(tmp_path, zenodo_server, [])
+    text = config.read_text()
+    assert before in text
+    # A mark at the beginning of the file, as editors on Windows write it, is no mistake.
+    config.write_text("\ufeff" + text.replace(before, after, 1))
+    lines = errors(stacbuild("cube", config, code=2))
+    assert any(says in line for line in lines), lines
+    assert all(re.match(rf"error: {re.escape(str(config))}:\d+:\d+: ", line) for line in lines)
+    assert zenodo_server.requests == 0
+    assert not (tmp_path / "catalogs").exists()
 
 
 # --- order ---------------------------------------------------------------------------------------
