@@ -351,7 +351,7 @@ GRIDS: dict[str, tuple[dict[str, Any], str]] = {
     "reversed": ({"bbox": [11, 45, 10, 46]}, "bbox: west (11.0) has to be less than east (10.0)"),
     "antimeridian": (
         {"bbox": [170, -20, -170, -10]},
-        "bbox: west (170.0) has to be less than east (-170.0); a box across the antimeridian is not",
+        "bbox: west (170.0) has to be less than east (-170.0); a box across the antimeridian",
     ),
     "beyond": ({"bbox": [170, -20, 190, -10]}, "bbox: [170.0, -20.0, 190.0, -10.0] reaches beyond"),
     "pole": ({"bbox": [0, 80, 10, 91]}, "bbox: [0.0, 80.0, 10.0, 91.0] reaches beyond"),
@@ -370,7 +370,7 @@ GRIDS: dict[str, tuple[dict[str, Any], str]] = {
     "coarse": ({"spatial_res": 2}, "bbox: its width of 1.0 is less than one pixel of 2.0"),
     "fine": ({"spatial_res": 1e-12}, "bbox: its width of 1.0 is 1e+12 pixels of 1e-12: too many"),
     "no_tile": ({"tile_size": 0}, "tile_size: has to be a whole number, 1 or more"),
-    "half_a_tile": ({"tile_size": [512, 0.5]}, "tile_size: has to be a whole number, 1 or more"),
+    "half_a_tile": ({"tile_size": [512, 0.5]}, "tile_size.1: has to be a whole number, 1 or more"),
     "three_tiles": ({"tile_size": [1, 2, 3]}, "tile_size: has to be one whole number, or two"),
 }
 
