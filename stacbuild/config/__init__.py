@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stacbuild.config import checks
+from stacbuild.config.environment import fill
 from stacbuild.config.models import (
     Config,
     CustomProcessing,
@@ -64,6 +66,8 @@ __all__ = [
     "load_config",
 ]
 
+_log = logging.getLogger(__name__)
+
 # A value under one of these is never repeated in a message.
 _SECRETS = frozenset({"key", "secret", "token", "access_token", "credentials"})
 
@@ -74,13 +78,16 @@ def load_config(
 ) -> Config:
     """Read and check a configuration; nothing is fetched and no code of the user's is run.
 
+    ``${NAME}`` in the parameters of a store is the value of that environment variable. A
+    credential that stands in the file itself is warned of, in the log ``stacbuild.config``.
+
     Parameters
     ----------
     source
         Path of a YAML file, or the same as a mapping, which is left as it is.
     base_dir
         Folder that relative paths start from: by default that of the file, and for a mapping
-        the current one.
+        the current one, from which no code of custom processing is run then.
 
     Raises
     ------
@@ -93,10 +100,10 @@ def load_config(
     else:
         document = read_document(Path(source))
         path = Path(source).absolute()
+    beside = path.parent if path else None
     if base_dir is not None:
-        directory = Path(base_dir).absolute()
-    else:
-        directory = path.parent if path else Path.cwd()
+        beside = Path(base_dir).absolute()
+    directory = beside or Path.cwd()
     if not isinstance(document.data, dict):
         what = "is empty" if document.data is None else f"is {show(document.data)}"
         message = f"{what}, but has to be a mapping with datasets, data_stores and grid_mappings"
@@ -104,22 +111,26 @@ def load_config(
 
     context: dict[str, Any] = {"directory": directory, "path": path, "known": {}}
     refused = list(unsupported(document.data))
-    found = [*document.problems, *refused, *checks.problems(document.data, directory)]
+    found = [*document.problems, *refused, *checks.problems(document.data, beside)]
+    filled = fill(document.data)
+    found += filled.problems
     config = None
     try:
-        config = Config.model_validate(document.data, context=context)
+        config = Config.model_validate(filled.data, context=context)
     except ValidationError as error:
         # What was said more precisely already is not said again.
         said = {problem.path for problem in found}
         closed = {problem.path for problem in refused}
         found += [
-            problem
-            for problem in _translated(error.errors(include_url=False), document.data, context)
+            filled.hides(problem)
+            for problem in _translated(error.errors(include_url=False), filled.data, context)
             if problem.path not in said
             and not any(problem.path[:length] in closed for length in range(len(problem.path)))
         ]
     if found or config is None:
         raise document.report(found)
+    for line in document.report(filled.literal).problems:
+        _log.warning("%s", line)
     return config
 
 

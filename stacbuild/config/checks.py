@@ -30,8 +30,11 @@ OTHER_STORE_IDS = frozenset(
 )  # fmt: skip
 
 
-def problems(data: dict[Any, Any], directory: Path) -> Iterator[Problem]:
-    """Yield what is wrong between the parts of *data*, the mapping of a whole configuration."""
+def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
+    """Yield what is wrong between the parts of *data*, the mapping of a whole configuration.
+
+    *directory* is the folder that modules of custom processing are in; None if there is none.
+    """
     stores = _identifiers(data, "data_stores")
     grids = _identifiers(data, "grid_mappings")
     datasets = _identifiers(data, "datasets")
@@ -156,7 +159,7 @@ def _preload(
         )  # fmt: skip
 
 
-def _custom(value: Any, path: KeyPath, directory: Path) -> Iterator[Problem]:
+def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Problem]:
     if not isinstance(value, dict):
         return
     module, function = value.get("module_path"), value.get("function_name")
@@ -167,6 +170,10 @@ def _custom(value: Any, path: KeyPath, directory: Path) -> Iterator[Problem]:
     if Path(module).is_absolute() or ".." in Path(module).parts or module.startswith("~"):
         yield Problem(at, f"{module!r} has to be relative to the configuration, without '..'")
         return
+    if directory is None:
+        message = "there is no folder that it is relative to: read a file, or give base_dir"
+        yield Problem(at, message)
+        return
     try:
         processing = CustomProcessing.model_validate(
             {"module_path": module, "function_name": "any"},
@@ -175,6 +182,9 @@ def _custom(value: Any, path: KeyPath, directory: Path) -> Iterator[Problem]:
     except ValidationError:
         return  # the models say it
     file = processing.file
+    if not file.resolve().is_relative_to(directory.resolve()):
+        yield Problem(at, f"{file.name!r} is a link out of the folder of the configuration")
+        return
     try:
         # Parsed, not imported: reading a configuration runs no code.
         tree = ast.parse(file.read_bytes(), file.name)
