@@ -390,7 +390,9 @@ def test_a_flipped_byte_in_a_tile_is_an_error_naming_file_and_window(
     file = RasterFile(f"{proxy.url}/r.tif", session=session, patience=QUICK)
     with file.open() as dataset:
         proxy.fault = Flip(at=100_000)
-        with pytest.raises(IntegrityError, match=r"/r\.tif: rows 0\+1024, columns 0\+1024 cannot"):
+        with pytest.raises(
+            IntegrityError, match=r"/r\.tif: .*rows 0\+1024, columns 0\+1024 cannot"
+        ):
             file.read(dataset)
 
 

@@ -220,7 +220,7 @@ def test_a_broken_tile_is_named(tmp_path: Path) -> None:
     path.write_bytes(data)
     file = RasterFile(path)
     with file.open() as dataset:
-        with pytest.raises(IntegrityError, match=r"f.tif: rows 300\+10, columns 300\+10 cannot"):
+        with pytest.raises(IntegrityError, match=r"f.tif: .*rows 300\+10, columns 300\+10 cannot"):
             file.read(dataset, Window(300, 300, 10, 10))
         np.testing.assert_array_equal(
             file.read(dataset, Window(0, 0, 200, 200)), VALUES[:, :200, :200]
