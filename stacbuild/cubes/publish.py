@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ import xarray as xr
 import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
-from stacbuild.catalog import slug
+from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, Inputs, fingerprint, software
+from stacbuild.cubes.plan import collection_id
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr import zarr_item
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset
     from stacbuild.cubes.storage import Staging
 
-# What pixels depend on.
-_SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "dask", "xarray", "zarr")
-
-
-def software() -> dict[str, str]:
-    """Give the names and versions of the packages that a cube's bytes depend on."""
-    return {name: version(name) for name in _SOFTWARE}
-
-
-def collection_id(config: Config) -> str:
-    """Give the id of the collection that a configuration's cubes go to."""
-    stem = config.path.stem if config.path else "cubes"
-    return slug(stem.removesuffix("_config").removesuffix("-config"))
-
 
 def publish(
     config: Config,
@@ -46,6 +32,7 @@ def publish(
     sources: Sequence[pystac.Item],
     collections: Sequence[SourceCollection],
     now: dt.datetime,
+    inputs: Inputs,
 ) -> Harvest:
     """Describe a cube that stands in its staging place, as it will be at its final one.
 
@@ -55,6 +42,8 @@ def publish(
         The items that it was made of; each becomes a ``derived_from`` link.
     collections
         Their collections, for licences and providers.
+    inputs
+        Digests of all that it was made of.
 
     Returns
     -------
@@ -70,7 +59,8 @@ def publish(
             store_key=config.storage.key,
             href=staging.href,
             datetime=_start(sources),
-            properties=_properties(config, dataset, cube, sources, collections, now),
+            properties=_properties(config, dataset, cube, sources, collections, now)
+            | {FINGERPRINT: fingerprint(inputs), INPUTS: inputs},
         )
     period = _period(sources)
     if len(cube.indexes.get("time", ())) == 0:

@@ -1,0 +1,174 @@
+"""One cube: harvest what is missing, load it on the grid, write, and publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pystac
+import xarray as xr
+import zarr
+from dask.system import CPU_COUNT
+
+from stacbuild import load
+from stacbuild.config import MultiDataset, S3Store
+from stacbuild.cubes.cf import add_grid, global_attrs
+from stacbuild.cubes.compute import open_workers
+from stacbuild.cubes.estimate import check_space, estimate
+from stacbuild.cubes.fingerprint import fingerprint, inputs_of, software
+from stacbuild.cubes.plan import ATTRIBUTE, collection_id, written_before
+from stacbuild.cubes.publish import publish
+from stacbuild.cubes.sources import source_collections, source_items
+from stacbuild.cubes.storage import Output, stage
+from stacbuild.cubes.write import chunk_count, prepare, write
+from stacbuild.errors import BuildError, StacbuildError
+from stacbuild.harvesters import load_profiles
+from stacbuild.load.custom import comes_from, place
+
+if TYPE_CHECKING:
+    from stacbuild.catalog import Catalog
+    from stacbuild.config import Config, Dataset
+    from stacbuild.grid import Grid
+    from stacbuild.progress import Reporter
+
+
+def make_cube(
+    config: Config,
+    dataset: Dataset,
+    grid: Grid,
+    catalog: Catalog,
+    *,
+    boxed: bool,
+    wait: bool,
+    reporter: Reporter,
+) -> tuple[str, str | None]:
+    """Build one cube, whatever there is of it.
+
+    Parameters
+    ----------
+    grid
+        Of the cube.
+    boxed
+        Whether that is a part of the configured one.
+    wait
+        Whether to wait for another run that writes this cube.
+
+    Returns
+    -------
+    Its path or URL, and the file of its item; None for a cube in memory.
+
+    Raises
+    ------
+    StacbuildError
+        If it cannot be built; what a user's function raises becomes a `BuildError`.
+    """
+    try:
+        # zarr's threads compress what dask's threads hand them and wait for: as many of them as
+        # there are processors, and not its default of more, which only get in each other's way.
+        with zarr.config.set({"threading.max_workers": CPU_COUNT}):
+            return _make(config, dataset, grid, catalog, boxed, wait, reporter)
+    except StacbuildError:
+        raise
+    except (Exception, SystemExit) as error:
+        # A user's function can raise anything, late too, and so it can leave the program.
+        raise _unforeseen(dataset, error) from error
+    finally:
+        load.release()
+
+
+def _make(
+    config: Config,
+    dataset: Dataset,
+    grid: Grid,
+    catalog: Catalog,
+    boxed: bool,
+    wait: bool,
+    reporter: Reporter,
+) -> tuple[str, str | None]:
+    found = source_items(config, dataset, catalog, load_profiles(config), reporter)
+    sources = [item for items in found for item in items]
+    collections = source_collections(catalog, sources)
+    # Once more, as the plan may have been made before anything was harvested.
+    inputs = inputs_of(config, dataset, grid, boxed=boxed, sources=sources, collections=collections)
+    cubes, name = collection_id(config), dataset.identifier
+    expected = estimate(config, dataset, grid, found, before=catalog.get(cubes, name))
+    check_space(config, dataset, expected, written_before(config, catalog, name))
+    output = Output(
+        config.storage, name, fingerprint(inputs), catalog.root, lambda: catalog.get(cubes, name)
+    )
+    with stage(output, wait=wait, reporter=reporter) as staging:
+        cube = _lazy(config, dataset, found, grid)
+        made_by = ", ".join(f"{name} {number}" for name, number in software().items())
+        cube = add_grid(cube, grid).assign_attrs(
+            **global_attrs(name, collections, made_by, staging.started),
+            **{ATTRIBUTE: output.fingerprint},
+        )
+        cube = prepare(cube, grid, dataset.chunksize)
+        with (
+            open_workers(config.general.dask_scheduler, sources, config.storage) as run,
+            reporter.task(f"{name}.zarr", total=chunk_count(cube), unit="chunks") as task,
+        ):
+            write(
+                cube,
+                grid,
+                staging.store,
+                zarr_format=config.general.zarr_format,
+                run=run,
+                task=task,
+                journal=staging.journal,
+            )
+        described = publish(config, dataset, staging, sources, collections, staging.started, inputs)
+        staging.commit()
+        if staging.catalogued:
+            catalog.put(described)
+    if not staging.catalogued:
+        reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
+        return staging.href, None
+    return staging.href, str(catalog.item_path(cubes, name))
+
+
+def _lazy(
+    config: Config, dataset: Dataset, found: Sequence[Sequence[pystac.Item]], grid: Grid
+) -> xr.Dataset:
+    """Load every variable and merge them."""
+    parts = []
+    for variable, items in zip(dataset.variables, found, strict=True):
+        store = config.store(variable.store)
+        options: dict[str, Any] = {}
+        if isinstance(store, S3Store) and not store.anonymous:
+            options = store.storage_options
+        parts.append(load.load_variable(variable, items, grid, options))
+    if len(parts) == 1:
+        return parts[0]
+    # Only a dataset of several sources comes here.
+    params = dataset.xr_merge_params.model_dump() if isinstance(dataset, MultiDataset) else {}
+    encodings = {name: array.encoding for part in parts for name, array in part.data_vars.items()}
+    try:
+        merged = xr.merge(parts, **params)
+    except (ValueError, xr.MergeError) as error:
+        raise BuildError(
+            f"{dataset.identifier}: its variables do not fit together: "
+            f"{' '.join(str(error).split())}"
+        ) from error
+    for name, encoding in encodings.items():
+        merged[name].encoding = encoding
+    return merged
+
+
+def _unforeseen(dataset: Dataset, error: BaseException) -> BuildError:
+    """Turn what nobody raised on purpose into an error that says whose line it came from."""
+    customs = [variable.custom_processing for variable in dataset.variables]
+    for custom in customs:
+        if custom and comes_from(error, custom.file):
+            said = place(error, custom.file)
+            failed = BuildError(f"{custom.file.name}:{custom.function_name} raised {said}")
+            break
+    else:
+        text = " ".join(str(error).split())
+        names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs if each)
+        after = f"after custom_processing by {names}: " if names else ""
+        failed = BuildError(
+            f"{after}{type(error).__name__}: {text}; if this is not of your making, please report "
+            "it with what stacbuild --debug shows"
+        )
+    return failed
