@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -73,6 +74,9 @@ def test_what_was_there_is_replaced_whole(tmp_path: Path) -> None:
         ["Same.tif", "same.TIF"],
         ["a", "a/b"],
         ["new\nline"],
+        ["left\u202eright.tif"],
+        ["caf\u00e9.tif", "cafe\u0301.tif"],
+        ["."],
     ],
 )
 def test_a_hostile_name_refuses_the_whole_archive(
@@ -122,6 +126,45 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, name: str, make: M
     with pytest.raises(IntegrityError, match="unpack to more than 1000 times its size"):
         extract(path, tmp_path / "into")
     assert left(tmp_path) == [name]
+
+
+def test_members_that_share_their_bytes_are_counted_once(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "x.zip", {"00.tif": bytes(5 << 20)})
+    raw = bytearray(path.read_bytes())
+    start = raw.index(b"PK\1\2")
+    entry, end = raw[start : raw.index(b"PK\5\6")], raw[raw.index(b"PK\5\6") :]
+    more = b"".join(entry.replace(b"00.tif", b"%02d.tif" % number) for number in range(20))
+    end[8:12] = struct.pack("<HH", 20, 20)
+    end[12:16] = struct.pack("<I", len(more))
+    path.write_bytes(raw[:start] + more + end)
+    # Each is 1000 times smaller packed, and all together are as large on disk as one.
+    with pytest.raises(IntegrityError, match="unpack to more than 1000 times its size"):
+        extract(path, tmp_path / "into")
+    assert left(tmp_path) == ["x.zip"]
+
+
+def test_headers_of_a_tar_are_small_and_few(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "large.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("x")
+        info.type, info.size = tarfile.XHDTYPE, 200 << 20
+        archive.addfile(info, io.BytesIO(bytes(200 << 20)))
+    with pytest.raises(IntegrityError, match=r"large.tar.gz: refused, a header in it has"):
+        extract(tmp_path / "large.tar.gz", tmp_path / "into")
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1
+    many = (header.tobuf() + bytes(512)) * 5000
+    (tmp_path / "many.tar").write_bytes(many)
+    with pytest.raises(IntegrityError, match=r"many.tar: refused, its headers never end"):
+        extract(tmp_path / "many.tar", tmp_path / "into")
+
+
+def test_a_tar_does_not_end_where_it_is_damaged(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "x.tar", {"a.tif": b"a" * 100, "b.tif": b"b" * 100})
+    raw = bytearray(path.read_bytes())
+    raw[1024 + 5] ^= 1  # the name in the second header
+    path.write_bytes(raw)
+    with pytest.raises(IntegrityError, match="is not an archive or is damaged"):
+        members(path)
 
 
 def test_archives_in_archives_become_folders(tmp_path: Path) -> None:

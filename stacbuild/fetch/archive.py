@@ -1,12 +1,13 @@
 """Archives (zip, tar, compressed tar) opened safely: all members are fit to extract, or none is.
 
-Refused are names that are absolute, climb out (``..``), are equal or differ by case only; links,
-devices and encrypted members; and bombs. What is extracted appears as a whole folder or not at
-all.
+Refused are names that are absolute, climb out (``..``), cannot be shown, are equal or differ by
+case or accents' encoding only; links, devices and encrypted members; and bombs. What is extracted
+appears as a whole folder or not at all.
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import lzma
@@ -15,13 +16,14 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from stacbuild.errors import IntegrityError, LocalError
 
@@ -36,6 +38,15 @@ _DEPTH = 2
 """How many levels of archives may stand in an archive."""
 
 _BLOCK = 1 << 20
+
+_LONGEST_HEADER = 1 << 20
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 
 
 @dataclass(frozen=True)
@@ -164,14 +175,42 @@ def _opened(source: Path | io.RawIOBase, name: str) -> Iterator[_Archive]:
             with zipfile.ZipFile(cast("IO[bytes]", source)) as archive:
                 yield archive
         else:
-            with tarfile.open(source) as archive:
+            with tarfile.open(source, tarinfo=_TarInfo) as archive:
                 yield archive
     except FileNotFoundError as error:
         raise LocalError(f"{name}: there is no such file") from error
     except _DAMAGE as error:
         raise IntegrityError(f"{name}: is not an archive or is damaged ({error})") from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        # What bz2 says of damage, and what seeking to a place before the start does.
+        raise IntegrityError(f"{name}: is not an archive or is damaged ({error})") from error
     except (NotImplementedError, UnicodeError) as error:
         raise IntegrityError(f"{name}: cannot be unpacked here ({error})") from error
+
+
+class _TarInfo(tarfile.TarInfo):
+    """A member whose extended headers, which are read into memory, are small and few."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except (
+            tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
+            tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
+        ) as error:
+            # Anywhere but at the start, tarfile takes it for the end of the archive.
+            raise tarfile.ReadError(str(error)) from error
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > _LONGEST_HEADER:
+            raise IntegrityError(f"{archive.name!s}: refused, a header in it has {self.size} bytes")
+        try:
+            return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+        except RecursionError:
+            raise IntegrityError(f"{archive.name!s}: refused, its headers never end") from None
 
 
 def _listed(archive: _Archive, name: str, limit: int) -> list[tuple[Member, _Info]]:
@@ -187,9 +226,11 @@ def _listed(archive: _Archive, name: str, limit: int) -> list[tuple[Member, _Inf
             continue
         if not _is_plain(info):
             raise IntegrityError(f"{name}: refused, {raw!r} is a link, a device or encrypted")
-        if path.casefold() in seen:
-            raise IntegrityError(f"{name}: refused, {raw!r} and {seen[path.casefold()]!r} clash")
-        seen[path.casefold()] = raw
+        # One and the same file on some file systems.
+        same = unicodedata.normalize("NFC", path.casefold())
+        if same in seen:
+            raise IntegrityError(f"{name}: refused, {raw!r} and {seen[same]!r} clash")
+        seen[same] = raw
         member = Member(path, info.file_size if isinstance(info, zipfile.ZipInfo) else info.size)
         total += member.size
         found.append((member, info))
@@ -208,13 +249,11 @@ def _listed(archive: _Archive, name: str, limit: int) -> list[tuple[Member, _Inf
 def _safe_name(raw: str, name: str) -> str:
     path = raw.replace("\\", "/")
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    if (
-        path.startswith("/")
-        or re.match(r"[A-Za-z]:", path)
-        or ".." in parts
-        or any(ord(character) < 32 for character in path)
-    ):
+    if path.startswith("/") or re.match(r"[A-Za-z]:", path) or ".." in parts or not parts:
         raise IntegrityError(f"{name}: refused, the member {raw!r} would leave its folder")
+    if not path.isprintable():
+        # Control characters, and bytes that are no text (which no catalog could name).
+        raise IntegrityError(f"{name}: refused, the member {raw!a} has no printable name")
     return "/".join(parts)
 
 
@@ -239,6 +278,9 @@ def _limit(archive: _Archive) -> int:
     """Give the bytes that an archive may unpack to."""
     if isinstance(archive, zipfile.ZipFile):
         packed = sum(info.compress_size for info in archive.infolist())
+        if archive.fp is not None:
+            # Members that overlap would be counted several times.
+            packed = min(packed, archive.fp.seek(0, io.SEEK_END))
     else:
         packed = Path(str(archive.name)).stat().st_size
     return max(_SMALL, RATIO * packed)
