@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console
@@ -24,6 +25,9 @@ from rich.text import Text
 
 from stacbuild.progress import Reporter, Unit
 from stacbuild.safe_text import clean
+
+if TYPE_CHECKING:
+    from stacbuild.cubes import CubePlan
 
 Clock = Callable[[], float]
 
@@ -259,3 +263,53 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     console.print(table)
+
+
+def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
+    """Give the lines that tell a plan, none wider than 80 columns unless a single word is."""
+    for each in plans:
+        # A failure is told with the other errors.
+        why = "" if each.error else each.reason
+        yield from _wrapped(f"{each.name}: {each.action}" + (f": {why}" if why else ""), "")
+        rows, cols = each.grid.shape
+        if each.action == "up to date":
+            yield from _wrapped(f"{each.href}", "  ")
+            continue
+        yield from _wrapped(f"{rows} x {cols} pixels, EPSG:{each.grid.epsg}", "  ")
+        expected = each.expected
+        for variable in expected.variables if expected else ():
+            dims = zip(variable.dims, variable.shape, strict=True)
+            shape = " x ".join(f"{length} {dim}" for dim, length in dims)
+            chunks = " x ".join(map(str, variable.chunks))
+            yield from _wrapped(f"{variable.name}: {variable.dtype}, {shape}, by {chunks}", "  ")
+        if each.harvest:
+            count = "1 source" if len(each.harvest) == 1 else f"{len(each.harvest)} sources"
+            yield f"  {count} to be harvested first:"
+            for source in each.harvest:
+                yield from _wrapped(source, "    ")
+        if each.code:
+            yield from _wrapped(f"custom code that is run: {', '.join(each.code)}", "  ")
+        if expected:
+            yield from _wrapped(
+                f"about {_bytes(expected.fetch)} to fetch, {_bytes(expected.write)} to write, "
+                f"{_bytes(expected.memory)} of memory; {_bytes(expected.free)} free on disk",
+                "  ",
+            )
+
+
+def _bytes(count: int | None) -> str:
+    return "unknown" if count is None else decimal(count)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        clean(text),
+        _COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+_COLUMNS = 80

@@ -102,7 +102,7 @@ class Journal:
             # What follows the last newline is a torn line, or nothing.
             for line in lines[1:-1]:
                 journal._take(json.loads(line))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, KeyError, TypeError):
             return None

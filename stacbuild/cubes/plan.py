@@ -18,7 +18,7 @@ from stacbuild.config import FileStore, MemoryStore
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
 from stacbuild.cubes.journal import Journal, hidden_path
 from stacbuild.cubes.sources import Sources, look, source_collections
-from stacbuild.errors import ConfigError, RemoteError, StacbuildError
+from stacbuild.errors import ConfigError, LocalError, RemoteError, StacbuildError
 from stacbuild.grid import Grid
 from stacbuild.harvesters import load_profiles
 
@@ -223,8 +223,14 @@ def _plan(
         expected = estimate(config, dataset, grid, sources.items, before=before)
         check_space(config, dataset, expected, written_before(config, catalog, name))
     except StacbuildError as error:
-        return replace(planned, action="fails", reasons=(str(error),), error=error)
+        return _failing(planned, error)
+    except OSError as error:
+        return _failing(planned, LocalError(f"{error.filename}: {error.strerror}"))
     return replace(planned, expected=expected)
+
+
+def _failing(planned: CubePlan, error: StacbuildError) -> CubePlan:
+    return replace(planned, action="fails", reasons=(str(error),), error=error)
 
 
 def _place(config: Config, name: str) -> str | None:
@@ -309,7 +315,7 @@ def _attribute(cube: Path) -> str | None:
         try:
             content = json.loads((cube / metadata).read_bytes())
             return str((content[inside] if inside else content).get(ATTRIBUTE, ""))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except (ValueError, KeyError, AttributeError, TypeError, OSError):
             return ""
