@@ -23,6 +23,7 @@ from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
 from stacbuild.config import FileStore, MemoryStore, S3Store
+from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.journal import Journal, hidden_path, sync_folder
 from stacbuild.errors import LocalError, RemoteError, StacbuildError
@@ -113,7 +114,6 @@ class Output:
 def stage(
     output: Output,
     *,
-    needed: int = 0,
     wait: bool = False,
     reporter: Reporter | None = None,
 ) -> Iterator[Staging]:
@@ -123,8 +123,6 @@ def stage(
 
     Parameters
     ----------
-    needed
-        Bytes that the cube will take, as far as can be told.
     wait
         Whether to wait for another run that writes the same cube.
 
@@ -133,7 +131,7 @@ def stage(
     LockedError
         If another run writes the same cube.
     LocalError, RemoteError
-        If the place cannot be written, or has not *needed* bytes left.
+        If the place cannot be written.
     """
     reporter = Silent() if reporter is None else reporter
     if isinstance(output.storage, MemoryStore):
@@ -144,24 +142,18 @@ def stage(
         output.lock.parent.mkdir(parents=True, exist_ok=True)
     with hold(output.lock, output.name, wait=-1 if wait else 0, reporter=reporter):
         if isinstance(output.storage, FileStore):
-            with _stage_file(output, output.storage.root, needed, reporter) as staging:
+            with _stage_file(output, output.storage.root, reporter) as staging:
                 yield staging
         else:
             with _stage_s3(output, output.storage, reporter) as staging:
                 yield staging
 
 
-def free_bytes(path: Path) -> int:
-    """Give the free space where a file or folder is or will be."""
-    there = next(folder for folder in (path, *path.parents) if folder.exists())
-    return shutil.disk_usage(there).free
-
-
 # --- a folder ------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> Iterator[Staging]:
+def _stage_file(output: Output, root: Path, reporter: Reporter) -> Iterator[Staging]:
     name = f"{output.identifier}.zarr"
     final, old = root / name, root / f".{name}.old"
 
@@ -220,7 +212,6 @@ def _stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> 
         # Files that a run was writing when it died.
         for path in folder.rglob("*.partial"):
             path.unlink()
-        _check_space(final, needed, journal)
         journal.folder = folder
         _say_going_on(name, journal, reporter)
     done = False
@@ -238,16 +229,6 @@ def _stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> 
             if not any(journal.finished.values()):
                 shutil.rmtree(folder, ignore_errors=True)
                 journal.remove()
-
-
-def _check_space(final: Path, needed: int, journal: Journal) -> None:
-    written = sum(size for regions in journal.finished.values() for size in regions.values())
-    free = free_bytes(final)
-    if needed - written > free:
-        raise LocalError(
-            f"{final}: needs about {_size(needed - written)}, and {_size(free)} are free there; "
-            "make room, or move the storage"
-        )
 
 
 @contextmanager

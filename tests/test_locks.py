@@ -1,0 +1,164 @@
+"""One writer at a time, of a cube and of the catalog."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stacbuild.errors import LocalError, LockedError
+from stacbuild.locks import hold
+from tests.cli import catalogued, check_left, command, errors, stacbuild
+from tests.killing import large, small
+from tests.standins.s3 import S3Server
+from tests.test_resume import CUSTOM, SLOW
+from tests.test_storage import bucket
+
+HOST = socket.gethostname()
+
+
+def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / ".x.lock"
+    with hold(path, "x"):
+        with pytest.raises(LockedError) as caught, hold(path, "x"):
+            pass
+        said = str(caught.value)
+        assert re.fullmatch(
+            rf"x: another run \(pid {os.getpid()} on {HOST}, .*, since "
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\) is writing it; wait for it to end, .*--wait",
+            said,
+        )
+        # The one that was turned away took nothing with it.
+        assert (tmp_path / ".x.holder").exists()
+    assert [each.name for each in tmp_path.iterdir()] == [".x.lock"]
+    with hold(path, "x"):
+        pass
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"pid": 3}'])
+def test_a_holder_that_cannot_be_read(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / ".x.lock"
+    with hold(path, "x"):
+        (tmp_path / ".x.holder").unlink()
+        if content is not None:
+            (tmp_path / ".x.holder").write_text(content)
+        with pytest.raises(LockedError, match=r"^x: another run is writing it"), hold(path, "x"):
+            pass
+
+
+def test_a_time_to_wait_ends(tmp_path: Path) -> None:
+    with hold(tmp_path / ".x.lock", "x"):
+        start = time.monotonic()
+        with pytest.raises(LockedError), hold(tmp_path / ".x.lock", "x", wait=0.3):
+            pass
+        assert time.monotonic() - start >= 0.3
+
+
+def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LocalError, match="cannot be locked"):  # noqa: SIM117
+        with hold(tmp_path / "file" / ".x.lock", "x"):
+            pass
+
+
+def test_two_builds_of_one_cube(tmp_path: Path) -> None:
+    (tmp_path / "modify.py").write_text(SLOW)
+    config = large(tmp_path, custom=CUSTOM)
+    stacbuild("harvest", config)
+    holder = tmp_path / "data" / ".good.zarr.holder"
+    words = command("cube", config)
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first,
+    ):
+        while not holder.exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        waiting = subprocess.Popen(
+            command("cube", "--wait", config),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        (line,) = errors(stacbuild("cube", config, code=6))
+        assert first.poll() is None
+        assert f"{tmp_path / 'data' / 'good.zarr'}: another run (pid {first.pid} on {HOST}" in line
+        assert f"'stacbuild cube {config}', since 20" in line
+        out, err = waiting.communicate(timeout=120)
+        assert first.wait(timeout=120) == 0, first.stderr
+        assert waiting.returncode == 0, err
+        assert f"waiting for another run (pid {first.pid} on {HOST}" in " ".join(err.split())
+        assert str(tmp_path / "data" / "good.zarr") in out
+    check_left(tmp_path, ["good"])
+
+
+def test_a_dead_holder_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "modify.py").write_text(SLOW)
+    config = large(tmp_path, custom=CUSTOM)
+    stacbuild("harvest", config)
+    holder = tmp_path / "data" / ".good.zarr.holder"
+    with subprocess.Popen(command("cube", config), stderr=subprocess.DEVNULL) as first:
+        while not holder.exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.kill()
+    assert first.returncode == -signal.SIGKILL
+    assert holder.exists()
+    stacbuild("cube", config)
+    check_left(tmp_path, ["good"])
+
+
+def test_two_builds_of_one_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
+    storage = bucket(s3_server, "locks-1")
+    stacbuild("cube", small(tmp_path, storage=storage))
+    locks = {path.name for path in (tmp_path / "catalogs").glob(".*.lock")} - {".catalog.lock"}
+    config = small(tmp_path, "other.tif", storage=storage)
+    stacbuild("harvest", config)
+    with hold(tmp_path / "catalogs" / locks.pop(), "x"):
+        (line,) = errors(stacbuild("cube", config, code=6))
+    assert f"another run (pid {os.getpid()} on {HOST}" in line
+    stacbuild("cube", config)
+
+
+PUT = """\
+import datetime, sys
+import pystac
+from pathlib import Path
+from stacbuild.catalog import Catalog
+from stacbuild.harvesters.base import Harvest
+
+root, who = Path(sys.argv[1]), sys.argv[2]
+when = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+catalog = Catalog(root)
+for number in range(20):
+    for name in ("shared", f"of-{who}"):
+        extent = pystac.Extent(
+            pystac.SpatialExtent([[0, 0, 1, 1]]), pystac.TemporalExtent([[when, None]])
+        )
+        item = pystac.Item(f"{who}-{number}", None, None, when, {})
+        catalog.put(Harvest(pystac.Collection(name, name, extent), (item,)))
+"""
+
+
+def test_processes_that_put_into_one_catalog_lose_nothing(tmp_path: Path) -> None:
+    running = [
+        subprocess.Popen([sys.executable, "-c", PUT, str(tmp_path / "cat"), str(who)])
+        for who in range(4)
+    ]
+    for process in running:
+        assert process.wait(timeout=120) == 0
+    content = json.loads((tmp_path / "cat" / "catalog.json").read_text())
+    children = {link["href"] for link in content["links"] if link["rel"] == "child"}
+    assert children == {
+        f"./{name}/collection.json" for name in ("shared", "of-0", "of-1", "of-2", "of-3")
+    }
+    content = json.loads((tmp_path / "cat" / "shared" / "collection.json").read_text())
+    assert len([link for link in content["links"] if link["rel"] == "item"]) == 80
+    assert catalogued(tmp_path / "cat") == []

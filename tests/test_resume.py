@@ -1,0 +1,484 @@
+"""A build that ended early: what is seen of it, and what the next run makes of it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stacbuild.catalog import Catalog
+from stacbuild.cubes.estimate import free_bytes
+from stacbuild.cubes.journal import Journal
+from tests.cli import check_left, command, errors, stacbuild
+from tests.forked import Ended, Runs, forked_runs
+from tests.killing import check_visible, contents, fresh, large, small
+from tests.standins.s3 import S3Server
+from tests.test_storage import asset_of, bucket, keys
+
+SLOW = """\
+import time
+import numpy as np
+import xarray as xr
+
+def slow(ds):
+    def wait(values):
+        time.sleep(0.3)
+        return values
+    return xr.apply_ufunc(wait, ds, dask="parallelized", output_dtypes=[np.uint8])
+"""
+CUSTOM = {"module_path": "modify", "function_name": "slow"}
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Runs]:
+    with forked_runs() as runs:
+        yield runs
+
+
+def finished(directory: Path) -> dict[str, int]:
+    """Give the number of regions in the journal, by variable."""
+    journal = Journal.read(directory / "data" / ".good.zarr.journal")
+    return {name: len(found) for name, found in journal.finished.items()} if journal else {}
+
+
+def staged(directory: Path) -> list[Path]:
+    return list((directory / "data").glob(".good.zarr.*.staging"))
+
+
+def renaming(ended: Ended, end: str) -> int:
+    """Give the number of the first renaming to a path that ends so."""
+    return next(n for n, path in enumerate(ended.renamed, 1) if path.endswith(end))
+
+
+def chunks(ended: Ended) -> set[str]:
+    """Give the chunks of the variables that a run wrote, from the variable's name on."""
+    found = {"/".join(path.split("/")[-4:]) for path in ended.renamed}
+    return {key for key in found if key.startswith(("one/c/", "two/c/"))}
+
+
+# --- the journal ---------------------------------------------------------------------------------
+
+
+def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
+    journal = Journal.start(tmp_path / "j", "abc")
+    journal.add("v", ((0, 2), (0, 5)), ["v/c/0/0"])
+    journal.commit("old.zarr")
+    again = Journal.read(tmp_path / "j")
+    assert again == journal
+    assert (again.committing, again.replaces) == (True, "old.zarr")
+    assert again.finished == {"v": {((0, 2), (0, 5)): -1}}
+
+
+def test_a_torn_last_line_never_counted(tmp_path: Path) -> None:
+    journal = Journal.start(tmp_path / "j", "abc")
+    journal.add("v", ((0, 2),), [])
+    whole = (tmp_path / "j").read_bytes()
+    journal.add("v", ((2, 4),), [])
+    line = (tmp_path / "j").read_bytes()[len(whole) :]
+    for end in range(1, len(line)):
+        (tmp_path / "j").write_bytes(whole + line[:end])
+        torn = Journal.read(tmp_path / "j")
+        assert torn is not None
+        assert list(torn.finished["v"]) == [((0, 2),)]
+        torn.go_on()
+        torn.add("v", ((4, 6),), [])
+        assert list(Journal.read(tmp_path / "j").finished["v"]) == [((0, 2),), ((4, 6),)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"{", b"[]\n", b'{"version": 2}\n', b"\xff\n"])
+def test_what_is_no_journal_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "j").write_bytes(content)
+    assert Journal.read(tmp_path / "j") is None
+
+
+# --- killed while chunks are written -------------------------------------------------------------
+
+
+def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, run: Runs) -> None:
+    base = tmp_path / "base"
+    run("harvest", large(base))
+    whole = fresh(base, tmp_path / "whole")
+    unbroken = run("cube", whole / "c_config.yml")
+    assert unbroken.code == 0
+    assert len(chunks(unbroken)) == 120
+
+    broken = fresh(base, tmp_path / "broken")
+    assert run("cube", broken / "c_config.yml", kill_at=60).code == -signal.SIGKILL
+    check_visible(broken)
+    assert not (broken / "data" / "good.zarr").exists()
+    journal = Journal.read(broken / "data" / ".good.zarr.journal")
+    assert sum(finished(broken).values()) >= 2
+    # As if the run had begun at another time.
+    head, rest = journal.path.read_text().split("\n", 1)
+    early = json.loads(head) | {"started": "2001-02-03T04:05:06+00:00"}
+    journal.path.write_text(json.dumps(early) + "\n" + rest)
+    second = run("cube", broken / "c_config.yml")
+    assert second.code == 0, second.stderr
+    assert "going on with what was begun 2001-02-03 04:05 UTC" in second.stderr
+    # Not a chunk of what was finished is written again.
+    assert len(chunks(second)) == 120 - 12 * sum(map(len, journal.finished.values()))
+    assert contents(broken) == contents(whole)
+    attrs = json.loads((broken / "data" / "good.zarr" / "zarr.json").read_text())["attributes"]
+    assert attrs["history"].startswith("2001-02-03T04:05:06Z ")
+    check_left(broken, ["good"])
+
+
+def test_chunks_that_got_lost_meanwhile_are_written_again(tmp_path: Path, run: Runs) -> None:
+    base = tmp_path / "base"
+    run("harvest", large(base))
+    whole = fresh(base, tmp_path / "whole")
+    run("cube", whole / "c_config.yml")
+    run("cube", base / "c_config.yml", kill_at=70)
+    assert finished(base)["one"] >= 2
+    (folder,) = staged(base)
+    # Region 0 loses a chunk, region 1 the half of one.
+    (folder / "one" / "c" / "0" / "1").unlink()
+    cut = folder / "one" / "c" / "1" / "5"
+    cut.write_bytes(cut.read_bytes()[:-20])
+    (folder / "two" / "c" / "0" / "7.0123.partial").write_text("left by a dead run")
+    again = run("cube", base / "c_config.yml")
+    assert again.code == 0, again.stderr
+    assert {"one/c/0/1", "one/c/1/5"} <= chunks(again)
+    assert contents(base) == contents(whole)
+
+
+def test_metadata_that_would_be_others_now_start_it_anew(tmp_path: Path, run: Runs) -> None:
+    config = large(tmp_path)
+    run("harvest", config)
+    run("cube", config, kill_at=70)
+    (folder,) = staged(tmp_path)
+    path = folder / "two" / "zarr.json"
+    path.write_text(path.read_text().replace("uint8", "uint16"))
+    again = run("cube", config)
+    assert again.code == 0, again.stderr
+    assert len(chunks(again)) == 120
+    check_left(tmp_path, ["good"])
+
+
+def test_another_configuration_starts_anew(tmp_path: Path, run: Runs) -> None:
+    config = large(tmp_path)
+    run("harvest", config)
+    run("cube", config, kill_at=70)
+    (before,) = staged(tmp_path)
+    config = large(tmp_path, "other.tif")
+    again = run("cube", config, kill_at=70)
+    assert again.code == -signal.SIGKILL
+    assert "going on" not in again.stderr
+    (after,) = staged(tmp_path)
+    assert after != before
+    assert run("cube", config).code == 0
+    check_left(tmp_path, ["good"])
+
+
+# --- killed in the commit ------------------------------------------------------------------------
+
+# Of the renamings of a run, those that make a cube: (end of the path, after it instead of before).
+FIRST = [("/data/good.zarr", False), ("good.json", False), ("c/collection.json", False)]
+FIRST += [("catalog.json", False), ("catalog.json", True)]
+REBUILD = [(".good.zarr.old", False), ("/data/good.zarr", False), ("good.json", False)]
+REBUILD += [("good.json", True)]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, run: Runs) -> tuple[Path, Path, Ended]:
+    """A harvested source, the same with its cube, and the run that made it."""
+    base = tmp_path_factory.mktemp("first") / "base"
+    run("harvest", small(base))
+    built = fresh(base, base.parent / "built")
+    return base, built, run("cube", built / "c_config.yml")
+
+
+@pytest.fixture(scope="module")
+def rebuilt(first: tuple[Path, Path, Ended], run: Runs) -> tuple[Path, Path, Ended]:
+    """A cube whose configuration changed since, the same built anew, and that run."""
+    base = fresh(first[1], first[1].parent / "changed")
+    run("harvest", small(base, "other.tif"))
+    built = fresh(base, base.parent / "rebuilt")
+    return base, built, run("cube", built / "c_config.yml")
+
+
+def killed_then_run(
+    made: tuple[Path, Path, Ended], directory: Path, run: Runs, at: int, late: bool
+) -> None:
+    base, built, _ = made
+    fresh(base, directory)
+    before = contents(directory)
+    killed = run("cube", directory / "c_config.yml", kill_at=at, late=late)
+    assert killed.code == -signal.SIGKILL
+    check_visible(directory)
+    after = contents(directory)
+    # Whatever stands there of the cube is all of the old or all of the new.
+    seen = {name: data for name, data in after.items() if name.startswith("data/good.zarr/")}
+    assert seen in [
+        {name: data for name, data in state.items() if name.startswith("data/good.zarr/")}
+        for state in ({}, before, contents(built))
+    ]
+    again = run("cube", directory / "c_config.yml")
+    assert again.code == 0, again.stderr
+    assert contents(directory) == contents(built)
+    check_left(directory, ["good"])
+
+
+@pytest.mark.parametrize(("end", "late"), FIRST)
+def test_killed_in_the_commit(
+    tmp_path: Path, run: Runs, first: tuple[Path, Path, Ended], end: str, late: bool
+) -> None:
+    killed_then_run(first, tmp_path / "x", run, renaming(first[2], end), late)
+
+
+@pytest.mark.parametrize(("end", "late"), REBUILD)
+def test_killed_in_the_commit_of_a_rebuild(
+    tmp_path: Path, run: Runs, rebuilt: tuple[Path, Path, Ended], end: str, late: bool
+) -> None:
+    killed_then_run(rebuilt, tmp_path / "x", run, renaming(rebuilt[2], end), late)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", ["first", "rebuilt"])
+def test_killed_at_every_renaming(
+    tmp_path: Path, run: Runs, made: str, request: pytest.FixtureRequest
+) -> None:
+    state = request.getfixturevalue(made)
+    for at in range(1, len(state[2].renamed) + 1):
+        for late in (False, True):
+            killed_then_run(state, tmp_path / "x", run, at, late)
+
+
+def test_killed_before_the_item_then_built_as_before(
+    tmp_path: Path, run: Runs, first: tuple[Path, Path, Ended], rebuilt: tuple[Path, Path, Ended]
+) -> None:
+    """The new cube lies at its name, but no item says so: the old one has to come back."""
+    directory = fresh(rebuilt[0], tmp_path / "x")
+    at = renaming(rebuilt[2], "good.json")
+    run("cube", directory / "c_config.yml", kill_at=at)
+    shutil.copy2(first[1] / "c_config.yml", directory)
+    assert run("cube", directory / "c_config.yml").code == 0
+    built = {k: v for k, v in contents(first[1]).items() if k.startswith("data/")}
+    assert {k: v for k, v in contents(directory).items() if k.startswith("data/")} == built
+    check_left(directory, ["good"])
+
+
+def test_a_catalog_that_cannot_be_written_leaves_the_old_cube(
+    tmp_path: Path, run: Runs, rebuilt: tuple[Path, Path, Ended]
+) -> None:
+    directory = fresh(rebuilt[0], tmp_path / "x")
+    before = contents(directory)
+    # In the way of the item's temporary file; for root, too, unlike a mode.
+    item = directory / "catalogs" / "c" / "good" / "good.json"
+    moved = item.rename(item.with_name("moved.json"))
+    item.mkdir()
+    ended = run("cube", directory / "c_config.yml")
+    assert ended.code == 5
+    item.rmdir()
+    moved.rename(item)
+    seen = {k: v for k, v in contents(directory).items() if "/." not in k}
+    assert seen == before
+    assert run("cube", directory / "c_config.yml").code == 0
+    assert contents(directory) == contents(rebuilt[1])
+
+
+# --- interrupted ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM] * 2])
+def test_a_signal_while_chunks_are_written(
+    tmp_path: Path, run: Runs, signals: list[signal.Signals]
+) -> None:
+    (tmp_path / "modify.py").write_text(SLOW)
+    config = large(tmp_path, custom=CUSTOM)
+    run("harvest", config)
+    with subprocess.Popen(
+        command("cube", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while sum(finished(tmp_path).values()) < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        start = time.monotonic()
+        for number in signals:
+            process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    took = time.monotonic() - start
+    assert process.returncode == 130
+    assert took < 5
+    assert out == ""
+    assert "Traceback" not in err
+    if len(signals) == 1:
+        assert "interrupted; run the same command again to go on" in err
+    check_visible(tmp_path)
+    done = sum(finished(tmp_path).values())
+    assert 2 <= done < 10
+    again = run("cube", config)
+    assert again.code == 0, again.stderr
+    assert f"{done} regions are there" in again.stderr
+    assert len(chunks(again)) < 120
+    check_left(tmp_path, ["good"])
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MB, with the folder of a configuration on it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_gets_full(small_disk: Path, run: Runs) -> None:
+    run("harvest", small(small_disk))
+    run("cube", small_disk / "c_config.yml")
+    before = contents(small_disk)
+    (small_disk / "modify.py").write_text(SLOW)
+    config = large(small_disk, custom=CUSTOM)
+    filler = small_disk / "filler"
+    with subprocess.Popen(command("cube", config), stderr=subprocess.PIPE, text=True) as process:
+        while sum(finished(small_disk).values()) < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        filler.write_bytes(b"x" * (free_bytes(small_disk) - 4096))
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 5, err
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert f"{small_disk / 'data' / 'good.zarr'}: cannot be written: No space left" in line
+    assert "are free there; make room, then run the same command again" in line
+    # The cube of before and its catalog are as they were.
+    assert {k: v for k, v in contents(small_disk).items() if "/." not in k} == before
+    done = sum(finished(small_disk).values())
+    assert done >= 2
+    filler.unlink()
+    again = run("cube", config)
+    assert again.code == 0, again.stderr
+    assert f"{done} regions are there" in again.stderr
+    check_left(small_disk, ["good"])
+
+
+def test_a_disk_that_will_not_do_is_refused_beforehand(small_disk: Path, run: Runs) -> None:
+    config = large(small_disk)
+    run("harvest", config)
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (free_bytes(small_disk) - 100_000))
+    ended = run("cube", config)
+    assert ended.code == 5, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert f"are free in {small_disk / 'data'}; make room" in line
+    assert not list((small_disk / "data").glob("*"))
+    assert not staged(small_disk)
+
+
+def test_a_disk_that_is_full_for_the_catalog(small_disk: Path, run: Runs) -> None:
+    config = small(small_disk)
+    run("harvest", config)
+    run("cube", config)
+    before = contents(small_disk)
+    config = small(small_disk, "other.tif")
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (free_bytes(small_disk) - 4096))
+    ended = run("harvest", config)
+    assert ended.code == 5, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert f"{small_disk / 'catalogs'}" in line
+    assert "No space left on device" in line
+    check_visible(small_disk)
+    assert {k: contents(small_disk)[k] for k in before} == before
+    filler.unlink()
+    assert run("harvest", config).code == 0
+    assert run("cube", config).code == 0
+    check_left(small_disk, ["good"])
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+    """The limit of a file's size stands in for a full disk where none can be mounted."""
+    config = small(tmp_path)
+    stacbuild("harvest", config)
+    stacbuild("cube", config)
+    before = contents(tmp_path)
+    config = large(tmp_path)
+    done = subprocess.run(
+        command("cube", config),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )
+    assert done.returncode == 5, done.stderr
+    (line,) = errors(done)
+    assert f"{tmp_path / 'data' / 'good.zarr'}: cannot be written: File too large" in line
+    assert {k: v for k, v in contents(tmp_path).items() if "/." not in k} == before
+
+
+# --- a bucket ------------------------------------------------------------------------------------
+
+
+def test_a_bucket_that_fails_half_way_is_gone_on_with(
+    tmp_path: Path, s3_server: S3Server, run: Runs
+) -> None:
+    config = large(tmp_path, storage=bucket(s3_server, "resume-1"))
+    run("harvest", config)
+    s3_server.fail(r"/two/c/", status=403, times=-1)
+    ended = run("cube", config)
+    assert ended.code == 3, ended.stderr
+    (journal,) = (tmp_path / "catalogs").glob(".*.journal")
+    found = Journal.read(journal)
+    assert sum(map(len, found.finished.values())) == 1
+    (name,) = {key for key in keys(s3_server, "resume-1") if key.startswith("cubes/")}
+    s3_server.reset()
+    again = run("cube", config)
+    assert again.code == 0, again.stderr
+    assert "1 regions are there" in again.stderr
+    assert asset_of(tmp_path).href.endswith(name)
+    assert keys(s3_server, "resume-1") == {"of-others/kept.txt", name}
+    assert not list((tmp_path / "catalogs").glob(".*.journal"))
+
+    # Another configuration: what was left of this one goes.
+    s3_server.fail(r"/two/c/", status=403, times=-1)
+    config = large(tmp_path, "other.tif", storage=bucket(s3_server, "resume-1"))
+    assert run("cube", config).code == 3
+    s3_server.reset()
+    assert len(keys(s3_server, "resume-1")) == 3
+    config = small(tmp_path, storage=bucket(s3_server, "resume-1"))
+    assert run("cube", config).code == 0
+    last = asset_of(tmp_path).href.rpartition("/")[2]
+    assert keys(s3_server, "resume-1") == {"of-others/kept.txt", f"cubes/{last}"}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_killed_in_the_commit_to_a_bucket(
+    tmp_path: Path, s3_server: S3Server, run: Runs, late: bool
+) -> None:
+    name = f"resume-late-{late}".lower()
+    storage = bucket(s3_server, name)
+    config = small(tmp_path, storage=storage)
+    run("harvest", config)
+    first = run("cube", config)
+    assert first.code == 0
+    old = asset_of(tmp_path).href
+    config = small(tmp_path, "other.tif", storage=storage)
+    run("harvest", config)
+    # The renamings of a build to a bucket: its journal's, then the item's.
+    at = renaming(first, "good.json")
+    assert run("cube", config, kill_at=at, late=late).code == -signal.SIGKILL
+    now = asset_of(tmp_path).href
+    assert (now != old) == late
+    assert len(keys(s3_server, name)) == 3
+    again = run("cube", config)
+    assert again.code == 0, again.stderr
+    new = asset_of(tmp_path).href
+    assert new != old
+    assert keys(s3_server, name) == {"of-others/kept.txt", "cubes/" + new.rpartition("/")[2]}
+    assert not list((tmp_path / "catalogs").glob(".*.journal"))
+    assert Catalog(tmp_path / "catalogs").get("c", "good") is not None
