@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
+import psutil
 import pytest
 import rasterio
 import requests
 import xarray as xr
+import zarr
 from distributed import Client
 from rasterio import Affine
 
 from stacbuild.config import Config, load_config
 from stacbuild.cubes import CubeResult, build
-from stacbuild.errors import BuildError, ConfigError, LocalError, RemoteError
+from stacbuild.errors import BuildError, LocalError, RemoteError
 from stacbuild.progress import Silent, SilentTask
-from tests.cli import Json, configuration, errors, stacbuild
+from tests.cli import Json, command, configuration, errors, stacbuild
 from tests.standins.s3 import S3Server
 
 SOURCE = {"identifier": "local", "store_id": "file", "store_params": {"root": "src"}}
-# Two rows of two tiles of 2100: each is computed by itself, so there are four regions.
+# Two rows of tiles, each computed by itself: two regions, of two chunks for each band.
 GRID = {
     "identifier": "grid",
-    "bbox": [10.0, 45.0, 10.1, 45.1],
-    "spatial_res": 0.1 / 4096,
+    "bbox": [10.0, 45.0, 10.015, 45.055],
+    "spatial_res": 0.000025,
     "crs": "EPSG:4326",
-    "tile_size": 2100,
+    "tile_size": [300, 1100],
 }
 CUSTOM = """\
 import dask.array as da
@@ -52,7 +59,7 @@ def twice(ds):
 
 def deadly(ds):
     def die(block, block_info=None):
-        if block.size and block_info[0]["array-location"][-2][0] >= 2100:
+        if block.size and block_info[0]["array-location"][-2][0] >= 1100:
             os.kill(os.getpid(), signal.SIGKILL)
         return block
 
@@ -110,9 +117,9 @@ CUBES: list[Json] = [
         "variables": [
             {"identifier": "height", "store": "local", "data_id": "heights.tif"},
             {"identifier": "twice", "store": "local", "data_id": "one.tif"} | custom("twice"),
+            {"identifier": "age", "store": "local", "data_id": "ages.zarr"},
         ],
     },
-    {"identifier": "ages", "store": "local", "data_id": "ages.zarr"},
 ]
 DEADLY = {"identifier": "deadly", "store": "local", "data_id": "one.tif"} | custom("deadly")
 WRONG = {"identifier": "wrong", "store": "local", "data_id": "one.tif"} | custom("wrong")
@@ -139,6 +146,12 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _two_workers() -> Iterator[None]:
+    with dask.config.set(num_workers=2):
+        yield
+
+
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the chunks have to be: from threads."""
@@ -146,8 +159,10 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for result in build(config(folder, *CUBES), folder / "catalogs"):
         assert result.status == "COMPLETED", result.message
     found = hashes(folder / "data")
-    # Four tiles of each band and time; a chunk of every coordinate.
-    assert sum("codes.zarr/codes" in name or "band_data" in name for name in found) == 12
+    # Four tiles of each band and time.
+    data = [name.split("/")[1] for name in found if name.split("/")[1] not in ("lat", "lon")]
+    wanted = {"band_data": 12, "height": 4, "twice": 4, "age": 8}
+    assert {name: data.count(name) for name in wanted} == wanted
     return found
 
 
@@ -166,10 +181,15 @@ if __name__ == "__main__":
 
 
 @contextmanager
-def session(*words: object) -> Iterator[subprocess.Popen[str]]:
+def session(
+    *words: object, before: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run something with all its children in a session of its own; all of them end with it."""
     process = subprocess.Popen(
-        [sys.executable, *map(str, words)],
+        [*before, sys.executable, *map(str, words)],
+        # Python looks for modules where it is started, too.
+        cwd="/",
+        env={**os.environ, **(env or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -283,11 +303,10 @@ def test_a_killed_worker_is_survived(
 ) -> None:
     pids = worker_pids(cluster)
     watcher = Watcher(lambda: os.kill(pids[0], signal.SIGKILL))
-    settings = config(tmp_path, *CUBES[:2]).with_scheduler(cluster)
+    settings = config(tmp_path, *CUBES).with_scheduler(cluster)
     for result in build(settings, tmp_path / "catalogs", reporter=watcher):
         assert result.status == "COMPLETED", result.message
-    found = hashes(tmp_path / "data")
-    assert found == {name: expected[name] for name in expected if not name.startswith("ages")}
+    assert hashes(tmp_path / "data") == expected
     assert pids[0] not in worker_pids(cluster)
 
 
@@ -303,7 +322,7 @@ def test_a_task_that_kills_its_worker(
     assert time.monotonic() - start < 60
     assert isinstance(result.error, BuildError)
     assert result.name == "deadly"
-    assert "band_data [lat 2100:4096, lon 0:4096]: " in result.message
+    assert "band_data [lat 1100:2200, lon 0:600]: " in result.message
     assert "died over it" in result.message
     assert not (tmp_path / "data" / "deadly.zarr").exists()
 
@@ -317,3 +336,184 @@ def test_what_a_function_raises_is_said_with_its_line(
     settings = config(tmp_path, WRONG).with_scheduler(scheduler)
     result = only(build(settings, tmp_path / "catalogs"))
     assert result.message == ("modify.py:wrong raised ValueError at modify.py:25: no such luck")
+
+
+def test_a_worker_process_that_is_killed_is_replaced(
+    tmp_path: Path, expected: dict[str, str]
+) -> None:
+    def kill() -> None:
+        multiprocessing.active_children()[0].kill()
+
+    settings = config(tmp_path, CUBES[0]).with_scheduler("processes")
+    result = only(build(settings, tmp_path / "catalogs", reporter=Watcher(kill)))
+    assert result.status == "COMPLETED", result.message
+    assert hashes(tmp_path / "data").items() <= expected.items()
+
+
+def test_worker_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    path = written(tmp_path, *CUBES)
+    process = psutil.Popen(
+        command("cube", path, "--scheduler", "processes"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    children: list[psutil.Process] = []
+    while len(children) < 2:
+        assert process.poll() is None
+        children = process.children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
+
+
+def test_a_scheduler_that_is_lost(tmp_path: Path, expected: dict[str, str]) -> None:
+    with local_cluster(tmp_path) as (address, pid):
+        settings = config(tmp_path, CUBES[0]).with_scheduler(address)
+        watcher = Watcher(lambda: os.kill(pid, signal.SIGKILL))
+        start = time.monotonic()
+        result = only(build(settings, tmp_path / "catalogs", reporter=watcher))
+        assert time.monotonic() - start < 60
+    assert isinstance(result.error, RemoteError)
+    assert result.message.startswith(f"{address}: the dask scheduler is gone; ")
+    assert not (tmp_path / "data" / "codes.zarr").exists()
+    # Somewhere else it goes on.
+    again = only(build(settings.with_scheduler("threads"), tmp_path / "catalogs"))
+    assert again.status == "COMPLETED", again.message
+    assert hashes(tmp_path / "data").items() <= expected.items()
+
+
+# --- what is seen before work begins -------------------------------------------------------------
+
+WORKER = ("-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny", "--nthreads", 1)
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[str]:
+    """Run a scheduler without workers; give its address."""
+    file = folder / "scheduler.json"
+    words = ("--no-dashboard", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", file)
+    with session("-m", "distributed.cli.dask_scheduler", *words):
+        yield waited(lambda: json.loads(file.read_text())["address"])
+
+
+def first(folder: Path) -> dict[str, str]:
+    """Give the environment in which Python looks into a folder before all others."""
+    others = filter(None, [os.getenv("PYTHONPATH")])
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *others])}
+
+
+def waited(look: Callable[[], str]) -> str:
+    for _ in range(600):
+        with contextlib.suppress(OSError, ValueError):
+            return look()
+        time.sleep(0.05)
+    raise AssertionError("nothing came")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "expected_text"),
+    [
+        ("src", "/src/codes.tif cannot be seen there (No such file"),
+        ("data", "/data cannot be seen"),
+    ],
+)
+def test_workers_that_do_not_see_a_folder(tmp_path: Path, hidden: str, expected_text: str) -> None:
+    settings = config(tmp_path, CUBES[0])
+    (tmp_path / "data").mkdir()
+    # A machine of its own, as far as this folder goes.
+    mount = f'mount -t tmpfs none {tmp_path / hidden} && exec "$0" "$@"'
+    private = ("unshare", "--mount", "sh", "-c", mount)
+    if subprocess.run([*private, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a mount namespace of its own (root)")
+    with scheduler(tmp_path) as address, session(*WORKER, address, before=private):
+        watcher = Watcher()
+        result = only(
+            build(settings.with_scheduler(address), tmp_path / "catalogs", reporter=watcher)
+        )
+    assert isinstance(result.error, LocalError)
+    assert result.message.startswith("worker tcp://127.0.0.1:")
+    assert f"{tmp_path}{expected_text}" in result.message
+    assert watcher.chunks == 0
+    assert [path.name for path in (tmp_path / "data").glob("*probe*")] == []
+
+
+def test_workers_with_other_software(tmp_path: Path) -> None:
+    settings = config(tmp_path, CUBES[0])
+    other = tmp_path / "other" / "zarr-3.0.5.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: zarr\nVersion: 3.0.5\n")
+    with scheduler(tmp_path) as address, session(*WORKER, address, env=first(other.parent)):
+        result = only(build(settings.with_scheduler(address), tmp_path / "catalogs"))
+    assert isinstance(result.error, LocalError)
+    assert f"has zarr 3.0.5, and here it is {zarr.__version__}" in result.message
+
+
+def test_workers_without_stacbuild(tmp_path: Path) -> None:
+    settings = config(tmp_path, CUBES[0])
+    (tmp_path / "other" / "stacbuild").mkdir(parents=True)
+    missing = "raise ModuleNotFoundError(\"No module named 'stacbuild'\")\n"
+    (tmp_path / "other" / "stacbuild" / "__init__.py").write_text(missing)
+    with (
+        scheduler(tmp_path) as address,
+        session(*WORKER, address, env=first(tmp_path / "other")),
+    ):
+        result = only(build(settings.with_scheduler(address), tmp_path / "catalogs"))
+    assert isinstance(result.error, LocalError)
+    assert "No module named 'stacbuild'" in result.message
+    assert "it needs stacbuild" in result.message
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers(tmp_path: Path) -> None:
+    settings = config(tmp_path, CUBES[0])
+    with scheduler(tmp_path) as address:
+        result = only(build(settings.with_scheduler(address), tmp_path / "catalogs"))
+    assert isinstance(result.error, RemoteError)
+    assert "has had no workers" in result.message
+
+
+@pytest.mark.slow
+def test_the_last_worker_is_lost(tmp_path: Path) -> None:
+    settings = config(tmp_path, CUBES[0])
+    with scheduler(tmp_path) as address, session(*WORKER, address) as worker:
+        watcher = Watcher(worker.kill)
+        result = only(
+            build(settings.with_scheduler(address), tmp_path / "catalogs", reporter=watcher)
+        )
+    assert watcher.chunks
+    assert isinstance(result.error, RemoteError)
+    assert "has had no workers" in result.message
+
+
+@pytest.mark.slow
+def test_no_scheduler_there(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    path = written(tmp_path, CUBES[0])
+    (line,) = errors(stacbuild("cube", path, "--scheduler", address, code=3))
+    assert f"{address}: no dask scheduler answers" in line
+
+
+def test_distributed_is_an_extra(tmp_path: Path) -> None:
+    (tmp_path / "without" / "distributed").mkdir(parents=True)
+    missing = "raise ModuleNotFoundError(\"No module named 'distributed'\")\n"
+    (tmp_path / "without" / "distributed" / "__init__.py").write_text(missing)
+    config_path = written(tmp_path, CUBES[0])
+    words = ("cube", config_path, "--scheduler", "tcp://127.0.0.1:8786")
+    (line,) = errors(stacbuild(*words, code=2, env=first(tmp_path / "without")))
+    assert "pip install 'stacbuild[distributed]'" in line
+
+
+@pytest.mark.parametrize("name", ["distributed", "tcp://", "tcp://host", "http://host:1", ""])
+def test_what_is_no_scheduler(tmp_path: Path, name: str) -> None:
+    path = configuration(tmp_path, [CUBES[0]], [SOURCE])
+    (line,) = errors(stacbuild("cube", path, "--scheduler", name, code=2))
+    assert line.startswith("error: scheduler: has to be threads, processes, synchronous, or ")
+
+
+def test_memory_cannot_be_shared(tmp_path: Path) -> None:
+    path = written(tmp_path, CUBES[0], storage={"store_id": "memory"})
+    (line,) = errors(stacbuild("cube", path, "--scheduler", "processes", code=2))
+    assert "memory store; use threads" in line

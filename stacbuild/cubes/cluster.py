@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import platform
 import queue
@@ -23,8 +24,9 @@ from stacbuild.load import release
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-# Seconds to wait for a scheduler to answer, and for it to have a worker.
-_PATIENCE = 30
+# Seconds to wait for a scheduler to answer, and for it to have a worker: those may be started by
+# a queue, or again.
+_ANSWERS, _PATIENCE = 10, 30
 # What decides about the bytes of a cube, or has to be the same for tasks to be understood.
 _SOFTWARE = (
     "stacbuild",
@@ -63,13 +65,19 @@ def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator
     """
     try:
         from distributed import Client
+        from distributed.comm import CommClosedError
     except ImportError:
         raise ConfigError(
             f"scheduler {address}: needs dask's distributed: pip install 'stacbuild[distributed]'"
         ) from None
+    # Of a lost connection it logs several tracebacks, and the error below says the same.
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = Client(address, timeout=_ANSWERS, set_as_default=False)
     except (OSError, ValueError) as error:
+        logger.setLevel(level)
         raise RemoteError(
             f"{address}: no dask scheduler answers: {' '.join(str(error).split())}"
         ) from error
@@ -77,9 +85,13 @@ def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator
         _check(client, address, hrefs, folder)
         yield partial(_run, client, address)
         if client.status == "running":
-            client.run(release)
+            # Also where a worker ends meanwhile: the cube is whole.
+            client.run(release, on_error="ignore")
+    except CommClosedError as error:
+        raise _lost(address) from error
     finally:
         client.close(timeout=2)
+        logger.setLevel(level)
 
 
 def _run(client: Client, address: str, written: da.Array, done: Callable[[Key], None]) -> None:
@@ -94,17 +106,17 @@ def _run(client: Client, address: str, written: da.Array, done: Callable[[Key], 
             future = _next(client, address, ended)
             if future.status in ("cancelled", "lost"):
                 raise _lost(address)
-            try:
-                # Says that it is done, or why not.
-                future.result(timeout=_PATIENCE)
-            except KilledWorker as error:
-                raise WorkersLostError(
-                    f"its workers died over it, {error.allowed_failures + 1} times"
-                ) from error
+            if future.status == "error":
+                # Raises it. Not asked for otherwise: a worker would have to give what it has.
+                future.result()
             futures.discard(future)
             done(future.key)
             # Else it would be done again when the worker that did it dies.
             future.release()
+    except KilledWorker as error:
+        raise WorkersLostError(
+            f"its workers died over it, {error.allowed_failures + 1} times"
+        ) from error
     finally:
         if futures and client.status == "running":
             client.cancel(list(futures))
@@ -135,8 +147,8 @@ def _next(client: Client, address: str, ended: queue.SimpleQueue[Future]) -> Fut
 
 
 def _known(client: Client) -> Mapping[str, Any]:
-    """Give the workers that the scheduler told of lately, without asking it."""
-    workers: Mapping[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+    """Give workers that the scheduler told of lately, without asking it."""
+    workers: Mapping[str, Any] = client.scheduler_info()["workers"]
     return workers
 
 
