@@ -290,15 +290,18 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
         if each.code:
             yield from _wrapped(f"custom code that is run: {', '.join(each.code)}", "  ")
         if expected:
-            yield from _wrapped(
-                f"about {_bytes(expected.fetch)} to fetch, {_bytes(expected.write)} to write, "
-                f"{_bytes(expected.memory)} of memory; {_bytes(expected.free)} free on disk",
-                "  ",
-            )
-
-
-def _bytes(count: int | None) -> str:
-    return "unknown" if count is None else decimal(count)
+            costs = [
+                f"{decimal(count)} {what}"
+                for count, what in (
+                    (expected.fetch, "to fetch"),
+                    (expected.write, "to write"),
+                    (expected.memory, "of memory"),
+                )
+                if count is not None
+            ] or ["not known before it is harvested what it takes"]
+            free = f"; {decimal(expected.free)} free on disk" if expected.free is not None else ""
+            about = "about " if expected.write is not None else ""
+            yield from _wrapped(f"{about}{', '.join(costs)}{free}", "  ")
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
