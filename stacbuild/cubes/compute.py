@@ -206,7 +206,7 @@ def _threads() -> Iterator[Run]:
 
     try:
         yield run
-    except Exception:
+    except (Exception, SystemExit):
         # Tasks under way write to the store, which their caller will now do away with.
         pool.shutdown(cancel_futures=True)
         raise

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import dask.array as da
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
+
+# Of dtypes: booleans, integers, floats, complex numbers, times and durations.
+_KINDS = frozenset("biufcmM")
 
 
 def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
@@ -42,7 +50,48 @@ def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
         raise BuildError(f"{where} raised {place(error, path)}") from error
     if not isinstance(result, xr.Dataset):
         raise BuildError(f"{where} returned a {type(result).__name__}, not an xarray.Dataset")
-    return result
+    return _watched(result, dataset, where)
+
+
+def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
+    """Refuse variables that are no data of a cube, now or, for those still lazy, when computed."""
+    untouched = {array.data.name for array in before.data_vars.values() if array.chunks}
+    watched = result.copy()
+    for name, array in result.data_vars.items():
+        if not isinstance(name, str) or not name or set(name) & set("/\\") or name.startswith("."):
+            raise BuildError(f"{where} gave a variable the name {name!r}, which cannot be stored")
+        if array.dtype.kind not in _KINDS:
+            raise BuildError(f"{where} gave {name} the dtype {array.dtype}; a cube holds numbers")
+        if not array.chunks or array.data.name in untouched:
+            continue
+        if any(math.isnan(length) for lengths in array.chunks for length in lengths):
+            raise BuildError(f"{where} gave {name} chunks of unknown size; use another way to it")
+        data = da.map_blocks(
+            _checked,
+            array.data,
+            where=where,
+            variable=name,
+            dtype=array.dtype,
+            meta=np.empty((0,) * array.ndim, array.dtype),
+        )
+        watched[name] = array.copy(data=data)
+    return watched
+
+
+def _checked(
+    block: Any, *, where: str, variable: str, block_info: dict[Any, dict[str, Any]]
+) -> NDArray[Any]:
+    """Give a block if it is what was announced: a smaller one would leave holes in the cube."""
+    announced = block_info[None]
+    shape, dtype = tuple(announced["chunk-shape"]), np.dtype(announced["dtype"])
+    found = np.asarray(block)
+    if found.shape != shape:
+        raise BuildError(f"{where} gave a chunk of {variable} of shape {found.shape}, not {shape}")
+    if not np.can_cast(found.dtype, dtype, "same_kind"):
+        raise BuildError(
+            f"{where} gave a chunk of {variable} of {found.dtype}, not {dtype} as announced"
+        )
+    return found
 
 
 def _import(path: Path) -> ModuleType:

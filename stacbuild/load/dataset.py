@@ -200,6 +200,15 @@ def _canonical(
                 f"{data_id}: after custom_processing {found[0]} has {dataset.sizes[found[0]]} "
                 f"pixels, the grid {size}; a custom function must stay on the grid"
             )
+        if found[0] in dataset.coords:
+            given = dataset[found[0]].values
+            # Less than what single precision makes of them.
+            within = abs(values[1] - values[0]) / 10 if size > 1 else np.inf
+            if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
+                raise BuildError(
+                    f"{data_id}: after custom_processing the coordinates of {found[0]} are not "
+                    "the grid's; a custom function must neither move nor turn what is on the grid"
+                )
         stale = [name for name, coord in dataset.coords.items() if found[0] in coord.dims]
         dataset = dataset.drop_vars(stale).rename({found[0]: dim}).assign_coords({dim: values})
     scalar = [name for name, coord in dataset.coords.items() if not coord.dims]
