@@ -106,7 +106,7 @@ def test_a_rebuild_replaces_the_cube_of_before(tmp_path: Path, s3_server: S3Serv
     stacbuild("cube", config)
     first = asset_of(tmp_path).href
     s3_server.reset()
-    stacbuild("cube", config)
+    stacbuild("cube", config, "--force")
     second = asset_of(tmp_path).href
     assert first != second
     name = second.rpartition("/")[2]
@@ -121,7 +121,7 @@ def test_a_bucket_that_fails_and_cannot_be_cleaned(tmp_path: Path, s3_server: S3
     first = asset_of(tmp_path).href
     # Requests to the bucket itself: listings, and deletions of many objects.
     s3_server.fail(r"^/cubes-5/?$", status=403, times=-1)
-    (line,) = errors(stacbuild("cube", config, code=3))
+    (line,) = errors(stacbuild("cube", config, "--force", code=3))
     assert "s3://cubes-5/cubes/good-" in line
     # The cube of before is still what the catalog names, and whole.
     assert asset_of(tmp_path).href == first
