@@ -274,6 +274,7 @@ def test_through_the_command_line(tmp_path: Path, expected: dict[str, str], clus
     assert hashes(tmp_path / "data").items() <= expected.items()
 
 
+@pytest.mark.slow
 def test_to_a_bucket(tmp_path: Path, expected: dict[str, str], s3_server: S3Server) -> None:
     s3_server.put("of-others/kept.txt", b"kept", "cubes-of-all")
     options = {"key": "testing", "secret": "testing", "endpoint_url": s3_server.url}
