@@ -320,6 +320,19 @@ def test_a_coordinate_that_changed(folder: Path, wrong: Wrong, at: int) -> None:
     assert all("good.zarr" in line and "lat" in line for line in lines)
 
 
+@pytest.mark.parametrize("name", ["lat", "lon"])
+def test_a_chunk_of_a_coordinate_that_is_flipped_or_gone(
+    folder: Path, wrong: Wrong, name: str
+) -> None:
+    chunk = folder / "data" / "good.zarr" / name / "c" / "0"
+    flip(chunk)
+    (line,) = wrong()
+    assert "good.zarr" in line
+    chunk.unlink()
+    (line,) = wrong()
+    assert name in line
+
+
 # --- the catalog ---------------------------------------------------------------------------------
 
 

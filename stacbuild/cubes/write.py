@@ -237,7 +237,7 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
     if "time" in dataset.coords:
         encoding["time"] = {"units": "days since 1970-01-01", "dtype": "int64"}
     for name in dataset.coords:
-        encoding.setdefault(str(name), {})["_FillValue"] = None
+        encoding.setdefault(str(name), {}).update(_FillValue=None, **_codec(zarr_format))
     with _unstandardised_yet():
         shells.to_zarr(
             store,
