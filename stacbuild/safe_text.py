@@ -97,20 +97,20 @@ class _Redacting:
 
 
 class _CleanFormatter(logging.Formatter):
-    """One clean line a record; the lines of a traceback stay lines."""
+    """One clean line a record, such as ``warning: rasterio: ...``, and tracebacks in lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         return clean_lines(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
-        record.message = clean(record.message)
-        return super().formatMessage(record)
+        by = "" if record.name.startswith("stacbuild") else f"{record.name}: "
+        return f"{record.levelname.lower()}: {clean(by + record.message)}"
 
 
 def clean_library_messages() -> None:
     """Let what libraries warn or log be written to stderr as cleaned lines (for the program)."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_CleanFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_CleanFormatter())
     handler.setLevel(logging.WARNING)
     logging.lastResort = handler
 

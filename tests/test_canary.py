@@ -36,7 +36,7 @@ DRIVER = """\
 import logging, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 logging.getLogger().addHandler(logging.FileHandler(sys.argv.pop(1)))
-names = "asyncio aiohttp aiobotocore botocore dask distributed fsspec rasterio requests s3fs urllib3"
+names = "asyncio aiohttp aiobotocore botocore dask distributed fsspec rasterio s3fs urllib3"
 for name in [*names.split(), "botocore.auth", "botocore.endpoint", "botocore.hooks"]:
     logging.getLogger(name).setLevel(logging.DEBUG)
 from stacbuild.cli import main

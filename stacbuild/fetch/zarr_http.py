@@ -119,6 +119,9 @@ class Retrying:
         if status in (401, 403):
             response.release()
             raise AuthError(f"{url}: access was refused ({_phrase(status)})")
+        if 300 <= status < 400:
+            # Followed by aiohttp, and often accompanied by a page for people.
+            return response
         if 400 <= status < 500 and status != 404:
             response.release()
             raise NotFoundError(f"{url}: the server answers {_phrase(status)}")
