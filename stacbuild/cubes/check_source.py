@@ -114,6 +114,9 @@ def _check_group(asset: pystac.Asset, found: Found) -> None:
                 f"{stated['count']} of {stated['bytes']} when it was harvested; harvest it again "
                 "and build what is made of it"
             )
+    if not found.problems and "updated" in asset.extra_fields:
+        # Other chunks may be just as many and as long.
+        _check_time(asset, Path(asset.href), found)
 
 
 def _check_remote(asset: pystac.Asset, options: Json | None, found: Found) -> None:

@@ -159,8 +159,10 @@ def _was_written(asset: pystac.Asset) -> bool:
 
         now = count_chunks(LocalStore(path), chunks)
         # Chunks that are gone are damage, of which `stacbuild.load.zarr` speaks, and no change.
-        lost = any(now[name]["count"] < stated["count"] for name, stated in chunks.items())
-        return now != chunks and not lost
+        if any(now[name]["count"] < stated["count"] for name, stated in chunks.items()):
+            return False
+        # Others may be just as many and as long.
+        return now != chunks or fields.get("updated") not in (None, file_time(path))
     try:
         stated = fields.get("file:size"), fields.get("updated")
         return None not in stated and stated != (path.stat().st_size, file_time(path))

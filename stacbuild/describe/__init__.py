@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,22 @@ def multihash_md5(digest: str) -> str:
 
 
 def file_time(path: Path) -> str:
-    """Give when a file was last written to, in UTC, as the field ``updated`` of its asset."""
-    when = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+    """Give when a file was last written to, in UTC, as the field ``updated`` of its asset.
+
+    Of a folder it is the newest file below it: what is deleted does not count.
+    """
+    modified = _newest(str(path)) if path.is_dir() else path.stat().st_mtime
+    when = dt.datetime.fromtimestamp(modified, dt.UTC)
     return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _newest(directory: str) -> float:
+    with os.scandir(directory) as entries:
+        times = (
+            _newest(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat().st_mtime
+            for entry in entries
+        )
+        return max(times, default=0.0)
 
 
 def _fields(content: Mapping[str, Any]) -> Iterator[str]:

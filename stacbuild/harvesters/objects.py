@@ -147,7 +147,8 @@ def _describe(
             if isinstance(store, FileStore):
                 # On disk only: to list what lies on a server may take thousands of requests.
                 chunks = count_chunks(group.store, map(str, ds.data_vars))
-                item.assets["data"].extra_fields[CHUNKS] = chunks
+                state = {CHUNKS: chunks, "updated": file_time(Path(place.read))}
+                item.assets["data"].extra_fields |= state
     item.properties |= _facts_fields(facts)
     if isinstance(store, S3Store):
         _add_storage(item, store, place)
