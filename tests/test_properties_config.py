@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from stacbuild.config import Config, load_config
 from stacbuild.errors import ConfigError
 from stacbuild.grid import Grid
+from stacbuild.profiles import Profiles
 from tests.cli import configuration, errors, stacbuild
 from tests.standins.demo import ROOT, Endpoints, demo_config
 from tests.standins.zenodo import ZenodoServer
@@ -300,6 +301,43 @@ def test_what_once_was_no_config_error(files: Files, old: str, new: str, says: s
     lines = outcome(files[0], SCS2.decode().replace(old, new, 1).encode())
     assert isinstance(lines, list)
     assert any(says in line for line in lines), lines
+
+
+# --- profiles ------------------------------------------------------------------------------------
+
+PROFILE = (ROOT / "stacbuild" / "profiles" / "gami.yml").read_bytes()
+
+
+def profile_outcome(folder: Path, raw: bytes) -> None:
+    path = folder / "profiles" / "mine.yml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(raw)
+    refused = None
+    try:
+        Profiles.load([path.parent])
+    except ConfigError as error:
+        refused = error
+    for line in refused.problems if refused else ():
+        assert line.isprintable()
+        assert _is_placed(line, path, raw) or line.startswith(f"{path}: "), line
+
+
+@default
+@given(changes=edits)
+def test_a_changed_profile(files: Files, changes: Any) -> None:
+    profile_outcome(files[0], edited(PROFILE, changes))
+
+
+@default
+@given(st.binary(max_size=100) | yaml_like)
+@example(b"\xff\xfe")
+@example(b"source: !!bool x")
+@example(b'source: "\\U00110000"')
+@example(b"[" * 5000)
+@example(b"&a [*a]")
+@example(b"")
+def test_any_bytes_for_a_profile(files: Files, raw: bytes) -> None:
+    profile_outcome(files[0], raw)
 
 
 # --- in time -------------------------------------------------------------------------------------

@@ -15,10 +15,9 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stacbuild.errors import ConfigError
+from stacbuild.config.reading import Problem, read_document
 
 PACKAGE_DIRECTORY = Path(__file__).parent
 
@@ -177,14 +176,15 @@ def _merge(kind: type[_P], entries: Iterable[_P]) -> _P:
 
 
 def _read(path: Path) -> _ProfileFile:
+    document = read_document(path)
+    problems, profile = list(document.problems), None
     try:
-        return _ProfileFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        profile = _ProfileFile.model_validate(document.data)
     except ValidationError as error:
-        raise ConfigError(
-            [
-                f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-                for problem in error.errors()
-            ]
-        ) from error
+        problems += [
+            Problem(problem["loc"], problem["msg"], problem["type"] == "extra_forbidden")
+            for problem in error.errors(include_url=False, include_input=False)
+        ]
+    if problems or profile is None:
+        raise document.report(problems)
+    return profile
