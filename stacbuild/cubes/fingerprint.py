@@ -122,14 +122,15 @@ def changes(before: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list[s
     for key, _, _ in _differences(before, now, "configuration"):
         path = key.replace("grid_mapping.", f"grid_mappings.{grid_mapping}.", 1)
         said.append(f"configuration: {path}")
+    content = {key for key, _, _ in _differences(before, now, "sources")}
     for key, old, new in _differences(before, now, "sources"):
         if old is None:
             said.append(f"source {key}: new")
         else:
             said.append(f"source {key}: {'no longer used' if new is None else 'content changed'}")
     for key, old, new in _differences(before, now, "descriptions"):
-        # What came or went was said above.
-        if old is not None and new is not None:
+        # What came or went was said above, and with new content often goes a new description.
+        if old is not None and new is not None and key not in content:
             said.append(f"source {key}: description changed")
     said += [f"custom code changed: {key}" for key, _, _ in _differences(before, now, "code")]
     for key, old, new in _differences(before, now, "software"):
