@@ -205,7 +205,8 @@ def objects(server: S3Server) -> dict[str, bytes]:
 def test_no_credential_is_written_when_all_goes_well(
     project: Path, clms: ClmsServer, s3_server: S3Server
 ) -> None:
-    said = run(project, "cube", str(project), code=0)
+    said = run(project, "plan", str(project), "--json", code=0)
+    said += run(project, "cube", str(project), code=0)
     said += run(project, "validate", str(project), "--deep", "--remote", code=0)
     cubes = objects(s3_server)
     assert {path.split("/")[4].rpartition("-")[0] for path in cubes} == {

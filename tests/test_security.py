@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs
 import xarray as xr
 import yaml
 
@@ -30,6 +31,7 @@ from stacbuild.safe_text import clean, redact, remember_secret
 from tests.cli import Json, command, configuration, errors, geotiff, stacbuild
 from tests.clms_helpers import Recorder
 from tests.fetch_server import FileServer, redirect
+from tests.standins.s3 import S3Server
 from tests.standins.zenodo import Record, ZenodoServer
 
 CANARY = "canary-of-a-file-that-nobody-may-read"
@@ -64,7 +66,7 @@ def project(tmp_path: Path, harvested: Path) -> Path:
 
 
 def item_of(config: Path) -> Path:
-    (path,) = config.parent.glob("catalogs/*/good/good.json")
+    (path,) = config.parent.glob("catalogs/file-*/good/good.json")
     return path
 
 
@@ -146,6 +148,39 @@ def test_the_command_ends_with_4_and_names_the_item(project: Path) -> None:
         done = stacbuild(name, project, code=4)
         assert f"{item_of(project)}: assets.data: the href '{outside}/secret.tif'" in done.stderr
         assert "lies in no folder that the configuration names; refused" in done.stderr
+
+
+def test_validate_opens_only_what_the_configuration_names(project: Path) -> None:
+    stacbuild("cube", project)
+    outside = project.parent.parent / "outside"
+    (cube,) = project.parent.glob("catalogs/c/good/good.json")
+    edit(cube, lead_to(f"{outside}/secret.zarr"))
+    edit(item_of(project), lead_to(f"{outside}/secret.txt"))
+    lines = errors(stacbuild("validate", project, "--deep", "--remote", code=4))
+    for item, name in ((cube, "secret.zarr"), (item_of(project), "secret.txt")):
+        assert any(f"{item}: assets.data: the href '{outside}/{name}' lies in" in x for x in lines)
+
+
+def test_only_a_cube_of_its_own_name_is_removed_from_a_bucket(
+    tmp_path: Path, s3_server: S3Server
+) -> None:
+    """What a build replaces is removed, by a name that stands in the cube's item."""
+    geotiff(tmp_path / "src" / "good.tif")
+    s3_server.put("precious.zarr/zarr.json", b"{}", "security-1")
+    options = {"key": "testing", "secret": "testing", "endpoint_url": s3_server.url}
+    storage = {
+        "store_id": "s3",
+        "store_params": {"root": "security-1", "storage_options": options},
+    }
+    config = configuration(tmp_path, [GOOD], [SOURCE], storage=storage)
+    stacbuild("cube", config)
+    item = tmp_path / "catalogs" / "c" / "good" / "good.json"
+    for name in ("precious.zarr", ""):
+        edit(item, lead_to(f"{s3_server.url}/security-1/{name}"))
+        stacbuild("cube", config, "--force")
+        assert json.loads(item.read_text())["assets"]["data"]["href"].rpartition("/")[2] != name
+        left = s3fs.S3FileSystem(**options, use_listings_cache=False).find("security-1")
+        assert "security-1/precious.zarr/zarr.json" in left
 
 
 def test_a_hostile_item_harms_no_other_cube(project: Path) -> None:

@@ -11,6 +11,7 @@ import datetime as dt
 import errno
 import glob
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -277,7 +278,10 @@ def _stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[
     def public() -> str | None:
         item = output.item()
         href = item.assets["data"].href if item else ""
-        return href.rpartition("/")[2] if href.startswith(storage.https_url("")) else None
+        named = href.rpartition("/")[2] if href.startswith(storage.https_url("")) else ""
+        # What it names is removed once it is replaced, and an item may be edited: ours only.
+        ours = re.fullmatch(rf"{re.escape(output.identifier)}-[0-9a-f]+\.zarr", named)
+        return named if ours else None
 
     found = Journal.read(output.journal)
     if found is not None and found.fingerprint != output.fingerprint:

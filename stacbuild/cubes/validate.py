@@ -21,13 +21,15 @@ import pystac
 
 from stacbuild.catalog import STORE, Catalog, read_json
 from stacbuild.config import FileStore, MemoryStore, S3Store
+from stacbuild.cubes.allowed import check_items
 from stacbuild.cubes.check_cube import Found, check_cube
 from stacbuild.cubes.check_source import check_source
+from stacbuild.cubes.plan import collection_id
 from stacbuild.errors import ConfigError, IntegrityError, MissingError, StacbuildError
 from stacbuild.progress import Reporter, Silent
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config
+    from stacbuild.config import Config, Store
 
 Json = dict[str, Any]
 
@@ -129,18 +131,39 @@ def validate(
     checks = [Check("catalog", "catalog", str(catalog.path), found)]
     for cube in chosen:
         read, options = _address(cube, config)
-        result = check_cube(cube.id, read, options, cube, deep=deep, reporter=reporter)
+        result = _refused(cube, config, catalog) or check_cube(
+            cube.id, read, options, cube, deep=deep, reporter=reporter
+        )
         checks.append(Check("cube", cube.id, read, result))
     if memory:
         checks += _check_memory(memory, names or datasets, deep, reporter)
     used = {path for cube in chosen for path in _sources(cube)}
     for item in described:
         if not _is_cube(item) and (not names or item.self_href in used):
-            options = _options(item, config)
-            result = check_source(item, options, deep=deep, remote=remote, reporter=reporter)
+            result = _refused(item, config, catalog) or check_source(
+                item, _options(item, config), deep=deep, remote=remote, reporter=reporter
+            )
             name = f"{item.collection_id}/{item.id}"
             checks.append(Check("source", name, item.assets["data"].href, result))
     return checks
+
+
+def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Found | None:
+    """Say if an item leads to where its store of the configuration has nothing."""
+    if config is None:
+        return None
+    store: Store | None
+    if _is_cube(item):
+        store = config.storage if item.collection_id == collection_id(config) else None
+    else:
+        key = item.properties.get(STORE)
+        store = next((each for each in config.data_stores if each.key == key), None)
+    if store is not None:
+        try:
+            check_items([item], config, store, catalog.root)
+        except IntegrityError as error:
+            return Found([error])
+    return None
 
 
 def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
