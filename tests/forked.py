@@ -87,7 +87,7 @@ def _serve() -> None:
 
     import stacbuild.config
     import stacbuild.console
-    import stacbuild.cubes
+    import stacbuild.cubes.make
     import stacbuild.harvesters.clms
     import stacbuild.harvesters.objects
     import stacbuild.harvesters.zenodo

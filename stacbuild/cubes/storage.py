@@ -115,6 +115,7 @@ class Output:
 def stage(
     output: Output,
     *,
+    needed: int = 0,
     wait: bool = False,
     reporter: Reporter | None = None,
 ) -> Iterator[Staging]:
@@ -124,6 +125,8 @@ def stage(
 
     Parameters
     ----------
+    needed
+        Bytes that the cube will take on this machine's disk, as far as can be told.
     wait
         Whether to wait for another run that writes the same cube.
 
@@ -132,7 +135,7 @@ def stage(
     LockedError
         If another run writes the same cube.
     LocalError, RemoteError
-        If the place cannot be written.
+        If the place cannot be written, or has not *needed* bytes left.
     """
     reporter = Silent() if reporter is None else reporter
     if isinstance(output.storage, MemoryStore):
@@ -143,7 +146,7 @@ def stage(
         output.lock.parent.mkdir(parents=True, exist_ok=True)
     with hold(output.lock, output.name, wait=-1 if wait else 0, reporter=reporter):
         if isinstance(output.storage, FileStore):
-            with _stage_file(output, output.storage.root, reporter) as staging:
+            with _stage_file(output, output.storage.root, needed, reporter) as staging:
                 yield staging
         else:
             with _stage_s3(output, output.storage, reporter) as staging:
@@ -154,7 +157,7 @@ def stage(
 
 
 @contextmanager
-def _stage_file(output: Output, root: Path, reporter: Reporter) -> Iterator[Staging]:
+def _stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> Iterator[Staging]:
     name = f"{output.identifier}.zarr"
     final, old = root / name, root / f".{name}.old"
 
@@ -218,6 +221,7 @@ def _stage_file(output: Output, root: Path, reporter: Reporter) -> Iterator[Stag
     done = False
     try:
         with _local_errors(final):
+            _check_space(final, needed, journal)
             yield Staging(LocalStore(folder), str(final), commit, journal.started, journal)
         done = True
     finally:
@@ -230,6 +234,16 @@ def _stage_file(output: Output, root: Path, reporter: Reporter) -> Iterator[Stag
             if not any(journal.finished.values()):
                 shutil.rmtree(folder, ignore_errors=True)
                 journal.remove()
+
+
+def _check_space(final: Path, needed: int, journal: Journal) -> None:
+    left = needed - sum(sum(regions.values()) for regions in journal.finished.values())
+    free = free_bytes(final)
+    if left > free:
+        raise LocalError(
+            f"{final}: needs about {_size(left)}, and {_size(free)} are free in {final.parent}; "
+            "make room, move the storage, or take a smaller grid"
+        )
 
 
 @contextmanager
