@@ -64,9 +64,13 @@ def remember_secret(value: str) -> None:
         # The longest first, so that nothing of it is left over.
         longest_first = sorted(_secrets, key=len, reverse=True)
         _pattern = re.compile("|".join(map(re.escape, longest_first)))
-        factory = logging.getLogRecordFactory()
-        if not isinstance(factory, _Redacting):
-            logging.setLogRecordFactory(_Redacting(factory))
+        _watch_logs()
+
+
+def _watch_logs() -> None:
+    factory = logging.getLogRecordFactory()
+    if not isinstance(factory, _Redacting):
+        logging.setLogRecordFactory(_Redacting(factory))
 
 
 def redact(text: str) -> str:
@@ -109,6 +113,7 @@ class _CleanFormatter(logging.Formatter):
 
 def clean_library_messages() -> None:
     """Let what libraries warn or log be written to stderr as cleaned lines (for the program)."""
+    _watch_logs()
     handler = logging.StreamHandler()
     handler.setFormatter(_CleanFormatter())
     handler.setLevel(logging.WARNING)

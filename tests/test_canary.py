@@ -29,6 +29,12 @@ from tests.standins.zenodo import Record, ZenodoServer
 # Characters that a URL, a shell or a regular expression would write otherwise.
 KEY, SECRET = "CANARYKEY0123456789", "Canary/sec+ret=0123456789&abcdefghij"
 SESSION, ZENODO = "CanarySession/0123456789+x==", "CanaryZenodoToken0123456789"
+# What boto finds by itself, of a store that names none.
+AWS = {
+    "AWS_ACCESS_KEY_ID": "CANARYAWS0123456789",
+    "AWS_SECRET_ACCESS_KEY": "CanaryAws/secret+0123456789",
+    "AWS_SESSION_TOKEN": "CanaryAwsSession+0123456789",
+}
 LITERAL = "CanaryThatStandsInTheFile0123"
 
 # As an application would do it that wants to know everything.
@@ -80,7 +86,10 @@ def project(
         {
             "identifier": "gami",
             "store_id": "s3",
-            "store_params": {"root": "dog.atlaseo-glm.eo-gridded-data", "storage_options": s3},
+            "store_params": {
+                "root": "dog.atlaseo-glm.eo-gridded-data",
+                "storage_options": {"endpoint_url": s3_server.url},
+            },
         },
         {
             "identifier": "clms",
@@ -138,6 +147,7 @@ def run(config: Path, *words: str, code: int) -> bytes:
         "C_SECRET": SECRET,
         "C_SESSION": SESSION,
         "C_ZENODO": ZENODO,
+        **AWS,
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         "S3FS_LOGGING_LEVEL": "DEBUG",
@@ -170,7 +180,7 @@ def forms(secret: str) -> set[bytes]:
 def secrets_of(clms: ClmsServer) -> list[str]:
     # All lines of the key but the last, which may be short enough to be there by chance.
     lines = clms.credentials()["private_key"].split("\n")[1:-2]
-    return [KEY, SECRET, SESSION, ZENODO, *lines[:-1], *clms._tokens]
+    return [KEY, SECRET, SESSION, ZENODO, *AWS.values(), *lines[:-1], *clms._tokens]
 
 
 def leaks(written: dict[str, bytes], secrets: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -17,8 +18,10 @@ import pytest
 import s3fs
 import xarray as xr
 import yaml
+from rich.console import Console
 
 from stacbuild.config import load_config
+from stacbuild.console import TerminalReporter
 from stacbuild.cubes import build
 from stacbuild.errors import ConfigError, IntegrityError, RemoteError
 from stacbuild.fetch import http
@@ -440,6 +443,21 @@ def test_a_hostile_record_writes_nothing_but_text(
         for line in re.split(r"[\n]", shown):
             assert line.replace("\t", " ").isprintable(), ascii(line)
             assert not line.startswith("error: forged")
+
+
+def test_a_hostile_title_on_a_terminal() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=200, color_system=None)
+    with TerminalReporter(console) as reporter:
+        reporter.say(EVIL)
+        reporter.warn(EVIL)
+        with reporter.task(EVIL, total=2) as task:
+            task.update(done=1, note=EVIL)
+    shown = stream.getvalue()
+    assert shown.count("owned") >= 3
+    for sequence in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\x00", "\u202e", "\u2066", "\u2028"):
+        assert sequence not in shown
+    assert not re.search(r"^error: forged", shown, re.MULTILINE)
 
 
 def test_what_libraries_say_is_cleaned_too() -> None:

@@ -14,10 +14,12 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from stacbuild.config.types import DataId, LocalPath, Located, Model, Name, Secret, Text, Url
+from stacbuild.safe_text import remember_secret
 
 ZENODO_API = "https://zenodo.org/api"
 CLMS_API = "https://land.copernicus.eu/api"
 S3_HOST = "s3.amazonaws.com"
+_AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def _api(configured: str | None, variable: str, default: str) -> str:
@@ -170,6 +172,10 @@ class S3Store(Located):
         for name in ("key", "secret", "token"):
             if (value := getattr(options, name)) is not None:
                 plain[name] = value.get_secret_value()
+        if not options.anon and options.key is None:
+            # Where boto looks by itself.
+            for name in _AWS_VARIABLES:
+                remember_secret(os.environ.get(name, ""))
         if self.endpoint_url:
             plain["endpoint_url"] = self.endpoint_url
         if options.client_kwargs and options.client_kwargs.region_name:
