@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs
 import xarray as xr
 import yaml
 
@@ -23,6 +24,8 @@ from stacbuild.cubes import build, plan
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS
 from tests.cli import configuration, geotiff, stacbuild
 from tests.standins.demo import Servers, demo_config
+from tests.standins.s3 import S3Server
+from tests.test_storage import bucket, keys
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
 BOX = "-0.70,44.10,-0.68,44.12"
@@ -432,6 +435,18 @@ def test_a_second_harvest_asks_for_descriptions_only(tmp_path: Path, standins: S
     assert not [each for each in standins.clms.log if "@datarequest" in each.path]
     assert len(standins.zenodo.log) < 20
     assert standins.zenodo.bytes_sent + standins.clms.bytes_sent < 1_000_000
+
+
+def test_a_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
+    config = make(tmp_path, storage=bucket(s3_server, "cubes-plan"))
+    # In processes of their own: those close what s3fs leaves open.
+    stacbuild("cube", config, "a")
+    (name,) = keys(s3_server, "cubes-plan") - {"of-others/kept.txt"}
+    assert "UP TO DATE" in stacbuild("cube", config, "a").stderr
+    assert keys(s3_server, "cubes-plan") - {"of-others/kept.txt"} == {name}
+    fs = s3fs.S3FileSystem(key="testing", secret="testing", endpoint_url=s3_server.url)
+    fs.rm(f"cubes-plan/{name}", recursive=True)
+    assert "a: rebuild: the cube is gone" in stacbuild("plan", config, "a").stdout
 
 
 # --- as a library --------------------------------------------------------------------------------
