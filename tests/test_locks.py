@@ -10,18 +10,22 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from stacbuild.errors import LocalError, LockedError
 from stacbuild.locks import hold
-from tests.cli import catalogued, check_left, command, errors, stacbuild
+from tests.cli import catalogued, check_left, command
+from tests.forked import Runs
 from tests.killing import large, small
 from tests.standins.s3 import S3Server
-from tests.test_resume import CUSTOM, SLOW
+from tests.test_resume import CUSTOM, SLOW, run
 from tests.test_storage import bucket
 
+__all__ = ["run"]
 HOST = socket.gethostname()
 
 
@@ -69,62 +73,74 @@ def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
             pass
 
 
-def test_two_builds_of_one_cube(tmp_path: Path) -> None:
+def test_two_builds_of_one_cube(tmp_path: Path, run: Runs) -> None:
     (tmp_path / "modify.py").write_text(SLOW)
     config = large(tmp_path, custom=CUSTOM)
-    stacbuild("harvest", config)
-    holder = tmp_path / "data" / ".good.zarr.holder"
-    words = command("cube", config)
-    with (
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first,
-    ):
-        while not holder.exists():
-            assert first.poll() is None
-            time.sleep(0.01)
-        waiting = subprocess.Popen(
+    run("harvest", config)
+    with writing(config) as first:
+        ended = run("cube", config)
+        assert ended.code == 6
+        (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+        assert f"{tmp_path / 'data' / 'good.zarr'}: another run (pid {first.pid} on {HOST}" in line
+        assert f"'stacbuild cube {config}', since 20" in line
+        with subprocess.Popen(
             command("cube", "--wait", config),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
-        (line,) = errors(stacbuild("cube", config, code=6))
-        assert first.poll() is None
-        assert f"{tmp_path / 'data' / 'good.zarr'}: another run (pid {first.pid} on {HOST}" in line
-        assert f"'stacbuild cube {config}', since 20" in line
-        out, err = waiting.communicate(timeout=120)
-        assert first.wait(timeout=120) == 0, first.stderr
+        ) as waiting:
+            assert waiting.stderr is not None
+            while "waiting for another run" not in (said := waiting.stderr.readline()):
+                assert waiting.poll() is None
+            assert f"(pid {first.pid} on {HOST}" in said
+            first.send_signal(signal.SIGCONT)
+            out, err = waiting.communicate(timeout=120)
+        assert first.wait(timeout=120) == 0
         assert waiting.returncode == 0, err
-        assert f"waiting for another run (pid {first.pid} on {HOST}" in " ".join(err.split())
         assert str(tmp_path / "data" / "good.zarr") in out
     check_left(tmp_path, ["good"])
 
 
-def test_a_dead_holder_is_no_obstacle(tmp_path: Path) -> None:
+@contextmanager
+def writing(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Begin a build, and stop it while it holds the lock."""
+    holder = config.parent / "data" / ".good.zarr.holder"
+    with subprocess.Popen(
+        command("cube", config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            while not holder.exists() or not holder.read_text():
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGSTOP)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_dead_holder_is_no_obstacle(tmp_path: Path, run: Runs) -> None:
     (tmp_path / "modify.py").write_text(SLOW)
     config = large(tmp_path, custom=CUSTOM)
-    stacbuild("harvest", config)
-    holder = tmp_path / "data" / ".good.zarr.holder"
-    with subprocess.Popen(command("cube", config), stderr=subprocess.DEVNULL) as first:
-        while not holder.exists():
-            assert first.poll() is None
-            time.sleep(0.01)
-        first.kill()
+    run("harvest", config)
+    with writing(config) as first:
+        pass
     assert first.returncode == -signal.SIGKILL
-    assert holder.exists()
-    stacbuild("cube", config)
+    assert (tmp_path / "data" / ".good.zarr.holder").exists()
+    assert run("cube", config).code == 0
     check_left(tmp_path, ["good"])
 
 
-def test_two_builds_of_one_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
+def test_two_builds_of_one_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server, run: Runs) -> None:
     storage = bucket(s3_server, "locks-1")
-    stacbuild("cube", small(tmp_path, storage=storage))
+    assert run("cube", small(tmp_path, storage=storage)).code == 0
     locks = {path.name for path in (tmp_path / "catalogs").glob(".*.lock")} - {".catalog.lock"}
     config = small(tmp_path, "other.tif", storage=storage)
-    stacbuild("harvest", config)
+    run("harvest", config)
     with hold(tmp_path / "catalogs" / locks.pop(), "x"):
-        (line,) = errors(stacbuild("cube", config, code=6))
-    assert f"another run (pid {os.getpid()} on {HOST}" in line
-    stacbuild("cube", config)
+        ended = run("cube", config)
+    assert ended.code == 6
+    assert f"another run (pid {os.getpid()} on {HOST}" in ended.stderr
+    assert run("cube", config).code == 0
 
 
 PUT = """\
