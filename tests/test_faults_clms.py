@@ -33,6 +33,11 @@ GRID = {
 }
 
 
+def slow(value: object) -> object:
+    """One more value of a parameter, of which the others tell most."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ClmsServer]:
     with ClmsServer(product(two_tiles(tmp_path / "sent.zip"))) as running:
@@ -100,7 +105,7 @@ def test_a_token_that_is_withdrawn_once_is_renewed_once(config: Path, server: Cl
     assert asked(server, "oauth2-token") == 2
 
 
-@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("debug", [slow(False), True])
 @pytest.mark.parametrize(
     ("call", "status"),
     [("@datarequest_status_get", 401), ("@datarequest_post", 401), ("@datarequest_search", 403)],
@@ -133,7 +138,7 @@ def test_a_token_that_is_always_refused_is_renewed_once_and_no_key_is_told(
     assert ("Traceback" in said) == debug
 
 
-@pytest.mark.parametrize("hours", [-2, 2])
+@pytest.mark.parametrize("hours", [slow(-2), 2])
 def test_a_clock_that_is_wrong_is_named(config: Path, server: ClmsServer, hours: int) -> None:
     # A process whose clock is wrong; the server's is right.
     wrong = (
@@ -172,7 +177,7 @@ def test_a_clock_that_is_a_little_wrong_does_not_matter(config: Path, server: Cl
 # --- tasks ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, slow(signal.SIGINT), slow(signal.SIGTERM)])
 def test_a_run_that_ends_in_the_queue_leaves_its_task_to_the_next(
     config: Path, server: ClmsServer, how: signal.Signals
 ) -> None:
@@ -197,7 +202,7 @@ def test_a_run_that_ends_in_the_queue_leaves_its_task_to_the_next(
     assert not task_file(config).exists()
 
 
-@pytest.mark.parametrize("status", ["Rejected", "Finished_nok", "Cancelled"])
+@pytest.mark.parametrize("status", ["Rejected", slow("Finished_nok"), slow("Cancelled")])
 def test_a_task_that_fails_ends_the_wait_and_is_asked_for_anew_by_the_next_run(
     config: Path, server: ClmsServer, status: str
 ) -> None:

@@ -392,8 +392,8 @@ def _same(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
 
 
 quick = settings(
-    max_examples=4,
-    stateful_step_count=10,
+    max_examples=3,
+    stateful_step_count=8,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     # A life is long, and each of its steps a process: the failing one tells enough as it is.
