@@ -187,7 +187,12 @@ def test_a_product_that_is_not_there_leaves_all_others(api: ClmsApi, server: Clm
 
 @pytest.mark.parametrize(
     ("body", "says"),
-    [(b'{"items": 1}', "no items"), (b"[]", "no items"), (b"<html>", "not JSON")],
+    [
+        (b'{"items": 1}', "no items"),
+        (b"[]", "no items"),
+        (b"no", "not JSON"),
+        (b"<html>", "an HTML page"),
+    ],
 )
 def test_what_is_no_page_of_a_search_is_refused(
     api: ClmsApi, server: ClmsServer, body: bytes, says: str
