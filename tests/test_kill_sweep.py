@@ -59,10 +59,11 @@ def refer(
 def sweep(kills: int, seed: int, reference: Reference, directory: Path, run: Runs) -> None:
     """Kill so many runs; check after each what is seen, and after the next what is there."""
     chance = random.Random(seed)
-    done = 0
+    runs = 0
     died: dict[str, int] = {"harvest": 0, "cube": 0}
     start = time.monotonic()
-    while done < kills:
+    # A run that ended before it was to die does not count.
+    while sum(died.values()) < kills:
         what = chance.choice(["harvest", "cube"])
         before, after = {
             "harvest": (reference.configured, reference.harvested),
@@ -74,9 +75,9 @@ def sweep(kills: int, seed: int, reference: Reference, directory: Path, run: Run
         # Now and then the run that goes on is killed as well.
         for _ in range(chance.choice([1, 1, 2, 3])):
             times.append(chance.uniform(0, reference.seconds[what]))
-            told = f"seed {seed}, kill {done} of {what} after {times} s, in {directory}"
+            told = f"seed {seed}, run {runs} of {what} after {times} s, in {directory}"
             ended = run(what, config, kill_after=times[-1])
-            done += 1
+            runs += 1
             assert ended.code in (0, -signal.SIGKILL), (told, ended.stderr)
             died[what] += ended.code != 0
             try:
@@ -89,9 +90,7 @@ def sweep(kills: int, seed: int, reference: Reference, directory: Path, run: Run
         assert found.keys() == expected.keys(), told
         assert [name for name in found if found[name] != expected[name]] == [], told
     shutil.rmtree(directory)
-    print(f"seed {seed}: {died} of {done} died in time, in {time.monotonic() - start:.0f} s")
-    # What ended before it was to die proves nothing.
-    assert sum(died.values()) >= kills / 4
+    print(f"seed {seed}: {died} killed in {runs} runs, {time.monotonic() - start:.0f} s")
 
 
 def test_a_few_kills(tmp_path: Path, run: Runs, endpoints: Endpoints) -> None:
@@ -102,7 +101,7 @@ def test_a_few_kills(tmp_path: Path, run: Runs, endpoints: Endpoints) -> None:
 @pytest.mark.slow
 def test_a_hundred_kills(tmp_path: Path, run: Runs, endpoints: Endpoints) -> None:
     seed = int(os.environ.get("STACBUILD_SWEEP_SEED", random.randrange(10**6)))
-    kills = int(os.environ.get("STACBUILD_SWEEP_KILLS", "120"))
+    kills = int(os.environ.get("STACBUILD_SWEEP_KILLS", "100"))
     print(f"STACBUILD_SWEEP_SEED={seed}")
     reference = refer(tmp_path, run, endpoints, None)
     sweep(kills, seed, reference, tmp_path / "swept", run)
