@@ -271,6 +271,10 @@ class Life(RuleBasedStateMachine):
             elif name in self.lost or self.built[name] != self.world.state(name):
                 assert planned.action == "rebuild", planned
                 assert planned.reason
+            elif planned.action == "rebuild":
+                # For another cube its source was described by another profile, which is gone again.
+                assert "a.tif" in CUBES[name], planned
+                assert planned.reasons[0] == "source a.tif: its profile changed", planned
             else:
                 assert planned.action == "up to date", planned
 
