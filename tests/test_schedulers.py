@@ -223,6 +223,7 @@ class Watcher(Silent):
 
     def __init__(self, act: Callable[[], None] = lambda: None) -> None:
         self.act = act
+        self.acted = False
         self.chunks = 0.0
         self.total = 0.0
 
@@ -237,7 +238,8 @@ class Watcher(Silent):
         class Task(SilentTask):
             def advance(self, amount: float = 1) -> None:
                 watcher.chunks += amount
-                if watcher.chunks == amount:
+                if not watcher.acted:
+                    watcher.acted = True
                     watcher.act()
 
         yield Task()
