@@ -301,6 +301,18 @@ def worker_pids(address: str) -> list[int]:
         return list(client.run(os.getpid).values())
 
 
+def test_what_a_dead_worker_was_writing_is_no_part_of_the_cube(
+    tmp_path: Path, expected: dict[str, str]
+) -> None:
+    def leave() -> None:
+        (staging,) = (tmp_path / "data").glob(".codes.zarr.*.staging")
+        (staging / "band_data" / "c" / "0.f7abd70ad7a445d996341321a3d9e908.partial").touch()
+
+    settings = config(tmp_path, CUBES[0])
+    assert only(build(settings, tmp_path / "catalogs", reporter=Watcher(leave))).status
+    assert hashes(tmp_path / "data").items() <= expected.items()
+
+
 def test_a_killed_worker_is_survived(
     tmp_path: Path, expected: dict[str, str], cluster: str
 ) -> None:

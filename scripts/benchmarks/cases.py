@@ -25,8 +25,6 @@ class Case:
         Makes their files, if need be.
     tools
         Those that can do it, in the order of running.
-    repeats
-        Of the tools that are slow here; none means as the size says.
     """
 
     name: str

@@ -162,6 +162,13 @@ class Journal:
             sync_folder(folder)
         return size
 
+    def sweep(self) -> None:
+        """Remove the files that a run or a worker was writing in the staged store when it died."""
+        if self.folder is not None:
+            # The name is zarr's, which writes beside and renames.
+            for path in self.folder.rglob("*.partial"):
+                path.unlink()
+
     def remove(self) -> None:
         """Remove the file: there is nothing to go on with."""
         self.path.unlink(missing_ok=True)

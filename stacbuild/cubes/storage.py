@@ -213,10 +213,8 @@ def _stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> 
         for path in root.glob(f".{glob.escape(name)}.*.staging"):
             if path != folder:
                 shutil.rmtree(path, ignore_errors=True)
-        # Files that a run was writing when it died.
-        for path in folder.rglob("*.partial"):
-            path.unlink()
         journal.folder = folder
+        journal.sweep()
         _say_going_on(name, journal, reporter)
     done = False
     try:

@@ -24,6 +24,7 @@ from zarr.storage import MemoryStore
 from stacbuild.cubes.compute import write_region
 from stacbuild.describe.zarr_chunks import chunk_sizes
 from stacbuild.errors import IntegrityError
+from stacbuild.load import forget
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -119,6 +120,8 @@ def write(
     if journal is not None:
         _drop_damaged(store, arrays, journal)
     _write_regions(dataset, grid, arrays, run, task, journal)
+    if journal is not None:
+        journal.sweep()
     for name, stored in arrays.items():
         if stored.nchunks_initialized != stored.nchunks:
             if journal is not None:
@@ -164,6 +167,7 @@ def _write_regions(
                     if journal is not None:
                         keys = list(_keys(arrays[name], place))
                         recording = beside.submit(journal.add, name, place, keys)
+                forget()
         if recording is not None:
             recording.result()
 

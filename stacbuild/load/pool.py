@@ -90,6 +90,15 @@ def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
         return _datasets[href]
 
 
+def forget() -> None:
+    """Forget what the chunks computed so far had in common; files stay open.
+
+    All of it is of one target window. Left to the cache's bound, windows that are done with would
+    fill it on a large grid.
+    """
+    cache.clear()
+
+
 def release() -> None:
     """Close all idle handles and forget everything cached."""
     with _lock:
