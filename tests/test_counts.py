@@ -345,6 +345,18 @@ def test_small_tiles_are_computed_together(tmp_path: Path) -> None:
     assert 3 <= graphs.ran <= 3 * 3
 
 
+def test_bands_are_computed_in_their_order(tmp_path: Path) -> None:
+    # What some of them share can then go before the others are begun.
+    box = box_of((-1.25, 44.8), 64)
+    geotiff(tmp_path / "a.tif", box, 3035, 60, 12)
+    config = project(tmp_path / "c", box, 64, {"a": "a.tif"}, local(tmp_path))
+    harvested(config)
+    (result,) = build(load_config(config).with_scheduler("sync"), tmp_path / "c" / "catalogs")
+    written = [Path(str(result.href)) / "a" / "c" / str(band) / "0" / "0" for band in range(12)]
+    times = [path.stat().st_mtime_ns for path in written]
+    assert times == sorted(times)
+
+
 # --- imports -------------------------------------------------------------------------------------
 
 _LOADED = """\

@@ -52,3 +52,12 @@ def test_a_failure_is_raised_and_not_kept() -> None:
     with pytest.raises(OSError, match="gone"):
         cache.get("key", lambda: (_ for _ in ()).throw(OSError("gone")))
     assert cache.get("key", lambda: np.ones(1)) == 1
+
+
+def test_what_was_asked_for_as_often_as_foretold_is_dropped() -> None:
+    cache = Cache(max_bytes=10_000)
+    for _ in range(3):
+        assert cache.get("key", lambda: np.ones(10), uses=3).sum() == 10
+        assert cache.get("other", lambda: np.ones(20)).sum() == 20
+    assert cache.nbytes == 160
+    assert cache.get("key", lambda: np.zeros(10), uses=3).sum() == 0

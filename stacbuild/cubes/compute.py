@@ -29,6 +29,7 @@ import numpy as np
 import xarray as xr
 import zarr
 from dask.callbacks import Callback
+from dask.core import flatten
 from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
@@ -188,9 +189,24 @@ def _compute(
 ) -> None:
     """Run a graph by one of dask's own schedulers, which tell of tasks in the calling thread."""
     (optimized,) = dask.optimize(written)
+    graph = dict(optimized.__dask_graph__())
+    # Tasks that nothing else tells apart are taken by the text of their keys, the last one first:
+    # 9, 8, …, 38, 37. In the order of the bands instead, as those that a source keeps together
+    # are then needed one group after the other.
+    keys = {
+        f"{written.name}-{number:09d}": key
+        for number, key in enumerate(reversed(list(flatten(optimized.__dask_keys__()))))
+    }
+    for name, key in keys.items():
+        graph[name] = graph.pop(key).substitute({}, key=name)
+
+    def tell(key: Any, *_: object) -> None:
+        if key in keys:
+            done(keys[key])
+
     # Not `compute`: it puts the blocks together, and that may be one task with the last of them.
-    with Callback(posttask=lambda key, *_: done(key)):
-        get(optimized.__dask_graph__(), optimized.__dask_keys__(), **options)
+    with Callback(posttask=tell):
+        get(graph, list(keys), **options)
 
 
 def _synchronous(written: da.Array, done: Callable[[Key], None]) -> None:

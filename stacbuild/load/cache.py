@@ -36,6 +36,7 @@ class Cache:
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, Future[Any]] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
+        self._left: dict[Hashable, int] = {}
 
     @property
     def nbytes(self) -> int:
@@ -43,22 +44,33 @@ class Cache:
         with self._lock:
             return sum(self._sizes.values())
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Give the value of *key*, made by *make* if it is not there."""
+    def get(self, key: Hashable, make: Callable[[], T], *, uses: int | None = None) -> T:
+        """Give the value of *key*, made by *make* if it is not there.
+
+        Parameters
+        ----------
+        uses
+            How often it will be asked for; it is dropped once it was.
+        """
         with self._lock:
             future = self._values.get(key)
             mine = future is None
             if future is None:
                 future = self._values[key] = Future()
+                if uses is not None:
+                    self._left[key] = uses
             else:
                 self._values.move_to_end(key)
+            if key in self._left:
+                self._left[key] -= 1
+                if not self._left[key]:
+                    self._forget(key)
         if not mine:
             return future.result()  # type: ignore[no-any-return]
         try:
             value = make()
         except BaseException as error:
-            with self._lock:
-                self._values.pop(key, None)
+            self.drop(key)
             future.set_exception(error)
             raise
         future.set_result(value)
@@ -71,19 +83,23 @@ class Cache:
     def drop(self, key: Hashable) -> None:
         """Forget one value, if it is there."""
         with self._lock:
-            self._values.pop(key, None)
-            self._sizes.pop(key, None)
+            self._forget(key)
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._values.clear()
             self._sizes.clear()
+            self._left.clear()
+
+    def _forget(self, key: Hashable) -> None:
+        for kept in (self._values, self._sizes, self._left):
+            kept.pop(key, None)
 
     def _shrink(self) -> None:
         held = sum(self._sizes.values())
         for key in [key for key in self._values if key in self._sizes]:
             if held <= self.max_bytes:
                 return
-            held -= self._sizes.pop(key)
-            del self._values[key]
+            held -= self._sizes[key]
+            self._forget(key)

@@ -154,7 +154,9 @@ class RasterSource:
             block = np.empty((1, height, width), self.dtype)
             self._read(tile, [band], parts, window, block)
             return np.asarray(block[0])
-        group = max(1, _GROUP_BYTES // (height * width * size))
+        most = max(1, _GROUP_BYTES // (height * width * size))
+        # All of about one length: a short last one would cost as much decoding as a full one.
+        group = -(-count // -(-count // most))
         first = (band - 1) // group * group + 1
         bands = list(range(first, min(first + group, count + 1)))
 
@@ -169,7 +171,8 @@ class RasterSource:
 
         key = ("decoded", tile.href, first, window_key(window))
         try:
-            return np.asarray(cache.get(key, share).get()[band - first])
+            shared = cache.get(key, share, uses=len(bands))
+            return np.asarray(shared.get()[band - first])
         except BaseException:
             cache.drop(key)
             raise

@@ -122,7 +122,7 @@ class ZarrSource:
         The store's chunks span several positions of the other dimensions; those are decoded once
         and kept for the chunks of the cube that need the others.
         """
-        span, inner = {}, []
+        span, inner, uses = {}, [], 1
         for name, length, chunk in zip(self.dims, self.shape, self.chunks, strict=True):
             if name in self.spatial:
                 span[name] = window[self.spatial.index(name)]
@@ -132,8 +132,10 @@ class ZarrSource:
                 last = min(-(-where[name].stop // chunk) * chunk, length)
                 span[name] = slice(first, last)
                 inner.append(slice(where[name].start - first, where[name].stop - first))
+                # Each chunk of the cube has one position along it.
+                uses *= last - first
         key = ("zarr", self.href, self.variable, *((s.start, s.stop) for s in span.values()))
-        return cache.get(key, lambda: self._read(span))[tuple(inner)]
+        return cache.get(key, lambda: self._read(span), uses=uses)[tuple(inner)]
 
     def _read(self, span: Mapping[str, slice]) -> NDArray[Any]:
         try:
