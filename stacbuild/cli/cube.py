@@ -1,0 +1,143 @@
+"""``stacbuild cube``, and ``stacbuild plan``, which says what it would do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stacbuild.cli.options import (
+    Box,
+    bbox_option,
+    catalog_folder,
+    catalog_option,
+    config_argument,
+    datasets_argument,
+)
+from stacbuild.cli.output import finish, print_error
+from stacbuild.errors import Failures
+from stacbuild.safe_text import clean
+
+if TYPE_CHECKING:
+    from stacbuild.config import Config
+
+
+@click.command()
+@config_argument
+@datasets_argument
+@catalog_option
+@bbox_option
+@click.option(
+    "--scheduler",
+    metavar="NAME|URL",
+    help="Where to compute: threads, processes, synchronous, or the address of a running dask "
+    "scheduler, tcp://HOST:PORT.  [default: general.dask_scheduler, else threads]",
+)
+@click.option("--force", is_flag=True, help="Build what is up to date, too.")
+@click.option("--wait", is_flag=True, help="Wait for another run that writes the same cube.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done, as stacbuild plan.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: say it as JSON.")
+@click.pass_context
+def cube(
+    ctx: click.Context,
+    config: Path,
+    datasets: tuple[str, ...],
+    catalog: Path | None,
+    bbox: Box | None,
+    scheduler: str | None,
+    force: bool,
+    wait: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Build the cubes of CONFIG, or only those of the DATASETs named.
+
+    What is up to date is left alone: see stacbuild plan. What is not harvested or preloaded yet is
+    so first. Prints the path of each cube and of its STAC item.
+    """
+    if as_json and not dry_run:
+        raise click.UsageError("--json goes with --dry-run.", ctx)
+    from stacbuild.config import load_config
+
+    configuration = load_config(config)
+    if dry_run:
+        _plan(ctx, configuration, catalog, datasets, bbox, force, as_json)
+        return
+    if scheduler is not None:
+        configuration = configuration.with_scheduler(scheduler)
+
+    from stacbuild.console import open_reporter
+    from stacbuild.cubes import build
+
+    with open_reporter(configuration.general.visualize) as reporter:
+        results = build(
+            configuration,
+            catalog_folder(catalog, configuration),
+            datasets=datasets,
+            bbox=bbox,
+            force=force,
+            wait=wait,
+            reporter=reporter,
+        )
+    for result in results:
+        if result.status != "FAILED":
+            click.echo("\t".join(clean(path) for path in (result.href, result.item) if path))
+    finish(ctx, "Dataset", results)
+
+
+@click.command()
+@config_argument
+@datasets_argument
+@catalog_option
+@bbox_option
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.pass_context
+def plan(
+    ctx: click.Context,
+    config: Path,
+    datasets: tuple[str, ...],
+    catalog: Path | None,
+    bbox: Box | None,
+    as_json: bool,
+) -> None:
+    """Say what stacbuild cube would do with CONFIG, and why; nothing is fetched.
+
+    A cube is up to date if it is there and was made of what the configuration and the catalog say
+    now: same settings, same sources, same custom code, same versions of the software. Whether
+    sources changed on their servers is seen by stacbuild harvest.
+
+    Prints for each cube whether it is created, built again or up to date, and what it will be:
+    its variables, the custom code that is run, bytes to fetch and to write, memory. Bytes are
+    estimates.
+    """
+    from stacbuild.config import load_config
+
+    _plan(ctx, load_config(config), catalog, datasets, bbox, False, as_json)
+
+
+def _plan(
+    ctx: click.Context,
+    config: Config,
+    catalog: Path | None,
+    datasets: tuple[str, ...],
+    bbox: Box | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Print what a build would do, and end with the exit code of what would fail."""
+    from stacbuild.console import plan_lines
+    from stacbuild.cubes import plan as make_plan
+
+    plans = make_plan(config, catalog_folder(catalog, config), datasets, bbox, force=force)
+    if as_json:
+        click.echo(json.dumps({"cubes": [each.to_dict() for each in plans]}, indent=2))
+    else:
+        for line in plan_lines(plans):
+            click.echo(line)
+    failures = [(each.name, each.error) for each in plans if each.error is not None]
+    for name, error in failures:
+        print_error(error, ctx.obj.debug, f"{name}: ")
+    if failures:
+        ctx.exit(Failures(failures).exit_code)

@@ -1,0 +1,48 @@
+"""``stacbuild harvest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stacbuild.cli.options import DEFAULT_CONFIG, catalog_folder, catalog_option, config_type
+from stacbuild.cli.output import finish
+from stacbuild.safe_text import clean
+
+
+@click.command()
+@click.argument("config", type=config_type, default=DEFAULT_CONFIG)
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="ID",
+    help="Harvest only this store of the configuration; may be given several times.",
+)
+@catalog_option
+@click.pass_context
+def harvest(
+    ctx: click.Context, config: Path, stores: tuple[str, ...], catalog: Path | None
+) -> None:
+    """Find the sources of CONFIG and describe them in the catalog.
+
+    What preload_datasets names is fetched as well. CONFIG is scs2_config.yml in the current folder
+    if not given. Prints the id of each collection and its number of items.
+    """
+    from stacbuild.config import load_config
+
+    # Before all else is imported: a mistake in it is told at once.
+    configuration = load_config(config)
+
+    from stacbuild.console import open_reporter
+    from stacbuild.harvesters import harvest as run_harvest
+
+    with open_reporter(configuration.general.visualize) as reporter:
+        results = run_harvest(
+            configuration, catalog_folder(catalog, configuration), stores=stores, reporter=reporter
+        )
+    for result in results:
+        if result.status == "COMPLETED":
+            click.echo(f"{clean(result.name)}\t{result.items}")
+    finish(ctx, "Collection", results)

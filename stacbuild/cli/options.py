@@ -1,0 +1,52 @@
+"""Arguments and options that several commands have, and what they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from stacbuild.config import Config
+
+DEFAULT_CONFIG = "scs2_config.yml"
+
+Box = tuple[float, float, float, float]
+
+
+def _box(ctx: click.Context, param: click.Parameter, value: str | None) -> Box | None:
+    if value is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in value.split(","))
+    except ValueError:
+        msg = f"{value!r} is not four numbers with commas between them."
+        raise click.BadParameter(msg, ctx, param) from None
+    # Not-a-number fails both.
+    if not (west < east and south < north):
+        msg = f"{value!r} is empty: west has to be less than east, south less than north."
+        raise click.BadParameter(msg, ctx, param)
+    return west, south, east, north
+
+
+config_type = click.Path(path_type=Path)
+config_argument = click.argument("config", type=config_type)
+datasets_argument = click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+catalog_option = click.option(
+    "--catalog",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder of the catalog.  [default: catalogs, beside CONFIG]",
+)
+bbox_option = click.option(
+    "--bbox",
+    callback=_box,
+    metavar="W,S,E,N",
+    help="Take only the pixels of the grid whose centres lie in this box, in the grid's CRS.",
+)
+
+
+def catalog_folder(given: Path | None, config: Config) -> Path:
+    """Give the folder of the catalog: what was said, else beside the configuration."""
+    return given.absolute() if given else config.directory / "catalogs"

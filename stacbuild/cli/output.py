@@ -1,0 +1,51 @@
+"""What a command says at its end, and the exit code it ends with."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from stacbuild.errors import ConfigError, Failures, StacbuildError
+from stacbuild.safe_text import clean, clean_lines
+
+if TYPE_CHECKING:
+    from stacbuild.cubes import CubeResult
+    from stacbuild.harvesters import HarvestResult
+
+
+@dataclass
+class Settings:
+    """What was said before the name of the command."""
+
+    debug: bool = False
+
+
+def finish(
+    ctx: click.Context, what: str, results: Sequence[CubeResult] | Sequence[HarvestResult]
+) -> None:
+    """Print the table of a run and its errors, and end with the exit code they call for."""
+    from stacbuild.console import duration, print_table
+
+    rows = [(r.name, r.status, r.message, duration(r.seconds)) for r in results]
+    print_table((what, "Status", "Message", "Time"), rows)
+    failures = [
+        (r.name, r.error or StacbuildError(r.message)) for r in results if r.status == "FAILED"
+    ]
+    for name, error in failures:
+        print_error(error, ctx.obj.debug, f"{name}: ")
+    if failures:
+        ctx.exit(Failures(failures).exit_code)
+
+
+def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
+    """Print an error in a line (or, if it is of several mistakes, in one each)."""
+    if debug:
+        click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
+    # Several mistakes in one configuration are a line each.
+    lines = error.problems if isinstance(error, ConfigError) else [str(error)]
+    for line in lines:
+        click.echo(f"error: {clean(name + line)}", err=True)

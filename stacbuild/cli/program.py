@@ -1,0 +1,108 @@
+"""The program: its commands, its exit codes, and how it begins and ends."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from stacbuild.cli.cube import cube, plan
+from stacbuild.cli.harvest import harvest
+from stacbuild.cli.output import Settings, print_error
+from stacbuild.cli.validate import validate
+from stacbuild.errors import StacbuildError
+from stacbuild.memory import keep_freed_memory
+from stacbuild.safe_text import clean, clean_library_messages, clean_lines
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="stacbuild", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show where in the program an error arose.")
+@click.pass_obj
+def cli(settings: Settings, debug: bool) -> None:
+    """Build Zarr cubes, and the STAC catalog that finds them, from one YAML file.
+
+    Results go to stdout, everything else to stderr.
+
+    Exit codes: 0 all well, 1 some part failed, 2 configuration or usage, 3 remote, 4 damaged
+    data, 5 this machine, 6 locked by another run, 7 credentials, 130 interrupted.
+    """
+    settings.debug = debug
+
+
+for _command in (harvest, cube, plan, validate):
+    cli.add_command(_command)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    args
+        As after the name of the program; those of this process if none.
+    """
+    settings = Settings()
+    try:
+        code = cli.main(args, prog_name="stacbuild", standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except StacbuildError as error:
+        print_error(error, settings.debug)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing can be said to them any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, click.Abort) as error:
+        if not isinstance(error.__cause__, EOFError):
+            click.echo("interrupted; run the same command again to go on", err=True)
+            return INTERRUPTED
+        return _internal_error(error.__cause__, settings.debug)
+    except Exception as error:  # noqa: BLE001 - the last one to be asked
+        return _internal_error(error, settings.debug)
+    return code if isinstance(code, int) else 0
+
+
+def _internal_error(error: BaseException, debug: bool) -> int:
+    if debug:
+        click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
+    advice = "" if debug else "; run again with stacbuild --debug ... to see where"
+    click.echo(f"internal error: {type(error).__name__}: {clean(str(error))}{advice}", err=True)
+    return 1
+
+
+def main() -> NoReturn:
+    """Be the program ``stacbuild``: interruptible, and done when it says so."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    # Importing makes some 300 000 objects that stay; to look through them again and again for
+    # garbage takes a fifth of the time until the work begins.
+    gc.set_threshold(100_000, 50, 50)
+    keep_freed_memory()
+    clean_library_messages()
+    code = run()
+    if code == INTERRUPTED:
+        # Threads may be in the middle of a long read; to wait for them would not be to stop.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    # What is left goes with the process; to look through it for garbage first takes half a second.
+    gc.freeze()
+    sys.exit(code)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as signal calls it
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: os._exit(INTERRUPTED))
+    raise KeyboardInterrupt

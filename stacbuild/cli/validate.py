@@ -1,0 +1,80 @@
+"""``stacbuild validate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from stacbuild.cli.options import DEFAULT_CONFIG, catalog_folder, catalog_option
+from stacbuild.cli.output import print_error
+from stacbuild.errors import Failures, IntegrityError
+from stacbuild.safe_text import clean
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[CONFIG] [NAME]...")
+@catalog_option
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Read every chunk of the cubes and every local file that has a checksum.",
+)
+@click.option(
+    "--remote", is_flag=True, help="Ask the servers of the sources whether they still have them."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all that was found as JSON.")
+@click.pass_context
+def validate(
+    ctx: click.Context,
+    words: tuple[str, ...],
+    catalog: Path | None,
+    deep: bool,
+    remote: bool,
+    as_json: bool,
+) -> None:
+    """Look for damage in the catalog, in its cubes and in their sources.
+
+    Found are links that lead nowhere; cubes without items and items without cubes; chunks that
+    are missing, added, or changed in size; local sources that changed. With --deep also chunks
+    of which a bit is flipped.
+
+    If NAMEs are given, only these cubes and what they are made of are looked at. CONFIG is
+    scs2_config.yml in the current folder if neither it nor --catalog is given; it adds
+    credentials, and which cubes there should be.
+
+    Prints one line if all is well. Ends with 4 if something is damaged.
+    """
+    from stacbuild.config import load_config
+
+    # With a catalog at hand a configuration is only one more help: it is told by its name.
+    if catalog is not None and not (words and words[0].endswith((".yml", ".yaml"))):
+        configuration, directory, names = None, catalog.absolute(), words
+    else:
+        configuration = load_config(Path(words[0] if words else DEFAULT_CONFIG))
+        directory, names = catalog_folder(catalog, configuration), words[1:]
+
+    from stacbuild.console import open_reporter
+    from stacbuild.cubes.validate import summary
+    from stacbuild.cubes.validate import validate as run_validate
+
+    with open_reporter(configuration.general.visualize if configuration else None) as reporter:
+        checks = run_validate(
+            directory, configuration, names=names, deep=deep, remote=remote, reporter=reporter
+        )
+        for note in dict.fromkeys(note for check in checks for note in check.found.notes):
+            reporter.say(f"note: {note}")
+    if as_json:
+        content = {"catalog": str(directory), "deep": deep, "remote": remote}
+        found = [check.to_dict() for check in checks]
+        click.echo(json.dumps(content | {"checks": found}, indent=2))
+    problems = [(check.name, error) for check in checks for error in check.found.problems]
+    for name, error in problems:
+        print_error(error, ctx.obj.debug, f"{name}: ")
+    if problems:
+        codes = {error.exit_code for _, error in problems}
+        damaged = IntegrityError.exit_code
+        ctx.exit(damaged if damaged in codes else Failures(problems).exit_code)
+    if not as_json:
+        click.echo(clean(summary(checks, deep=deep, remote=remote)))
