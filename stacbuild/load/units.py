@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Pixels along a side up to which tiles are taken together.
 _SIDE = 2048
 # Bytes of a wide unit: some 5 000 x 4 000 codes. More of them in work at once would show.
-_WIDE_BYTES = 24 * 2**20
+_WIDE_BYTES = 32 * 2**20
 
 
 def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, int]:
