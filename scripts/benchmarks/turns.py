@@ -15,7 +15,6 @@ from scripts.benchmarks.measure import Measured, measure
 from scripts.benchmarks.report import Row
 
 ROOT = Path(__file__).parents[2]
-PEERS_PYTHON = ROOT / "build/bench/.venv/bin/python"
 
 
 def run(case: Case, tools: Sequence[str], repeats: int, root: Path) -> list[Row]:
@@ -70,7 +69,7 @@ def _command(tool: str, job: Job, work: Path) -> list[str]:
     path = replace(job, codec=codec).save(work / f"{tool}.json")
     if tool.startswith("floor"):
         return [sys.executable, "-m", "scripts.benchmarks.floor", str(path)]
-    return [str(PEERS_PYTHON), "-m", "scripts.benchmarks.peers", tool, str(path)]
+    return [sys.executable, "-m", "scripts.benchmarks.peers", tool, str(path)]
 
 
 def _warm(paths: Iterable[str]) -> None:
