@@ -1,4 +1,4 @@
-"""CF and grid-mapping metadata of a cube."""
+"""CF, grid-mapping and GeoZarr metadata of a cube."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+import zarr_cm
 from pyproj import CRS
 
 if TYPE_CHECKING:
@@ -36,6 +37,33 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     if "time" in described.coords:
         described["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
     return described
+
+
+def geozarr_attrs(grid: Grid) -> dict[str, Any]:
+    """Give the attributes of a Zarr group on *grid*, by the conventions ``proj:`` and ``spatial:``.
+
+    They hold for the arrays of the group that have both dimensions of the grid
+    (https://github.com/zarr-conventions/proj, inheritance model, and
+    https://github.com/zarr-conventions/spatial, both v0.1). They stand beside CF, and on the group
+    only: a list of objects, as ``zarr_conventions`` is one, cannot be an attribute in NetCDF, and a
+    variable taken out of a cube is to be written to that without a thought of it.
+    """
+    attrs = zarr_cm.create_many(
+        {
+            "proj": {"proj:code": f"EPSG:{grid.epsg}"},
+            "spatial": {
+                "spatial:dimensions": list(grid.dims),
+                "spatial:shape": list(grid.shape),
+                "spatial:transform": [float(number) for number in tuple(grid.transform)[:6]],
+                "spatial:bbox": list(grid.bounds),
+                "spatial:registration": "pixel",
+            },
+        }
+    )
+    # Drafts of both had a colon in the name, and rioxarray (0.20 to 0.23) looks for that only.
+    declared: Any = attrs["zarr_conventions"]
+    former = [{"uuid": each["uuid"], "name": f"{each['name']}:"} for each in declared]
+    return attrs | {"zarr_conventions": [*declared, *former]}
 
 
 def global_attrs(

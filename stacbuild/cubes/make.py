@@ -12,7 +12,7 @@ from dask.system import CPU_COUNT
 
 from stacbuild import load
 from stacbuild.config import MultiDataset, S3Store
-from stacbuild.cubes.cf import add_grid, global_attrs
+from stacbuild.cubes.cf import add_grid, geozarr_attrs, global_attrs
 from stacbuild.cubes.compute import open_workers
 from stacbuild.cubes.estimate import check_space, estimate
 from stacbuild.cubes.fingerprint import FINGERPRINT, fingerprint, inputs_of, software
@@ -107,6 +107,7 @@ def _make(
         cube = add_grid(cube, grid).assign_attrs(
             **global_attrs(name, collections, made_by, staging.started),
             **{ATTRIBUTE: output.fingerprint},
+            **geozarr_attrs(grid),
         )
         cube = prepare(cube, grid, dataset.chunksize)
         with (
