@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from stacbuild.cli.cube import cube, plan
+from stacbuild.cli.export import export
 from stacbuild.cli.harvest import harvest
 from stacbuild.cli.output import Settings, print_error
 from stacbuild.cli.validate import validate
@@ -38,7 +39,7 @@ def cli(settings: Settings, debug: bool) -> None:
     settings.debug = debug
 
 
-for _command in (harvest, cube, plan, validate):
+for _command in (harvest, cube, plan, validate, export):
     cli.add_command(_command)
 
 

@@ -1,0 +1,60 @@
+"""``stacbuild export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stacbuild.safe_text import clean
+
+
+@click.command()
+@click.option(
+    "--catalog",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="catalogs",
+    show_default=True,
+    metavar="DIR",
+    help="Folder of the catalog.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="export",
+    show_default=True,
+    metavar="DIR",
+    help="Folder to write to.",
+)
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where the folder of the catalog is served: hrefs lead there, and to what lies beside it."
+    "  [default: paths of this machine]",
+)
+@click.option(
+    "--parquet/--no-parquet",
+    default=None,
+    help="Whether to write items.parquet.  [default: if the package rustac is installed]",
+)
+def export(catalog: Path, output: Path, base_url: str | None, parquet: bool | None) -> None:
+    """Write the catalog as files that search engines and STAC APIs load.
+
+    They are items.json, all items with absolute hrefs; items.parquet, the same as stac-geoparquet;
+    and a file a collection. The catalog stays as it is.
+
+    A STAC API on this machine, to search by collection, box, time and id:
+
+    \b
+        rustac serve export/collections/*.json export/items.json
+
+    Prints the path of each file.
+    """  # noqa: D301 - click's own mark: what follows is not to be wrapped
+    from stacbuild.console import open_reporter
+    from stacbuild.export import export as run_export
+
+    with open_reporter(None) as reporter:
+        written = run_export(catalog, output, base_url=base_url, parquet=parquet, reporter=reporter)
+    for path in written:
+        click.echo(clean(str(path)))

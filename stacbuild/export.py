@@ -1,0 +1,263 @@
+"""The catalog as a few files with absolute hrefs: what search engines and APIs load.
+
+Written are ``items.json``, a GeoJSON FeatureCollection of all items; ``items.parquet``, the same as
+stac-geoparquet 1.1 (https://github.com/radiantearth/stac-geoparquet-spec), if the optional package
+rustac is there; and ``collections/<id>.json``. The catalog itself stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pystac
+
+from stacbuild.catalog import Catalog, read_json, write_json
+from stacbuild.cubes.fingerprint import INPUTS
+from stacbuild.errors import ConfigError, LocalError, MissingError, StacbuildError
+from stacbuild.progress import Reporter, Silent
+
+Json = dict[str, Any]
+
+ITEMS = "items.json"
+PARQUET = "items.parquet"
+COLLECTIONS = "collections"
+
+# Who loads the items has a tree of his own.
+_OF_THE_TREE = {"root", "parent", "child", "item", "items", "collection", "self"}
+
+# How a cube was made: objects whose keys differ from cube to cube, and a column each they would be.
+_NOT_IN_PARQUET = {"processing:expression", INPUTS}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the catalog is for those who load the export.
+
+    Parameters
+    ----------
+    root
+        The catalog's folder, absolute.
+    base_url
+        URL of that folder, without a slash at its end; None for paths of this machine.
+    """
+
+    root: Path
+    base_url: str | None = None
+
+    def href(self, path: Path) -> str:
+        """Give the absolute href of a file.
+
+        Raises
+        ------
+        ConfigError
+            If it lies further above the catalog than the URL has folders.
+        """
+        if self.base_url is None:
+            return str(path)
+        parts = Path(os.path.relpath(path, self.root)).as_posix().split("/")
+        above = parts.count("..")
+        url = urlsplit(self.base_url)
+        folders = [part for part in url.path.split("/") if part]
+        if above > len(folders):
+            raise ConfigError(
+                f"{self.base_url}: as the URL of {self.root} it leaves no room for {path}; serve a "
+                "folder that holds both, and give the URL of the catalog in it"
+            )
+        names = [*folders[: len(folders) - above], *(quote(part) for part in parts[above:])]
+        return f"{url.scheme}://{url.netloc}/" + "/".join(names)
+
+
+def export(
+    catalog: Path,
+    folder: Path,
+    *,
+    base_url: str | None = None,
+    parquet: bool | None = None,
+    reporter: Reporter | None = None,
+) -> list[Path]:
+    """Write all items and collections of a catalog with absolute hrefs.
+
+    What an earlier export left in *folder* is replaced, file by file and each at once.
+
+    Parameters
+    ----------
+    catalog
+        Folder of ``catalog.json``.
+    folder
+        Where to write; made if it is not there. Not within the catalog.
+    base_url
+        URL at which the catalog's folder is served; files beside it are where their relative
+        hrefs lead to from there. None gives paths of this machine.
+    parquet
+        Whether to write ``items.parquet``; None does so if rustac is installed. An item without a
+        geometry (a file that is still in its archive) cannot be in it.
+    reporter
+        Told what was left out.
+
+    Returns
+    -------
+    The files written, ``items.json`` first.
+
+    Raises
+    ------
+    MissingError
+        If there is no catalog.
+    ConfigError
+        If *base_url* is none, or *folder* is within the catalog.
+    LocalError
+        If a file cannot be written, or ``items.parquet`` is wanted and rustac is not installed.
+    IntegrityError
+        If a file of the catalog is damaged.
+    """
+    reporter = reporter or Silent()
+    source = Catalog(catalog)
+    if not source.path.exists():
+        raise MissingError(
+            f"{source.path}: there is no catalog; run stacbuild harvest, or name its folder"
+        )
+    target = folder.resolve()
+    if target.is_relative_to(source.root):
+        raise ConfigError(f"{target}: lies in the catalog, which holds STAC only; write elsewhere")
+    found = importlib.util.find_spec("rustac") is not None
+    if parquet and not found:
+        raise LocalError(f"{PARQUET}: needs rustac: pip install 'stacbuild[export]'")
+    if parquet is None and not found:
+        reporter.say(f"no {PARQUET}: rustac is not installed (pip install 'stacbuild[export]')")
+    place = Place(source.root, _checked(base_url))
+    collections = {path: _collection(path, place) for path in source.collections()}
+    items = sorted(
+        (_item(item, place) for item in source.items()),
+        key=lambda item: (item["collection"], item["id"]),
+    )
+    written = [target / ITEMS]
+    write_json(target / ITEMS, {"type": "FeatureCollection", "features": items})
+    if found if parquet is None else parquet:
+        written += _put_parquet(target / PARQUET, items, reporter)
+    else:
+        _remove(target / PARQUET)
+    for content in collections.values():
+        written.append(target / COLLECTIONS / f"{content['id']}.json")
+        write_json(written[-1], content)
+    for left in (target / COLLECTIONS).glob("*.json"):
+        if left not in written and read_json(left).get("type") == "Collection":
+            _remove(left)
+    return written
+
+
+def _checked(base_url: str | None) -> str | None:
+    """Give a URL without what is not the folder's."""
+    if base_url is None:
+        return None
+    try:
+        url = urlsplit(base_url)
+        plain = url.scheme in ("https", "http") and url.hostname and not (url.query or url.fragment)
+    except ValueError:
+        plain = False
+    if not plain or "@" in url.netloc or ".." in url.path.split("/"):
+        raise ConfigError(
+            f"{base_url!r}: is no plain https or http URL of the catalog's folder, such as "
+            "https://example.org/stac"
+        )
+    return base_url.removesuffix("/catalog.json").rstrip("/")
+
+
+def _item(item: pystac.Item, place: Place) -> Json:
+    path = Path(item.get_self_href() or "")
+    content: Json = item.to_dict(include_self_link=False, transform_hrefs=False)
+    return _absolute(content, path, place, "application/geo+json")
+
+
+def _collection(path: Path, place: Place) -> Json:
+    return _absolute(read_json(path), path, place, "application/json")
+
+
+def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
+    """Make every href absolute, and name the file in the catalog as the original."""
+    links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
+    canonical = {"rel": "canonical", "href": str(path), "type": media_type}
+    content["links"] = [canonical, *links]
+    for entry in _entries(content):
+        entry["href"] = _resolved(entry["href"], path.parent, place)
+    return content
+
+
+def _entries(content: Json) -> Iterator[Json]:
+    """Give all that has an href of its own."""
+    yield from content["links"]
+    for asset in content.get("assets", {}).values():
+        yield asset
+        yield from asset.get("alternate", {}).values()
+
+
+def _resolved(href: str, directory: Path, place: Place) -> str:
+    if "://" in href or href.startswith("mailto:"):
+        return href
+    return place.href(Path(os.path.normpath(directory / href)))
+
+
+def _put_parquet(path: Path, items: list[Json], reporter: Reporter) -> list[Path]:
+    """Write stac-geoparquet by atomic replace; give what was written."""
+    rows = [_row(item) for item in items if item["geometry"] is not None]
+    if len(rows) < len(items):
+        reporter.say(
+            f"{len(items) - len(rows)} items have no geometry, as their files are in archives that "
+            f"are not preloaded: they are in {ITEMS} only"
+        )
+    if not rows:
+        _remove(path)
+        return []
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        # In a thread of its own, as a notebook has a loop running already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _write_parquet(beside, rows)).result()
+        beside.replace(path)
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise StacbuildError(
+            f"{path}: rustac could not write it ({said}); {ITEMS} was written, --no-parquet spares "
+            "this one"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return [path]
+
+
+async def _write_parquet(path: Path, rows: list[Json]) -> None:
+    import rustac
+
+    await rustac.write(str(path), rows, format="parquet")
+
+
+def _row(item: Json) -> Json:
+    properties = {
+        key: value for key, value in item["properties"].items() if key not in _NOT_IN_PARQUET
+    }
+    # Parquet knows no object without fields.
+    pruned: Json = _without_empty(item | {"properties": properties})
+    return pruned
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(each) for key, each in value.items() if each != {}}
+    if isinstance(value, list):
+        return [_without_empty(each) for each in value]
+    return value
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be removed: {error.strerror}") from error
