@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from stacbuild.cli.browse import serve
 from stacbuild.cli.cube import cube, plan
 from stacbuild.cli.export import export
 from stacbuild.cli.harvest import harvest
@@ -39,7 +40,7 @@ def cli(settings: Settings, debug: bool) -> None:
     settings.debug = debug
 
 
-for _command in (harvest, cube, plan, validate, export):
+for _command in (harvest, cube, plan, validate, export, serve):
     cli.add_command(_command)
 
 

@@ -1,0 +1,289 @@
+"""A server for this machine alone: reads, ranges, and nothing else (RFC 9110).
+
+It listens on 127.0.0.1. A page of the web can still reach it through the user's browser: so the
+``Host`` has to be this server's own (a name that an attacker points here is refused), and what can
+be asked for is what `stacbuild.web.site` finds, and the files of a built STAC Browser.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from email.utils import formatdate, parsedate_to_datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from stacbuild.errors import LocalError
+from stacbuild.web.site import Served, Site, decoded
+
+DEFAULT_PORT = 8765
+
+_BLOCK = 1 << 18
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": (
+        "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified"
+    ),
+}
+_METHODS = "GET, HEAD, OPTIONS"
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": _METHODS,
+    "Access-Control-Allow-Headers": "Range, If-Range, If-None-Match, If-Modified-Since, *",
+    "Access-Control-Max-Age": "3600",
+}
+_PAGE_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".ico": "image/x-icon",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".ttf": "font/ttf",
+}
+
+
+class Server(ThreadingMixIn, TCPServer):
+    """Serves a site, and pages beside it.
+
+    Parameters
+    ----------
+    site
+        Catalog and data.
+    port
+        0 for any that is free.
+    browser
+        The folder of a built STAC Browser.
+
+    Raises
+    ------
+    LocalError
+        If the port is taken.
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, site: Site, port: int = 0, browser: Path | None = None) -> None:
+        self.site = site
+        self.browser = browser.resolve() if browser else None
+        self.pages: Mapping[str, bytes] = {}
+        """What is made here in place of files of the browser, by name."""
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise LocalError(
+                f"port {port} cannot be used ({error.strerror}); "
+                "choose another with --port, or any free one with --port 0"
+            ) from error
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.server_address[1])
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def catalog_url(self) -> str:
+        """The URL of ``catalog.json``."""
+        return self.origin + self.site.url_path
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away in the middle."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = "stacbuild"
+    sys_version = ""
+    timeout = 120
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_OPTIONS(self) -> None:
+        if self._is_ours():
+            self._head(HTTPStatus.NO_CONTENT, {"Allow": _METHODS, **_PREFLIGHT})
+
+    def do_POST(self) -> None:
+        self.close_connection = True  # its body is not read
+        self._plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": _METHODS})
+
+    do_PUT = do_DELETE = do_PATCH = do_TRACE = do_CONNECT = do_POST  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is called
+        """Keep quiet: the terminal is for what the user asked for."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Refuse what is no HTTP, in a line as all else."""
+        self.close_connection = True
+        self._plain(HTTPStatus(code))
+
+    def _is_ours(self) -> bool:
+        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+        hosts = self.headers.get_all("Host") or []
+        known = {f"{name}:{self.server.port}" for name in ("127.0.0.1", "localhost")}
+        if self.server.port == 80:
+            known |= {"127.0.0.1", "localhost"}
+        if len(hosts) == 1 and hosts[0].strip().lower() in known:
+            return True
+        self._plain(HTTPStatus.FORBIDDEN)
+        return False
+
+    def _answer(self, *, with_body: bool) -> None:
+        if not self._is_ours():
+            return
+        path = urlsplit(self.path).path if self.path.startswith("/") else ""
+        if path == "/" and self.server.browser is None:
+            self._head(HTTPStatus.FOUND, {"Location": self.server.site.url_path})
+            return
+        name = "index.html" if path == "/" else path[1:]
+        if (made := self.server.pages.get(name)) is not None:
+            self._made(name, made, with_body=with_body)
+            return
+        found = self.server.site.find(path) or self._page(path)
+        try:
+            file = found.path.open("rb") if found else None
+        except OSError:
+            file = None
+        if found is None or file is None:
+            self._plain(HTTPStatus.NOT_FOUND, with_body=with_body)
+            return
+        with file:
+            self._send(found, file, with_body=with_body)
+
+    def _page(self, path: str) -> Served | None:
+        """Give a file of the browser."""
+        parts = decoded(path)
+        if self.server.browser is None or parts is None or parts[0].startswith("."):
+            return None
+        file = self.server.browser.joinpath(*parts).resolve()
+        kind = _PAGE_KINDS.get(file.suffix)
+        if kind is None or not file.is_file() or not file.is_relative_to(self.server.browser):
+            return None
+        return Served(file, kind)
+
+    def _made(self, name: str, content: bytes, *, with_body: bool) -> None:
+        kind = _PAGE_KINDS[Path(name).suffix]
+        length = str(len(content))
+        headers = {"Content-Type": kind, "Content-Length": length, "Cache-Control": "no-cache"}
+        self._head(HTTPStatus.OK, headers)
+        if with_body:
+            self.wfile.write(content)
+
+    def _send(self, found: Served, file: BinaryIO, *, with_body: bool) -> None:
+        facts = os.fstat(file.fileno())
+        size = facts.st_size
+        etag = f'"{facts.st_mtime_ns:x}-{size:x}"'
+        headers = {
+            "Accept-Ranges": "bytes",
+            "ETag": etag,
+            "Last-Modified": formatdate(facts.st_mtime, usegmt=True),
+            # A cube may be built again at any time: ask, and be told that it is the same.
+            "Cache-Control": "no-cache",
+        }
+        if self._is_known(etag, facts.st_mtime):
+            self._head(HTTPStatus.NOT_MODIFIED, headers)
+            return
+        wanted = self._range(size, etag, headers["Last-Modified"]) if with_body else (0, size)
+        if wanted is None:
+            status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            self._plain(status, {"Content-Range": f"bytes */{size}"})
+            return
+        start, stop = wanted
+        headers |= {"Content-Type": found.media_type, "Content-Length": str(stop - start)}
+        status = HTTPStatus.OK
+        if (start, stop) != (0, size) or (with_body and self._asks_for_part(etag, headers)):
+            status = HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        self._head(status, headers)
+        if with_body:
+            self._copy(file, start, stop)
+
+    def _copy(self, file: BinaryIO, start: int, stop: int) -> None:
+        file.seek(start)
+        left = stop - start
+        while left:
+            block = file.read(min(left, _BLOCK))
+            if not block:
+                # Cut while it was read: the client sees it by the length.
+                self.close_connection = True
+                return
+            self.wfile.write(block)
+            left -= len(block)
+
+    def _is_known(self, etag: str, changed: float) -> bool:
+        if (known := self.headers.get("If-None-Match")) is not None:
+            names = [name.strip().removeprefix("W/") for name in known.split(",")]
+            return etag in names or "*" in names
+        since = self.headers.get("If-Modified-Since")
+        try:
+            return since is not None and int(changed) <= parsedate_to_datetime(since).timestamp()
+        except (ValueError, OverflowError):
+            return False
+
+    def _asks_for_part(self, etag: str, headers: Mapping[str, str]) -> bool:
+        """Tell whether there is one range, of the file as it is now (others may be ignored)."""
+        if not re.fullmatch(r"bytes=(\d+-\d*|-\d+)", self.headers.get("Range", "").strip(), re.A):
+            return False
+        return self.headers.get("If-Range", etag) in (etag, headers["Last-Modified"])
+
+    def _range(self, size: int, etag: str, changed: str) -> tuple[int, int] | None:
+        """Give the bytes asked for as start and stop; None if there are none of them."""
+        if not self._asks_for_part(etag, {"Last-Modified": changed}):
+            return 0, size
+        first, _, last = self.headers["Range"].strip().removeprefix("bytes=").partition("-")
+        if len(first) > 20 or len(last) > 20:
+            return None
+        if not first:
+            start, stop = max(0, size - int(last)), size
+        else:
+            start, stop = int(first), min(int(last) + 1, size) if last else size
+        return (start, stop) if start < stop else None
+
+    def _plain(
+        self,
+        status: HTTPStatus,
+        headers: Mapping[str, str] | None = None,
+        *,
+        with_body: bool = True,
+    ) -> None:
+        text = f"{status.value} {status.phrase}\n".encode()
+        kind = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(text))}
+        self._head(status, {**kind, **(headers or {})})
+        if with_body and self.command != "HEAD":
+            self.wfile.write(text)
+
+    def _head(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        bodiless = status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+        if "Content-Length" not in headers and not bodiless:
+            self.send_header("Content-Length", "0")
+        for name, value in {**_CORS, "X-Content-Type-Options": "nosniff", **headers}.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()

@@ -1,0 +1,247 @@
+"""What may be served: the catalog, and the files and Zarr stores that its assets name.
+
+A catalog is a folder that anyone can hand on, and a page of the web may ask this machine's server
+for anything. So nothing is served because it lies in a folder: a file is there if the catalog
+leads to it, if it is of a kind that holds data, and if it lies, links followed, in a folder of the
+catalog's owner.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from stacbuild.catalog import read_json
+from stacbuild.errors import MissingError, StacbuildError
+from stacbuild.fetch.hrefs import is_relative_path
+
+# Relative links lead from the catalog to the data beside it, so both are below one prefix; what
+# is not below it is the browser's.
+PREFIX = "files"
+
+_JSON = "application/json"
+_KINDS = {
+    ".tif": "image/tiff; application=geotiff",
+    ".tiff": "image/tiff; application=geotiff",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".nc": "application/netcdf",
+    ".zip": "application/zip",
+    ".parquet": "application/vnd.apache.parquet",
+    ".geojson": "application/geo+json",
+}
+# Zarr 2 keeps its metadata in these; no other name with a dot before it is served.
+_ZARR_2 = {".zarray", ".zattrs", ".zgroup", ".zmetadata"}
+_STORE_MARKS = ("zarr.json", ".zgroup", ".zarray")
+_STRUCTURE = {"child", "item"}
+
+# So often at most are the links followed again when something is asked for that was not there.
+_AGAIN_AFTER = 1.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A file that may be sent, and its media type."""
+
+    path: Path
+    media_type: str
+
+
+@dataclass
+class _Index:
+    files: dict[Path, str] = field(default_factory=dict)
+    stores: set[Path] = field(default_factory=set)
+    refused: dict[Path, str] = field(default_factory=dict)
+    codes: set[str] = field(default_factory=set)
+
+
+class Site:
+    """The files of a catalog by their paths in URLs.
+
+    Parameters
+    ----------
+    catalog
+        The folder of ``catalog.json``.
+    data
+        Folders, besides the one that the catalog lies in, in which data may lie.
+
+    Raises
+    ------
+    MissingError
+        If there is no catalog.
+    StacbuildError
+        If it cannot be read.
+    """
+
+    def __init__(self, catalog: Path, data: Sequence[Path] = ()) -> None:
+        self.catalog = catalog.resolve()
+        if not (self.catalog / "catalog.json").is_file():
+            raise MissingError(
+                f"{catalog / 'catalog.json'}: there is no catalog; harvest first, or say --catalog"
+            )
+        self._allowed = (self.catalog.parent, *(folder.resolve() for folder in data))
+        self._root = Path(os.path.commonpath(self._allowed))
+        self._lock = threading.Lock()
+        self._index = self._follow(strict=True)
+        self._followed = time.monotonic()
+
+    @property
+    def title(self) -> str:
+        """The title of the catalog."""
+        content = read_json(self.catalog / "catalog.json")
+        return str(content.get("title") or content.get("id") or "STAC catalog")
+
+    @property
+    def codes(self) -> list[str]:
+        """The ``proj:code`` of all items, sorted."""
+        return sorted(self._index.codes)
+
+    @property
+    def refused(self) -> dict[Path, str]:
+        """Local files that assets name and that are not served, and why."""
+        return dict(self._index.refused)
+
+    @property
+    def url_path(self) -> str:
+        """The path of ``catalog.json`` in URLs."""
+        relative = (self.catalog / "catalog.json").relative_to(self._root)
+        return "/".join(["", PREFIX, *(quote(part) for part in relative.parts)])
+
+    def find(self, url_path: str) -> Served | None:
+        """Give the file that the path of a URL means; None if there is none to be served.
+
+        Parameters
+        ----------
+        url_path
+            As it stands in the request, percent-encoded, without query.
+        """
+        parts = decoded(url_path)
+        if parts is None or len(parts) < 2 or parts[0] != PREFIX:
+            return None
+        path = self._root.joinpath(*parts[1:])
+        found = self._look_up(path)
+        if found is None and self._renew():
+            found = self._look_up(path)
+        return found
+
+    def _look_up(self, path: Path) -> Served | None:
+        index = self._index
+        if path in index.files:
+            media_type, inside = index.files[path], self._allowed
+        else:
+            store = next((each for each in path.parents if each in index.stores), None)
+            if store is None:
+                return None
+            inner = path.relative_to(store).parts
+            if any(part.startswith(".") and part not in _ZARR_2 for part in inner):
+                return None
+            is_json = path.name == "zarr.json" or path.name in _ZARR_2
+            media_type = _JSON if is_json else "application/octet-stream"
+            inside = (store.resolve(),)
+        # Looked at now and not when the links were followed: a file can become a link.
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return None
+        if not real.is_file() or not any(real.is_relative_to(each) for each in inside):
+            return None
+        return Served(real, media_type)
+
+    def _renew(self) -> bool:
+        """Follow the links again if that was not just done: the catalog grows while it is read."""
+        with self._lock:
+            if time.monotonic() - self._followed < _AGAIN_AFTER:
+                return False
+            self._index = self._follow(strict=False)
+            self._followed = time.monotonic()
+            return True
+
+    def _follow(self, *, strict: bool) -> _Index:
+        index = _Index()
+        waiting = [self.catalog / "catalog.json"]
+        while waiting:
+            path = waiting.pop()
+            if path in index.files:
+                continue
+            try:
+                content = read_json(path)
+            except StacbuildError:
+                if strict:
+                    raise
+                continue  # it is being written, or was removed: not there for now
+            is_item = content.get("type") == "Feature"
+            index.files[path] = "application/geo+json" if is_item else _JSON
+            properties = content.get("properties")
+            if isinstance(properties, dict) and isinstance(properties.get("proj:code"), str):
+                index.codes.add(properties["proj:code"])
+            for href in _links(content):
+                target = _normal(path.parent, href)
+                in_catalog = target is not None and target.is_relative_to(self.catalog)
+                if target is not None and in_catalog and _is_plain(target, self.catalog):
+                    waiting.append(target)
+            for href in _assets(content):
+                target = _normal(path.parent, href)
+                if target is not None:
+                    self._add_asset(index, target)
+        return index
+
+    def _add_asset(self, index: _Index, path: Path) -> None:
+        folder = next((each for each in self._allowed if path.is_relative_to(each)), None)
+        if folder is None:
+            index.refused[path] = "lies outside of the folders to be served"
+        elif not _is_plain(path, folder):
+            index.refused[path] = "has a name with a dot before it"
+        elif not any(path.resolve().is_relative_to(each) for each in self._allowed):
+            index.refused[path] = "is a link out of the folders to be served"
+        elif path.suffix.lower() in _KINDS:
+            index.files[path] = _KINDS[path.suffix.lower()]
+        elif any((path / mark).is_file() for mark in _STORE_MARKS):
+            index.stores.add(path)
+        elif path.exists():
+            index.refused[path] = "is of no kind that is served"
+
+
+def decoded(url_path: str) -> list[str] | None:
+    """Give the parts of a URL's path; None if it is no plain path of names."""
+    if not url_path.startswith("/"):
+        return None
+    try:
+        parts = [unquote(part, errors="strict") for part in url_path[1:].split("/")]
+    except UnicodeDecodeError:
+        return None
+    if any(part in ("", ".", "..") or set(part) & {"/", "\\", "\0"} for part in parts):
+        return None
+    return parts
+
+
+def _links(content: dict[str, Any]) -> Iterator[str]:
+    links = content.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") in _STRUCTURE:
+            yield str(link.get("href"))
+
+
+def _assets(content: dict[str, Any]) -> Iterator[str]:
+    assets = content.get("assets")
+    for asset in assets.values() if isinstance(assets, dict) else ():
+        if isinstance(asset, dict):
+            yield str(asset.get("href"))
+
+
+def _normal(folder: Path, href: str) -> Path | None:
+    """Give the path that a relative href means, without a look at the disk."""
+    if "://" in href or "\0" in href or not is_relative_path(href):
+        return None
+    return Path(os.path.normpath(folder / href))
+
+
+def _is_plain(path: Path, folder: Path) -> bool:
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
