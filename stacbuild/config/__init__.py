@@ -39,6 +39,7 @@ from stacbuild.config.stores import (
     HttpsStore,
     MemoryStore,
     S3Store,
+    StacStore,
     Store,
     ZenodoStore,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "S3Store",
     "SingleDataset",
     "SourceVariable",
+    "StacStore",
     "Store",
     "ZenodoStore",
     "config_schema",

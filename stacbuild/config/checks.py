@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from stacbuild.config.models import STORAGE, CustomProcessing, hint
 from stacbuild.config.reading import KeyPath, Problem
 
-STORE_IDS = ("clms", "file", "https", "memory", "s3", "zenodo")
+STORE_IDS = ("clms", "file", "https", "memory", "s3", "stac", "zenodo")
 WRITABLE = ("file", "memory", "s3")
 PRELOADABLE = ("clms", "zenodo")
 
@@ -25,7 +25,7 @@ OTHER_STORE_IDS = frozenset(
     {
         "abfs", "ccizarr", "cciodp", "cds", "cmems", "esa-cci", "esa-cci-kc", "esa-cci-zarr",
         "esa-climate-data-centre", "ftp", "reference", "sentinelhub", "sentinelhub-cdse", "smos",
-        "stac", "stac-cdse", "stac-pc", "stac-xcube",
+        "stac-cdse", "stac-pc", "stac-xcube",
     }
 )  # fmt: skip
 

@@ -322,7 +322,96 @@ class ClmsStore(Located):
         return self._absolute(params.root if params else "clms_cache")
 
 
-Store = ZenodoStore | S3Store | FileStore | HttpsStore | MemoryStore | ClmsStore
+def _place(value: Any) -> str:
+    return "url" if isinstance(value, str) and "://" in value else "path"
+
+
+class StacParams(Model):
+    """``url``, or ``root``, is the address of a STAC API or a catalog, or the path of one."""
+
+    url: Url | None = None
+    root: (
+        Annotated[
+            Annotated[LocalPath, Tag("path")] | Annotated[Url, Tag("url")], Discriminator(_place)
+        ]
+        | None
+    ) = None
+    storage_options: StorageOptions | None = None
+
+    @model_validator(mode="after")
+    def _one_address(self) -> StacParams:
+        if (self.url is None) == (self.root is None):
+            msg = "needs the address of a catalog, either as url or as root"
+            raise ValueError(msg)
+        return self
+
+
+class StacStore(Located):
+    """Somebody's STAC catalog: a STAC API, or files behind a URL or in a folder."""
+
+    identifier: Name
+    store_id: Literal["stac"]
+    store_params: StacParams
+
+    @property
+    def key(self) -> str:
+        """``stac:<host/path>``, or ``stac:<root as written>`` of files here."""
+        return f"stac:{self._address.partition('://')[2] or self._address}"
+
+    @property
+    def location(self) -> str:
+        """URL of the catalog without trailing slash, or the absolute path of its file."""
+        if "://" in self._address:
+            return self._address
+        path = self._absolute(self._address)
+        return str(path if path.suffix == ".json" else path / "catalog.json")
+
+    @property
+    def folder(self) -> Path | None:
+        """Absolute folder of a catalog on this machine; none if it is elsewhere."""
+        return None if "://" in self.location else Path(self.location).parent
+
+    @property
+    def server(self) -> str:
+        """Where its hrefs start from: what lies further within a network they may not lead to."""
+        # A catalog of files was made somewhere: it leads to the web only, as this name, which
+        # nobody has (RFC 2606), stands for.
+        return "https://web.invalid" if self.folder else self.location
+
+    @property
+    def endpoint_url(self) -> str:
+        """URL of the server that ``s3://`` hrefs are on."""
+        options = self.store_params.storage_options or StorageOptions()
+        client = options.client_kwargs
+        found = options.endpoint_url or (client.endpoint_url if client else None)
+        return found or f"https://{S3_HOST}"
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether ``s3://`` hrefs are read unsigned, as they are without ``storage_options``."""
+        options = self.store_params.storage_options
+        return options is None or options.anon
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """Arguments for ``s3fs.S3FileSystem``, **with** the secrets in plain text."""
+        options = self.store_params.storage_options
+        if options is None:
+            return {"anon": True}
+        same = S3Store(
+            identifier=self.identifier,
+            store_id="s3",
+            store_params=S3Params(root="any", storage_options=options),
+        )
+        return same.storage_options
+
+    @property
+    def _address(self) -> str:
+        params = self.store_params
+        return str(params.url or params.root)
+
+
+Store = ZenodoStore | S3Store | FileStore | HttpsStore | MemoryStore | ClmsStore | StacStore
 """Any store of a configuration; ``store_id`` tells them apart."""
 
 AnyStore = Annotated[Store, Field(discriminator="store_id")]

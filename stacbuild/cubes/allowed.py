@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pystac
 
-from stacbuild.config import ClmsStore, FileStore, HttpsStore, MemoryStore, S3Store, ZenodoStore
+from stacbuild.config import (
+    ClmsStore,
+    FileStore,
+    HttpsStore,
+    MemoryStore,
+    S3Store,
+    StacStore,
+    ZenodoStore,
+)
 from stacbuild.config.stores import S3_HOST
 from stacbuild.fetch.hrefs import Allowed, check_item
 
@@ -44,9 +52,16 @@ def _allowed(config: Config, store: Store, catalog_dir: Path) -> Allowed:
             folders.append(each.root)
         elif isinstance(each, ZenodoStore | ClmsStore):
             folders.append(each.cache)
-    return Allowed(
-        tuple(folders), _servers(store), store.s3_url("") if isinstance(store, S3Store) else None
-    )
+        elif isinstance(each, StacStore) and each.folder:
+            folders.append(each.folder)
+    return Allowed(tuple(folders), _servers(store), _s3_root(store))
+
+
+def _s3_root(store: Store) -> str | None:
+    if isinstance(store, S3Store):
+        return store.s3_url("")
+    # A catalog names buckets as it likes, but the server is that of the configuration.
+    return "s3://" if isinstance(store, StacStore) and not store.anonymous else None
 
 
 def _servers(store: Store) -> tuple[str, ...]:
@@ -57,5 +72,7 @@ def _servers(store: Store) -> tuple[str, ...]:
             return (store.endpoint_url or f"https://{S3_HOST}",)
         case HttpsStore():
             return (store.root,)
+        case StacStore():
+            return (store.server,)
         case FileStore() | MemoryStore():
             return ()

@@ -11,7 +11,7 @@ import zarr
 from dask.system import CPU_COUNT
 
 from stacbuild import load
-from stacbuild.config import MultiDataset, S3Store
+from stacbuild.config import MultiDataset, S3Store, StacStore
 from stacbuild.cubes.cf import add_grid, geozarr_attrs, global_attrs
 from stacbuild.cubes.compute import open_workers
 from stacbuild.cubes.estimate import check_space, estimate
@@ -148,8 +148,9 @@ def _lazy(
     for variable, items in zip(dataset.variables, found, strict=True):
         store = config.store(variable.store)
         options: dict[str, Any] = {}
-        if isinstance(store, S3Store) and not store.anonymous:
-            options = store.storage_options
+        # A catalog of others may have files that are not on S3.
+        if isinstance(store, S3Store | StacStore) and all(map(_is_on_s3, items)):
+            options = {} if store.anonymous else store.storage_options
         parts.append(load.load_variable(variable, items, grid, options))
     if len(parts) == 1:
         return parts[0]
@@ -166,6 +167,10 @@ def _lazy(
     for name, encoding in encodings.items():
         merged[name].encoding = encoding
     return merged
+
+
+def _is_on_s3(item: pystac.Item) -> bool:
+    return "s3" in item.assets["data"].extra_fields.get("alternate", {})
 
 
 def _unforeseen(dataset: Dataset, error: BaseException) -> BuildError:

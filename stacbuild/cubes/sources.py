@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pystac
 
 from stacbuild.catalog import DATA_ID, Catalog, read_json
-from stacbuild.config import FileStore
+from stacbuild.config import FileStore, StacStore
 from stacbuild.cubes.allowed import check_items
 from stacbuild.describe import file_time
 from stacbuild.errors import BuildError, Failures
@@ -143,7 +143,7 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
         # Items that do not say it were written by hand or by an older version.
         if said and said != profile_digest(store, item.properties[DATA_ID], profiles):
             return "its profile changed"
-        if isinstance(store, FileStore) and _was_written(item.assets["data"]):
+        if isinstance(store, FileStore | StacStore) and _was_written(item.assets["data"]):
             return "written to since it was harvested"
     return ""
 

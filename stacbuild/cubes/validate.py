@@ -20,7 +20,7 @@ import fsspec
 import pystac
 
 from stacbuild.catalog import STORE, Catalog, read_json
-from stacbuild.config import FileStore, MemoryStore, S3Store
+from stacbuild.config import FileStore, MemoryStore, S3Store, StacStore
 from stacbuild.cubes.allowed import check_items
 from stacbuild.cubes.check_cube import Found, check_cube
 from stacbuild.cubes.check_source import check_source
@@ -295,7 +295,7 @@ def _address(cube: pystac.Item, config: Config | None) -> tuple[str, Json | None
 def _options(item: pystac.Item, config: Config | None) -> Json | None:
     """Give the credentials for an item's store, if the configuration has such a store."""
     for store in (config.storage, *config.data_stores) if config else ():
-        if isinstance(store, S3Store) and store.key == item.properties.get(STORE):
+        if isinstance(store, S3Store | StacStore) and store.key == item.properties.get(STORE):
             return store.storage_options
     return None
 

@@ -52,6 +52,11 @@ def crs_of(ds: xr.Dataset, x: str, y: str) -> pyproj.CRS:
     )
 
 
+def states_crs(ds: xr.Dataset) -> bool:
+    """Tell whether *ds* itself states a CRS, right or wrong."""
+    return next(_stated_crs(ds), None) is not None
+
+
 def _stated_crs(ds: xr.Dataset) -> Iterator[tuple[str, Any]]:
     for name in grid_mappings(ds):
         attrs = ds[name].attrs if name in ds.variables else {}

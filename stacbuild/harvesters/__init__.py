@@ -30,6 +30,7 @@ _HARVESTERS = {
     "file": "stacbuild.harvesters.objects",
     "https": "stacbuild.harvesters.objects",
     "clms": "stacbuild.harvesters.clms",
+    "stac": "stacbuild.harvesters.stac",
 }
 
 

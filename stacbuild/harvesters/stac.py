@@ -1,0 +1,235 @@
+"""Harvest somebody's STAC catalog: a STAC API, or a static one behind a URL or in a folder.
+
+A data id is a query (`stacbuild.harvesters.stac_query`). The items that it means become items of
+our catalog, one collection here for one there. Each is described from the header of its file:
+projection fields are missing, old or wrong in many catalogs, and a file that lies elsewhere than
+its item says would give a wrong cube that nobody sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyproj
+import pystac
+
+from stacbuild.catalog import STORE, slug
+from stacbuild.config.stores import StacStore
+from stacbuild.describe import declare_extensions, file_time
+from stacbuild.describe.raster import raster_item
+from stacbuild.describe.zarr import period, zarr_item
+from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
+from stacbuild.describe.zarr_crs import states_crs
+from stacbuild.errors import Failures, StacbuildError
+from stacbuild.fetch.http import public_url
+from stacbuild.fetch.opener import RasterFile
+from stacbuild.fetch.zarr_store import dataset_of, open_group
+from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.stac_asset import (
+    Json,
+    data_of,
+    file_fields,
+    outer_links,
+    profile_of,
+    rights_of,
+    stated_crs,
+    text,
+    time_of,
+)
+from stacbuild.harvesters.stac_query import Query, parse
+from stacbuild.harvesters.stac_reader import Found, Reader, find
+from stacbuild.profiles import CollectionProfile, Profiles
+from stacbuild.progress import Reporter
+
+_THREADS = 8
+
+
+@dataclass(frozen=True)
+class _Described:
+    item: pystac.Item
+    found: Found
+
+
+def harvest(
+    store: StacStore, wanted: Wanted, profiles: Profiles, reporter: Reporter
+) -> Iterator[Harvest]:
+    """Describe the items that the data ids of *wanted* mean.
+
+    Several items of one data id are tiles of one time: they are mosaicked when loaded.
+
+    Yields
+    ------
+    Harvest
+        One a collection of that catalog.
+
+    Raises
+    ------
+    NotFoundError, AuthError, RemoteError, LocalError, IntegrityError, StacbuildError
+        For a single data id that could not be described, after the others were given.
+    Failures
+        For several.
+    """
+    described: dict[str, list[_Described]] = {}
+    failures: list[tuple[str, StacbuildError]] = []
+    stated = CollectionProfile()
+    with Reader(store, reporter.say) as reader:
+        for data_id in dict.fromkeys((*wanted.data_ids, *wanted.preload)):
+            try:
+                for each in _describe_all(reader, data_id, profiles, reporter):
+                    described.setdefault(each.found.collection_location, []).append(each)
+                stated = profiles.collection(store.key, data_id)
+            except StacbuildError as error:
+                failures.append((data_id, error))
+        for group in described.values():
+            yield Harvest(_collection(reader, group, stated), tuple(each.item for each in group))
+    if len(failures) == 1:
+        raise failures[0][1]
+    if failures:
+        raise Failures(failures)
+
+
+def _describe_all(
+    reader: Reader, data_id: str, profiles: Profiles, reporter: Reporter
+) -> list[_Described]:
+    query = parse(data_id)
+    founds = find(reader, query)
+    label = f"{reader.store.identifier}: describe"
+    with reporter.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
+
+        def one(found: Found) -> _Described:
+            item = _describe(reader, query, data_id, found, profiles, reporter)
+            task.advance()
+            return _Described(item, found)
+
+        described = list(pool.map(one, founds))
+    _check_together(data_id, [each.item for each in described])
+    return described
+
+
+def _check_together(data_id: str, items: Sequence[pystac.Item]) -> None:
+    """Refuse items that are no tiles of one picture: a cube's times come from within its files."""
+    if len(items) == 1:
+        return
+    if any("cube:variables" in item.properties for item in items):
+        names = ", ".join(item.properties["title"] for item in items[:3])
+        raise StacbuildError(
+            f"{data_id}: means {len(items)} Zarr stores ({names}{', ...' if items[3:] else ''}); "
+            "name one of them: collection/item"
+        )
+    times = sorted({f"{item.datetime:%Y-%m-%dT%H:%M:%SZ}" for item in items})
+    if len(times) > 1:
+        raise StacbuildError(
+            f"{data_id}: means {len(items)} items of {len(times)} times, from {times[0]} to "
+            f"{times[-1]}; only tiles of one time can be put together, so write a variable for "
+            "each time, with datetime= or collection/item"
+        )
+
+
+def _describe(
+    reader: Reader,
+    query: Query,
+    data_id: str,
+    found: Found,
+    profiles: Profiles,
+    reporter: Reporter,
+) -> pystac.Item:
+    store = reader.store
+    data = data_of(reader, found, query.asset)
+    profile = profile_of(found, data, profiles.of(store.key, data_id))
+    identity: Json = {
+        "item_id": _item_id(found, data_id),
+        "data_id": data_id,
+        "store_key": store.key,
+        "href": data.href,
+    }
+    options = store.storage_options if data.s3 else None
+    said = stated_crs(found, data)
+    if data.kind == "raster":
+        file = RasterFile(data.read, session=reader.session, storage_options=options)
+        with file.open() as raster:
+            item = raster_item(raster, **identity, profile=profile, datetime=time_of(found))
+        fields = {"file:size": file.size, **file_fields(data)}
+        if "://" not in data.read:
+            fields["updated"] = file_time(Path(file.href))
+        item.assets["data"].extra_fields |= fields
+    else:
+        group = open_group(data.read, options)
+        with dataset_of(group, data.read, options) as ds:
+            if said is not None and not states_crs(ds):
+                ds.attrs["crs"] = said.to_wkt()
+            own = period(ds)
+            if own is not None:
+                # The store's own times are of its data; an item's often of its publication.
+                profile = profile.model_copy(update={"start_datetime": None, "end_datetime": None})
+            item = zarr_item(group, ds, **identity, profile=profile, datetime=time_of(found))
+            if "://" not in data.read:
+                state = {
+                    CHUNKS: count_chunks(group.store, map(str, ds.data_vars)),
+                    "updated": file_time(Path(data.read)),
+                }
+                item.assets["data"].extra_fields |= state
+    _warn_of_crs(item, said, found, reporter)
+    if data.s3:
+        asset = item.assets["data"]
+        asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
+        asset.extra_fields["alternate:name"] = "HTTPS"
+    item.properties |= rights_of(found)
+    item.add_link(pystac.Link("via", found.location, "application/geo+json", f"Item {found.id}"))
+    for rel, href in outer_links(reader, found.location, found.content):
+        item.add_link(pystac.Link(rel, href))
+    declare_extensions(item)
+    return item
+
+
+def _item_id(found: Found, data_id: str) -> str:
+    """Give an id that no other data id's item has: one may be named by several queries."""
+    digest = hashlib.sha256(f"{found.id}\n{data_id}".encode()).hexdigest()[:8]
+    return f"{slug(found.id)[:100]}-{digest}"
+
+
+def _warn_of_crs(
+    item: pystac.Item, said: pyproj.CRS | None, found: Found, reporter: Reporter
+) -> None:
+    code = item.properties.get("proj:code")
+    if said is not None and code and not said.equals(pyproj.CRS(code), ignore_axis_order=True):
+        reporter.warn(
+            f"{found.id}: its catalog says {said.to_string()[:60]}, but the file {code}, which is "
+            "what counts"
+        )
+
+
+def _collection(
+    reader: Reader, described: Sequence[_Described], stated: CollectionProfile
+) -> pystac.Collection:
+    """Describe a collection as it is there; what a profile states goes before it."""
+    found = described[0].found
+    content = found.collection
+    name = str(content.get("id"))
+    rights = rights_of(Found({"properties": {}}, "", content, ""))
+    known = stated.model_dump(mode="json", exclude_none=True)
+    rights |= {key: known[key] for key in ("license", "providers") if key in known}
+    rights |= {f"sci:{key}": known[key] for key in ("doi", "citation") if key in known}
+    keywords = content.get("keywords")
+    collection = pystac.Collection(
+        id=slug(f"{reader.store.key}-{name}")[:120],
+        title=known.get("title") or text(content.get("title"), 300) or text(name),
+        description=known.get("description")
+        or text(content.get("description"))
+        or f"Items of {public_url(reader.root) if '://' in reader.root else name}.",
+        license=rights.pop("license", "other"),
+        keywords=[word for each in keywords[:50] if (word := text(each, 100))]
+        if isinstance(keywords, list)
+        else None,
+        providers=[pystac.Provider.from_dict(each) for each in rights.pop("providers", [])],
+        extent=pystac.Extent.from_items([each.item for each in described]),
+        extra_fields={STORE: reader.store.key, **rights},
+    )
+    collection.add_link(pystac.Link("via", found.collection_location, "application/json"))
+    for rel, href in outer_links(reader, found.collection_location, content):
+        collection.add_link(pystac.Link(rel, href))
+    declare_extensions(collection)
+    return collection
