@@ -1,4 +1,4 @@
-"""``stacbuild serve``: catalog and data on one origin of this machine."""
+"""``stacbuild serve`` and ``browse``: catalog and data on one origin, with STAC Browser or not."""
 
 from __future__ import annotations
 
@@ -52,6 +52,67 @@ def serve(catalog: Path, data: tuple[Path, ...], port: int | None) -> None:
     server = _listen(site, port, None)
     _say_refused(site)
     _run(server, server.catalog_url)
+
+
+@click.command()
+@_catalog_option
+@_data_option
+@_port_option
+@click.option("--no-open", is_flag=True, help="Do not open the page in the web browser.")
+@click.option(
+    "--browser-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Use this build of STAC Browser (its folder dist).",
+)
+@click.option(
+    "--install",
+    is_flag=True,
+    help="Only build STAC Browser, so that it is there from then on without Node and network.",
+)
+def browse(
+    catalog: Path,
+    data: tuple[Path, ...],
+    port: int | None,
+    no_open: bool,
+    browser_dir: Path | None,
+    install: bool,
+) -> None:
+    """Look at the catalog in STAC Browser, on this machine.
+
+    Serves what `stacbuild serve` serves, and STAC Browser from the same origin; the page asks
+    nothing of the network. On first use STAC Browser is built into ~/.cache/stacbuild (or
+    $XDG_CACHE_HOME/stacbuild): this needs Node.js, npm and a minute or two.
+
+    The first line printed is the address of the page. Ends on Ctrl-C, or when terminated, with 0.
+    """
+    if install and browser_dir:
+        msg = "--install builds STAC Browser, and --browser-dir gives one: say one of them."
+        raise click.UsageError(msg)
+    from stacbuild.console import open_reporter
+    from stacbuild.web import Site
+    from stacbuild.web import browser as stac_browser
+
+    # Before the minutes that a build may take, and not after them.
+    site = None if install else Site(catalog, data)
+    if browser_dir:
+        folder = stac_browser.given(browser_dir)
+    else:
+        with open_reporter() as reporter:
+            folder = stac_browser.install(reporter)
+    if site is None:
+        click.echo(clean(str(folder)))
+        return
+    server = _listen(site, port, folder)
+    server.pages = stac_browser.pages(folder, server.catalog_url, site.title, site.codes)
+    _say_refused(site)
+    page = f"{server.origin}/"
+    if not no_open:
+        import webbrowser
+
+        # The socket listens already: what is asked before the loop below begins waits for it.
+        webbrowser.open(page)
+    _run(server, page)
 
 
 def _listen(site: Site, port: int | None, browser: Path | None) -> Server:

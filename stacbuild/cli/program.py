@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from stacbuild.cli.browse import serve
+from stacbuild.cli.browse import browse, serve
 from stacbuild.cli.cube import cube, plan
 from stacbuild.cli.export import export
 from stacbuild.cli.harvest import harvest
@@ -40,7 +40,7 @@ def cli(settings: Settings, debug: bool) -> None:
     settings.debug = debug
 
 
-for _command in (harvest, cube, plan, validate, export, serve):
+for _command in (harvest, cube, plan, validate, export, serve, browse):
     cli.add_command(_command)
 
 

@@ -1,0 +1,201 @@
+"""STAC Browser: built from its npm package into the user's cache, told of the catalog when served.
+
+The package holds sources, so Node builds them once. What was built is used as it is from then on,
+without Node and without a network. Of the package only the map's background is replaced
+(``basemaps.config.js``): the original asks OpenStreetMap for tiles.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from stacbuild.errors import BuildError, MissingError
+from stacbuild.locks import hold
+from stacbuild.progress import Reporter, Silent
+from stacbuild.safe_text import clean
+
+PACKAGE = "@radiantearth/stac-browser"
+VERSION = "4.0.1"
+HOSTED = "https://radiantearth.github.io/stac-browser/#/external/"
+
+# Later ones want a newer OpenLayers than this STAC Browser has, and the build fails.
+_HELD = {"ol-stac": "1.2.0"}
+# Raised when what is built here changes, so that an older build is not taken for it.
+_RECIPE = 1
+_LONGEST_BUILD = 1800
+_INDEX = "index.html"
+_CONFIG = "config.js"
+
+
+def default_folder() -> Path:
+    """Give the folder of the build in the user's cache, whether it is there or not."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # Relative ones are to be ignored (XDG Base Directory Specification).
+    root = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
+    return root / "stacbuild" / f"stac-browser-{VERSION}-{_RECIPE}"
+
+
+def is_built(folder: Path) -> bool:
+    """Tell whether a folder holds a build of STAC Browser."""
+    return (folder / _INDEX).is_file()
+
+
+def given(folder: Path) -> Path:
+    """Give a folder with a build that the user names.
+
+    Raises
+    ------
+    MissingError
+        If it holds none.
+    """
+    if not is_built(folder):
+        raise MissingError(
+            f"{folder}: has no {_INDEX}; --browser-dir takes the folder `dist` of a STAC Browser"
+        )
+    return folder
+
+
+def install(reporter: Reporter | None = None, folder: Path | None = None) -> Path:
+    """Build STAC Browser if that is not done yet, and give the folder.
+
+    Takes one to three minutes, Node.js 18 or newer, and the npm registry that npm is set to. The
+    folder appears when all is done: a build that was stopped leaves nothing that counts.
+
+    Raises
+    ------
+    MissingError
+        If Node.js is not here.
+    BuildError
+        If a step of the build failed; the message ends with what it said last.
+    """
+    reporter = reporter or Silent()
+    folder = folder or default_folder()
+    if is_built(folder):
+        return folder
+    for tool in ("node", "npm", "npx"):
+        if shutil.which(tool) is None:
+            raise MissingError(
+                f"{tool} is not here, and STAC Browser is not built yet: install Node.js 18 or "
+                "newer and run `stacbuild browse --install`, or give a build by --browser-dir, or "
+                f"run `stacbuild serve` and open {HOSTED} followed by the URL that it prints"
+            )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with hold(folder.with_name(f".{folder.name}.lock"), str(folder), wait=_LONGEST_BUILD):
+        if not is_built(folder):
+            for left in folder.parent.glob(".building-*"):
+                shutil.rmtree(left, ignore_errors=True)  # of a build that was killed
+            with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as place:
+                _build(Path(place), reporter).rename(folder)
+    return folder
+
+
+def _build(place: Path, reporter: Reporter) -> Path:
+    with reporter.task(f"STAC Browser {VERSION}", total=3, unit="items") as task:
+        task.update(note="fetching")
+        _run(["npm", "pack", f"{PACKAGE}@{VERSION}"], place)
+        with tarfile.open(next(place.glob("*.tgz"))) as archive:
+            archive.extractall(place, filter="data")
+        sources = place / "package"
+        about = sources / "package.json"
+        content = json.loads(about.read_text())
+        content["dependencies"] |= _HELD
+        about.write_text(json.dumps(content))
+        own = resources.files("stacbuild.web") / "basemaps.config.js"
+        (sources / "basemaps.config.js").write_text(own.read_text())
+        task.advance(1)
+        task.update(note="its libraries")
+        quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+        # No script of any of its libraries is run.
+        _run(["npm", "install", "--ignore-scripts", "--legacy-peer-deps", *quiet], sources)
+        task.advance(1)
+        task.update(note="building")
+        _run(["npx", "--no-install", "vue-cli-service", "build", "--noSourceMaps"], sources)
+        task.advance(1)
+    if not is_built(sources / "dist"):
+        raise BuildError(f"{PACKAGE} {VERSION}: the build ended without {_INDEX}")
+    return sources / "dist"
+
+
+def _run(words: Sequence[str], folder: Path) -> None:
+    environment = {
+        **os.environ,
+        # Its webpack hashes with MD4, which OpenSSL 3 has put aside.
+        "NODE_OPTIONS": "--openssl-legacy-provider",
+        # Places in the part after #: nothing but files is asked of the server.
+        "SB_historyMode": "hash",
+    }
+    try:
+        done = subprocess.run(  # noqa: S603 - words of this module, no shell
+            words, cwd=folder, env=environment, capture_output=True, text=True,
+            errors="replace", check=False, timeout=_LONGEST_BUILD,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        minutes = _LONGEST_BUILD // 60
+        raise BuildError(
+            f"{PACKAGE} {VERSION}: `{' '.join(words[:2])}` did not end in {minutes} minutes; "
+            "look whether npm reaches its registry, then run `stacbuild browse --install` again"
+        ) from None
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        said = clean(" / ".join(lines[-3:]))
+        raise BuildError(
+            f"{PACKAGE} {VERSION}: `{' '.join(words[:2])}` failed: {said}; "
+            "run `stacbuild browse --install` again, or give a build by --browser-dir"
+        )
+
+
+def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> dict[str, bytes]:
+    """Make the page that starts the browser, and the settings that it reads.
+
+    Parameters
+    ----------
+    folder
+        A build.
+    catalog_url
+        Where ``catalog.json`` is, absolute.
+    title
+        Shown above all pages.
+    codes
+        The ``proj:code`` that the catalog uses. They are spelt out, for the browser would look
+        them up on the network.
+    """
+    settings: dict[str, Any] = {
+        "catalogUrl": catalog_url,
+        "catalogTitle": title,
+        "historyMode": "hash",
+        # What a catalog links to elsewhere is a link for the user, not a request of the page.
+        "allowExternalAccess": False,
+        "displayGeoTiffByDefault": False,
+        "socialSharing": [],
+        "crs": {code: wkt for code in codes if (wkt := _wkt(code))},
+    }
+    content = json.dumps(settings, indent=1).replace("<", "\\u003c")
+    script = f"window.STAC_BROWSER_CONFIG = {content};\n"
+    page = (folder / _INDEX).read_text(encoding="utf-8")
+    if 'rel="icon"' not in page:
+        # Else every page asks for /favicon.ico, and finds none.
+        page = page.replace("<head>", '<head><link rel="icon" href="data:,">', 1)
+    if f'src="/{_CONFIG}"' not in page:
+        # Builds leave it to whoever serves them to load the settings, before all else.
+        page = page.replace("<head>", f'<head><script src="/{_CONFIG}"></script>', 1)
+    return {_INDEX: page.encode(), _CONFIG: script.encode()}
+
+
+def _wkt(code: str) -> str | None:
+    # The older kind: proj4js reads no other.
+    try:
+        return str(CRS.from_user_input(code).to_wkt("WKT1_GDAL"))
+    except CRSError:
+        return None  # it is unknown here too, and shown by its code
