@@ -163,7 +163,7 @@ def _checked(base_url: str | None) -> str | None:
         plain = False
     if not plain or "@" in url.netloc or ".." in url.path.split("/"):
         raise ConfigError(
-            f"{base_url!r}: is no plain https or http URL of the catalog's folder, such as "
+            "the base URL has to be a plain https or http URL of the catalog's folder, as "
             "https://example.org/stac"
         )
     return base_url.removesuffix("/catalog.json").rstrip("/")

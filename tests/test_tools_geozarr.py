@@ -1,14 +1,18 @@
-"""GeoZarr attributes of cubes, judged by the tools that are made for them."""
+"""Where cubes say they lie, by GeoZarr and by CF, judged by zarr-cm, rioxarray and GDAL."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import pytest
+import rasterio
 import xarray as xr
 import zarr_cm
 from packaging.version import Version
@@ -22,6 +26,12 @@ LAEA = {
     "bbox": [3_500_000, 2_400_000, 3_503_000, 2_402_000],
 }
 LAEA |= {"spatial_res": 100}
+
+
+# What GDAL reads format 3 from on.
+GDAL_3 = Version("3.12")
+# And a CRS by CF: 3.10 does, 3.6 does not.
+GDAL_CF = Version("3.10")
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -140,3 +150,46 @@ def test_rioxarray_reads_them(cubes: Path, cube: str) -> None:
         assert bare.rio.crs.to_string() == attrs["proj:code"]
         assert list(bare.rio.transform())[:6] == attrs["spatial:transform"]
         assert [bare.rio.y_dim, bare.rio.x_dim] == attrs["spatial:dimensions"]
+
+
+def gdal_name(store: Path, version: Version) -> str:
+    """Give the name by which GDAL opens the variable; skip what that version cannot read."""
+    if (store / "zarr.json").exists() and version < GDAL_3:
+        pytest.skip(
+            f"GDAL {version} reads format 2 only; format 3 as written here from {GDAL_3} on"
+        )
+    return f'ZARR:"{store}":/band_data'
+
+
+@pytest.mark.parametrize("cube", ["degrees", "metres"])
+def test_gdal_reads_a_cube_with_its_crs_and_extent(cubes: Path, cube: str) -> None:
+    store = cubes / f"{cube}.zarr"
+    with xr.open_zarr(store, mask_and_scale=False) as dataset:
+        name = gdal_name(store, Version(rasterio.__gdal_version__))
+        attrs, expected = dataset.attrs, dataset["band_data"].load()
+    with rasterio.open(name) as file:
+        assert file.driver == "Zarr"
+        assert file.crs.to_string() == attrs["proj:code"]
+        assert tuple(file.bounds) == pytest.approx(attrs["spatial:bbox"])
+        assert file.shape == expected.shape
+        assert file.nodata == 255
+        np.testing.assert_array_equal(file.read(1), expected)
+
+
+@pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo is not installed")
+@pytest.mark.parametrize("cube", ["degrees", "metres"])
+def test_gdalinfo_reads_a_cube_with_its_crs_and_extent(cubes: Path, cube: str) -> None:
+    said = subprocess.run(["gdalinfo", "--version"], capture_output=True, text=True, check=True)
+    version = Version(said.stdout.split()[1].rstrip(","))
+    name = gdal_name(cubes / f"{cube}.zarr", version)
+    done = subprocess.run(["gdalinfo", "-json", name], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    attrs = attributes(cubes / f"{cube}.zarr")
+    assert found["driverShortName"] == "Zarr"
+    west, south, east, north = attrs["spatial:bbox"]
+    assert found["cornerCoordinates"]["upperLeft"] == pytest.approx([west, north])
+    assert found["cornerCoordinates"]["lowerRight"] == pytest.approx([east, south])
+    if version < GDAL_CF:
+        pytest.skip(f"the extent is right; GDAL {version} knows no CF grid mapping in Zarr")
+    crs = pyproj.CRS.from_wkt(found["coordinateSystem"]["wkt"])
+    assert f"EPSG:{crs.to_epsg()}" == attrs["proj:code"]
