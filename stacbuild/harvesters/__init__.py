@@ -24,7 +24,7 @@ PROFILE = "stacbuild:profile"
 """Property of a source's item: a digest of the profiles that it was described with."""
 
 # Imported when first used: a build whose sources are in the catalog needs none of them.
-_HARVESTERS = {
+HARVESTERS = {
     "zenodo": "stacbuild.harvesters.zenodo",
     "s3": "stacbuild.harvesters.objects",
     "file": "stacbuild.harvesters.objects",
@@ -119,7 +119,7 @@ def harvest_store(
     start = time.monotonic()
     results = []
     try:
-        harvester = importlib.import_module(_HARVESTERS[store.store_id])
+        harvester = importlib.import_module(HARVESTERS[store.store_id])
         for found in harvester.harvest(store, wanted, profiles, reporter):
             for item in found.items:
                 data_id = item.properties[DATA_ID]

@@ -86,7 +86,7 @@ class ClmsApi:
             read and the records of all data sets are given.
         """
         found: dict[str, Json] = {}
-        for record in self._records():
+        for record in self.records():
             if isinstance(record.get("id"), str):
                 found[record["id"]] = record
             if all(slug in found for slug in slugs):
@@ -152,7 +152,8 @@ class ClmsApi:
             retry_after=retry_after(response),
         )
 
-    def _records(self) -> Iterator[Json]:
+    def records(self) -> Iterator[Json]:
+        """Give the search records of all data sets, page after page."""
         query = [("portal_type", "DataSet"), *(("metadata_fields", name) for name in _FIELDS)]
         url: str | None = requests.Request("GET", f"{self.url}/@search", params=query).prepare().url
         seen = set()

@@ -212,6 +212,29 @@ def documents(reader: Reader, landing: Json) -> Iterator[tuple[str, Json]]:
     )
 
 
+def collections(reader: Reader) -> Iterator[Json]:
+    """Give the collections of an API, page after page.
+
+    Raises
+    ------
+    RemoteError
+        The pages lead in a circle, or are none.
+    """
+    seen = set()
+    where: str | None = f"{reader.root}/collections"
+    while where:
+        if where in seen:
+            raise RemoteError(f"{public_url(where)}: the pages lead in a circle")
+        seen.add(where)
+        page = reader.json(where)
+        entries = page.get("collections")
+        if not isinstance(entries, list):
+            raise RemoteError(f"{public_url(where)}: is no list of collections")
+        yield from (each for each in entries if isinstance(each, dict))
+        following = next(iter(links(page, "next")), None)
+        where = reader.resolve(where, following.get("href")) if following else None
+
+
 def items_of(reader: Reader, location: str, document: Json) -> Iterator[Found]:
     """Give the items that a catalog or collection links to."""
     hrefs = dict.fromkeys(

@@ -1,0 +1,128 @@
+"""``stacbuild sources``, ``list`` and ``describe``: what there is, before a configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from stacbuild.safe_text import clean
+
+_store = click.argument("store_id", metavar="STORE_ID")
+_endpoint = click.option(
+    "--endpoint", metavar="URL", help="Server of the store, if not the usual one (endpoint_url)."
+)
+_signed = click.option(
+    "--signed",
+    is_flag=True,
+    help="S3: use the keys of the environment (AWS_ACCESS_KEY_ID, ...); else ask unsigned.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+
+
+@click.command()
+@_json
+def sources(as_json: bool) -> None:
+    """Say which kinds of store there are, and their parameters.
+
+    Those with a star are needed. A parameter with a dot stands below the one before it.
+    """
+    from stacbuild.looking import sources as kinds
+
+    if as_json:
+        click.echo(json.dumps([kind.to_dict() for kind in kinds()], indent=2))
+        return
+    for kind in kinds():
+        click.echo(f"{kind.store_id}\t{kind.summary}")
+        for name, needed in kind.parameters.items():
+            click.echo(f"  {name}{'*' if needed else ''}")
+
+
+@click.command(name="list")
+@_store
+@click.argument("root", default="")
+@click.option("--match", metavar="GLOB", help="Only data ids like this, with * and ?.")
+@_endpoint
+@_signed
+@_json
+def list_(
+    store_id: str, root: str, match: str | None, endpoint: str | None, signed: bool, as_json: bool
+) -> None:
+    """List what a store holds: data id, size in bytes, type.
+
+    STORE_ID is zenodo, s3, file, clms or stac (see stacbuild sources). ROOT is the number of a
+    Zenodo record, BUCKET/PREFIX, a folder, or the address of a STAC catalog; clms has none.
+
+    What ends in / holds more, an archive or a collection: --match 'NAME/*' looks into it.
+    Nothing is fetched but lists.
+    """
+    from stacbuild.console import open_reporter
+    from stacbuild.looking import list_data
+
+    with open_reporter() as reporter:
+        found = list_data(
+            store_id,
+            root,
+            match=match,
+            params=_params(store_id, endpoint, signed),
+            reporter=reporter,
+        )
+    if as_json:
+        click.echo(json.dumps([entry.to_dict() for entry in found], indent=2))
+        return
+    for entry in found:
+        size = "-" if entry.size is None else str(entry.size)
+        click.echo("\t".join(map(clean, (entry.data_id, size, entry.type))))
+
+
+@click.command()
+@_store
+@click.argument("root")
+@click.argument("data_id")
+@_endpoint
+@_signed
+@_json
+def describe(
+    store_id: str, root: str, data_id: str, endpoint: str | None, signed: bool, as_json: bool
+) -> None:
+    """Say what DATA_ID is: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
+
+    STORE_ID and ROOT as for stacbuild list; ROOT of clms is ''. Only headers are read.
+    """
+    from stacbuild.console import open_reporter
+    from stacbuild.looking import describe_data
+
+    params = _params(store_id, endpoint, signed)
+    with open_reporter() as reporter:
+        facts = describe_data(store_id, root, data_id, params=params, reporter=reporter)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for key, value in facts.items():
+        if key != "variables":
+            click.echo(f"{key}: {clean(_shown(value))}")
+    for name, variable in facts.get("variables", {}).items():
+        click.echo(f"variable {clean(name)}:")
+        for key, value in variable.items():
+            click.echo(f"  {key}: {clean(_shown(value))}")
+
+
+def _params(store_id: str, endpoint: str | None, signed: bool) -> dict[str, Any]:
+    """Give store_params as a configuration would have them."""
+    if store_id in ("s3", "stac"):
+        options: dict[str, Any] = {"anon": not signed}
+        if endpoint:
+            options["endpoint_url"] = endpoint
+        return {"storage_options": options}
+    return {"endpoint_url": endpoint} if endpoint else {}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        words = [_shown(each) for each in value]
+        # Of many times or bands the ends tell enough.
+        if len(words) > 8:
+            words = [*words[:3], f"... ({len(value)})", *words[-2:]]
+        return ", ".join(words)
+    return f"{value:.10g}" if isinstance(value, float) else " ".join(str(value).split())

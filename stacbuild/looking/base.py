@@ -1,0 +1,81 @@
+"""What all kinds of store share when they are looked into."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from stacbuild.config.checks import OTHER_STORE_IDS, STORE_IDS
+from stacbuild.config.models import hint
+from stacbuild.config.stores import AnyStore, Store
+from stacbuild.errors import ConfigError
+
+_READABLE = tuple(kind for kind in STORE_IDS if kind != "memory")
+_ADAPTER: TypeAdapter[Store] = TypeAdapter(AnyStore)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data id of a store, or (with ``/`` at its end) what holds more of them.
+
+    Parameters
+    ----------
+    type
+        In words: GeoTIFF, Zarr, zip archive, collection.
+    size
+        Bytes, if the store tells without being asked for each.
+    title
+        In the words of its source.
+    """
+
+    data_id: str
+    type: str
+    size: int | None = None
+    title: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON-ready data; what is not known is left out."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def make_store(store_id: str, root: str, params: Mapping[str, Any] | None = None) -> Store:
+    """Make a store from words, as a configuration would; relative paths start here.
+
+    Raises
+    ------
+    ConfigError
+        A line for each mistake.
+    """
+    if store_id not in _READABLE:
+        instead = "; a STAC catalog is read by 'stac'" if store_id in OTHER_STORE_IDS else ""
+        raise ConfigError(
+            f"{store_id!r} is no kind of store to read from{hint(store_id, _READABLE)}{instead}"
+        )
+    given = dict(params or {})
+    if root:
+        given["root"] = root
+    try:
+        return _ADAPTER.validate_python(
+            {"identifier": "source", "store_id": store_id, "store_params": given}
+        )
+    except ValidationError as error:
+        problems = []
+        for each in error.errors(include_url=False, include_input=False):
+            key = ".".join(str(part) for part in each["loc"][2:])
+            said = each["msg"].removeprefix("Value error, ")
+            problems.append(f"{store_id} {key or 'parameters'}: {said}")
+        raise ConfigError(problems) from None
+
+
+def matches(data_id: str, pattern: str | None) -> bool:
+    """Tell whether a data id fits a pattern; every one fits none."""
+    return pattern is None or fnmatch.fnmatchcase(data_id, pattern)
+
+
+def looks_into(name: str, pattern: str | None) -> bool:
+    """Tell whether a pattern asks for what is inside of *name*: it has a ``/`` and fits so far."""
+    return pattern is not None and "/" in pattern and matches(name, pattern.partition("/")[0])

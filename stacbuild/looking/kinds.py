@@ -1,0 +1,65 @@
+"""The kinds of store that data come from, and their parameters as the models have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from stacbuild.config.stores import MemoryStore, Store
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of store.
+
+    Parameters
+    ----------
+    parameters
+        Keys of ``store_params``, with dots where they are nested, and whether each is needed.
+    """
+
+    store_id: str
+    summary: str
+    parameters: dict[str, bool]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON-ready data."""
+        needed = [name for name, required in self.parameters.items() if required]
+        return {
+            "store_id": self.store_id,
+            "summary": self.summary,
+            "parameters": list(self.parameters),
+            "required": needed,
+        }
+
+
+def sources() -> list[SourceKind]:
+    """Give every kind of store that can be read from, by its store id."""
+    found = []
+    for model in get_args(Store):
+        if model is MemoryStore:
+            continue
+        params = model.model_fields["store_params"].annotation
+        kind = get_args(model.model_fields["store_id"].annotation)[0]
+        summary = (model.__doc__ or "").strip().splitlines()[0]
+        found.append(SourceKind(kind, summary, dict(_parameters(params))))
+    return sorted(found, key=lambda each: each.store_id)
+
+
+def _parameters(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool]]:
+    for name, field in model.model_fields.items():
+        nested = _model_in(field.annotation)
+        if nested is None:
+            yield f"{prefix}{name}", field.is_required()
+        else:
+            yield from _parameters(nested, f"{prefix}{name}.")
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None

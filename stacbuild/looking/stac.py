@@ -1,0 +1,77 @@
+"""What somebody's STAC catalog holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stacbuild.config.stores import StacStore
+from stacbuild.harvesters.stac_asset import kind_of, text
+from stacbuild.harvesters.stac_query import Query
+from stacbuild.harvesters.stac_reader import (
+    Found,
+    Reader,
+    collections,
+    documents,
+    find,
+    is_api,
+    items_of,
+    links,
+)
+from stacbuild.looking.base import Entry, looks_into, matches
+from stacbuild.progress import Reporter
+
+Json = dict[str, Any]
+
+_KINDS = {"raster": "GeoTIFF", "zarr": "Zarr"}
+
+
+def entries(store: StacStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
+    """Give the collections, and the items of those that *match* looks into."""
+    with Reader(store, reporter.say) as reader:
+        landing = reader.json(reader.root)
+        if is_api(landing):
+            for document in collections(reader):
+                name = str(document.get("id"))
+                if looks_into(name, match):
+                    yield from _items(name, find(reader, Query(name)), match)
+                elif matches(f"{name}/", match) or matches(name, match):
+                    yield _collection(name, document, None)
+            return
+        for location, document in documents(reader, landing):
+            name = str(document.get("id"))
+            count = len(links(document, "item"))
+            # Catalogs of catalogs hold no data themselves.
+            if not count:
+                continue
+            if looks_into(name, match):
+                yield from _items(name, items_of(reader, location, document), match)
+            elif matches(f"{name}/", match) or matches(name, match):
+                yield _collection(name, document, count)
+
+
+def _collection(name: str, document: Json, count: int | None) -> Entry:
+    kind = "collection" if count is None else f"collection of {count} item{'s' * (count != 1)}"
+    return Entry(f"{name}/", kind, title=text(document.get("title"), 300))
+
+
+def _items(name: str, founds: Iterator[Found] | list[Found], match: str | None) -> Iterator[Entry]:
+    for found in founds:
+        data_id = f"{name}/{found.id}"
+        if not matches(data_id, match):
+            continue
+        assets = found.content["assets"]
+        readable = {
+            str(key): asset
+            for key, asset in assets.items()
+            if isinstance(asset, dict) and kind_of(asset)
+        }
+        title = text(found.content["properties"].get("title"), 300)
+        for key, asset in readable.items():
+            size = asset.get("file:size")
+            yield Entry(
+                data_id if len(readable) == 1 else f"{data_id}?asset_names={key}",
+                _KINDS[str(kind_of(asset))],
+                size if isinstance(size, int) else None,
+                title,
+            )
