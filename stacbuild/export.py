@@ -208,8 +208,8 @@ def _put_parquet(path: Path, items: list[Json], reporter: Reporter) -> list[Path
     rows = [_row(item) for item in items if item["geometry"] is not None]
     if len(rows) < len(items):
         reporter.say(
-            f"{len(items) - len(rows)} items have no geometry, as their files are in archives that "
-            f"are not preloaded: they are in {ITEMS} only"
+            f"{PARQUET}: {len(rows)} of {len(items)} items; {len(items) - len(rows)} without a "
+            f"geometry, as their files are not here yet, are in {ITEMS} only"
         )
     if not rows:
         _remove(path)
