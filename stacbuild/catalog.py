@@ -34,6 +34,15 @@ DATA_ID = "stacbuild:data_id"
 
 Json = dict[str, Any]
 
+THUMBNAIL = "thumbnail.png"
+"""Name of the picture beside the file of an item or a collection."""
+_THUMBNAIL_ASSET = {
+    "href": f"./{THUMBNAIL}",
+    "type": "image/png",
+    "title": "Thumbnail",
+    "roles": ["thumbnail"],
+}
+
 # To put takes less than a second; who takes longer hangs.
 _LONGEST_PUT = 120
 
@@ -48,6 +57,11 @@ def slug(text: str) -> str:
 def write_json(path: Path, content: Json) -> bool:
     """Write *content* to *path* by atomic replace; tell whether its bytes changed."""
     data = (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return write_bytes(path, data)
+
+
+def write_bytes(path: Path, data: bytes) -> bool:
+    """Write a file by atomic replace; tell whether its bytes changed."""
     try:
         if path.exists() and path.read_bytes() == data:
             return False
@@ -167,10 +181,33 @@ class Catalog:
         with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
             for item in harvest.items:
                 path = self.item_path(collection.id, item.id)
-                changed |= _save(path, self._item_json(item, collection, path))
+                content = self._item_json(item, collection, path)
+                if item.id in harvest.thumbnails:
+                    changed |= write_bytes(path.with_name(THUMBNAIL), harvest.thumbnails[item.id])
+                    content["assets"]["thumbnail"] = _THUMBNAIL_ASSET
+                changed |= _save(path, content)
             changed |= self._put_collection(harvest)
             changed |= self._put_root(collection)
         return changed
+
+    def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
+        """Give a collection a picture, if it is there and has none; tell whether it was given.
+
+        Raises
+        ------
+        LocalError, LockedError
+            As `put`.
+        """
+        path = self.root / collection_id / "collection.json"
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+            if not path.exists():
+                return False
+            content = read_json(path)
+            if "thumbnail" in content.get("assets", {}):
+                return False
+            write_bytes(path.with_name(THUMBNAIL), png)
+            content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
+            return _save(path, content)
 
     def _links_to(self, collection_id: str, item_id: str) -> bool:
         collection = self.root / collection_id / "collection.json"
@@ -267,6 +304,9 @@ class Catalog:
             ),
         ]
         _relative_assets(content, path.parent)
+        if "thumbnail" in known.get("assets", {}):
+            # It came with a cube, and harvesters know nothing of it.
+            content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
         changed = _save(path, content)
         for item in gone:
             # Unlinked first, removed after: at no moment does a link lead nowhere.

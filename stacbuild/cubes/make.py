@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pystac
@@ -17,7 +19,7 @@ from stacbuild.cubes.compute import open_workers
 from stacbuild.cubes.estimate import check_space, estimate
 from stacbuild.cubes.fingerprint import FINGERPRINT, fingerprint, inputs_of, software
 from stacbuild.cubes.plan import ATTRIBUTE, collection_id, written_before
-from stacbuild.cubes.publish import publish
+from stacbuild.cubes.publish import PICTURES, publish
 from stacbuild.cubes.sources import source_collections, source_items
 from stacbuild.cubes.storage import Output, stage
 from stacbuild.cubes.write import chunk_count, prepare, write
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from stacbuild.catalog import Catalog
     from stacbuild.config import Config, Dataset
     from stacbuild.grid import Grid
+    from stacbuild.pictures.thumbnail import Pictured
     from stacbuild.progress import Reporter
 
 
@@ -114,6 +117,8 @@ def _make(
             open_workers(config.general.dask_scheduler, sources, config.storage) as run,
             reporter.task(f"{name}.zarr", total=chunk_count(cube), unit="chunks") as task,
         ):
+            # What draws takes a while to import, which costs nothing beside the work.
+            Thread(target=import_module, args=[PICTURES], daemon=True).start()
             write(
                 cube,
                 grid,
@@ -123,14 +128,37 @@ def _make(
                 task=task,
                 journal=staging.journal,
             )
-        described = publish(config, dataset, staging, sources, collections, staging.started, inputs)
+        described, pictured = publish(
+            config, dataset, staging, sources, collections, staging.started, inputs, reporter
+        )
         staging.commit()
         if staging.catalogued:
             catalog.put(described)
+    if pictured is not None and staging.catalogued:
+        _picture_sources(catalog, dataset, found, pictured)
     if not staging.catalogued:
         reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(cubes, name))
+
+
+def _picture_sources(
+    catalog: Catalog,
+    dataset: Dataset,
+    found: Sequence[Sequence[pystac.Item]],
+    pictured: Pictured,
+) -> None:
+    """Give collections of sources that have none a picture: of what a cube was made of them.
+
+    To draw them from the sources would fetch what nothing else needs.
+    """
+    for name in pictured.telling:
+        for variable, items in zip(dataset.variables, found, strict=True):
+            of = variable.identifier
+            if of is None or name == of or name.startswith(f"{of}_"):
+                for collection in dict.fromkeys(item.collection_id for item in items):
+                    if collection:
+                        catalog.add_thumbnail(collection, pictured.pngs[name])
 
 
 def _is_new(item: pystac.Item, before: pystac.Item | None, fingerprint: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ from stacbuild.harvesters.base import Harvest
 if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset
     from stacbuild.cubes.storage import Staging
+    from stacbuild.pictures.thumbnail import Pictured
+    from stacbuild.progress import Reporter
+
+PICTURES = "stacbuild.pictures.thumbnail"
+"""The module that draws; not imported with this one."""
 
 
 def publish(
@@ -33,7 +39,8 @@ def publish(
     collections: Sequence[SourceCollection],
     now: dt.datetime,
     inputs: Inputs,
-) -> Harvest:
+    reporter: Reporter,
+) -> tuple[Harvest, Pictured | None]:
     """Describe a cube that stands in its staging place, as it will be at its final one.
 
     Parameters
@@ -47,8 +54,9 @@ def publish(
 
     Returns
     -------
-    What `stacbuild.catalog.Catalog.put` takes.
+    What `stacbuild.catalog.Catalog.put` takes, and how the cube looks.
     """
+    pictured = None
     group = zarr.open_group(staging.store, mode="r")
     with xr.open_zarr(staging.store, mask_and_scale=False) as cube:
         item = zarr_item(
@@ -62,6 +70,10 @@ def publish(
             properties=_properties(config, dataset, cube, sources, collections, now)
             | {FINGERPRINT: fingerprint(inputs), INPUTS: inputs},
         )
+        try:
+            pictured = import_module(PICTURES).picture(cube)
+        except Exception as error:  # noqa: BLE001 - a cube is none the worse without a picture
+            reporter.warn(f"{dataset.identifier}: no thumbnail: {' '.join(str(error).split())}")
     period = _period(sources)
     if len(cube.indexes.get("time", ())) == 0:
         item.properties |= period
@@ -78,8 +90,9 @@ def publish(
     for link in _license_links(collections):
         item.add_link(link)
     _add_legends(item, cube)
+    thumbnails = _add_looks(item, pictured) if pictured and pictured.pngs else {}
     declare_extensions(item)
-    return Harvest(_collection(config, item), (item,))
+    return Harvest(_collection(config, item), (item,), thumbnails), pictured
 
 
 def _properties(
@@ -181,13 +194,27 @@ def _derived_from(source: pystac.Item) -> pystac.Link:
     )
 
 
+def _add_looks(item: pystac.Item, pictured: Pictured) -> dict[str, bytes]:
+    """Say how the cube's variables are drawn and what is in them; give the item's thumbnail."""
+    item.properties["renders"] = pictured.renders
+    for name, found in pictured.statistics.items():
+        item.properties["cube:variables"][name]["statistics"] = found
+    if len(pictured.statistics) == 1:
+        item.assets["data"].extra_fields["statistics"] = next(iter(pictured.statistics.values()))
+    return {item.id: pictured.pngs[pictured.telling[0]]}
+
+
 def _add_legends(item: pystac.Item, cube: xr.Dataset) -> None:
     """Repeat the CF flags of the cube as STAC legends, where clients look for them."""
     for name, array in cube.data_vars.items():
         if "flag_values" in array.attrs:
-            item.properties["cube:variables"][str(name)]["classification:classes"] = [
+            classes = [
                 {"value": int(value), "name": meaning}
                 for value, meaning in zip(
                     array.attrs["flag_values"], array.attrs["flag_meanings"].split(), strict=True
                 )
             ]
+            colors = str(array.attrs.get("flag_colors", "")).split()
+            for entry, color in zip(classes, colors, strict=False):
+                entry["color_hint"] = color.lstrip("#").upper()
+            item.properties["cube:variables"][str(name)]["classification:classes"] = classes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pystac
 
@@ -28,7 +29,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Harvest:
-    """One collection with its items, without links between them (the catalog adds those)."""
+    """One collection with its items, without links between them (the catalog adds those).
+
+    Parameters
+    ----------
+    thumbnails
+        PNGs by the id of the item, or of the collection, that each is of.
+    """
 
     collection: pystac.Collection
     items: tuple[pystac.Item, ...]
+    thumbnails: Mapping[str, bytes] = field(default_factory=dict)

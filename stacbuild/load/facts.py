@@ -110,7 +110,11 @@ def _flags(classes: Sequence[Json], dtype: np.dtype[Any]) -> dict[str, Any]:
     real = [entry for entry in classes if not entry.get("nodata") and _fits(entry["value"], dtype)]
     if not real:
         return {}
-    return {
+    flags: dict[str, Any] = {
         "flag_values": np.array([entry["value"] for entry in real], dtype),
         "flag_meanings": " ".join(entry["name"].replace("-", "_") for entry in real),
     }
+    if all("color_hint" in entry for entry in real):
+        # Not of CF, but known from ESA CCI land cover and others.
+        flags["flag_colors"] = " ".join(f"#{entry['color_hint'].lower()}" for entry in real)
+    return flags

@@ -1,0 +1,1 @@
+"""Pictures of cubes: coarse reads, colours, thumbnails and previews."""

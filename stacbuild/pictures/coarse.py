@@ -1,0 +1,112 @@
+"""One plane of a cube, read coarsely: what pictures and statistics are made of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+SIDE = 512
+"""Pixels of the longer side of a coarse read at the most."""
+
+# Zarr has no overviews: a chunk is decoded whole, however little is wanted of it. A plane with
+# more bytes than this takes longer than a picture is worth.
+_MOST_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A variable at one position of its other dimensions, every n-th row and column of it.
+
+    Parameters
+    ----------
+    values
+        2-D, dtype of the variable, first row in the north.
+    valid
+        Which of them are not "no data"; same shape.
+    place
+        The position along each other dimension, by name.
+    extent
+        West, east, south, north edges of what is shown, in the units of the coordinates.
+    """
+
+    array: xr.DataArray
+    values: NDArray[Any]
+    valid: NDArray[np.bool_]
+    place: dict[str, int]
+    extent: tuple[float, float, float, float]
+
+
+def read_plane(
+    array: xr.DataArray, place: dict[str, int] | None = None, *, side: int = SIDE
+) -> Plane | None:
+    """Read one plane of a variable coarsely.
+
+    Parameters
+    ----------
+    array
+        Lazy, its last two dimensions spatial and with coordinates, not masked or scaled
+        (``mask_and_scale=False``).
+    place
+        Position along other dimensions; by default the last time and the first of all else.
+    side
+        Rows or columns at the most.
+
+    Returns
+    -------
+    None if that would take more than 2 GB of chunks to be decoded.
+    """
+    rows, cols = (str(dim) for dim in array.dims[-2:])
+    others = [str(dim) for dim in array.dims[:-2]]
+    place = {
+        dim: (place or {}).get(dim, array.sizes[dim] - 1 if dim == "time" else 0) for dim in others
+    }
+    chunks = array.encoding.get("chunks") or array.shape
+    decoded = math.prod(chunks[:-2]) * array.sizes[rows] * array.sizes[cols] * array.dtype.itemsize
+    if decoded > _MOST_BYTES:
+        return None
+    step = max(1, -(-max(array.sizes[rows], array.sizes[cols]) // side))
+    every = slice(min(step // 2, array.sizes[rows] - 1, array.sizes[cols] - 1), None, step)
+    values = array.isel({**place, rows: every, cols: every}).values
+    return Plane(array, values, _valid(array, values), place, _extent(array, rows, cols))
+
+
+def _valid(array: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]:
+    valid = np.ones(values.shape, np.bool_)
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values)
+    fill = array.attrs.get("_FillValue", array.encoding.get("_FillValue"))
+    if fill is not None and not np.isnan(fill):
+        valid &= values != fill
+    return valid
+
+
+def _extent(array: xr.DataArray, rows: str, cols: str) -> tuple[float, float, float, float]:
+    edges = []
+    for dim in (cols, rows):
+        at = array[dim].values.astype(float)
+        half = abs(at[1] - at[0]) / 2 if len(at) > 1 else 0.0
+        edges += [float(at.min()) - half, float(at.max()) + half]
+    return edges[0], edges[1], edges[2], edges[3]
+
+
+def statistics(plane: Plane) -> dict[str, float]:
+    """Give the STAC ``statistics`` of a plane, as it was read: of a sample, not of all pixels.
+
+    See https://github.com/radiantearth/stac-spec/blob/v1.1.0/commons/common-metadata.md.
+    """
+    values = plane.values[plane.valid].astype(np.float64)
+    found = {"valid_percent": round(100 * float(plane.valid.mean()), 2)}
+    if len(values):
+        found |= {
+            "minimum": float(values.min()),
+            "maximum": float(values.max()),
+            "mean": float(f"{values.mean():.6g}"),
+            "stddev": float(f"{values.std():.6g}"),
+            "count": len(values),
+        }
+    return found

@@ -1,0 +1,98 @@
+"""What colour a value has: the legend's, or a perceptual colour map's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+
+from stacbuild.pictures.coarse import Plane
+
+COLORMAP = "viridis"
+"""Of values without a legend; even to the eye, and to eyes that see fewer colours."""
+
+# Of codes without colours: as many as can be told apart.
+_QUALITATIVE = "tab20"
+
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Colours of codes: ``(code, name, colour)``; other values are not drawn."""
+
+    classes: tuple[tuple[int, str, Rgb], ...]
+
+    def rgba(self, plane: Plane) -> NDArray[np.uint8]:
+        """Colour a plane; "no data" is transparent. Shape (rows, columns, 4)."""
+        result = np.zeros((*plane.values.shape, 4), np.uint8)
+        for code, _, color in self.classes:
+            result[(plane.values == code) & plane.valid] = (*color, 255)
+        return result
+
+    def colormap(self) -> dict[str, list[int]]:
+        """Give the ``colormap`` of the STAC render extension."""
+        return {str(code): [*color, 255] for code, _, color in self.classes}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colours of quantities, from ``low`` to ``high`` and the same beyond."""
+
+    low: float
+    high: float
+
+    def rgba(self, plane: Plane) -> NDArray[np.uint8]:
+        """Colour a plane; "no data" is transparent. Shape (rows, columns, 4)."""
+        values = np.where(plane.valid, plane.values, self.low).astype(np.float64)
+        share = (values - self.low) / ((self.high - self.low) or 1.0)
+        result = np.array(colormaps[COLORMAP](np.clip(share, 0, 1), bytes=True), np.uint8)
+        result[~plane.valid] = 0
+        return result
+
+    def colormap(self) -> dict[str, list[int]]:
+        """Give the ``colormap`` of the STAC render extension: of values rescaled to 0 to 255."""
+        table = colormaps[COLORMAP](np.arange(256) / 255, bytes=True)
+        return {str(index): [int(part) for part in color] for index, color in enumerate(table)}
+
+
+def colors_of(plane: Plane) -> Legend | Scale:
+    """Choose the colours of a variable, by its CF attributes and by what was read of it.
+
+    ``flag_values`` with ``flag_meanings`` (CF 1.11, 3.5) make a legend; its colours are those of
+    ``flag_colors`` (``#rrggbb``, one for each, parted by blanks, as in ESA CCI land cover) where
+    there are any. All else is scaled from the 2nd to the 98th percentile.
+    """
+    attrs = plane.array.attrs
+    if "flag_values" in attrs and "flag_meanings" in attrs:
+        codes = [int(code) for code in np.atleast_1d(attrs["flag_values"])]
+        names = str(attrs["flag_meanings"]).split()
+        return Legend(tuple(zip(codes, names, _colors(attrs, len(codes)), strict=False)))
+    values = plane.values[plane.valid]
+    if not len(values):
+        return Scale(0.0, 1.0)
+    low, high = (float(edge) for edge in np.percentile(values.astype(np.float64), (2, 98)))
+    if low == high:
+        low, high = float(values.min()), float(values.max())
+    return Scale(low, high)
+
+
+def _colors(attrs: dict[str, Any], count: int) -> list[Rgb]:
+    stated = str(attrs.get("flag_colors", "")).split()
+    if len(stated) == count:
+        try:
+            return [_bytes(to_rgb(color)) for color in stated]
+        except ValueError:
+            # Somebody else's attribute may hold anything.
+            pass
+    table = colormaps[_QUALITATIVE].colors  # type: ignore[attr-defined]
+    return [_bytes(table[index % len(table)]) for index in range(count)]
+
+
+def _bytes(color: tuple[float, float, float]) -> Rgb:
+    red, green, blue = (round(255 * part) for part in color)
+    return red, green, blue

@@ -1,0 +1,95 @@
+"""A small picture of a cube, and how its variables are to be drawn, for its STAC item."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+from stacbuild.pictures.coarse import Plane, read_plane, statistics
+from stacbuild.pictures.colors import Legend, Scale, colors_of
+
+# Share of one value from which on a picture shows nothing to a glance.
+_ALL_BUT_ONE = 0.9
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """What a coarse look at a cube gave.
+
+    Parameters
+    ----------
+    pngs
+        Picture of each variable, at most 512 pixels a side.
+    telling
+        The variables, those first whose pictures are not all but one value.
+    renders
+        Of the STAC render extension, by variable.
+    statistics
+        Of each variable; of a sample of one plane of it.
+    """
+
+    pngs: dict[str, bytes]
+    telling: tuple[str, ...]
+    renders: dict[str, dict[str, Any]]
+    statistics: dict[str, dict[str, float]]
+
+
+def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
+    """Look at a cube coarsely.
+
+    Parameters
+    ----------
+    cube
+        Opened with ``mask_and_scale=False``, the last two dimensions of its variables spatial.
+    asset
+        Key of the cube's asset, which the renders name.
+    """
+    drawn: dict[str, tuple[Plane, Legend | Scale]] = {}
+    renders, found = {}, {}
+    for name, array in cube.data_vars.items():
+        plane = read_plane(array) if array.ndim >= 2 and array.dtype.kind in "biuf" else None
+        if plane is None:
+            continue
+        colors = colors_of(plane)
+        drawn[str(name)] = plane, colors
+        found[str(name)] = statistics(plane)
+        render: dict[str, Any] = {
+            "title": str(array.attrs.get("long_name", name)),
+            "assets": [asset],
+            "colormap": colors.colormap(),
+        }
+        if isinstance(colors, Scale):
+            render["rescale"] = [[colors.low, colors.high]]
+        if (nodata := _nodata(plane)) is not None:
+            render["nodata"] = nodata
+        renders[str(name)] = render
+    pngs = {name: encode(colors.rgba(plane)) for name, (plane, colors) in drawn.items()}
+    dull = {name for name, (plane, _) in drawn.items() if _most_common(plane) > _ALL_BUT_ONE}
+    return Pictured(pngs, tuple(sorted(drawn, key=lambda name: name in dull)), renders, found)
+
+
+def _most_common(plane: Plane) -> float:
+    """Give the share of the value that there is most of."""
+    values = plane.values[plane.valid]
+    if not len(values):
+        return 1.0
+    return float(np.unique(values, return_counts=True)[1].max() / len(values))
+
+
+def encode(rgba: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    """Give a PNG of colours of shape (rows, columns, 4); always the same for the same."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgba, "RGBA").save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _nodata(plane: Plane) -> float | str | None:
+    fill = plane.array.attrs.get("_FillValue", plane.array.encoding.get("_FillValue"))
+    if fill is None:
+        return None
+    return "nan" if np.isnan(fill) else float(fill)
