@@ -187,6 +187,7 @@ def test_every_kind_of_store_is_listed_with_what_it_needs() -> None:
     kinds = {kind.store_id: kind.parameters for kind in sources()}
     assert set(kinds) == {"clms", "file", "https", "s3", "stac", "zenodo"}
     assert kinds["zenodo"]["root"] is True
+    assert kinds["zenodo"]["cache_store_params.root"] is False
     assert kinds["s3"]["storage_options.client_kwargs.endpoint_url"] is False
 
 

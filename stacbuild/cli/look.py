@@ -65,7 +65,7 @@ def list_(
             store_id,
             root,
             match=match,
-            params=_params(store_id, endpoint, signed),
+            params=params_of(store_id, endpoint, signed),
             reporter=reporter,
         )
     if as_json:
@@ -93,7 +93,7 @@ def describe(
     from stacbuild.console import open_reporter
     from stacbuild.looking import describe_data
 
-    params = _params(store_id, endpoint, signed)
+    params = params_of(store_id, endpoint, signed)
     with open_reporter() as reporter:
         facts = describe_data(store_id, root, data_id, params=params, reporter=reporter)
     if as_json:
@@ -108,14 +108,15 @@ def describe(
             click.echo(f"  {key}: {clean(_shown(value))}")
 
 
-def _params(store_id: str, endpoint: str | None, signed: bool) -> dict[str, Any]:
+def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict[str, Any]:
     """Give store_params as a configuration would have them."""
-    if store_id in ("s3", "stac"):
+    if store_id in ("s3", "stac") and (endpoint or store_id == "s3" or signed):
         options: dict[str, Any] = {"anon": not signed}
         if endpoint:
             options["endpoint_url"] = endpoint
         return {"storage_options": options}
-    return {"endpoint_url": endpoint} if endpoint else {}
+    has_endpoint = store_id in ("zenodo", "clms")
+    return {"endpoint_url": endpoint} if endpoint and has_endpoint else {}
 
 
 def _shown(value: Any) -> str:

@@ -15,7 +15,8 @@ DEFAULT_CONFIG = "scs2_config.yml"
 Box = tuple[float, float, float, float]
 
 
-def _box(ctx: click.Context, param: click.Parameter, value: str | None) -> Box | None:
+def parse_box(ctx: click.Context, param: click.Parameter | None, value: str | None) -> Box | None:
+    """Read west,south,east,north; raise BadParameter if that is no box."""
     if value is None:
         return None
     try:
@@ -41,7 +42,7 @@ catalog_option = click.option(
 )
 bbox_option = click.option(
     "--bbox",
-    callback=_box,
+    callback=parse_box,
     metavar="W,S,E,N",
     help="Take only the pixels of the grid whose centres lie in this box, in the grid's CRS.",
 )

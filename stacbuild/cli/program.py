@@ -16,6 +16,7 @@ from stacbuild.cli.browse import browse, serve
 from stacbuild.cli.cube import cube, plan
 from stacbuild.cli.export import export
 from stacbuild.cli.harvest import harvest
+from stacbuild.cli.init import init
 from stacbuild.cli.look import describe, list_, sources
 from stacbuild.cli.output import Settings, print_error
 from stacbuild.cli.validate import validate
@@ -41,7 +42,19 @@ def cli(settings: Settings, debug: bool) -> None:
     settings.debug = debug
 
 
-for _command in (harvest, cube, plan, validate, export, serve, browse, sources, list_, describe):
+for _command in (
+    harvest,
+    cube,
+    plan,
+    validate,
+    export,
+    serve,
+    browse,
+    sources,
+    list_,
+    describe,
+    init,
+):
     cli.add_command(_command)
 
 

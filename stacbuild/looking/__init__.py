@@ -13,6 +13,7 @@ from stacbuild.errors import ConfigError
 from stacbuild.looking.base import Entry, make_store
 from stacbuild.looking.describe import describe
 from stacbuild.looking.kinds import SourceKind, sources
+from stacbuild.looking.start import Choice, first_configuration, write_configuration
 from stacbuild.progress import Reporter, Silent
 
 # One module a kind, imported when it is used.
@@ -87,4 +88,13 @@ def describe_data(
     return describe(store, data_id, reporter or Silent())
 
 
-__all__ = ["Entry", "SourceKind", "describe_data", "list_data", "sources"]
+__all__ = [
+    "Choice",
+    "Entry",
+    "SourceKind",
+    "describe_data",
+    "first_configuration",
+    "list_data",
+    "sources",
+    "write_configuration",
+]

@@ -49,13 +49,17 @@ def sources() -> list[SourceKind]:
     return sorted(found, key=lambda each: each.store_id)
 
 
-def _parameters(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool]]:
+def _parameters(
+    model: type[BaseModel], prefix: str = "", needed: bool = True
+) -> Iterator[tuple[str, bool]]:
     for name, field in model.model_fields.items():
+        # What is needed of a mapping that may be left out may be left out, too.
+        required = needed and field.is_required()
         nested = _model_in(field.annotation)
         if nested is None:
-            yield f"{prefix}{name}", field.is_required()
+            yield f"{prefix}{name}", required
         else:
-            yield from _parameters(nested, f"{prefix}{name}.")
+            yield from _parameters(nested, f"{prefix}{name}.", required)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -1,0 +1,98 @@
+"""``stacbuild init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stacbuild.cli.look import params_of
+from stacbuild.cli.options import Box, parse_box
+from stacbuild.safe_text import clean
+
+if TYPE_CHECKING:
+    from stacbuild.looking import Choice
+
+_KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="stacbuild.yml")
+@click.option("--bbox", callback=parse_box, metavar="W,S,E,N", help="Box, in the units of --crs.")
+@click.option("--res", "resolution", type=float, help="Size of a pixel, in the units of --crs.")
+@click.option("--crs", help="Coordinate reference system of the grid.  [default: EPSG:4326]")
+@click.option(
+    "--source",
+    "sources",
+    nargs=3,
+    multiple=True,
+    metavar="STORE_ID ROOT DATA_ID",
+    help="A data id and its store; may be given several times.",
+)
+@click.option("--endpoint", metavar="URL", help="Server of the stores, if not the usual one.")
+@click.option("--name", default="cube", show_default=True, help="Name of the cube.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+def init(
+    file: Path,
+    bbox: Box | None,
+    resolution: float | None,
+    crs: str | None,
+    sources: tuple[tuple[str, str, str], ...],
+    endpoint: str | None,
+    name: str,
+    force: bool,
+) -> None:
+    """Write a first configuration, with comments; asks for what no option says.
+
+    FILE is stacbuild.yml in the current folder if not given; folders named as ROOT are relative to
+    it. Nothing is fetched: look for data ids with stacbuild list and stacbuild describe. Prints
+    the path of FILE.
+    """
+    from stacbuild.errors import LocalError
+    from stacbuild.looking import Choice, first_configuration, write_configuration
+
+    if file.exists() and not force:
+        # Before anybody has answered questions.
+        raise LocalError(f"{file}: is there already; name another file, or say --force")
+    try:
+        if bbox is None:
+            if crs is None:
+                crs = _ask("Coordinate reference system of the grid", default="EPSG:4326")
+            context = click.get_current_context()
+            while bbox is None:
+                try:
+                    answer = _ask("Box, in its units: west,south,east,north")
+                    bbox = parse_box(context, None, answer)
+                except click.BadParameter as error:
+                    click.echo(f"Error: {error.message}", err=True)
+        if resolution is None:
+            resolution = click.prompt("Size of a pixel, in its units", type=float, err=True)
+        choices = [
+            Choice(kind, root, data_id, params=params_of(kind, endpoint))
+            for kind, root, data_id in sources
+        ] or _ask_choices(endpoint)
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        message = "There is nobody to ask: give --bbox, --res and --source."
+        raise click.UsageError(message) from None
+    text = first_configuration(bbox, resolution, choices, crs=crs or "EPSG:4326", name=name)
+    write_configuration(file, text, force=force)
+    click.echo(clean(str(file)))
+
+
+def _ask(question: str, default: str | None = None) -> str:
+    return str(click.prompt(question, default=default, err=True))
+
+
+def _ask_choices(endpoint: str | None) -> list[Choice]:
+    from stacbuild.looking import Choice
+
+    found: list[Choice] = []
+    while not found or click.confirm("Another variable?", default=False, err=True):
+        kind = click.prompt("Kind of store", type=click.Choice(_KINDS), err=True)
+        root = "" if kind == "clms" else _ask("Root: record, bucket, folder or address")
+        data_id = _ask(f"Data id (stacbuild list {kind} {clean(root)} shows them)")
+        found.append(Choice(kind, root, data_id, params=params_of(kind, endpoint)))
+    return found
