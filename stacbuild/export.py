@@ -21,7 +21,13 @@ import pystac
 
 from stacbuild.catalog import Catalog, read_json, write_json
 from stacbuild.cubes.fingerprint import INPUTS
-from stacbuild.errors import ConfigError, LocalError, MissingError, StacbuildError
+from stacbuild.errors import (
+    ConfigError,
+    IntegrityError,
+    LocalError,
+    MissingError,
+    StacbuildError,
+)
 from stacbuild.progress import Reporter, Silent
 
 Json = dict[str, Any]
@@ -135,7 +141,7 @@ def export(
     collections = {path: _collection(path, place) for path in source.collections()}
     items = sorted(
         (_item(item, place) for item in source.items()),
-        key=lambda item: (item["collection"], item["id"]),
+        key=lambda item: (str(item.get("collection")), item["id"]),
     )
     written = [target / ITEMS]
     write_json(target / ITEMS, {"type": "FeatureCollection", "features": items})
@@ -143,8 +149,9 @@ def export(
         written += _put_parquet(target / PARQUET, items, reporter)
     else:
         _remove(target / PARQUET)
-    for content in collections.values():
-        written.append(target / COLLECTIONS / f"{content['id']}.json")
+    for path, content in collections.items():
+        # Not by its id, which may be anything in a catalog from elsewhere.
+        written.append(target / COLLECTIONS / f"{path.parent.name}.json")
         write_json(written[-1], content)
     for left in (target / COLLECTIONS).glob("*.json"):
         if left not in written and read_json(left).get("type") == "Collection":
@@ -181,11 +188,15 @@ def _collection(path: Path, place: Place) -> Json:
 
 def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
     """Make every href absolute, and name the file in the catalog as the original."""
-    links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
     canonical = {"rel": "canonical", "href": str(path), "type": media_type}
-    content["links"] = [canonical, *links]
-    for entry in _entries(content):
-        entry["href"] = _resolved(entry["href"], path.parent, place)
+    try:
+        links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
+        content["links"] = [canonical, *links]
+        for entry in _entries(content):
+            entry["href"] = _resolved(entry["href"], path.parent, place)
+    except (KeyError, TypeError, AttributeError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise IntegrityError(f"{path}: is not STAC ({said}); harvest its store again") from error
     return content
 
 

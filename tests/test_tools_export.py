@@ -213,6 +213,25 @@ def test_no_catalog_and_a_place_within_it_are_refused(folder: Path) -> None:
     assert not within.exists()
 
 
+def test_no_id_of_a_collection_leads_out_of_the_folder(folder: Path) -> None:
+    path = folder / "catalogs" / "c" / "collection.json"
+    path.write_text(path.read_text().replace('"id": "c"', '"id": "../../outside"'))
+    before = {each for each in folder.rglob("*") if not each.is_relative_to(folder / "export")}
+    written = [Path(line) for line in run(folder).stdout.splitlines()]
+    assert folder / "export" / "collections" / "c.json" in written
+    after = {each for each in folder.rglob("*") if not each.is_relative_to(folder / "export")}
+    assert after == before
+
+
+@pytest.mark.parametrize("damage", ["{}", '{"links": 1}', '{"links": [{"href": "a"}]}', "not JSON"])
+def test_a_damaged_collection_is_named_in_a_line(folder: Path, damage: str) -> None:
+    path = folder / "catalogs" / "c" / "collection.json"
+    path.write_text(damage)
+    done = run(folder, code=4)
+    assert len(errors(done)) == 1
+    assert str(path) in errors(done)[0]
+
+
 def test_it_can_be_called_where_a_loop_is_running(folder: Path) -> None:
     async def notebook() -> list[Path]:
         return export(folder / "catalogs", folder / "export", parquet=True)
