@@ -140,6 +140,10 @@ def catalogued(root: Path) -> list[str]:
             if collection.id == "c":
                 names.append(item.id)
     assert {path.resolve() for path in root.rglob("*.json")} == linked
-    leftovers = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".json"]
+    leftovers = [
+        path
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix != ".json" and path.name != "thumbnail.png"
+    ]
     assert [path for path in leftovers if path.suffix != ".lock"] == []
     return sorted(names)

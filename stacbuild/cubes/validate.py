@@ -197,6 +197,7 @@ def _walk(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
                 continue
             for link in item.to_dict(transform_hrefs=False)["links"]:
                 _check_link(path, link, found)
+            _check_thumbnail(path, item.assets.get("thumbnail"), found)
             if "data" not in item.assets:
                 found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
             yield item
@@ -238,6 +239,14 @@ def _check_link(path: Path, link: Json, found: Found) -> Path | None:
         found.wrong(f"{path}: its link {link['rel']!r} leads to {target}, which is not there")
         return None
     return target
+
+
+def _check_thumbnail(path: Path, asset: pystac.Asset | None, found: Found) -> None:
+    """Look for a picture that an item names beside itself."""
+    if asset is not None and "://" not in asset.href and not Path(asset.href).is_file():
+        found.wrong(
+            f"{path}: its thumbnail {asset.href} is not there; build it again (cube --force)"
+        )
 
 
 def _check_unnamed(config: Config, names: Sequence[str], catalog: Catalog, found: Found) -> None:

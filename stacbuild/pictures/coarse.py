@@ -72,6 +72,9 @@ def read_plane(
     step = max(1, -(-max(array.sizes[rows], array.sizes[cols]) // side))
     every = slice(min(step // 2, array.sizes[rows] - 1, array.sizes[cols] - 1), None, step)
     values = array.isel({**place, rows: every, cols: every}).values
+    at = array[rows].values
+    if len(at) > 1 and at[0] < at[-1]:
+        values = values[::-1]
     return Plane(array, values, _valid(array, values), place, _extent(array, rows, cols))
 
 
