@@ -397,7 +397,6 @@ def test_names_are_there_once(write):
     assert "datasets.1.identifier: 'ONE' is the identifier of datasets.0 already" in found
     assert "datasets.1.variables.1.identifier: 'v' is the identifier of" in found
     assert "data_stores.2.identifier: 'zenodo' is the identifier of data_stores.1 already" in found
-    assert "datasets.1.grid_mapping: 'one' is a dataset, and its grid is not supported yet" in found
     assert "datasets.1.store: belongs into each entry of variables" in found
     assert "datasets.0.store: 'm' is a store of kind 'memory', which takes cubes only" in found
 

@@ -119,13 +119,32 @@ def _grid(
     name = dataset["grid_mapping"]
     if not isinstance(name, str) or name in grids:
         return
-    if name in datasets:
+    if name not in datasets:
+        yield Problem(at, f"there is no grid {name!r}{hint(name, {**grids, **datasets})}")
+    elif circle := _circle(dataset, name, grids, datasets):
         yield Problem(
-            at, f"{name!r} is a dataset, and its grid is not supported yet; name one of "
+            at, f"goes in a circle: {' -> '.join(circle)}; one of these has to name one of "
             f"grid_mappings: {', '.join(sorted(grids)) or 'none is defined'}",
         )  # fmt: skip
-    else:
-        yield Problem(at, f"there is no grid {name!r}{hint(name, grids)}")
+
+
+def _circle(
+    dataset: dict[Any, Any],
+    name: str,
+    grids: dict[str, dict[Any, Any]],
+    datasets: dict[str, dict[Any, Any]],
+) -> list[str]:
+    """Give the datasets that lead from *dataset* back to itself, each by its grid_mapping."""
+    start = str(dataset.get("identifier"))
+    followed = [start]
+    while isinstance(name, str) and name in datasets and name not in grids:
+        followed.append(name)
+        if name == start:
+            return followed
+        if name in followed[:-1]:
+            return []  # a circle of others, who are told
+        name = datasets[name].get("grid_mapping", "")
+    return []
 
 
 def _source(

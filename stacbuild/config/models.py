@@ -302,6 +302,24 @@ class Config(Located):
         """Return the grid of this identifier; raise ConfigError if there is none."""
         return _find(self._path, "grid", self.grid_mappings, identifier)
 
+    def grid_of(self, dataset: Dataset) -> GridMapping:
+        """Return the grid of *dataset*: the one it names, or that of the dataset it names.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such grid or dataset, or datasets name each other in a circle.
+        """
+        grids = {grid.identifier: grid for grid in self.grid_mappings}
+        followed = [dataset.identifier]
+        while (name := dataset.grid_mapping) not in grids:
+            if name in followed:
+                circle = " -> ".join([*followed, name])
+                raise ConfigError(f"datasets {circle}: take their grid from each other")
+            followed.append(name)
+            dataset = self.dataset(name)
+        return grids[name]
+
     def with_scheduler(self, scheduler: str) -> Config:
         """Return the same with another dask scheduler; raise ConfigError if it is none."""
         try:

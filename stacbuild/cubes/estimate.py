@@ -140,7 +140,7 @@ def estimate(
             for item, source, window in zip(ready, sources, windows, strict=True)
         )
         memory = max(memory, *(_memory(each, grid) for each in planned))
-    _check_counts(dataset, variables, grid)
+    _check_counts(config.grid_of(dataset).identifier, variables, grid)
     return Estimate(
         variables=tuple(variables),
         fetch=fetch if known else None,
@@ -329,8 +329,8 @@ def _memory(variable: Variable, grid: Grid) -> int:
     return _BASE_MEMORY + held + len(os.sched_getaffinity(0)) * _COPIES * block
 
 
-def _check_counts(dataset: Dataset, variables: Sequence[Variable], grid: Grid) -> None:
-    where = f"grid_mappings.{dataset.grid_mapping}"
+def _check_counts(mapping: str, variables: Sequence[Variable], grid: Grid) -> None:
+    where = f"grid_mappings.{mapping}"
     for each in variables:
         tasks = _bands(each) * math.ceil(math.prod(grid.shape) / _unit(each, grid))
         if tasks > MAX_TASKS:

@@ -168,7 +168,7 @@ def _settings(
             exclude_none=True,
         )
         yield from _leaves(path, rest)
-    mapping = config.grid_mapping(dataset.grid_mapping)
+    mapping = config.grid_of(dataset)
     yield "grid_mapping.crs", grid.epsg
     yield "grid_mapping.spatial_res", mapping.spatial_res
     yield "grid_mapping.bbox", mapping.bbox

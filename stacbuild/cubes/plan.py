@@ -166,17 +166,17 @@ def plan(
 
 
 def _grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid:
-    grid = Grid.from_mapping(config.grid_mapping(dataset.grid_mapping))
+    grid = Grid.from_mapping(config.grid_of(dataset))
     # Before it is cut: that counts every row and column.
     return grid.cut(bbox) if bbox and max(grid.shape) <= MAX_SIDE else grid
 
 
-def _check_pixels(dataset: Dataset, grid: Grid) -> None:
+def _check_pixels(mapping: str, grid: Grid) -> None:
     """Refuse a grid that no machine could fill."""
     rows, columns = grid.shape
     if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
         raise ConfigError(
-            f"grid_mappings.{dataset.grid_mapping}: {rows} x {columns} pixels are too many (at "
+            f"grid_mappings.{mapping}: {rows} x {columns} pixels are too many (at "
             f"most {MAX_PIXELS:.0e}, and {MAX_SIDE:.0e} a side); check spatial_res and bbox"
         )
 
@@ -191,6 +191,7 @@ def _plan(
     force: bool,
 ) -> CubePlan:
     name, collection = dataset.identifier, collection_id(config)
+    mapping = config.grid_of(dataset).identifier
     code = tuple(
         dict.fromkeys(
             f"{custom.file.name}:{custom.function_name}"
@@ -200,7 +201,7 @@ def _plan(
     )
     planned = CubePlan(name, "create", (), grid, _place(config, name), code=code)
     try:
-        _check_pixels(dataset, grid)
+        _check_pixels(mapping, grid)
         before = catalog.get(collection, name)
         sources = look(config, dataset, catalog, profiles)
         if before is not None:
@@ -267,7 +268,8 @@ def _reasons(
         if known is None:
             reasons.append("its item does not say what it was made of")
         elif before.properties.get(FINGERPRINT) != fingerprint(inputs):
-            reasons += changes(known, inputs, dataset.grid_mapping) or ["its fingerprint differs"]
+            mapping = config.grid_of(dataset).identifier
+            reasons += changes(known, inputs, mapping) or ["its fingerprint differs"]
     return reasons + _damage(config, catalog, dataset.identifier, before)
 
 

@@ -105,6 +105,7 @@ def _properties(
 ) -> dict[str, Any]:
     names = ", ".join(str(name) for name in cube.data_vars)
     titles = "; ".join(collection.title for collection in collections)
+    mapping = config.grid_of(dataset).identifier
     return {
         "title": dataset.identifier,
         "description": f"Cube of {names} on one grid, made from: {titles}.",
@@ -113,7 +114,7 @@ def _properties(
         "processing:software": software(),
         "processing:datetime": datetime_to_str(now),
         "processing:lineage": (
-            f"{len(sources)} source items put on the grid {dataset.grid_mapping} by stacbuild"
+            f"{len(sources)} source items put on the grid {mapping} by stacbuild"
         ),
         "processing:expression": {
             "format": "stacbuild-config",
@@ -130,10 +131,14 @@ def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
     def named(section: str, names: set[str]) -> list[Any]:
         return [entry for entry in resolved.get(section, []) if entry["identifier"] in names]
 
+    mapping = config.grid_of(dataset).identifier
     return {
-        "datasets": named("datasets", {dataset.identifier}),
+        # By the grid's own name: it may have been taken over from a dataset that is not in here.
+        "datasets": [
+            entry | {"grid_mapping": mapping} for entry in named("datasets", {dataset.identifier})
+        ],
         "data_stores": named("data_stores", stores),
-        "grid_mappings": named("grid_mappings", {dataset.grid_mapping}),
+        "grid_mappings": named("grid_mappings", {mapping}),
     }
 
 
