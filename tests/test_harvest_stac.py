@@ -17,9 +17,11 @@ import pytest
 import rasterio
 import requests
 import xarray as xr
+import yaml
 from rasterio import Affine
 
 from stacbuild.catalog import Catalog
+from stacbuild.config import load_config
 from stacbuild.config.stores import StacStore
 from stacbuild.errors import (
     IntegrityError,
@@ -490,6 +492,41 @@ def test_an_item_with_a_hostile_id_stays_in_the_catalog(web: Web, tmp_path: Path
     assert str(caught.value).isprintable()
     files = [path for path in tmp_path.rglob("*.json") if "web" not in path.parts]
     assert len(files) == 3
+
+
+def test_open_params_say_the_same_as_a_data_id(web: Web, tmp_path: Path) -> None:
+    put_tiles(web)
+    one: Json = {
+        "identifier": "cube",
+        "store": "other",
+        "data_id": "forest",
+        "grid_mapping": "grid",
+    }
+    one["open_params"] = {
+        "bbox": [9.0, 44.0, 11.0, 46.0],
+        "time_range": ["2018-01-01", None],
+        "asset_names": ["map"],
+    }
+    other: Json = {"identifier": "other", "store_id": "stac"}
+    other["store_params"] = {"url": f"{web.url}/catalog.json"}
+    path = configuration(tmp_path / "work", [one], [other])
+    before = yaml.safe_load(path.read_text())
+    config = load_config(before)
+    assert before == yaml.safe_load(path.read_text())
+    (variable,) = config.datasets[0].variables
+    assert variable.data_id == "forest?asset_names=map&bbox=9.0,44.0,11.0,46.0&datetime=2018-01-01/"
+    # What was resolved means the same when it is read again.
+    assert load_config(config.resolved() | {"data_stores": before["data_stores"]}) is not None
+    query = parse(variable.data_id)
+    assert (query.asset, query.bbox) == ("map", (9.0, 44.0, 11.0, 46.0))
+    stacbuild("cube", path)
+    cube = xr.open_zarr(tmp_path / "work" / "data" / "cube.zarr", mask_and_scale=False).load()
+    (name,) = set(cube.data_vars) - {"spatial_ref"}
+    np.testing.assert_array_equal(cube[name].values, expected(web.root / "files"))
+    one["open_params"]["bbox"] = "wrong"
+    one["open_params"]["point"] = [1, 2]
+    path = configuration(tmp_path / "wrong", [one], [other])
+    assert errors(stacbuild("plan", path, code=2))
 
 
 def test_a_query_that_is_not_understood_is_named() -> None:

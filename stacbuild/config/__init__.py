@@ -33,6 +33,7 @@ from stacbuild.config.models import (
     hint,
 )
 from stacbuild.config.reading import Document, KeyPath, Problem, read_document
+from stacbuild.config.stac_ids import fold
 from stacbuild.config.stores import (
     ClmsStore,
     FileStore,
@@ -112,9 +113,10 @@ def load_config(
         raise document.report([*document.problems, Problem((), message)])
 
     context: dict[str, Any] = {"directory": directory, "path": path, "known": {}}
-    refused = list(unsupported(document.data))
-    found = [*document.problems, *refused, *checks.problems(document.data, beside)]
-    filled = fill(document.data)
+    data = fold(document.data)
+    refused = list(unsupported(data))
+    found = [*document.problems, *refused, *checks.problems(data, beside)]
+    filled = fill(data)
     found += filled.problems
     config = None
     try:
