@@ -35,6 +35,7 @@ from stacbuild.harvesters.stac_query import interval, parse
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent
 from tests.cli import BOX, NORTH, WEST, configuration, errors, geotiff, stacbuild
+from tests.standins.s3 import BUCKET, S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html
 
 Json = dict[str, Any]
@@ -367,6 +368,41 @@ def test_s3_is_read_at_its_endpoint(web: Web) -> None:
     options = {"anon": True, "endpoint_url": web.url}
     (found,) = take(store(url=f"{web.url}/catalog.json", storage_options=options), "forest/west")
     assert found.items[0].assets["data"].href == f"{web.url}/files/west.tif"
+
+
+@pytest.mark.parametrize("kind", ["raster", "zarr"])
+def test_keys_go_to_their_endpoint(
+    web: Web, s3_server: S3Server, tmp_path: Path, kind: str
+) -> None:
+    put_tiles(web)
+    values = np.arange(120 * 120, dtype="int16").reshape(120, 120)
+    asset = web.documents["products/west.json"]["assets"]["map"]
+    if kind == "raster":
+        path = geotiff(tmp_path / "whole.tif")
+        s3_server.put("CLMS/whole.tif", path.read_bytes())
+        asset["href"] = f"s3://{BUCKET}/CLMS/whole.tif"
+        with rasterio.open(path) as file:
+            values = file.read(1)
+    else:
+        y = NORTH + 0.01 - (np.arange(120) + 0.5) * 0.001
+        x = WEST - 0.01 + (np.arange(120) + 0.5) * 0.001
+        ds = xr.Dataset({"age": (("y", "x"), values)}, {"y": y, "x": x})
+        ds.to_zarr(tmp_path / "age.zarr", zarr_format=2, consolidated=True)
+        s3_server.upload(tmp_path / "age.zarr", "CLMS/age.zarr")
+        asset |= {"href": f"s3://{BUCKET}/CLMS/age.zarr", "type": "application/vnd.zarr"}
+    # For who has no keys; whoever has them does not need it.
+    asset["alternate"] = {"https": {"href": f"{web.url}/files/nothing.tif"}}
+    options = {"endpoint_url": s3_server.url, "key": "who", "secret": "canary-4711"}
+    params = {"url": f"{web.url}/catalog.json", "storage_options": options}
+    cube = cube_of(tmp_path, params, "forest/west")
+    (name,) = set(cube.data_vars) - {"spatial_ref"}
+    np.testing.assert_array_equal(cube[name].values, values[10:110, 10:110])
+    reads = [read for read in s3_server.log if read.key and "CLMS" in read.key]
+    assert reads
+    assert all(read.signed for read in reads)
+    assert not any(entry.authorized for entry in web.log)
+    for file in (tmp_path / "work").rglob("*.json"):
+        assert "canary-4711" not in file.read_text(), file
 
 
 def test_legend_and_title_of_an_asset(web: Web) -> None:
