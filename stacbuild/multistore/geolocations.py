@@ -1,0 +1,125 @@
+"""Where the grids of a configuration lie: an interactive map, or a drawing without any library."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from pyproj import CRS, Transformer
+
+from stacbuild.config import Config
+from stacbuild.safe_text import clean
+
+Box = tuple[float, float, float, float]
+
+
+def boxes(config: Config) -> dict[str, Box]:
+    """Return west, south, east, north in degrees (EPSG:4326) of each grid that is used."""
+    found = {}
+    for name in dict.fromkeys(dataset.grid_mapping for dataset in config.datasets):
+        grid = config.grid_mapping(name)
+        transformer = Transformer.from_crs(CRS(grid.crs), CRS("EPSG:4326"), always_xy=True)
+        # Straight sides of a grid bend in degrees: 21 points of each are looked at.
+        west, south, east, north = transformer.transform_bounds(*grid.bbox, densify_pts=21)
+        found[name] = (float(west), float(south), float(east), float(north))
+    return found
+
+
+def draw(places: Mapping[str, Box]) -> Any:
+    """Return a folium map if folium is installed, else a `Drawing`.
+
+    The map's background comes from the web; without it the boxes are shown on nothing.
+    """
+    if importlib.util.find_spec("folium") is None:
+        return Drawing(places)
+    import folium
+
+    view = folium.Map()
+    for name, (west, south, east, north) in places.items():
+        label = f"{clean(name)}: {west:g}, {south:g}, {east:g}, {north:g}"
+        folium.Rectangle(
+            [(south, west), (north, east)], fill=True, tooltip=escape(label, quote=True)
+        ).add_to(view)
+    view.fit_bounds(
+        [
+            (min(box[1] for box in places.values()), min(box[0] for box in places.values())),
+            (max(box[3] for box in places.values()), max(box[2] for box in places.values())),
+        ]
+    )
+    return view
+
+
+class Drawing:
+    """Boxes in degrees with a graticule, as SVG in a notebook and as text elsewhere."""
+
+    def __init__(self, places: Mapping[str, Box]) -> None:
+        self.places = dict(places)
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{clean(name)}: west {w:g}, south {s:g}, east {e:g}, north {n:g}"
+            for name, (w, s, e, n) in self.places.items()
+        )
+
+    def _repr_html_(self) -> str:
+        west, south, east, north = _around(list(self.places.values()))
+        # A degree of longitude is shorter than one of latitude.
+        narrow = max(math.cos(math.radians((south + north) / 2)), 0.1)
+        scale = min(_WIDTH / ((east - west) * narrow), _HEIGHT / (north - south))
+        width, height = (east - west) * narrow * scale, (north - south) * scale
+
+        def at(lon: float, lat: float) -> tuple[float, float]:
+            return _LEFT + (lon - west) * narrow * scale, (north - lat) * scale + 10
+
+        parts = []
+        for lon in _ticks(west, east):
+            x, y = at(lon, south)
+            parts.append(f'<line x1="{x:.1f}" y1="10" x2="{x:.1f}" y2="{y:.1f}" stroke="#ccc"/>')
+            parts.append(_label(x, y + 16, "middle", f"{lon:g}°"))
+        for lat in _ticks(south, north):
+            x, y = at(east, lat)
+            parts.append(
+                f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{x:.1f}" y2="{y:.1f}" stroke="#ccc"/>'
+            )
+            parts.append(_label(_LEFT - 6, y + 4, "end", f"{lat:g}°"))
+        for name, box in self.places.items():
+            x, y = at(box[0], box[3])
+            right, bottom = at(box[2], box[1])
+            parts.append(
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{right - x:.1f}" height="{bottom - y:.1f}" '
+                'fill="#1f77b4" fill-opacity="0.2" stroke="#1f77b4" stroke-width="2"/>'
+            )
+            parts.append(_label(x + 6, y + 16, "start", clean(name)))
+        size = f'width="{width + _LEFT + 20:.0f}" height="{height + 40:.0f}"'
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(parts)}</svg>'
+            f"<pre>{escape(repr(self))}</pre>"
+        )
+
+
+def _around(found: Sequence[Box]) -> Box:
+    west, south = min(box[0] for box in found), min(box[1] for box in found)
+    east, north = max(box[2] for box in found), max(box[3] for box in found)
+    margin = max(east - west, north - south, 1e-6) * 0.2
+    return west - margin, south - margin, east + margin, north + margin
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    about = (high - low) / 5
+    unit = 10.0 ** math.floor(math.log10(about))
+    step = next(unit * each for each in (1, 2, 5, 10) if unit * each >= about)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def _label(x: float, y: float, anchor: str, text: str) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" '
+        f'font-family="sans-serif">{escape(text)}</text>'
+    )
+
+
+_WIDTH, _HEIGHT, _LEFT = 480, 360, 60

@@ -1,0 +1,124 @@
+"""`MultiSourceDataStore`: a configuration, to look at, to build and to open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from stacbuild.config import Config, load_config
+from stacbuild.console import duration
+from stacbuild.cubes import CubeResult, build
+from stacbuild.errors import StacbuildError, raise_failures
+from stacbuild.harvesters import HarvestResult, harvest
+from stacbuild.multistore.geolocations import boxes, draw
+from stacbuild.multistore.overview import ConfigSchema, config_table
+from stacbuild.multistore.status import StatusTable
+from stacbuild.multistore.stores import Stores
+from stacbuild.multistore.tables import Table
+
+
+class MultiSourceDataStore:
+    """All of a configuration, in the words of the notebook of the case study.
+
+    Parameters
+    ----------
+    config
+        The YAML file, or its content as a mapping, which is left as it is.
+
+    Raises
+    ------
+    ConfigError
+        If anything in it is wrong, with a line for each mistake.
+    """
+
+    def __init__(self, config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
+        self._config = load_config(config)
+        self._catalog_dir = self._config.directory / "catalogs"
+        self._stores = Stores(self._config, self._catalog_dir)
+
+    def __repr__(self) -> str:
+        names = ", ".join(dataset.identifier for dataset in self._config.datasets)
+        return f"MultiSourceDataStore({names})"
+
+    @property
+    def stores(self) -> Stores:
+        """The stores, by identifier: ``stores.storage.open_data("gami.zarr")``."""
+        return self._stores
+
+    @staticmethod
+    def get_config_schema() -> ConfigSchema:
+        """Return the JSON Schema of configurations, which a notebook shows to be unfolded."""
+        return ConfigSchema(Config.model_json_schema())
+
+    def display_config(self) -> Table:
+        """Return a table with a row for each source; credentials are masked."""
+        return config_table(self._config)
+
+    def display_geolocations(self) -> Any:
+        """Return a map of the grids: folium's if it is installed, else a drawing."""
+        return draw(boxes(self._config))
+
+    def generate(self) -> None:
+        """Preload what has to be, and build the cubes that are not up to date.
+
+        Two tables tell how it goes: they change in place in a notebook, and are printed to stdout
+        elsewhere.
+
+        Raises
+        ------
+        Failures
+            If anything failed: all that did, once the rest is done.
+        """
+        raise_failures([*self._preload(), *self._build()])
+
+    def _preload(self) -> list[HarvestResult]:
+        wanted: dict[str, list[str]] = {}
+        for entry in self._config.preload_datasets:
+            wanted.setdefault(entry.store, []).extend(entry.data_ids)
+        if not wanted:
+            return []
+        table = StatusTable([name for names in wanted.values() for name in names], live=self._live)
+        results = []
+        for store, names in wanted.items():
+            table.begin(*names)
+            found = harvest(self._config, self._catalog_dir, stores=(store,), reporter=table)
+            results += found
+            errors = {each.name: each.error for each in found if each.error is not None}
+            for name in names:
+                # What failed under another name than a data id concerns the store.
+                others = (error for key, error in errors.items() if key not in names)
+                error = errors.get(name) or next(others, None)
+                done = "Preloaded." if table.fetched else "Already preloaded."
+                _end(table, name, done, error)
+        table.close()
+        return results
+
+    def _build(self) -> list[CubeResult]:
+        table = StatusTable([each.identifier for each in self._config.datasets], live=self._live)
+        results = []
+        for dataset in self._config.datasets:
+            name = dataset.identifier
+            table.begin(name)
+            (result,) = build(self._config, self._catalog_dir, datasets=(name,), reporter=table)
+            results.append(result)
+            done = f"Dataset {name!r} finished: {duration(result.seconds)}"
+            if result.status == "UP TO DATE":
+                done = f"Dataset {name!r} is up to date."
+            _end(table, name, done, result.error)
+        table.close()
+        return results
+
+    @property
+    def _live(self) -> bool | None:
+        return self._config.general.visualize
+
+
+def _end(table: StatusTable, name: str, done: str, error: StacbuildError | None) -> None:
+    if error is None:
+        table.set(name, "COMPLETED", done)
+    else:
+        table.set(name, "FAILED", "-", f"{type(error).__name__}: {error}")
+
+
+__all__ = ["MultiSourceDataStore"]

@@ -1,0 +1,162 @@
+"""The stores of a configuration, to open data from: ``msds.stores.storage.open_data(...)``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stacbuild.catalog import DATA_ID, STORE, Catalog
+from stacbuild.config import Config, FileStore, MemoryStore, S3Store
+from stacbuild.config.models import STORAGE
+from stacbuild.errors import ConfigError, MissingError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Stores:
+    """The stores by their identifiers: as attributes, or as keys where that is no Python name."""
+
+    def __init__(self, config: Config, catalog_dir: Path) -> None:
+        self._stores = {
+            store.identifier: DataStore(config, store.identifier, catalog_dir)
+            for store in config.data_stores
+        }
+
+    def __getitem__(self, identifier: str) -> DataStore:
+        if identifier not in self._stores:
+            raise ConfigError(f"there is no store {identifier!r}; there are: {', '.join(self)}")
+        return self._stores[identifier]
+
+    def __getattr__(self, identifier: str) -> DataStore:
+        stores = self.__dict__.get("_stores", {})
+        if identifier not in stores:
+            raise AttributeError(
+                f"there is no store {identifier!r}; there are: {', '.join(stores)}"
+            )
+        found: DataStore = stores[identifier]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stores)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._stores]
+
+    def __repr__(self) -> str:
+        return f"Stores({', '.join(self)})"
+
+
+class DataStore:
+    """One store: the cubes that were built, or what was harvested of a source."""
+
+    def __init__(self, config: Config, identifier: str, catalog_dir: Path) -> None:
+        self._config, self._store = config, config.store(identifier)
+        self._catalog_dir = catalog_dir
+        self._cubes = identifier == STORAGE
+
+    def __repr__(self) -> str:
+        return f"DataStore({self._store.identifier}, {self._store.store_id})"
+
+    def list_data_ids(self) -> list[str]:
+        """Return the data ids that can be asked for, sorted: cubes, or what is harvested."""
+        if self._cubes:
+            names = (dataset.identifier for dataset in self._config.datasets)
+            return sorted(f"{name}.zarr" for name in names if self._cube(name) is not None)
+        if not (self._catalog_dir / "catalog.json").exists():
+            return []
+        return sorted(
+            {
+                item.properties[DATA_ID]
+                for item in Catalog(self._catalog_dir).items()
+                if item.properties.get(STORE) == self._store.key
+            }
+        )
+
+    def has_data(self, data_id: str) -> bool:
+        """Tell whether *data_id* is one of `list_data_ids`."""
+        return data_id in self.list_data_ids()
+
+    def open_data(self, data_id: str, *, chunks: dict[str, int] | None = None) -> xr.Dataset:
+        """Open a cube, or a harvested Zarr store, lazily; values are masked and scaled.
+
+        Parameters
+        ----------
+        data_id
+            ``<dataset>.zarr`` in the store of cubes, else the data id of the configuration.
+        chunks
+            Sizes of dask's chunks by dimension; those of the store if None.
+
+        Returns
+        -------
+        xarray.Dataset
+            Integers with a fill value become floats with NaN, as the case study's tool has them.
+
+        Raises
+        ------
+        MissingError
+            If it is not built or not harvested.
+        ConfigError
+            If it is not Zarr.
+        """
+        from stacbuild.fetch.zarr_store import open_dataset
+
+        href, options = self._address(data_id)
+        return open_dataset(href, options, chunks=chunks or {}, mask_and_scale=True)
+
+    def _address(self, data_id: str) -> tuple[str, dict[str, Any] | None]:
+        store = self._store
+        if not self.has_data(data_id):
+            there = ", ".join(self.list_data_ids()) or "nothing yet"
+            raise MissingError(
+                f"{store.identifier}: there is no {data_id!r}; run generate() first "
+                f"(there is: {there})"
+            )
+        if self._cubes:
+            href = self._cube(data_id.removesuffix(".zarr"))
+            assert href is not None  # noqa: S101 - has_data has looked
+        else:
+            href = self._source(data_id)
+        options = store.storage_options if isinstance(store, S3Store) else None
+        return href, options if href.startswith("s3://") else None
+
+    def _source(self, data_id: str) -> str:
+        from stacbuild.cubes.allowed import check_items
+        from stacbuild.fetch.zarr_store import MEDIA_TYPE
+
+        items = Catalog(self._catalog_dir).find(self._store.key, data_id)
+        check_items(items, self._config, self._store, self._catalog_dir)
+        asset = items[0].assets["data"]
+        if len(items) > 1 or asset.media_type != MEDIA_TYPE:
+            raise ConfigError(
+                f"{self._store.identifier}: {data_id!r} is not a Zarr store but "
+                f"{len(items)} file(s); open the cube that is made of it instead"
+            )
+        if isinstance(self._store, S3Store) and not self._store.anonymous:
+            other = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
+            return str(other or asset.href)
+        return str(asset.href)
+
+    def _cube(self, name: str) -> str | None:
+        store = self._store
+        if isinstance(store, MemoryStore):
+            import fsspec
+
+            path = f"/{store.root}/{name}.zarr"
+            return f"memory:/{path}" if fsspec.filesystem("memory").exists(path) else None
+        if isinstance(store, FileStore):
+            path_here = store.root / f"{name}.zarr"
+            return str(path_here) if path_here.is_dir() else None
+        # On S3 each build has a key of its own, and its item says which is the present one.
+        if not (self._catalog_dir / "catalog.json").exists():
+            return None
+        from stacbuild.cubes.allowed import check_items
+
+        found = Catalog(self._catalog_dir).find(store.key, f"{name}.zarr")
+        check_items(found, self._config, store, self._catalog_dir)
+        if not found:
+            return None
+        asset = found[0].assets["data"]
+        other = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
+        return str(other or asset.href)
