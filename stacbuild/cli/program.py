@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from stacbuild.cli.browse import browse, serve
+from stacbuild.cli.config import config
 from stacbuild.cli.cube import cube, plan
 from stacbuild.cli.export import export
 from stacbuild.cli.harvest import harvest
@@ -43,6 +44,7 @@ def cli(settings: Settings, debug: bool) -> None:
 
 
 for _command in (
+    config,
     harvest,
     cube,
     plan,
