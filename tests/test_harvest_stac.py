@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -473,6 +474,45 @@ def test_links_in_circles_end(web: Web) -> None:
     ]
     (found,) = take(store(url=f"{web.url}/catalog.json"), "forest")
     assert len(found.items) == 2
+
+
+def test_a_child_that_is_gone_hides_no_other(web: Web) -> None:
+    put_tiles(web)
+    web.documents["catalog.json"]["links"].insert(0, link("child", "gone.json"))
+    (found,) = take(store(url=f"{web.url}/catalog.json"), "forest")
+    assert len(found.items) == 2
+    # A tile that is gone would be a hole that nobody sees.
+    web.documents["products/forest.json"]["links"].append(link("item", "gone.json"))
+    with pytest.raises(NotFoundError, match=r"gone\.json"):
+        take(store(url=f"{web.url}/catalog.json"), "forest")
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("catalog.json", {"links": "x"}),
+        ("catalog.json", {"links": [None, {"rel": "child"}]}),
+        ("catalog.json", {"links": [link("child", "http://[::1")]}),
+        ("products/forest.json", {"license": 5, "providers": [1, {"name": 5}], "keywords": 5}),
+        ("products/forest.json", {"title": 5, "summaries": 5, "extent": 5, "sci:doi": 5}),
+        ("products/west.json", {"bbox": ["a", 1, 2, 3]}),
+        ("products/west.json", {"properties": []}),
+        ("products/west.json", {"properties": {"datetime": "0001-01-01T00:00:00+23:59"}}),
+        ("products/west.json", {"properties": {"datetime": 5, "proj:epsg": 10**30}}),
+        ("products/west.json", {"assets": [1]}),
+        ("products/west.json", {"assets": {"a": {"href": 5, "type": TIF}}}),
+        ("products/west.json", {"assets": {"a": {"href": "x.tif", "type": TIF, "roles": 5}}}),
+        ("products/west.json", {"assets": {"a": {"href": "s3:x", "type": 5, "alternate": [1]}}}),
+    ],
+)
+def test_malformed_documents_are_errors_or_do_not_matter(
+    web: Web, part: str, changes: Json
+) -> None:
+    put_tiles(web)
+    web.documents[part] |= changes
+    # Any other exception would be one that nobody foresaw.
+    with contextlib.suppress(StacbuildError):
+        take(store(url=f"{web.url}/catalog.json"), "forest/west")
 
 
 def test_a_bottomless_catalog_is_refused(web: Web) -> None:

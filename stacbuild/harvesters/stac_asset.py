@@ -70,7 +70,7 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
     }
     readable = {key: kind for key, asset in assets.items() if (kind := kind_of(asset))}
     if name is None:
-        marked = [key for key in readable if "data" in (assets[key].get("roles") or ())]
+        marked = [key for key in readable if _is_data(assets[key].get("roles"))]
         choice = marked or list(readable)
         if len(choice) > 1:
             raise StacbuildError(
@@ -91,6 +91,10 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
         )
     href, s3 = _place(reader, found, assets[name])
     return Data(name, readable[name], href, s3, assets[name])
+
+
+def _is_data(roles: Any) -> bool:
+    return isinstance(roles, list) and "data" in roles
 
 
 def kind_of(asset: Json) -> str | None:

@@ -157,9 +157,9 @@ def instant(value: Any) -> dt.datetime | None:
         return None
     try:
         when = str_to_datetime(value)
+        return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         return None
-    return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
 
 
 def _period(text: str) -> tuple[dt.datetime, dt.datetime] | None:

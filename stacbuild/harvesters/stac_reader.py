@@ -73,6 +73,7 @@ class Reader:
         self.store = store
         self.session = session(tell)
         self.root = store.location
+        self.tell = tell
         self.allowed = Allowed(
             (store.folder,) if store.folder else (),
             (store.server,),
@@ -99,7 +100,10 @@ class Reader:
         if "://" in base:
             if not is_relative_path(href) and not href.startswith(("/", "http:", "https:", "s3:")):
                 raise IntegrityError(f"{base}: holds the link {href[:100]!r}; refused")
-            whole = urljoin(base, href)
+            try:
+                whole = urljoin(base, href)
+            except ValueError:
+                raise IntegrityError(f"{base}: holds a link that is no URL") from None
         elif is_relative_path(href):
             whole = posixpath.normpath(posixpath.join(posixpath.dirname(base), href))
         else:
@@ -146,10 +150,27 @@ class Reader:
             refuse_page(response, "JSON", bytes(body[:64]))
         return bytes(body)
 
-    def all_json(self, locations: list[str]) -> Iterator[tuple[str, Json]]:
-        """Read several documents, some at a time, in their order."""
+    def all_json(
+        self, locations: list[str], *, skip_missing: bool = False
+    ) -> Iterator[tuple[str, Json]]:
+        """Read several documents, some at a time, in their order.
+
+        Those that are not there are told of and left out, if that is allowed.
+        """
+
+        def read(location: str) -> Json | None:
+            try:
+                return self.json(location)
+            except NotFoundError as error:
+                if not skip_missing:
+                    raise
+                self.tell(f"{error}; left out")
+                return None
+
         with ThreadPoolExecutor(_THREADS) as pool:
-            yield from zip(locations, pool.map(self.json, locations), strict=True)
+            for location, content in zip(locations, pool.map(read, locations), strict=True):
+                if content is not None:
+                    yield location, content
 
 
 def find(reader: Reader, query: Query) -> list[Found]:
@@ -206,7 +227,7 @@ def documents(reader: Reader, landing: Json) -> Iterator[tuple[str, Json]]:
         seen.update(fresh)
         if not fresh:
             return
-        level = list(reader.all_json(fresh))
+        level = list(reader.all_json(fresh, skip_missing=True))
     raise IntegrityError(
         f"{public_url(reader.root)}: is deeper than {_DEEPEST} catalogs; name one further down"
     )
