@@ -68,15 +68,13 @@ def make_cube(
     try:
         # zarr's threads compress what dask's threads hand them and wait for: as many of them as
         # there are processors, and not its default of more, which only get in each other's way.
-        with zarr.config.set({"threading.max_workers": CPU_COUNT}):
+        with load.using(), zarr.config.set({"threading.max_workers": CPU_COUNT}):
             return _make(config, dataset, grid, catalog, boxed, wait, reporter)
     except StacbuildError:
         raise
     except (Exception, SystemExit) as error:
         # A user's function can raise anything, late too, and so it can leave the program.
         raise _unforeseen(dataset, error) from error
-    finally:
-        load.release()
 
 
 def _make(

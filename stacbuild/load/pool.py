@@ -1,8 +1,9 @@
 """What a process keeps between chunks: open files, index maps, decoded windows.
 
 Opening a file for every chunk would read its header every time, and a GDAL dataset may be used
-by one thread at a time only; so idle handles are kept and lent. `release` gives all of it back;
-the builder calls it when a cube is done. Nothing here changes a result.
+by one thread at a time only; so idle handles are kept and lent. The builder holds the pool while
+it makes a cube (`using`); when the last that holds it is done, all of it is given back. Nothing
+here changes a result.
 """
 
 from __future__ import annotations
@@ -31,6 +32,24 @@ _files: dict[str, RasterFile] = {}
 _idle: defaultdict[str, list[DatasetReader]] = defaultdict(list)
 _datasets: dict[str, xr.Dataset] = {}
 _lock = threading.Lock()
+_users = 0
+
+
+@contextmanager
+def using() -> Iterator[None]:
+    """Hold the pool while a cube is made; what it keeps is released when nobody does any more.
+
+    Several builders in threads of one process share it, and none closes what another reads.
+    """
+    global _users
+    with _lock:
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+        release()
 
 
 @contextmanager
@@ -100,15 +119,15 @@ def forget() -> None:
 
 
 def release() -> None:
-    """Close all idle handles and forget everything cached."""
+    """Close all idle handles and forget everything cached, unless a builder here holds the pool."""
     with _lock:
-        handles = [dataset for idle in _idle.values() for dataset in idle]
+        if _users:
+            return
+        kept: list[DatasetReader | xr.Dataset] = [*_datasets.values()]
+        kept += [dataset for idle in _idle.values() for dataset in idle]
         _idle.clear()
         _files.clear()
-        datasets = list(_datasets.values())
         _datasets.clear()
-    for dataset in handles:
-        dataset.close()
-    for group in datasets:
-        group.close()
+    for each in kept:
+        each.close()
     cache.clear()

@@ -1,0 +1,202 @@
+"""The library's public functions: what the commands do, for notebooks and scripts.
+
+Each takes a configuration, its file or its content, and leaves it as it is. Nothing is kept between
+calls, so several may run at once in threads of one process.
+
+>>> import stacbuild  # doctest: +SKIP
+>>> stacbuild.build("scs2_config.yml", datasets=["senf"])  # doctest: +SKIP
+>>> cube = stacbuild.open_cube("scs2_config.yml", "senf")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stacbuild import cubes, harvesters
+from stacbuild.catalog import Catalog
+from stacbuild.config import Config, S3Store, load_config
+from stacbuild.cubes import CubePlan, CubeResult
+from stacbuild.cubes.allowed import check_items
+from stacbuild.cubes.plan import Box, collection_id
+from stacbuild.errors import NotFoundError
+from stacbuild.harvesters import HarvestResult
+from stacbuild.progress import Reporter
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PathLike = str | os.PathLike[str]
+ConfigLike = Config | PathLike | Mapping[str, Any]
+
+
+def harvest(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    stores: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> list[HarvestResult]:
+    """Harvest the stores that a configuration's datasets use, and preload what it names.
+
+    Parameters
+    ----------
+    config
+        A configuration, its file, or its content.
+    catalog_dir
+        The folder of ``catalog.json``; ``catalogs`` beside the configuration if None.
+    stores
+        Identifiers of the stores to harvest; all that are used if empty.
+    reporter
+        Told of progress; none is shown if None.
+
+    Returns
+    -------
+    One result a collection. A failure is a result with its error; the others go on.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, or no dataset uses such a store.
+    """
+    config = _config(config)
+    return harvesters.harvest(
+        config, _catalog(config, catalog_dir), stores=stores, reporter=reporter
+    )
+
+
+def plan(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Sequence[str] = (),
+    bbox: Box | None = None,
+    force: bool = False,
+) -> list[CubePlan]:
+    """Say what a build would do with each cube, and why; nothing is fetched.
+
+    Parameters
+    ----------
+    config, catalog_dir
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets; all if empty.
+    bbox
+        West, south, east, north in the grid's CRS, as for `build`.
+    force
+        Whether to build what is up to date, too.
+
+    Returns
+    -------
+    One plan a cube, in order; what would fail is one with its error.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, there is no such dataset, or the box does not lie on a grid.
+    """
+    config = _config(config)
+    return cubes.plan(config, _catalog(config, catalog_dir), datasets, bbox, force=force)
+
+
+def build(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Sequence[str] = (),
+    bbox: Box | None = None,
+    force: bool = False,
+    wait: bool = False,
+    reporter: Reporter | None = None,
+) -> list[CubeResult]:
+    """Build the cubes of a configuration that are not up to date.
+
+    Parameters
+    ----------
+    config, catalog_dir, reporter
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets to build; all if empty.
+    bbox
+        West, south, east, north in the grid's CRS: build only the pixels of the grid whose
+        centres lie in this box.
+    force
+        Whether to build what is up to date, too.
+    wait
+        Whether to wait for another run that writes a cube of these; it fails otherwise.
+
+    Returns
+    -------
+    One result a cube, in order. A failure is a result with its error; the others go on.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, there is no such dataset, or the box does not lie on a grid.
+    """
+    config = _config(config)
+    return cubes.build(
+        config,
+        _catalog(config, catalog_dir),
+        datasets=datasets,
+        bbox=bbox,
+        force=force,
+        wait=wait,
+        reporter=reporter,
+    )
+
+
+def open_cube(config: ConfigLike, dataset: str, catalog_dir: PathLike | None = None) -> xr.Dataset:
+    """Open a cube that was built.
+
+    Parameters
+    ----------
+    config, catalog_dir
+        As for `harvest`.
+    dataset
+        Identifier of the dataset.
+
+    Returns
+    -------
+    Dataset of dask arrays in the store's chunks, decoded by CF (so a variable with "no data" is of
+    floats), on the grid's two dimensions, with its CRS in ``spatial_ref``. To be closed.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong or there is no such dataset.
+    NotFoundError
+        If it was not built yet, or the cube is gone.
+    IntegrityError
+        If its item leads to what the configuration does not name, or the store is damaged.
+    """
+    config = _config(config)
+    config.dataset(dataset)
+    catalog = Catalog(_catalog(config, catalog_dir))
+    item = catalog.get(collection_id(config), dataset)
+    if item is None:
+        raise NotFoundError(
+            f"{dataset}: there is no such cube in {catalog.path}; build it first, and one in a "
+            "store of kind memory is not in the catalog"
+        )
+    storage = config.storage
+    check_items([item], config, storage, catalog.root)
+    asset = item.assets["data"]
+    href, options = asset.href, None
+    if isinstance(storage, S3Store) and not storage.anonymous:
+        href = asset.extra_fields["alternate"]["s3"]["href"]
+        options = storage.storage_options
+    # Imported when used: the other functions have no need of Zarr to see that nothing is to do.
+    from stacbuild.fetch.zarr_store import open_dataset
+
+    return open_dataset(href, options, chunks={}, mask_and_scale=True)
+
+
+def _config(config: ConfigLike) -> Config:
+    return config if isinstance(config, Config) else load_config(config)
+
+
+def _catalog(config: Config, catalog_dir: PathLike | None) -> Path:
+    return config.directory / "catalogs" if catalog_dir is None else Path(catalog_dir)
