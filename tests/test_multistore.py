@@ -140,7 +140,10 @@ def test_the_schema_unfolds_and_is_a_dict() -> None:
 
 def test_the_map_holds_the_boxes_of_the_grids(content: dict[str, Any], folder: Path) -> None:
     msds = MultiSourceDataStore(content)
-    assert "[44.0, 0.0], [45.0, 1.0]" in msds.display_geolocations().get_root().render()
+    shown = msds.display_geolocations()
+    assert "[44.0, 0.0], [45.0, 1.0]" in shown.map.get_root().render()
+    assert "<iframe" in shown._repr_html_()
+    assert "<svg" in shown._repr_html_()
     drawing = Drawing(boxes(msds._config))
     assert repr(drawing) == "g: west 0, south 44, east 1, north 45"
     svg = drawing._repr_html_()

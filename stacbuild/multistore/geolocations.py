@@ -28,13 +28,11 @@ def boxes(config: Config) -> dict[str, Box]:
     return found
 
 
-def draw(places: Mapping[str, Box]) -> Any:
-    """Return a folium map if folium is installed, else a `Drawing`.
-
-    The map's background comes from the web; without it the boxes are shown on nothing.
-    """
+def draw(places: Mapping[str, Box]) -> Drawing:
+    """Return a drawing, with folium's map above it if folium is installed."""
+    drawing = Drawing(places)
     if importlib.util.find_spec("folium") is None:
-        return Drawing(places)
+        return drawing
     import folium
 
     view = folium.Map()
@@ -49,7 +47,7 @@ def draw(places: Mapping[str, Box]) -> Any:
             (max(box[3] for box in places.values()), max(box[2] for box in places.values())),
         ]
     )
-    return view
+    return MapWithDrawing(places, view)
 
 
 class Drawing:
@@ -97,6 +95,21 @@ class Drawing:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(parts)}</svg>'
             f"<pre>{escape(repr(self))}</pre>"
+        )
+
+
+class MapWithDrawing(Drawing):
+    """A folium map, and the drawing to be unfolded: the map's scripts come from the web."""
+
+    def __init__(self, places: Mapping[str, Box], view: Any) -> None:
+        super().__init__(places)
+        self.map = view
+
+    def _repr_html_(self) -> str:
+        return (
+            f"{self.map._repr_html_()}"
+            "<details><summary>As a drawing, without a connection</summary>"
+            f"{super()._repr_html_()}</details>"
         )
 
 

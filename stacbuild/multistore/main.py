@@ -11,7 +11,7 @@ from stacbuild.console import duration
 from stacbuild.cubes import CubeResult, build
 from stacbuild.errors import StacbuildError, raise_failures
 from stacbuild.harvesters import HarvestResult, harvest
-from stacbuild.multistore.geolocations import boxes, draw
+from stacbuild.multistore.geolocations import Drawing, boxes, draw
 from stacbuild.multistore.overview import ConfigSchema, config_table
 from stacbuild.multistore.status import StatusTable
 from stacbuild.multistore.stores import Stores
@@ -55,8 +55,8 @@ class MultiSourceDataStore:
         """Return a table with a row for each source; credentials are masked."""
         return config_table(self._config)
 
-    def display_geolocations(self) -> Any:
-        """Return a map of the grids: folium's if it is installed, else a drawing."""
+    def display_geolocations(self) -> Drawing:
+        """Return a drawing of the grids, with an interactive map if folium is installed."""
         return draw(boxes(self._config))
 
     def generate(self) -> None:
