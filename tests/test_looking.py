@@ -50,7 +50,7 @@ def test_a_record_and_the_inside_of_an_archive(standins: Servers) -> None:
 
 def test_a_bucket_and_its_store(standins: Servers) -> None:
     options = {"storage_options": {"anon": True, "endpoint_url": standins.endpoints.s3}}
-    (entry,) = list_data("s3", BUCKET, params=options)
+    (entry,) = list_data("s3", BUCKET, match="*GAMI*", params=options)
     assert (entry.data_id, entry.type) == (GAMI_KEY, "Zarr")
     facts = describe_data("s3", BUCKET, GAMI_KEY, params=options)
     # Only metadata and coordinates.
