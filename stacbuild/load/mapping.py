@@ -160,21 +160,42 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     rows, cols = window
     at = (nodes(rows), nodes(cols))
     row_at, col_at = positions(source, target, *np.meshgrid(*at, indexing="ij"))
+    error = _interpolation_error(source, target, at, row_at, col_at)
+    bent = error >= _COARSE_ERROR
+    if bent:
+        # Around a pole or across the antimeridian pixels lie far beyond the nodes around them.
+        row_at, col_at = _extremes(source, target, window)
     bounds = clip(span(row_at, 1), span(col_at, 1), source.shape)
     if bounds is None:
         return None
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     # As wide as NumPy's own indices: narrower ones would be widened for every band.
     index = np.empty(shape, np.intp)
-    outside = np.zeros(shape, np.bool_) if _leaves(row_at, col_at, source.shape) else None
-    error = _interpolation_error(source, target, at, row_at, col_at)
+    outside = np.zeros(shape, np.bool_) if bent or _leaves(row_at, col_at, source.shape) else None
+    if bent:
+        row_at, col_at = positions(source, target, *np.meshgrid(*at, indexing="ij"))
     strips = _Strips(source, target, window, bounds, error, *_lines(row_at, col_at, shape[1]))
     parts = [
         partial(strips.fill, slice(first, min(first + _STRIP, shape[0])), index, outside)
         for first in range(0, shape[0], _STRIP)
     ]
-    cells = _cells(row_at, col_at) if error < _COARSE_ERROR else None
+    cells = None if bent else _cells(row_at, col_at)
     return IndexMap(bounds, SharedArray(index, parts), outside, cells)
+
+
+def _extremes(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats, Floats]:
+    """Give the least and largest source rows and columns of all pixels of a window."""
+    rows, cols = window
+    found: tuple[list[float], list[float]] = ([], [])
+    across = np.arange(cols.start, cols.stop, dtype=np.float64)
+    for first in range(rows.start, rows.stop, _STRIP):
+        down = np.arange(first, min(first + _STRIP, rows.stop), dtype=np.float64)
+        exact = positions(source, target, *np.meshgrid(down, across, indexing="ij"))
+        for values, extremes in zip(exact, found, strict=True):
+            finite = values[np.isfinite(values)]
+            if finite.size:
+                extremes += [float(finite.min()), float(finite.max())]
+    return np.array(found[0]), np.array(found[1])
 
 
 @dataclass(frozen=True)
