@@ -58,7 +58,8 @@ def publish(
     """
     pictured = None
     group = zarr.open_group(staging.store, mode="r")
-    with xr.open_zarr(staging.store, mask_and_scale=False) as cube:
+    # Without dask: what pictures need of it would be a task for every chunk.
+    with xr.open_zarr(staging.store, chunks=None, mask_and_scale=False) as cube:
         item = zarr_item(
             group,
             cube,

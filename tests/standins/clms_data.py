@@ -27,15 +27,23 @@ _TILED = {"tiled": True, "blockxsize": 256, "blockysize": 256}
 _STORAGE = {"tree_cover_density": _TILED, "dominant_leaf_type": {}, "forest_type": _TILED}
 
 
-def _colour(code: int) -> tuple[int, int, int]:
+# Of forest types and leaf types: those of real deliveries.
+_COLOURS = {1: (70, 158, 74), 2: (28, 92, 36)}
+
+
+def _colour(variable: str, code: int) -> tuple[int, int, int]:
     if code in _SPECIAL:
         return (153, 153, 153) if code == 254 else (0, 0, 0)
+    if variable != "tree_cover_density":
+        return _COLOURS.get(code, (240, 240, 240))
     return (240 - 2 * code, 240 - code, 240 - 2 * code) if code else (240, 240, 240)
 
 
 def _geotiff(of: Layer, values: Array, left: float, top: float) -> bytes:
     """One tile, LZW, with a colour table; tagged with the nodata of the layer, or not at all."""
-    colours = {code: (*_colour(code), 255) for code in {**_CLASSES[of.variable], **_SPECIAL}}
+    colours = {
+        code: (*_colour(of.variable, code), 255) for code in {**_CLASSES[of.variable], **_SPECIAL}
+    }
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -78,7 +86,9 @@ def _attribute_table(of: Layer, values: Array) -> bytes:
 def _companions(of: Layer, stem: str, values: Array, left: float, top: float) -> dict[str, bytes]:
     half, names = of.grid.res / 2, {**_CLASSES[of.variable], **_SPECIAL}
     world = (of.grid.res, 0.0, 0.0, -of.grid.res, left + half, top - half)
-    colours = "".join(f"{code} {' '.join(map(str, _colour(code)))}\n" for code in names)
+    colours = "".join(
+        f"{code} {' '.join(map(str, _colour(of.variable, code)))}\n" for code in names
+    )
     metadata = (
         '<?xml version="1.0" encoding="UTF-8"?>'
         '<gmd:MD_Metadata xmlns:gmd="http://www.isotc211.org/2005/gmd"'
