@@ -175,8 +175,8 @@ def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> d
         "catalogUrl": catalog_url,
         "catalogTitle": title,
         "historyMode": "hash",
-        # What a catalog links to elsewhere is a link for the user, not a request of the page.
-        "allowExternalAccess": False,
+        # Else lineage links lead to the JSON of a source's item and not to its page.
+        "allowExternalAccess": True,
         "displayGeoTiffByDefault": False,
         "socialSharing": [],
         "crs": {code: wkt for code in codes if (wkt := _wkt(code))},
