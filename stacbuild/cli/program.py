@@ -20,6 +20,7 @@ from stacbuild.cli.harvest import harvest
 from stacbuild.cli.init import init
 from stacbuild.cli.look import describe, list_, sources
 from stacbuild.cli.output import Settings, print_error
+from stacbuild.cli.preview import preview
 from stacbuild.cli.validate import validate
 from stacbuild.errors import StacbuildError
 from stacbuild.memory import keep_freed_memory
@@ -49,6 +50,7 @@ for _command in (
     cube,
     plan,
     validate,
+    preview,
     export,
     serve,
     browse,

@@ -1,0 +1,49 @@
+"""``stacbuild preview``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stacbuild.safe_text import clean
+
+
+@click.command()
+@click.argument("cube", metavar="CUBE")
+@click.option("--var", "variable", metavar="NAME", help="Variable to draw.  [default: the first]")
+@click.option(
+    "--time", metavar="TIME", help="Beginning of a date, such as 2010.  [default: the last]"
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="PNG to write.  [default: <cube>.png in the current folder]",
+)
+@click.option(
+    "--catalog",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("catalogs"),
+    show_default=True,
+    metavar="DIR",
+    help="Catalog to look for the name of a cube in.",
+)
+def preview(
+    cube: str, variable: str | None, time: str | None, output: Path | None, catalog: Path
+) -> None:
+    """Draw one variable of CUBE at one time, with axes and a colour bar or a legend.
+
+    CUBE is the path or URL of a Zarr cube, the file of its STAC item, or its name in the catalog.
+    Every n-th pixel is read. Prints the path of the PNG.
+    """
+    from stacbuild.fetch.zarr_store import open_dataset
+    from stacbuild.pictures.find import find_cube
+    from stacbuild.pictures.preview import preview as draw
+
+    href = find_cube(cube, catalog)
+    path = output or Path(f"{Path(href.rstrip('/')).stem}.png")
+    with open_dataset(href) as dataset:
+        draw(dataset, variable, time, path)
+    click.echo(clean(str(path)))

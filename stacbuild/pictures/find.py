@@ -1,0 +1,46 @@
+"""What a user means by a cube: a store, an item, or a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stacbuild.catalog import Catalog
+from stacbuild.errors import MissingError
+
+
+def find_cube(text: str, catalog: Path) -> str:
+    """Give the path or URL of the Zarr store that *text* means.
+
+    Parameters
+    ----------
+    text
+        URL or folder of a store, file of an item, or id of an item in the catalog.
+    catalog
+        Folder of the catalog.
+
+    Raises
+    ------
+    MissingError
+        If it is none of them.
+    IntegrityError
+        If the file is no item, or the item has no asset ``data``.
+    """
+    path = Path(text)
+    if "://" in text or path.is_dir():
+        return text
+    if path.suffix == ".json" and path.is_file():
+        item = Catalog(path.parent).read_item(path.absolute())
+        if "data" in item.assets:
+            return item.assets["data"].href
+        raise MissingError(f"{path}: this item has no asset 'data'")
+    names = []
+    for item in Catalog(catalog).items():
+        asset = item.assets.get("data")
+        if asset is not None and "cube:variables" in item.properties:
+            if item.id == text:
+                return asset.href
+            names.append(item.id)
+    there = f"; the catalog has {', '.join(sorted(names))}" if names else ""
+    raise MissingError(
+        f"{text}: is no Zarr store, no file of an item, and no cube of {catalog}{there}"
+    )

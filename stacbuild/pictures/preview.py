@@ -1,0 +1,189 @@
+"""A picture of one variable of a cube at one time, with axes, title, and colour bar or legend."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from stacbuild.errors import BuildError, ConfigError
+from stacbuild.pictures.coarse import Plane, read_plane
+from stacbuild.pictures.colors import COLORMAP, Legend, Scale, colors_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Source pixels of the longer side: about those of the figure.
+_SIDE = 1000
+_WIDTH, _DPI = 8.0, 150
+# Height by width, or width by height, up to which pixels keep their shape.
+_MOST_OBLONG = 2.0
+# Of a legend: classes beyond are left out of it, and long names broken.
+_MOST_CLASSES, _LINE = 24, 26
+
+
+def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path) -> None:
+    """Draw one variable of a cube into a PNG.
+
+    Parameters
+    ----------
+    cube
+        Opened lazily with ``mask_and_scale=False``.
+    variable
+        By default the first that has rows and columns.
+    time
+        The beginning of a date such as ``2010`` or ``2010-06``, the first that fits is drawn; by
+        default the last. Of other dimensions the first value is.
+    path
+        Where to write; the same cube gives the same bytes.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such variable or time; with what there is.
+    BuildError
+        If the plane is too large to be read, or there is nothing on it.
+    """
+    array = _chosen(cube, variable)
+    plane = read_plane(array, _place(array, time), side=_SIDE)
+    if plane is None:
+        raise BuildError(f"{array.name}: a plane of it has more than 2 GB; draw a part yourself")
+    figure = _draw(plane)
+    # Without the name and version of what wrote it.
+    figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
+
+
+def _chosen(cube: xr.Dataset, variable: str | None) -> xr.DataArray:
+    drawable = [
+        str(name)
+        for name, array in cube.data_vars.items()
+        if array.ndim >= 2 and array.dtype.kind in "biuf"
+        and all(dim in array.coords for dim in array.dims[-2:])
+    ]  # fmt: skip
+    if not drawable:
+        raise BuildError("nothing in this cube has rows and columns with coordinates")
+    if variable is not None and variable not in drawable:
+        raise ConfigError(
+            f"there is no variable {variable!r} to draw; there are: {', '.join(drawable)}"
+        )
+    return cube[variable or drawable[0]]
+
+
+def _place(array: xr.DataArray, time: str | None) -> dict[str, int]:
+    if time is None:
+        return {}
+    if "time" not in array.dims:
+        raise ConfigError(f"{array.name} has no time, so that none can be chosen")
+    known = [_moment(value) for value in array["time"].values]
+    for number, moment in enumerate(known):
+        if moment.startswith(time):
+            return {"time": number}
+    raise ConfigError(
+        f"{array.name} has no time {time!r}; its {len(known)} times are from {known[0]} to "
+        f"{known[-1]}"
+    )
+
+
+def _draw(plane: Plane) -> Figure:
+    west, east, south, north = plane.extent
+    stretch = _stretch(plane)
+    ratio = (north - south) * stretch / (east - west)
+    # A strip would leave no room for anything else.
+    shape: Literal["auto"] | float = stretch if 1 / _MOST_OBLONG < ratio < _MOST_OBLONG else "auto"
+    colors = colors_of(plane)
+    lines = len(colors.classes[:_MOST_CLASSES]) if isinstance(colors, Legend) else 0
+    height = max(_WIDTH * 0.75 * min(ratio, _MOST_OBLONG) + 1.2, 0.45 * lines, 4.0)
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.imshow(
+        colors.rgba(plane), extent=plane.extent, aspect=shape, interpolation="nearest",
+        origin="upper",
+    )  # fmt: skip
+    axes.set_title("\n".join(textwrap.wrap(_title(plane), 70)), fontsize=11)
+    _label(axes, plane)
+    if isinstance(colors, Legend):
+        _add_legend(axes, colors)
+    else:
+        _add_bar(figure, axes, colors, plane)
+    return figure
+
+
+def _add_legend(axes: Axes, colors: Legend) -> None:
+    handles = [
+        Patch(
+            facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.6",
+            linewidth=0.5, label="\n".join(textwrap.wrap(name.replace("_", " "), _LINE)),
+        )
+        for _, name, color in colors.classes[:_MOST_CLASSES]
+    ]  # fmt: skip
+    if (more := len(colors.classes) - len(handles)) > 0:
+        handles.append(Patch(alpha=0, label=f"and {more} more"))
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize=9,
+        borderaxespad=0,
+    )  # fmt: skip
+
+
+def _add_bar(figure: Figure, axes: Axes, colors: Scale, plane: Plane) -> None:
+    values = plane.values[plane.valid]
+    beyond = {
+        (False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"
+    }[bool((values < colors.low).any()), bool((values > colors.high).any())]  # fmt: skip
+    unit = plane.array.attrs.get("units")
+    figure.colorbar(
+        ScalarMappable(Normalize(colors.low, colors.high), COLORMAP),
+        ax=axes,
+        shrink=0.8,
+        extend=beyond,
+        label=f"{_name(plane)} ({unit})" if unit and unit != "1" else _name(plane),
+    )
+
+
+def _label(axes: Axes, plane: Plane) -> None:
+    degrees = _is_geographic(plane)
+    words = ("longitude", "latitude") if degrees else ("x", "y")
+    y, x = (plane.array[dim] for dim in plane.array.dims[-2:])
+    axes.set_xlabel(f"{words[0]} ({'°E' if degrees else x.attrs.get('units', '1')})", fontsize=9)
+    axes.set_ylabel(f"{words[1]} ({'°N' if degrees else y.attrs.get('units', '1')})", fontsize=9)
+    axes.tick_params(labelsize=8)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]
+
+
+def _is_geographic(plane: Plane) -> bool:
+    return str(plane.array[plane.array.dims[-1]].attrs.get("units", "")).startswith("degree")
+
+
+def _stretch(plane: Plane) -> float:
+    """Give how much longer a unit of y is than one of x: about right in degrees."""
+    if not _is_geographic(plane):
+        return 1.0
+    middle = (plane.extent[2] + plane.extent[3]) / 2
+    return 1 / max(math.cos(math.radians(middle)), 0.1)
+
+
+def _name(plane: Plane) -> str:
+    return str(plane.array.attrs.get("long_name", plane.array.name))
+
+
+def _title(plane: Plane) -> str:
+    found = []
+    for dim, number in plane.place.items():
+        value = plane.array[dim].values[number] if dim in plane.array.coords else number
+        found.append(_moment(value) if dim == "time" else f"{dim} {value}")
+    return ", ".join([_name(plane), *found])
+
+
+def _moment(value: Any) -> str:
+    text = str(np.datetime_as_string(value, "s") if isinstance(value, np.datetime64) else value)
+    return text.removesuffix("T00:00:00")
