@@ -17,6 +17,9 @@ const graticule = () => new Graticule({
   showLabels: true,
   lonLabelStyle: label(),
   latLabelStyle: label(),
+  // Of the view's height and width: at its very edge labels are cut off.
+  lonLabelPosition: 0.06,
+  latLabelPosition: 0.94,
   wrapX: false,
   title: 'Graticule',
   base: true,

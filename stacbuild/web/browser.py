@@ -33,7 +33,7 @@ HOSTED = "https://radiantearth.github.io/stac-browser/#/external/"
 # Later ones want a newer OpenLayers than this STAC Browser has, and the build fails.
 _HELD = {"ol-stac": "1.2.0"}
 # Raised when what is built here changes, so that an older build is not taken for it.
-_RECIPE = 1
+_RECIPE = 2
 _LONGEST_BUILD = 1800
 _INDEX = "index.html"
 _CONFIG = "config.js"
@@ -112,8 +112,9 @@ def _build(place: Path, reporter: Reporter) -> Path:
         content = json.loads(about.read_text())
         content["dependencies"] |= _HELD
         about.write_text(json.dumps(content))
-        own = resources.files("stacbuild.web") / "basemaps.config.js"
-        (sources / "basemaps.config.js").write_text(own.read_text())
+        for name in ("basemaps.config.js", "fields.config.js"):
+            own = resources.files("stacbuild.web") / name
+            (sources / name).write_text(own.read_text())
         task.advance(1)
         task.update(note="its libraries")
         quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
