@@ -307,6 +307,9 @@ class Catalog:
         if "thumbnail" in known.get("assets", {}):
             # It came with a cube, and harvesters know nothing of it.
             content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
+        elif collection.id in harvest.thumbnails:
+            write_bytes(path.with_name(THUMBNAIL), harvest.thumbnails[collection.id])
+            content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
         changed = _save(path, content)
         for item in gone:
             # Unlinked first, removed after: at no moment does a link lead nowhere.

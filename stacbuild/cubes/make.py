@@ -129,31 +129,29 @@ def _make(
         described, pictured = publish(
             config, dataset, staging, sources, collections, staging.started, inputs, reporter
         )
+        if pictured is not None and staging.catalogued:
+            # Before the item: with it the cube is done, and nothing looks at its sources again.
+            _picture_sources(catalog, dataset, found, pictured)
         staging.commit()
         if staging.catalogued:
             catalog.put(described)
-    if pictured is not None and staging.catalogued:
-        _picture_collections(catalog, cubes, dataset, found, pictured)
     if not staging.catalogued:
         reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(cubes, name))
 
 
-def _picture_collections(
+def _picture_sources(
     catalog: Catalog,
-    cubes: str,
     dataset: Dataset,
     found: Sequence[Sequence[pystac.Item]],
     pictured: Pictured,
 ) -> None:
-    """Give a picture to the collections that have none: that of the cube, and those of its sources.
+    """Give collections of sources that have none a picture: of what a cube was made of them.
 
-    A source's is of what was made of it: to draw it from the source would fetch what nothing else
-    needs.
+    To draw them from the sources would fetch what nothing else needs.
     """
     for name in pictured.telling:
-        catalog.add_thumbnail(cubes, pictured.pngs[name])
         for variable, items in zip(dataset.variables, found, strict=True):
             of = variable.identifier
             if of is None or name == of or name.startswith(f"{of}_"):

@@ -91,7 +91,11 @@ def publish(
     for link in _license_links(collections):
         item.add_link(link)
     _add_legends(item, cube)
-    thumbnails = _add_looks(item, pictured) if pictured and pictured.pngs else {}
+    thumbnails = {}
+    if pictured and pictured.pngs:
+        png = pictured.pngs[pictured.telling[0]]
+        thumbnails = {item.id: png, collection_id(config): png}
+        _add_looks(item, pictured)
     declare_extensions(item)
     return Harvest(_collection(config, item), (item,), thumbnails), pictured
 
@@ -200,14 +204,13 @@ def _derived_from(source: pystac.Item) -> pystac.Link:
     )
 
 
-def _add_looks(item: pystac.Item, pictured: Pictured) -> dict[str, bytes]:
-    """Say how the cube's variables are drawn and what is in them; give the item's thumbnail."""
+def _add_looks(item: pystac.Item, pictured: Pictured) -> None:
+    """Say how the cube's variables are drawn and what is in them."""
     item.properties["renders"] = pictured.renders
     for name, found in pictured.statistics.items():
         item.properties["cube:variables"][name]["statistics"] = found
     if len(pictured.statistics) == 1:
         item.assets["data"].extra_fields["statistics"] = next(iter(pictured.statistics.values()))
-    return {item.id: pictured.pngs[pictured.telling[0]]}
 
 
 def _add_legends(item: pystac.Item, cube: xr.Dataset) -> None:

@@ -34,7 +34,7 @@ class Harvest:
     Parameters
     ----------
     thumbnails
-        PNGs by the id of the item, or of the collection, that each is of.
+        PNGs by the id of the item that each is of, or of the collection if it has none yet.
     """
 
     collection: pystac.Collection
