@@ -58,8 +58,9 @@ def test_what_is_shown_gives_the_same_cubes_again(tmp_path: Path) -> None:
     assert plan["action"] == "up to date", plan
 
 
-def test_credentials_are_masked_and_references_stay(tmp_path: Path) -> None:
-    options = {"key": "${A_KEY}", "secret": "swordfish"}
+@pytest.mark.parametrize("secret", ["swordfish", "${A_KEY}swordfish${A_KEY}"])
+def test_credentials_are_masked_and_references_stay(tmp_path: Path, secret: str) -> None:
+    options = {"key": "${A_KEY}", "secret": secret}
     store = {
         "identifier": "s",
         "store_id": "s3",
@@ -74,4 +75,8 @@ def test_credentials_are_masked_and_references_stay(tmp_path: Path) -> None:
         "anon": False,
     }
     assert "swordfish" not in done.stdout + done.stderr
+    # What is shown is no configuration until the credential is put in again.
+    config.write_text(done.stdout)
+    again = stacbuild("config", "show", config, code=2, env={"A_KEY": "open-sesame"})
+    assert "secret: is masked" in again.stderr
     assert "open-sesame" not in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import yaml
 
 from stacbuild.config import load_config
 from stacbuild.config.reading import read_document
+from stacbuild.safe_text import MASK
 
-_MASK = "***"
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
 def resolved_yaml(path: Path) -> str:
@@ -41,7 +43,7 @@ def _filled(stated: Any, resolved: Any) -> Any:
         }
     if isinstance(stated, list) and isinstance(resolved, list) and len(stated) == len(resolved):
         return [_filled(*pair) for pair in zip(stated, resolved, strict=True)]
-    if resolved == _MASK:
-        reference = isinstance(stated, str) and stated.startswith("${") and stated.endswith("}")
-        return stated if reference else _MASK
+    if resolved == MASK:
+        # One reference and nothing beside it.
+        return stated if isinstance(stated, str) and _REFERENCE.fullmatch(stated) else MASK
     return stated

@@ -148,6 +148,9 @@ def _home(value: str) -> str:
 
 
 def _remembered(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() == MASK:
+        msg = 'is masked; put the credential in its place, or "${NAME}" of an environment variable'
+        raise ValueError(msg)
     remember_secret(value.get_secret_value())
     return value
 
