@@ -18,20 +18,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stacbuild.config import checks
-from stacbuild.config.environment import fill
-from stacbuild.config.models import (
-    Config,
+from stacbuild.config.datasets import (
     CustomProcessing,
     Dataset,
-    General,
-    GridMapping,
     MultiDataset,
     NamedVariable,
-    PreloadDataset,
     SingleDataset,
     SourceVariable,
-    hint,
 )
+from stacbuild.config.environment import fill
+from stacbuild.config.models import Config, General, GridMapping, PreloadDataset, hint
 from stacbuild.config.reading import Document, KeyPath, Problem, read_document
 from stacbuild.config.stac_ids import fold
 from stacbuild.config.stores import (

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stacbuild.config.models import STORAGE, CustomProcessing, hint
+from stacbuild.config.datasets import CustomProcessing
+from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.reading import KeyPath, Problem
 
 STORE_IDS = ("clms", "file", "https", "memory", "s3", "stac", "zenodo")

@@ -30,7 +30,12 @@ class Model(BaseModel):
     """A mapping of the configuration: only known keys, and nothing changes after reading."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+        # What stands below a field is its description in the JSON Schema.
+        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")
