@@ -271,11 +271,12 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
         # A failure is told with the other errors.
         why = "" if each.error else each.reason
         yield from _wrapped(f"{each.name}: {each.action}" + (f": {why}" if why else ""), "")
-        rows, cols = each.grid.shape
         if each.action == "up to date":
             yield from _wrapped(f"{each.href}", "  ")
             continue
-        yield from _wrapped(f"{rows} x {cols} pixels, EPSG:{each.grid.epsg}", "  ")
+        if each.grid is not None:
+            rows, cols = each.grid.shape
+            yield from _wrapped(f"{rows} x {cols} pixels, EPSG:{each.grid.epsg}", "  ")
         expected = each.expected
         for variable in expected.variables if expected else ():
             dims = zip(variable.dims, variable.shape, strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -33,6 +33,10 @@ TOLERANCE = 1e-6
 """A box within this many pixels of a whole number of them is taken as that number."""
 
 MAX_SIDE = 2**31 - 1
+
+# Pixels of a file count as square, and as falling on another's, if they are off by no more than
+# this many pixels: what transforms written with nine digits are.
+_SQUARE = 1e-3
 
 # Degrees beyond its area of use at which a CRS is taken for the wrong one. Wide enough for the
 # neighbouring UTM zone, too narrow for degrees given where metres are due.
@@ -93,6 +97,83 @@ class Grid:
             f"it grows to {list(grid.bounds)} ({rows} x {columns} pixels)"
         )
         return replace(grid, note=note)
+
+    @classmethod
+    def from_transform(
+        cls,
+        transform: Sequence[float],
+        shape: tuple[int, int],
+        epsg: int,
+        tile: tuple[int, int],
+    ) -> Grid:
+        """Make the grid of pixels that lie as an affine transform says, turned north up.
+
+        Parameters
+        ----------
+        transform
+            The six numbers ``a, b, c, d, e, f`` from (column, row) of a pixel's corner to (x, y).
+        shape
+            Rows and columns.
+
+        Raises
+        ------
+        ValueError
+            If the pixels are not square, or rows do not run along x.
+        """
+        a, b, c, d, e, f = transform[:6]
+        rows, columns = shape
+        if b or d:
+            msg = "its pixels lie askew"
+            raise ValueError(msg)
+        # Of the whole height, as what a pixel is too short adds up.
+        if abs(abs(e) / abs(a) - 1) * max(shape) > _SQUARE:
+            msg = f"its pixels are not square ({abs(a):.9g} x {abs(e):.9g})"
+            raise ValueError(msg)
+        step = _exact(abs(a))
+        return cls(
+            west=_exact(c) if a > 0 else _exact(c) - columns * step,
+            north=_exact(f) if e < 0 else _exact(f) + rows * step,
+            step=step,
+            shape=(rows, columns),
+            epsg=epsg,
+            tile=(min(tile[0], rows), min(tile[1], columns)),
+        )
+
+    def union(self, others: Sequence[Grid]) -> Grid:
+        """Return the smallest grid that holds this one and *others*, pixel upon pixel.
+
+        Raises
+        ------
+        ValueError
+            If their pixels do not fall on each other.
+        """
+        tops, lefts, bottoms, rights = [0], [0], [self.shape[0]], [self.shape[1]]
+        for other in others:
+            top, left = (self.north - other.north) / self.step, (other.west - self.west) / self.step
+            off = max(abs(top - round(top)), abs(left - round(left)))
+            if off > _SQUARE or abs(other.step / self.step - 1) * max(other.shape) > _SQUARE:
+                msg = "the pixels of its files do not fall on each other"
+                raise ValueError(msg)
+            tops.append(round(top))
+            lefts.append(round(left))
+            bottoms.append(tops[-1] + other.shape[0])
+            rights.append(lefts[-1] + other.shape[1])
+        shape = (max(bottoms) - min(tops), max(rights) - min(lefts))
+        tile = tuple(max(each.tile[axis] for each in (self, *others)) for axis in (0, 1))
+        return replace(
+            self,
+            west=self.west + min(lefts) * self.step,
+            north=self.north - min(tops) * self.step,
+            shape=shape,
+            tile=(tile[0], tile[1]),
+        )
+
+    def pixel_at(self, x: float, y: float) -> Grid:
+        """Return the one pixel of this size whose centre is at *x*, *y* (in the grid's CRS)."""
+        half = self.step / 2
+        return replace(
+            self, west=_exact(x) - half, north=_exact(y) + half, shape=(1, 1), tile=(1, 1)
+        )
 
     @property
     def crs(self) -> pyproj.CRS:
@@ -210,6 +291,22 @@ def check_crs(text: str) -> int:
         msg = f"EPSG:{code} ({crs.name}) has no two horizontal axes; a grid needs them"
         raise ValueError(msg)
     return code
+
+
+def square(point: tuple[float, float], width: float, crs: str) -> Box:
+    """Return west, south, east, north of a square around a point, in its CRS.
+
+    *width* is in metres, along geodesics from the point to the north, east, south and west if the
+    CRS is geographic, and in units of the CRS else, which are taken for metres.
+    """
+    x, y = point
+    known = _crs(check_crs(crs))
+    if not known.is_geographic:
+        return x - width / 2, y - width / 2, x + width / 2, y + width / 2
+    geod = known.get_geod()
+    assert geod is not None  # noqa: S101 - a geographic CRS has an ellipsoid
+    lon, lat, _ = geod.fwd([x] * 4, [y] * 4, [0, 90, 180, 270], [width / 2] * 4)
+    return float(lon[3]), float(lat[2]), float(lon[1]), float(lat[0])
 
 
 def check_box(box: Box, crs: str | None, resolution: float | None) -> None:

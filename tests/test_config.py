@@ -258,10 +258,6 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
         + "typo: 1\n"
     )
     assert problems(write(text)) == [
-        (
-            "c.yml:2:5: datasets.0.grid_mapping: is missing; the grid of the source itself is not "
-            "supported yet, name one of grid_mappings: grid"
-        ),
         "c.yml:3:12: datasets.0.store: there is no store 'zenod' (did you mean 'zenodo'?)",
         "c.yml:5:5: datasets.0.grid_maping: unknown key (did you mean 'grid_mapping'?)",
         (
@@ -325,14 +321,50 @@ def test_one_mistake_is_one_line(write, old, new, expected):
 @pytest.mark.parametrize(
     ("addition", "expected"),
     [
-        ("temporal_resample_params: {frequency: 1M}", "temporal_resample_params: is not supported"),
+        ("temporal_resample_params: {frequency: 1M}", "use 'ME' instead"),
+        ("temporal_resample_params: {frequency: no}", "frequency: has to be text"),
+        ("temporal_resample_params: {frequency: foo}", "Invalid frequency: foo"),
+        ("temporal_resample_params: {frequency: -1D}", "a frequency that goes forward, got '-1D'"),
+        ("temporal_resample_params: {offset: 1D}", "frequency: is missing"),
+        (
+            "temporal_resample_params: {frequency: YS, offset: 1D}",
+            "offset: goes with steps of one length, such as 10D, not with YS",
+        ),
+        (
+            "temporal_resample_params: {frequency: 1D, agg_methods: mean, interp_methods: linear}",
+            "takes agg_methods (longer steps) or interp_methods (shorter ones), not both",
+        ),
+        (
+            "temporal_resample_params: {frequency: 1D, interp_methods: cubic}",
+            "is not supported yet; methods are linear, nearest, slinear and zero",
+        ),
+        (
+            "temporal_resample_params: {frequency: 1D, agg_methods: cumsum}",
+            "is not supported yet; resample in a custom_processing function",
+        ),
+        ("temporal_resample_params: {frequency: 1D, tolerance: x}", "has to be a length of time"),
         ("format_id: netcdf", "format_id: is not supported yet; the format is zarr"),
         ("format_id: levels", "format_id: is not supported yet; the format is zarr"),
         ("format_id: zar", "format_id: has to be 'zarr', got 'zar' (did you mean 'zarr'?)"),
         ("open_params: {tile_size: 5}", "open_params.tile_size: is not supported yet"),
-        ("open_params: {point: [1, 2]}", "open_params.point: is not supported yet"),
-        ("open_params: {band_as_variable: True}", "band_as_variable: is not supported yet"),
+        (
+            "open_params: {point: [1, 2]}",
+            "open_params.point alone is the place of a time series, which has no grid: leave "
+            "grid_mapping out, or give bbox_width, too",
+        ),
+        ("open_params: {point: [1, 2, 3]}", "open_params.point"),
+        ("open_params: {bbox_width: 5}", "bbox_width needs a point: [longitude, latitude]"),
+        ("open_params: {bbox: [1, 0, 0, 1]}", "west less than east, south than north"),
+        ("open_params: {bbox: [0, 0, 1]}", "four numbers: [west, south, east, north]"),
+        ("open_params: {bbox: [0, 0, 1, 1], crs: EPSG:0}", "open_params.crs: EPSG:0 is no known"),
+        ("open_params: {bbox: [0, 0, 1, 1], point: [0, 0]}", "takes bbox or point, not both"),
+        ("open_params: {time_range: [2020, x]}", "has to be a date like 2020, 2020-07 or"),
+        ("open_params: {spatial_res: 1}", "spatial_res: is not supported yet; the resolution is"),
         ("open_params: {x: 1}", "open_params.x: unknown key; there are: band_as_variable"),
+        (
+            "spatial_resample_params: {recover_nans: false}",
+            "recover_nans: is not supported yet; pixels of no data never weigh in; leave it out",
+        ),
         (
             "spatial_resample_params: {interp_methods: triangular}",
             "interp_methods: is not supported yet; methods are nearest and bilinear",

@@ -111,13 +111,7 @@ def _grid(
     datasets: dict[str, dict[Any, Any]],
 ) -> Iterator[Problem]:
     at = (*path, "grid_mapping")
-    if "grid_mapping" not in dataset:
-        yield Problem(
-            at, "is missing; the grid of the source itself is not supported yet, name one of "
-            f"grid_mappings: {', '.join(sorted(grids)) or 'none is defined'}",
-        )  # fmt: skip
-        return
-    name = dataset["grid_mapping"]
+    name = dataset.get("grid_mapping")
     if not isinstance(name, str) or name in grids:
         return
     if name not in datasets:

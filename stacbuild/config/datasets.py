@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from stacbuild.config.types import Count, DataId, LocalPath, Located, Model, Name, Text
+from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
+from stacbuild.config.types import (
+    Box,
+    Count,
+    DataId,
+    LocalPath,
+    Located,
+    Model,
+    Name,
+    Number,
+    OneOrEach,
+    Text,
+)
+from stacbuild.grid import check_crs, square
 
 InterpMethod = Literal["nearest", "bilinear"]
 AggMethod = Literal["center", "max", "mean", "median", "min", "mode", "sum"]
+TimeInterpMethod = Literal["linear", "nearest", "slinear", "zero"]
+TimeAggMethod = Literal[
+    "backfill", "bfill", "count", "ffill", "first", "last", "max", "mean", "median", "min",
+    "nearest", "pad", "prod", "std", "sum", "var",
+]  # fmt: skip
 
 
 class CustomProcessing(Located):
     """A function of the user's, ``xarray.Dataset`` → ``xarray.Dataset``."""
 
     module_path: LocalPath
+    """Python file with the function, relative to the configuration; `.py` may be left out."""
     function_name: Text
+    """Name of a function that takes the opened dataset and returns the one to go on with."""
 
     @property
     def file(self) -> Path:
@@ -26,38 +46,127 @@ class CustomProcessing(Located):
         return path if path.suffix == ".py" else path.with_name(f"{path.name}.py")
 
 
-def _one_or_each(value: Any) -> str:
-    return "each" if isinstance(value, dict) else "one"
-
-
 class SpatialResampleParams(Model):
     """How values get onto the grid: one method for all variables, or one for each by name."""
 
-    interp_methods: Annotated[
-        Annotated[InterpMethod | None, Tag("one")]
-        | Annotated[dict[str, InterpMethod], Tag("each")],
-        Discriminator(_one_or_each),
-    ] = None
-    agg_methods: Annotated[
-        Annotated[AggMethod | None, Tag("one")] | Annotated[dict[str, AggMethod], Tag("each")],
-        Discriminator(_one_or_each),
-    ] = None
+    interp_methods: OneOrEach[InterpMethod] = None
+    """Method where pixels get smaller; by default `nearest` for integers and codes, `bilinear` for
+    floats."""
+    agg_methods: OneOrEach[AggMethod] = None
+    """Method where pixels get larger; by default `center` (the nearest) for integers and codes,
+    `mean` for floats from two source pixels a pixel on, `bilinear` below that."""
+    variables: tuple[Text, ...] | None = None
+    """Names of the source's variables to take; all by default."""
+    fill_values: OneOrEach[Number] = None
+    """What "no data" becomes in the cube; by default what the source calls so, NaN for floats."""
+    recover_nans: Literal[True] | None = None
+    """Pixels of no data never weigh in; only what has no valid pixel under it is no data."""
+
+
+class TemporalResampleParams(Model):
+    """How values get onto regular times, which begin at the start of each step."""
+
+    frequency: Frequency
+    """Length of a step as a frequency of pandas, such as `YS`, `MS` or `10D`; `all` is one step."""
+    agg_methods: OneOrEach[TimeAggMethod] = None
+    """Method for steps longer than the source's; by default `nearest` for integers, `mean` for
+    floats."""
+    interp_methods: OneOrEach[TimeInterpMethod] = None
+    """Method for steps shorter than the source's; by default `nearest` for integers, `linear` for
+    floats."""
+    offset: Duration | None = None
+    """What the beginnings of steps are moved by, such as `12h`; for steps of one length, such as
+    `10D`."""
+    tolerance: Duration | None = None
+    """How far away a value may be that `nearest`, `ffill` and `bfill` take; any distance by
+    default."""
+    variables: tuple[Text, ...] | None = None
+    """Names of the cube's variables to take; all by default."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.agg_methods is not None and self.interp_methods is not None:
+            msg = "takes agg_methods (longer steps) or interp_methods (shorter ones), not both"
+            raise ValueError(msg)
+        if self.offset is not None and not is_of_one_length(self.frequency):
+            msg = f"offset: goes with steps of one length, such as 10D, not with {self.frequency}"
+            raise ValueError(msg)
+        return self
 
 
 class OpenParams(Model):
-    """How a file is opened: the bands of a GeoTIFF along a dimension ``band``."""
+    """Which part of the data is opened, before custom_processing and before the grid."""
 
-    band_as_variable: Literal[False] = False
+    band_as_variable: bool = False
+    """Whether the bands of a GeoTIFF become variables `band_1`, `band_2`, ...; by default they lie
+    along a dimension `band`, or `time` if they have dates."""
+    variable_names: tuple[Text, ...] | None = None
+    """Names of the source's variables to take; all by default."""
+    time_range: tuple[Moment | None, Moment | None] | None = None
+    """First and last time to take, both included; null for an open end."""
+    bbox: Box | None = None
+    """West, south, east, north: source pixels with their centre beyond it are no data."""
+    crs: Text | None = None
+    """CRS of `bbox` and `point`, as an EPSG code; EPSG:4326 by default."""
+    point: tuple[Number, Number] | None = None
+    """Longitude and latitude (x and y in another `crs`): with `bbox_width` the middle of a square,
+    alone, and without a grid_mapping, the place of a time series."""
+    bbox_width: Number | None = Field(None, gt=0)
+    """Length of the sides of the square around `point`, in metres."""
+
+    @property
+    def area_crs(self) -> str:
+        """CRS of ``area`` and ``point``."""
+        return self.crs or "EPSG:4326"
+
+    @property
+    def area(self) -> Box | None:
+        """West, south, east, north of ``bbox``, or of the square around ``point``, in its CRS."""
+        if self.point and self.bbox_width:
+            return square(self.point, self.bbox_width, self.area_crs)
+        return self.bbox
+
+    @field_validator("crs")
+    @classmethod
+    def _known_crs(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_crs(value)
+        return value
+
+    @field_validator("bbox")
+    @classmethod
+    def _sound_box(cls, value: Box | None) -> Box | None:
+        if value and not (value[0] < value[2] and value[1] < value[3]):
+            msg = "has to be [west, south, east, north], west less than east, south than north"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _one_area(self) -> Self:
+        if self.bbox and self.point:
+            msg = "takes bbox or point, not both"
+            raise ValueError(msg)
+        if self.bbox_width and not self.point:
+            msg = "bbox_width needs a point: [longitude, latitude]"
+            raise ValueError(msg)
+        return self
 
 
 class Source(Model):
     """What is read: data in a store, and what is done with them before they are on the grid."""
 
     store: Text
+    """Identifier of the store in `data_stores`."""
     data_id: DataId
+    """What the store calls the data, such as a path below its root; `stacbuild list` shows it."""
     open_params: OpenParams = OpenParams()
+    """Which part of the data is opened."""
     custom_processing: CustomProcessing | None = None
+    """A function that the opened dataset goes through."""
     spatial_resample_params: SpatialResampleParams = SpatialResampleParams()
+    """How values get onto the grid."""
+    temporal_resample_params: TemporalResampleParams | None = None
+    """How values get onto regular times; times stay as they are by default."""
 
     def interp_method(self, variable: str) -> InterpMethod | None:
         """Return how *variable* is enlarged; none means by what its values are."""
@@ -69,17 +178,24 @@ class Source(Model):
         methods = self.spatial_resample_params.agg_methods
         return methods.get(variable) if isinstance(methods, dict) else methods
 
+    def fill_value(self, variable: str) -> float | None:
+        """Return what "no data" of *variable* becomes; none means what the source calls so."""
+        values = self.spatial_resample_params.fill_values
+        return values.get(variable) if isinstance(values, dict) else values
+
 
 class SourceVariable(Source):
     """One source of a cube; ``identifier`` is its variable's name, none for a single dataset."""
 
     identifier: Name | None = None
+    """Name of the cube's variable; of several, of their names' beginning."""
 
 
 class NamedVariable(SourceVariable):
     """An entry of ``variables`` of a dataset of several sources."""
 
     identifier: Name
+    """Name of the cube's variable; of several, of their names' beginning."""
 
 
 class XrMergeParams(Model):
@@ -88,21 +204,38 @@ class XrMergeParams(Model):
     compat: Literal["no_conflicts", "identical", "equals", "broadcast_equals", "override"] = (
         "no_conflicts"
     )
-    join: Literal["exact"] = "exact"
+    """What variables of one name have to have in common."""
+    join: Literal["exact", "inner", "left", "outer", "override", "right"] = "exact"
+    """Which times (and other positions) the dataset has where those of its sources differ; `exact`
+    refuses that."""
+    fill_value: OneOrEach[Number] = None
+    """What a variable is where it has no value at a position; by default its own "no data"."""
     combine_attrs: Literal["drop", "identical", "no_conflicts", "drop_conflicts", "override"] = (
         "drop_conflicts"
     )
+    """Which of the sources' attributes the dataset has."""
 
 
 class _Cube(Model):
     identifier: Name
-    grid_mapping: Text
+    """Name of the cube: of its Zarr store, its STAC item, its row in messages."""
+    grid_mapping: Text | None = None
+    """Identifier of a grid in `grid_mappings`, or of another dataset, whose grid is taken over;
+    by default the grid of the (first) source itself."""
     format_id: Literal["zarr"] = "zarr"
+    """Format of the cube."""
     chunksize: dict[Text, Count] = Field(default_factory=dict)
+    """Length of a chunk along dimensions by name, in pixels or positions; by default `tile_size`
+    of the grid, and 1 along the others."""
 
 
 class SingleDataset(Source, _Cube):
     """A cube of one source; all variables of it."""
+
+    @model_validator(mode="after")
+    def _place_of_a_point(self) -> Self:
+        _check_point(self.open_params, self.grid_mapping)
+        return self
 
     @property
     def variables(self) -> tuple[SourceVariable, ...]:
@@ -115,7 +248,24 @@ class MultiDataset(_Cube):
     """A cube of several sources; one variable each."""
 
     variables: Annotated[tuple[NamedVariable, ...], Field(min_length=1)]
+    """The sources."""
     xr_merge_params: XrMergeParams = XrMergeParams()
+    """How they become one dataset."""
+
+    @model_validator(mode="after")
+    def _place_of_a_point(self) -> Self:
+        for variable in self.variables:
+            _check_point(variable.open_params, self.grid_mapping)
+        return self
+
+
+def _check_point(params: OpenParams, grid_mapping: str | None) -> None:
+    if params.point and not params.bbox_width and grid_mapping is not None:
+        msg = (
+            "open_params.point alone is the place of a time series, which has no grid: leave "
+            "grid_mapping out, or give bbox_width, too"
+        )
+        raise ValueError(msg)
 
 
 def _kind(value: Any) -> str:

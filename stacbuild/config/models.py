@@ -23,6 +23,7 @@ from pydantic import (
 from stacbuild.config.datasets import AnyDataset, Dataset
 from stacbuild.config.stores import AnyStore, FileStore, MemoryStore, S3Store, Store
 from stacbuild.config.types import (
+    Box,
     Count,
     DataId,
     Located,
@@ -39,13 +40,6 @@ from stacbuild.grid import check_box, check_crs
 STORAGE = "storage"
 
 
-def _box(value: Any) -> Any:
-    if not isinstance(value, list | tuple) or len(value) != 4:
-        msg = "has to be four numbers: [west, south, east, north]"
-        raise ValueError(msg)
-    return value
-
-
 def _tile(value: Any) -> Any:
     if isinstance(value, list | tuple):
         if len(value) != 2:
@@ -59,9 +53,14 @@ class GridMapping(Model):
     """A grid of square pixels, north up."""
 
     identifier: Name
+    """Name of the grid, as datasets refer to it."""
     crs: Text
+    """Coordinate reference system as an EPSG code, such as `EPSG:4326`; geographic or projected."""
     spatial_res: Number
-    bbox: Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_box)]
+    """Length of the sides of a pixel, in units of the CRS (degrees or metres)."""
+    bbox: Box
+    """West, south, east, north, in units of the CRS; if that is no whole number of pixels, the
+    grid is larger by less than a pixel in the east and south."""
     tile_size: Annotated[
         tuple[Count, Count],
         BeforeValidator(_tile),
@@ -79,6 +78,7 @@ class GridMapping(Model):
             }
         ),
     ] = (1024, 1024)
+    """Width and height of the chunks of a cube, in pixels: one number, or [x, y]."""
 
     @field_validator("crs")
     @classmethod
@@ -108,25 +108,37 @@ class PreloadParams(Model):
     """How data are preloaded."""
 
     blocking: Literal[True] = True
+    """Whether a run waits for what it preloads; it does."""
     force_preload: bool = False
+    """Whether to fetch again, at each harvest, what is in the cache."""
 
 
 class PreloadDataset(Model):
     """Archives and products that have to be fetched as a whole before they can be read."""
 
     store: Text
+    """Identifier of the store in `data_stores`, of kind `zenodo` or `clms`."""
     data_ids: Annotated[tuple[DataId, ...], Field(min_length=1)]
+    """Names of a record's files, such as `france.zip`, or data ids `<product>|<file>` of the
+    CLMS."""
     preload_params: PreloadParams = PreloadParams()
+    """How they are fetched."""
 
 
 class General(Model):
     """Settings for everything; ``visualize`` none means as the output allows."""
 
     visualize: bool | None = None
+    """Whether progress is shown in place; false means plain lines, and by default it is so where
+    the output is a terminal or a notebook."""
     force_preload: bool = False
+    """Whether to fetch again, at each harvest, all that is preloaded."""
     # Not part of what is published of a configuration: it makes no difference to a cube.
     dask_scheduler: Scheduler = Field("threads", exclude=True)
+    """Where cubes are computed: `threads`, `processes`, `synchronous`, or the address of a running
+    dask scheduler, `tcp://HOST:PORT` or `tls://HOST:PORT`."""
     zarr_format: Literal[2, 3] = 3
+    """Version of the Zarr format of cubes; GDAL older than 3.12 reads 2 only."""
 
 
 _Entry = TypeVar("_Entry", Dataset, Store, GridMapping)
@@ -136,10 +148,16 @@ class Config(Located):
     """A whole configuration, checked: every name in it leads somewhere."""
 
     datasets: Annotated[tuple[AnyDataset, ...], Field(min_length=1)]
+    """The cubes to build, each of one source or (with `variables`) of several."""
     data_stores: Annotated[tuple[AnyStore, ...], Field(min_length=1)]
+    """Where data come from, and (the one called `storage`) where cubes go."""
     grid_mappings: tuple[GridMapping, ...] = ()
+    """The grids that cubes are on."""
     preload_datasets: tuple[PreloadDataset, ...] = ()
+    """What has to be fetched as a whole before it can be read: archives of Zenodo records, products
+    of the CLMS."""
     general: General = General()
+    """Settings for everything."""
 
     _path: Path | None = PrivateAttr(None)
 
@@ -178,8 +196,11 @@ class Config(Located):
         """Return the grid of this identifier; raise ConfigError if there is none."""
         return _find(self._path, "grid", self.grid_mappings, identifier)
 
-    def grid_of(self, dataset: Dataset) -> GridMapping:
+    def grid_of(self, dataset: Dataset) -> GridMapping | Dataset:
         """Return the grid of *dataset*: the one it names, or that of the dataset it names.
+
+        A dataset is returned (*dataset* itself, or the one it leads to) where nothing is named:
+        its grid is that of its first source.
 
         Raises
         ------
@@ -189,6 +210,8 @@ class Config(Located):
         grids = {grid.identifier: grid for grid in self.grid_mappings}
         followed = [dataset.identifier]
         while (name := dataset.grid_mapping) not in grids:
+            if name is None:
+                return dataset
             if name in followed:
                 circle = " -> ".join([*followed, name])
                 raise ConfigError(f"datasets {circle}: take their grid from each other")

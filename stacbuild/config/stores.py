@@ -46,27 +46,37 @@ class CacheParams(Model):
     """Where a store keeps what it fetched."""
 
     root: LocalPath
+    """A folder, relative to the configuration."""
 
 
 class _Cached(Model):
     cache_store_id: Literal["file"] = "file"
+    """Kind of store that keeps what was fetched: a folder."""
     cache_store_params: CacheParams | None = None
+    """Which folder; by default `zenodo_cache` or `clms_cache` beside the configuration."""
 
 
 class ZenodoParams(_Cached):
     """``root`` is the number of the record."""
 
     root: Annotated[str, BeforeValidator(_record)]
+    """Number of the record, such as "13333034"."""
     endpoint_url: Url | None = None
+    """Root of the API; by default that of the environment variable `STACBUILD_ZENODO_API`, else
+    `https://zenodo.org/api`."""
     access_token: Secret | None = None
+    """Token for a record that is not open; none by default. It goes to the API's host only."""
 
 
 class ZenodoStore(Located):
     """The files of one Zenodo record."""
 
     identifier: Name
+    """Name of the store, as datasets refer to it."""
     store_id: Literal["zenodo"]
+    """Kind of store."""
     store_params: ZenodoParams
+    """Which record, and how it is reached."""
 
     @property
     def key(self) -> str:
@@ -99,18 +109,28 @@ class ClientParams(Model):
     """The part of boto's client arguments that says where the server is."""
 
     endpoint_url: Url | None = None
+    """URL of the server; the same as `endpoint_url` one level up, give one of them."""
     region_name: Text | None = None
+    """Region of the bucket, such as `eu-central-1`; by default what the AWS settings of this
+    machine say."""
 
 
 class StorageOptions(Model):
     """How s3fs reaches the server; the keys are those of s3fs."""
 
     anon: bool = False
+    """Whether requests go unsigned, as open buckets need it."""
     key: Secret | None = None
+    """Access key id, together with `secret`; by default what the AWS settings of this machine say
+    (`AWS_ACCESS_KEY_ID`, ...)."""
     secret: Secret | None = None
+    """Secret access key, together with `key`."""
     token: Secret | None = None
+    """Session token of temporary keys."""
     endpoint_url: Url | None = None
+    """URL of the server; that of AWS by default."""
     client_kwargs: ClientParams | None = None
+    """Further arguments of boto's client."""
 
     @model_validator(mode="after")
     def _consistent(self) -> StorageOptions:
@@ -131,15 +151,20 @@ class S3Params(Model):
     """``root`` is ``bucket`` or ``bucket/prefix``."""
 
     root: Annotated[DataId, BeforeValidator(lambda v: _bucket(v) if isinstance(v, str) else v)]
+    """`bucket` or `bucket/prefix`; data ids are relative to it."""
     storage_options: StorageOptions = StorageOptions()
+    """How the server is reached."""
 
 
 class S3Store(Located):
     """A bucket, or a prefix in one, on any S3 server."""
 
     identifier: Name
+    """Name of the store, as datasets refer to it."""
     store_id: Literal["s3"]
+    """Kind of store."""
     store_params: S3Params
+    """Which bucket, and how it is reached."""
 
     @property
     def key(self) -> str:
@@ -196,14 +221,18 @@ class FileParams(Model):
     """``root`` is a folder."""
 
     root: LocalPath
+    """A folder, relative to the configuration; data ids are relative to it."""
 
 
 class FileStore(Located):
     """A folder on this machine."""
 
     identifier: Name
+    """Name of the store, as datasets refer to it."""
     store_id: Literal["file"]
+    """Kind of store."""
     store_params: FileParams
+    """Which folder."""
 
     @property
     def key(self) -> str:
@@ -223,14 +252,18 @@ class HttpsParams(Model):
         Url,
         BeforeValidator(lambda v: f"https://{v}" if isinstance(v, str) and "://" not in v else v),
     ]
+    """A URL, `https://` unless it says otherwise; data ids are relative to it."""
 
 
 class HttpsStore(Located):
     """Files under a URL."""
 
     identifier: Name
+    """Name of the store, as datasets refer to it."""
     store_id: Literal["https"]
+    """Kind of store."""
     store_params: HttpsParams
+    """Which URL."""
 
     @property
     def key(self) -> str:
@@ -247,14 +280,18 @@ class MemoryParams(Model):
     """``root`` is a folder in memory."""
 
     root: Text = "stacbuild"
+    """A folder in the memory of the process."""
 
 
 class MemoryStore(Located):
     """Memory of this process; cubes only, for trying things out."""
 
     identifier: Name
+    """Name of the store, as datasets refer to it."""
     store_id: Literal["memory"]
+    """Kind of store."""
     store_params: MemoryParams = MemoryParams()
+    """Which folder in memory."""
 
     @property
     def key(self) -> str:
@@ -283,15 +320,22 @@ class ClmsParams(_Cached):
         ]
         | None
     ) = None
+    """The JSON file from the profile on the portal, relative to the configuration, or its content
+    as a mapping; a product that is not in the cache cannot be requested without."""
     endpoint_url: Url | None = None
+    """Root of the API; by default that of the environment variable `STACBUILD_CLMS_API`, else
+    `https://land.copernicus.eu/api`."""
 
 
 class ClmsStore(Located):
     """The download service of the Copernicus Land Monitoring Service."""
 
     identifier: Name
+    """Name of the store, as datasets refer to it."""
     store_id: Literal["clms"]
+    """Kind of store."""
     store_params: ClmsParams
+    """How the service is reached."""
 
     @property
     def key(self) -> str:
@@ -330,13 +374,17 @@ class StacParams(Model):
     """``url``, or ``root``, is the address of a STAC API or a catalog, or the path of one."""
 
     url: Url | None = None
+    """Address of a STAC API or of a static catalog; give it or `root`."""
     root: (
         Annotated[
             Annotated[LocalPath, Tag("path")] | Annotated[Url, Tag("url")], Discriminator(_place)
         ]
         | None
     ) = None
+    """The same, or the path of a static catalog (its folder or its JSON file), relative to the
+    configuration."""
     storage_options: StorageOptions | None = None
+    """How files on S3 are reached; unsigned on AWS by default."""
 
     @model_validator(mode="after")
     def _one_address(self) -> StacParams:
@@ -350,8 +398,11 @@ class StacStore(Located):
     """Somebody's STAC catalog: a STAC API, or files behind a URL or in a folder."""
 
     identifier: Name
+    """Name of the store, as datasets refer to it."""
     store_id: Literal["stac"]
+    """Kind of store."""
     store_params: StacParams
+    """Which catalog, and how its files are reached."""
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ import math
 import os
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,10 +15,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     PrivateAttr,
     SecretStr,
+    Tag,
     ValidationInfo,
     model_validator,
 )
@@ -114,6 +116,17 @@ def _count(value: Any) -> Any:
     return int(number)
 
 
+def _box(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 4:
+        msg = "has to be four numbers: [west, south, east, north]"
+        raise ValueError(msg)
+    return value
+
+
+def _one_or_each(value: Any) -> str:
+    return "each" if isinstance(value, dict) else "one"
+
+
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -195,7 +208,10 @@ DataId = Annotated[Text, AfterValidator(_data_id)]
 Number = Annotated[float, BeforeValidator(_number)]
 """A finite number."""
 
-Count = Annotated[int, BeforeValidator(_count), Field(ge=1)]
+Box = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_box)]
+"""West, south, east, north."""
+
+Count = Annotated[int, Field(ge=1), BeforeValidator(_count)]
 """A whole number, 1 or more."""
 
 Url = Annotated[Text, AfterValidator(_url)]
@@ -213,3 +229,10 @@ Secret = Annotated[
     SecretStr, AfterValidator(_remembered), PlainSerializer(lambda _: MASK, return_type=str)
 ]
 """A credential: never in a repr, a message or a dump."""
+
+_T = TypeVar("_T")
+OneOrEach = Annotated[
+    Annotated[_T | None, Tag("one")] | Annotated[dict[str, _T], Tag("each")],
+    Discriminator(_one_or_each),
+]
+"""One value for all variables, or one for each by name; none for what suits the variable."""

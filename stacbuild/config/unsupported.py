@@ -35,33 +35,11 @@ def _is(*values: Any) -> Callable[[Any], bool]:
 
 
 REFUSALS = (
-    Refusal(
-        _SOURCE,
-        ("temporal_resample_params",),
-        "resample along time in a custom_processing function",
-    ),
     Refusal(_DATASET, ("format_id",), "the format is zarr", _is("netcdf", "levels")),
     Refusal(
-        ("datasets.*.xr_merge_params",),
-        ("join",),
-        "axes have to be equal (exact); make them so in a custom_processing function",
-        _is("outer", "inner", "left", "right", "override"),
-    ),
-    Refusal(
-        ("datasets.*.xr_merge_params",),
-        ("fill_value",),
-        "nothing is filled when axes are equal; leave it out",
-    ),
-    Refusal(
         tuple(f"{place}.open_params" for place in _SOURCE),
-        ("band_as_variable",),
-        "it has to be False; split bands in a custom_processing function",
-        _is(True),
-    ),
-    Refusal(
-        tuple(f"{place}.open_params" for place in _SOURCE),
-        ("point", "bbox_width", "bbox", "spatial_res", "crs"),
-        "the area is the bbox of the grid mapping",
+        ("spatial_res",),
+        "the resolution is that of the grid mapping, or of the source itself",
     ),
     Refusal(
         tuple(f"{place}.open_params" for place in _SOURCE),
@@ -70,8 +48,8 @@ REFUSALS = (
     ),
     Refusal(
         tuple(f"{place}.open_params" for place in _SOURCE),
-        ("time_range", "variable_names", "data_type", "overview_level", "consolidated"),
-        "select in a custom_processing function",
+        ("data_type", "overview_level", "consolidated", "decode_cf", "mask_and_scale"),
+        "data are read as they are stored, in full resolution; leave it out",
     ),
     Refusal(
         tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
@@ -87,8 +65,26 @@ REFUSALS = (
     ),
     Refusal(
         tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
-        ("fill_values", "tile_size", "variables", "recover_nans"),
-        "nodata is what the file or a profile says, and all variables are taken",
+        ("tile_size",),
+        "chunks of the cube are the tile_size of the grid mapping, or chunksize of the dataset",
+    ),
+    Refusal(
+        tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
+        ("recover_nans",),
+        "pixels of no data never weigh in; leave it out",
+        _is(False),
+    ),
+    Refusal(
+        tuple(f"{place}.temporal_resample_params" for place in _SOURCE),
+        ("interp_methods",),
+        "methods are linear, nearest, slinear and zero",
+        _is("cubic", "quadratic", "polynomial"),
+    ),
+    Refusal(
+        tuple(f"{place}.temporal_resample_params" for place in _SOURCE),
+        ("agg_methods",),
+        "resample in a custom_processing function",
+        _is("all", "any", "cumprod", "cumsum"),
     ),
     Refusal(
         ("preload_datasets.*.preload_params",),

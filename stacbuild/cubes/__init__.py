@@ -80,14 +80,14 @@ def build(
     reporter = Silent() if reporter is None else reporter
     plans = plan(config, catalog_dir, datasets, bbox, force=force)
     catalog = Catalog(catalog_dir)
-    return [_do(config, each, catalog, bbox is not None, wait, reporter) for each in plans]
+    return [_do(config, each, catalog, bbox, wait, reporter) for each in plans]
 
 
 def _do(
     config: Config,
     planned: CubePlan,
     catalog: Catalog,
-    boxed: bool,
+    bbox: Box | None,
     wait: bool,
     reporter: Reporter,
 ) -> CubeResult:
@@ -106,9 +106,8 @@ def _do(
         href, item = make_cube(
             config,
             config.dataset(name),
-            planned.grid,
             catalog,
-            boxed=boxed,
+            bbox=bbox,
             wait=wait,
             reporter=reporter,
         )

@@ -18,11 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stacbuild.config import FileStore
+from stacbuild.cubes.grids import grid_name
+from stacbuild.cubes.sources import is_described
 from stacbuild.describe.zarr_chunks import CHUNKS
 from stacbuild.errors import ConfigError, LocalError
-from stacbuild.load.dataset import check_overlap
+from stacbuild.load.area import items_within
+from stacbuild.load.dataset import RASTER_NAME, check_overlap
 from stacbuild.load.facts import Facts
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span, touches
+from stacbuild.load.select import chosen_names
 from stacbuild.load.units import work_unit
 from stacbuild.load.zarr import spatial_dims
 
@@ -123,8 +127,9 @@ def estimate(
     target = PixelGrid.of_grid(grid)
     variables: list[Variable] = []
     known, fetch, write, memory = True, 0, 0.0, 0
-    for variable, items in zip(dataset.variables, found, strict=True):
-        ready = [item for item in items if "proj:transform" in item.properties]
+    for variable, whole in zip(dataset.variables, found, strict=True):
+        items = items_within(variable, whole) if all(map(is_described, whole)) else whole
+        ready = [item for item in items if is_described(item)]
         if not ready or len(ready) < len(items):
             known = False
             continue
@@ -132,15 +137,16 @@ def estimate(
         windows = [_window(source, target) for source in sources]
         check_overlap(variable, ready, _touched(sources, windows, target), grid)
         planned = list(_variables(variable, ready[0], dataset, grid))
+        # What is known of whole files: of parts only where they lie.
+        of_file = {item.id: item for item in whole}
         variables += planned
         raw = sum(each.nbytes for each in planned)
-        write += raw * _ratio(planned, ready, before)
+        write += raw * _ratio(planned, whole, before)
         fetch += sum(
-            _fetched(item, source, window)
-            for item, source, window in zip(ready, sources, windows, strict=True)
+            _fetched(of_file[item.id], window) for item, window in zip(ready, windows, strict=True)
         )
         memory = max(memory, *(_memory(each, grid) for each in planned))
-    _check_counts(config.grid_of(dataset).identifier, variables, grid)
+    _check_counts(grid_name(config, dataset), variables, grid)
     return Estimate(
         variables=tuple(variables),
         fetch=fetch if known else None,
@@ -188,12 +194,18 @@ def _variables(
         bands = fields.get("bands", [])
         annual = bool(bands) and all("start_datetime" in band for band in bands)
         lead = {"time" if annual else "band": len(bands)} if len(bands) > 1 else {}
-        name = variable.identifier or "band_data"
-        yield _variable(name, Facts.of_raster(item).dtype.name, lead, dataset, grid)
+        name, dtype = variable.identifier or RASTER_NAME, Facts.of_raster(item).dtype.name
+        if not variable.open_params.band_as_variable:
+            yield _variable(name, dtype, lead, dataset, grid)
+            return
+        for each in chosen_names(variable, [f"band_{i + 1}" for i in range(max(1, len(bands)))]):
+            named = f"{variable.identifier}_{each}" if variable.identifier else each
+            yield _variable(named, dtype, {}, dataset, grid)
         return
     spatial = spatial_dims(item)
     dimensions = item.properties["cube:dimensions"]
-    entries = _on_grid(item)
+    on_grid = _on_grid(item)
+    entries = {name: on_grid[name] for name in chosen_names(variable, on_grid)}
     own = variable.identifier
     for name, entry in entries.items():
         lead = {dim: _length(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial}
@@ -300,12 +312,13 @@ def _zarr_bytes(item: pystac.Item) -> dict[str, int]:
     }
 
 
-def _fetched(item: pystac.Item, source: PixelGrid, window: Window | None) -> int:
+def _fetched(item: pystac.Item, window: Window | None) -> int:
     """Give the bytes of a source that come over the network: its share under the grid."""
     if "://" not in item.assets["data"].href or window is None:
         return 0
     rows, cols = window
-    share: float = (rows.stop - rows.start) * (cols.stop - cols.start) / math.prod(source.shape)
+    pixels = (rows.stop - rows.start) * (cols.stop - cols.start)
+    share: float = pixels / math.prod(item.properties["proj:shape"])
     size = _stored_bytes(item)
     return int((size or _source_bytes(item) * _UNKNOWN_RATIO) * share)
 

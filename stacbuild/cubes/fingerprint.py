@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyproj
 
+from stacbuild.config import GridMapping
 from stacbuild.errors import LocalError
 
 if TYPE_CHECKING:
@@ -169,10 +170,13 @@ def _settings(
         )
         yield from _leaves(path, rest)
     mapping = config.grid_of(dataset)
-    yield "grid_mapping.crs", grid.epsg
-    yield "grid_mapping.spatial_res", mapping.spatial_res
-    yield "grid_mapping.bbox", mapping.bbox
-    yield "grid_mapping.tile_size", mapping.tile_size
+    if isinstance(mapping, GridMapping):
+        yield "grid_mapping.crs", grid.epsg
+        yield "grid_mapping.spatial_res", mapping.spatial_res
+        yield "grid_mapping.bbox", mapping.bbox
+        yield "grid_mapping.tile_size", mapping.tile_size
+    else:
+        yield "grid of the source", [grid.epsg, *grid.transform[:6], *grid.shape]
     yield "general.zarr_format", config.general.zarr_format
     if boxed:
         yield "bbox", grid.bounds

@@ -18,9 +18,11 @@ from stacbuild.cubes.cf import add_grid, geozarr_attrs, global_attrs
 from stacbuild.cubes.compute import open_workers
 from stacbuild.cubes.estimate import check_space, estimate
 from stacbuild.cubes.fingerprint import FINGERPRINT, fingerprint, inputs_of, software
+from stacbuild.cubes.grids import Box, find_grid
+from stacbuild.cubes.merge import merge
 from stacbuild.cubes.plan import ATTRIBUTE, collection_id, written_before
 from stacbuild.cubes.publish import PICTURES, publish
-from stacbuild.cubes.sources import source_collections, source_items
+from stacbuild.cubes.sources import source_collections, variable_items
 from stacbuild.cubes.storage import Output, stage
 from stacbuild.cubes.write import chunk_count, prepare, write
 from stacbuild.errors import BuildError, StacbuildError
@@ -38,10 +40,9 @@ if TYPE_CHECKING:
 def make_cube(
     config: Config,
     dataset: Dataset,
-    grid: Grid,
     catalog: Catalog,
     *,
-    boxed: bool,
+    bbox: Box | None,
     wait: bool,
     reporter: Reporter,
 ) -> tuple[str, str | None]:
@@ -49,10 +50,8 @@ def make_cube(
 
     Parameters
     ----------
-    grid
-        Of the cube.
-    boxed
-        Whether that is a part of the configured one.
+    bbox
+        West, south, east, north in the grid's CRS, if only that part of it is meant.
     wait
         Whether to wait for another run that writes this cube.
 
@@ -69,7 +68,7 @@ def make_cube(
         # zarr's threads compress what dask's threads hand them and wait for: as many of them as
         # there are processors, and not its default of more, which only get in each other's way.
         with load.using(), zarr.config.set({"threading.max_workers": CPU_COUNT}):
-            return _make(config, dataset, grid, catalog, boxed, wait, reporter)
+            return _make(config, dataset, catalog, bbox, wait, reporter)
     except StacbuildError:
         raise
     except (Exception, SystemExit) as error:
@@ -80,17 +79,25 @@ def make_cube(
 def _make(
     config: Config,
     dataset: Dataset,
-    grid: Grid,
     catalog: Catalog,
-    boxed: bool,
+    bbox: Box | None,
     wait: bool,
     reporter: Reporter,
 ) -> tuple[str, str | None]:
-    found = source_items(config, dataset, catalog, load_profiles(config), reporter)
+    profiles = load_profiles(config)
+    found = variable_items(config, dataset, dataset.variables, catalog, profiles, reporter)
+    grid = find_grid(config, dataset, catalog, profiles, bbox, reporter)
     sources = [item for items in found for item in items]
     collections = source_collections(catalog, sources)
     # Once more, as the plan may have been made before anything was harvested.
-    inputs = inputs_of(config, dataset, grid, boxed=boxed, sources=sources, collections=collections)
+    inputs = inputs_of(
+        config,
+        dataset,
+        grid,
+        boxed=bbox is not None,
+        sources=sources,
+        collections=collections,
+    )
     cubes, name = collection_id(config), dataset.identifier
     before = catalog.get(cubes, name)
     expected = estimate(config, dataset, grid, found, before=before)
@@ -181,19 +188,8 @@ def _lazy(
         parts.append(load.load_variable(variable, items, grid, options))
     if len(parts) == 1:
         return parts[0]
-    # Only a dataset of several sources comes here.
-    params = dataset.xr_merge_params.model_dump() if isinstance(dataset, MultiDataset) else {}
-    encodings = {name: array.encoding for part in parts for name, array in part.data_vars.items()}
-    try:
-        merged = xr.merge(parts, **params)
-    except (ValueError, xr.MergeError) as error:
-        raise BuildError(
-            f"{dataset.identifier}: its variables do not fit together: "
-            f"{' '.join(str(error).split())}"
-        ) from error
-    for name, encoding in encodings.items():
-        merged[name].encoding = encoding
-    return merged
+    assert isinstance(dataset, MultiDataset)  # noqa: S101 - the others have one source
+    return merge(dataset, parts)
 
 
 def _is_on_s3(item: pystac.Item) -> bool:

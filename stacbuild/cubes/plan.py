@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from stacbuild.catalog import Catalog, slug
 from stacbuild.config import FileStore, MemoryStore
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
+from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
 from stacbuild.cubes.journal import Journal, hidden_path
 from stacbuild.cubes.sources import Sources, look, source_collections
-from stacbuild.errors import ConfigError, LocalError, RemoteError, StacbuildError
-from stacbuild.grid import Grid
+from stacbuild.errors import LocalError, RemoteError, StacbuildError
 from stacbuild.harvesters import load_profiles
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Config, Dataset, S3Store
     from stacbuild.cubes.estimate import Estimate
+    from stacbuild.grid import Grid
     from stacbuild.profiles import Profiles
 
 Box = tuple[float, float, float, float]
@@ -34,10 +35,6 @@ Action = Literal["create", "rebuild", "up to date", "fails"]
 
 ATTRIBUTE = "stacbuild_fingerprint"
 """Attribute of a cube's Zarr group: its item's fingerprint, so that they know each other."""
-
-MAX_PIXELS = 10**12
-# So many along a side are 4 m all around the earth.
-MAX_SIDE = 10**7
 
 # Reasons that are told in full; of more it is told how many.
 _TOLD = 3
@@ -54,7 +51,7 @@ class CubePlan:
     reasons
         Why it is to be built, each on its own; empty if it is up to date.
     grid
-        Of the cube.
+        Of the cube; None if it is that of a source which is not harvested yet.
     href
         Where it is, or will be if that is known before.
     item
@@ -72,7 +69,7 @@ class CubePlan:
     name: str
     action: Action
     reasons: tuple[str, ...]
-    grid: Grid
+    grid: Grid | None
     href: str | None = None
     item: str | None = None
     code: tuple[str, ...] = ()
@@ -96,9 +93,9 @@ class CubePlan:
             "reasons": list(self.reasons),
             "href": self.href,
             "item": self.item,
-            "shape": list(self.grid.shape),
-            "crs": f"EPSG:{self.grid.epsg}",
-            "bbox": list(self.grid.bounds),
+            "shape": list(self.grid.shape) if self.grid else None,
+            "crs": f"EPSG:{self.grid.epsg}" if self.grid else None,
+            "bbox": list(self.grid.bounds) if self.grid else None,
             "variables": [
                 {
                     "name": each.name,
@@ -157,41 +154,21 @@ def plan(
         If there is no such dataset, or the box does not lie on a grid.
     """
     chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
-    grids = [_grid(config, dataset, bbox) for dataset in chosen]
+    for dataset in chosen:
+        described_grid(config, dataset, bbox)
     profiles, catalog = load_profiles(config), Catalog(catalog_dir)
-    return [
-        _plan(config, dataset, grid, catalog, profiles, bbox is not None, force)
-        for dataset, grid in zip(chosen, grids, strict=True)
-    ]
-
-
-def _grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid:
-    grid = Grid.from_mapping(config.grid_of(dataset))
-    # Before it is cut: that counts every row and column.
-    return grid.cut(bbox) if bbox and max(grid.shape) <= MAX_SIDE else grid
-
-
-def _check_pixels(mapping: str, grid: Grid) -> None:
-    """Refuse a grid that no machine could fill."""
-    rows, columns = grid.shape
-    if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
-        raise ConfigError(
-            f"grid_mappings.{mapping}: {rows} x {columns} pixels are too many (at "
-            f"most {MAX_PIXELS:.0e}, and {MAX_SIDE:.0e} a side); check spatial_res and bbox"
-        )
+    return [_plan(config, dataset, catalog, profiles, bbox, force) for dataset in chosen]
 
 
 def _plan(
     config: Config,
     dataset: Dataset,
-    grid: Grid,
     catalog: Catalog,
     profiles: Profiles,
-    boxed: bool,
+    bbox: Box | None,
     force: bool,
 ) -> CubePlan:
     name, collection = dataset.identifier, collection_id(config)
-    mapping = config.grid_of(dataset).identifier
     code = tuple(
         dict.fromkeys(
             f"{custom.file.name}:{custom.function_name}"
@@ -199,15 +176,18 @@ def _plan(
             if (custom := variable.custom_processing)
         )
     )
-    planned = CubePlan(name, "create", (), grid, _place(config, name), code=code)
+    planned = CubePlan(name, "create", (), None, _place(config, name), code=code)
     try:
-        _check_pixels(mapping, grid)
+        grid = known_grid(config, dataset, catalog, bbox)
+        planned = replace(planned, grid=grid)
+        if grid is not None:
+            check_pixels(grid_name(config, dataset), grid)
         before = catalog.get(collection, name)
-        sources = look(config, dataset, catalog, profiles)
+        sources = look(config, dataset.variables, catalog, profiles)
         if before is not None:
             path = str(catalog.item_path(collection, name))
             planned = replace(planned, action="rebuild", href=before.assets["data"].href, item=path)
-        reasons = _reasons(config, dataset, grid, catalog, sources, before, boxed)
+        reasons = _reasons(config, dataset, grid, catalog, sources, before, bbox is not None)
         if force and not reasons:
             reasons = ["--force"]
         if not reasons:
@@ -218,6 +198,8 @@ def _plan(
             reasons=tuple(reasons),
             harvest=tuple(f"{store}: {data_id}: {why}" for (store, data_id), why in needed.items()),
         )
+        if grid is None:
+            return planned
         # Imported when used: it takes a second.
         from stacbuild.cubes.estimate import check_space, estimate
 
@@ -243,7 +225,7 @@ def _place(config: Config, name: str) -> str | None:
 def _reasons(
     config: Config,
     dataset: Dataset,
-    grid: Grid,
+    grid: Grid | None,
     catalog: Catalog,
     sources: Sources,
     before: pystac.Item | None,
@@ -255,7 +237,9 @@ def _reasons(
         ]
     reasons = [f"source {data_id}: {why}" for (_, data_id), why in sources.changed.items()]
     items = [item for found in sources.items for item in found]
-    if all(sources.items):
+    if grid is None:
+        reasons.append(f"its grid, {grid_name(config, dataset)}, is not known yet")
+    elif all(sources.items):
         inputs = inputs_of(
             config,
             dataset,
@@ -268,8 +252,8 @@ def _reasons(
         if known is None:
             reasons.append("its item does not say what it was made of")
         elif before.properties.get(FINGERPRINT) != fingerprint(inputs):
-            mapping = config.grid_of(dataset).identifier
-            reasons += changes(known, inputs, mapping) or ["its fingerprint differs"]
+            told = changes(known, inputs, grid_name(config, dataset))
+            reasons += told or ["its fingerprint differs"]
     return reasons + _damage(config, catalog, dataset.identifier, before)
 
 

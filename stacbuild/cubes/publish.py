@@ -13,7 +13,9 @@ import xarray as xr
 import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
+from stacbuild.config import GridMapping
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, Inputs, fingerprint, software
+from stacbuild.cubes.grids import grid_name
 from stacbuild.cubes.plan import collection_id
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
@@ -110,7 +112,6 @@ def _properties(
 ) -> dict[str, Any]:
     names = ", ".join(str(name) for name in cube.data_vars)
     titles = "; ".join(collection.title for collection in collections)
-    mapping = config.grid_of(dataset).identifier
     return {
         "title": dataset.identifier,
         "description": f"Cube of {names} on one grid, made from: {titles}.",
@@ -119,7 +120,7 @@ def _properties(
         "processing:software": software(),
         "processing:datetime": datetime_to_str(now),
         "processing:lineage": (
-            f"{len(sources)} source items put on the grid {mapping} by stacbuild"
+            f"{len(sources)} source items put on the grid {grid_name(config, dataset)} by stacbuild"
         ),
         "processing:expression": {
             "format": "stacbuild-config",
@@ -136,14 +137,24 @@ def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
     def named(section: str, names: set[str]) -> list[Any]:
         return [entry for entry in resolved.get(section, []) if entry["identifier"] in names]
 
-    mapping = config.grid_of(dataset).identifier
+    grid = config.grid_of(dataset)
+    taken = {"grid_mapping": grid.identifier}
+    if not isinstance(grid, GridMapping):
+        # With the dataset whose grid was taken over, and that one's store.
+        stores |= {variable.store for variable in grid.variables}
+        datasets = named("datasets", {dataset.identifier, grid.identifier})
+        return {
+            "datasets": [
+                entry | ({} if entry["identifier"] == grid.identifier else taken)
+                for entry in datasets
+            ],
+            "data_stores": named("data_stores", stores),
+        }
     return {
         # By the grid's own name: it may have been taken over from a dataset that is not in here.
-        "datasets": [
-            entry | {"grid_mapping": mapping} for entry in named("datasets", {dataset.identifier})
-        ],
+        "datasets": [entry | taken for entry in named("datasets", {dataset.identifier})],
         "data_stores": named("data_stores", stores),
-        "grid_mappings": named("grid_mappings", {mapping}),
+        "grid_mappings": named("grid_mappings", {grid.identifier}),
     }
 
 

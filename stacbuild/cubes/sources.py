@@ -18,7 +18,7 @@ from stacbuild.harvesters import PROFILE, harvest_store, profile_digest
 from stacbuild.harvesters.base import Wanted
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config, Dataset, Store
+    from stacbuild.config import Config, Dataset, SourceVariable, Store
     from stacbuild.profiles import Profiles
     from stacbuild.progress import Reporter
 
@@ -57,7 +57,12 @@ class Sources:
     absent: dict[tuple[str, str], str]
 
 
-def look(config: Config, dataset: Dataset, catalog: Catalog, profiles: Profiles) -> Sources:
+def look(
+    config: Config,
+    variables: Sequence[SourceVariable],
+    catalog: Catalog,
+    profiles: Profiles,
+) -> Sources:
     """Look up the items of each variable of a dataset; nothing is fetched.
 
     Raises
@@ -68,8 +73,8 @@ def look(config: Config, dataset: Dataset, catalog: Catalog, profiles: Profiles)
     found = []
     changed: dict[tuple[str, str], str] = {}
     absent: dict[tuple[str, str], str] = {}
-    for variable in dataset.variables:
-        items = _known(config, variable, catalog)
+    for variable in variables:
+        items = known_items(config, variable, catalog)
         found.append(items)
         key = variable.store, variable.data_id
         if why := _why_changed(config.store(variable.store), items, profiles):
@@ -79,10 +84,15 @@ def look(config: Config, dataset: Dataset, catalog: Catalog, profiles: Profiles)
     return Sources(found, changed, absent)
 
 
-def source_items(
-    config: Config, dataset: Dataset, catalog: Catalog, profiles: Profiles, reporter: Reporter
+def variable_items(
+    config: Config,
+    dataset: Dataset,
+    variables: Sequence[SourceVariable],
+    catalog: Catalog,
+    profiles: Profiles,
+    reporter: Reporter,
 ) -> list[list[pystac.Item]]:
-    """Give the items of each variable of a dataset, in the configuration's order.
+    """Give the items of variables of a dataset, in their order.
 
     What the catalog does not hold yet, or holds without its file or as it was before, is
     harvested and preloaded first, and the reporter is told so.
@@ -94,7 +104,7 @@ def source_items(
     """
     # First described where they are; what cannot be read there is then fetched.
     for what, preload in (("harvesting", False), ("preloading", True)):
-        sources = look(config, dataset, catalog, profiles)
+        sources = look(config, variables, catalog, profiles)
         wanted_of: dict[str, list[str]] = {}
         for store, data_id in {**sources.changed, **sources.absent}:
             wanted_of.setdefault(store, []).append(data_id)
@@ -105,7 +115,7 @@ def source_items(
             failures = [(result.name, result.error) for result in results if result.error]
             if failures:
                 raise failures[0][1] if len(failures) == 1 else Failures(failures)
-    return [_found(config, variable, catalog) for variable in dataset.variables]
+    return [_found(config, variable, catalog) for variable in variables]
 
 
 def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[SourceCollection]:
@@ -114,7 +124,7 @@ def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[S
     return [_collection(read_json(catalog.root / name / "collection.json")) for name in ids]
 
 
-def _known(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]:
+def known_items(config: Config, variable: SourceVariable, catalog: Catalog) -> list[pystac.Item]:
     """Give the items that the catalog holds, if they lead nowhere that they may not."""
     store = config.store(variable.store)
     items = catalog.find(store.key, variable.data_id)
@@ -122,8 +132,8 @@ def _known(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]
     return items
 
 
-def _found(config: Config, variable: Any, catalog: Catalog) -> list[pystac.Item]:
-    items = _known(config, variable, catalog)
+def _found(config: Config, variable: SourceVariable, catalog: Catalog) -> list[pystac.Item]:
+    items = known_items(config, variable, catalog)
     if not _ready(items):
         raise BuildError(
             f"{variable.data_id}: harvesting store {variable.store!r} gave no item that can be "
@@ -136,7 +146,7 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
     """Say why items are not, or not any more, what a harvest would give; empty if they are."""
     if not items:
         return "not harvested yet"
-    if any("proj:transform" not in item.properties for item in items):
+    if not all(map(is_described, items)):
         return "not preloaded yet"
     for item in items:
         said = item.properties.get(PROFILE)
@@ -170,11 +180,15 @@ def _was_written(asset: pystac.Asset) -> bool:
         return False
 
 
+def is_described(item: pystac.Item) -> bool:
+    """Tell whether an item says where its pixels lie; those of archives do once preloaded."""
+    return "proj:transform" in item.properties
+
+
 def _ready(items: Sequence[pystac.Item]) -> bool:
     """Tell whether there are items and all of them can be opened: described, and files present."""
     return bool(items) and all(
-        "proj:transform" in item.properties and _is_there(item.assets["data"].href)
-        for item in items
+        is_described(item) and _is_there(item.assets["data"].href) for item in items
     )
 
 

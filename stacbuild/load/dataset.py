@@ -11,9 +11,18 @@ import pystac
 import xarray as xr
 
 from stacbuild.errors import BuildError
+from stacbuild.load.area import items_within
 from stacbuild.load.custom import run_custom
 from stacbuild.load.facts import Facts
-from stacbuild.load.pixelgrid import PixelGrid, covers, reduction, touches
+from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction, touches
+from stacbuild.load.select import (
+    band_times,
+    bands_apart,
+    check_names,
+    chosen_names,
+    within_time,
+)
+from stacbuild.load.temporal import resample_in_time
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -61,6 +70,7 @@ def load_variable(
     """
     if storage_options:
         items = [_through_s3(item) for item in items]
+    items = items_within(variable, items)
     target = PixelGrid.of_grid(grid)
     sources = [PixelGrid.of_properties(item.properties) for item in items]
     check_overlap(variable, items, any(touches(each, target) for each in sources), grid)
@@ -68,18 +78,28 @@ def load_variable(
         dataset, facts, spatial = _open_zarr(variable, items[0], grid, target, storage_options)
     else:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
-    _check_names(variable, variable.identifier if RASTER_NAME in facts else None, facts)
+    bands = band_times(items[0])
+    dataset = within_time(variable, dataset, bands)
+    if bands is not None and "band" in dataset.dims:
+        bands = bands[dataset["band"].values - 1]
+    if RASTER_NAME in facts and variable.open_params.band_as_variable:
+        dataset = bands_apart(dataset, RASTER_NAME)
+        facts = dict.fromkeys(map(str, dataset.data_vars), facts[RASTER_NAME])
+        names = chosen_names(variable, facts)
+        dataset, facts = dataset[names], {name: facts[name] for name in names}
     if variable.custom_processing:
         custom = variable.custom_processing
         dataset = run_custom(dataset, custom.file, custom.function_name)
     dataset = _canonical(dataset, grid, spatial, variable.data_id)
-    dataset = _with_years(dataset, items[0])
+    dataset = _with_years(dataset, bands)
     dataset = _named(dataset, variable.identifier)
     complete = covers(sources, target)
     only = next(iter(facts.values())) if len(facts) == 1 else None
     for name, array in dataset.data_vars.items():
         of = only or facts.get(str(name).removeprefix(f"{variable.identifier}_"))
         _describe(array, of, complete)
+    if variable.temporal_resample_params:
+        dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.data_id)
     return dataset
 
 
@@ -102,9 +122,13 @@ def _open_raster(
     # round; each takes half a second to import.
     from stacbuild.load.raster import load_raster
 
-    facts = Facts.of_raster(items[0])
+    name = variable.identifier or RASTER_NAME
+    _check_methods(variable, [name])
+    facts = Facts.of_raster(items[0]).filled(variable.fill_value(name))
+    if not variable.open_params.band_as_variable:
+        chosen_names(variable, [name])
     source = PixelGrid.of_properties(items[0].properties)
-    method = _method(variable, variable.identifier or RASTER_NAME, facts, source, target)
+    method = _method(variable, name, facts, source, target)
     array = load_raster(items, grid, method, facts.fill, facts.nodata, storage_options)
     return array.to_dataset(name=RASTER_NAME), {RASTER_NAME: facts}, ("y", "x")
 
@@ -120,11 +144,16 @@ def _open_zarr(
 
     spatial = spatial_dims(item)
     source = PixelGrid.of_properties(item.properties)
+    if variable.open_params.band_as_variable:
+        raise BuildError(
+            f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
+        )
+    variables = item.properties["cube:variables"]
+    known = [name for name in variables if set(spatial) <= set(variables[name]["dimensions"])]
+    _check_methods(variable, known)
     arrays, facts = {}, {}
-    for name, entry in item.properties["cube:variables"].items():
-        if not set(spatial) <= set(entry["dimensions"]):
-            continue
-        facts[name] = Facts.of_zarr(item, name)
+    for name in chosen_names(variable, known):
+        facts[name] = Facts.of_zarr(item, name).filled(variable.fill_value(name))
         method = _method(variable, name, facts[name], source, target)
         arrays[name] = load_zarr(
             item, name, grid, method, facts[name].fill, facts[name].nodata, storage_options
@@ -141,6 +170,8 @@ def _method(
 
     Codes, and integers in general, are nearest: no value appears that the source has not.
     """
+    if coincide(source, target):
+        return "nearest"
     pixels = reduction(source, target)
     stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
     if stated:
@@ -150,21 +181,13 @@ def _method(
     return "bilinear" if pixels < _AVERAGED_FROM else "mean"
 
 
-def _check_names(
-    variable: SourceVariable, identifier: str | None, facts: Mapping[str, Facts]
-) -> None:
+def _check_methods(variable: SourceVariable, known: Sequence[str]) -> None:
     """Refuse a resampling method for a variable that there is not."""
-    known = {identifier} if identifier else set(facts)
-    for methods in (
-        variable.spatial_resample_params.interp_methods,
-        variable.spatial_resample_params.agg_methods,
-    ):
-        for name in methods if isinstance(methods, dict) else ():
-            if name not in known:
-                raise BuildError(
-                    f"{variable.data_id}: spatial_resample_params names {name!r}, which is no "
-                    f"variable of it; there are: {', '.join(sorted(known))}"
-                )
+    params = variable.spatial_resample_params
+    for section in ("interp_methods", "agg_methods", "fill_values"):
+        each = getattr(params, section)
+        if isinstance(each, dict):
+            check_names(variable, f"spatial_resample_params.{section}", each, known)
 
 
 def check_overlap(
@@ -215,15 +238,10 @@ def _canonical(
     return dataset.drop_vars(scalar).transpose(..., *grid.dims)
 
 
-def _with_years(dataset: xr.Dataset, item: pystac.Item) -> xr.Dataset:
+def _with_years(dataset: xr.Dataset, times: pd.DatetimeIndex | None) -> xr.Dataset:
     """Turn bands into times where the item gives every band its own."""
-    if "band" not in dataset.dims:
+    if times is None or dataset.sizes.get("band") != len(times):
         return dataset
-    bands = item.assets["data"].extra_fields.get("bands", [])
-    starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
-    if len(starts) != dataset.sizes["band"]:
-        return dataset
-    times = pd.to_datetime(starts, utc=True).tz_localize(None).as_unit("ns")
     return dataset.rename({"band": "time"}).assign_coords(time=times)
 
 
@@ -240,7 +258,8 @@ def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
     """Put CF attributes and the fill value on a variable, in place."""
     array.encoding = {}
     if array.dtype.kind == "f":
-        array.encoding["_FillValue"] = array.dtype.type(np.nan)
+        fill = np.nan if facts is None else facts.fill
+        array.encoding["_FillValue"] = array.dtype.type(fill)
     if facts is None:
         return
     array.attrs.update(facts.attrs)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pystac
 from numpy.typing import NDArray
+
+from stacbuild.errors import BuildError
 
 Json = Mapping[str, Any]
 
@@ -27,12 +29,15 @@ class Facts:
         Legend: class objects of the STAC classification extension.
     attrs
         CF attributes that follow from the item (units, long_name, standard_name, ...).
+    chosen
+        What "no data" becomes in the cube, if the configuration says.
     """
 
     dtype: np.dtype[Any]
     nodata: tuple[float, ...]
     classes: tuple[Json, ...]
     attrs: dict[str, Any]
+    chosen: float | None = None
 
     @classmethod
     def of_raster(cls, item: pystac.Item) -> Facts:
@@ -65,6 +70,22 @@ class Facts:
         nodata = tuple(dict.fromkeys(value for value in stated if _fits(value, dtype)))
         return cls(dtype, nodata, classes, attrs | _flags(classes, dtype))
 
+    def filled(self, value: float | None) -> Facts:
+        """Return the same with another value for "no data" in the cube; None changes nothing.
+
+        Raises
+        ------
+        BuildError
+            If the type cannot hold the value.
+        """
+        if value is None:
+            return self
+        if not _fits(value, self.dtype):
+            raise BuildError(
+                f"spatial_resample_params.fill_values: {value:g} is no value of {self.dtype}"
+            )
+        return replace(self, chosen=value)
+
     @property
     def fill(self) -> float:
         """The one value that "no data" becomes in the cube; NaN for floats.
@@ -72,6 +93,8 @@ class Facts:
         Where nothing is stated for an integer it is the largest unsigned or smallest signed
         value, needed only for pixels beyond the source.
         """
+        if self.chosen is not None:
+            return self.chosen
         if self.dtype.kind == "f":
             return np.nan
         if self.nodata:
@@ -85,6 +108,8 @@ def fill_nodata(block: NDArray[Any], nodata: Sequence[float], fill: float) -> No
     for value in nodata:
         if value != fill:
             block[block == value] = fill
+    if block.dtype.kind == "f" and not np.isnan(fill):
+        block[np.isnan(block)] = fill
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:

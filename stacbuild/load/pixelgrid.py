@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # For questions about a window as a whole, every 16th pixel is looked at.
 STEP = 16
 
+# Pixels of the target as far off those of the source as this are taken for the same.
+_OFF = 1e-3
+
 Window = tuple[slice, slice]
 Floats = NDArray[np.float64]
 
@@ -186,6 +189,30 @@ def cuts(pixels: slice, step: int) -> Iterator[tuple[int, int]]:
     """Cut a run of pixels at the multiples of *step*."""
     edges = range((pixels.start // step + 1) * step, pixels.stop, step)
     yield from pairwise([pixels.start, *edges, pixels.stop])
+
+
+def shifted(window: Window, origin: tuple[int, int]) -> Window:
+    """Give a window of a part in the pixels of the whole, where the part begins at *origin*."""
+    rows, cols = (
+        slice(part.start + first, part.stop + first)
+        for part, first in zip(window, origin, strict=True)
+    )
+    return rows, cols
+
+
+def coincide(source: PixelGrid, target: PixelGrid) -> bool:
+    """Tell whether every pixel of the target is one of the source: nothing has to be resampled."""
+    if not (same_crs(source.crs, target.crs) and is_aligned(source) and is_aligned(target)):
+        return False
+    rows, cols = target.shape
+    corners = np.array([0.0, rows - 1.0]), np.array([0.0, cols - 1.0])
+    at = positions(source, target, *corners)
+    # Off the source's centres by no more than what transforms of nine digits are.
+    off = max(float(np.abs(place - np.floor(place) - 0.5).max()) for place in at)
+    steps = [abs(place[1] - place[0]) for place in at]
+    return off < _OFF and all(
+        abs(step - count) < _OFF for step, count in zip(steps, (rows - 1, cols - 1), strict=True)
+    )
 
 
 def window_key(window: Window) -> tuple[int, int, int, int]:

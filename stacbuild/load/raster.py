@@ -13,6 +13,7 @@ import xarray as xr
 
 from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
+from stacbuild.load.area import origin_of
 from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile, WindowReader
 from stacbuild.load.units import work_unit
@@ -115,6 +116,7 @@ def _tile(item: pystac.Item, nodata: tuple[float, ...]) -> Tile:
     return Tile(
         href=asset.href,
         grid=PixelGrid.of_properties(item.properties),
+        origin=origin_of(item.properties),
         size=asset.extra_fields.get("file:size"),
         kind=str(item.properties.get(STORE, "")).partition(":")[0],
         nodata=nodata,

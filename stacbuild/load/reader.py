@@ -19,7 +19,14 @@ from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
 from stacbuild.load.facts import fill_nodata
-from stacbuild.load.pixelgrid import PixelGrid, Window, cuts, footprint_window, window_key
+from stacbuild.load.pixelgrid import (
+    PixelGrid,
+    Window,
+    cuts,
+    footprint_window,
+    shifted,
+    window_key,
+)
 from stacbuild.load.pool import cache, open_raster, shared_index_map
 from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import MARGIN, warp
@@ -41,11 +48,13 @@ _STRIP_ROWS = 256
 class Tile:
     """One GeoTIFF of a product: its place, its pixel grid, and its "no data" values.
 
-    ``size`` is in bytes, None if not known; ``kind`` that of the store it comes from.
+    ``size`` is in bytes, None if not known; ``kind`` that of the store it comes from; ``origin``
+    the row and column of the grid's first pixel in the file, of which the grid may be a part.
     """
 
     href: str
     grid: PixelGrid
+    origin: tuple[int, int] = (0, 0)
     size: int | None = None
     kind: str = ""
     nodata: tuple[float, ...] = ()
@@ -128,13 +137,17 @@ class RasterSource:
             mapping = shared_index_map(tile.grid, self.target, window)
             if mapping is None:
                 return None
-            return mapping.gather(
-                self._decoded(tile, band, mapping.window, mapping.strips), self.fill
-            )
+
+            def strips(height: int) -> Iterator[Window]:
+                return (shifted(part, tile.origin) for part in mapping.strips(height))
+
+            in_file = shifted(mapping.window, tile.origin)
+            return mapping.gather(self._decoded(tile, band, in_file, strips), self.fill)
         source_window = footprint_window(tile.grid, self.target, window, MARGIN)
         if source_window is None:
             return None
-        block = self._decoded(tile, band, source_window, lambda _: iter([source_window]))
+        in_file = shifted(source_window, tile.origin)
+        block = self._decoded(tile, band, in_file, lambda _: iter([in_file]))
         return warp(block, tile.grid, source_window, self.target, window, self.method, self.fill)
 
     def _decoded(

@@ -15,8 +15,9 @@ from zarr.storage import LocalStore
 
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
+from stacbuild.load.area import origin_of
 from stacbuild.load.facts import fill_nodata
-from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window
+from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window, shifted
 from stacbuild.load.pool import cache, shared_index_map, zarr_dataset
 from stacbuild.load.units import work_unit
 
@@ -40,6 +41,8 @@ class ZarrSource:
         Of the variable in the store.
     spatial
         The names of the two dimensions (rows, columns).
+    origin
+        Row and column of the grid's first pixel in the store, of which it may be a part.
     grid, target
         Where the store's pixels lie, and the cube's.
     method, fill, nodata
@@ -59,6 +62,7 @@ class ZarrSource:
     method: str
     fill: float
     nodata: tuple[float, ...]
+    origin: tuple[int, int] = (0, 0)
     options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
 
     def read(self, location: tuple[slice, ...]) -> NDArray[Any]:
@@ -95,7 +99,7 @@ class ZarrSource:
             source_window = footprint_window(self.grid, self.target, window, MARGIN)
         if source_window is None:
             return np.full(size, self.fill, dtype)
-        block = self._decoded(where, source_window)
+        block = self._decoded(where, shifted(source_window, self.origin))
         # Spatial dimensions last, whatever their place in the store, then back again.
         axes = [self.dims.index(name) for name in self.spatial]
         planes = np.moveaxis(block, axes, (-2, -1))
@@ -199,6 +203,7 @@ def load_zarr(
         method=method,
         fill=fill,
         nodata=nodata,
+        origin=origin_of(item.properties),
         options=options,
     )
     unit = work_unit(grid, array.dtype.itemsize)

@@ -10,21 +10,25 @@ from typing import Any
 
 from pyproj import CRS, Transformer
 
-from stacbuild.config import Config
+from stacbuild.config import Config, GridMapping
 from stacbuild.safe_text import clean
 
 Box = tuple[float, float, float, float]
 
 
 def boxes(config: Config) -> dict[str, Box]:
-    """Return west, south, east, north in degrees (EPSG:4326) of each grid that is used."""
+    """Return west, south, east, north in degrees (EPSG:4326) of each grid that is used.
+
+    Without the grids of sources themselves: a configuration does not tell where these lie.
+    """
     found = {}
-    for name in dict.fromkeys(dataset.grid_mapping for dataset in config.datasets):
-        grid = config.grid_mapping(name)
+    for grid in map(config.grid_of, config.datasets):
+        if not isinstance(grid, GridMapping) or grid.identifier in found:
+            continue
         transformer = Transformer.from_crs(CRS(grid.crs), CRS("EPSG:4326"), always_xy=True)
         # Straight sides of a grid bend in degrees: 21 points of each are looked at.
         west, south, east, north = transformer.transform_bounds(*grid.bbox, densify_pts=21)
-        found[name] = (float(west), float(south), float(east), float(north))
+        found[grid.identifier] = (float(west), float(south), float(east), float(north))
     return found
 
 

@@ -1,0 +1,76 @@
+"""Variables of several sources to one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from stacbuild.errors import BuildError
+
+if TYPE_CHECKING:
+    from stacbuild.config import MultiDataset
+
+
+def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Merge lazy datasets on one grid, as ``xr_merge_params`` say.
+
+    Where a variable has no value at a time (or another position) of the others it is "no data",
+    or what ``fill_value`` says, of its own dtype either way; that value is declared in
+    ``encoding["_FillValue"]``.
+
+    Raises
+    ------
+    BuildError
+        If positions differ and ``join`` is ``exact``, a name is there twice, or a fill value is
+        none of the variable's dtype or named for what is no variable.
+    """
+    params = dataset.xr_merge_params
+    arrays = {str(name): array for part in parts for name, array in part.data_vars.items()}
+    fills = _fills(dataset, arrays)
+    try:
+        merged = xr.merge(
+            parts,
+            compat=params.compat,
+            join=params.join,
+            fill_value=fills,
+            combine_attrs=params.combine_attrs,
+        )
+    except (ValueError, xr.MergeError) as error:
+        raise BuildError(
+            f"{dataset.identifier}: its variables do not fit together: "
+            f"{' '.join(str(error).split())}"
+        ) from error
+    for name, array in arrays.items():
+        merged[name].encoding = array.encoding
+        if merged[name].sizes != array.sizes:
+            merged[name].encoding = array.encoding | {"_FillValue": fills[name]}
+    return merged
+
+
+def _fills(dataset: MultiDataset, arrays: dict[str, xr.DataArray]) -> dict[str, Any]:
+    """Give what each variable is where it has no value, in its own dtype."""
+    stated = dataset.xr_merge_params.fill_value
+    if isinstance(stated, dict):
+        for name in stated:
+            if name not in arrays:
+                raise BuildError(
+                    f"{dataset.identifier}: xr_merge_params.fill_value names {name!r}, which is "
+                    f"no variable of it; there are: {', '.join(sorted(arrays))}"
+                )
+    fills = {}
+    for name, array in arrays.items():
+        value = stated.get(name) if isinstance(stated, dict) else stated
+        if value is None:
+            own = array.encoding.get("_FillValue", array.encoding.get("fill_value"))
+            value = np.nan if own is None else own
+        fill = np.array(value).astype(array.dtype, casting="unsafe")[()]
+        if array.dtype.kind in "iub" and fill != value:
+            raise BuildError(
+                f"{dataset.identifier}: xr_merge_params.fill_value: {value:g} is no value of "
+                f"{name} ({array.dtype})"
+            )
+        fills[name] = fill
+    return fills

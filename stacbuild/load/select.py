@@ -1,0 +1,112 @@
+"""What ``open_params`` select of an opened dataset: variables, times, bands as variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pystac
+import xarray as xr
+
+from stacbuild.errors import BuildError
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+
+def chosen_names(variable: SourceVariable, known: Iterable[str]) -> list[str]:
+    """Give the names of a source's variables that are meant, in the source's order.
+
+    Raises
+    ------
+    BuildError
+        If ``open_params`` or ``spatial_resample_params`` name a variable that there is not.
+    """
+    names = list(known)
+    for section in ("open_params.variable_names", "spatial_resample_params.variables"):
+        key, _, field = section.partition(".")
+        wanted = getattr(getattr(variable, key), field)
+        if wanted is None:
+            continue
+        check_names(variable, section, wanted, names)
+        names = [name for name in names if name in wanted]
+    return names
+
+
+def check_names(
+    variable: SourceVariable, section: str, wanted: Iterable[str], known: Iterable[str]
+) -> None:
+    """Raise a BuildError if *section* of the configuration names what is no variable."""
+    names = sorted(known)
+    for name in wanted:
+        if name not in names:
+            raise BuildError(
+                f"{variable.data_id}: {section} names {name!r}, which is no variable of it; "
+                f"there are: {', '.join(names)}"
+            )
+
+
+def band_times(item: pystac.Item) -> pd.DatetimeIndex | None:
+    """Give the times (UTC) of a GeoTIFF's bands; None if they have none."""
+    bands = item.assets["data"].extra_fields.get("bands", [])
+    starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
+    if not starts or len(starts) != len(bands):
+        return None
+    return pd.to_datetime(starts, utc=True).tz_localize(None).as_unit("ns")
+
+
+def within_time(
+    variable: SourceVariable, dataset: xr.Dataset, bands: pd.DatetimeIndex | None
+) -> xr.Dataset:
+    """Give the times of ``open_params.time_range``, both ends included.
+
+    Parameters
+    ----------
+    bands
+        The times along the dimension ``band``, if it has any.
+
+    Raises
+    ------
+    BuildError
+        If there are no times, or none in the range.
+    """
+    limits = variable.open_params.time_range
+    if limits is None:
+        return dataset
+    if "band" in dataset.dims and bands is not None:
+        dim, times = "band", bands
+    elif isinstance(dataset.indexes.get("time"), pd.DatetimeIndex):
+        dim, times = "time", dataset.indexes["time"]
+    else:
+        raise BuildError(f"{variable.data_id}: has no times; leave open_params.time_range out")
+    # As pandas reads them: a year or a month as an end includes all of it.
+    whole = pd.Series(np.arange(len(times)), times).sort_index()
+    first, last = (_naive(limit) for limit in limits)
+    inside = np.sort(whole.loc[first:last].to_numpy())
+    if not len(inside):
+        raise BuildError(
+            f"{variable.data_id}: open_params.time_range {_said(limits)} holds none of its times, "
+            f"{times.min().isoformat()} to {times.max().isoformat()}"
+        )
+    return dataset.isel({dim: inside})
+
+
+def bands_apart(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Give the bands of the variable *name* as variables ``band_1``, ``band_2``, ..."""
+    array = dataset[name]
+    if "band" not in array.dims:
+        return dataset.rename({name: "band_1"})
+    return xr.Dataset(
+        {f"band_{int(band)}": array.sel(band=band, drop=True) for band in array["band"].values}
+    )
+
+
+def _naive(limit: str | None) -> str | None:
+    # pandas takes text without an offset for the index's own time, which is UTC.
+    return limit.removesuffix("Z") if limit else None
+
+
+def _said(limits: Sequence[str | None]) -> str:
+    return "/".join(limit or ".." for limit in limits)
