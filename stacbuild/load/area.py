@@ -35,7 +35,7 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
     """
     params = variable.open_params
     box = params.area
-    if box is None:
+    if box is None or not items:
         return list(items)
     found = [cut for item in items if (cut := _cut(item, box, params.area_crs))]
     if not found:

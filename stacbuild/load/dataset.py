@@ -226,7 +226,7 @@ def _canonical(
         if found[0] in dataset.coords:
             given = dataset[found[0]].values
             # Less than what single precision makes of them.
-            within = abs(values[1] - values[0]) / 10 if size > 1 else np.inf
+            within = grid.resolution / 10
             if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
                 raise BuildError(
                     f"{data_id}: after custom_processing the coordinates of {found[0]} are not "
