@@ -11,7 +11,30 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-_FOLDED = ("asset_names", "bbox", "datetime", "time_range")
+from pydantic import ValidationError
+from pyproj import Transformer
+
+from stacbuild.config.datasets import OpenParams
+
+_FOLDED = ("asset_names", "datetime", "time_range")
+_AREA = ("bbox", "crs", "point", "bbox_width")
+
+# Not fields of the model: they are in the data id before it sees them.
+PROPERTIES = {
+    "asset_names": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "Stores of kind `stac`: names of the assets to take, where items have "
+        "several with data.",
+        "title": "Asset Names",
+    },
+    "datetime": {
+        "anyOf": [{"type": "string"}, {"type": "array", "minItems": 2, "maxItems": 2}],
+        "description": "Stores of kind `stac`: time of the items to take, such as `2018`, or first "
+        "and last; the same as `time_range` there.",
+        "title": "Datetime",
+    },
+}
+"""What `open_params` may hold beyond its model, as properties of the JSON Schema."""
 
 
 def fold(data: Any) -> Any:
@@ -54,10 +77,25 @@ def _source(entry: Any, stores: set[Any]) -> Any:
             name = "datetime" if key == "time_range" else key
             terms.append(f"{name}={quote(value, safe=',/:.-_')}")
             del rest[key]
+    if box := _box(params):
+        # Searched for, and cut to when opened: an item seldom ends where a box does.
+        terms.append(f"bbox={','.join(map(str, box))}")
     if not terms:
         return entry
     joint = "&" if "?" in data_id else "?"
     return entry | {"data_id": f"{data_id}{joint}{'&'.join(terms)}", "open_params": rest}
+
+
+def _box(params: Mapping[Any, Any]) -> list[float] | None:
+    """Give the box that is meant in degrees, for a search; None if there is none."""
+    try:
+        meant = OpenParams.model_validate({key: params[key] for key in _AREA if key in params})
+    except ValidationError:
+        return None  # the models say it
+    if meant.area is None:
+        return None
+    to_degrees = Transformer.from_crs(meant.area_crs, "EPSG:4326", always_xy=True)
+    return [round(edge, 9) for edge in to_degrees.transform_bounds(*meant.area, densify_pts=21)]
 
 
 def _value(key: str, value: Any) -> str | None:
@@ -69,9 +107,6 @@ def _value(key: str, value: Any) -> str | None:
         # An open end is null, or an empty text; ".." is a folder to a data id.
         ends = ["" if each in (None, "..") else str(each) for each in value]
         return "/".join(ends) if len(ends) == 2 else None
-    if key == "bbox":
-        numbers = all(isinstance(each, int | float) for each in value)
-        return ",".join(map(str, value)) if numbers and len(value) == 4 else None
     return ",".join(map(str, value)) if all(isinstance(each, str) for each in value) else None
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numcodecs
 import numpy as np
+import pandas as pd
 import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
@@ -238,8 +239,8 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
         if zarr_format == 3 and "fill_value" in array.encoding:
             # In format 2 it is the same field as the one before.
             encoding[str(name)]["fill_value"] = array.encoding["fill_value"]
-    if "time" in dataset.coords:
-        encoding["time"] = {"units": "days since 1970-01-01", "dtype": "int64"}
+    if "time" in dataset.coords and dataset["time"].dtype.kind == "M":
+        encoding["time"] = {"units": _time_units(dataset["time"]), "dtype": "int64"}
     for name in dataset.coords:
         encoding.setdefault(str(name), {}).update(_FillValue=None, **_codec(zarr_format))
     with _unstandardised_yet():
@@ -251,6 +252,14 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
             consolidated=False,
             encoding=encoding,
         )
+
+
+def _time_units(times: xr.DataArray) -> str:
+    """Give the longest unit that all times are whole numbers of."""
+    units = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+    since = pd.DatetimeIndex(times.values.ravel()) - pd.Timestamp(0)
+    unit = next(unit for unit in units if (since % pd.Timedelta(1, unit) == pd.Timedelta(0)).all())
+    return f"{unit} since 1970-01-01"
 
 
 def _codec(zarr_format: int) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
 
@@ -116,75 +118,172 @@ def _method(name: str, array: xr.DataArray, params: TemporalResampleParams, shor
 
 
 def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str) -> xr.DataArray:
-    fill = array.encoding.get("_FillValue", array.encoding.get("fill_value"))
-    if params.frequency == "all":
-        times = array.indexes["time"]
-        # One step that begins with the first time and holds the last.
-        steps: dict[Hashable, Any] = {"time": f"{(times[-1] - times[0]).days + 1}D"}
-        resampler = _valid(array, fill).resample(steps, origin="start")
-    else:
-        resampler = _valid(array, fill).resample(time=params.frequency, offset=params.offset)
-    found: xr.DataArray
+    # An integer that never was "no data" may be so now, in a step without a value.
+    fill = array.encoding.get("_FillValue", array.encoding.get("fill_value", np.nan))
+    by_time = array.chunk().transpose("time", ...)
+    steps = _steps(array.indexes["time"], params)
     if method == "linear":
-        found = _interpolated(_valid(array, fill), resampler.asfreq().indexes["time"])
+        found = _interpolated(by_time, steps.index, fill)
     elif method in _SELECTING:
-        found = getattr(resampler, method)(tolerance=params.tolerance)
-    elif method in ("sum", "prod"):
-        # Of nothing it is nothing, not 0 or 1.
-        found = getattr(resampler, method)(min_count=1)
+        found = _selected(by_time, steps.index, fill, method, params.tolerance)
     else:
-        found = getattr(resampler, method)()
+        found = _aggregated(by_time, steps, fill, method)
     return _described(found.transpose(*array.dims), array, fill, method)
 
 
-def _valid(array: xr.DataArray, fill: Any) -> xr.DataArray:
-    """Give the values as floats, NaN where there is no data."""
-    if array.dtype.kind == "f":
-        return array if fill is None or np.isnan(fill) else array.where(array != fill)
-    floats = array.astype("float32" if array.dtype.itemsize <= 2 else "float64")
-    return floats if fill is None else floats.where(array != fill)
+def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series[int]:
+    """Give the beginnings of steps and how many times lie in each; it is closed on the left."""
+    if params.frequency == "all":
+        return pd.Series([len(times)], times[:1])
+    sizes = pd.Series(1, times).resample(
+        params.frequency, closed="left", label="left", offset=params.offset
+    )
+    return sizes.size()
 
 
-def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex) -> xr.DataArray:
+def _aggregated(array: xr.DataArray, steps: pd.Series[int], fill: Any, method: str) -> xr.DataArray:
+    ends = np.cumsum(steps.to_numpy())
+    dtype = _dtype(array, method)
+    # A step at a time: what lies in it is all that is held to compute it.
+    parts = [
+        array.data[end - size : end]
+        .rechunk({0: -1})
+        .map_blocks(
+            aggregate, fill=fill, method=method, dtype=dtype,
+            chunks=((1,), *array.data.chunks[1:]), meta=np.empty((0,) * array.ndim, dtype),
+        )
+        if size
+        else da.full((1, *array.shape[1:]), _nothing(dtype, fill, method), dtype=dtype,
+            chunks=((1,), *array.data.chunks[1:]),
+        )
+        for end, size in zip(ends, steps, strict=True)
+    ]  # fmt: skip
+    return _at(array, steps.index, da.concatenate(parts))
+
+
+def aggregate(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any]:
+    """Make one value of each series along the first axis, of those that are not *fill*.
+
+    Parameters
+    ----------
+    block
+        Of any shape and number type.
+    fill
+        What "no data" is; NaN for none but NaN.
+    method
+        One of max, min, first, last (of the block's dtype, *fill* where there is no value), count
+        (int32), mean, median, prod, std, sum, var (floats, NaN where there is no value). Standard
+        deviation and variance are those of the values themselves (0 degrees of freedom).
+
+    Returns
+    -------
+    Array of the shape of *block*, with a length of 1 along the first axis.
+    """
+    valid = block != fill
+    if block.dtype.kind == "f":
+        valid &= ~np.isnan(block)
+    count = valid.sum(axis=0, keepdims=True)
+    if method == "count":
+        return np.asarray(count.astype(np.int32))
+    if method in _PICKING:
+        if method in ("first", "last"):
+            place = valid.argmax(axis=0, keepdims=True)
+            if method == "last":
+                place = len(block) - 1 - valid[::-1].argmax(axis=0, keepdims=True)
+            picked = np.take_along_axis(block, place, axis=0)
+        else:
+            limits = np.finfo(block.dtype) if block.dtype.kind == "f" else np.iinfo(block.dtype)
+            never = limits.min if method == "max" else limits.max
+            reduce = np.max if method == "max" else np.min
+            picked = reduce(np.where(valid, block, never), axis=0, keepdims=True)
+        return np.asarray(np.where(count > 0, picked, fill).astype(block.dtype))
+    values = block.astype(np.float64)
+    some = np.maximum(count, 1)
+    result: NDArray[Any]
+    if method == "median":
+        ordered = np.sort(np.where(valid, values, np.nan), axis=0)
+        low, high = (np.take_along_axis(ordered, at, axis=0) for at in ((some - 1) // 2, some // 2))
+        result = (low + high) / 2
+    elif method == "prod":
+        result = np.where(valid, values, 1).prod(axis=0, keepdims=True)
+    else:
+        result = np.where(valid, values, 0).sum(axis=0, keepdims=True)
+        if method != "sum":
+            result = result / some
+        if method in ("std", "var"):
+            off = np.where(valid, values - result, 0)
+            result = (off**2).sum(axis=0, keepdims=True) / some
+            result = np.sqrt(result) if method == "std" else result
+    return np.asarray(np.where(count > 0, result, np.nan).astype(_float_of(block.dtype)))
+
+
+def _float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.kind == "f":
+        return dtype
+    return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
+
+
+def _dtype(array: xr.DataArray, method: str) -> np.dtype[Any]:
+    if method == "count":
+        return np.dtype(np.int32)
+    return array.dtype if method in _PICKING else _float_of(array.dtype)
+
+
+def _nothing(dtype: np.dtype[Any], fill: Any, method: str) -> Any:
+    return 0 if method == "count" else fill if method in _PICKING else dtype.type(np.nan)
+
+
+def _selected(
+    array: xr.DataArray, times: pd.DatetimeIndex, fill: Any, method: str, tolerance: str | None
+) -> xr.DataArray:
+    within = pd.Timedelta(tolerance) if tolerance else None
+    place = array.indexes["time"].get_indexer(times, method=method, tolerance=within)
+    chosen = _at(array, times, array.data[np.maximum(place, 0)])
+    there = xr.DataArray(place >= 0, dims="time", coords={"time": times})
+    return chosen if (place >= 0).all() else chosen.where(there, array.dtype.type(fill))
+
+
+def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr.DataArray:
     """Give values on the straight line between two times; NaN before the first and after the last.
 
     Each value needs its two neighbours only, whatever the length of the series.
     """
+    dtype = _float_of(array.dtype)
+    valid = array.astype(dtype)
+    if not np.isnan(fill):
+        valid = valid.where(array != fill)
     known = array.indexes["time"].to_numpy().astype("datetime64[ns]").astype(np.int64)
     wanted = times.to_numpy().astype("datetime64[ns]").astype(np.int64)
-    after = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
+    after = np.clip(np.searchsorted(known, wanted), 1, max(len(known) - 1, 1)) % len(known)
     share = (wanted - known[after - 1]) / np.maximum(known[after] - known[after - 1], 1)
-    share = np.where((share < 0) | (share > 1), np.nan, share).astype(array.dtype)
+    share = np.where((share < 0) | (share > 1), np.nan, share).astype(dtype)
     weight = xr.DataArray(share, dims="time", coords={"time": times})
-    low, high = (array.isel(time=place).assign_coords(time=times) for place in (after - 1, after))
+    low, high = (_at(array, times, valid.data[place]) for place in (after - 1, after))
     # Where a time is one of the source's, the other neighbour may well be "no data".
     between = low + weight * (high - low)
     return between.where(weight != 0, low).where(weight != 1, high)
 
 
+def _at(array: xr.DataArray, times: pd.DatetimeIndex, data: Any) -> xr.DataArray:
+    """Give an array like another, with other times and values."""
+    coords = {name: coord for name, coord in array.coords.items() if "time" not in coord.dims}
+    return xr.DataArray(data, dims=array.dims, coords={**coords, "time": times}, name=array.name)
+
+
 def _described(found: xr.DataArray, array: xr.DataArray, fill: Any, method: str) -> xr.DataArray:
-    """Put dtype, attributes and "no data" on a result."""
-    found = found.assign_attrs(array.attrs)
-    found.encoding = {}
-    if method in _CELL_METHODS:
-        found.attrs["cell_methods"] = f"time: {_CELL_METHODS[method]}"
+    """Put attributes and "no data" on a result."""
     if method == "count":
         of = array.attrs.get("long_name", found.name)
-        found.attrs = {"long_name": f"Number of values of {of}"}
-        return found.astype("int32")
-    if method in _PICKING and array.dtype.kind != "f":
-        # A fill value is declared from here on: a step without a value may need one.
-        found = found.fillna(fill).astype(array.dtype)
+        return found.assign_attrs(long_name=f"Number of values of {of}")
+    found = found.assign_attrs(array.attrs)
+    if method in _CELL_METHODS:
+        found.attrs["cell_methods"] = f"time: {_CELL_METHODS[method]}"
+    if method in _PICKING:
         found.encoding = {"_FillValue": fill, "fill_value": fill}
         return found
-    if method not in _PICKING:
-        for name in ("flag_values", "flag_meanings", "flag_colors"):
-            found.attrs.pop(name, None)
-        if method in ("prod", "var"):
-            found.attrs.pop("units", None)
-    if array.dtype.kind == "f" and fill is not None and not np.isnan(fill):
-        found = found.fillna(fill)
-        found.encoding = {"_FillValue": fill, "fill_value": fill}
-    else:
-        found.encoding = {"_FillValue": found.dtype.type(np.nan)}
+    for name in ("flag_values", "flag_meanings", "flag_colors"):
+        found.attrs.pop(name, None)
+    if method in ("prod", "var"):
+        found.attrs.pop("units", None)
+    found.encoding = {"_FillValue": found.dtype.type(np.nan)}
     return found
