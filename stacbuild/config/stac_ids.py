@@ -28,7 +28,10 @@ PROPERTIES = {
         "title": "Asset Names",
     },
     "datetime": {
-        "anyOf": [{"type": "string"}, {"type": "array", "minItems": 2, "maxItems": 2}],
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": ["string", "null"]}, "minItems": 2, "maxItems": 2},
+        ],
         "description": "Stores of kind `stac`: time of the items to take, such as `2018`, or first "
         "and last; the same as `time_range` there.",
         "title": "Datetime",
@@ -77,11 +80,13 @@ def _source(entry: Any, stores: set[Any]) -> Any:
             name = "datetime" if key == "time_range" else key
             terms.append(f"{name}={quote(value, safe=',/:.-_')}")
             del rest[key]
-    if box := _box(params):
-        # Searched for, and cut to when opened: an item seldom ends where a box does.
+    # Searched for, and cut to when opened: an item seldom ends where a box does. So it stays, and
+    # what was resolved says both.
+    if "bbox=" not in data_id and (box := _box(params)):
         terms.append(f"bbox={','.join(map(str, box))}")
     if not terms:
         return entry
+    terms.sort()
     joint = "&" if "?" in data_id else "?"
     return entry | {"data_id": f"{data_id}{joint}{'&'.join(terms)}", "open_params": rest}
 
