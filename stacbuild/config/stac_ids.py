@@ -78,10 +78,13 @@ def _source(entry: Any, stores: set[Any]) -> Any:
     for key in _FOLDED:
         if key in params and (value := _value(key, params[key])) is not None:
             name = "datetime" if key == "time_range" else key
-            terms.append(f"{name}={quote(value, safe=',/:.-_')}")
+            if f"{name}=" not in data_id:
+                terms.append(f"{name}={quote(value, safe=',/:.-_')}")
             del rest[key]
-    # Searched for, and cut to when opened: an item seldom ends where a box does. So it stays, and
-    # what was resolved says both.
+            if key == "time_range" and not isinstance(params[key], str):
+                rest[key] = [None if end in ("", "..") else end for end in params[key]]
+    # Searched for, and cut to when opened, as are times: an item seldom ends where a box does. So
+    # both stay, and what was resolved says them twice.
     if "bbox=" not in data_id and (box := _box(params)):
         terms.append(f"bbox={','.join(map(str, box))}")
     if not terms:

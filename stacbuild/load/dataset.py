@@ -10,6 +10,7 @@ import pandas as pd
 import pystac
 import xarray as xr
 
+from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 from stacbuild.load.area import items_within
 from stacbuild.load.custom import run_custom
@@ -79,7 +80,8 @@ def load_variable(
     else:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
     bands = band_times(items[0])
-    dataset = within_time(variable, dataset, bands)
+    searched = str(items[0].properties.get(STORE, "")).startswith("stac")
+    dataset = within_time(variable, dataset, bands, searched=searched)
     if bands is not None and "band" in dataset.dims:
         bands = bands[dataset["band"].values - 1]
     if RASTER_NAME in facts and variable.open_params.band_as_variable:

@@ -58,7 +58,11 @@ def band_times(item: pystac.Item) -> pd.DatetimeIndex | None:
 
 
 def within_time(
-    variable: SourceVariable, dataset: xr.Dataset, bands: pd.DatetimeIndex | None
+    variable: SourceVariable,
+    dataset: xr.Dataset,
+    bands: pd.DatetimeIndex | None,
+    *,
+    searched: bool,
 ) -> xr.Dataset:
     """Give the times of ``open_params.time_range``, both ends included.
 
@@ -66,6 +70,8 @@ def within_time(
     ----------
     bands
         The times along the dimension ``band``, if it has any.
+    searched
+        Whether items were chosen by the range, so that one without times of its own is right.
 
     Raises
     ------
@@ -79,6 +85,8 @@ def within_time(
         dim, times = "band", bands
     elif isinstance(dataset.indexes.get("time"), pd.DatetimeIndex):
         dim, times = "time", dataset.indexes["time"]
+    elif searched:
+        return dataset
     else:
         raise BuildError(f"{variable.data_id}: has no times; leave open_params.time_range out")
     # As pandas reads them: a year or a month as an end includes all of it.
