@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from stacbuild.config import checks
+from stacbuild.config import checks, stac_ids
 from stacbuild.config.datasets import (
     CustomProcessing,
     Dataset,
@@ -29,7 +29,6 @@ from stacbuild.config.datasets import (
 from stacbuild.config.environment import fill
 from stacbuild.config.models import Config, General, GridMapping, PreloadDataset, hint
 from stacbuild.config.reading import Document, KeyPath, Problem, read_document
-from stacbuild.config.stac_ids import fold
 from stacbuild.config.stores import (
     ClmsStore,
     FileStore,
@@ -109,7 +108,7 @@ def load_config(
         raise document.report([*document.problems, Problem((), message)])
 
     context: dict[str, Any] = {"directory": directory, "path": path, "known": {}}
-    data = fold(document.data)
+    data = stac_ids.fold(document.data)
     refused = list(unsupported(data))
     found = [*document.problems, *refused, *checks.problems(data, beside)]
     filled = fill(data)
@@ -137,6 +136,7 @@ def load_config(
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the configuration."""
     schema = Config.model_json_schema()
+    schema["$defs"]["OpenParams"]["properties"].update(stac_ids.PROPERTIES)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

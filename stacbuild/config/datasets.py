@@ -12,6 +12,7 @@ from stacbuild.config.types import (
     Box,
     Count,
     DataId,
+    Length,
     LocalPath,
     Located,
     Model,
@@ -111,7 +112,7 @@ class OpenParams(Model):
     point: tuple[Number, Number] | None = None
     """Longitude and latitude (x and y in another `crs`): with `bbox_width` the middle of a square,
     alone, and without a grid_mapping, the place of a time series."""
-    bbox_width: Number | None = Field(None, gt=0)
+    bbox_width: Length | None = None
     """Length of the sides of the square around `point`, in metres."""
 
     @property

@@ -126,11 +126,11 @@ class PreloadDataset(Model):
 
 
 class General(Model):
-    """Settings for everything; ``visualize`` none means as the output allows."""
+    """General settings."""
 
     visualize: bool | None = None
-    """Whether progress is shown in place; false means plain lines, and by default it is so where
-    the output is a terminal or a notebook."""
+    """Whether progress may be shown in place, where the output allows that; false means plain
+    lines."""
     force_preload: bool = False
     """Whether to fetch again, at each harvest, all that is preloaded."""
     # Not part of what is published of a configuration: it makes no difference to a cube.

@@ -208,6 +208,9 @@ DataId = Annotated[Text, AfterValidator(_data_id)]
 Number = Annotated[float, BeforeValidator(_number)]
 """A finite number."""
 
+Length = Annotated[float, Field(gt=0), BeforeValidator(_number)]
+"""A finite number, more than 0."""
+
 Box = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_box)]
 """West, south, east, north."""
 
