@@ -88,7 +88,10 @@ def within_time(
     elif searched:
         return dataset
     else:
-        raise BuildError(f"{variable.data_id}: has no times; leave open_params.time_range out")
+        raise BuildError(
+            f"{variable.data_id}: has no times; leave open_params.time_range out, or date its "
+            "bands in a profile"
+        )
     # As pandas reads them: a year or a month as an end includes all of it.
     whole = pd.Series(np.arange(len(times)), times).sort_index()
     first, last = (_naive(limit) for limit in limits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -24,6 +24,9 @@ _PICKING = frozenset({"bfill", "ffill", "first", "last", "max", "min", "nearest"
 # Of these the value nearest to the beginning of a step is looked for, in the step or not.
 _SELECTING = frozenset({"bfill", "ffill", "nearest"})
 _SAME = {"backfill": "bfill", "pad": "ffill", "slinear": "linear", "zero": "ffill"}
+
+# Values looked at together.
+_PART = 2**20
 
 # CF appendix E has no names for the others.
 _CELL_METHODS = {
@@ -62,7 +65,10 @@ def resample_in_time(
         If there are no times, or they are irregular and no method is given.
     """
     if not isinstance(dataset.indexes.get("time"), pd.DatetimeIndex):
-        raise BuildError(f"{data_id}: has no times; leave temporal_resample_params out")
+        raise BuildError(
+            f"{data_id}: has no times; leave temporal_resample_params out, or date its bands in a "
+            "profile or a custom_processing function"
+        )
     names = [str(name) for name, array in dataset.data_vars.items() if "time" in array.dims]
     for section in ("variables", "agg_methods", "interp_methods"):
         stated = getattr(params, section)
@@ -144,16 +150,17 @@ def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series
 def _aggregated(array: xr.DataArray, steps: pd.Series[int], fill: Any, method: str) -> xr.DataArray:
     ends = np.cumsum(steps.to_numpy())
     dtype = _dtype(array, method)
-    # A step at a time: what lies in it is all that is held to compute it.
+    others = tuple(range(1, array.ndim))
+    # A step at a time: what lies in it is all that is held to compute it, and in one copy.
     parts = [
-        array.data[end - size : end]
-        .rechunk({0: -1})
-        .map_blocks(
-            aggregate, fill=fill, method=method, dtype=dtype,
-            chunks=((1,), *array.data.chunks[1:]), meta=np.empty((0,) * array.ndim, dtype),
+        da.blockwise(
+            aggregate, (-1, *others), array.data[end - size : end], (0, *others),
+            concatenate=False, new_axes={-1: 1}, fill=fill, method=method, dtype=dtype,
+            meta=np.empty((0,) * array.ndim, dtype),
         )
         if size
-        else da.full((1, *array.shape[1:]), _nothing(dtype, fill, method), dtype=dtype,
+        else da.full(
+            (1, *array.shape[1:]), _nothing(dtype, fill, method), dtype=dtype,
             chunks=((1,), *array.data.chunks[1:]),
         )
         for end, size in zip(ends, steps, strict=True)
@@ -161,24 +168,38 @@ def _aggregated(array: xr.DataArray, steps: pd.Series[int], fill: Any, method: s
     return _at(array, steps.index, da.concatenate(parts))
 
 
-def aggregate(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any]:
+def aggregate(blocks: Sequence[NDArray[Any]], fill: Any, method: str) -> NDArray[Any]:
     """Make one value of each series along the first axis, of those that are not *fill*.
 
     Parameters
     ----------
-    block
-        Of any shape and number type.
+    blocks
+        Of one number type, that follow each other along the first axis and have two more or more.
     fill
         What "no data" is; NaN for none but NaN.
     method
-        One of max, min, first, last (of the block's dtype, *fill* where there is no value), count
+        One of max, min, first, last (of the blocks' dtype, *fill* where there is no value), count
         (int32), mean, median, prod, std, sum, var (floats, NaN where there is no value). Standard
         deviation and variance are those of the values themselves (0 degrees of freedom).
 
     Returns
     -------
-    Array of the shape of *block*, with a length of 1 along the first axis.
+    Array of the blocks' shape, with a length of 1 along the first axis.
     """
+    size = sum(block[:, :1].size for block in blocks)
+    rows = max(1, _PART // max(1, size))
+    length = blocks[0].shape[1]
+    # A few rows at a time: the copies that it takes would add up to many times the values.
+    parts = [
+        _aggregated_rows(
+            np.concatenate([block[:, top : top + rows] for block in blocks]), fill, method
+        )
+        for top in range(0, length, rows)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any]:
     valid = block != fill
     if block.dtype.kind == "f":
         valid &= ~np.isnan(block)
