@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyproj
+import pystac
 import pytest
 import rasterio
+import shapely
 import xarray as xr
 from rasterio import Affine
 
@@ -20,6 +23,7 @@ from tests.cli import EAST, NORTH, SOUTH, WEST, Json, configuration, geotiff, st
 
 SOURCES = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
 # What `geotiff` writes.
+WHEN = dt.datetime(2018, 6, 1, tzinfo=dt.UTC)
 ROWS, COLS = np.indices((120, 120))
 VALUES = ((ROWS * 7 + COLS * 3) % 100).astype(np.uint8)
 LON = WEST - 0.01 + 0.001 * (np.arange(120) + 0.5)
@@ -263,3 +267,34 @@ def test_bands_as_variables(tmp_path: Path) -> None:
     assert list(made(tmp_path, {"open_params": some}).data_vars) == ["band_2"]
     apart = made(tmp_path, {"open_params": {"band_as_variable": False}})
     assert apart["band_data"].dims == ("band", "lat", "lon")
+
+
+def test_tiles_side_by_side_have_one_grid(tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    names = []
+    # Of 120 x 120 pixels; the second one to the east of the first, and 30 rows further north.
+    for name, west, north in (("a", 10.0, 45.1), ("b", 10.12, 45.13)):
+        geotiff(folder / f"{name}.tif", transform=Affine(0.001, 0, west, 0, -0.001, north))
+        box = [west, north - 0.12, west + 0.12, north]
+        item = pystac.Item(name, shapely.geometry.mapping(shapely.box(*box)), box, WHEN, {})
+        item.add_asset("data", pystac.Asset(f"../../{name}.tif", roles=["data"]))
+        names.append(item)
+    catalog = pystac.Catalog("other", "Tiles.")
+    extent = pystac.Extent.from_items(names)
+    tiles = pystac.Collection("tiles", "Tiles.", extent, license="CC-BY-4.0")
+    tiles.add_items(names)
+    catalog.add_child(tiles)
+    catalog.normalize_and_save(str(folder), pystac.CatalogType.SELF_CONTAINED)
+    source = {"identifier": "tiles", "store_id": "stac"}
+    source["store_params"] = {"root": "other"}
+    dataset = {"identifier": "cube", "store": "tiles", "data_id": "tiles", "grid_mapping": None}
+    config = load_config(configuration(tmp_path, [dataset], [source]))
+    [result] = build(config, tmp_path / "catalogs")
+    assert result.status == "COMPLETED", result.message
+    with xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False) as cube:
+        [name] = cube.data_vars
+        found = cube[name].values
+    expected = np.full((150, 240), 255, np.uint8)
+    expected[30:, :120] = VALUES
+    expected[:120, 120:] = VALUES
+    np.testing.assert_array_equal(found, expected)
