@@ -121,6 +121,21 @@ def test_the_configuration_is_shown_without_its_secrets(
     assert max(map(len, repr(table).splitlines())) <= 80
 
 
+def test_grids_that_are_taken_over_or_the_sources_own(content: dict[str, Any]) -> None:
+    one = {"store": "here", "data_id": "one.tif"}
+    content["datasets"] = [
+        {"identifier": "named", "grid_mapping": "g"} | one,
+        {"identifier": "taken", "grid_mapping": "named"} | one,
+        {"identifier": "own"} | one,
+    ]
+    shown = MultiSourceDataStore(content)
+    named, taken, own = (row[5] for row in shown.display_config().rows)
+    assert named == taken
+    assert "spatial_res" in named
+    assert own == "that of one.tif"
+    assert list(shown.display_geolocations().places) == ["g"]
+
+
 def test_cells_are_cleaned_and_escaped() -> None:
     table = Table(["a"], [[f"\x1b[2J{HOSTILE}"]])
     assert "\x1b" not in repr(table) + table._repr_html_()

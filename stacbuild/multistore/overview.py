@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from stacbuild.config import Config
+from stacbuild.config import Config, GridMapping
 from stacbuild.multistore.tables import Table
 from stacbuild.safe_text import clean
 
@@ -29,8 +29,11 @@ def config_table(config: Config) -> Table:
     grids = {each["identifier"]: each for each in shown.get("grid_mappings", [])}
     rows = []
     for dataset in shown["datasets"]:
-        grid = {**grids[dataset["grid_mapping"]]}
-        grid.pop("identifier")
+        of = config.grid_of(config.dataset(dataset["identifier"]))
+        if isinstance(of, GridMapping):
+            grid = _pairs({k: v for k, v in grids[of.identifier].items() if k != "identifier"})
+        else:
+            grid = f"that of {of.variables[0].data_id}"
         for source in dataset.get("variables", [dataset]):
             store = stores[source["store"]]
             rows.append(
@@ -40,7 +43,7 @@ def config_table(config: Config) -> Table:
                     _pairs(store.get("store_params", {})),
                     source["data_id"],
                     _pairs(source.get("open_params", {})),
-                    _pairs(grid),
+                    grid,
                     dataset.get("format_id", "zarr").capitalize(),
                 )
             )
