@@ -298,3 +298,18 @@ def test_tiles_side_by_side_have_one_grid(tmp_path: Path) -> None:
     expected[30:, :120] = VALUES
     expected[:120, 120:] = VALUES
     np.testing.assert_array_equal(found, expected)
+
+
+def test_data_that_differ_in_extension_only_have_items_of_their_own(tmp_path: Path) -> None:
+    geotiff(tmp_path / "src" / "one.tif")
+    series(tmp_path / "src" / "one.zarr")
+    both = [
+        {"identifier": name, "store": "files", "data_id": f"one.{name}"} for name in ("zarr", "tif")
+    ]
+    config = load_config(configuration(tmp_path, both, [SOURCES]))
+    for expected in ("COMPLETED", "UP TO DATE"):
+        results = build(config, tmp_path / "catalogs")
+        assert [result.status for result in results] == [expected] * 2, results
+    for name, variables in (("zarr", {"height", "kind"}), ("tif", {"band_data"})):
+        with xr.open_zarr(tmp_path / "data" / f"{name}.zarr") as cube:
+            assert set(cube.data_vars) == variables

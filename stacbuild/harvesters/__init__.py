@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import DATA_ID, Catalog
 from stacbuild.config import ClmsStore, ZenodoStore
-from stacbuild.errors import ConfigError, Failures, StacbuildError
+from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
@@ -124,6 +124,7 @@ def harvest_store(
             for item in found.items:
                 data_id = item.properties[DATA_ID]
                 item.properties[PROFILE] = profile_digest(store, data_id, profiles)
+            _make_distinct(found, catalog)
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
             start = time.monotonic()
@@ -139,6 +140,23 @@ def harvest_store(
         unforeseen.__cause__ = error
         results.append(_failed(identifier, unforeseen, start))
     return results
+
+
+def _make_distinct(found: Harvest, catalog: Catalog) -> None:
+    """Give items another id whose own is that of other data: ids have less signs than data ids.
+
+    So ``forest.tif`` and ``forest.zarr`` are both found, whichever was harvested first.
+    """
+    taken: dict[str, str] = {}
+    for item in found.items:
+        data_id = item.properties[DATA_ID]
+        try:
+            there = catalog.get(found.collection.id, item.id)
+        except IntegrityError:
+            there = None  # damaged, and about to be written anew
+        owner = there.properties.get(DATA_ID) if there else data_id
+        if taken.setdefault(item.id, owner) != data_id:
+            item.id = f"{item.id}-{hashlib.sha256(data_id.encode()).hexdigest()[:8]}"
 
 
 def load_profiles(config: Config) -> Profiles:
