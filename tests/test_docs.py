@@ -1,31 +1,65 @@
-"""What the pages say is there: links lead somewhere, commands and their options exist."""
+"""What the pages say is there: links, commands and their options, examples that load."""
 
 from __future__ import annotations
 
+import ast
+import importlib
+import json
 import re
 import shlex
+import textwrap
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+import jsonschema
 import pytest
 
 from stacbuild.cli.program import cli
+from stacbuild.config import config_schema, load_config
+from stacbuild.config.reading import read_document
+from stacbuild.profiles import Profiles
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_COMMAND = re.compile(r"^(?: {4,}|\$ )stacbuild (?=[a-z-])([^#`\n]*)", re.MULTILINE)
+_FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)\}")
 
 
 def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def blocks(page: Path, *languages: str) -> list[str]:
+    """Give the fenced blocks of a page in one of these languages."""
+    found = _FENCE.findall(page.read_text())
+    return [textwrap.dedent(text) for _, language, text in found if language in languages]
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Give what is to be typed into a shell: in fenced blocks, or indented by four."""
+    text = page.read_text()
+    indented = re.findall(r"^ {4,}((?:stacbuild|scripts)[ /].*)$", _FENCE.sub("", text), re.M)
+    for block in [*blocks(page, "console", "bash", ""), *indented]:
+        for line in re.sub(r"\\\n\s*", "", block).splitlines():
+            if re.match(r"\$ ?\S", line) or re.match(r"(stacbuild|scripts)[ /][a-z-]", line):
+                yield line.removeprefix("$").strip()
+
+
 def anchors(page: Path) -> set[str]:
     heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", head.lower()) for head in heads)
     return {head.replace(" ", "-") for head in plain}
+
+
+def test_pages_are_found_and_have_something_to_check() -> None:
+    assert sum(len(list(commands(page))) for page in PAGES) > 50
+    assert sum(len(blocks(page, "yaml")) for page in PAGES) > 8
+    assert sum(len(blocks(page, "python")) for page in PAGES) > 20
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -40,22 +74,108 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), href
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / href).resolve() for href in _LINK.findall(index.read_text())}
+    assert [named(page) for page in PAGES if page.parent != ROOT and page not in linked] == [
+        named(index)
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_commands_exist(page: Path) -> None:
-    for line in _COMMAND.findall(page.read_text()):
+    for line in commands(page):
         words = shlex.split(line, comments=True)
-        # Without running anything: as far as names and options go.
-        command: click.Command = cli
-        while words and isinstance(command, click.Group):
-            if words[0].startswith("-"):
-                words.pop(0)
-                continue
-            found = command.commands.get(words[0])
-            assert found is not None, line
-            command = found
+        if words[0].startswith("scripts/"):
+            assert (ROOT / words[0]).exists(), line
+        if words[0] == "stacbuild":
+            check_command(words[1:], line)
+
+
+def check_command(words: list[str], line: str) -> None:
+    """Follow a command as far as names and options go, without running anything."""
+    command: click.Command = cli
+    while words and isinstance(command, click.Group):
+        if words[0].startswith("-"):
             words.pop(0)
-        known = {option for param in command.params for option in param.opts} | {"--help", "-h"}
-        known |= {option for param in command.params for option in param.secondary_opts}
-        for word in words:
-            if word.startswith("--"):
-                assert word.partition("=")[0] in known, line
+            continue
+        if words[0] == "...":
+            return
+        found = command.commands.get(words[0])
+        assert found is not None, line
+        command = found
+        words.pop(0)
+    known = {option for param in command.params for option in param.opts} | {"--help", "-h"}
+    known |= {option for param in command.params for option in param.secondary_opts}
+    for word in words:
+        # What begins with a dash and a digit is a box.
+        if re.match(r"--?[a-z]", word):
+            assert word.partition("=")[0] in known, line
+
+
+def completed(data: dict[str, Any]) -> dict[str, Any]:
+    """Give a whole configuration around a part of one."""
+    if "store_params" in data:
+        data = {"data_stores": [{"identifier": "catalog", "store_id": "stac", **data}]}
+    if "data_id" in data:
+        dataset = {"identifier": "part", "store": "catalog", "grid_mapping": "grid"} | data
+        data = {"datasets": [dataset]}
+    rest = {"store": "catalog", "data_id": "part", "grid_mapping": "grid"}
+    whole = {"datasets": [{"identifier": "rest"} | rest]} | data
+    stores = {store["identifier"]: store for store in data.get("data_stores", ())}
+    for name, kind in [("storage", "file"), ("catalog", "stac")]:
+        given = {"identifier": name, "store_id": kind, "store_params": {"root": "data"}}
+        stores.setdefault(name, given)
+    grids = {grid["identifier"]: grid for grid in data.get("grid_mappings", ())}
+    grid = {"identifier": "grid", "crs": "EPSG:4326", "bbox": [9, 44, 11, 46], "spatial_res": 1}
+    grids.setdefault("grid", grid)
+    whole |= {"data_stores": list(stores.values()), "grid_mappings": list(grids.values())}
+    return whole
+
+
+# Its example is a kind of store that there is not.
+_YAML = [page for page in PAGES if blocks(page, "yaml") and page.name != "add-a-source.md"]
+
+
+@pytest.mark.parametrize("page", [*_YAML, ROOT / "scs2_config.yml"], ids=named)
+def test_configurations_load_and_are_as_the_schema_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "modify_dataset.py").write_text(
+        (ROOT / "modify_dataset.py").read_text() + "\n\ndef my_function(ds):\n    return ds\n"
+    )
+    check = jsonschema.Draft202012Validator(config_schema())
+    texts = blocks(page, "yaml") if page.suffix == ".md" else [page.read_text()]
+    for text in texts:
+        for name in _REFERENCE.findall(text):
+            monkeypatch.setenv(name, "something")
+        path = tmp_path / "profiles" / "example.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        data = read_document(path).data
+        if "source" in data:
+            assert Profiles.load([path.parent])
+            continue
+        path.unlink()
+        data = completed(data)
+        load_config(data, base_dir=tmp_path)
+        # A date is text to JSON, and to editors.
+        check.validate(json.loads(json.dumps(data, default=str)))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=named)
+def test_python_compiles_and_imports_what_is_there(page: Path) -> None:
+    trees = [ast.parse(text) for text in blocks(page, "python")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    own = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    with warnings.catch_warnings():
+        # Of other packages, about each other.
+        warnings.simplefilter("ignore")
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    importlib.import_module(alias.name)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    assert alias.name in own or hasattr(module, alias.name), alias.name
