@@ -73,6 +73,24 @@ def geotiff(path: Path, crs: str | None = "EPSG:4326", **changes: Any) -> Path:
     return path
 
 
+def ages(path: Path, zarr_format: int = 3) -> Path:
+    """Write a Zarr group of noise in chunks of 50 x 50, none of fill values only."""
+    step = 0.001
+    lat = NORTH + 0.01 - step * (np.arange(120) + 0.5)
+    lon = WEST - 0.01 + step * (np.arange(120) + 0.5)
+    assert lat[-1] < SOUTH
+    assert lon[-1] > EAST
+    values = np.random.default_rng(6).random((120, 120), np.float32) + 1
+    dataset = xr.Dataset(
+        {"age": (("lat", "lon"), values)},
+        {"lat": lat, "lon": lon},
+        {"time_coverage_start": "2020-01-01"},
+    )
+    encoding = {"age": {"chunks": (50, 50)}}
+    dataset.to_zarr(path, zarr_format=zarr_format, encoding=encoding, consolidated=zarr_format == 2)
+    return path
+
+
 def configuration(
     directory: Path,
     datasets: Sequence[Json],

@@ -17,54 +17,22 @@ import xarray as xr
 from rasterio import Affine
 
 from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build, plan
-from stacbuild.errors import StacbuildError
-from tests.cli import EAST, NORTH, SOUTH, WEST, Json, configuration, geotiff, stacbuild
+from stacbuild.cubes import build, plan
+from tests.built import LAT, LON, SOURCES, made, refused, zarr_store
+from tests.cli import EAST, NORTH, SOUTH, WEST, configuration, geotiff, stacbuild
 
-SOURCES = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
 # What `geotiff` writes.
 WHEN = dt.datetime(2018, 6, 1, tzinfo=dt.UTC)
 ROWS, COLS = np.indices((120, 120))
 VALUES = ((ROWS * 7 + COLS * 3) % 100).astype(np.uint8)
-LON = WEST - 0.01 + 0.001 * (np.arange(120) + 0.5)
-LAT = NORTH + 0.01 - 0.001 * (np.arange(120) + 0.5)
-
-
-def _built(directory: Path, dataset: Json) -> CubeResult:
-    one = {"identifier": "cube", "store": "files", "data_id": "one.tif"}
-    config = load_config(configuration(directory, [one | dataset], [SOURCES]))
-    [result] = build(config, directory / "catalogs")
-    return result
-
-
-def made(directory: Path, dataset: Json) -> xr.Dataset:
-    """Build one dataset and open it."""
-    result = _built(directory, dataset)
-    assert result.status == "COMPLETED", result.message
-    with xr.open_zarr(directory / "data" / "cube.zarr", mask_and_scale=False) as cube:
-        return cube.load()
-
-
-def refused(directory: Path, dataset: Json) -> str:
-    """Give what is said of a dataset that cannot be built."""
-    result = _built(directory, dataset)
-    assert isinstance(result.error, StacbuildError), result
-    return result.message
 
 
 def series(path: Path, years: int = 4) -> Path:
     """Write a Zarr store of floats on `geotiff`'s grid at the beginnings of years from 2000 on."""
-    times = np.array([f"{2000 + year}-01-01" for year in range(years)], "datetime64[ns]")
-    steps = np.arange(years, dtype=np.float32)[:, None, None]
-    data = xr.Dataset(
-        {
-            "height": (("time", "lat", "lon"), steps * 10 + VALUES[None].astype(np.float32)),
-            "kind": (("time", "lat", "lon"), (VALUES[None] + steps.astype(np.uint8)), {}),
-        },
-        {"time": times, "lat": LAT, "lon": LON},
-    )
-    data["kind"].encoding["_FillValue"] = np.uint8(255)
-    data.to_zarr(path, mode="w", zarr_format=2, consolidated=True)
+    steps = np.arange(years)[:, None, None]
+    height = (steps * 10 + VALUES[None]).astype(np.float32)
+    kind = (steps + VALUES[None]).astype(np.uint8)
+    zarr_store(path, [f"{2000 + year}-01-01" for year in range(years)], height=height, kind=kind)
     return path
 
 

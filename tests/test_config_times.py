@@ -10,15 +10,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build
-from stacbuild.errors import StacbuildError
-from tests.cli import NORTH, WEST, Json, configuration
-
-SOURCES = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
-LON = WEST - 0.01 + 0.001 * (np.arange(120) + 0.5)
-LAT = NORTH + 0.01 - 0.001 * (np.arange(120) + 0.5)
-INSIDE = (slice(10, 110), slice(10, 110))
+from tests.built import INSIDE, made, refused, zarr_store
+from tests.cli import Json
 
 
 def store(path: Path, times: Any, seed: int = 1, holes: bool = True) -> xr.Dataset:
@@ -35,38 +28,8 @@ def store(path: Path, times: Any, seed: int = 1, holes: bool = True) -> xr.Datas
         height[0, :40] = np.nan
         kind[:, 50:60, 50:60] = 255
         height[:, 50:60, 50:60] = np.nan
-    data = xr.Dataset(
-        {"height": (("time", "lat", "lon"), height), "kind": (("time", "lat", "lon"), kind)},
-        {"time": times, "lat": LAT, "lon": LON},
-    )
-    written = data.copy()
-    written["kind"].encoding["_FillValue"] = np.uint8(255)
-    written["kind"].attrs["_FillValue"] = np.uint8(255)
-    written["kind"].encoding = {}
-    written.to_zarr(path, mode="w", zarr_format=2, consolidated=True)
+    data = zarr_store(path, times, height=height, kind=kind)
     return data.isel(lat=INSIDE[0], lon=INSIDE[1])
-
-
-def built(directory: Path, dataset: Json) -> CubeResult:
-    one = {"identifier": "cube"} | dataset
-    if "variables" not in dataset:
-        one |= {"store": "files", "data_id": "one.zarr"}
-    config = load_config(configuration(directory, [one], [SOURCES]))
-    [result] = build(config, directory / "catalogs")
-    return result
-
-
-def made(directory: Path, dataset: Json, masked: bool = False) -> xr.Dataset:
-    result = built(directory, dataset)
-    assert result.status == "COMPLETED", result.message
-    with xr.open_zarr(directory / "data" / "cube.zarr", mask_and_scale=masked) as cube:
-        return cube.load()
-
-
-def refused(directory: Path, dataset: Json) -> str:
-    result = built(directory, dataset)
-    assert isinstance(result.error, StacbuildError), result
-    return result.message
 
 
 # --- temporal_resample_params ---------------------------------------------------------------------
@@ -192,7 +155,10 @@ def test_times_that_cannot_be_resampled(
     tmp_path: Path, times: list[str], params: Json, expected: str
 ) -> None:
     store(tmp_path / "src" / "one.zarr", pd.DatetimeIndex(times))
-    told = refused(tmp_path, {"temporal_resample_params": {"frequency": "MS"} | params})
+    told = refused(
+        tmp_path,
+        {"temporal_resample_params": {"frequency": "MS"} | params},
+    )
     assert expected in told
 
 
@@ -281,7 +247,10 @@ def test_what_no_data_becomes(tmp_path: Path) -> None:
     height, kind = source["height"].values, source["kind"].values
     np.testing.assert_array_equal(cube["height"], np.where(np.isnan(height), -9999, height))
     np.testing.assert_array_equal(cube["kind"], np.where(kind == 255, 0, kind))
-    told = refused(tmp_path, {"spatial_resample_params": {"fill_values": {"kind": 300}}})
+    told = refused(
+        tmp_path,
+        {"spatial_resample_params": {"fill_values": {"kind": 300}}},
+    )
     assert "spatial_resample_params.fill_values: 300 is no value of uint8" in told
     told = refused(tmp_path, {"spatial_resample_params": {"fill_values": {"age": 3}}})
     assert "fill_values names 'age', which is no variable of it; there are: height, kind" in told

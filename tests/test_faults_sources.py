@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-import xarray as xr
 from rasterio import Affine
 
 from stacbuild import cli
@@ -17,7 +16,7 @@ from stacbuild.config import load_config
 from stacbuild.cubes import build
 from stacbuild.fetch.opener import block_spans
 from stacbuild.harvesters import harvest
-from tests.cli import EAST, NORTH, SOUTH, WEST, Json, check_left, configuration
+from tests.cli import NORTH, WEST, Json, ages, check_left, configuration
 
 DAMAGED = 4
 SOURCE = {"identifier": "local", "store_id": "file", "store_params": {"root": "src"}}
@@ -47,24 +46,6 @@ def raster(path: Path, interleave: str = "pixel", compress: str = "zstd") -> Pat
         interleave=interleave,
     ) as file:
         file.write(values)
-    return path
-
-
-def cube(path: Path, zarr_format: int = 3) -> Path:
-    """Write a Zarr group of noise in chunks of 50 x 50, none of fill values only."""
-    step = 0.001
-    lat = NORTH + 0.01 - step * (np.arange(120) + 0.5)
-    lon = WEST - 0.01 + step * (np.arange(120) + 0.5)
-    assert lat[-1] < SOUTH
-    assert lon[-1] > EAST
-    values = np.random.default_rng(6).random((120, 120), np.float32) + 1
-    dataset = xr.Dataset(
-        {"age": (("lat", "lon"), values)},
-        {"lat": lat, "lon": lon},
-        {"time_coverage_start": "2020-01-01"},
-    )
-    encoding = {"age": {"chunks": (50, 50)}}
-    dataset.to_zarr(path, zarr_format=zarr_format, encoding=encoding, consolidated=zarr_format == 2)
     return path
 
 
@@ -158,7 +139,7 @@ def test_a_tiff_full_of_zeros_where_bytes_were(fails: Run, tmp_path: Path) -> No
 def test_a_chunk_of_a_zarr_that_cannot_be_decoded(
     fails: Run, tmp_path: Path, zarr_format: int, kind: str
 ) -> None:
-    cube(tmp_path / "src" / "bad.zarr", zarr_format)
+    ages(tmp_path / "src" / "bad.zarr", zarr_format)
     key = "age/c/1/1" if zarr_format == 3 else "age/1.1"
 
     def damage(path: Path) -> None:
@@ -175,7 +156,7 @@ def test_a_chunk_of_a_zarr_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Zarr cannot tell it from one of fill values; what was counted at harvest can."""
-    cube(tmp_path / "src" / "bad.zarr")
+    ages(tmp_path / "src" / "bad.zarr")
     bad = {"identifier": "bad", "store": "local", "data_id": "bad.zarr"}
     config = str(configuration(tmp_path, [bad], [SOURCE]))
     assert cli.run(["harvest", config]) == 0
@@ -194,7 +175,7 @@ def test_a_chunk_of_a_zarr_that_is_not_there(
 
 
 def test_a_zarr_whose_metadata_are_gone(tmp_path: Path, fails: Run) -> None:
-    cube(tmp_path / "src" / "bad.zarr", 2)
+    ages(tmp_path / "src" / "bad.zarr", 2)
     line = fails("bad.zarr", lambda path: (path / ".zmetadata").write_text("<html>"))
     assert "is not a readable Zarr dataset" in line
 

@@ -24,7 +24,7 @@ from stacbuild.cubes.validate import validate
 from stacbuild.describe import multihash_md5
 from stacbuild.describe.zarr_chunks import CHUNKS
 from stacbuild.errors import ConfigError, MissingError
-from tests.cli import BOX, Json, configuration, errors, geotiff, stacbuild
+from tests.cli import BOX, Json, ages, configuration, errors, geotiff, stacbuild
 from tests.standins.s3 import S3Server
 from tests.test_storage import bucket
 
@@ -50,19 +50,6 @@ def made(folder: Path, datasets: Sequence[Json] = CUBES, **sections: Any) -> Pat
     for result in build(load_config(config), folder / "catalogs"):
         assert result.status == "COMPLETED", result
     return config
-
-
-def ages(path: Path, zarr_format: int = 3) -> Path:
-    lat, lon = 45.1095 - 0.001 * np.arange(120), 9.9905 + 0.001 * np.arange(120)
-    values = np.arange(120 * 120, dtype=np.float32).reshape(120, 120)
-    dataset = xr.Dataset(
-        {"age": (("lat", "lon"), values)},
-        {"lat": lat, "lon": lon},
-        {"time_coverage_start": "2020-01-01"},
-    )
-    encoding = {"age": {"chunks": (50, 50)}}
-    dataset.to_zarr(path, zarr_format=zarr_format, encoding=encoding, consolidated=zarr_format == 2)
-    return path
 
 
 @pytest.fixture(scope="module")
