@@ -189,9 +189,9 @@ def open_cube(config: ConfigLike, dataset: str, catalog_dir: PathLike | None = N
         href = asset.extra_fields["alternate"]["s3"]["href"]
         options = storage.storage_options
     # Imported when used: the other functions have no need of Zarr to see that nothing is to do.
-    from stacbuild.fetch.zarr_store import open_dataset
+    from stacbuild.fetch.cube_data import open_cube_data
 
-    return open_dataset(href, options, chunks={}, mask_and_scale=True)
+    return open_cube_data(href, options, chunks={}, mask_and_scale=True)
 
 
 def _config(config: ConfigLike) -> Config:

@@ -343,9 +343,10 @@ def test_one_mistake_is_one_line(write, old, new, expected):
             "is not supported yet; resample in a custom_processing function",
         ),
         ("temporal_resample_params: {frequency: 1D, tolerance: x}", "has to be a length of time"),
-        ("format_id: netcdf", "format_id: is not supported yet; the format is zarr"),
-        ("format_id: levels", "format_id: is not supported yet; the format is zarr"),
-        ("format_id: zar", "format_id: has to be 'zarr', got 'zar' (did you mean 'zarr'?)"),
+        (
+            "format_id: zar",
+            "format_id: has to be 'zarr', 'netcdf' or 'levels', got 'zar' (did you mean 'zarr'?)",
+        ),
         ("open_params: {tile_size: 5}", "open_params.tile_size: is not supported yet"),
         (
             "open_params: {point: [1, 2]}",

@@ -38,12 +38,12 @@ def preview(
     CUBE is the path or URL of a Zarr cube, the file of its STAC item, or its name in the catalog.
     Every n-th pixel is read. Prints the path of the PNG.
     """
-    from stacbuild.fetch.zarr_store import open_dataset
+    from stacbuild.fetch.cube_data import open_cube_data
     from stacbuild.pictures.find import find_cube
     from stacbuild.pictures.preview import preview as draw
 
     href = find_cube(cube, catalog)
     path = output or Path(f"{Path(href.rstrip('/')).stem}.png")
-    with open_dataset(href) as dataset:
+    with open_cube_data(href) as dataset:
         draw(dataset, variable, time, path)
     click.echo(clean(str(path)))

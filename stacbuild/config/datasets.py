@@ -223,8 +223,9 @@ class _Cube(Model):
     grid_mapping: Text | None = None
     """Identifier of a grid in `grid_mappings`, or of another dataset, whose grid is taken over;
     by default the grid of the (first) source itself."""
-    format_id: Literal["zarr"] = "zarr"
-    """Format of the cube."""
+    format_id: Literal["zarr", "netcdf", "levels"] = "zarr"
+    """Format of the cube: a Zarr store, one netCDF file (the storage is a folder then), or a Zarr
+    store of levels, a pyramid of the cube in full and in ever coarser resolution."""
     chunksize: dict[Text, Count] = Field(default_factory=dict)
     """Length of a chunk along dimensions by name, in pixels or positions; by default `tile_size`
     of the grid, and 1 along the others."""

@@ -13,7 +13,6 @@ from typing import Any
 from stacbuild.config.reading import KeyPath, Problem
 
 _SOURCE = ("datasets.*", "datasets.*.variables.*")
-_DATASET = ("datasets.*",)
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ def _is(*values: Any) -> Callable[[Any], bool]:
 
 
 REFUSALS = (
-    Refusal(_DATASET, ("format_id",), "the format is zarr", _is("netcdf", "levels")),
     Refusal(
         tuple(f"{place}.open_params" for place in _SOURCE),
         ("spatial_res",),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stacbuild.config import FileStore
+from stacbuild.cubes.forms import FORMS
 from stacbuild.cubes.grids import grid_name
 from stacbuild.cubes.sources import is_described
 from stacbuild.describe.zarr_chunks import CHUNKS
@@ -150,7 +151,7 @@ def estimate(
     return Estimate(
         variables=tuple(variables),
         fetch=fetch if known else None,
-        write=round(write) if known else None,
+        write=round(write * FORMS[dataset.format_id].space) if known else None,
         memory=memory if known else None,
         free=free_bytes(config.storage.root) if isinstance(config.storage, FileStore) else None,
     )

@@ -169,6 +169,8 @@ def _settings(
             exclude_none=True,
         )
         yield from _leaves(path, rest)
+    if dataset.format_id != "zarr":
+        yield f"{top}.format_id", dataset.format_id
     mapping = config.grid_of(dataset)
     if isinstance(mapping, GridMapping):
         yield "grid_mapping.crs", grid.epsg

@@ -5,7 +5,7 @@ that is whole and synced; and one when the commit begins::
 
     {"version": 1, "fingerprint": "…", "started": "2025-01-31T12:00:00+00:00", "token": "8c5f01aa"}
     {"variable": "agb", "region": [[0, 2], [0, 4000], [0, 4000]], "bytes": 1234567}
-    {"commit": true, "replaces": null}
+    {"commit": true, "replaces": null, "name": "biomass.zarr"}
 
 Each line is on disk before anything relies on it. A last line that was torn by the end of its
 run never counted.
@@ -76,6 +76,8 @@ class Journal:
         Whether the run began to make the cube visible.
     replaces
         Name of the cube that it takes the place of, where that has a name of its own.
+    name
+        Name of the cube, where one of another format would have another.
     folder
         The staged store, if it is on this machine.
     """
@@ -87,6 +89,7 @@ class Journal:
     finished: dict[str, dict[Region, int]] = field(default_factory=dict)
     committing: bool = False
     replaces: str | None = None
+    name: str | None = None
     folder: Path | None = None
 
     @classmethod
@@ -143,7 +146,7 @@ class Journal:
     def commit(self, replaces: str | None = None) -> None:
         """Record that the cube is now made visible."""
         if not self.committing:
-            self._append({"commit": True, "replaces": replaces})
+            self._append({"commit": True, "replaces": replaces, "name": self.name})
 
     def sync(self, keys: Iterable[str]) -> int:
         """Bring some keys of the staged store to disk; give their bytes, -1 if it is elsewhere."""
@@ -176,6 +179,7 @@ class Journal:
     def _take(self, line: dict[str, Any]) -> None:
         if "commit" in line:
             self.committing, self.replaces = True, line["replaces"]
+            self.name = line.get("name")
         else:
             region = tuple((int(start), int(stop)) for start, stop in line["region"])
             self.finished.setdefault(line["variable"], {})[region] = int(line["bytes"])
@@ -199,7 +203,8 @@ class Journal:
             for variable, found in self.finished.items()
             for region, size in found.items()
         ]
-        last = [{"commit": True, "replaces": self.replaces}] if self.committing else []
+        commit = {"commit": True, "replaces": self.replaces, "name": self.name}
+        last = [commit] if self.committing else []
         beside = self.path.with_name(self.path.name + ".tmp")
         with beside.open("wb") as file:
             file.writelines(map(_encoded, [head, *regions, *last]))
@@ -223,6 +228,14 @@ def sync_folder(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def sync_tree(path: Path) -> None:
+    """Bring to disk all that is in a folder and below."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            sync_file(Path(folder, name))
+        sync_folder(Path(folder))
 
 
 def _encoded(line: object) -> bytes:

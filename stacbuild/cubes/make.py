@@ -18,12 +18,13 @@ from stacbuild.cubes.cf import add_grid, geozarr_attrs, global_attrs
 from stacbuild.cubes.compute import open_workers
 from stacbuild.cubes.estimate import check_space, estimate
 from stacbuild.cubes.fingerprint import FINGERPRINT, fingerprint, inputs_of, software
+from stacbuild.cubes.forms import check_form
 from stacbuild.cubes.grids import Box, find_grid
 from stacbuild.cubes.merge import merge
 from stacbuild.cubes.plan import ATTRIBUTE, collection_id, written_before
 from stacbuild.cubes.publish import PICTURES, publish
 from stacbuild.cubes.sources import source_collections, variable_items
-from stacbuild.cubes.storage import Output, stage
+from stacbuild.cubes.storage import Output, Staging, stage
 from stacbuild.cubes.write import chunk_count, prepare, write
 from stacbuild.errors import BuildError, StacbuildError
 from stacbuild.harvesters import load_profiles
@@ -84,6 +85,7 @@ def _make(
     wait: bool,
     reporter: Reporter,
 ) -> tuple[str, str | None]:
+    check_form(config, dataset)
     profiles = load_profiles(config)
     found = variable_items(config, dataset, dataset.variables, catalog, profiles, reporter)
     grid = find_grid(config, dataset, catalog, profiles, bbox, reporter)
@@ -103,7 +105,12 @@ def _make(
     expected = estimate(config, dataset, grid, found, before=before)
     check_space(config, dataset, expected, written_before(config, catalog, name))
     output = Output(
-        config.storage, name, fingerprint(inputs), catalog.root, lambda: catalog.get(cubes, name)
+        config.storage,
+        name,
+        fingerprint(inputs),
+        catalog.root,
+        lambda: catalog.get(cubes, name),
+        dataset.format_id,
     )
     with stage(output, wait=wait, reporter=reporter) as staging:
         item = output.item()
@@ -133,6 +140,7 @@ def _make(
                 task=task,
                 journal=staging.journal,
             )
+        _finish(dataset, staging, cube, grid, config.general.zarr_format, reporter)
         described, pictured = publish(
             config, dataset, staging, sources, collections, staging.started, inputs, reporter
         )
@@ -146,6 +154,26 @@ def _make(
         reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(cubes, name))
+
+
+def _finish(
+    dataset: Dataset,
+    staging: Staging,
+    cube: xr.Dataset,
+    grid: Grid,
+    zarr_format: int,
+    reporter: Reporter,
+) -> None:
+    """Make what a format has beside the cube as one Zarr group, or instead of it."""
+    # Imported when used: most cubes are just that.
+    if dataset.format_id == "levels":
+        from stacbuild.cubes.levels import add_levels
+
+        add_levels(staging.root, cube, grid, zarr_format=zarr_format, reporter=reporter)
+    elif staging.file is not None:
+        from stacbuild.cubes.netcdf import write_netcdf
+
+        write_netcdf(staging.store, staging.file, reporter)
 
 
 def _picture_sources(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stacbuild.catalog import Catalog, slug
 from stacbuild.config import FileStore, MemoryStore
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
+from stacbuild.cubes.forms import check_form, data_path, whole
 from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
 from stacbuild.cubes.journal import Journal, hidden_path
 from stacbuild.cubes.sources import Sources, look, source_collections
@@ -176,8 +177,10 @@ def _plan(
             if (custom := variable.custom_processing)
         )
     )
-    planned = CubePlan(name, "create", (), None, _place(config, name), code=code)
+    place = data_path(config.storage, dataset)
+    planned = CubePlan(name, "create", (), None, str(place) if place else None, code=code)
     try:
+        check_form(config, dataset)
         grid = known_grid(config, dataset, catalog, bbox)
         planned = replace(planned, grid=grid)
         if grid is not None:
@@ -216,12 +219,6 @@ def _failing(planned: CubePlan, error: StacbuildError) -> CubePlan:
     return replace(planned, action="fails", reasons=(str(error),), error=error)
 
 
-def _place(config: Config, name: str) -> str | None:
-    """Give where a cube goes, if it can be known before: a bucket's keys are made up anew."""
-    storage = config.storage
-    return str(storage.root / f"{name}.zarr") if isinstance(storage, FileStore) else None
-
-
 def _reasons(
     config: Config,
     dataset: Dataset,
@@ -254,18 +251,25 @@ def _reasons(
         elif before.properties.get(FINGERPRINT) != fingerprint(inputs):
             told = changes(known, inputs, grid_name(config, dataset))
             reasons += told or ["its fingerprint differs"]
-    return reasons + _damage(config, catalog, dataset.identifier, before)
+    return reasons + _damage(config, catalog, dataset, before)
 
 
-def _damage(config: Config, catalog: Catalog, name: str, before: pystac.Item) -> list[str]:
+def _damage(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.Item) -> list[str]:
     """Say if a cube is not, or not any more, where its item says; only what is soon seen."""
-    storage, href = config.storage, before.assets["data"].href
+    storage, href = config.storage, whole(before).href
     if isinstance(storage, MemoryStore):
         return ["in memory only"]
     if isinstance(storage, FileStore):
-        if Path(href) != storage.root / f"{name}.zarr":
+        if Path(before.assets["data"].href) != data_path(storage, dataset):
             return ["its place changed"]
-        said = _attribute(Path(href))
+        if href.endswith(".nc"):
+            # Its attributes would take a library to read that takes longer than all else here.
+            size = _size(Path(href))
+            if size not in (None, before.assets["data"].extra_fields.get("file:size")):
+                return ["the cube is not that of its item"]
+            said = None if size is None else before.properties.get(FINGERPRINT)
+        else:
+            said = _attribute(Path(href))
         if said is None:
             return ["the cube is gone"]
         if said != before.properties.get(FINGERPRINT):
@@ -275,7 +279,7 @@ def _damage(config: Config, catalog: Catalog, name: str, before: pystac.Item) ->
             return ["its place changed"]
         if not _is_in_bucket(storage, href.rpartition("/")[2]):
             return ["the cube is gone"]
-    journal = Journal.read(journal_path(config, catalog, name))
+    journal = Journal.read(journal_path(config, catalog, dataset.identifier))
     if journal is not None and journal.committing:
         return ["the run that made it did not end"]
     return []
@@ -293,6 +297,13 @@ def written_before(config: Config, catalog: Catalog, name: str) -> int:
     journal = Journal.read(journal_path(config, catalog, name))
     finished = journal.finished.values() if journal else ()
     return sum(max(size, 0) for regions in finished for size in regions.values())
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _attribute(cube: Path) -> str | None:

@@ -14,13 +14,13 @@ import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
 from stacbuild.config import GridMapping
+from stacbuild.cubes.assets import data_id, describe_assets
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, Inputs, fingerprint, software
 from stacbuild.cubes.grids import grid_name
 from stacbuild.cubes.plan import collection_id
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr import zarr_item
-from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.harvesters.base import Harvest
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def publish(
             group,
             cube,
             item_id=dataset.identifier,
-            data_id=f"{dataset.identifier}.zarr",
+            data_id=data_id(dataset),
             store_key=config.storage.key,
             href=staging.href,
             datetime=_start(sources),
@@ -82,12 +82,7 @@ def publish(
         item.properties |= period
     # The last year begins with its time step and ends when its source does.
     item.properties["end_datetime"] = max(item.properties["end_datetime"], period["end_datetime"])
-    asset = item.assets["data"]
-    asset.title = f"{dataset.identifier} (Zarr)"
-    asset.extra_fields["file:size"] = sum(array.nbytes_stored() for _, array in group.arrays())
-    asset.extra_fields[CHUNKS] = count_chunks(staging.store, map(str, cube.data_vars))
-    if staging.s3_href:
-        asset.extra_fields["alternate"] = {"s3": {"href": staging.s3_href}}
+    describe_assets(item, dataset, staging, group, cube)
     for source in sources:
         item.add_link(_derived_from(source))
     for link in _license_links(collections):

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
-import numcodecs
 import numpy as np
-import pandas as pd
 import xarray as xr
 import zarr
-from zarr.codecs import ZstdCodec
-from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.errors import ZarrUserWarning
-from zarr.storage import MemoryStore
 
 from stacbuild.cubes.compute import write_region
+from stacbuild.cubes.zarr_metadata import ROOT, holds, metadata, put
 from stacbuild.describe.zarr_chunks import chunk_sizes
 from stacbuild.errors import IntegrityError
 from stacbuild.load import forget
@@ -34,10 +26,6 @@ if TYPE_CHECKING:
     from stacbuild.cubes.journal import Journal, Region
     from stacbuild.grid import Grid
     from stacbuild.progress import Task
-
-# Of zstd's levels the one before size stops shrinking and time starts growing; the checksum is
-# zstd's own, which GDAL verifies too (it cannot read zarr's crc32c codec).
-_ZSTD_LEVEL = 1
 
 
 def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Dataset:
@@ -104,14 +92,14 @@ def write(
     IntegrityError
         If a chunk is not there in the end.
     """
-    metadata = _metadata(dataset, zarr_format)
-    if journal is not None and journal.finished and not _holds(store, metadata):
+    expected = metadata(dataset, zarr_format)
+    if journal is not None and journal.finished and not holds(store, expected):
         # As after a change of what writes: nothing there would fit.
         sync(store.clear())
         journal.forget()
-    for key, content in metadata.items():
-        if key not in _ROOT:
-            _put(store, key, content)
+    for key, content in expected.items():
+        if key not in ROOT:
+            put(store, key, content)
     # A setting of the arrays from then on, in whichever process they are written.
     with zarr.config.set({"array.write_empty_chunks": True}):
         arrays: dict[str, zarr.Array[Any]] = {
@@ -131,10 +119,10 @@ def write(
                 f"{name}: {stored.nchunks - stored.nchunks_initialized} of {stored.nchunks} chunks "
                 "were not written"
             )
-    for key in _ROOT & metadata.keys():
-        _put(store, key, metadata[key])
+    for key in ROOT & expected.keys():
+        put(store, key, expected[key])
     if journal is not None:
-        journal.sync(metadata)
+        journal.sync(expected)
 
 
 def _write_regions(
@@ -193,82 +181,6 @@ def _keys(array: zarr.Array[Any], place: Region) -> Iterator[str]:
         yield f"{array.path}/{array.metadata.encode_chunk_key(index)}"
 
 
-# The metadata of the group. Without them nothing is found in a store.
-_ROOT = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata"})
-
-
-def _put(store: Store, key: str, content: bytes) -> None:
-    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
-
-
-def _holds(store: Store, metadata: dict[str, bytes]) -> bool:
-    """Tell whether a store has these metadata, but for the group's, which come last."""
-    prototype = default_buffer_prototype()
-    return all(
-        (found := sync(store.get(key, prototype))) is not None and found.to_bytes() == content
-        for key, content in metadata.items()
-        if key not in _ROOT
-    )
-
-
-def _metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
-    """Give everything but the chunks of the variables, by key; consolidated."""
-    content: dict[str, Buffer] = {}
-    store = MemoryStore(content)
-    _write_metadata(dataset, store, zarr_format)
-    with _unstandardised_yet():
-        zarr.consolidate_metadata(store, zarr_format=zarr_format)  # type: ignore[arg-type]
-    return {key: found.to_bytes() for key, found in content.items()}
-
-
-def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None:
-    """Write everything but the chunks of the variables."""
-    shells = dataset.copy()
-    encoding: dict[str, dict[str, Any]] = {}
-    for name, array in dataset.data_vars.items():
-        # xarray would build the whole graph to leave it unused; a shell costs nothing.
-        shell = da.zeros(array.shape, dtype=array.dtype, chunks=array.encoding["chunks"])
-        shells[name] = (array.dims, shell, array.attrs)
-        encoding[str(name)] = {
-            "chunks": array.encoding["chunks"],
-            "grid_mapping": "spatial_ref",
-            **_codec(zarr_format),
-        }
-        if "_FillValue" in array.encoding:
-            encoding[str(name)]["_FillValue"] = array.encoding["_FillValue"]
-        if zarr_format == 3 and "fill_value" in array.encoding:
-            # In format 2 it is the same field as the one before.
-            encoding[str(name)]["fill_value"] = array.encoding["fill_value"]
-    if "time" in dataset.coords and dataset["time"].dtype.kind == "M":
-        encoding["time"] = {"units": _time_units(dataset["time"]), "dtype": "int64"}
-    for name in dataset.coords:
-        encoding.setdefault(str(name), {}).update(_FillValue=None, **_codec(zarr_format))
-    with _unstandardised_yet():
-        shells.to_zarr(
-            store,
-            compute=False,
-            mode="w-",
-            zarr_format=zarr_format,
-            consolidated=False,
-            encoding=encoding,
-        )
-
-
-def _time_units(times: xr.DataArray) -> str:
-    """Give the longest unit that all times are whole numbers of."""
-    units = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
-    since = pd.DatetimeIndex(times.values.ravel()) - pd.Timestamp(0)
-    unit = next(unit for unit in units if (since % pd.Timedelta(1, unit) == pd.Timedelta(0)).all())
-    return f"{unit} since 1970-01-01"
-
-
-def _codec(zarr_format: int) -> dict[str, Any]:
-    if zarr_format == 2:
-        blosc = numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE)
-        return {"compressors": blosc}
-    return {"compressors": ZstdCodec(level=_ZSTD_LEVEL, checksum=True)}
-
-
 def _alike(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
     """Put together the variables that are computed in the same parts of the grid."""
     found: dict[Any, list[str]] = {}
@@ -289,11 +201,3 @@ def _parts(array: xr.DataArray, grid: Grid) -> Iterator[dict[str, slice]]:
 def _covered(shape: Sequence[int], chunks: Sequence[int]) -> int:
     """Count the chunks that cover an array."""
     return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
-
-
-@contextmanager
-def _unstandardised_yet() -> Iterator[None]:
-    """Let consolidated metadata of format 3 pass, which are useful but not in its standard yet."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        yield

@@ -1,0 +1,123 @@
+"""The metadata of a Zarr group that is to hold a dataset: all of it but the chunks of variables."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numcodecs
+import pandas as pd
+import xarray as xr
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.errors import ZarrUserWarning
+from zarr.storage import MemoryStore
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+# Of zstd's levels the one before size stops shrinking and time starts growing; the checksum is
+# zstd's own, which GDAL verifies too (it cannot read zarr's crc32c codec).
+_ZSTD_LEVEL = 1
+
+ROOT = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata"})
+"""The keys of the group's own metadata. Without them nothing is found in a store."""
+
+
+def metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
+    """Give everything but the chunks of the variables, by key; consolidated.
+
+    Parameters
+    ----------
+    dataset
+        Each variable with its stored ``encoding["chunks"]``; ``_FillValue`` is kept.
+    zarr_format
+        3 (zstd with checksum) or 2 (Blosc lz4).
+    """
+    content: dict[str, Buffer] = {}
+    store = MemoryStore(content)
+    _write_metadata(dataset, store, zarr_format)
+    consolidate(store, zarr_format)
+    return {key: found.to_bytes() for key, found in content.items()}
+
+
+def consolidate(store: Store, zarr_format: int) -> None:
+    """Put together the metadata of all that is in a store, in those of its root."""
+    with _unstandardised_yet():
+        zarr.consolidate_metadata(store, zarr_format=zarr_format)  # type: ignore[arg-type]
+
+
+def put(store: Store, key: str, content: bytes) -> None:
+    """Write the content of one key."""
+    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
+
+
+def holds(store: Store, expected: dict[str, bytes]) -> bool:
+    """Tell whether a store has these metadata, but for the group's, which come last."""
+    prototype = default_buffer_prototype()
+    return all(
+        (found := sync(store.get(key, prototype))) is not None and found.to_bytes() == content
+        for key, content in expected.items()
+        if key not in ROOT
+    )
+
+
+def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None:
+    """Write everything but the chunks of the variables."""
+    shells = dataset.copy()
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, array in dataset.data_vars.items():
+        # xarray would build the whole graph to leave it unused; a shell costs nothing.
+        shell = da.zeros(array.shape, dtype=array.dtype, chunks=array.encoding["chunks"])
+        shells[name] = (array.dims, shell, array.attrs)
+        encoding[str(name)] = {
+            "chunks": array.encoding["chunks"],
+            "grid_mapping": "spatial_ref",
+            **_codec(zarr_format),
+        }
+        if "_FillValue" in array.encoding:
+            encoding[str(name)]["_FillValue"] = array.encoding["_FillValue"]
+        if zarr_format == 3 and "fill_value" in array.encoding:
+            # In format 2 it is the same field as the one before.
+            encoding[str(name)]["fill_value"] = array.encoding["fill_value"]
+    if "time" in dataset.coords and dataset["time"].dtype.kind == "M":
+        encoding["time"] = {"units": _time_units(dataset["time"]), "dtype": "int64"}
+    for name in dataset.coords:
+        encoding.setdefault(str(name), {}).update(_FillValue=None, **_codec(zarr_format))
+    with _unstandardised_yet():
+        shells.to_zarr(
+            store,
+            compute=False,
+            mode="w-",
+            zarr_format=zarr_format,
+            consolidated=False,
+            encoding=encoding,
+        )
+
+
+def _time_units(times: xr.DataArray) -> str:
+    """Give the longest unit that all times are whole numbers of."""
+    units = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+    since = pd.DatetimeIndex(times.values.ravel()) - pd.Timestamp(0)
+    unit = next(unit for unit in units if (since % pd.Timedelta(1, unit) == pd.Timedelta(0)).all())
+    return f"{unit} since 1970-01-01"
+
+
+def _codec(zarr_format: int) -> dict[str, Any]:
+    if zarr_format == 2:
+        blosc = numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE)
+        return {"compressors": blosc}
+    return {"compressors": ZstdCodec(level=_ZSTD_LEVEL, checksum=True)}
+
+
+@contextmanager
+def _unstandardised_yet() -> Iterator[None]:
+    """Let consolidated metadata of format 3 pass, which are useful but not in its standard yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        yield
