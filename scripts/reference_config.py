@@ -70,7 +70,9 @@ def page() -> str:
 
 def _rows(model: Json, models: dict[str, Json], prefix: str = "") -> Iterator[str]:
     needed = set(model.get("required", ()))
-    for key, field in model["properties"].items():
+    fields = model["properties"]
+    for key in sorted(fields, key=lambda each: each not in needed):
+        field = fields[key]
         if _is_store(model) and key == "store_params":
             yield from _rows(models[_name(field)], models, f"{key}.")
             continue

@@ -21,6 +21,8 @@ from stacbuild.cli.program import cli
 from stacbuild.config import config_schema, load_config
 from stacbuild.config.reading import read_document
 from stacbuild.profiles import Profiles
+from tests.cli import stacbuild
+from tests.standins.demo import Servers
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -179,3 +181,35 @@ def test_python_compiles_and_imports_what_is_there(page: Path) -> None:
                 module = importlib.import_module(node.module)
                 for alias in node.names:
                     assert alias.name in own or hasattr(module, alias.name), alias.name
+
+
+def test_the_first_steps_are_as_shown(
+    standins: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run what docs/start.md says, in its order; numbers of the stand-ins' data may differ."""
+    page = ROOT / "docs" / "start.md"
+    monkeypatch.chdir(tmp_path)
+    environment = standins.endpoints.environment() | {"COLUMNS": "80"}
+    ran = []
+    for block in blocks(page, "console"):
+        for step in re.sub(r"\\\n\s*", "", block).split("$ stacbuild ")[1:]:
+            line, *shown = step.splitlines()
+            words = shlex.split(line, comments=True)
+            if words[0] == "browse":
+                continue  # until it is interrupted
+            found = stacbuild(*words, env=environment).stdout
+            ran.append(words[0])
+            for text in shown:
+                # What the machine says of itself, and what was left out.
+                if not re.search(r"GB free|on disk|/home/you|^\.\.\.$", text):
+                    assert without_numbers(text) in without_numbers(found), (line, found)
+            if words[0] == "init":
+                (edited,) = blocks(page, "yaml")
+                first = Path("forest.yml").read_text().partition("datasets:")[0]
+                Path("forest.yml").write_text(first + edited)
+    assert ran == ["list", "describe", "init", "harvest", "plan", "cube", "preview"]
+    assert Path("forest.png").exists()
+
+
+def without_numbers(text: str) -> str:
+    return re.sub(r"[0-9]+([.,][0-9]+)*", "0", text)
