@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stacbuild.api import build, harvest, open_cube, plan
+    from stacbuild.api import build, generate, harvest, open_cube, plan
     from stacbuild.config import load_config
     from stacbuild.multistore import MultiSourceDataStore
 
@@ -16,6 +16,7 @@ __all__ = [
     "MultiSourceDataStore",
     "__version__",
     "build",
+    "generate",
     "harvest",
     "load_config",
     "open_cube",
@@ -26,6 +27,7 @@ __all__ = [
 _PLACES = {
     "MultiSourceDataStore": "stacbuild.multistore",
     "build": "stacbuild.api",
+    "generate": "stacbuild.api",
     "harvest": "stacbuild.api",
     "load_config": "stacbuild.config",
     "open_cube": "stacbuild.api",

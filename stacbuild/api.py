@@ -21,7 +21,7 @@ from stacbuild.config import Config, S3Store, load_config
 from stacbuild.cubes import CubePlan, CubeResult
 from stacbuild.cubes.allowed import check_items
 from stacbuild.cubes.plan import Box, collection_id
-from stacbuild.errors import NotFoundError
+from stacbuild.errors import NotFoundError, raise_failures
 from stacbuild.harvesters import HarvestResult
 from stacbuild.progress import Reporter
 
@@ -146,6 +146,44 @@ def build(
         wait=wait,
         reporter=reporter,
     )
+
+
+def generate(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> list[CubeResult]:
+    """Preload what a configuration names, then build its cubes: all of it, or one error.
+
+    `harvest` and `build` give results and raise nothing for a part that failed; here nothing has
+    to be looked through to know that all went well.
+
+    Parameters
+    ----------
+    config, catalog_dir, reporter
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets to build; all if empty.
+
+    Returns
+    -------
+    One result a cube, in order.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong; then nothing was done.
+    Failures
+        If anything failed: all that did, once the rest is done.
+    """
+    config = _config(config)
+    stores = tuple(dict.fromkeys(entry.store for entry in config.preload_datasets))
+    preloaded = harvest(config, catalog_dir, stores=stores, reporter=reporter) if stores else []
+    built = build(config, catalog_dir, datasets=datasets, reporter=reporter)
+    raise_failures([*preloaded, *built])
+    return built
 
 
 def open_cube(config: ConfigLike, dataset: str, catalog_dir: PathLike | None = None) -> xr.Dataset:

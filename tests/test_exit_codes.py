@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import xarray as xr
 
+from stacbuild import generate
 from stacbuild.cli import run
 from stacbuild.config import load_config
 from stacbuild.cubes import build
@@ -25,7 +26,6 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
-from stacbuild.generate import generate
 from stacbuild.harvesters import harvest, objects
 from tests.cli import Json, configuration, geotiff, stacbuild
 from tests.clms_helpers import FILE, SLUG, product, two_tiles

@@ -30,7 +30,7 @@ def make(directory: Path, **changes: Any) -> Path:
 
 
 def test_what_is_public() -> None:
-    public = {"build", "harvest", "load_config", "open_cube", "plan"}
+    public = {"build", "generate", "harvest", "load_config", "open_cube", "plan"}
     assert public <= set(stacbuild.__all__) <= set(dir(stacbuild))
     for name in stacbuild.__all__:
         assert getattr(stacbuild, name).__doc__

@@ -154,7 +154,7 @@ def _make_distinct(found: Harvest, catalog: Catalog) -> None:
             there = catalog.get(found.collection.id, item.id)
         except IntegrityError:
             there = None  # damaged, and about to be written anew
-        owner = there.properties.get(DATA_ID) if there else data_id
+        owner = str(there.properties.get(DATA_ID)) if there else data_id
         if taken.setdefault(item.id, owner) != data_id:
             item.id = f"{item.id}-{hashlib.sha256(data_id.encode()).hexdigest()[:8]}"
 
