@@ -26,10 +26,12 @@ do.
 
 _WIDTH = 100
 
+_FUNCTIONS = ("load_config", "harvest", "plan", "build", "generate", "open_cube")
+
 SECTIONS: dict[str, tuple[str, list[Any]]] = {
     "Functions": (
         "From `stacbuild`:",
-        [getattr(stacbuild, n) for n in ("load_config", "harvest", "plan", "build", "open_cube")],
+        [getattr(stacbuild, name) for name in _FUNCTIONS],
     ),
     "What they give": ("", [HarvestResult, CubePlan, CubeResult, Config]),
     "In a notebook": (
