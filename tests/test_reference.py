@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+import stacbuild
 from scripts.docs_run import FOLDER, pages
 from stacbuild.config import config_schema
 
@@ -43,6 +44,11 @@ def test_pages_are_current(name: str) -> None:
     # Not of the texts themselves: what differs of a thousand lines helps nobody.
     same = path.read_text(encoding="utf-8") == PAGES[name]
     assert same, f"{path} is not what the code says: run scripts/docs"
+
+
+@pytest.mark.parametrize("name", [each for each in stacbuild.__all__ if each != "__version__"])
+def test_every_public_name_is_told(name: str) -> None:
+    assert f"\n### {name}\n" in PAGES["api.md"]
 
 
 def test_every_key_says_what_it_means() -> None:
