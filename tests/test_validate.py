@@ -240,7 +240,7 @@ def test_format_2_says_what_cannot_be_found(tmp_path: Path, command: Run) -> Non
 
 def test_memory_is_bounded_by_what_is_in_work(tmp_path: Path) -> None:
     """Chunks are asked for as others are done, not all at once."""
-    from stacbuild.cubes import check_cube
+    from stacbuild.cubes import check_chunks
 
     path = tmp_path / "many.zarr"
     array = zarr.create_array(path, shape=(400, 10), chunks=(1, 10), dtype="u1", fill_value=0)
@@ -256,7 +256,7 @@ def test_memory_is_bounded_by_what_is_in_work(tmp_path: Path) -> None:
             asked += 1
             return array[key]
 
-    decoded = check_cube._decoded(Counting())  # type: ignore[arg-type]
+    decoded = check_chunks._decoded(Counting())  # type: ignore[arg-type]
     assert next(decoded)[1] is None
     assert asked <= 4 * (os.cpu_count() or 1)
     decoded.close()

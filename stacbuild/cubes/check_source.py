@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.cubes.check_cube import Found
+from stacbuild.cubes.found import Found
 from stacbuild.describe import file_time
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes, totals
 from stacbuild.errors import LocalError, StacbuildError

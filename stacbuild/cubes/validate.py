@@ -22,10 +22,13 @@ import pystac
 from stacbuild.catalog import STORE, Catalog, read_json
 from stacbuild.config import FileStore, MemoryStore, S3Store, StacStore
 from stacbuild.cubes.allowed import check_items
-from stacbuild.cubes.check_cube import Found, check_cube
+from stacbuild.cubes.check_cube import check_cube, check_file, check_pyramid
 from stacbuild.cubes.check_source import check_source
+from stacbuild.cubes.forms import FORMS, MULTISCALES, whole
+from stacbuild.cubes.found import Found
 from stacbuild.cubes.plan import collection_id
 from stacbuild.errors import ConfigError, IntegrityError, MissingError, StacbuildError
+from stacbuild.fetch.cube_data import NETCDF
 from stacbuild.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -125,15 +128,12 @@ def validate(
         raise ConfigError(f"there is no cube {unknown[0]!r}; there are: {', '.join(known)}")
     chosen = [cube for cube in cubes if not names or cube.id in names]
     if config:
-        made = {cube.id for cube in cubes}
-        wanted = [name for name in (names or datasets) if name not in made]
-        _check_unnamed(config, wanted, catalog, found)
+        made = {cube.id: cube for cube in cubes if cube.collection_id == collection_id(config)}
+        _check_unnamed(config, names or datasets, made, catalog, found)
     checks = [Check("catalog", "catalog", str(catalog.path), found)]
     for cube in chosen:
-        read, options = _address(cube, config)
-        result = _refused(cube, config, catalog) or check_cube(
-            cube.id, read, options, cube, deep=deep, reporter=reporter
-        )
+        read, _ = _address(cube, cube.assets["data"], config)
+        result = _refused(cube, config, catalog) or _check_cube(cube, config, deep, reporter)
         checks.append(Check("cube", cube.id, read, result))
     if memory:
         checks += _check_memory(memory, names or datasets, deep, reporter)
@@ -146,6 +146,19 @@ def validate(
             name = f"{item.collection_id}/{item.id}"
             checks.append(Check("source", name, item.assets["data"].href, result))
     return checks
+
+
+def _check_cube(cube: pystac.Item, config: Config | None, deep: bool, reporter: Reporter) -> Found:
+    """Look at a cube of whatever format."""
+    asset = cube.assets["data"]
+    if asset.media_type == NETCDF:
+        return check_file(cube.id, Path(asset.href), cube, deep=deep, reporter=reporter)
+    read, options = _address(cube, asset, config)
+    found = check_cube(cube.id, read, options, cube, deep=deep, reporter=reporter)
+    if MULTISCALES in cube.assets:
+        read, options = _address(cube, cube.assets[MULTISCALES], config)
+        found.add(check_pyramid(cube.id, read, options, cube, deep=deep, reporter=reporter))
+    return found
 
 
 def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Found | None:
@@ -249,15 +262,24 @@ def _check_thumbnail(path: Path, asset: pystac.Asset | None, found: Found) -> No
         )
 
 
-def _check_unnamed(config: Config, names: Sequence[str], catalog: Catalog, found: Found) -> None:
+def _check_unnamed(
+    config: Config,
+    names: Sequence[str],
+    made: dict[str, pystac.Item],
+    catalog: Catalog,
+    found: Found,
+) -> None:
     """Look for cubes that stand there without an item, as after a run killed before its end."""
     if not isinstance(config.storage, FileStore):
         return
     for name in names:
-        path = config.storage.root / f"{name}.zarr"
-        if path.exists():
-            found.wrong(f"{path}: no item of {catalog.path} names this cube; build it again")
-        else:
+        named = Path(whole(made[name]).href) if name in made else None
+        paths = {config.storage.root / f"{name}{form.ending}" for form in FORMS.values()}
+        strange = [path for path in sorted(paths - {named}) if path.exists()]
+        for path in strange:
+            instead = "build it again" if named is None else f"that is {named}; remove it"
+            found.wrong(f"{path}: no item of {catalog.path} names this cube; {instead}")
+        if not strange and named is None:
             found.notes.append(f"{name}: is not built yet")
 
 
@@ -266,6 +288,8 @@ def _check_memory(
 ) -> Iterator[Check]:
     for name in names:
         read = f"memory://{storage.root}/{name}.zarr"
+        if fsspec.filesystem("memory").exists(f"{read}/0/zarr.json"):
+            read = f"{read}/0"
         if fsspec.filesystem("memory").exists(read):
             result = check_cube(name, read, None, None, deep=deep, reporter=reporter)
         else:
@@ -287,9 +311,10 @@ def _sources(cube: pystac.Item) -> list[str]:
     ]
 
 
-def _address(cube: pystac.Item, config: Config | None) -> tuple[str, Json | None]:
+def _address(
+    cube: pystac.Item, asset: pystac.Asset, config: Config | None
+) -> tuple[str, Json | None]:
     """Choose where a cube is read: over S3, where there is a choice, since that lists chunks."""
-    asset = cube.assets["data"]
     s3 = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
     if s3 is None:
         return asset.href, None
