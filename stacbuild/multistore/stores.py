@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from stacbuild.catalog import DATA_ID, STORE, Catalog
 from stacbuild.config import Config, FileStore, MemoryStore, S3Store
 from stacbuild.config.models import STORAGE
+from stacbuild.cubes.forms import FORMS, data_path
 from stacbuild.errors import ConfigError, MissingError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from stacbuild.config import Dataset
 
 
 class Stores:
@@ -62,8 +65,11 @@ class DataStore:
     def list_data_ids(self) -> list[str]:
         """Return the data ids that can be asked for, sorted: cubes, or what is harvested."""
         if self._cubes:
-            names = (dataset.identifier for dataset in self._config.datasets)
-            return sorted(f"{name}.zarr" for name in names if self._cube(name) is not None)
+            return sorted(
+                f"{dataset.identifier}{FORMS[dataset.format_id].data_ending}"
+                for dataset in self._config.datasets
+                if self._cube(dataset) is not None
+            )
         if not (self._catalog_dir / "catalog.json").exists():
             return []
         return sorted(
@@ -84,7 +90,8 @@ class DataStore:
         Parameters
         ----------
         data_id
-            ``<dataset>.zarr`` in the store of cubes, else the data id of the configuration.
+            ``<dataset>.zarr``, ``.levels`` or ``.nc`` in the store of cubes, by their formats;
+            else the data id of the configuration. Of levels it is the finest.
         chunks
             Sizes of dask's chunks by dimension; those of the store if None.
 
@@ -98,12 +105,12 @@ class DataStore:
         MissingError
             If it is not built or not harvested.
         ConfigError
-            If it is not Zarr.
+            If it is a file of a source.
         """
-        from stacbuild.fetch.zarr_store import open_dataset
+        from stacbuild.fetch.cube_data import open_cube_data
 
         href, options = self._address(data_id)
-        return open_dataset(href, options, chunks=chunks or {}, mask_and_scale=True)
+        return open_cube_data(href, options, chunks=chunks or {}, mask_and_scale=True)
 
     def _address(self, data_id: str) -> tuple[str, dict[str, Any] | None]:
         store = self._store
@@ -114,7 +121,7 @@ class DataStore:
                 f"(there is: {there})"
             )
         if self._cubes:
-            href = self._cube(data_id.removesuffix(".zarr"))
+            href = self._cube(self._config.dataset(data_id.rpartition(".")[0]))
             assert href is not None  # noqa: S101 - has_data has looked
         else:
             href = self._source(data_id)
@@ -138,22 +145,22 @@ class DataStore:
             return str(other or asset.href)
         return str(asset.href)
 
-    def _cube(self, name: str) -> str | None:
-        store = self._store
+    def _cube(self, dataset: Dataset) -> str | None:
+        store, form = self._store, FORMS[dataset.format_id]
         if isinstance(store, MemoryStore):
             import fsspec
 
-            path = f"/{store.root}/{name}.zarr"
+            path = f"/{store.root}/{dataset.identifier}{form.ending}/{form.public}".rstrip("/")
             return f"memory:/{path}" if fsspec.filesystem("memory").exists(path) else None
         if isinstance(store, FileStore):
-            path_here = store.root / f"{name}.zarr"
-            return str(path_here) if path_here.is_dir() else None
+            path_here = data_path(store, dataset)
+            return str(path_here) if path_here and path_here.exists() else None
         # On S3 each build has a key of its own, and its item says which is the present one.
         if not (self._catalog_dir / "catalog.json").exists():
             return None
         from stacbuild.cubes.allowed import check_items
 
-        found = Catalog(self._catalog_dir).find(store.key, f"{name}.zarr")
+        found = Catalog(self._catalog_dir).find(store.key, f"{dataset.identifier}{form.ending}")
         check_items(found, self._config, store, self._catalog_dir)
         if not found:
             return None

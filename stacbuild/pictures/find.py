@@ -9,12 +9,12 @@ from stacbuild.errors import MissingError
 
 
 def find_cube(text: str, catalog: Path) -> str:
-    """Give the path or URL of the Zarr store that *text* means.
+    """Give the path or URL of the Zarr store or netCDF file that *text* means.
 
     Parameters
     ----------
     text
-        URL or folder of a store, file of an item, or id of an item in the catalog.
+        URL or folder of a store, netCDF file, file of an item, or id of an item in the catalog.
     catalog
         Folder of the catalog.
 
@@ -28,6 +28,8 @@ def find_cube(text: str, catalog: Path) -> str:
     path = Path(text)
     if "://" in text or path.is_dir():
         return text
+    if path.suffix == ".nc" and path.is_file():
+        return str(path)
     if path.suffix == ".json" and path.is_file():
         item = Catalog(path.parent).read_item(path.absolute())
         if "data" in item.assets:
