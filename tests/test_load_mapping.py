@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stacbuild.load.footprint import footprint_window, touches
 from stacbuild.load.mapping import index_map
-from stacbuild.load.pixelgrid import PixelGrid, covers, reduction, touches
+from stacbuild.load.pixelgrid import PixelGrid, covers, reduction
+from stacbuild.load.warp import MARGIN, warp
 
 SCS2 = PixelGrid("EPSG:4326", (0.00025, 0, -1.25, 0, -0.00025, 44.8), (5200, 7000))
 EUROPE = PixelGrid("EPSG:3035", (30, 0, 2_555_100, 0, -30, 5_820_000), (149_363, 170_397))
@@ -131,3 +133,16 @@ def test_reduction_counts_source_pixels_under_a_target_pixel() -> None:
     coarse = PixelGrid("EPSG:3035", (300, 0, 3_400_000, 0, -300, 2_500_000), (400, 400))
     fine = PixelGrid("EPSG:3035", (30, 0, 3_300_000, 0, -30, 2_600_000), (9000, 9000))
     assert reduction(fine, coarse) == pytest.approx(10)
+
+
+def test_a_mean_of_many_pixels_looks_at_all_of_them() -> None:
+    """20 x 20 source pixels in each, window by window: none is lost at a window's edges."""
+    source = PixelGrid("EPSG:3035", (1, 0, 0, 0, -1, 0), (800, 800))
+    target = PixelGrid("EPSG:3035", (20, 0, 0, 0, -20, 0), (40, 40))
+    values = np.random.default_rng(3).random((800, 800), np.float32)
+    exact = values.reshape(40, 20, 40, 20).mean(axis=(1, 3))
+    for window in ((slice(7, 20), slice(0, 13)), (slice(20, 40), slice(13, 40))):
+        under = footprint_window(source, target, window, MARGIN)
+        assert under is not None
+        result = warp(values[under], source, under, target, window, "mean", float("nan"))
+        np.testing.assert_allclose(result, exact[window], rtol=1e-5)

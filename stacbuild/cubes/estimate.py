@@ -26,7 +26,8 @@ from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.area import items_within
 from stacbuild.load.dataset import RASTER_NAME, check_overlap
 from stacbuild.load.facts import Facts
-from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span, touches
+from stacbuild.load.footprint import touches
+from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
 from stacbuild.load.select import chosen_names
 from stacbuild.load.units import work_unit
 from stacbuild.load.zarr import spatial_dims

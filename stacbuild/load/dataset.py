@@ -15,7 +15,8 @@ from stacbuild.errors import BuildError
 from stacbuild.load.area import items_within
 from stacbuild.load.custom import run_custom
 from stacbuild.load.facts import Facts
-from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction, touches
+from stacbuild.load.footprint import touches
+from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
 from stacbuild.load.select import (
     band_times,
     bands_apart,

@@ -26,6 +26,7 @@ from stacbuild.load.pixelgrid import (
     centres,
     clip,
     cuts,
+    extremes,
     is_aligned,
     nodes,
     positions,
@@ -164,7 +165,8 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     bent = error >= _COARSE_ERROR
     if bent:
         # Around a pole or across the antimeridian pixels lie far beyond the nodes around them.
-        row_at, col_at = _extremes(source, target, window)
+        every = (np.arange(part.start, part.stop, dtype=np.float64) for part in window)
+        row_at, col_at = extremes(source, target, *every)
     bounds = clip(span(row_at, 1), span(col_at, 1), source.shape)
     if bounds is None:
         return None
@@ -181,21 +183,6 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     ]
     cells = None if bent else _cells(row_at, col_at)
     return IndexMap(bounds, SharedArray(index, parts), outside, cells)
-
-
-def _extremes(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats, Floats]:
-    """Give the least and largest source rows and columns of all pixels of a window."""
-    rows, cols = window
-    found: tuple[list[float], list[float]] = ([], [])
-    across = np.arange(cols.start, cols.stop, dtype=np.float64)
-    for first in range(rows.start, rows.stop, _STRIP):
-        down = np.arange(first, min(first + _STRIP, rows.stop), dtype=np.float64)
-        exact = positions(source, target, *np.meshgrid(down, across, indexing="ij"))
-        for values, extremes in zip(exact, found, strict=True):
-            finite = values[np.isfinite(values)]
-            if finite.size:
-                extremes += [float(finite.min()), float(finite.max())]
-    return np.array(found[0]), np.array(found[1])
 
 
 @dataclass(frozen=True)

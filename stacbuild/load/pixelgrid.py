@@ -22,6 +22,12 @@ STEP = 16
 # Pixels of the target as far off those of the source as this are taken for the same.
 _OFF = 1e-3
 
+# As many columns less than once around are once around: steps have a few digits only.
+_SEAM = 0.5
+
+# Rows of positions held at a time.
+_STRIP = 8 * STEP
+
 Window = tuple[slice, slice]
 Floats = NDArray[np.float64]
 
@@ -82,15 +88,30 @@ def same_crs(one: str, other: str) -> bool:
     return CRS.from_user_input(one).equals(CRS.from_user_input(other), ignore_axis_order=True)
 
 
-def footprint_window(
-    source: PixelGrid, target: PixelGrid, window: Window, margin: int
-) -> Window | None:
-    """Give the source rows and columns under a target window, grown by *margin* pixels a side."""
-    rows, cols = window
-    at = np.meshgrid(nodes(rows), nodes(cols), indexing="ij")
-    row, col = positions(source, target, *at)
-    with np.errstate(invalid="ignore"):
-        return clip(span(row, margin), span(col, margin), source.shape)
+def around(source: PixelGrid) -> float | None:
+    """Give how many columns it takes once around the earth; None if it is not in degrees."""
+    if not is_aligned(source) or not CRS.from_user_input(source.crs).is_geographic:
+        return None
+    period = 360 / abs(source.transform[0])
+    # A source that goes around has a whole number of them, whatever digits its step has.
+    return round(period) if abs(period - source.shape[1]) < _SEAM else period
+
+
+def extremes(
+    source: PixelGrid, target: PixelGrid, rows: Floats, cols: Floats
+) -> tuple[Floats, Floats]:
+    """Give the least and largest source rows and columns of target *rows* and *cols*, each pixel.
+
+    Empty if no pixel can be transformed.
+    """
+    found: tuple[list[float], list[float]] = ([], [])
+    for first in range(0, len(rows), _STRIP):
+        at = np.meshgrid(rows[first : first + _STRIP], cols, indexing="ij")
+        for values, ends in zip(positions(source, target, *at), found, strict=True):
+            finite = values[np.isfinite(values)]
+            if finite.size:
+                ends += [float(finite.min()), float(finite.max())]
+    return np.array(found[0]), np.array(found[1])
 
 
 def covers(sources: Sequence[PixelGrid], target: PixelGrid) -> bool:
@@ -108,17 +129,23 @@ def covers(sources: Sequence[PixelGrid], target: PixelGrid) -> bool:
     return bool(inside.all())
 
 
-def touches(source: PixelGrid, target: PixelGrid) -> bool:
-    """Tell whether any part of the target grid may lie on the source."""
-    return footprint_window(source, target, _whole(target), 1) is not None
-
-
 def reduction(source: PixelGrid, target: PixelGrid) -> float:
     """Give how many source pixels a target pixel spans along the axis where it spans more."""
     rows, cols = _whole(target)
     row, col = positions(source, target, *np.meshgrid(nodes(rows), nodes(cols), indexing="ij"))
-    steps = [np.hypot(np.diff(row, axis=axis), np.diff(col, axis=axis)) / STEP for axis in (0, 1)]
+    steps = [
+        np.hypot(np.diff(row, axis=axis), _short_way(source, np.diff(col, axis=axis))) / STEP
+        for axis in (0, 1)
+    ]
     return float(max(np.nanmedian(np.where(np.isfinite(step), step, np.nan)) for step in steps))
+
+
+def _short_way(source: PixelGrid, columns: Floats) -> Floats:
+    """Count columns between two places the short way around the earth."""
+    if (period := around(source)) is None:
+        return columns
+    with np.errstate(invalid="ignore"):
+        return np.asarray(columns - period * np.round(columns / period))
 
 
 def is_aligned(grid: PixelGrid) -> bool:

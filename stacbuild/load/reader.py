@@ -19,11 +19,11 @@ from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
 from stacbuild.load.facts import fill_nodata
+from stacbuild.load.footprint import footprint_window
 from stacbuild.load.pixelgrid import (
     PixelGrid,
     Window,
     cuts,
-    footprint_window,
     shifted,
     window_key,
 )

@@ -1,4 +1,4 @@
-"""Everything but nearest neighbour, through GDAL's warper."""
+"""Everything but nearest neighbour, through GDAL's warper where the earth is flat enough for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
+from stacbuild.load.around import resample
+from stacbuild.load.footprint import closes
 from stacbuild.load.pixelgrid import PixelGrid, Window
 
 # Source pixels beyond the target's footprint that a kernel may look at: bilinear needs one, and
@@ -57,6 +59,8 @@ def warp(
     -------
     2-D array of the target window's shape and the block's dtype, *fill* where there is no data.
     """
+    if closes(source, target):
+        return resample(block, source, source_window, target, target_window, method, fill)
     height, width = block.shape
     rows, cols = target_window
     with MemoryFile() as memory:

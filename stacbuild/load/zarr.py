@@ -17,7 +17,8 @@ from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.area import origin_of
 from stacbuild.load.facts import fill_nodata
-from stacbuild.load.pixelgrid import PixelGrid, Window, footprint_window, shifted
+from stacbuild.load.footprint import footprint_window
+from stacbuild.load.pixelgrid import PixelGrid, Window, shifted
 from stacbuild.load.pool import cache, shared_index_map, zarr_dataset
 from stacbuild.load.units import work_unit
 
