@@ -116,23 +116,42 @@ def check_command(words: list[str], line: str) -> None:
 
 
 def completed(data: dict[str, Any]) -> dict[str, Any]:
-    """Give a whole configuration around a part of one."""
+    """Give a whole configuration around a part of one: what it names and does not say."""
     if "store_params" in data:
         data = {"data_stores": [{"identifier": "catalog", "store_id": "stac", **data}]}
     if "data_id" in data:
-        dataset = {"identifier": "part", "store": "catalog", "grid_mapping": "grid"} | data
-        data = {"datasets": [dataset]}
-    rest = {"store": "catalog", "data_id": "part", "grid_mapping": "grid"}
-    whole = {"datasets": [{"identifier": "rest"} | rest]} | data
-    stores = {store["identifier"]: store for store in data.get("data_stores", ())}
-    for name, kind in [("storage", "file"), ("catalog", "stac")]:
-        given = {"identifier": name, "store_id": kind, "store_params": {"root": "data"}}
-        stores.setdefault(name, given)
-    grids = {grid["identifier"]: grid for grid in data.get("grid_mappings", ())}
-    grid = {"identifier": "grid", "crs": "EPSG:4326", "bbox": [9, 44, 11, 46], "spatial_res": 1}
-    grids.setdefault("grid", grid)
-    whole |= {"data_stores": list(stores.values()), "grid_mappings": list(grids.values())}
-    return whole
+        data = {"datasets": [{"identifier": "part", "store": "catalog"} | data]}
+    datasets = data.get("datasets", [{"identifier": "part", "store": "catalog", "data_id": "a"}])
+    # `catalog` is for parts with what only a STAC catalog takes.
+    stores = {"catalog": "stac"} | {
+        source["store"]: "file" for each in datasets for source in each.get("variables", [each])
+        if source["store"] != "catalog"
+    } | {"storage": "file"}  # fmt: skip
+    grids = {each["grid_mapping"] for each in datasets if "grid_mapping" in each}
+    grids -= {each["identifier"] for each in datasets}
+    return data | {
+        "datasets": datasets,
+        "data_stores": with_those(
+            data.get("data_stores", []),
+            [
+                {"identifier": name, "store_id": kind, "store_params": {"root": "data"}}
+                for name, kind in stores.items()
+            ],
+        ),
+        "grid_mappings": with_those(
+            data.get("grid_mappings", []),
+            [
+                {"identifier": name, "crs": "EPSG:4326", "bbox": [9, 44, 11, 46], "spatial_res": 1}
+                for name in sorted(grids)
+            ],
+        ),
+    }
+
+
+def with_those(given: list[Any], others: list[Any]) -> list[Any]:
+    """Give these, and of the others those that are not there by their identifier."""
+    known = {each["identifier"] for each in given}
+    return [*given, *(each for each in others if each["identifier"] not in known)]
 
 
 # Its example is a kind of store that there is not.
