@@ -125,6 +125,10 @@ def _make(
             **geozarr_attrs(grid),
         )
         cube = prepare(cube, grid, dataset.chunksize)
+        if staging.file is not None:
+            from stacbuild.cubes.netcdf import check_types
+
+            check_types(cube)
         with (
             open_workers(config.general.dask_scheduler, sources, config.storage) as run,
             reporter.task(f"{name}.zarr", total=chunk_count(cube), unit="chunks") as task,

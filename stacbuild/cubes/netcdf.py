@@ -41,8 +41,6 @@ def write_netcdf(store: Store, path: Path, reporter: Reporter) -> None:
 
     Raises
     ------
-    BuildError
-        If a variable is of a type that netCDF does not have.
     OSError
         If the disk cannot be written.
     """
@@ -72,6 +70,22 @@ def write_netcdf(store: Store, path: Path, reporter: Reporter) -> None:
     sync_folder(path.parent)
 
 
+def check_types(cube: xr.Dataset) -> None:
+    """Refuse a cube that netCDF has no type for, before anything of it is computed.
+
+    Raises
+    ------
+    BuildError
+        Naming the variable.
+    """
+    for name, array in cube.data_vars.items():
+        if array.dtype.kind not in "iuf" or array.dtype == np.float16:
+            raise BuildError(
+                f"{name}: netCDF has no type for {array.dtype}; write it as zarr, or change it in "
+                "a custom_processing function"
+            )
+
+
 def _is_plain(key: str) -> bool:
     return key != "zarr_conventions" and not key.startswith(("proj:", "spatial:"))
 
@@ -83,11 +97,6 @@ def _create(file: h5netcdf.File, name: str, array: xr.Variable) -> h5netcdf.Vari
         import h5py  # type: ignore[import-untyped]
 
         dtype = h5py.string_dtype()
-    elif dtype.kind not in "iuf" or dtype == np.float16:
-        raise BuildError(
-            f"{name}: netCDF has no type for {dtype}; write it as zarr, or change it in a "
-            "custom_processing function"
-        )
     attrs = dict(array.attrs)
     fill = attrs.pop("_FillValue", None)
     options: dict[str, Any] = {}
