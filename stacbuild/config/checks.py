@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from stacbuild.config.datasets import CustomProcessing
 from stacbuild.config.models import STORAGE, hint
+from stacbuild.config.other_stores import INSTEAD
 from stacbuild.config.reading import KeyPath, Problem
 
 STORE_IDS = ("clms", "file", "https", "memory", "s3", "stac", "zenodo")
@@ -22,13 +23,7 @@ WRITABLE = ("file", "memory", "s3")
 PRELOADABLE = ("clms", "zenodo")
 
 # Kinds of stores that the notebook's tool knows.
-OTHER_STORE_IDS = frozenset(
-    {
-        "abfs", "ccizarr", "cciodp", "cds", "cmems", "esa-cci", "esa-cci-kc", "esa-cci-zarr",
-        "esa-climate-data-centre", "ftp", "reference", "sentinelhub", "sentinelhub-cdse", "smos",
-        "stac-cdse", "stac-pc", "stac-xcube",
-    }
-)  # fmt: skip
+OTHER_STORE_IDS = frozenset(INSTEAD)
 
 
 def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
@@ -94,9 +89,8 @@ def _stores(data: dict[Any, Any], stores: dict[str, dict[Any, Any]]) -> Iterator
             continue
         at = (*path, "store_id")
         if kind not in STORE_IDS:
-            here = f"there are: {', '.join(STORE_IDS)}"
-            if kind in OTHER_STORE_IDS:
-                yield Problem(at, f"{kind!r} is not supported yet; {here}")
+            if kind in INSTEAD:
+                yield Problem(at, f"{kind!r} is not supported; {INSTEAD[kind]}")
             else:
                 yield Problem(at, f"{kind!r} is no kind of store{hint(kind, STORE_IDS)}")
         elif store.get("identifier") == STORAGE and kind not in WRITABLE:

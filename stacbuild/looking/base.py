@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from stacbuild.config.checks import OTHER_STORE_IDS, STORE_IDS
+from stacbuild.config.checks import STORE_IDS
 from stacbuild.config.models import hint
+from stacbuild.config.other_stores import INSTEAD
 from stacbuild.config.stores import AnyStore, Store
 from stacbuild.errors import ConfigError
 
@@ -51,9 +52,10 @@ def make_store(store_id: str, root: str, params: Mapping[str, Any] | None = None
         A line for each mistake.
     """
     if store_id not in _READABLE:
-        instead = "; a STAC catalog is read by 'stac'" if store_id in OTHER_STORE_IDS else ""
+        if store_id in INSTEAD:
+            raise ConfigError(f"{store_id!r} is not supported; {INSTEAD[store_id]}")
         raise ConfigError(
-            f"{store_id!r} is no kind of store to read from{hint(store_id, _READABLE)}{instead}"
+            f"{store_id!r} is no kind of store to read from{hint(store_id, _READABLE)}"
         )
     given = dict(params or {})
     if root:
