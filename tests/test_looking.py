@@ -19,6 +19,7 @@ from stacbuild.looking import describe_data, list_data, sources
 from tests.cli import errors, geotiff, stacbuild
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY
+from tests.standins.zenodo import Record, ZenodoServer
 from tests.test_harvest_stac import Web, collection, item, link, put_tiles
 
 RECORD, MAP_RECORD = "13333034", "8154445"
@@ -48,6 +49,16 @@ def test_a_record_and_the_inside_of_an_archive(standins: Servers) -> None:
     ]
 
 
+def test_the_token_of_a_record_is_sent(tmp_path: Path) -> None:
+    record = Record("7", "Seven", {"one.tif": geotiff(tmp_path / "one.tif")})
+    with ZenodoServer(record) as server:
+        there = {"endpoint_url": server.api, "access_token": "canary"}
+        (entry,) = list_data("zenodo", "7", params=there)
+        assert entry.data_id == "one.tif"
+        assert server.log
+        assert all(request.authorized for request in server.log)
+
+
 def test_a_bucket_and_its_store(standins: Servers) -> None:
     options = {"storage_options": {"anon": True, "endpoint_url": standins.endpoints.s3}}
     (entry,) = list_data("s3", BUCKET, match="*GAMI*", params=options)
@@ -55,6 +66,10 @@ def test_a_bucket_and_its_store(standins: Servers) -> None:
     facts = describe_data("s3", BUCKET, GAMI_KEY, params=options)
     # Only metadata and coordinates.
     assert not standins.s3.chunks_read
+    with xr.open_zarr(f"{standins.endpoints.s3}/{BUCKET}/{GAMI_KEY}") as store:
+        for name, variable in facts["variables"].items():
+            assert variable["shape"] == list(store[name].shape)
+            assert len(variable["shape"]) == len(variable["dimensions"])
     assert facts["crs"] == "EPSG:4326"
     age = facts["variables"]["forest_age"]
     assert set(age["dimensions"]) == {"members", "latitude", "longitude", "time"}

@@ -64,7 +64,7 @@ def harvest(
     """
     failures: _Failed = []
     with http.session(reporter.say, kind="zenodo") as session:
-        session.auth = _Token(store.api, store.access_token)
+        session.auth = Token(store.api, store.access_token)
         record = fetch_record(session, store.api, store.record)
         if record.newer:
             reporter.warn(
@@ -231,7 +231,7 @@ class _Work:
         return item
 
 
-class _Token(AuthBase):
+class Token(AuthBase):
     """Sends the access token to the API's own host, and nowhere else."""
 
     def __init__(self, api: str, token: SecretStr | None) -> None:

@@ -81,9 +81,7 @@ def facts_of(
         "nodata": fields.get("nodata"),
         "unit": fields.get("unit"),
         "size": fields.get("file:size"),
-        "variables": {
-            name: _variable(variable) for name, variable in properties["cube:variables"].items()
-        }
+        "variables": _variables(properties["cube:variables"], asset, options)
         if "cube:variables" in properties
         else None,
         "license": properties.get("license") or license_,
@@ -99,14 +97,31 @@ def _blocks(asset: pystac.Asset, options: Json) -> list[int]:
     # Imported here: of a Zarr store nothing is asked of GDAL.
     from stacbuild.fetch.opener import open_raster
 
-    s3 = asset.extra_fields.get("alternate", {}).get("s3") if options else None
-    with open_raster(s3["href"] if s3 else asset.href, storage_options=options) as raster:
+    with open_raster(_address(asset, options), storage_options=options) as raster:
         return list(raster.block_shapes[0])
 
 
-def _variable(variable: Json) -> Json:
+def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
+    """Say what each variable is, with its shape, which only the store itself has."""
+    import zarr
+
+    from stacbuild.fetch.zarr_store import open_group
+
+    group = open_group(_address(asset, options), options)
     keys = ("dimensions", "data_type", "shape", "chunks", "unit", "nodata", "title")
-    return {key: variable[key] for key in keys if key in variable}
+    found = {}
+    for name, variable in variables.items():
+        array = group[name]
+        shape = {"shape": list(array.shape)} if isinstance(array, zarr.Array) else {}
+        whole = variable | shape
+        found[name] = {key: whole[key] for key in keys if key in whole}
+    return found
+
+
+def _address(asset: pystac.Asset, options: Json) -> str:
+    """Give where an asset is read: on S3 if there are credentials."""
+    s3 = asset.extra_fields.get("alternate", {}).get("s3") if options else None
+    return str(s3["href"] if s3 else asset.href)
 
 
 def _resolution(transform: Any) -> list[float] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.fetch import archive, http
 from stacbuild.fetch.ranges import RangeFile
+from stacbuild.harvesters.zenodo import Token
 from stacbuild.harvesters.zenodo_collection import is_geotiff
 from stacbuild.harvesters.zenodo_record import fetch_record
 from stacbuild.looking.base import Entry, looks_into, matches
@@ -16,6 +17,7 @@ from stacbuild.progress import Reporter
 def entries(store: ZenodoStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
     """Give the GeoTIFFs and archives of a record; of a zip its table of contents, if asked for."""
     with http.session(reporter.say, kind="zenodo") as session:
+        session.auth = Token(store.api, store.access_token)
         for file in fetch_record(session, store.api, store.record).files:
             folder = archive.stem(file.key)
             if folder is None:
