@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stacbuild.config import config_schema
-from stacbuild.config.checks import OTHER_STORE_IDS
+from stacbuild.config.other_stores import INSTEAD
 from stacbuild.config.unsupported import REFUSALS
 
 Json = dict[str, Any]
@@ -138,8 +138,15 @@ def _refused() -> Iterator[str]:
         some = "" if row.refused is always else " (some values)"
         yield f"| {where} | {keys}{some} | {_cell(row.instead)} |"
     yield ""
-    others = ", ".join(f"`{name}`" for name in sorted(OTHER_STORE_IDS))
-    yield f"Other kinds of store of that tool: {others}."
+    yield "Other kinds of store of that tool:"
+    yield ""
+    yield "| `store_id` | instead |"
+    yield "|---|---|"
+    kinds: dict[str, list[str]] = {}
+    for name, instead in INSTEAD.items():
+        kinds.setdefault(instead, []).append(f"`{name}`")
+    for instead, names in kinds.items():
+        yield f"| {', '.join(names)} | {_cell(instead)} |"
 
 
 def words(text: str) -> str:
