@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
-from stacbuild.config import load_config
+from stacbuild.config import Config, load_config
 from stacbuild.config.reading import read_document
+from stacbuild.config.stores import ClmsStore, Store, ZenodoStore
 from stacbuild.safe_text import MASK
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+# A key that stands for a comment: no key of the language begins so.
+_COMMENT = "__comment_"
+_SENTENCE = re.compile(r"[.;](?:\s|$)")
+# What tells one entry from the others goes before what is said of it.
+_FIRST = ("identifier", "store_id", "root", "url")
 
 
 def resolved_yaml(path: Path) -> str:
@@ -20,6 +28,7 @@ def resolved_yaml(path: Path) -> str:
 
     What the file says stands as it says it: relative paths, numbers, ``${NAME}``. Credentials that
     stand in the file itself are masked, so that they have to be put in again before it is used.
+    Keys are in the order of the reference; one whose default is no value is a comment.
 
     Raises
     ------
@@ -27,9 +36,78 @@ def resolved_yaml(path: Path) -> str:
         As `load_config`.
     """
     config = load_config(path)
-    content = _filled(read_document(path).data, config.resolved())
-    content["general"].setdefault("dask_scheduler", config.general.dask_scheduler)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    content = _filled(read_document(path).data, _complete(config))
+    comments: list[str] = []
+    _comment(config, content, comments)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    # The first key of a mapping in a list is never a comment, so that "- " stays where it is.
+    text = re.sub(rf"\b{_COMMENT}(\d+): null$", lambda m: comments[int(m[1])], text, flags=re.M)
+    return re.sub(r"\n(?=[a-z_]+:)", "\n\n", text)
+
+
+def _complete(config: Config) -> dict[str, Any]:
+    """Give the configuration with what is not in its models either: what they lead to."""
+    content = config.resolved()
+    content["general"]["dask_scheduler"] = config.general.dask_scheduler
+    for entry, store in zip(content["data_stores"], config.data_stores, strict=True):
+        entry["store_params"] |= _effective(store)
+    return {name: content[name] for name in Config.model_fields if name in content}
+
+
+def _effective(store: Store) -> dict[str, Any]:
+    """Give the parameters of a store that stand in none, but in the environment or the code."""
+    params: dict[str, Any] = {}
+    if isinstance(store, ZenodoStore | ClmsStore):
+        if store.store_params.cache_store_params is None:
+            params["cache_store_params"] = {"root": f"{store.store_id}_cache"}
+        # An address with a user in it is for the environment only.
+        if store.store_params.endpoint_url is None and "@" not in store.api:
+            params["endpoint_url"] = store.api
+    return params
+
+
+def _comment(model: BaseModel, content: Any, comments: list[str], inside: str = "") -> list[str]:
+    """Add to *content* a comment for each key that has no value, told what that means.
+
+    Returns
+    -------
+    Comments of a mapping that is empty: they have to stand beside it, as it would be none else.
+    """
+    if not isinstance(content, dict):
+        return []
+    mine = []
+    for name, value in _fields(model):
+        if isinstance(value, BaseModel):
+            mine += _comment(value, content.get(name), comments, f"{inside}{name}.")
+        elif isinstance(value, tuple) and isinstance(content.get(name), list):
+            for each, entry in zip(value, content[name], strict=True):
+                if isinstance(each, BaseModel):
+                    _comment(each, entry, comments)
+        elif value is None and name not in content:
+            mine.append(f"{inside}{name}: {_meaning(type(model), name)}")
+    if inside and not content:
+        return mine
+    start = inside.rsplit(".", 1)[0] + "." if inside else ""
+    for text in mine:
+        content[f"{_COMMENT}{len(comments)}"] = None
+        comments.append(f"# {text.removeprefix(start)}")
+    return []
+
+
+def _fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
+    return ((name, getattr(model, name)) for name in type(model).model_fields)
+
+
+def _meaning(model: type[BaseModel], name: str) -> str:
+    """Say what it means that a key is not given, in the words of its description."""
+    words = " ".join((model.model_fields[name].description or "").split())
+    told = [part for part in _SENTENCE.split(words) if "by default" in part]
+    return told[0].strip().removeprefix("by default ") if told else "none"
+
+
+def _order(resolved: Iterable[str], stated: Iterable[str]) -> list[str]:
+    keys = list(dict.fromkeys([*resolved, *stated]))
+    return sorted(keys, key=lambda key: key not in _FIRST)
 
 
 def _filled(stated: Any, resolved: Any) -> Any:
@@ -39,7 +117,7 @@ def _filled(stated: Any, resolved: Any) -> Any:
             key: _filled(stated[key], resolved[key])
             if key in stated and key in resolved
             else stated.get(key, resolved.get(key))
-            for key in dict.fromkeys([*stated, *resolved])
+            for key in _order(resolved, stated)
         }
     if isinstance(stated, list) and isinstance(resolved, list) and len(stated) == len(resolved):
         return [_filled(*pair) for pair in zip(stated, resolved, strict=True)]
