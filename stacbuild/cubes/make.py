@@ -21,7 +21,8 @@ from stacbuild.cubes.fingerprint import FINGERPRINT, fingerprint, inputs_of, sof
 from stacbuild.cubes.forms import check_form
 from stacbuild.cubes.grids import Box, find_grid
 from stacbuild.cubes.merge import merge
-from stacbuild.cubes.plan import ATTRIBUTE, collection_id, written_before
+from stacbuild.cubes.plan import collection_id
+from stacbuild.cubes.presence import ATTRIBUTE, written_before
 from stacbuild.cubes.publish import PICTURES, publish
 from stacbuild.cubes.sources import source_collections, variable_items
 from stacbuild.cubes.storage import Output, Staging, stage

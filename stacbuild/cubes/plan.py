@@ -7,35 +7,31 @@ a cube that is to be built needs is imported for that, so that nothing to do is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stacbuild.catalog import Catalog, slug
-from stacbuild.config import FileStore, MemoryStore
+from stacbuild.config import MemoryStore
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
-from stacbuild.cubes.forms import check_form, data_path, whole
+from stacbuild.cubes.forms import check_form, data_path
 from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
-from stacbuild.cubes.journal import Journal, hidden_path
+from stacbuild.cubes.presence import absence, written_before
 from stacbuild.cubes.sources import Sources, look, source_collections
-from stacbuild.errors import LocalError, RemoteError, StacbuildError
+from stacbuild.errors import LocalError, StacbuildError
 from stacbuild.harvesters import load_profiles
 
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import Config, Dataset, S3Store
+    from stacbuild.config import Config, Dataset
     from stacbuild.cubes.estimate import Estimate
     from stacbuild.grid import Grid
     from stacbuild.profiles import Profiles
 
 Box = tuple[float, float, float, float]
 Action = Literal["create", "rebuild", "up to date", "fails"]
-
-ATTRIBUTE = "stacbuild_fingerprint"
-"""Attribute of a cube's Zarr group: its item's fingerprint, so that they know each other."""
 
 # Reasons that are told in full; of more it is told how many.
 _TOLD = 3
@@ -251,81 +247,4 @@ def _reasons(
         elif before.properties.get(FINGERPRINT) != fingerprint(inputs):
             told = changes(known, inputs, grid_name(config, dataset))
             reasons += told or ["its fingerprint differs"]
-    return reasons + _damage(config, catalog, dataset, before)
-
-
-def _damage(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.Item) -> list[str]:
-    """Say if a cube is not, or not any more, where its item says; only what is soon seen."""
-    storage, href = config.storage, whole(before).href
-    if isinstance(storage, MemoryStore):
-        return ["in memory only"]
-    if isinstance(storage, FileStore):
-        if Path(before.assets["data"].href) != data_path(storage, dataset):
-            return ["its place changed"]
-        if href.endswith(".nc"):
-            # Its attributes would take a library to read that takes longer than all else here.
-            size = _size(Path(href))
-            if size not in (None, before.assets["data"].extra_fields.get("file:size")):
-                return ["the cube is not that of its item"]
-            said = None if size is None else before.properties.get(FINGERPRINT)
-        else:
-            said = _attribute(Path(href))
-        if said is None:
-            return ["the cube is gone"]
-        if said != before.properties.get(FINGERPRINT):
-            return ["the cube is not that of its item"]
-    else:
-        if not href.startswith(storage.https_url("")):
-            return ["its place changed"]
-        if not _is_in_bucket(storage, href.rpartition("/")[2]):
-            return ["the cube is gone"]
-    journal = Journal.read(journal_path(config, catalog, dataset.identifier))
-    if journal is not None and journal.committing:
-        return ["the run that made it did not end"]
-    return []
-
-
-def journal_path(config: Config, catalog: Catalog, name: str) -> Path:
-    """Give the file that tells what an earlier run finished of a cube."""
-    return hidden_path(config.storage, name, catalog.root, "journal")
-
-
-def written_before(config: Config, catalog: Catalog, name: str) -> int:
-    """Give the bytes that an earlier run wrote of a cube; its place takes them up again."""
-    if not isinstance(config.storage, FileStore):
-        return 0
-    journal = Journal.read(journal_path(config, catalog, name))
-    finished = journal.finished.values() if journal else ()
-    return sum(max(size, 0) for regions in finished for size in regions.values())
-
-
-def _size(file: Path) -> int | None:
-    try:
-        return file.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _attribute(cube: Path) -> str | None:
-    """Give the fingerprint in the attributes of a cube on disk; None if there is no cube."""
-    for metadata, inside in (("zarr.json", "attributes"), (".zattrs", None)):
-        try:
-            content = json.loads((cube / metadata).read_bytes())
-            return str((content[inside] if inside else content).get(ATTRIBUTE, ""))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (ValueError, KeyError, AttributeError, TypeError, OSError):
-            return ""
-    return None
-
-
-def _is_in_bucket(storage: S3Store, name: str) -> bool:
-    import s3fs
-    from botocore.exceptions import BotoCoreError
-
-    fs = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
-    path = f"{storage.root}/{name}"
-    try:
-        return bool(fs.exists(f"{path}/zarr.json") or fs.exists(f"{path}/.zgroup"))
-    except (OSError, BotoCoreError) as error:
-        raise RemoteError(f"{storage.s3_url(name)}: cannot be asked for: {error}") from error
+    return reasons + absence(config, catalog, dataset, before)

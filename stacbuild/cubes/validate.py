@@ -19,15 +19,16 @@ from urllib.parse import unquote
 import fsspec
 import pystac
 
-from stacbuild.catalog import STORE, Catalog, read_json
+from stacbuild.catalog import STORE, Catalog
 from stacbuild.config import FileStore, MemoryStore, S3Store, StacStore
 from stacbuild.cubes.allowed import check_items
+from stacbuild.cubes.check_catalog import check_catalog
 from stacbuild.cubes.check_cube import check_cube, check_file, check_pyramid
 from stacbuild.cubes.check_source import check_source
 from stacbuild.cubes.forms import FORMS, MULTISCALES, whole
 from stacbuild.cubes.found import Found
 from stacbuild.cubes.plan import collection_id
-from stacbuild.errors import ConfigError, IntegrityError, MissingError, StacbuildError
+from stacbuild.errors import ConfigError, IntegrityError, MissingError
 from stacbuild.fetch.cube_data import NETCDF
 from stacbuild.progress import Reporter, Silent
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from stacbuild.config import Config, Store
 
 Json = dict[str, Any]
-
-_STRUCTURAL = ("root", "parent", "collection", "child", "item", "derived_from")
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def validate(
     if not catalog.path.exists() and memory is None:
         raise MissingError(f"{catalog.path}: there is no catalog; harvest or build first")
     found = Found()
-    items = list(_walk(catalog, found)) if catalog.path.exists() else []
+    items = list(check_catalog(catalog, found)) if catalog.path.exists() else []
     described = [item for item in items if "data" in item.assets]
     cubes = [item for item in described if _is_cube(item)]
     datasets = [dataset.identifier for dataset in config.datasets] if config else []
@@ -198,70 +197,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _walk(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
-    """Give the items that can be read; whatever cannot is a problem of the catalog."""
-    seen = {catalog.path}
-    for collection in _linked(catalog.path, "child", "Catalog", seen, found):
-        for path in _linked(collection, "item", "Collection", seen, found):
-            try:
-                item = catalog.read_item(path)
-            except StacbuildError as error:
-                found.problems.append(error)
-                continue
-            for link in item.to_dict(transform_hrefs=False)["links"]:
-                _check_link(path, link, found)
-            _check_thumbnail(path, item.assets.get("thumbnail"), found)
-            if "data" not in item.assets:
-                found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
-            yield item
-    for stray in sorted(set(catalog.root.rglob("*.json")) - seen):
-        if not stray.name.startswith("."):
-            found.wrong(
-                f"{stray}: nothing in the catalog links to it; harvest or build again, or remove it"
-            )
-
-
-def _linked(path: Path, rel: str, kind: str, seen: set[Path], found: Found) -> list[Path]:
-    """Give the files that a catalog or collection links to, each once."""
-    try:
-        content = read_json(path)
-        if content.get("type") != kind:
-            raise IntegrityError(f"{path}: is not a STAC {kind}; remove it, then harvest")
-    except StacbuildError as error:
-        found.problems.append(error)
-        return []
-    paths = []
-    for link in content.get("links", []):
-        target = _check_link(path, link, found)
-        if target is not None and link.get("rel") == rel:
-            if target in seen:
-                found.wrong(f"{path}: links to {target} more than once")
-                continue
-            seen.add(target)
-            paths.append(target)
-    return paths
-
-
-def _check_link(path: Path, link: Json, found: Found) -> Path | None:
-    """Give the file that a link within the catalog leads to; None if it leads elsewhere."""
-    href = link.get("href")
-    if link.get("rel") not in _STRUCTURAL or not isinstance(href, str) or "://" in href:
-        return None
-    target = (path.parent / unquote(href)).resolve()
-    if not target.is_file():
-        found.wrong(f"{path}: its link {link['rel']!r} leads to {target}, which is not there")
-        return None
-    return target
-
-
-def _check_thumbnail(path: Path, asset: pystac.Asset | None, found: Found) -> None:
-    """Look for a picture that an item names beside itself."""
-    if asset is not None and "://" not in asset.href and not Path(asset.href).is_file():
-        found.wrong(
-            f"{path}: its thumbnail {asset.href} is not there; build it again (cube --force)"
-        )
-
-
 def _check_unnamed(
     config: Config,
     names: Sequence[str],
@@ -288,7 +223,8 @@ def _check_memory(
 ) -> Iterator[Check]:
     for name in names:
         read = f"memory://{storage.root}/{name}.zarr"
-        if fsspec.filesystem("memory").exists(f"{read}/0/zarr.json"):
+        levels = (f"{read}/0/zarr.json", f"{read}/0/.zgroup")
+        if any(map(fsspec.filesystem("memory").exists, levels)):
             read = f"{read}/0"
         if fsspec.filesystem("memory").exists(read):
             result = check_cube(name, read, None, None, deep=deep, reporter=reporter)

@@ -1,0 +1,99 @@
+"""Whether a cube still is where its item says; only what is soon seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stacbuild.config import FileStore, MemoryStore
+from stacbuild.cubes.fingerprint import FINGERPRINT
+from stacbuild.cubes.forms import data_path, whole
+from stacbuild.cubes.journal import Journal, hidden_path
+from stacbuild.errors import RemoteError
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.catalog import Catalog
+    from stacbuild.config import Config, Dataset, S3Store
+
+ATTRIBUTE = "stacbuild_fingerprint"
+"""Attribute of a cube's Zarr group: its item's fingerprint, so that they know each other."""
+
+
+def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.Item) -> list[str]:
+    """Say why a cube has to be built again, whatever it is made of; nothing if it does not."""
+    storage, href = config.storage, whole(before).href
+    if isinstance(storage, MemoryStore):
+        return ["in memory only"]
+    if isinstance(storage, FileStore):
+        if Path(before.assets["data"].href) != data_path(storage, dataset):
+            return ["its place changed"]
+        if href.endswith(".nc"):
+            # Its attributes would take a library to read that takes longer than all else here.
+            size = _size(Path(href))
+            if size not in (None, before.assets["data"].extra_fields.get("file:size")):
+                return ["the cube is not that of its item"]
+            said = None if size is None else before.properties.get(FINGERPRINT)
+        else:
+            said = _attribute(Path(href))
+        if said is None:
+            return ["the cube is gone"]
+        if said != before.properties.get(FINGERPRINT):
+            return ["the cube is not that of its item"]
+    else:
+        if not href.startswith(storage.https_url("")):
+            return ["its place changed"]
+        if not _is_in_bucket(storage, href.rpartition("/")[2]):
+            return ["the cube is gone"]
+    journal = Journal.read(journal_path(config, catalog, dataset.identifier))
+    if journal is not None and journal.committing:
+        return ["the run that made it did not end"]
+    return []
+
+
+def journal_path(config: Config, catalog: Catalog, name: str) -> Path:
+    """Give the file that tells what an earlier run finished of a cube."""
+    return hidden_path(config.storage, name, catalog.root, "journal")
+
+
+def written_before(config: Config, catalog: Catalog, name: str) -> int:
+    """Give the bytes that an earlier run wrote of a cube; its place takes them up again."""
+    if not isinstance(config.storage, FileStore):
+        return 0
+    journal = Journal.read(journal_path(config, catalog, name))
+    finished = journal.finished.values() if journal else ()
+    return sum(max(size, 0) for regions in finished for size in regions.values())
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _attribute(cube: Path) -> str | None:
+    """Give the fingerprint in the attributes of a cube on disk; None if there is no cube."""
+    for metadata, inside in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            content = json.loads((cube / metadata).read_bytes())
+            return str((content[inside] if inside else content).get(ATTRIBUTE, ""))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (ValueError, KeyError, AttributeError, TypeError, OSError):
+            return ""
+    return None
+
+
+def _is_in_bucket(storage: S3Store, name: str) -> bool:
+    import s3fs
+    from botocore.exceptions import BotoCoreError
+
+    fs = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
+    path = f"{storage.root}/{name}"
+    try:
+        return bool(fs.exists(f"{path}/zarr.json") or fs.exists(f"{path}/.zgroup"))
+    except (OSError, BotoCoreError) as error:
+        raise RemoteError(f"{storage.s3_url(name)}: cannot be asked for: {error}") from error
