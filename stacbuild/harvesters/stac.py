@@ -40,8 +40,10 @@ from stacbuild.harvesters.stac_asset import (
     text,
     time_of,
 )
+from stacbuild.harvesters.stac_found import Found
 from stacbuild.harvesters.stac_query import Query, parse
-from stacbuild.harvesters.stac_reader import Found, Reader, find
+from stacbuild.harvesters.stac_reader import Reader
+from stacbuild.harvesters.stac_search import find
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.progress import Reporter
 

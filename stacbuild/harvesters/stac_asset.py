@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from pyproj.exceptions import CRSError
 
 from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.harvesters.stac_found import Found
 from stacbuild.harvesters.stac_query import instant
-from stacbuild.harvesters.stac_reader import Found, Reader, links
+from stacbuild.harvesters.stac_reader import Reader, links
 from stacbuild.profiles import Class, DataProfile, Provider
 from stacbuild.safe_text import clean
 

@@ -7,17 +7,11 @@ from typing import Any
 
 from stacbuild.config.stores import StacStore
 from stacbuild.harvesters.stac_asset import kind_of, text
+from stacbuild.harvesters.stac_found import Found
 from stacbuild.harvesters.stac_query import Query
-from stacbuild.harvesters.stac_reader import (
-    Found,
-    Reader,
-    collections,
-    documents,
-    find,
-    is_api,
-    items_of,
-    links,
-)
+from stacbuild.harvesters.stac_reader import Reader, links
+from stacbuild.harvesters.stac_search import collections, find, is_api
+from stacbuild.harvesters.stac_walk import documents, items_of
 from stacbuild.looking.base import Entry, looks_into, matches
 from stacbuild.progress import Reporter
 

@@ -1,0 +1,48 @@
+"""Items of somebody's catalog as they were found, and how many may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.fetch.http import public_url
+from stacbuild.harvesters.stac_reader import Json, Reader
+
+MOST_ITEMS = 1000
+"""Items that a data id may mean."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An item as its catalog has it: the JSON, where it lies, and its collection's JSON."""
+
+    content: Json
+    location: str
+    collection: Json
+    collection_location: str
+
+    @property
+    def id(self) -> str:
+        """Id of the item."""
+        return str(self.content["id"])
+
+
+def counted(reader: Reader, count: int) -> int:
+    """Count one item more; an error where a data id would mean too many."""
+    if count >= MOST_ITEMS:
+        raise StacbuildError(
+            f"{public_url(reader.root)}: more than {MOST_ITEMS} items fit; narrow them by bbox and "
+            "datetime"
+        )
+    return count + 1
+
+
+def item_of(where: str, content: Any) -> Json:
+    """Check that a document is an item, with properties if only empty ones."""
+    ok = isinstance(content, dict) and isinstance(content.get("id"), str) and content["id"]
+    if not ok or not isinstance(content.get("assets"), dict):
+        raise IntegrityError(f"{public_url(where)}: holds an item that is none (no id or assets)")
+    if not isinstance(content.get("properties"), dict):
+        content["properties"] = {}
+    return dict(content)
