@@ -13,15 +13,15 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stacbuild.config import FileStore
 from stacbuild.cubes.forms import FORMS
 from stacbuild.cubes.grids import grid_name
+from stacbuild.cubes.sizes import fetched, length_of, on_grid, ratio
 from stacbuild.cubes.sources import is_described
-from stacbuild.describe.zarr_chunks import CHUNKS
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.area import items_within
 from stacbuild.load.dataset import RASTER_NAME, check_overlap
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 MAX_TASKS = 10**6
 MAX_CHUNKS = 10**7
 
-# Compressed bytes for each byte of a source that does not say.
-_UNKNOWN_RATIO = 0.5
 # Along a side, to find the part of a source that lies under a grid.
 _SAMPLES = 65
 # Pixels of a grid of which not every 16th row and column is looked at any more.
@@ -53,8 +51,6 @@ _HALF_BLOCK = 256
 _BASE_MEMORY = 300 * 10**6
 _CACHE_MEMORY = 640 * 2**20
 _INDEX_BYTES = 8
-# More than an item lists, which is 100.
-_MANY_TIMES = 101
 _COPIES = 3
 
 
@@ -143,9 +139,9 @@ def estimate(
         of_file = {item.id: item for item in whole}
         variables += planned
         raw = sum(each.nbytes for each in planned)
-        write += raw * _ratio(planned, whole, before)
+        write += raw * ratio(planned, whole, before)
         fetch += sum(
-            _fetched(of_file[item.id], window) for item, window in zip(ready, windows, strict=True)
+            fetched(of_file[item.id], window) for item, window in zip(ready, windows, strict=True)
         )
         memory = max(memory, *(_memory(each, grid) for each in planned))
     _check_counts(grid_name(config, dataset), variables, grid)
@@ -206,34 +202,15 @@ def _variables(
         return
     spatial = spatial_dims(item)
     dimensions = item.properties["cube:dimensions"]
-    on_grid = _on_grid(item)
-    entries = {name: on_grid[name] for name in chosen_names(variable, on_grid)}
+    described = on_grid(item)
+    entries = {name: described[name] for name in chosen_names(variable, described)}
     own = variable.identifier
     for name, entry in entries.items():
-        lead = {dim: _length(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial}
+        lead = {
+            dim: length_of(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial
+        }
         named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
         yield _variable(named, Facts.of_zarr(item, name).dtype.name, lead, dataset, grid)
-
-
-def _on_grid(item: pystac.Item) -> dict[str, Any]:
-    """Give the variables of a Zarr item that have both spatial dimensions."""
-    spatial = set(spatial_dims(item))
-    return {
-        name: entry
-        for name, entry in item.properties["cube:variables"].items()
-        if spatial <= set(entry["dimensions"])
-    }
-
-
-def _length(dimension: dict[str, Any]) -> int:
-    """Count the values of a dimension that is not spatial, from its entry in a Zarr item."""
-    if "values" in dimension:
-        return len(dimension["values"])
-    first, last = dimension["extent"]
-    if dimension["type"] == "temporal":
-        # Long ones are not listed, and say neither their step nor their length.
-        return _MANY_TIMES
-    return round((last - first) / dimension["step"]) + 1 if dimension.get("step") else 1
 
 
 def _variable(
@@ -265,64 +242,6 @@ def _touched(
     if math.prod(target.shape) > _LARGE:
         return any(windows)
     return any(touches(source, target) for source in sources)
-
-
-def _source_bytes(item: pystac.Item) -> int:
-    """Give the bytes of a source without compression."""
-    if "cube:variables" in item.properties:
-        return sum(_zarr_bytes(item).values())
-    fields = item.assets["data"].extra_fields
-    values: int = math.prod(item.properties["proj:shape"]) * max(1, len(fields.get("bands", ())))
-    return values * int(np.dtype(fields["data_type"]).itemsize)
-
-
-def _stored_bytes(item: pystac.Item) -> int | None:
-    """Give the bytes of a source as it is, if its item tells."""
-    fields = item.assets["data"].extra_fields
-    if CHUNKS in fields:
-        return sum(int(entry["bytes"]) for entry in fields[CHUNKS].values())
-    size: int | None = fields.get("file:size")
-    return size
-
-
-def _ratio(
-    variables: Sequence[Variable], items: Sequence[pystac.Item], before: pystac.Item | None
-) -> float:
-    """Give the bytes on disk for each byte of the variables that one source becomes."""
-    if before is not None:
-        stored = before.assets["data"].extra_fields.get(CHUNKS, {})
-        raw = _zarr_bytes(before)
-        if all(each.name in stored and raw.get(each.name) for each in variables):
-            bytes_now = sum(int(stored[each.name]["bytes"]) for each in variables)
-            return bytes_now / sum(raw[each.name] for each in variables)
-    sizes = [_stored_bytes(item) for item in items]
-    if None in sizes:
-        return _UNKNOWN_RATIO
-    whole = sum(_source_bytes(item) for item in items)
-    return min(1.0, sum(size or 0 for size in sizes) / whole)
-
-
-def _zarr_bytes(item: pystac.Item) -> dict[str, int]:
-    """Give the bytes of each variable on the grid of a Zarr item, without compression."""
-    spatial, dimensions = spatial_dims(item), item.properties["cube:dimensions"]
-    pixels: int = math.prod(item.properties["proj:shape"])
-    return {
-        name: pixels
-        * np.dtype(entry["data_type"]).itemsize
-        * math.prod(_length(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial)
-        for name, entry in _on_grid(item).items()
-    }
-
-
-def _fetched(item: pystac.Item, window: Window | None) -> int:
-    """Give the bytes of a source that come over the network: its share under the grid."""
-    if "://" not in item.assets["data"].href or window is None:
-        return 0
-    rows, cols = window
-    pixels = (rows.stop - rows.start) * (cols.stop - cols.start)
-    share: float = pixels / math.prod(item.properties["proj:shape"])
-    size = _stored_bytes(item)
-    return int((size or _source_bytes(item) * _UNKNOWN_RATIO) * share)
 
 
 def _unit(variable: Variable, grid: Grid) -> int:
