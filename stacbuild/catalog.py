@@ -12,6 +12,7 @@ changes nothing on disk.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -129,6 +130,14 @@ class Catalog:
         for collection in self.collections():
             for href in _hrefs(read_json(collection), "item"):
                 yield self.read_item(self._inside(collection, href))
+
+    def readable_items(self, collection_id: str) -> Iterator[pystac.Item]:
+        """Give the items of one collection, if there is such, but for those that are damaged."""
+        path = self.root / collection_id / "collection.json"
+        if path in self.collections():
+            for href in _hrefs(read_json(path), "item"):
+                with contextlib.suppress(LocalError, IntegrityError):
+                    yield self.read_item(self._inside(path, href))
 
     def find(self, store: str, data_id: str) -> list[pystac.Item]:
         """Give the items of one data id, sorted by id; an empty list if it is not harvested.

@@ -147,7 +147,15 @@ def _make(
             )
         _finish(dataset, staging, cube, grid, config.general.zarr_format, reporter)
         described, pictured = publish(
-            config, dataset, staging, sources, collections, staging.started, inputs, reporter
+            config,
+            dataset,
+            staging,
+            sources,
+            collections,
+            staging.started,
+            inputs,
+            [item for item in catalog.readable_items(cubes) if item.id != name],
+            reporter,
         )
         if pictured is not None and staging.catalogued:
             # Before the item: with it the cube is done, and nothing looks at its sources again.

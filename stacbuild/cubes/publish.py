@@ -18,6 +18,7 @@ from stacbuild.cubes.assets import data_id, describe_assets
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, Inputs, fingerprint, software
 from stacbuild.cubes.grids import grid_name
 from stacbuild.cubes.plan import collection_id
+from stacbuild.cubes.rights import cube_collection, license_links, rights
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr import zarr_item
@@ -41,6 +42,7 @@ def publish(
     collections: Sequence[SourceCollection],
     now: dt.datetime,
     inputs: Inputs,
+    siblings: Sequence[pystac.Item],
     reporter: Reporter,
 ) -> tuple[Harvest, Pictured | None]:
     """Describe a cube that stands in its staging place, as it will be at its final one.
@@ -53,6 +55,8 @@ def publish(
         Their collections, for licences and providers.
     inputs
         Digests of all that it was made of.
+    siblings
+        The other cubes of the configuration, for what their collection states of all.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def publish(
     describe_assets(item, dataset, staging, group, cube)
     for source in sources:
         item.add_link(_derived_from(source))
-    for link in _license_links(collections):
+    for link in license_links(collections):
         item.add_link(link)
     _add_legends(item, cube)
     thumbnails = {}
@@ -94,7 +98,7 @@ def publish(
         thumbnails = {item.id: png, collection_id(config): png}
         _add_looks(item, pictured)
     declare_extensions(item)
-    return Harvest(_collection(config, item), (item,), thumbnails), pictured
+    return Harvest(cube_collection(config, [item, *siblings]), (item,), thumbnails), pictured
 
 
 def _properties(
@@ -107,15 +111,17 @@ def _properties(
 ) -> dict[str, Any]:
     names = ", ".join(str(name) for name in cube.data_vars)
     titles = "; ".join(collection.title for collection in collections)
+    more = f" and {len(collections) - 1} more" if len(collections) > 1 else ""
+    count = "1 source item" if len(sources) == 1 else f"{len(sources)} source items"
     return {
-        "title": dataset.identifier,
+        "title": f"{dataset.identifier}: {collections[0].title}{more}",
         "description": f"Cube of {names} on one grid, made from: {titles}.",
+        **rights(collections),
         "created": datetime_to_str(now),
-        "license": _license(collections),
         "processing:software": software(),
         "processing:datetime": datetime_to_str(now),
         "processing:lineage": (
-            f"{len(sources)} source items put on the grid {grid_name(config, dataset)} by stacbuild"
+            f"{count} put on the grid {grid_name(config, dataset)} by stacbuild"
         ),
         "processing:expression": {
             "format": "stacbuild-config",
@@ -153,24 +159,6 @@ def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _collection(config: Config, item: pystac.Item) -> pystac.Collection:
-    name = config.path.name if config.path else "a configuration"
-    start, end = (str_to_datetime(item.properties[key]) for key in _PERIOD)
-    collection = pystac.Collection(
-        id=collection_id(config),
-        title=f"Cubes of {name}",
-        description=f"Analysis-ready cubes that stacbuild made as {name} says.",
-        license="other",
-        keywords=["data cube", "Zarr"],
-        extent=pystac.Extent(
-            pystac.SpatialExtent([item.bbox or []]),
-            pystac.TemporalExtent([[start, end]]),
-        ),
-    )
-    collection.providers = [pystac.Provider("stacbuild", roles=[pystac.ProviderRole.PROCESSOR])]
-    return collection
-
-
 _PERIOD = ("start_datetime", "end_datetime")
 
 
@@ -187,18 +175,6 @@ def _start(sources: Sequence[pystac.Item]) -> dt.datetime:
 def _when(item: pystac.Item, key: str) -> str:
     value = item.properties.get(key) or item.properties.get("datetime")
     return str(value) if value else datetime_to_str(item.datetime)  # type: ignore[arg-type]
-
-
-def _license(collections: Sequence[SourceCollection]) -> str:
-    licenses = {collection.license for collection in collections}
-    return licenses.pop() if len(licenses) == 1 else "other"
-
-
-def _license_links(collections: Sequence[SourceCollection]) -> list[pystac.Link]:
-    links = {
-        link["href"]: link.get("title") for found in collections for link in found.license_links
-    }
-    return [pystac.Link("license", href, title=title) for href, title in links.items()]
 
 
 def _derived_from(source: pystac.Item) -> pystac.Link:

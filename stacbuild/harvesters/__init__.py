@@ -18,6 +18,8 @@ from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
 
 if TYPE_CHECKING:
+    import pystac
+
     from stacbuild.config import Config, Store
 
 PROFILE = "stacbuild:profile"
@@ -124,6 +126,7 @@ def harvest_store(
             for item in found.items:
                 data_id = item.properties[DATA_ID]
                 item.properties[PROFILE] = profile_digest(store, data_id, profiles)
+                _state_rights(item, found.collection)
             _make_distinct(found, catalog)
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
@@ -140,6 +143,14 @@ def harvest_store(
         unforeseen.__cause__ = error
         results.append(_failed(identifier, unforeseen, start))
     return results
+
+
+def _state_rights(item: pystac.Item, collection: pystac.Collection) -> None:
+    """Say on the item, too, whose data it is: a search finds items without their collections."""
+    item.properties.setdefault("license", collection.license)
+    if collection.providers:
+        stated = [provider.to_dict() for provider in collection.providers]
+        item.properties.setdefault("providers", stated)
 
 
 def _make_distinct(found: Harvest, catalog: Catalog) -> None:

@@ -283,10 +283,13 @@ def _collection(
     collection = pystac.Collection(
         id=slug(store.key),
         title=shared.title or name,
-        description=shared.description or f"Datasets below {name}.",
-        license=fields.pop("license", "other"),
+        description=shared.description or f"Zarr groups and GeoTIFFs of {name}.",
+        license=fields.pop("license", _common(items, "license", "other")),
         keywords=fields.pop("keywords", None),
-        providers=[pystac.Provider.from_dict(entry) for entry in fields.pop("providers", [])],
+        providers=[
+            pystac.Provider.from_dict(entry)
+            for entry in fields.pop("providers", _common(items, "providers", []))
+        ],
         extent=pystac.Extent.from_items(items),
         extra_fields={STORE: store.key, **fields},
     )
@@ -294,3 +297,9 @@ def _collection(
         collection.add_link(link)
     declare_extensions(collection)
     return collection
+
+
+def _common(items: Sequence[pystac.Item], key: str, otherwise: Any) -> Any:
+    """Give what all items state."""
+    first, *others = (item.properties.get(key) for item in items)
+    return first if first and all(other == first for other in others) else otherwise

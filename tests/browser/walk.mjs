@@ -1,0 +1,93 @@
+// Walks through STAC Browser as a user does, by clicking, and tells what each page shows.
+//
+// stdin:  {chromium, playwright, start, walks: [[title, title, ...], ...], screenshots}
+// stdout: {pages: [{path, url, title, text, images, links, maps}], errors, failed, requested}
+import {createRequire} from 'node:module';
+import {readFileSync} from 'node:fs';
+import path from 'node:path';
+
+const wanted = JSON.parse(readFileSync(0, 'utf8'));
+const {chromium} = createRequire(wanted.playwright + '/')('playwright-core');
+const browser = await chromium.launch({
+  executablePath: wanted.chromium,
+  args: [
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    // WebGL, which the map draws with, without a graphics card.
+    '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+  ],
+});
+const context = await browser.newContext({viewport: {width: 1280, height: 900}, locale: 'en-GB'});
+
+const found = {pages: [], errors: [], failed: [], requested: []};
+function watch(page) {
+  page.on('console', message => {
+    if (message.type() === 'error') {
+      found.errors.push(`${message.text()} (${message.location().url})`);
+    }
+  });
+  page.on('pageerror', error => found.errors.push(String(error)));
+  page.on('request', request => found.requested.push(request.url()));
+  page.on('requestfailed', request => {
+    found.failed.push(`${request.url()} ${request.failure()?.errorText}`);
+  });
+  page.on('response', response => {
+    if (response.status() >= 400) {
+      found.failed.push(`${response.url()} ${response.status()}`);
+    }
+  });
+}
+
+async function settle(page, title) {
+  await page.locator('h1', {hasText: title}).first().waitFor({timeout: 30000});
+  await page.waitForLoadState('networkidle');
+  // Sections that are folded away are part of the page.
+  for (const closed of await page.locator('[aria-expanded=false].btn, .collapsed').all()) {
+    if (await closed.isVisible() && !await closed.evaluate(e => e.closest('header, footer'))) {
+      await closed.click();
+    }
+  }
+  await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+  await page.waitForLoadState('networkidle');
+  await page.evaluate(() => window.scrollTo(0, 0));
+  // The map eases to its extent, in less than a second.
+  await page.waitForTimeout(1200);
+}
+
+const seen = page => page.evaluate(() => ({
+  url: location.href,
+  title: document.querySelector('h1')?.innerText ?? '',
+  text: document.body.innerText,
+  images: [...document.images].map(image => ({src: image.src, width: image.naturalWidth})),
+  links: [...document.links].map(link => ({href: link.href, text: link.innerText.trim()})),
+  maps: [...document.querySelectorAll('.map canvas')].map(canvas => canvas.width * canvas.height),
+}));
+
+async function take(number, walk) {
+  const page = await context.newPage();
+  watch(page);
+  await page.goto(wanted.start);
+  await settle(page, walk[0]);
+  for (const step of walk.slice(1)) {
+    await page.getByRole('link', {name: step, exact: true}).first().click();
+    await settle(page, step);
+  }
+  const shown = {path: walk, ...await seen(page)};
+  const name = `${number}-${walk.at(-1).replace(/[^A-Za-z0-9]+/g, '-').slice(0, 40)}`;
+  await page.screenshot({path: path.join(wanted.screenshots, `${name}.png`)});
+  await page.screenshot({path: path.join(wanted.screenshots, `${name}-whole.png`), fullPage: true});
+  await page.close();
+  return shown;
+}
+
+// Some at a time: a page mostly waits for its map.
+const left = [...wanted.walks.entries()];
+async function work() {
+  while (left.length) {
+    const [number, walk] = left.shift();
+    found.pages[number] = await take(number, walk);
+  }
+}
+await Promise.all([work(), work(), work(), work()]);
+await browser.close();
+process.stdout.write(JSON.stringify(found));
