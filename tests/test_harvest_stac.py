@@ -548,6 +548,43 @@ def test_pages_of_a_search_in_a_circle_end(web: Web) -> None:
     assert len(web.log) < 10
 
 
+def test_a_search_without_end_is_stopped(web: Web) -> None:
+    """Each page leads to another that is new, so that no circle tells."""
+    web.documents |= {
+        "": root()
+        | {
+            "conformsTo": ["https://api.stacspec.org/v1.0.0/item-search"],
+            "links": [
+                {"rel": "search", "type": "application/geo+json", "href": f"{web.url}/search"},
+                {"rel": "root", "href": web.url},
+            ],
+        },
+        "collections/forest": collection("forest"),
+    }
+    for page in range(30):
+        web.documents[f"search{page or ''}"] = {
+            "type": "FeatureCollection",
+            "features": [item(f"i{page}-{each}", "x.tif") for each in range(100)],
+            "links": [{"rel": "next", "href": f"{web.url}/search{page + 1}"}],
+        }
+    with pytest.raises(StacbuildError, match="more than 1000 items fit"):
+        take(store(url=web.url), "forest")
+    assert len(web.log) < 20
+
+
+def test_a_collection_of_very_many_items_is_left_early(web: Web) -> None:
+    """As many links as one document holds: what is too much is not read to its end."""
+    links = [link("item", f"i{each}.json") for each in range(50_000)]
+    web.documents |= {
+        "catalog.json": root("c.json"),
+        "c.json": collection("forest", *links),
+    }
+    web.documents |= {f"i{each}.json": item(f"i{each}", "x.tif") for each in range(2000)}
+    with pytest.raises(StacbuildError, match="more than 1000 items fit"):
+        take(store(url=f"{web.url}/catalog.json"), "forest")
+    assert len(web.log) < 1100
+
+
 @pytest.mark.parametrize("content", [b"<!DOCTYPE html><html></html>", b"[1]", b"{", b'"\xff"'])
 def test_what_is_no_catalog_is_named(web: Web, content: bytes) -> None:
     web.documents["catalog.json"] = content

@@ -29,6 +29,7 @@ Json = dict[str, Any]
 _MOST_BYTES = 32 << 20
 _MOST_DOCUMENTS = 20_000
 _THREADS = 8
+_AT_ONCE = 8 * _THREADS
 
 
 class Reader:
@@ -141,9 +142,12 @@ class Reader:
                 return None
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            for location, content in zip(locations, pool.map(read, locations), strict=True):
-                if content is not None:
-                    yield location, content
+            # Some at a time: who has enough of them need not wait for a million others.
+            for first in range(0, len(locations), _AT_ONCE):
+                some = locations[first : first + _AT_ONCE]
+                for location, content in zip(some, pool.map(read, some), strict=True):
+                    if content is not None:
+                        yield location, content
 
 
 def _local(path: Path) -> bytes:
