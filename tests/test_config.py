@@ -350,8 +350,10 @@ def test_one_mistake_is_one_line(write, old, new, expected):
         ("open_params: {tile_size: 5}", "open_params.tile_size: is not supported yet"),
         (
             "open_params: {point: [1, 2]}",
-            "open_params.point alone is the place of a time series, which has no grid: leave "
-            "grid_mapping out, or give bbox_width, too",
+            (
+                "open_params.point alone is the place of a time series, which has no grid: leave "
+                "grid_mapping out, or give bbox_width, too"
+            ),
         ),
         ("open_params: {point: [1, 2, 3]}", "open_params.point"),
         ("open_params: {bbox_width: 5}", "bbox_width needs a point: [longitude, latitude]"),
