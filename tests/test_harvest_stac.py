@@ -440,6 +440,17 @@ def test_several_assets_are_told_apart_by_name(web: Web) -> None:
         "vrt://x.tif",
         "<VRTDataset/>",
         "https://user:secret@example.org/x.tif",
+        "http://[::ffff:169.254.169.254]/x.tif",
+        "http://[fd00:ec2::254]/x.tif",
+        "http://2852039166/x.tif",
+        "javascript:alert(1)//x.tif",
+        "data:image/tiff;base64,SUkqAA==",
+        "ftp://example.org/x.tif",
+        "../../../../etc/passwd.tif",
+        "west.tif\x00",
+        "west.tif\nHost: other",
+        "",
+        "x" * 5000,
     ],
 )
 def test_an_item_leads_nowhere_that_it_may_not(web: Web, href: str) -> None:

@@ -88,6 +88,7 @@ def same_crs(one: str, other: str) -> bool:
     return CRS.from_user_input(one).equals(CRS.from_user_input(other), ignore_axis_order=True)
 
 
+@lru_cache(maxsize=64)
 def around(source: PixelGrid) -> float | None:
     """Give how many columns it takes once around the earth; None if it is not in degrees."""
     if not is_aligned(source) or not CRS.from_user_input(source.crs).is_geographic:
