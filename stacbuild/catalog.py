@@ -200,7 +200,7 @@ class Catalog:
         return changed
 
     def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
-        """Give a collection a picture, if it is there and has none; tell whether it was given.
+        """Give a collection a picture, if it is there and has none; tell whether its file changed.
 
         Raises
         ------
@@ -212,7 +212,7 @@ class Catalog:
             if not path.exists():
                 return False
             content = read_json(path)
-            if "thumbnail" in content.get("assets", {}):
+            if "thumbnail" in content.get("assets", {}) and path.with_name(THUMBNAIL).exists():
                 return False
             write_bytes(path.with_name(THUMBNAIL), png)
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
@@ -313,7 +313,7 @@ class Catalog:
             ),
         ]
         _relative_assets(content, path.parent)
-        if "thumbnail" in known.get("assets", {}):
+        if "thumbnail" in known.get("assets", {}) and path.with_name(THUMBNAIL).exists():
             # It came with a cube, and harvesters know nothing of it.
             content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
         elif collection.id in harvest.thumbnails:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from PIL import Image
+from zarr.storage import LocalStore, WrapperStore
 
 from stacbuild.pictures.coarse import read_plane
 from stacbuild.pictures.colors import Legend, Scale, colors_of
+from stacbuild.pictures.thumbnail import picture
 from tests.cli import configuration, geotiff, stacbuild
 
 PROFILE = """\
@@ -113,6 +115,44 @@ def test_a_picture_that_is_gone_is_found(project: Path) -> None:
     finally:
         png.write_bytes(content)
     stacbuild("validate", project)
+
+
+def test_the_picture_of_a_collection_that_is_gone_is_found_and_made_again(project: Path) -> None:
+    for folder in (*project.parent.glob("catalogs/file-*"), project.parent / "catalogs" / "c"):
+        png = folder / "thumbnail.png"
+        png.unlink()
+        done = stacbuild("validate", project, code=4)
+        assert f"{png} is not there; build again (cube --force)" in done.stderr
+        stacbuild("cube", project, "--force")
+        assert opened(png.read_bytes()).shape[2] == 4
+    stacbuild("validate", project)
+
+
+class Counting(WrapperStore[LocalStore]):
+    """A store that knows which keys were read."""
+
+    def __init__(self, store: LocalStore) -> None:
+        super().__init__(store)
+        self.keys: list[str] = []
+
+    async def get(self, key: str, *args: Any, **options: Any) -> Any:
+        self.keys.append(key)
+        return await super().get(key, *args, **options)
+
+
+def test_one_plane_is_read_and_not_the_whole_array(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).integers(0, 99, (20, 1200, 1000), np.uint8)
+    coords = {"time": np.arange(20), "lat": np.arange(1200)[::-1], "lon": np.arange(1000)}
+    cube = xr.Dataset({"codes": (("time", "lat", "lon"), values)}, coords)
+    encoding = {"codes": {"chunks": (1, 400, 500), "compressors": None}}
+    cube.to_zarr(tmp_path / "cube.zarr", encoding=encoding, zarr_format=3, consolidated=False)
+    store = Counting(LocalStore(tmp_path / "cube.zarr", read_only=True))
+    with xr.open_zarr(store, chunks=None, mask_and_scale=False, consolidated=False) as opened_cube:
+        found = picture(opened_cube)
+    chunks = [key for key in store.keys if key.startswith("codes/c/")]
+    assert sorted(chunks) == sorted(f"codes/c/19/{row}/{col}" for row in range(3) for col in (0, 1))
+    assert found.statistics["codes"]["stacbuild:sample"] == "1 of 3 rows and columns, time 19"
+    assert max(opened(found.pngs["codes"]).shape) <= 512
 
 
 def plane_of(values: np.ndarray, **attrs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
     """Give the items that can be read; whatever cannot is a problem of the catalog."""
     seen = {catalog.path}
     for collection in _linked(catalog.path, "child", "Catalog", seen, found):
+        _check_picture_of(collection, found)
         for path in _linked(collection, "item", "Collection", seen, found):
             try:
                 item = catalog.read_item(path)
@@ -30,7 +32,8 @@ def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
                 continue
             for link in item.to_dict(transform_hrefs=False)["links"]:
                 _check_link(path, link, found)
-            _check_thumbnail(path, item.assets.get("thumbnail"), found)
+            if (picture := item.assets.get("thumbnail")) is not None:
+                _check_thumbnail(path, picture.href, found)
             if "data" not in item.assets:
                 found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
             yield item
@@ -74,9 +77,14 @@ def _check_link(path: Path, link: Json, found: Found) -> Path | None:
     return target
 
 
-def _check_thumbnail(path: Path, asset: pystac.Asset | None, found: Found) -> None:
-    """Look for a picture that an item names beside itself."""
-    if asset is not None and "://" not in asset.href and not Path(asset.href).is_file():
-        found.wrong(
-            f"{path}: its thumbnail {asset.href} is not there; build it again (cube --force)"
-        )
+def _check_picture_of(path: Path, found: Found) -> None:
+    """Look for the picture of a collection, if that can be read."""
+    with contextlib.suppress(StacbuildError, AttributeError, KeyError, TypeError):
+        _check_thumbnail(path, read_json(path)["assets"]["thumbnail"]["href"], found)
+
+
+def _check_thumbnail(path: Path, href: str, found: Found) -> None:
+    """Look for a picture that a file of the catalog names beside itself."""
+    picture = path.parent / href
+    if "://" not in href and not picture.is_file():
+        found.wrong(f"{path}: its thumbnail {picture} is not there; build again (cube --force)")

@@ -10,6 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+SAMPLE = "stacbuild:sample"
+"""Field of ``statistics``: what of a variable they are of, if not of all."""
+
 SIDE = 512
 """Pixels of the longer side of a coarse read at the most."""
 
@@ -32,6 +35,8 @@ class Plane:
         The position along each other dimension, by name.
     extent
         West, east, south, north edges of what is shown, in the units of the coordinates.
+    step
+        Of so many rows and columns one was read.
     """
 
     array: xr.DataArray
@@ -39,6 +44,7 @@ class Plane:
     valid: NDArray[np.bool_]
     place: dict[str, int]
     extent: tuple[float, float, float, float]
+    step: int = 1
 
 
 def read_plane(
@@ -75,7 +81,17 @@ def read_plane(
     at = array[rows].values
     if len(at) > 1 and at[0] < at[-1]:
         values = values[::-1]
-    return Plane(array, values, _valid(array, values), place, _extent(array, rows, cols))
+    return Plane(array, values, _valid(array, values), place, _extent(array, rows, cols), step)
+
+
+def _sample(plane: Plane) -> str:
+    """Say what of a variable was read, if not all of it."""
+    said = [f"1 of {plane.step} rows and columns"] if plane.step > 1 else []
+    for dim, position in plane.place.items():
+        if plane.array.sizes[dim] > 1:
+            at = plane.array[dim].values[position] if dim in plane.array.coords else position
+            said.append(f"{dim} {str(at).removesuffix('T00:00:00.000000000')}")
+    return ", ".join(said)
 
 
 def _valid(array: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -97,13 +113,16 @@ def _extent(array: xr.DataArray, rows: str, cols: str) -> tuple[float, float, fl
     return edges[0], edges[1], edges[2], edges[3]
 
 
-def statistics(plane: Plane) -> dict[str, float]:
+def statistics(plane: Plane) -> dict[str, float | str]:
     """Give the STAC ``statistics`` of a plane, as it was read: of a sample, not of all pixels.
 
-    See https://github.com/radiantearth/stac-spec/blob/v1.1.0/commons/common-metadata.md.
+    See https://github.com/radiantearth/stac-spec/blob/v1.1.0/commons/common-metadata.md. Of which
+    sample stands in a field of our own.
     """
     values = plane.values[plane.valid].astype(np.float64)
-    found = {"valid_percent": round(100 * float(plane.valid.mean()), 2)}
+    found: dict[str, float | str] = {"valid_percent": round(100 * float(plane.valid.mean()), 2)}
+    if sample := _sample(plane):
+        found[SAMPLE] = sample
     if len(values):
         found |= {
             "minimum": float(values.min()),

@@ -36,7 +36,7 @@ class Pictured:
     pngs: dict[str, bytes]
     telling: tuple[str, ...]
     renders: dict[str, dict[str, Any]]
-    statistics: dict[str, dict[str, float]]
+    statistics: dict[str, dict[str, float | str]]
 
 
 def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
