@@ -89,9 +89,8 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         ]:
             terminal.type(typed + "\t")
             terminal.wait_for(rest)
-            # Not run, but left: Ctrl-C gives a new line.
-            terminal.type("\x03")
-            terminal.wait_for(PROMPT)
+            # Ctrl-U empties the line; a signal might be lost to what still completes.
+            terminal.type("\x15")
 
 
 @pytest.mark.parametrize(
