@@ -1,7 +1,7 @@
 // Walks through STAC Browser as a user does, by clicking, and tells what each page shows.
 //
 // stdin:  {chromium, playwright, start, walks: [[title, title, ...], ...], screenshots}
-// stdout: {pages: [{path, url, title, text, images, links, maps}], errors, failed, requested}
+// stdout: {pages: [{path, url, title, text, images, links, footprint}], errors, failed, requested}
 import {createRequire} from 'node:module';
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
@@ -50,8 +50,6 @@ async function settle(page, title) {
   await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
   await page.waitForLoadState('networkidle');
   await page.evaluate(() => window.scrollTo(0, 0));
-  // The map eases to its extent, in less than a second.
-  await page.waitForTimeout(1200);
 }
 
 const seen = page => page.evaluate(() => ({
@@ -60,8 +58,36 @@ const seen = page => page.evaluate(() => ({
   text: document.body.innerText,
   images: [...document.images].map(image => ({src: image.src, width: image.naturalWidth})),
   links: [...document.links].map(link => ({href: link.href, text: link.innerText.trim()})),
-  maps: [...document.querySelectorAll('.map canvas')].map(canvas => canvas.width * canvas.height),
 }));
+
+// Counts the pixels of a footprint's outline, in a picture (base64 PNG) of the map.
+async function outline(picture) {
+  const image = new Image();
+  image.src = `data:image/png;base64,${picture}`;
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.width, image.height).getContext('2d');
+  canvas.drawImage(image, 0, 0);
+  const {data} = canvas.getImageData(0, 0, image.width, image.height);
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    count += Math.abs(data[i] - 51) + Math.abs(data[i + 1] - 153) + Math.abs(data[i + 2] - 204) < 40;
+  }
+  return count;
+}
+
+// The map is drawn some time after all else, the later the more pages there are.
+async function footprint(page) {
+  const map = page.locator('.map').first();
+  let count = 0;
+  for (let tries = 0; tries < 60 && count < 100 && await map.count(); tries++) {
+    const picture = await map.screenshot();
+    count = await page.evaluate(outline, picture.toString('base64'));
+    if (count < 100) {
+      await page.waitForTimeout(500);
+    }
+  }
+  return count;
+}
 
 async function take(number, walk) {
   const page = await context.newPage();
@@ -72,7 +98,7 @@ async function take(number, walk) {
     await page.getByRole('link', {name: step, exact: true}).first().click();
     await settle(page, step);
   }
-  const shown = {path: walk, ...await seen(page)};
+  const shown = {path: walk, ...await seen(page), footprint: await footprint(page)};
   const name = `${number}-${walk.at(-1).replace(/[^A-Za-z0-9]+/g, '-').slice(0, 40)}`;
   await page.screenshot({path: path.join(wanted.screenshots, `${name}.png`)});
   await page.screenshot({path: path.join(wanted.screenshots, `${name}-whole.png`), fullPage: true});
