@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from stacbuild.boxes import check_crs, square
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
     Box,
@@ -21,7 +22,6 @@ from stacbuild.config.types import (
     OneOrEach,
     Text,
 )
-from stacbuild.grid import check_crs, square
 
 InterpMethod = Literal["nearest", "bilinear"]
 AggMethod = Literal["center", "max", "mean", "median", "min", "mode", "sum"]

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from stacbuild.boxes import check_box, check_crs
 from stacbuild.config.datasets import AnyDataset, Dataset
 from stacbuild.config.stores import AnyStore, FileStore, MemoryStore, S3Store, Store
 from stacbuild.config.types import (
@@ -35,7 +36,6 @@ from stacbuild.config.types import (
     known_scheduler,
 )
 from stacbuild.errors import ConfigError
-from stacbuild.grid import check_box, check_crs
 
 STORAGE = "storage"
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pystac
 from pyproj import CRS, Transformer
 
+from stacbuild.boxes import check_box
 from stacbuild.errors import BuildError
-from stacbuild.grid import Grid, check_box
+from stacbuild.grid import Grid
 from stacbuild.load.area import items_within
 from stacbuild.load.pixelgrid import PixelGrid
 

@@ -1,0 +1,162 @@
+"""Boxes and CRSs as a configuration writes them, checked before they are a grid.
+
+Numbers are taken as the decimals that stand there: 0.00025, not the double next to it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+import pyproj
+
+Box = tuple[float, float, float, float]
+"""West, south, east, north."""
+
+TOLERANCE = 1e-6
+"""A box within this many pixels of a whole number of them is taken as that number."""
+
+MAX_SIDE = 2**31 - 1
+
+# Degrees beyond its area of use at which a CRS is taken for the wrong one. Wide enough for the
+# neighbouring UTM zone, too narrow for degrees given where metres are due.
+_MARGIN = 10.0
+
+
+def check_crs(text: str) -> int:
+    """Return the EPSG code of a CRS written as ``EPSG:<code>``.
+
+    Raises
+    ------
+    ValueError
+        If it is not written so, unknown, or not a geographic or projected CRS of two axes.
+    """
+    match = re.fullmatch(r"epsg:(\d{1,9})", text.strip(), re.IGNORECASE)
+    if match is None:
+        msg = f"{text!r} is no EPSG code; write it like EPSG:4326 or EPSG:3035"
+        raise ValueError(msg)
+    code = int(match[1])
+    try:
+        crs = crs_of(code)
+    except pyproj.exceptions.CRSError:
+        msg = f"EPSG:{code} is no known coordinate reference system"
+        raise ValueError(msg) from None
+    if len(crs.axis_info) != 2 or not (crs.is_geographic or crs.is_projected):
+        msg = f"EPSG:{code} ({crs.name}) has no two horizontal axes; a grid needs them"
+        raise ValueError(msg)
+    return code
+
+
+def square(point: tuple[float, float], width: float, crs: str) -> Box:
+    """Return west, south, east, north of a square around a point, in its CRS.
+
+    *width* is in metres, along geodesics from the point to the north, east, south and west if the
+    CRS is geographic, and in units of the CRS else, which are taken for metres.
+    """
+    x, y = point
+    known = crs_of(check_crs(crs))
+    if not known.is_geographic:
+        return x - width / 2, y - width / 2, x + width / 2, y + width / 2
+    geod = known.get_geod()
+    assert geod is not None  # noqa: S101 - a geographic CRS has an ellipsoid
+    lon, lat, _ = geod.fwd([x] * 4, [y] * 4, [0, 90, 180, 270], [width / 2] * 4)
+    return float(lon[3]), float(lat[2]), float(lon[1]), float(lat[0])
+
+
+def check_box(box: Box, crs: str | None, resolution: float | None) -> None:
+    """Check that *box* is sound, in the area of its CRS, and holds a pixel at least.
+
+    *crs* and *resolution* are none when they are wrong themselves; then less is checked.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong with the box.
+    """
+    west, south, east, north = box
+    if west >= east:
+        msg = f"west ({west}) has to be less than east ({east})"
+        if crs is not None and crs_of(check_crs(crs)).is_geographic and west > east:
+            msg += "; a box across the antimeridian is not supported yet, make two grids"
+        raise ValueError(msg)
+    if south >= north:
+        msg = f"south ({south}) has to be less than north ({north}): [west, south, east, north]"
+        raise ValueError(msg)
+    if resolution is not None:
+        for low, high, side in ((west, east, "width"), (south, north, "height")):
+            pixels = (high - low) / resolution
+            if pixels < 1 - TOLERANCE:
+                msg = f"its {side} of {high - low} is less than one pixel of {resolution}"
+                raise ValueError(msg)
+            if pixels > MAX_SIDE:
+                msg = f"its {side} of {high - low} is {pixels:.3g} pixels of {resolution}: too many"
+                raise ValueError(msg)
+    if crs is None:
+        return
+    epsg = check_crs(crs)
+    _check_area(box, epsg)
+    if resolution is not None:
+        # Growing to whole pixels may lead beyond the pole or the antimeridian.
+        columns, fits_x = count_pixels(west, east, resolution)
+        rows, fits_y = count_pixels(south, north, resolution)
+        grown_east = east if fits_x else round(west + columns * resolution, 9)
+        grown_south = south if fits_y else round(north - rows * resolution, 9)
+        _check_area((west, grown_south, grown_east, north), epsg, "grown to whole pixels, ")
+
+
+def _check_area(box: Box, epsg: int, when: str = "") -> None:
+    crs = crs_of(epsg)
+    west, south, east, north = box
+    if crs.is_geographic:
+        slack = 1e-6
+        if west < -180 - slack or east > 180 + slack or south < -90 - slack or north > 90 + slack:
+            msg = (
+                f"{when}{list(box)} reaches beyond longitude -180 to 180 and latitude -90 to 90 "
+                f"(EPSG:{epsg} is in degrees; [west, south, east, north])"
+            )
+            raise ValueError(msg)
+        degrees = box
+    else:
+        to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+        degrees = to_degrees.transform_bounds(*box)
+        if not all(math.isfinite(edge) for edge in degrees):
+            msg = f"{list(box)} lies outside of what EPSG:{epsg} ({crs.name}) can represent"
+            raise ValueError(msg)
+    area = crs.area_of_use
+    # An area across the antimeridian has its west east of its east; nothing to compare then.
+    if area is None or area.west > area.east or degrees[0] > degrees[2]:
+        return
+    if (
+        degrees[2] < area.west - _MARGIN
+        or degrees[0] > area.east + _MARGIN
+        or degrees[3] < area.south - _MARGIN
+        or degrees[1] > area.north + _MARGIN
+    ):
+        where = ", ".join(f"{edge:.4g}" for edge in degrees)
+        msg = (
+            f"{list(box)} lies far outside of the area of EPSG:{epsg} ({crs.name}): at [{where}] "
+            f"in degrees, while that area is {list(area.bounds)}; check the units and the order"
+        )
+        raise ValueError(msg)
+
+
+@lru_cache(maxsize=64)
+def crs_of(epsg: int) -> pyproj.CRS:
+    """Return the CRS of an EPSG code; each is made once."""
+    return pyproj.CRS.from_epsg(epsg)
+
+
+def count_pixels(low: float, high: float, step: float) -> tuple[int, bool]:
+    """Return how many steps it takes from *low* to *high* at the least, and if they fit."""
+    pixels = (exact(high) - exact(low)) / exact(step)
+    nearest = round(pixels)
+    if nearest >= 1 and abs(pixels - nearest) <= TOLERANCE:
+        return nearest, True
+    return math.ceil(pixels), False
+
+
+def exact(value: float) -> Fraction:
+    """Return the decimal as it is written, 0.00025, not the double next to it."""
+    return Fraction(repr(float(value)))
