@@ -298,6 +298,33 @@ def rustac(*files: Path) -> Iterator[str]:
         server.wait()
 
 
+def test_items_of_several_times_become_a_dimension(web: Web, tmp_path: Path) -> None:
+    tiles(web.root / "files")
+    geotiff(web.root / "files" / "all.tif")
+    with rasterio.open(web.root / "files" / "all.tif", "r+") as file:
+        file.write((file.read(1) + 1).astype(np.uint8), 1)
+    later = {"start_datetime": "2021-01-01T00:00:00Z", "end_datetime": "2021-12-31T23:59:59Z"}
+    web.documents |= {
+        "catalog.json": root("./forest.json"),
+        # Not in the order of their times.
+        "forest.json": collection("forest", *(link("item", f"./{n}.json") for n in "bac")),
+        "a.json": item("a", "files/west.tif", (9.99, 44.99, 10.05, 45.11)),
+        "b.json": item("b", "files/all.tif", properties={"datetime": None} | later),
+        "c.json": item("c", "files/east.tif", (10.05, 44.99, 10.17, 45.11)),
+    }
+    cube = cube_of(tmp_path, {"url": f"{web.url}/catalog.json"}, "forest")
+    assert cube["time"].dt.strftime("%Y-%m-%d").values.tolist() == ["2018-06-01", "2021-01-01"]
+    (name,) = set(cube.data_vars) - {"spatial_ref"}
+    assert cube[name].dtype == np.uint8
+    np.testing.assert_array_equal(cube[name][0], expected(web.root / "files"))
+    with rasterio.open(web.root / "files" / "all.tif") as file:
+        np.testing.assert_array_equal(cube[name][1], file.read(1)[10:110, 10:110])
+    params = {"time_range": [2020, None]}
+    cut = cube_of(tmp_path, {"url": f"{web.url}/catalog.json"}, "forest", open_params=params)
+    # Of one time it is no dimension.
+    np.testing.assert_array_equal(cut[name], cube[name][1])
+
+
 def test_an_api_is_searched(web: Web, tmp_path: Path) -> None:
     tiles(web.root)
     later = {"datetime": "2021-06-01T00:00:00Z"}
@@ -316,8 +343,8 @@ def test_an_api_is_searched(web: Web, tmp_path: Path) -> None:
         assert [each.properties["title"] for each in found.items] == ["later"]
         (found,) = take(where, "forest?bbox=0,0,2,2")
         assert [each.properties["title"] for each in found.items] == ["far"]
-        with pytest.raises(StacbuildError, match="3 items of 2 times, from 2018-06-01"):
-            take(where, "forest?bbox=9,44,11,46")
+        (found,) = take(where, "forest?bbox=9,44,11,46")
+        assert sorted(each.properties["title"] for each in found.items) == ["east", "later", "west"]
         with pytest.raises(NotFoundError, match="nowhere"):
             take(where, "nowhere")
         cube = cube_of(tmp_path, {"url": api}, "forest?bbox=9,44,11,46&datetime=2018")

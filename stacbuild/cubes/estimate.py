@@ -28,7 +28,7 @@ from stacbuild.load.dataset import RASTER_NAME, check_overlap
 from stacbuild.load.facts import Facts
 from stacbuild.load.footprint import touches
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
-from stacbuild.load.select import chosen_names
+from stacbuild.load.select import by_time, chosen_names
 from stacbuild.load.units import work_unit
 from stacbuild.load.zarr import spatial_dims
 
@@ -134,7 +134,7 @@ def estimate(
         sources = [PixelGrid.of_properties(item.properties) for item in ready]
         windows = [_window(source, target) for source in sources]
         check_overlap(variable, ready, _touched(sources, windows, target), grid)
-        planned = list(_variables(variable, ready[0], dataset, grid))
+        planned = list(_variables(variable, ready, dataset, grid))
         # What is known of whole files: of parts only where they lie.
         of_file = {item.id: item for item in whole}
         variables += planned
@@ -184,14 +184,18 @@ def free_bytes(path: Path) -> int:
 
 
 def _variables(
-    variable: SourceVariable, item: pystac.Item, dataset: Dataset, grid: Grid
+    variable: SourceVariable, items: Sequence[pystac.Item], dataset: Dataset, grid: Grid
 ) -> Iterator[Variable]:
-    """Give what one source becomes, as if no custom function changed its shape."""
+    """Give what one source becomes, as if nothing changed its shape later."""
+    item = items[0]
     if "cube:variables" not in item.properties:
         fields = item.assets["data"].extra_fields
         bands = fields.get("bands", [])
         annual = bool(bands) and all("start_datetime" in band for band in bands)
-        lead = {"time" if annual else "band": len(bands)} if len(bands) > 1 else {}
+        times = len(by_time(items))
+        lead = {"time": times} if times > 1 else {}
+        if len(bands) > 1:
+            lead["band" if times > 1 or not annual else "time"] = len(bands)
         name, dtype = variable.identifier or RASTER_NAME, Facts.of_raster(item).dtype.name
         if not variable.open_params.band_as_variable:
             yield _variable(name, dtype, lead, dataset, grid)

@@ -61,7 +61,7 @@ def harvest(
 ) -> Iterator[Harvest]:
     """Describe the items that the data ids of *wanted* mean.
 
-    Several items of one data id are tiles of one time: they are mosaicked when loaded.
+    Several items of one data id are tiles, and may be of several times: put together when loaded.
 
     Yields
     ------
@@ -113,7 +113,7 @@ def _describe_all(
 
 
 def _check_together(data_id: str, items: Sequence[pystac.Item]) -> None:
-    """Refuse items that are no tiles of one picture: a cube's times come from within its files."""
+    """Refuse items that cannot be put together: rasters are, as tiles and along time."""
     if len(items) == 1:
         return
     if any("cube:variables" in item.properties for item in items):
@@ -121,13 +121,6 @@ def _check_together(data_id: str, items: Sequence[pystac.Item]) -> None:
         raise StacbuildError(
             f"{data_id}: means {len(items)} Zarr stores ({names}{', ...' if items[3:] else ''}); "
             "name one of them: collection/item"
-        )
-    times = sorted({f"{item.datetime:%Y-%m-%dT%H:%M:%SZ}" for item in items})
-    if len(times) > 1:
-        raise StacbuildError(
-            f"{data_id}: means {len(items)} items of {len(times)} times, from {times[0]} to "
-            f"{times[-1]}; only tiles of one time can be put together, so write a variable for "
-            "each time, with datetime= or collection/item"
         )
 
 

@@ -20,6 +20,7 @@ from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
 from stacbuild.load.select import (
     band_times,
     bands_apart,
+    by_time,
     check_names,
     chosen_names,
     within_time,
@@ -80,7 +81,7 @@ def load_variable(
         dataset, facts, spatial = _open_zarr(variable, items[0], grid, target, storage_options)
     else:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
-    bands = band_times(items[0])
+    bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
     if bands is not None and "band" in dataset.dims:
@@ -123,7 +124,7 @@ def _open_raster(
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
     # round; each takes half a second to import.
-    from stacbuild.load.raster import load_raster
+    from stacbuild.load.raster import common, load_raster
 
     name = variable.identifier or RASTER_NAME
     _check_methods(variable, [name])
@@ -132,7 +133,14 @@ def _open_raster(
         chosen_names(variable, [name])
     source = PixelGrid.of_properties(items[0].properties)
     method = _method(variable, name, facts, source, target)
-    array = load_raster(items, grid, method, facts.fill, facts.nodata, storage_options)
+    parts = {
+        time: load_raster(tiles, grid, method, facts.fill, facts.nodata, storage_options)
+        for time, tiles in by_time(items).items()
+    }
+    array = next(iter(parts.values()))
+    if len(parts) > 1:
+        common(items)
+        array = xr.concat(parts.values(), pd.DatetimeIndex(parts, name="time"))
     return array.to_dataset(name=RASTER_NAME), {RASTER_NAME: facts}, ("y", "x")
 
 

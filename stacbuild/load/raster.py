@@ -63,7 +63,7 @@ def load_raster(
     NotFoundError, RemoteError, LocalError, IntegrityError
         If the first file cannot be opened.
     """
-    dtype, count = _common(items)
+    dtype, count = common(items)
     source = RasterSource(
         tiles=tuple(_tile(item, tuple(nodata)) for item in items),
         target=PixelGrid.of_grid(grid),
@@ -100,7 +100,8 @@ def load_raster(
     return data if count > 1 else data.isel(band=0, drop=True)
 
 
-def _common(items: Sequence[pystac.Item]) -> tuple[str, int]:
+def common(items: Sequence[pystac.Item]) -> tuple[str, int]:
+    """Give dtype and number of bands that all items have; raise BuildError if they differ."""
     assets = [item.assets["data"].extra_fields for item in items]
     kinds = {(asset["data_type"], max(1, len(asset.get("bands", ())))) for asset in assets}
     if len(kinds) > 1:

@@ -10,6 +10,7 @@ import pandas as pd
 import pystac
 import xarray as xr
 
+from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 
 if TYPE_CHECKING:
@@ -46,6 +47,21 @@ def check_names(
                 f"{variable.data_id}: {section} names {name!r}, which is no variable of it; "
                 f"there are: {', '.join(names)}"
             )
+
+
+def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item]]:
+    """Give the tiles of each time (UTC), in order; of one, where they are no STAC catalog's.
+
+    The files of all other stores are tiles of one product, whatever their dates.
+    """
+    if not all(str(item.properties.get(STORE, "")).startswith("stac:") for item in items):
+        return {pd.Timestamp(0): list(items)}
+    found: dict[pd.Timestamp, list[pystac.Item]] = {}
+    for item in items:
+        stated = item.properties.get("start_datetime") or item.properties.get("datetime")
+        time = pd.to_datetime(stated, utc=True).tz_localize(None).as_unit("ns")
+        found.setdefault(time, []).append(item)
+    return dict(sorted(found.items()))
 
 
 def band_times(item: pystac.Item) -> pd.DatetimeIndex | None:
