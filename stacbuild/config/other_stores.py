@@ -24,7 +24,7 @@ def _saved(what: str) -> str:
 def _as_tiles(url: str, more: str) -> str:
     return (
         f"write store_id: stac with url: {url} {more}; an item's GeoTIFF and Zarr assets are read, "
-        "not JPEG 2000 or NetCDF, and cubes of several times are a variable each"
+        "not JPEG 2000 or NetCDF"
     )
 
 
