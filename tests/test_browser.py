@@ -114,7 +114,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, _running: Servers) -> Iterato
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=400,
         )
         assert done.returncode == 0, done.stderr
         yield Site(catalog, json.loads(done.stdout) | {"start": url, "s3": s3})

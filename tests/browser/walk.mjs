@@ -78,15 +78,29 @@ async function outline(picture) {
 // The map is drawn some time after all else, the later the more pages there are.
 async function footprint(page) {
   const map = page.locator('.map').first();
-  let count = 0;
-  for (let tries = 0; tries < 60 && count < 100 && await map.count(); tries++) {
+  await map.waitFor({timeout: 60000});
+  for (let tries = 0; tries < 120; tries++) {
     const picture = await map.screenshot();
-    count = await page.evaluate(outline, picture.toString('base64'));
-    if (count < 100) {
-      await page.waitForTimeout(500);
+    const count = await page.evaluate(outline, picture.toString('base64'));
+    if (count >= 100) {
+      return count;
     }
+    await page.waitForTimeout(500);
   }
-  return count;
+  return 0;
+}
+
+// Parts of a page come one after the other: it is whole once nothing has been added for a second.
+async function whole(page) {
+  let before = -1;
+  for (let same = 0; same < 3;) {
+    await page.waitForTimeout(400);
+    const now = await page.evaluate(() => (
+      [...document.images].every(image => image.complete) ? document.body.innerText.length : -1
+    ));
+    same = now >= 0 && now === before ? same + 1 : 0;
+    before = now;
+  }
 }
 
 async function take(number, walk) {
@@ -98,7 +112,10 @@ async function take(number, walk) {
     await page.getByRole('link', {name: step, exact: true}).first().click();
     await settle(page, step);
   }
-  const shown = {path: walk, ...await seen(page), footprint: await footprint(page)};
+  // The root has no map.
+  const drawn = walk.length > 1 ? await footprint(page) : null;
+  await whole(page);
+  const shown = {path: walk, ...await seen(page), footprint: drawn};
   const name = `${number}-${walk.at(-1).replace(/[^A-Za-z0-9]+/g, '-').slice(0, 40)}`;
   await page.screenshot({path: path.join(wanted.screenshots, `${name}.png`)});
   await page.screenshot({path: path.join(wanted.screenshots, `${name}-whole.png`), fullPage: true});
