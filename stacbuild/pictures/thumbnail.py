@@ -84,7 +84,7 @@ def _most_common(plane: Plane) -> float:
 def encode(rgba: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
     """Give a PNG of colours of shape (rows, columns, 4); always the same for the same."""
     buffer = io.BytesIO()
-    Image.fromarray(rgba, "RGBA").save(buffer, "PNG", optimize=True)
+    Image.fromarray(rgba, "RGBA").save(buffer, "PNG")
     return buffer.getvalue()
 
 
