@@ -298,6 +298,40 @@ def rustac(*files: Path) -> Iterator[str]:
         server.wait()
 
 
+def test_each_tile_has_its_own_no_data(web: Web, tmp_path: Path) -> None:
+    put_tiles(web)
+    geotiff(web.root / "files" / "west.tif", width=60, dtype="float32", nodata=5.0)
+    east = Affine(0.001, 0, MIDDLE, 0, -0.001, NORTH + 0.01)
+    geotiff(web.root / "files" / "east.tif", dtype="float32", nodata=7.0, transform=east)
+    cube = cube_of(tmp_path, {"url": f"{web.url}/catalog.json"}, "forest")
+    (name,) = set(cube.data_vars) - {"spatial_ref"}
+    stored = expected(web.root / "files")
+    stored[:, :50][stored[:, :50] == 5] = np.nan
+    stored[:, 50:][stored[:, 50:] == 7] = np.nan
+    assert {5, 7} <= set(np.unique(stored))
+    np.testing.assert_array_equal(cube[name].values, stored)
+
+
+def test_tiles_that_cannot_be_one_variable(web: Web, tmp_path: Path) -> None:
+    put_tiles(web)
+    east = Affine(0.001, 0, MIDDLE, 0, -0.001, NORTH + 0.01)
+    # A 0 of the other file is a code as good as any.
+    geotiff(web.root / "files" / "east.tif", nodata=0, transform=east)
+    config = configuration(
+        tmp_path / "work",
+        [{"identifier": "cube", "store": "other", "data_id": "forest"}],
+        [
+            {
+                "identifier": "other",
+                "store_id": "stac",
+                "store_params": {"url": f"{web.url}/catalog.json"},
+            }
+        ],
+    )
+    [line] = errors(stacbuild("cube", config, code=1))
+    assert "forest: its files differ in no data ((0.0,), (255.0,)); they cannot be one" in line
+
+
 def test_items_of_several_times_become_a_dimension(web: Web, tmp_path: Path) -> None:
     tiles(web.root / "files")
     geotiff(web.root / "files" / "all.tif")

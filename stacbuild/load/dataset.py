@@ -131,10 +131,10 @@ def _open_raster(
     facts = Facts.of_raster(items[0]).filled(variable.fill_value(name))
     if not variable.open_params.band_as_variable:
         chosen_names(variable, [name])
-    source = PixelGrid.of_properties(items[0].properties)
-    method = _method(variable, name, facts, source, target)
+    sources = [PixelGrid.of_properties(item.properties) for item in items]
+    method = _method(variable, name, facts, sources, target)
     parts = {
-        time: load_raster(tiles, grid, method, facts.fill, facts.nodata, storage_options)
+        time: load_raster(tiles, grid, method, facts.fill, storage_options)
         for time, tiles in by_time(items).items()
     }
     array = next(iter(parts.values()))
@@ -165,7 +165,7 @@ def _open_zarr(
     arrays, facts = {}, {}
     for name in chosen_names(variable, known):
         facts[name] = Facts.of_zarr(item, name).filled(variable.fill_value(name))
-        method = _method(variable, name, facts[name], source, target)
+        method = _method(variable, name, facts[name], [source], target)
         arrays[name] = load_zarr(
             item, name, grid, method, facts[name].fill, facts[name].nodata, storage_options
         )
@@ -175,15 +175,19 @@ def _open_zarr(
 
 
 def _method(
-    variable: SourceVariable, name: str, facts: Facts, source: PixelGrid, target: PixelGrid
+    variable: SourceVariable,
+    name: str,
+    facts: Facts,
+    sources: Sequence[PixelGrid],
+    target: PixelGrid,
 ) -> str:
     """Choose how to resample: what the configuration says, else by type and legend.
 
     Codes, and integers in general, are nearest: no value appears that the source has not.
     """
-    if coincide(source, target):
+    if all(coincide(source, target) for source in sources):
         return "nearest"
-    pixels = reduction(source, target)
+    pixels = reduction(sources[0], target)
     stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
     if stated:
         return "nearest" if stated == "center" else stated

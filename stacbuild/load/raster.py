@@ -14,6 +14,7 @@ import xarray as xr
 from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 from stacbuild.load.area import origin_of
+from stacbuild.load.facts import Facts
 from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile, WindowReader
 from stacbuild.load.units import work_unit
@@ -30,7 +31,6 @@ def load_raster(
     grid: Grid,
     method: str,
     fill: float,
-    nodata: Sequence[float],
     options: Mapping[str, Any],
 ) -> xr.DataArray:
     """Put the files of one product on the grid, lazily.
@@ -44,9 +44,7 @@ def load_raster(
     method
         ``nearest`` or a key of `stacbuild.load.warp.METHODS`.
     fill
-        What "no data" is in the result; NaN for floats.
-    nodata
-        The values that are "no data" in the files.
+        What "no data" is in the result; NaN for floats. In the files it is what each item states.
     options
         For fsspec, if the files are on S3.
 
@@ -59,13 +57,13 @@ def load_raster(
     Raises
     ------
     BuildError
-        If the items are not tiles of one product: another dtype or number of bands.
+        If the items are not tiles of one product: another dtype, number of bands, or scale.
     NotFoundError, RemoteError, LocalError, IntegrityError
         If the first file cannot be opened.
     """
     dtype, count = common(items)
     source = RasterSource(
-        tiles=tuple(_tile(item, tuple(nodata)) for item in items),
+        tiles=tuple(_tile(item) for item in items),
         target=PixelGrid.of_grid(grid),
         method=method,
         dtype=dtype,
@@ -101,18 +99,35 @@ def load_raster(
 
 
 def common(items: Sequence[pystac.Item]) -> tuple[str, int]:
-    """Give dtype and number of bands that all items have; raise BuildError if they differ."""
-    assets = [item.assets["data"].extra_fields for item in items]
-    kinds = {(asset["data_type"], max(1, len(asset.get("bands", ())))) for asset in assets}
-    if len(kinds) > 1:
-        raise BuildError(
-            f"{items[0].properties['stacbuild:data_id']}: its files differ in data type or number "
-            f"of bands ({sorted(kinds)}); they cannot be one variable"
-        )
-    return kinds.pop()
+    """Give dtype and number of bands that all items have.
+
+    Raises
+    ------
+    BuildError
+        If they differ in these, in scale or offset, or (integers) in what "no data" is: a value
+        that is "no data" in one may be one like others in the next.
+    """
+    kinds: dict[str, set[Any]] = {}
+    for item in items:
+        fields, facts = item.assets["data"].extra_fields, Facts.of_raster(item)
+        for what, value in (
+            ("data type", facts.dtype.name),
+            ("number of bands", max(1, len(fields.get("bands", ())))),
+            ("scale", fields.get("raster:scale", 1)),
+            ("offset", fields.get("raster:offset", 0)),
+            ("no data", facts.nodata if facts.dtype.kind != "f" else ()),
+        ):
+            kinds.setdefault(what, set()).add(value)
+    for what, values in kinds.items():
+        if len(values) > 1:
+            raise BuildError(
+                f"{items[0].properties['stacbuild:data_id']}: its files differ in {what} "
+                f"({', '.join(sorted(map(str, values)))}); they cannot be one variable"
+            )
+    return kinds["data type"].pop(), kinds["number of bands"].pop()
 
 
-def _tile(item: pystac.Item, nodata: tuple[float, ...]) -> Tile:
+def _tile(item: pystac.Item) -> Tile:
     asset = item.assets["data"]
     return Tile(
         href=asset.href,
@@ -120,7 +135,7 @@ def _tile(item: pystac.Item, nodata: tuple[float, ...]) -> Tile:
         origin=origin_of(item.properties),
         size=asset.extra_fields.get("file:size"),
         kind=str(item.properties.get(STORE, "")).partition(":")[0],
-        nodata=nodata,
+        nodata=Facts.of_raster(item).nodata,
     )
 
 
