@@ -30,6 +30,7 @@ from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.clms_api import ClmsApi, Json
 from stacbuild.harvesters.clms_auth import read_credentials
 from stacbuild.harvesters.clms_delivery import Delivery, Polling, Tile, deliver, present, request
+from stacbuild.harvesters.stated import stated_fields, stated_links
 from stacbuild.profiles import CollectionProfile, DataProfile, Profiles
 from stacbuild.progress import Reporter
 
@@ -226,6 +227,7 @@ def _collection(
     product: str, record: Json, profile: CollectionProfile, version: str | None, store_key: str
 ) -> pystac.Collection:
     title = profile.title or record.get("title") or product
+    fields = stated_fields(profile)
     collection = pystac.Collection(
         id=slug(product),
         title=title,
@@ -233,30 +235,13 @@ def _collection(
         extent=pystac.Extent(
             pystac.SpatialExtent([_bbox(record)]), pystac.TemporalExtent([[*_period(record)]])
         ),
-        license=profile.license or "other",
-        keywords=list(profile.keywords or ()) or None,
-        providers=[
-            pystac.Provider.from_dict(provider.model_dump(mode="json", exclude_none=True))
-            for provider in profile.providers or ()
-        ],
-        extra_fields={STORE: store_key},
+        license=fields.pop("license", "other"),
+        keywords=fields.pop("keywords", None),
+        providers=[pystac.Provider.from_dict(each) for each in fields.pop("providers", [])],
+        extra_fields={STORE: store_key, **({"version": version} if version else {}), **fields},
     )
-    stated = {
-        "version": version,
-        "sci:doi": profile.doi,
-        "sci:citation": profile.citation,
-        "sci:publications": [
-            publication.model_dump(mode="json", exclude_none=True)
-            for publication in profile.publications or ()
-        ],
-    }
-    collection.extra_fields |= {name: value for name, value in stated.items() if value}
-    if profile.doi:
-        collection.add_link(pystac.Link("cite-as", f"https://doi.org/{profile.doi}"))
-    if profile.license_link:
-        collection.add_link(
-            pystac.Link("license", profile.license_link, "text/html", "Terms of use")
-        )
+    for link in stated_links(profile):
+        collection.add_link(link)
     _link_page(collection, record)
     declare_extensions(collection)
     return collection

@@ -32,6 +32,7 @@ from stacbuild.fetch.http import session
 from stacbuild.fetch.opener import open_raster
 from stacbuild.fetch.zarr_store import dataset_of, open_group, read_error
 from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.stated import stated_fields, stated_links
 from stacbuild.profiles import CollectionProfile, DataProfile, Profiles, Provider
 from stacbuild.progress import Reporter
 
@@ -149,10 +150,10 @@ def _describe(
                 chunks = count_chunks(group.store, map(str, ds.data_vars))
                 state = {CHUNKS: chunks, "updated": file_time(Path(place.read))}
                 item.assets["data"].extra_fields |= state
-    item.properties |= _facts_fields(facts)
+    item.properties |= stated_fields(facts)
     if isinstance(store, S3Store):
         _add_storage(item, store, place)
-    for link in _facts_links(facts):
+    for link in stated_links(facts):
         item.add_link(link)
     declare_extensions(item)
     return _Described(item, facts)
@@ -220,37 +221,6 @@ def _merge(known: CollectionProfile, stated: CollectionProfile) -> CollectionPro
     )
 
 
-def _facts_fields(facts: CollectionProfile) -> Json:
-    """Fields that items and collections share: common metadata and the scientific extension."""
-    fields: Json = {}
-    if facts.license:
-        fields["license"] = facts.license
-    if facts.providers:
-        fields["providers"] = [_plain(provider) for provider in facts.providers]
-    if facts.keywords:
-        fields["keywords"] = list(facts.keywords)
-    if facts.doi:
-        fields["sci:doi"] = facts.doi
-    if facts.citation:
-        fields["sci:citation"] = facts.citation
-    if facts.publications:
-        fields["sci:publications"] = [_plain(publication) for publication in facts.publications]
-    return fields
-
-
-def _facts_links(facts: CollectionProfile) -> list[pystac.Link]:
-    links = []
-    if facts.doi:
-        links.append(pystac.Link("cite-as", f"https://doi.org/{facts.doi}"))
-    if facts.license_link:
-        links.append(pystac.Link("license", facts.license_link))
-    return links
-
-
-def _plain(entry: Provider | Any) -> Json:
-    return dict(entry.model_dump(mode="json", exclude_none=True))
-
-
 def _add_storage(item: pystac.Item, store: S3Store, place: _Place) -> None:
     """Add the s3:// address and where it holds (storage 2.0.0, alternate-assets 1.2.0)."""
     endpoint = store.endpoint_url or "https://s3.amazonaws.com"
@@ -279,7 +249,7 @@ def _collection(
     }
     shared = CollectionProfile.model_validate(common)
     name = store.key.partition(":")[2]
-    fields = _facts_fields(shared)
+    fields = stated_fields(shared)
     collection = pystac.Collection(
         id=slug(store.key),
         title=shared.title or name,
@@ -293,7 +263,7 @@ def _collection(
         extent=pystac.Extent.from_items(items),
         extra_fields={STORE: store.key, **fields},
     )
-    for link in _facts_links(shared):
+    for link in stated_links(shared):
         collection.add_link(link)
     declare_extensions(collection)
     return collection

@@ -11,6 +11,7 @@ from stacbuild.catalog import STORE
 from stacbuild.describe import declare_extensions, multihash_md5
 from stacbuild.describe.raster import MEDIA_TYPE
 from stacbuild.fetch.archive import stem
+from stacbuild.harvesters.stated import stated_fields
 from stacbuild.harvesters.zenodo_record import Record, RecordFile
 from stacbuild.profiles import CollectionProfile
 
@@ -100,11 +101,8 @@ def _asset(file: RecordFile) -> pystac.Asset:
 
 
 def _providers(record: Record, profile: CollectionProfile) -> list[pystac.Provider]:
-    if profile.providers:
-        return [
-            pystac.Provider.from_dict(entry.model_dump(mode="json", exclude_none=True))
-            for entry in profile.providers
-        ]
+    if stated := stated_fields(profile).get("providers"):
+        return [pystac.Provider.from_dict(entry) for entry in stated]
     return [
         pystac.Provider(
             creator.name,
@@ -122,9 +120,7 @@ def _record_fields(record: Record, profile: CollectionProfile) -> dict[str, Any]
         "version": record.version,
         "sci:doi": profile.doi or record.doi,
         "sci:citation": profile.citation or _citation(record, profile),
-        "sci:publications": [
-            entry.model_dump(mode="json", exclude_none=True) for entry in profile.publications or ()
-        ],
+        "sci:publications": stated_fields(profile).get("sci:publications"),
     }
     return {name: value for name, value in stated.items() if value}
 
