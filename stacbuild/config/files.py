@@ -1,0 +1,222 @@
+"""Stores of files and Zarr groups: on S3, in a folder, under a URL, in memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import BeforeValidator, model_validator
+
+from stacbuild.config.types import DataId, LocalPath, Located, Model, Name, Secret, Text, Url
+from stacbuild.safe_text import remember_secret
+
+S3_HOST = "s3.amazonaws.com"
+_AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def _bucket(value: str) -> str:
+    if "://" in value or not value.strip("/"):
+        msg = 'has to be "bucket" or "bucket/prefix", without s3:// (the server is endpoint_url)'
+        raise ValueError(msg)
+    return value
+
+
+class ClientParams(Model):
+    """The part of boto's client arguments that says where the server is."""
+
+    endpoint_url: Url | None = None
+    """URL of the server; the same as `endpoint_url` one level up, give one of them."""
+    region_name: Text | None = None
+    """Region of the bucket, such as `eu-central-1`; by default what the AWS settings of this
+    machine say."""
+
+
+class StorageOptions(Model):
+    """How s3fs reaches the server; the keys are those of s3fs."""
+
+    anon: bool = False
+    """Whether requests go unsigned, as open buckets need it."""
+    key: Secret | None = None
+    """Access key id, together with `secret`; by default what the AWS settings of this machine say
+    (`AWS_ACCESS_KEY_ID`, ...)."""
+    secret: Secret | None = None
+    """Secret access key, together with `key`."""
+    token: Secret | None = None
+    """Session token of temporary keys."""
+    endpoint_url: Url | None = None
+    """URL of the server; that of AWS by default."""
+    client_kwargs: ClientParams | None = None
+    """Further arguments of boto's client."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StorageOptions:
+        if self.anon and (self.key or self.secret or self.token):
+            msg = "anon is true, yet there is a key, secret or token: remove one of them"
+            raise ValueError(msg)
+        if (self.key is None) != (self.secret is None):
+            msg = "key and secret go together: one of them is missing"
+            raise ValueError(msg)
+        client = self.client_kwargs
+        if client and client.endpoint_url and self.endpoint_url:
+            msg = "endpoint_url is given here and in client_kwargs: remove one of them"
+            raise ValueError(msg)
+        return self
+
+
+class S3Params(Model):
+    """``root`` is ``bucket`` or ``bucket/prefix``."""
+
+    root: Annotated[DataId, BeforeValidator(lambda v: _bucket(v) if isinstance(v, str) else v)]
+    """`bucket` or `bucket/prefix`; data ids are relative to it."""
+    storage_options: StorageOptions = StorageOptions()
+    """How the server is reached."""
+
+
+class S3Store(Located):
+    """A bucket, or a prefix in one, on any S3 server."""
+
+    identifier: Name
+    """Name of the store, as datasets refer to it."""
+    store_id: Literal["s3"]
+    """Kind of store."""
+    store_params: S3Params
+    """Which bucket, and how it is reached."""
+
+    @property
+    def key(self) -> str:
+        """``s3:<host[:port]>/<root>``."""
+        host = urlsplit(self.endpoint_url).netloc if self.endpoint_url else S3_HOST
+        return f"s3:{host}/{self.root}"
+
+    @property
+    def root(self) -> str:
+        """``bucket`` or ``bucket/prefix``, without slashes around."""
+        return self.store_params.root.strip("/")
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """URL of the server; none means AWS."""
+        options = self.store_params.storage_options
+        client = options.client_kwargs
+        return options.endpoint_url or (client.endpoint_url if client else None)
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether requests go unsigned."""
+        return self.store_params.storage_options.anon
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """Arguments for ``s3fs.S3FileSystem``, **with** the secrets in plain text."""
+        options = self.store_params.storage_options
+        plain: dict[str, Any] = {"anon": options.anon}
+        for name in ("key", "secret", "token"):
+            if (value := getattr(options, name)) is not None:
+                plain[name] = value.get_secret_value()
+        if not options.anon and options.key is None:
+            # Where boto looks by itself.
+            for name in _AWS_VARIABLES:
+                remember_secret(os.environ.get(name, ""))
+        if self.endpoint_url:
+            plain["endpoint_url"] = self.endpoint_url
+        if options.client_kwargs and options.client_kwargs.region_name:
+            plain["client_kwargs"] = {"region_name": options.client_kwargs.region_name}
+        return plain
+
+    def https_url(self, path: str) -> str:
+        """Path-style URL of an object, percent-quoted."""
+        server = self.endpoint_url or f"https://{S3_HOST}"
+        return f"{server}/{quote(f'{self.root}/{path}')}"
+
+    def s3_url(self, path: str) -> str:
+        """``s3://bucket/[prefix/]path``."""
+        return f"s3://{self.root}/{path}"
+
+
+class FileParams(Model):
+    """``root`` is a folder."""
+
+    root: LocalPath
+    """A folder, relative to the configuration; data ids are relative to it."""
+
+
+class FileStore(Located):
+    """A folder on this machine."""
+
+    identifier: Name
+    """Name of the store, as datasets refer to it."""
+    store_id: Literal["file"]
+    """Kind of store."""
+    store_params: FileParams
+    """Which folder."""
+
+    @property
+    def key(self) -> str:
+        """``file:<root as written>``."""
+        return f"file:{self.store_params.root}"
+
+    @property
+    def root(self) -> Path:
+        """Absolute folder."""
+        return self._absolute(self.store_params.root)
+
+
+class HttpsParams(Model):
+    """``root`` is a URL; without a scheme it is taken for https, as the notebook's tool does."""
+
+    root: Annotated[
+        Url,
+        BeforeValidator(lambda v: f"https://{v}" if isinstance(v, str) and "://" not in v else v),
+    ]
+    """A URL, `https://` unless it says otherwise; data ids are relative to it."""
+
+
+class HttpsStore(Located):
+    """Files under a URL."""
+
+    identifier: Name
+    """Name of the store, as datasets refer to it."""
+    store_id: Literal["https"]
+    """Kind of store."""
+    store_params: HttpsParams
+    """Which URL."""
+
+    @property
+    def key(self) -> str:
+        """``https:<host/path>``."""
+        return f"https:{self.root.partition('://')[2]}"
+
+    @property
+    def root(self) -> str:
+        """URL without trailing slash."""
+        return self.store_params.root
+
+
+class MemoryParams(Model):
+    """``root`` is a folder in memory."""
+
+    root: Text = "stacbuild"
+    """A folder in the memory of the process."""
+
+
+class MemoryStore(Located):
+    """Memory of this process; cubes only, for trying things out."""
+
+    identifier: Name
+    """Name of the store, as datasets refer to it."""
+    store_id: Literal["memory"]
+    """Kind of store."""
+    store_params: MemoryParams = MemoryParams()
+    """Which folder in memory."""
+
+    @property
+    def key(self) -> str:
+        """``memory:<root>``."""
+        return f"memory:{self.root}"
+
+    @property
+    def root(self) -> str:
+        """Folder in fsspec's memory file system."""
+        return self.store_params.root.strip("/")
