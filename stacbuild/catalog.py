@@ -192,7 +192,7 @@ class Catalog:
                 path = self.item_path(collection.id, item.id)
                 content = self._item_json(item, collection, path)
                 if item.id in harvest.thumbnails:
-                    changed |= write_bytes(path.with_name(THUMBNAIL), harvest.thumbnails[item.id])
+                    changed |= _save_picture(path, harvest.thumbnails[item.id])
                     content["assets"]["thumbnail"] = _THUMBNAIL_ASSET
                 changed |= _save(path, content)
             changed |= self._put_collection(harvest)
@@ -214,7 +214,7 @@ class Catalog:
             content = read_json(path)
             if "thumbnail" in content.get("assets", {}) and path.with_name(THUMBNAIL).exists():
                 return False
-            write_bytes(path.with_name(THUMBNAIL), png)
+            _save_picture(path, png)
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
             return _save(path, content)
 
@@ -317,7 +317,7 @@ class Catalog:
             # It came with a cube, and harvesters know nothing of it.
             content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
         elif collection.id in harvest.thumbnails:
-            write_bytes(path.with_name(THUMBNAIL), harvest.thumbnails[collection.id])
+            _save_picture(path, harvest.thumbnails[collection.id])
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
         changed = _save(path, content)
         for item in gone:
@@ -349,9 +349,20 @@ class Catalog:
 
 def _save(path: Path, content: Json) -> bool:
     """Write a file of the catalog, whose lock is held; remove what a dead run left beside it."""
+    _sweep(path)
+    return write_json(path, content)
+
+
+def _save_picture(path: Path, png: bytes) -> bool:
+    """Write the picture beside a file of the catalog, in the same way."""
+    picture = path.with_name(THUMBNAIL)
+    _sweep(picture)
+    return write_bytes(picture, png)
+
+
+def _sweep(path: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*.tmp"):
         left.unlink()
-    return write_json(path, content)
 
 
 def _plain(entity: pystac.Item | pystac.Collection) -> Json:

@@ -77,7 +77,7 @@ def outcome(folder: Path, raw: bytes) -> Config | list[str]:
     for store in config.data_stores:
         assert store.key
     for dataset in config.datasets:
-        config.grid_mapping(dataset.grid_mapping)
+        config.grid_of(dataset)
         for variable in dataset.variables:
             config.store(variable.store)
     return config
