@@ -8,9 +8,12 @@ here changes a result.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +31,30 @@ if TYPE_CHECKING:
 # An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
 cache = Cache(max_bytes=640 * 2**20)
 
-_files: dict[str, RasterFile] = {}
-_idle: defaultdict[str, list[DatasetReader]] = defaultdict(list)
-_datasets: dict[str, xr.Dataset] = {}
+_files: dict[Hashable, RasterFile] = {}
+_idle: defaultdict[Hashable, list[DatasetReader]] = defaultdict(list)
+_datasets: dict[Hashable, xr.Dataset] = {}
 _lock = threading.Lock()
 _users = 0
+# Of this process only, so that a digest tells nobody anything about the credentials in it.
+_SALT = secrets.token_bytes(32)
+
+
+def identity(href: str, options: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what tells an asset from every other one that this process may have open.
+
+    The href alone does not: the same bucket and key may be on several servers, and one server may
+    show different things to different credentials.
+
+    Parameters
+    ----------
+    options
+        For fsspec. Endpoint and credentials count, as a digest that tells nobody what they are.
+    """
+    if not options:
+        return href, ""
+    content = json.dumps(options, sort_keys=True, default=repr)
+    return href, hashlib.blake2b(content.encode(), key=_SALT, digest_size=16).hexdigest()
 
 
 @contextmanager
@@ -69,12 +91,13 @@ def open_raster(
     from stacbuild.fetch import http
     from stacbuild.fetch.opener import RasterFile
 
+    key = (*identity(href, options), kind, size)
     with _lock:
-        if href not in _files:
+        if key not in _files:
             session = http.session(kind=kind)
-            _files[href] = RasterFile(href, session=session, size=size, storage_options=options)
-        file = _files[href]
-        dataset = _idle[href].pop() if _idle[href] else None
+            _files[key] = RasterFile(href, session=session, size=size, storage_options=options)
+        file = _files[key]
+        dataset = _idle[key].pop() if _idle[key] else None
     if dataset is None:
         dataset = file.open()
     try:
@@ -84,7 +107,7 @@ def open_raster(
         dataset.close()
         raise
     with _lock:
-        _idle[href].append(dataset)
+        _idle[key].append(dataset)
 
 
 def shared_index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap | None:
@@ -103,10 +126,11 @@ def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
     """
     from stacbuild.fetch.zarr_store import open_dataset
 
+    key = identity(href, options)
     with _lock:
-        if href not in _datasets:
-            _datasets[href] = open_dataset(href, dict(options), chunks=None, mask_and_scale=False)
-        return _datasets[href]
+        if key not in _datasets:
+            _datasets[key] = open_dataset(href, dict(options), chunks=None, mask_and_scale=False)
+        return _datasets[key]
 
 
 def forget() -> None:

@@ -27,7 +27,7 @@ from stacbuild.load.pixelgrid import (
     shifted,
     window_key,
 )
-from stacbuild.load.pool import cache, open_raster, shared_index_map
+from stacbuild.load.pool import cache, identity, open_raster, shared_index_map
 from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import MARGIN, warp
 
@@ -182,7 +182,10 @@ class RasterSource:
             ]
             return SharedArray(array, pieces)
 
-        key = ("decoded", tile.href, first, window_key(window))
+        # Values are kept with "no data" filled in, which another variable may do otherwise.
+        filled = repr((tile.nodata, self.fill))
+        which = identity(tile.href, self.options)
+        key = ("decoded", *which, filled, first, window_key(window))
         try:
             shared = cache.get(key, share, uses=len(bands))
             return np.asarray(shared.get()[band - first])

@@ -19,7 +19,7 @@ from stacbuild.load.area import origin_of
 from stacbuild.load.facts import fill_nodata
 from stacbuild.load.footprint import footprint_window
 from stacbuild.load.pixelgrid import PixelGrid, Window, shifted
-from stacbuild.load.pool import cache, shared_index_map, zarr_dataset
+from stacbuild.load.pool import cache, identity, shared_index_map, zarr_dataset
 from stacbuild.load.units import work_unit
 
 if TYPE_CHECKING:
@@ -139,7 +139,10 @@ class ZarrSource:
                 inner.append(slice(where[name].start - first, where[name].stop - first))
                 # Each chunk of the cube has one position along it.
                 uses *= last - first
-        key = ("zarr", self.href, self.variable, *((s.start, s.stop) for s in span.values()))
+        place = ((part.start, part.stop) for part in span.values())
+        # Values are kept with "no data" filled in, which another variable may do otherwise.
+        filled = repr((self.nodata, self.fill))
+        key = ("zarr", *identity(self.href, self.options), self.variable, filled, *place)
         return cache.get(key, lambda: self._read(span), uses=uses)[tuple(inner)]
 
     def _read(self, span: Mapping[str, slice]) -> NDArray[Any]:

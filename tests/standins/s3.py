@@ -41,9 +41,11 @@ class S3Server:
 
     Objects are held in memory, and shared by all servers of a process; they are dropped when a
     server stops. ``log`` holds what clients asked for; what ``put`` and ``upload`` do is left out.
+    A server with a *realm* has buckets of its own, which may have the names of others'.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, realm: str = "") -> None:
+        self._realm = realm
         self.log: list[Read] = []
         self._lock = threading.Lock()
         self._failing: list[tuple[str, int, int]] = []
@@ -122,6 +124,11 @@ class S3Server:
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
+        if self._realm and path.strip("/") and not path.startswith("/moto-api"):
+            bucket, slash, key = path.lstrip("/").partition("/")
+            path = environ["PATH_INFO"] = f"/{bucket}-{self._realm}{slash}{key}"
+            environ.pop("RAW_URI", None)
+            environ.pop("REQUEST_URI", None)
         if "HTTP_X_STANDIN" in environ or path.startswith("/moto-api"):
             return cast(Iterable[bytes], self._moto(environ, start_response))
         status = self._failure(path)
