@@ -43,7 +43,7 @@ def raster(path: Path, values: np.ndarray[Any, Any]) -> None:
         file.write(values)
 
 
-def store(identifier: str, url: str, secret: str = "testing") -> Json:  # noqa: S107
+def store(identifier: str, url: str, secret: str = "testing") -> Json:
     options = {"key": "testing", "secret": secret, "endpoint_url": url}
     return {
         "identifier": identifier,
