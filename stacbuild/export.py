@@ -254,16 +254,20 @@ def _row(item: Json) -> Json:
     properties = {
         key: value for key, value in item["properties"].items() if key not in _NOT_IN_PARQUET
     }
-    # Parquet knows no object without fields.
-    pruned: Json = _without_empty(item | {"properties": properties})
+    pruned: Json = _for_parquet(item | {"properties": properties})
     return pruned
 
 
-def _without_empty(value: Any) -> Any:
+def _for_parquet(value: Any) -> Any:
+    """Leave out objects without fields, and nodata that is text: a column has one type."""
     if isinstance(value, dict):
-        return {key: _without_empty(each) for key, each in value.items() if each != {}}
+        return {
+            key: _for_parquet(each)
+            for key, each in value.items()
+            if each != {} and not (key == "nodata" and isinstance(each, str))
+        }
     if isinstance(value, list):
-        return [_without_empty(each) for each in value]
+        return [_for_parquet(each) for each in value]
     return value
 
 

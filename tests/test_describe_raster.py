@@ -136,11 +136,11 @@ def test_the_antimeridian_and_the_globe(
     assert shapely.geometry.shape(geometry).is_valid
 
 
-def test_nan_is_not_named_as_nodata() -> None:
+def test_nan_as_nodata_is_a_string_as_json_has_no_such_number() -> None:
     with raster(dtype="float32", nodata=float("nan")) as dataset:
         asset = described(dataset)["assets"]["data"]
     assert asset["data_type"] == "float32"
-    assert "nodata" not in asset
+    assert asset["nodata"] == "nan"
 
 
 def test_scale_offset_and_sampling_of_the_file() -> None:

@@ -13,6 +13,7 @@ from stacbuild.config.types import (
     Box,
     Count,
     DataId,
+    ExactNumber,
     Length,
     LocalPath,
     Located,
@@ -58,7 +59,7 @@ class SpatialResampleParams(Model):
     `mean` for floats from two source pixels a pixel on, `bilinear` below that."""
     variables: tuple[Text, ...] | None = None
     """Names of the source's variables to take; all by default."""
-    fill_values: OneOrEach[Number] = None
+    fill_values: OneOrEach[ExactNumber] = None
     """What "no data" becomes in the cube; by default what the source calls so, NaN for floats."""
     recover_nans: Literal[True] | None = None
     """Pixels of no data never weigh in; only what has no valid pixel under it is no data."""
@@ -179,7 +180,7 @@ class Source(Model):
         methods = self.spatial_resample_params.agg_methods
         return methods.get(variable) if isinstance(methods, dict) else methods
 
-    def fill_value(self, variable: str) -> float | None:
+    def fill_value(self, variable: str) -> int | float | None:
         """Return what "no data" of *variable* becomes; none means what the source calls so."""
         values = self.spatial_resample_params.fill_values
         return values.get(variable) if isinstance(values, dict) else values

@@ -22,9 +22,11 @@ from pydantic import (
     SecretStr,
     Tag,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
+from stacbuild.nodata import exact
 from stacbuild.safe_text import MASK, remember_secret
 
 
@@ -106,6 +108,11 @@ def _number(value: Any) -> Any:
         msg = f"has to be a finite number, got {show(value)}"
         raise ValueError(msg)
     return value
+
+
+def _exact(value: Any) -> Any:
+    """Read a number; an integer that no double can hold stays one."""
+    return exact(_number(value))
 
 
 def _count(value: Any) -> Any:
@@ -207,6 +214,9 @@ DataId = Annotated[Text, AfterValidator(_data_id)]
 
 Number = Annotated[float, BeforeValidator(_number)]
 """A finite number."""
+
+ExactNumber = Annotated[int | float, BeforeValidator(_exact), WithJsonSchema({"type": "number"})]
+"""A finite number; integers of 64 bits are exact."""
 
 Length = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 """A finite number, more than 0."""

@@ -21,7 +21,9 @@ import shapely
 
 from stacbuild.catalog import DATA_ID, STORE
 from stacbuild.describe import declare_extensions
+from stacbuild.describe.raster_header import exact_nodata
 from stacbuild.errors import IntegrityError
+from stacbuild.nodata import Number, to_json
 from stacbuild.profiles import DataProfile
 
 Json = dict[str, Any]
@@ -183,27 +185,37 @@ def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list
 
 
 def value_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
-    """Give ``data_type``, ``nodata``, ``unit``, scale, offset and CF name, as all bands share them.
+    """Return ``data_type``, ``nodata``, CF name, and unit, scale, offset that all bands share.
 
-    NaN is not named as nodata: JSON has no such number, and it needs no masking.
+    What differs between bands stands in ``bands`` (`band_fields`).
     """
     dtype = dataset.dtypes[0]
     fields: Json = {"data_type": _DATA_TYPES.get(dtype, dtype)}
     nodata = _nodata(dataset, profile)
     if nodata:
-        fields["nodata"] = nodata[0]
-    unit = profile.unit or dataset.units[0]
-    if unit:
-        fields["unit"] = unit
+        fields["nodata"] = to_json(nodata[0])
+    for field, values in _per_band(dataset, profile).items():
+        if len(set(values)) == 1 and values[0] != _NEUTRAL[field]:
+            fields[field] = values[0]
     if profile.standard_name:
+        unit = fields.get("unit")
         fields["cf:parameter"] = [
             {"name": profile.standard_name} | ({"unit": unit} if unit else {})
         ]
-    if set(dataset.scales) != {1.0} and len(set(dataset.scales)) == 1:
-        fields["raster:scale"] = _number(dataset.scales[0])
-    if set(dataset.offsets) != {0.0} and len(set(dataset.offsets)) == 1:
-        fields["raster:offset"] = _number(dataset.offsets[0])
     return fields
+
+
+# What a band has that says nothing of them.
+_NEUTRAL: dict[str, Any] = {"unit": None, "raster:scale": 1, "raster:offset": 0}
+
+
+def _per_band(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> dict[str, list[Any]]:
+    """Return unit, scale and offset of every band, by field."""
+    return {
+        "unit": [profile.unit or unit or None for unit in dataset.units],
+        "raster:scale": [to_json(value) for value in dataset.scales],
+        "raster:offset": [to_json(value) for value in dataset.offsets],
+    }
 
 
 def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
@@ -260,14 +272,11 @@ def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: 
         if described:
             band["description"] = described
         bands.append(band)
-    for field, values, neutral in (
-        ("raster:scale", dataset.scales, 1.0),
-        ("raster:offset", dataset.offsets, 0.0),
-    ):
+    for field, values in _per_band(dataset, profile).items():
         if len(set(values)) > 1:
             for band, value in zip(bands, values, strict=True):
-                if value != neutral:
-                    band[field] = _number(value)
+                if value != _NEUTRAL[field]:
+                    band[field] = value
     return {"bands": bands}
 
 
@@ -312,10 +321,16 @@ def _coordinates(geometry: shapely.Polygon | shapely.MultiPolygon) -> Any:
     return [plain(part) for part in geometry.geoms]
 
 
-def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[int | float]:
-    """Give the values that stand for nodata, the profile's if it states any; never NaN."""
-    stated = profile.nodata if profile.nodata is not None else (dataset.nodata,)
-    return [_number(value) for value in stated if value is not None and math.isfinite(value)]
+def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:
+    """Return the values that stand for nodata, the profile's if it states any."""
+    if profile.nodata is not None:
+        return [_whole(value) for value in profile.nodata]
+    value = exact_nodata(dataset)
+    if value is None:
+        return []
+    # Of 1.9 in a file of integers GDAL takes the 1.
+    of_integers = dataset.dtypes[0].startswith(("int", "uint"))
+    return [int(value) if of_integers else _whole(value)]
 
 
 def _colours(dataset: rasterio.io.DatasetReader) -> dict[int, str]:
@@ -329,6 +344,10 @@ def _colours(dataset: rasterio.io.DatasetReader) -> dict[int, str]:
 def _number(value: float) -> int | float:
     """Write 30.0 as 30, as JSON readers expect of whole numbers."""
     return int(value) if float(value).is_integer() else float(value)
+
+
+def _whole(value: Number) -> Number:
+    return value if isinstance(value, int) or not value.is_integer() else int(value)
 
 
 def _year(year: int) -> tuple[dt.datetime, dt.datetime]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pystac
-from numpy.typing import NDArray
 
+from stacbuild import nodata
 from stacbuild.errors import BuildError
+from stacbuild.nodata import Number
 
 Json = Mapping[str, Any]
 
@@ -22,9 +23,10 @@ class Facts:
     Parameters
     ----------
     dtype
-        NumPy name of the source's type, which is the cube's.
+        The source's type, which is the cube's.
     nodata
-        Every value that stands for "no data" and that the type can hold.
+        Every value that stands for "no data" and that the type can hold, exactly as it holds it:
+        ints for integers, floats for floats. NaN is not among them; in floats it always is one.
     classes
         Legend: class objects of the STAC classification extension.
     attrs
@@ -34,23 +36,36 @@ class Facts:
     """
 
     dtype: np.dtype[Any]
-    nodata: tuple[float, ...]
+    nodata: tuple[Number, ...]
     classes: tuple[Json, ...]
     attrs: dict[str, Any]
-    chosen: float | None = None
+    chosen: Number | None = None
 
     @classmethod
-    def of_raster(cls, item: pystac.Item) -> Facts:
-        """Read the fields of the asset ``data`` of a GeoTIFF item."""
-        fields = item.assets["data"].extra_fields
-        attrs = _attrs(fields, item.assets["data"].title or item.properties.get("title"))
-        if item.assets["data"].description:
-            attrs["description"] = item.assets["data"].description
+    def of_raster(cls, item: pystac.Item, band: int | None = None) -> Facts:
+        """Read the fields of the asset ``data`` of a GeoTIFF item.
+
+        Parameters
+        ----------
+        band
+            Counted from 1: what its entry in ``bands`` says counts before what the asset says of
+            all bands. None for what all have in common.
+        """
+        asset = item.assets["data"]
+        fields = asset.extra_fields
+        attrs = _attrs(fields, asset.title or item.properties.get("title"))
+        if asset.description:
+            attrs["description"] = asset.description
+        bands = fields.get("bands", ())
+        if band is not None and band <= len(bands):
+            own = {key: value for key, value in bands[band - 1].items() if key != "name"}
+            fields = fields | own
+            attrs |= _attrs(own, own.get("description"))
         # Packed values stay packed; CF names how to unpack them.
         for ours, cf in (("raster:scale", "scale_factor"), ("raster:offset", "add_offset")):
             if ours in fields:
                 attrs[cf] = float(fields[ours])
-        return cls._of(fields, attrs)
+        return cls._of(fields, attrs, item.id)
 
     @classmethod
     def of_zarr(cls, item: pystac.Item, variable: str) -> Facts:
@@ -59,18 +74,20 @@ class Facts:
         attrs = _attrs(fields, fields.get("title"))
         if "description" in fields:
             attrs["description"] = fields["description"]
-        return cls._of(fields, attrs)
+        return cls._of(fields, attrs, f"{item.id}: {variable}")
 
     @classmethod
-    def _of(cls, fields: Json, attrs: dict[str, Any]) -> Facts:
-        dtype = np.dtype(fields["data_type"])
+    def _of(cls, fields: Json, attrs: dict[str, Any], name: str) -> Facts:
+        dtype = _dtype(fields["data_type"], name)
         classes = tuple(fields.get("classification:classes", ()))
-        stated = [] if fields.get("nodata") is None else [float(fields["nodata"])]
-        stated += [float(entry["value"]) for entry in classes if entry.get("nodata")]
-        nodata = tuple(dict.fromkeys(value for value in stated if _fits(value, dtype)))
-        return cls(dtype, nodata, classes, attrs | _flags(classes, dtype))
+        stated = [] if fields.get("nodata") is None else [fields["nodata"]]
+        stated += [entry["value"] for entry in classes if entry.get("nodata")]
+        values = [nodata.held(nodata.from_json(value), dtype) for value in stated]
+        # A dict: each once, in order.
+        kept = {value: None for value in values if value is not None and value == value}
+        return cls(dtype, tuple(kept), classes, attrs | _flags(classes, dtype))
 
-    def filled(self, value: float | None) -> Facts:
+    def filled(self, value: Number | None) -> Facts:
         """Return the same with another value for "no data" in the cube; None changes nothing.
 
         Raises
@@ -80,14 +97,16 @@ class Facts:
         """
         if value is None:
             return self
-        if not _fits(value, self.dtype):
+        held = nodata.held(value, self.dtype)
+        if held is None:
             raise BuildError(
-                f"spatial_resample_params.fill_values: {value:g} is no value of {self.dtype}"
+                f"spatial_resample_params.fill_values: {nodata.to_json(value)} is no value of "
+                f"{self.dtype}"
             )
-        return replace(self, chosen=value)
+        return replace(self, chosen=held)
 
     @property
-    def fill(self) -> float:
+    def fill(self) -> Number:
         """The one value that "no data" becomes in the cube; NaN for floats.
 
         Where nothing is stated for an integer it is the largest unsigned or smallest signed
@@ -100,23 +119,22 @@ class Facts:
         if self.nodata:
             return self.nodata[0]
         limits = np.iinfo(self.dtype)
-        return float(limits.max if self.dtype.kind == "u" else limits.min)
+        return int(limits.max if self.dtype.kind == "u" else limits.min)
 
 
-def fill_nodata(block: NDArray[Any], nodata: Sequence[float], fill: float) -> None:
-    """Make every "no data" value of a decoded block the one fill value, in place."""
-    for value in nodata:
-        if value != fill:
-            block[block == value] = fill
-    if block.dtype.kind == "f" and not np.isnan(fill):
-        block[np.isnan(block)] = fill
-
-
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        return True
-    limits = np.iinfo(dtype)
-    return float(value).is_integer() and limits.min <= value <= limits.max
+def _dtype(name: str, of: str) -> np.dtype[Any]:
+    """Return the NumPy type of a STAC ``data_type`` that a cube can hold."""
+    try:
+        dtype = np.dtype(name)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype.kind not in "iufb":
+        kind = "complex numbers" if name.startswith(("c", "complex")) else f"the type {name}"
+        raise BuildError(
+            f"{of}: holds {kind}, which cubes do not support; write it as real numbers first, for "
+            "example amplitude and phase in bands of their own"
+        )
+    return dtype
 
 
 def _attrs(fields: Json, title: str | None) -> dict[str, Any]:
@@ -132,7 +150,11 @@ def _attrs(fields: Json, title: str | None) -> dict[str, Any]:
 
 def _flags(classes: Sequence[Json], dtype: np.dtype[Any]) -> dict[str, Any]:
     """Turn a legend into CF 1.11 section 3.5 flags; codes that are "no data" are no flags."""
-    real = [entry for entry in classes if not entry.get("nodata") and _fits(entry["value"], dtype)]
+    real = [
+        entry
+        for entry in classes
+        if not entry.get("nodata") and nodata.held(entry["value"], dtype) is not None
+    ]
     if not real:
         return {}
     flags: dict[str, Any] = {

@@ -18,6 +18,7 @@ from stacbuild.load.facts import Facts
 from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile, WindowReader
 from stacbuild.load.units import work_unit
+from stacbuild.nodata import Number
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -30,7 +31,7 @@ def load_raster(
     items: Sequence[pystac.Item],
     grid: Grid,
     method: str,
-    fill: float,
+    fill: Number,
     options: Mapping[str, Any],
 ) -> xr.DataArray:
     """Put the files of one product on the grid, lazily.

@@ -18,7 +18,6 @@ from rasterio.enums import Interleaving
 from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
-from stacbuild.load.facts import fill_nodata
 from stacbuild.load.footprint import footprint_window
 from stacbuild.load.pixelgrid import (
     PixelGrid,
@@ -30,6 +29,7 @@ from stacbuild.load.pixelgrid import (
 from stacbuild.load.pool import cache, identity, open_raster, shared_index_map
 from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import MARGIN, warp
+from stacbuild.nodata import Number, fill_nodata
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -57,7 +57,7 @@ class Tile:
     origin: tuple[int, int] = (0, 0)
     size: int | None = None
     kind: str = ""
-    nodata: tuple[float, ...] = ()
+    nodata: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RasterSource:
     target: PixelGrid
     method: str
     dtype: str
-    fill: float
+    fill: Number
     options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def read(self, band: int, window: Window) -> NDArray[Any]:
@@ -209,7 +209,7 @@ class RasterSource:
                 top, left = rows.start - window[0].start, cols.start - window[1].start
                 out = array[:, top : top + part.height, left : left + part.width]
                 file.read(dataset, part, bands, out)
-                fill_nodata(out, tile.nodata, self.fill)
+                fill_nodata(out, tile.nodata, self.fill, tolerant=True)
 
 
 class WindowReader:
@@ -240,7 +240,7 @@ def _is_together(dataset: DatasetReader) -> bool:
     return bool(dataset.count > 1 and dataset.interleaving == Interleaving.pixel)
 
 
-def _is_fill(array: NDArray[Any], fill: float) -> NDArray[np.bool_]:
+def _is_fill(array: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
     return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
 
 

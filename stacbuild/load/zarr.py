@@ -16,11 +16,11 @@ from zarr.storage import LocalStore
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.area import origin_of
-from stacbuild.load.facts import fill_nodata
 from stacbuild.load.footprint import footprint_window
 from stacbuild.load.pixelgrid import PixelGrid, Window, shifted
 from stacbuild.load.pool import cache, identity, shared_index_map, zarr_dataset
 from stacbuild.load.units import work_unit
+from stacbuild.nodata import Number, fill_nodata
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -61,8 +61,8 @@ class ZarrSource:
     grid: PixelGrid
     target: PixelGrid
     method: str
-    fill: float
-    nodata: tuple[float, ...]
+    fill: Number
+    nodata: tuple[Number, ...]
     origin: tuple[int, int] = (0, 0)
     options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
 
@@ -170,8 +170,8 @@ def load_zarr(
     variable: str,
     grid: Grid,
     method: str,
-    fill: float,
-    nodata: tuple[float, ...],
+    fill: Number,
+    nodata: tuple[Number, ...],
     options: StorageOptions,
 ) -> xr.DataArray:
     """Put one variable of a Zarr item on the grid, lazily.

@@ -13,11 +13,14 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from stacbuild.config.reading import Problem, read_document
+from stacbuild.nodata import exact
+
+ExactNumber = Annotated[int | float, BeforeValidator(exact)]
 
 PACKAGE_DIRECTORY = Path(__file__).parent
 
@@ -55,7 +58,7 @@ class DataProfile(_Facts):
     description: str | None = None
     unit: str | None = None
     standard_name: str | None = None
-    nodata: tuple[float, ...] | None = None
+    nodata: tuple[ExactNumber, ...] | None = None
     classes: tuple[Class, ...] | None = None
     years: Years | None = None
     start_datetime: dt.datetime | None = None

@@ -1,0 +1,43 @@
+"""What a GeoTIFF's header says that rasterio gives inexactly or not at all."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import rasterio
+import rasterio.io
+import rasterio.shutil
+from rasterio.enums import MaskFlags
+
+from stacbuild.fetch.opener import GDAL_OPTIONS
+from stacbuild.nodata import Number
+
+_EXACT_TYPES = ("int64", "uint64")
+
+
+def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
+    """Return the nodata value that GDAL applies to all bands, None if there is none.
+
+    Returns
+    -------
+    int, exact, for integers of 64 bits: there rasterio (1.4.4) gives the nearest double, or None
+    beyond the range of those. Else as rasterio gives it.
+    """
+    value: Number | None = dataset.nodata
+    if dataset.dtypes[0] not in _EXACT_TYPES or isinstance(value, int):
+        return value
+    if not any(MaskFlags.nodata in flags for flags in dataset.mask_flag_enums):
+        return None
+    # GDAL's description of the dataset as a VRT has the digits; no pixel is read.
+    with rasterio.Env(**GDAL_OPTIONS), rasterio.io.MemoryFile(ext=".vrt") as memory:
+        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
+        memory.seek(0)
+        text = memory.read().decode()
+    found = re.search(r"<NoDataValue>\s*([-+0-9.eE]+)\s*</NoDataValue>", text)
+    if found is None:
+        return value
+    try:
+        return int(found[1])
+    except ValueError:
+        return int(np.trunc(float(found[1])))

@@ -1,0 +1,125 @@
+"""Values that stand for "no data": as STAC writes them, as a type holds them, found in arrays.
+
+STAC 1.1 has numbers, and the strings ``"nan"``, ``"inf"`` and ``"-inf"`` for what JSON has no
+number for. Integers are Python's, as a float is not exact beyond 2**53.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Number = int | float
+
+# GDAL compares with the epsilon of float32, also what is float64.
+_EPSILON = float(np.finfo(np.float32).eps)
+# An interval that is wider than GDAL's, to apply the exact rule to the few pixels within it.
+_NEAR = 8 * _EPSILON
+
+
+def from_json(value: Any) -> Number:
+    """Return a ``nodata`` of an item, or the value of a class, as a number.
+
+    Raises
+    ------
+    ValueError
+        It is neither a number nor one of STAC's strings for one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        msg = f"{value!r} is no number"
+        raise ValueError(msg)
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        return float(value)
+
+
+def exact(value: Any) -> Any:
+    """Return a float for an integer that a float holds exactly; all else as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53:
+        return float(value)
+    return value
+
+
+def to_json(value: Number) -> int | float | str:
+    """Return a number as STAC writes it: 30.0 as 30, and NaN and the infinities as strings."""
+    if isinstance(value, int):
+        return value
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return int(value) if value.is_integer() else float(value)
+
+
+def held(value: Number, dtype: np.dtype[Any]) -> Number | None:
+    """Return a value as *dtype* holds it, None if it cannot: 256 or 0.5 in uint8, NaN in integers.
+
+    Returns
+    -------
+    int for integers and booleans, exact; float for floats, rounded to their precision.
+    """
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return float(dtype.type(value))
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    whole = int(value)
+    if dtype.kind == "b":
+        return whole if whole in (0, 1) else None
+    limits = np.iinfo(dtype)
+    return whole if limits.min <= whole <= limits.max else None
+
+
+def matches(block: NDArray[Any], value: Number, *, tolerant: bool = False) -> NDArray[np.bool_]:
+    """Return where *block* holds a "no data" value.
+
+    Parameters
+    ----------
+    value
+        As the block's type holds it (see `held`).
+    tolerant
+        Compare floats as GDAL does, whose tags may have few digits: -3.402823e+38 is meant to be
+        the lowest float32, -3.4028235e+38.
+    """
+    if block.dtype.kind != "f":
+        return np.asarray(block == value)
+    if math.isnan(value):
+        return np.asarray(np.isnan(block))
+    number = block.dtype.type(value)
+    found = np.asarray(block == number)
+    if not tolerant or value == 0 or math.isinf(value):
+        return found
+    low, high = sorted((value * (1 - _NEAR), value * (1 + _NEAR)))
+    largest = float(np.finfo(block.dtype).max)
+    if abs(value) > largest * _EPSILON / 2:
+        # Sums may exceed the type's range: infinite, they differ from nothing.
+        low, high = (-largest, 0.0) if value < 0 else (0.0, largest)
+    near = (block >= low) & (block <= high) & ~found
+    if near.any():
+        values = block[near]
+        with np.errstate(over="ignore"):
+            # ARE_REAL_EQUAL of GDAL's gdal_priv.h, with its two ULPs, in the type's precision.
+            within = np.abs(values + number) * block.dtype.type(_EPSILON) * block.dtype.type(2)
+            found[near] = np.abs(values - number) < within
+    return found
+
+
+def fill_nodata(
+    block: NDArray[Any], nodata: Sequence[Number], fill: Number, *, tolerant: bool = False
+) -> None:
+    """Make every "no data" value of a decoded block the one fill value, in place.
+
+    In floats NaN is always one of them.
+    """
+    for value in nodata:
+        if value != fill:
+            block[matches(block, value, tolerant=tolerant)] = fill
+    if block.dtype.kind == "f" and not math.isnan(fill):
+        block[np.isnan(block)] = fill
