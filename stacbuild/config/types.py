@@ -86,7 +86,9 @@ def _text(value: str) -> str:
 
 
 def _data_id(value: str) -> str:
-    if value.startswith("/") or ".." in PurePosixPath(value).parts:
+    # The open end of a time is no folder.
+    path = re.sub(r"([?&]datetime=[^&]*)/\.\.(?=&|$)", r"\1/", value)
+    if path.startswith("/") or ".." in PurePosixPath(path).parts:
         msg = f"{value!r} has to be relative to the root of its store, without '..'"
         raise ValueError(msg)
     return value

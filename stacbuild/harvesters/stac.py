@@ -75,14 +75,15 @@ def harvest(
     Failures
         For several.
     """
-    described: dict[str, list[_Described]] = {}
+    described: dict[tuple[str, str], list[_Described]] = {}
     failures: list[tuple[str, StacbuildError]] = []
     stated = CollectionProfile()
-    with Reader(store, reporter.say) as reader:
+    with Reader(store, reporter) as reader:
         for data_id in dict.fromkeys((*wanted.data_ids, *wanted.preload)):
             try:
                 for each in _describe_all(reader, data_id, profiles, reporter):
-                    described.setdefault(each.found.collection_location, []).append(each)
+                    there = each.found.collection_location, str(each.found.collection.get("id"))
+                    described.setdefault(there, []).append(each)
                 stated = profiles.collection(store.key, data_id)
             except StacbuildError as error:
                 failures.append((data_id, error))

@@ -27,6 +27,17 @@ Json = dict[str, Any]
 
 _ROLES = frozenset({"licensor", "producer", "processor", "host"})
 _CHECKSUM = re.compile(r"(d50110[0-9a-f]{32}|1220[0-9a-f]{64})")
+_TIFF = frozenset({"tif", "tiff", "geotiff", "geotif", "cog"})
+# Types that say nothing of what a file holds.
+_ANYTHING = frozenset(
+    {
+        "",
+        "application/octet-stream",
+        "binary/octet-stream",
+        "application/binary",
+        "application/x-binary",
+    }
+)
 _LICENSE = re.compile(r"[\w.+-]{1,100}")
 
 
@@ -99,19 +110,31 @@ def _is_data(roles: Any) -> bool:
 
 
 def kind_of(asset: Json) -> str | None:
-    """Tell ``raster`` from ``zarr`` by an asset's media type, else by its name; None is neither."""
-    media = str(asset.get("type") or "").lower()
-    path = urlsplit(str(asset.get("href"))).path.lower().rstrip("/")
-    if media.startswith(("application/vnd.zarr", "application/vnd+zarr", "application/x-zarr")):
+    """Return ``raster`` or ``zarr``, by an asset's media type, else by its name; None is neither.
+
+    Catalogs write the types of both in many ways: with parameters, in capitals, by names that were
+    never registered.
+    """
+    media = str(asset.get("type") or "").partition(";")[0].strip().lower()
+    kind, _, name = media.partition("/")
+    if kind == "application" and "zarr" in re.split(r"[^a-z0-9]+", name):
         return "zarr"
-    if media.startswith(("image/tiff", "image/vnd.stac.geotiff", "application/x-geotiff")):
+    if kind in ("image", "application") and _TIFF.intersection(re.split(r"[^a-z0-9]+", name)):
         return "raster"
-    if media in ("", "application/octet-stream"):
+    if media in _ANYTHING:
+        path = _path_of(asset.get("href"))
         if path.endswith(".zarr"):
             return "zarr"
         if path.endswith((".tif", ".tiff")):
             return "raster"
     return None
+
+
+def _path_of(href: Any) -> str:
+    try:
+        return urlsplit(str(href)).path.lower().rstrip("/")
+    except ValueError:
+        return ""
 
 
 def _place(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:

@@ -15,12 +15,16 @@ MOST_ITEMS = 1000
 
 @dataclass(frozen=True)
 class Found:
-    """An item as its catalog has it: the JSON, where it lies, and its collection's JSON."""
+    """An item as its catalog has it: the JSON, where it lies, and its collection's JSON.
+
+    ``whole`` is true of the assets of a collection itself, in the form of an item.
+    """
 
     content: Json
     location: str
     collection: Json
     collection_location: str
+    whole: bool = False
 
     @property
     def id(self) -> str:
@@ -39,10 +43,19 @@ def counted(reader: Reader, count: int) -> int:
 
 
 def item_of(where: str, content: Any) -> Json:
-    """Check that a document is an item, with properties if only empty ones."""
+    """Return a document that is an item, with properties if only empty ones.
+
+    Raises
+    ------
+    IntegrityError
+        It is none.
+    """
+    where = public_url(where) if "://" in where else where
     ok = isinstance(content, dict) and isinstance(content.get("id"), str) and content["id"]
     if not ok or not isinstance(content.get("assets"), dict):
-        raise IntegrityError(f"{public_url(where)}: holds an item that is none (no id or assets)")
+        raise IntegrityError(f"{where}: is no STAC item (no id or assets)")
+    if content.get("type") in ("Catalog", "Collection", "FeatureCollection"):
+        raise IntegrityError(f"{where}: is no STAC item, but a {content['type']}")
     if not isinstance(content.get("properties"), dict):
         content["properties"] = {}
     return dict(content)

@@ -20,6 +20,9 @@ Json = dict[str, Any]
 Box = tuple[float, float, float, float]
 
 _KEYS = ("asset_names", "bbox", "datetime", "query")
+_SECOND = dt.timedelta(seconds=1)
+_TICK = dt.timedelta(microseconds=1)
+_LAST = dt.datetime.max.replace(tzinfo=dt.UTC) - _SECOND
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,24 @@ class Query:
     asset: str | None = None
 
     @property
-    def one_item(self) -> bool:
-        """Whether the query names its item and leaves nothing to be searched."""
-        return self.item is not None
+    def path(self) -> str:
+        """What stands before ``?``: collection and item, or the path of a document."""
+        return self.collection if self.item is None else f"{self.collection}/{self.item}"
 
     @property
     def datetime(self) -> str | None:
-        """The interval as the API writes it."""
+        """The interval in whole seconds, not shorter than it is, as every API takes it."""
         if self.interval is None:
             return None
-        ends = (f"{end:%Y-%m-%dT%H:%M:%SZ}" if end else ".." for end in self.interval)
-        return "/".join(ends)
+        start, end = self.interval
+        if end is not None and end.microsecond:
+            # `takes` leaves out what lies in the rest of the second.
+            end = end.replace(microsecond=0) + (_SECOND if end < _LAST else dt.timedelta(0))
+        return "/".join(_rfc3339(when) if when else ".." for when in (start, end))
 
     def takes(self, item: Json) -> bool:
         """Tell whether an item lies in box and interval; one that does not say it is taken."""
-        return self._in_box(item.get("bbox")) and self._in_time(item.get("properties"))
+        return self._in_box(item.get("bbox")) and self.in_time(item)
 
     def _in_box(self, box: Any) -> bool:
         if self.bbox is None or not _is_box(box):
@@ -80,7 +86,9 @@ class Query:
             for w2, e2 in _spans(self.bbox[0], self.bbox[2])
         )
 
-    def _in_time(self, properties: Any) -> bool:
+    def in_time(self, item: Json) -> bool:
+        """Return whether the period of an item touches the interval, both closed."""
+        properties = item.get("properties")
         if self.interval is None or not isinstance(properties, dict):
             return True
         first = instant(properties.get("start_datetime")) or instant(properties.get("datetime"))
@@ -152,14 +160,25 @@ def interval(where: str, text: str) -> tuple[dt.datetime | None, dt.datetime | N
 
 
 def instant(value: Any) -> dt.datetime | None:
-    """Read a time as items write it; None if it is none."""
+    """Return a time as items write it (RFC 3339, more or less) in UTC; None if it is none.
+
+    Digits beyond the microsecond are cut off; the 60th second of a leap second is the next one.
+    """
     if not isinstance(value, str) or len(value) > 64:
         return None
+    text = value.strip().upper()
+    leap = re.fullmatch(r"(.*[T ]\d\d:?\d\d:?)60(?=\D|$)(.*)", text)
     try:
-        when = str_to_datetime(value)
+        when = str_to_datetime(f"{leap[1]}59{leap[2]}" if leap else text)
+        when += _SECOND if leap else dt.timedelta(0)
         return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _rfc3339(when: dt.datetime) -> str:
+    # `%Y` does not pad years before 1000.
+    return f"{when.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def _period(text: str) -> tuple[dt.datetime, dt.datetime] | None:
@@ -170,6 +189,9 @@ def _period(text: str) -> tuple[dt.datetime, dt.datetime] | None:
     year, month, day = (int(part) if part else None for part in found.groups())
     try:
         start = dt.datetime(year or 0, month or 1, day or 1, tzinfo=dt.UTC)
+    except ValueError:
+        return None
+    try:
         if day:
             after = start + dt.timedelta(days=1)
         elif month:
@@ -177,8 +199,9 @@ def _period(text: str) -> tuple[dt.datetime, dt.datetime] | None:
         else:
             after = start.replace(year=start.year + 1)
     except (ValueError, OverflowError):
-        return None
-    return start, after - dt.timedelta(seconds=1)
+        return start, dt.datetime.max.replace(tzinfo=dt.UTC)
+    # Both ends count, and a day has no last second but any fraction of it.
+    return start, after - _TICK
 
 
 def _box(data_id: str, text: str) -> Box:

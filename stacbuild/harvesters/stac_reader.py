@@ -17,12 +17,15 @@ import requests
 
 from stacbuild.config.stores import StacStore
 from stacbuild.errors import (
+    AuthError,
     IntegrityError,
     NotFoundError,
     RemoteError,
+    StacbuildError,
 )
 from stacbuild.fetch.hrefs import Allowed, check, is_relative_path
-from stacbuild.fetch.http import Tell, public_url, reason, refuse_page, send, session
+from stacbuild.fetch.http import public_url, reason, refuse_page, send, session
+from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
@@ -39,15 +42,18 @@ class Reader:
     ----------
     store
         The store.
-    tell
-        Takes a line each time a server is waited for.
+    reporter
+        Told each time a server is waited for, and warned of links that are left out.
     """
 
-    def __init__(self, store: StacStore, tell: Tell) -> None:
+    def __init__(self, store: StacStore, reporter: Reporter) -> None:
         self.store = store
-        self.session = session(tell)
+        self.session = session(reporter.say)
         self.root = store.location
-        self.tell = tell
+        self.left_out: dict[str, StacbuildError] = {}
+        """Why a document could not be read, by its address."""
+        self._warn = reporter.warn
+        self._warned: set[str] = set()
         self.allowed = Allowed(
             (store.folder,) if store.folder else (),
             (store.server,),
@@ -124,22 +130,44 @@ class Reader:
             refuse_page(response, "JSON", bytes(body[:64]))
         return bytes(body)
 
+    def addresses(self, base: str, entries: list[Json]) -> list[str]:
+        """Return the addresses of links of the document at *base*, each once.
+
+        A link that has none, or leads where it may not, is left out (`leave_out`).
+        """
+        found: dict[str, None] = {}
+        for link in entries:
+            try:
+                found.setdefault(self.resolve(base, link.get("href")))
+            except IntegrityError as error:
+                self.leave_out(f"{base} {str(link.get('href'))[:100]}", error)
+        return list(found)
+
     def all_json(
-        self, locations: list[str], *, skip_missing: bool = False
+        self, locations: list[str], *, tolerant: bool = False
     ) -> Iterator[tuple[str, Json]]:
         """Read several documents, some at a time, in their order.
 
-        Those that are not there are told of and left out, if that is allowed.
+        One that is not there or is no JSON object is left out (`leave_out`): asking again would not
+        help. A server that does not answer is an error, as what it has would be missing without
+        being known to; where that does not matter (*tolerant*) it is left out, too.
+
+        Raises
+        ------
+        RemoteError, AuthError
+            Unless *tolerant*.
         """
 
         def read(location: str) -> Json | None:
             try:
                 return self.json(location)
-            except NotFoundError as error:
-                if not skip_missing:
+            except (NotFoundError, IntegrityError) as error:
+                self.leave_out(location, error)
+            except (RemoteError, AuthError) as error:
+                if not tolerant:
                     raise
-                self.tell(f"{error}; left out")
-                return None
+                self.leave_out(location, error)
+            return None
 
         with ThreadPoolExecutor(_THREADS) as pool:
             # Some at a time: who has enough of them need not wait for a million others.
@@ -148,6 +176,24 @@ class Reader:
                 for location, content in zip(some, pool.map(read, some), strict=True):
                     if content is not None:
                         yield location, content
+
+    def leave_out(self, location: str, error: StacbuildError) -> None:
+        """Record a document that cannot be read, or is not what its link says."""
+        self.left_out[location] = error
+
+    def warn_left_out(self) -> None:
+        """Warn of what was left out since the last warning: how many, and the first few."""
+        new = [where for where in self.left_out if where not in self._warned]
+        if new:
+            self._warned.update(new)
+            where = public_url(self.root) if "://" in self.root else self.root
+            self._warn(f"{where}: {self.describe_left_out(new)}")
+
+    def describe_left_out(self, locations: list[str]) -> str:
+        """Return in one line how many documents were left out, and why the first few."""
+        reasons = "; ".join(str(self.left_out[where])[:300] for where in locations[:3])
+        count = f"{len(locations)} link{'s' * (len(locations) != 1)}"
+        return f"{count} cannot be read and left out: {reasons}{'; ...' if locations[3:] else ''}"
 
 
 def _local(path: Path) -> bytes:

@@ -12,35 +12,63 @@ from pystac_client import Client
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
-from stacbuild.errors import NotFoundError, RemoteError, StacbuildError
+from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
 from stacbuild.fetch.http import public_url
 from stacbuild.harvesters.stac_found import Found, counted, item_of
+from stacbuild.harvesters.stac_items import choose, is_of_items, items_within, of_assets
 from stacbuild.harvesters.stac_query import Query
 from stacbuild.harvesters.stac_reader import Json, Reader, links
 from stacbuild.harvesters.stac_walk import walk
 
 
 def find(reader: Reader, query: Query) -> list[Found]:
-    """Give the items that a query means, sorted by id.
+    """Return the items that a query means, sorted by id.
+
+    Links that lead to nothing are left out, with a warning that counts and names them.
 
     Raises
     ------
     NotFoundError
         There is no such collection, item or any item that fits.
+    RemoteError, AuthError
+        A server does not answer: what it has would be missing.
     StacbuildError
         More than `MOST_ITEMS` fit, or the catalog cannot do what the query asks.
     """
     landing = reader.json(reader.root)
-    look = search if is_api(landing) else walk
+    if is_of_items(landing):
+        if query.terms:
+            raise StacbuildError(
+                f"{public_url(reader.root)}: is no STAC API, which cannot be asked by query=; "
+                "name items, or narrow them by bbox and datetime"
+            )
+        founds = choose(reader, items_within(reader, reader.root, landing), query)
+    else:
+        founds = (search if is_api(landing) else walk)(reader, landing, query)
     # By their addresses: what two pages or two links give is there once.
-    found = {each.location: each for each in look(reader, landing, query)}
+    found = {(each.location, each.id): each for each in founds}
     if not found:
-        what = query.collection if query.item is None else f"{query.collection}/{query.item}"
-        raise NotFoundError(
-            f"{public_url(reader.root)}: has no item {what} in the box and time that are asked for;"
-            f" stacbuild list stac {public_url(reader.root)} shows what there is"
-        )
+        raise _nothing(reader, query)
+    if query.item is None:
+        reader.warn_left_out()
     return sorted(found.values(), key=lambda each: (each.id, each.location))
+
+
+def _nothing(reader: Reader, query: Query) -> StacbuildError:
+    """Return the error for a query that means no item, with what could not be read."""
+    left = list(reader.left_out)
+    for where in left:
+        error = reader.left_out[where]
+        # Perhaps what was asked for is there.
+        if not isinstance(error, NotFoundError | IntegrityError):
+            return error
+    root = public_url(reader.root) if "://" in reader.root else reader.root
+    narrowed = " in the box and time that are asked for" if query.bbox or query.interval else ""
+    also = f"; {reader.describe_left_out(left)}" if left else ""
+    return NotFoundError(
+        f"{root}: has no item {query.path}{narrowed}{also}; stacbuild list stac {root} shows what "
+        "there is"
+    )
 
 
 def is_api(landing: Json) -> bool:
@@ -91,12 +119,21 @@ def search(reader: Reader, _landing: Json, query: Query) -> Iterator[Found]:
             count = 0
             for page in pages:
                 for content in page.get("features") or ():
-                    item = item_of(where, content)
+                    try:
+                        item = item_of(where, content)
+                    except IntegrityError as error:
+                        reader.leave_out(f"{where} {len(reader.left_out)}", error)
+                        continue
+                    if not query.in_time(item):
+                        continue
                     own = next(iter(links(item, "self")), {}).get("href")
                     fallback = f"{where}/items/{quote(str(item['id']), safe='')}"
                     location = reader.resolve(where, own) if own else fallback
                     count = counted(reader, count)
                     yield Found(item, location, collection, where)
+        whole = of_assets(where, collection) if not count and query.item is None else None
+        if whole and query.takes(whole.content):
+            yield whole
     except StacbuildError:
         raise
     except (

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
+from urllib.parse import quote, unquote, urlsplit
 
-from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.errors import IntegrityError, RemoteError, StacbuildError
+from stacbuild.fetch.hrefs import check
 from stacbuild.fetch.http import public_url
 from stacbuild.harvesters.stac_found import Found, counted, item_of
+from stacbuild.harvesters.stac_items import (
+    is_of_items,
+    items_within,
+    nothing_in,
+    of_assets,
+)
 from stacbuild.harvesters.stac_query import Query
 from stacbuild.harvesters.stac_reader import Json, Reader, links
 
@@ -14,9 +23,9 @@ _DEEPEST = 12
 
 
 def documents(reader: Reader, landing: Json) -> Iterator[tuple[str, Json]]:
-    """Give the catalogs and collections below the root of a static catalog, itself first.
+    """Yield the catalogs and collections below the root of a static catalog, itself first.
 
-    Each is given once, whatever links lead to it.
+    Each is given once, whatever links lead to it. Those that cannot be read are left out.
     """
     seen = {reader.root}
     level = [(reader.root, landing)]
@@ -24,41 +33,140 @@ def documents(reader: Reader, landing: Json) -> Iterator[tuple[str, Json]]:
         following: dict[str, None] = {}
         for location, document in level:
             yield location, document
-            for link in links(document, "child"):
-                following.setdefault(reader.resolve(location, link.get("href")))
+            following |= dict.fromkeys(reader.addresses(location, links(document, "child")))
         fresh = [location for location in following if location not in seen]
         seen.update(fresh)
         if not fresh:
             return
-        level = list(reader.all_json(fresh, skip_missing=True))
+        level = list(reader.all_json(fresh))
     raise IntegrityError(
         f"{public_url(reader.root)}: is deeper than {_DEEPEST} catalogs; name one further down"
     )
 
 
-def items_of(reader: Reader, location: str, document: Json) -> Iterator[Found]:
-    """Give the items that a catalog or collection links to."""
-    hrefs = dict.fromkeys(
-        reader.resolve(location, link.get("href")) for link in links(document, "item")
-    )
-    for where, content in reader.all_json(list(hrefs)):
-        yield Found(item_of(where, content), where, document, location)
+def items_of(
+    reader: Reader, location: str, document: Json, named: str | None = None
+) -> Iterator[Found]:
+    """Yield the items that a catalog or collection links to, but those that cannot be read.
+
+    Parameters
+    ----------
+    named
+        Id of the only item that is asked for. Links that look like its own are followed first, and
+        others no further than to it, so that what is wrong with them does not matter.
+
+    Raises
+    ------
+    RemoteError, AuthError
+        A server does not answer, and any item is asked for.
+    """
+    hrefs = reader.addresses(location, links(document, "item"))
+    likely = [href for href in hrefs if named is not None and _looks_like(href, named)]
+    for group in (likely, [href for href in hrefs if href not in set(likely)]):
+        for where, content in reader.all_json(group, tolerant=named is not None):
+            try:
+                item = item_of(where, content)
+            except IntegrityError as error:
+                reader.leave_out(where, error)
+                continue
+            yield Found(item, where, document, location)
+            if item["id"] == named:
+                return
 
 
 def walk(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
-    """Give the items that a query means, of the catalogs and collections below the root."""
+    """Yield the items that a query means, of the catalogs and collections below the root.
+
+    A data id may also be the path of a document below the catalog's folder, with or without its
+    ``.json``. What looks like one is looked for there first, anything else after the ids.
+    """
     if query.terms:
         raise StacbuildError(
             f"{public_url(reader.root)}: is a static catalog, which cannot be asked by query=; "
             "name items, or narrow them by bbox and datetime"
         )
+    file = query.path if query.path.endswith(".json") else f"{query.path}.json"
+    looks_like_path = file == query.path or query.path.count("/") > 1
+    missing = None
+    if looks_like_path:
+        try:
+            document = _below(reader, file)
+        except RemoteError as error:
+            # Some servers answer 403 where nothing is.
+            missing = error
+        else:
+            yield from _of_document(reader, *document, query)
+            return
+    found = False
+    for each in _by_ids(reader, landing, query):
+        found = True
+        yield each
+    if not found and not looks_like_path:
+        try:
+            document = _below(reader, file)
+        except StacbuildError:
+            return
+        yield from _of_document(reader, *document, query)
+    elif not found and missing is not None and file == query.path:
+        raise missing
+
+
+def _by_ids(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
     parts = list(documents(reader, landing))
     named = [part for part in parts if part[1].get("id") == query.collection]
     # In a catalog without collections, or where ids are known to be unique, an item's is enough.
-    wanted = query.item if named else query.collection
+    wanted = query.item if named else query.path
     count = 0
+    empty = []
     for location, document in named or parts:
-        for found in items_of(reader, location, document):
+        some = False
+        for found in items_of(reader, location, document, wanted):
+            some = True
             if wanted in (None, found.id) and query.takes(found.content):
                 count = counted(reader, count)
                 yield found
+        if not some and not links(document, "item"):
+            whole = of_assets(location, document)
+            if whole and wanted is None and query.takes(whole.content):
+                count = counted(reader, count)
+                yield whole
+            elif not whole:
+                empty.append((location, document))
+    if named and len(empty) == len(named):
+        raise nothing_in(*empty[0])
+
+
+def _of_document(reader: Reader, location: str, document: Json, query: Query) -> Iterator[Found]:
+    """Yield what a document that was named by its path has: items of its own, or linked."""
+    if is_of_items(document):
+        founds = items_within(reader, location, document)
+        yield from (found for found in founds if query.takes(found.content))
+        return
+    whole = None
+    if not links(document, "item"):
+        whole = of_assets(location, document)
+        if whole is None:
+            raise nothing_in(location, document)
+    count = 0
+    for found in [whole] if whole else items_of(reader, location, document):
+        if query.takes(found.content):
+            count = counted(reader, count)
+            yield found
+
+
+def _below(reader: Reader, path: str) -> tuple[str, Json]:
+    """Read the document of this path below the folder of the catalog."""
+    root = reader.root
+    folder = posixpath.dirname(root) if root.endswith(".json") else root
+    if ".." in unquote(path).split("/"):
+        raise IntegrityError(f"{path[:100]}: holds '..'; refused")
+    location = f"{folder}/{quote(path) if '://' in folder else path}"
+    check(location, reader.allowed)
+    return location, reader.json(location)
+
+
+def _looks_like(href: str, item_id: str) -> bool:
+    """Return whether an address is, by the usual layouts, that of the item of this id."""
+    path = unquote(urlsplit(href).path)
+    name = posixpath.basename(path).removesuffix(".json")
+    return item_id in (name, posixpath.basename(posixpath.dirname(path)))

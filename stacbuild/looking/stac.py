@@ -8,6 +8,7 @@ from typing import Any
 from stacbuild.config.stores import StacStore
 from stacbuild.harvesters.stac_asset import kind_of, text
 from stacbuild.harvesters.stac_found import Found
+from stacbuild.harvesters.stac_items import is_of_items, items_within, nothing_in, of_assets
 from stacbuild.harvesters.stac_query import Query
 from stacbuild.harvesters.stac_reader import Reader, links
 from stacbuild.harvesters.stac_search import collections, find, is_api
@@ -21,27 +22,53 @@ _KINDS = {"raster": "GeoTIFF", "zarr": "Zarr"}
 
 
 def entries(store: StacStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
-    """Give the collections, and the items of those that *match* looks into."""
-    with Reader(store, reporter.say) as reader:
+    """Yield the collections, and the items of those that *match* looks into."""
+    with Reader(store, reporter) as reader:
         landing = reader.json(reader.root)
-        if is_api(landing):
+        if is_of_items(landing):
+            yield from _saved(list(items_within(reader, reader.root, landing)), match)
+        elif is_api(landing):
             for document in collections(reader):
                 name = str(document.get("id"))
                 if looks_into(name, match):
                     yield from _items(name, find(reader, Query(name)), match)
                 elif matches(f"{name}/", match) or matches(name, match):
                     yield _collection(name, document, None)
-            return
-        for location, document in documents(reader, landing):
-            name = str(document.get("id"))
-            count = len(links(document, "item"))
-            # Catalogs of catalogs hold no data themselves.
-            if not count:
-                continue
-            if looks_into(name, match):
-                yield from _items(name, items_of(reader, location, document), match)
-            elif matches(f"{name}/", match) or matches(name, match):
-                yield _collection(name, document, count)
+        else:
+            yield from _static(reader, landing, match)
+        reader.warn_left_out()
+
+
+def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]:
+    some = False
+    for location, document in documents(reader, landing):
+        name = str(document.get("id"))
+        count = len(links(document, "item"))
+        # Catalogs of catalogs hold no data themselves.
+        if not count:
+            whole = of_assets(location, document)
+            some |= whole is not None
+            yield from _items(name, [whole] if whole else [], match)
+            continue
+        some = True
+        if looks_into(name, match):
+            yield from _items(name, items_of(reader, location, document), match)
+        elif matches(f"{name}/", match) or matches(name, match):
+            yield _collection(name, document, count)
+    if not some:
+        raise nothing_in(reader.root, landing)
+
+
+def _saved(founds: list[Found], match: str | None) -> Iterator[Entry]:
+    """Yield what an item collection, or a single item, holds."""
+    by_collection: dict[str, list[Found]] = {}
+    for found in founds:
+        by_collection.setdefault(str(found.collection["id"]), []).append(found)
+    for name, some in by_collection.items():
+        if len(founds) == 1 or looks_into(name, match):
+            yield from _items(name, some, match)
+        elif matches(f"{name}/", match) or matches(name, match):
+            yield _collection(name, some[0].collection, len(some))
 
 
 def _collection(name: str, document: Json, count: int | None) -> Entry:
@@ -51,7 +78,7 @@ def _collection(name: str, document: Json, count: int | None) -> Entry:
 
 def _items(name: str, founds: Iterator[Found] | list[Found], match: str | None) -> Iterator[Entry]:
     for found in founds:
-        data_id = f"{name}/{found.id}"
+        data_id = name if found.whole else f"{name}/{found.id}"
         if not matches(data_id, match):
             continue
         assets = found.content["assets"]
