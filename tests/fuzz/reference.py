@@ -1,0 +1,185 @@
+"""What a cube has to hold, pixel by pixel, computed from an input without stacbuild.
+
+A check takes the values of a cube (rows and columns last, NaN for no data) and returns where they
+are wrong. What cannot be told is never wrong: pixels whose centre lies within a millionth of a
+pixel of an edge may be either neighbour, and resampled ones may differ as GDAL's own do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.fuzz.grids import Floats, Positions, Target, positions
+from tests.fuzz.inputs import Input
+
+Bools = NDArray[np.bool_]
+# In source pixels: rounding of coordinates, and what GDAL's transformer is allowed.
+_EDGE, _OFF = 1e-6, 2e-3
+# Small pixels along the side of a pixel of the grid, for what is aggregated.
+_PARTS = 12
+
+
+def nearest(given: Input, grid: Target, stored: NDArray[Any], got: NDArray[Any]) -> Bools:
+    """Return where *got* is not the value of the pixel under the centre.
+
+    *stored* and *got* are of any type, "no data" made NaN or NaT or an object, compared as equal.
+    """
+    at = positions(given, grid)
+    right = np.zeros(got.shape, bool)
+    for down, across in product((-_EDGE, _EDGE), repeat=2):
+        value, inside = _picked(given, at, stored, at.row + down, at.col + across)
+        same = _same(value, got)
+        right |= np.where(inside, same, _is_missing(got))
+    return ~(right | at.near_seam(_EDGE))
+
+
+def _picked(
+    given: Input, at: Positions, stored: NDArray[Any], row: Floats, col: Floats
+) -> tuple[NDArray[Any], Bools]:
+    rows, cols = given.shape
+    with np.errstate(invalid="ignore"):
+        r, c = np.floor(row), np.floor(col)
+        if at.period == cols:
+            c = c % cols
+        inside = (r >= 0) & (r < rows) & (c >= 0) & (c < cols)
+    r, c = np.where(inside, r, 0).astype(int), np.where(inside, c, 0).astype(int)
+    return stored[..., r, c], inside
+
+
+def _is_missing(values: NDArray[Any]) -> Bools:
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    return np.zeros(values.shape, bool)
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> Bools:
+    with np.errstate(invalid="ignore"):
+        equal = (one == other) | np.isclose(one, other, rtol=1e-6, atol=1e-9)
+    return np.asarray(equal | (_is_missing(one) & _is_missing(other)))
+
+
+def bilinear(given: Input, grid: Target, values: Floats, got: Floats, rounding: float) -> Bools:
+    """Return where *got* is not interpolated between the four pixels around the centre."""
+    at = positions(given, grid)
+    rows, cols = given.shape
+    top, left = np.floor(at.row - 0.5), np.floor(at.col - 0.5)
+    total, weights = np.zeros(got.shape), np.zeros(got.shape)
+    low, high = np.full(got.shape, np.inf), np.full(got.shape, -np.inf)
+    for down, across in product((-1, 0, 1, 2), repeat=2):
+        value = np.broadcast_to(
+            _around(given, at, values, top + down, left + across), got.shape
+        )
+        known = ~np.isnan(value)
+        low, high = np.where(known, np.fmin(low, value), low), np.where(
+            known, np.fmax(high, value), high
+        )
+        weight = np.clip(1 - np.abs(top + down + 0.5 - at.row), 0, 1) * np.clip(
+            1 - np.abs(left + across + 0.5 - at.col), 0, 1
+        )
+        weight = np.where(known, weight, 0.0)
+        total += weight * np.where(known, value, 0.0)
+        weights += weight
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inside = (at.row >= 0) & (at.row <= rows) & (at.col >= 0) & (at.col <= cols)
+        if at.period == cols:
+            inside = (at.row >= 0) & (at.row <= rows)
+        wanted = np.where(inside & (weights > 0), total / weights, np.nan)
+        slack = 0.02 * (high - low) + 1e-5 * np.abs(wanted) + rounding
+        right = (np.abs(wanted - got) <= slack) | (np.isnan(wanted) & np.isnan(got))
+        edge = (np.abs(at.row) < _OFF) | (np.abs(at.row - rows) < _OFF)
+        edge |= (np.abs(at.col) < _OFF) | (np.abs(at.col - cols) < _OFF)
+        # Hardly any pixel there that has data, or values that are no numbers to weigh.
+        unsure = edge | (weights < 0.02) & (weights > 0) | ~np.isfinite(high - low) & (high >= low)
+        unsure |= (weights == 0) & (high >= low) & inside & _touched(given, at, values)
+    return ~(right | unsure | at.near_seam(_OFF))
+
+
+def _touched(given: Input, at: Positions, values: Floats) -> Bools:
+    """Return where a pixel so near that rounding may reach it has data."""
+    found = np.zeros(np.broadcast_shapes(values.shape[:-2] + at.row.shape), bool)
+    for down, across in product((-0.51, 0.51), repeat=2):
+        value = _around(given, at, values, np.floor(at.row + down), np.floor(at.col + across))
+        found |= ~np.isnan(value)
+    return found
+
+
+def _around(given: Input, at: Positions, values: Floats, row: Floats, col: Floats) -> Floats:
+    picked, inside = _picked(given, at, values, row + 0.5, col + 0.5)
+    return np.where(inside, picked, np.nan)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Values under each pixel of a grid, of small pixels in a smaller and a larger square."""
+
+    inner: Floats
+    whole: Floats
+    outer: Floats
+
+    @classmethod
+    def of(cls, given: Input, grid: Target, values: Floats, spare: float) -> Footprint:
+        """Look under pixels, and *spare* of a pixel less and more on each side."""
+        squares = (max(0.05, 1 - 2 * spare), 1.0, 1 + 2 * spare)
+        return cls(*(_under(given, grid, values, square) for square in squares))
+
+
+def _under(given: Input, grid: Target, values: Floats, stretch: float) -> Floats:
+    fine = positions(given, grid, _PARTS, stretch)
+    picked, inside = _picked(given, fine, values, fine.row, fine.col)
+    found = np.where(inside, picked, np.nan)
+    rows, cols = len(grid.y), len(grid.x)
+    shape = (*found.shape[:-2], rows, _PARTS, cols, _PARTS)
+    return np.moveaxis(found.reshape(shape), -3, -2).reshape(*shape[:-4], rows, cols, -1)
+
+
+def aggregated(
+    given: Input, grid: Target, values: Floats, got: Floats, how: Aggregate
+) -> Bools:
+    """Return where *got* cannot be the aggregate of the pixels under a pixel of the grid."""
+    under = Footprint.of(given, grid, values, how.spare)
+    with np.errstate(invalid="ignore"), np.testing.suppress_warnings() as quiet:
+        quiet.filter(RuntimeWarning)
+        low, high = np.nanmin(under.outer, axis=-1), np.nanmax(under.outer, axis=-1)
+        least, most = np.nanmin(under.inner, axis=-1), np.nanmax(under.inner, axis=-1)
+        mean = np.nanmean(under.whole, axis=-1)
+    slack = how.rounding + 1e-5 * np.nan_to_num(np.maximum(np.abs(low), np.abs(high)))
+    some, every = ~np.isnan(low), ~np.isnan(under.inner).all(axis=-1)
+    missing = np.isnan(got)
+    with np.errstate(invalid="ignore"):
+        within = (got >= low - slack) & (got <= high + slack)
+        match how.method:
+            case "max":
+                right = within & ~(got < most - slack)
+            case "min":
+                right = within & ~(got > least + slack)
+            case "mean":
+                off = np.abs(got - mean)
+                right = within & ~(off > how.share * (high - low) + slack)
+            case "sum":
+                return np.asarray(missing & every | ~missing & ~some)
+            case _:
+                right = within
+    wrong = ~missing & (~some | ~right)
+    # Half a pixel of data may be too little, and none too much.
+    clear = ~np.isnan(under.whole).any(axis=-1)
+    unsure = ~np.isfinite(high - low) & some
+    return np.asarray((wrong | missing & clear) & ~unsure)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """How pixels are taken together, and what may differ.
+
+    ``spare`` is the part of a pixel of the grid by which GDAL's box around a pixel may be larger
+    or smaller than it; ``share`` that of the range of values by which a mean may be off.
+    """
+
+    method: str
+    rounding: float
+    spare: float
+    share: float
