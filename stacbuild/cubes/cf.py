@@ -25,7 +25,7 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     """
     crs = CRS.from_epsg(grid.epsg)
     a, b, c, d, e, f = tuple(grid.transform)[:6]
-    mapping = crs.to_cf() | {
+    mapping = _grid_mapping(crs) | {
         "spatial_ref": crs.to_wkt(),
         "GeoTransform": " ".join(repr(float(number)) for number in (c, a, b, f, d, e)),
     }
@@ -37,6 +37,17 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     if "time" in described.coords:
         described["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
     return described
+
+
+def _grid_mapping(crs: CRS) -> dict[str, Any]:
+    """Return CF's attributes of a grid mapping (CF 1.11, appendix F)."""
+    operation = crs.coordinate_operation
+    if operation is None or not operation.method_name.startswith("Hotine Oblique Mercator"):
+        return dict(crs.to_cf())
+    # CF's oblique_mercator has no angle from the rectified to the skew grid: without it the grid
+    # would lie elsewhere (EPSG:2056 by 60 km), and pyproj warns. The WKT says it all.
+    name = {"grid_mapping_name": "unknown", "projected_crs_name": crs.name}
+    return crs.geodetic_crs.to_cf() | name | {"crs_wkt": crs.to_wkt()}
 
 
 def geozarr_attrs(grid: Grid) -> dict[str, Any]:

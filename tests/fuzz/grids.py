@@ -90,6 +90,9 @@ def _placed(chance: Chance, given: Input, epsg: int) -> Target | None:
         return None
     if crs.is_geographic and (bbox[1] < -90 or bbox[2] > 180):
         return None
+    corners = transformer(crs, crs.geodetic_crs).transform_bounds(*bbox)
+    if not all(map(math.isfinite, corners)):
+        return None
     config = {"identifier": "grid", "crs": f"EPSG:{epsg}", "bbox": bbox, "spatial_res": step}
     config["tile_size"] = chance.of([[16, 16], [37, 23], [64, 64], [1024, 1024]])
     return of_config(config)

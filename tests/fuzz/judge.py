@@ -71,8 +71,11 @@ def check(seed: int, folder: Path) -> Outcome:
     """Make the input of a *seed* in an empty *folder*, build it, and compare."""
     chance = Chance(seed)
     make: Callable[[Chance, Path], Input] = chance.of([raster, zarr_store])
-    given = make(chance, folder)
-    grid = target(chance, given)
+    try:
+        given = make(chance, folder)
+        grid = target(chance, given)
+    except Exception:
+        return Outcome(seed, "crash", "generator", traceback.format_exc(), {})
     methods = _methods(chance, given, grid)
     traits = {"kind": make.__name__, **given.traits, "methods": methods}
     traits["grid"] = grid.config if grid else "its own"
@@ -158,7 +161,9 @@ def _shape(grid: Target) -> tuple[int, int]:
     return len(grid.y), len(grid.x)
 
 
-def _compare(given: Input, grid: Target | None, methods: Json, cube: xr.Dataset, stored: xr.Dataset) -> None:
+def _compare(
+    given: Input, grid: Target | None, methods: Json, cube: xr.Dataset, stored: xr.Dataset
+) -> None:
     dims, crs = _spatial(cube)
     if grid is None:
         grid = of_cube(dims, cube, crs.to_epsg() or 0)
@@ -211,7 +216,13 @@ def _check_own(given: Input, grid: Target) -> None:
 
 
 def _check_layer(
-    name: str, layer: Layer, given: Input, grid: Target, methods: Json, array: xr.DataArray, raw: xr.DataArray
+    name: str,
+    layer: Layer,
+    given: Input,
+    grid: Target,
+    methods: Json,
+    array: xr.DataArray,
+    raw: xr.DataArray,
 ) -> None:
     lead = [str(dim) for dim in array.dims[:-2]]
     if sorted(lead) != sorted(layer.dims):
@@ -234,7 +245,7 @@ def _check_layer(
         if not wrong.any():
             return
         tried.append(_described(name, method, layer, given, grid, array, wrong))
-    raise Wrong(tried[0])
+    raise Wrong("; or ".join(tried))
 
 
 def _possible(layer: Layer, given: Input, grid: Target, methods: Json) -> list[str]:
@@ -299,7 +310,10 @@ def _described(
     first = tuple(int(n) for n in np.argwhere(wrong)[0])
     at = reference.positions(given, grid)
     row, col = at.row[first[-2:]], at.col[first[-2:]]
-    r, c = (int(np.clip(np.nan_to_num(v), 0, n - 1)) for v, n in zip((row, col), given.shape, strict=True))
+    r, c = (
+        int(np.clip(np.nan_to_num(v), 0, n - 1))
+        for v, n in zip((row, col), given.shape, strict=True)
+    )
     there = layer.decoded[(*first[:-2], r, c)]
     return (
         f"{method}: {int(wrong.sum())} of {wrong.size} of {name}, first at {first} over row "

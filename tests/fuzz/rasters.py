@@ -76,7 +76,9 @@ def _traits(chance: Chance) -> Json:
     if np.dtype(dtype).kind == "f":
         kinds += ["nan", "inf", "-inf", "few digits", "few digits"]
     return {
-        "dtype": chance.rarely(dtype, ["complex64", "complex128"], 0.02) if mask == "none" else dtype,
+        "dtype": chance.rarely(dtype, ["complex64", "complex128"], 0.02)
+        if mask == "none"
+        else dtype,
         "bands": bands,
         "mask": mask,
         # With both, programs do not agree on which counts.
@@ -191,12 +193,14 @@ def _describe(chance: Chance, traits: Json, file: Any) -> None:
     count = file.count
     if traits["mask"] == "alpha":
         count -= 1
-        file.colorinterp = [ColorInterp.gray] + [ColorInterp.undefined] * (count - 1) + [
-            ColorInterp.alpha
-        ]
+        file.colorinterp = (
+            [ColorInterp.gray] + [ColorInterp.undefined] * (count - 1) + [ColorInterp.alpha]
+        )
     extra = [1.0] * (file.count - count), [0.0] * (file.count - count), [""] * (file.count - count)
     if traits["scaled"] != "no":
-        scales = [0.1] * count if traits["scaled"] == "same" else [0.1 * (n + 1) for n in range(count)]
+        scales = (
+            [0.1] * count if traits["scaled"] == "same" else [0.1 * (n + 1) for n in range(count)]
+        )
         file.scales = [*scales, *extra[0]]
         file.offsets = [*[chance.of([0.0, -5.0])] * count, *extra[1]]
     if traits["unit"] != "no":
@@ -252,9 +256,7 @@ def read_back(path: Path, traits: Json, apart: bool) -> Input:
     if apart:
         for n in range(len(bands)):
             name = f"band_{bands[n]}"
-            layers[name] = Layer(
-                raw[n], missing[n], (), scales[n], offsets[n], units[n] or None
-            )
+            layers[name] = Layer(raw[n], missing[n], (), scales[n], offsets[n], units[n] or None)
     elif len(bands) == 1:
         layers[NAME] = Layer(raw[0], missing[0], (), scales[0], offsets[0], units[0] or None)
     else:

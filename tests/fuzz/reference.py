@@ -71,12 +71,11 @@ def bilinear(given: Input, grid: Target, values: Floats, got: Floats, rounding: 
     total, weights = np.zeros(got.shape), np.zeros(got.shape)
     low, high = np.full(got.shape, np.inf), np.full(got.shape, -np.inf)
     for down, across in product((-1, 0, 1, 2), repeat=2):
-        value = np.broadcast_to(
-            _around(given, at, values, top + down, left + across), got.shape
-        )
+        value = np.broadcast_to(_around(given, at, values, top + down, left + across), got.shape)
         known = ~np.isnan(value)
-        low, high = np.where(known, np.fmin(low, value), low), np.where(
-            known, np.fmax(high, value), high
+        low, high = (
+            np.where(known, np.fmin(low, value), low),
+            np.where(known, np.fmax(high, value), high),
         )
         weight = np.clip(1 - np.abs(top + down + 0.5 - at.row), 0, 1) * np.clip(
             1 - np.abs(left + across + 0.5 - at.col), 0, 1
@@ -95,6 +94,8 @@ def bilinear(given: Input, grid: Target, values: Floats, got: Floats, rounding: 
         edge |= (np.abs(at.col) < _OFF) | (np.abs(at.col - cols) < _OFF)
         # Hardly any pixel there that has data, or values that are no numbers to weigh.
         unsure = edge | (weights < 0.02) & (weights > 0) | ~np.isfinite(high - low) & (high >= low)
+        # GDAL leaves out what has no data under its very centre.
+        unsure |= np.isnan(got) & np.isnan(_around(given, at, values, at.row - 0.5, at.col - 0.5))
         unsure |= (weights == 0) & (high >= low) & inside & _touched(given, at, values)
     return ~(right | unsure | at.near_seam(_OFF))
 
@@ -137,9 +138,7 @@ def _under(given: Input, grid: Target, values: Floats, stretch: float) -> Floats
     return np.moveaxis(found.reshape(shape), -3, -2).reshape(*shape[:-4], rows, cols, -1)
 
 
-def aggregated(
-    given: Input, grid: Target, values: Floats, got: Floats, how: Aggregate
-) -> Bools:
+def aggregated(given: Input, grid: Target, values: Floats, got: Floats, how: Aggregate) -> Bools:
     """Return where *got* cannot be the aggregate of the pixels under a pixel of the grid."""
     under = Footprint.of(given, grid, values, how.spare)
     with np.errstate(invalid="ignore"), np.testing.suppress_warnings() as quiet:

@@ -63,12 +63,21 @@ def crs_attributes(chance: Chance, traits: Json, crs: pyproj.CRS) -> tuple[Json,
     wkt = chance.of(["WKT2_2019", "WKT1_GDAL", "WKT1_ESRI"]) if code else "WKT2_2019"
     if spelling in ("_CRS", "projjson"):
         wkt = "WKT2_2019"
-    found: Json = {"group": {}, "array": {}, "mapping": None, "name": chance.of(["crs", "spatial_ref", "mapping"])}
+    found: Json = {
+        "group": {},
+        "array": {},
+        "mapping": None,
+        "name": chance.of(["crs", "spatial_ref", "mapping"]),
+    }
     match spelling:
         case "cf":
             plain = {key: value for key, value in cf.items() if key != "crs_wkt"}
             # As models write it: figures alone, no names of what they are of.
-            keep = {key: v for key, v in plain.items() if not isinstance(v, str) or key == "grid_mapping_name"}
+            keep = {
+                key: v
+                for key, v in plain.items()
+                if not isinstance(v, str) or key == "grid_mapping_name"
+            }
             found["mapping"], crs = keep, pyproj.CRS.from_cf(keep)
         case "crs_wkt" | "spatial_ref":
             found["mapping"] = {spelling: crs.to_wkt(wkt)}
@@ -126,7 +135,9 @@ def axes(
     kind = _kind(traits, names, (transform, shape), rotated)
     traits["coordinates"] = kind
     found = Axes(names[0], names[1], shape, transform)
-    for name, values, size, about in zip(names, (y, x), (transform.e, transform.a), attrs, strict=True):
+    for name, values, size, about in zip(
+        names, (y, x), (transform.e, transform.a), attrs, strict=True
+    ):
         found.arrays.update(_coordinate(kind, name, values, size, about))
     if kind in ("none", "node"):
         half = 0.5 if kind == "node" else 0.0

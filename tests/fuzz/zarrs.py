@@ -193,7 +193,8 @@ def _write(
         stored = values.transpose([plain.index(dim) for dim in order])
         chunks = tuple(int(chance.rng.integers(1, n + 1)) if n > 1 else 1 for n in stored.shape)
         chunks = tuple(max(each, -(-n // 6)) for each, n in zip(chunks, stored.shape, strict=True))
-        v2fill = fill if traits["fill"] != "missing_value" or not np.isfinite(fill) else None
+        stated = traits["fill"] != "missing_value" or fill is None or not np.isfinite(fill)
+        v2fill = fill if stated else None
         options: Json = {"chunks": chunks}
         if traits["format"] == 2:
             options |= {"order": traits["order"], "fill_value": v2fill}
