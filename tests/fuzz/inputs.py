@@ -175,8 +175,18 @@ def unit_length(crs: pyproj.CRS) -> float:
     return float(np.degrees(first.unit_conversion_factor)) * METRES_A_DEGREE
 
 
-def site(chance: Chance, place: Place) -> tuple[pyproj.CRS, float, float, float]:
-    """Return the CRS of a *place*, and x, y and a pixel's size at a point of it."""
+@dataclass(frozen=True)
+class Site:
+    """A point of a CRS, and how large a pixel is there."""
+
+    crs: pyproj.CRS
+    x: float
+    y: float
+    step: float
+
+
+def site(chance: Chance, place: Place) -> Site:
+    """Return a point of a *place*."""
     crs = pyproj.CRS.from_user_input(place.definition)
     flat = horizontal(crs)
     to = pyproj.Transformer.from_crs("EPSG:4326", flat, always_xy=True)
@@ -186,7 +196,7 @@ def site(chance: Chance, place: Place) -> tuple[pyproj.CRS, float, float, float]
     # On whole pixels mostly, as products are; some lie anywhere.
     if chance.happens(0.7):
         x, y = round(x / step) * step, round(y / step) * step
-    return crs, float(f"{x:.9g}"), float(f"{y:.9g}"), step
+    return Site(crs, float(f"{x:.9g}"), float(f"{y:.9g}"), step)
 
 
 def surface(chance: Chance, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -209,7 +219,7 @@ def scatter(chance: Chance, shape: tuple[int, ...], part: float) -> NDArray[np.b
 def spread(
     chance: Chance, dtype: np.dtype[Any], values: NDArray[np.float64], span: str
 ) -> NDArray[Any]:
-    """Bring values from 0 to 1 to a *dtype*: to ``few`` numbers, the ``full`` range, or ``some``."""
+    """Bring values from 0 to 1 to a *dtype*: ``few`` numbers, its ``full`` range, or ``some``."""
     if dtype.kind == "b":
         return np.asarray(values > 0.5)
     if dtype.kind == "c":

@@ -20,6 +20,7 @@ from tests.fuzz.inputs import (
     Input,
     Json,
     Layer,
+    Site,
     horizontal,
     new_folder,
     scatter,
@@ -39,14 +40,14 @@ def raster(chance: Chance, folder: Path) -> Input:
     path = new_folder(folder) / "one.tif"
     traits = _traits(chance)
     place = PLACES[traits["crs"]]
-    crs, x, y, step = site(chance, place)
+    at = site(chance, place)
     rows, cols = (int(chance.rng.integers(1, 70)) for _ in range(2))
     traits["shape"] = [rows, cols]
-    transform = _transform(chance, traits, (x, y), step, (rows, cols))
+    transform = _transform(chance, traits, at, (rows, cols))
     values = _values(chance, traits, (rows, cols))
     profile = {
         "driver": "GTiff", "width": cols, "height": rows, "count": len(values),
-        "dtype": traits["dtype"], "crs": crs.to_wkt("WKT2_2019"), "transform": transform,
+        "dtype": traits["dtype"], "crs": at.crs.to_wkt("WKT2_2019"), "transform": transform,
         "interleave": traits["interleave"], **_layout(chance, traits),
     }  # fmt: skip
     if traits["mask"] == "alpha":
@@ -118,11 +119,9 @@ def _layout(chance: Chance, traits: Json) -> Json:
     return layout
 
 
-def _transform(
-    chance: Chance, traits: Json, corner: tuple[float, float], step: float, shape: tuple[int, int]
-) -> Affine:
+def _transform(chance: Chance, traits: Json, at: Site, shape: tuple[int, int]) -> Affine:
     rows, cols = shape
-    x, y = corner
+    x, y, step = at.x, at.y, at.step
     if traits["longitudes"] == "360" and traits["crs"] in ("4326", "etrs89", "geographic sphere"):
         x %= 360.0
     match traits["orientation"]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyproj
 from affine import Affine
 
-from tests.fuzz.inputs import Chance, Json
+from tests.fuzz.inputs import Chance, Json, Site
 
 _CF = {
     "latitude_longitude", "lambert_azimuthal_equal_area", "albers_conical_equal_area",
@@ -94,18 +94,11 @@ def crs_attributes(chance: Chance, traits: Json, crs: pyproj.CRS) -> tuple[Json,
     return found, crs
 
 
-def axes(
-    chance: Chance,
-    traits: Json,
-    crs: pyproj.CRS,
-    corner: tuple[float, float],
-    step: float,
-    shape: tuple[int, int],
-) -> Axes:
+def axes(chance: Chance, traits: Json, crs: pyproj.CRS, at: Site, shape: tuple[int, int]) -> Axes:
     """Choose the axes' names, directions and coordinates."""
     rows, cols = shape
     geographic = crs.is_geographic
-    left, top = corner
+    left, top, step = at.x, at.y, at.step
     degrees = geographic and crs.axis_info[0].unit_name == "degree"
     rotated = crs.is_derived and geographic
     if geographic:
@@ -132,7 +125,7 @@ def axes(
     if traits["spelling"] == "degrees" and names == ("y", "x"):
         names = ("lat", "lon")
     attrs = _axis_attributes(crs, rotated, degrees)
-    kind = _kind(traits, names, (transform, shape), rotated)
+    kind = _kind(traits, transform, rotated)
     traits["coordinates"] = kind
     found = Axes(names[0], names[1], shape, transform)
     for name, values, size, about in zip(
@@ -151,9 +144,8 @@ def axes(
     return found
 
 
-def _kind(traits: Json, names: tuple[str, str], where: Any, rotated: bool) -> str:
+def _kind(traits: Json, transform: Affine, rotated: bool) -> str:
     kind = traits["coordinates"]
-    transform, shape = where
     if kind == "float32":
         # Only where single precision tells pixels apart well enough.
         far = max(abs(transform.c), abs(transform.f)) + 60 * abs(transform.a)
@@ -206,7 +198,7 @@ def _coordinate(kind: str, name: str, values: Any, size: float, attrs: Json) -> 
 
 
 def stated_transform(traits: Json, where: Axes) -> Json:
-    """Return GDAL's attribute for a transform, if it is stated: right, or that of a larger whole."""
+    """Return GDAL's attribute for a transform, right or that of a larger whole, if it is stated."""
     if traits["geo transform"] == "none":
         return {}
     transform = where.transform

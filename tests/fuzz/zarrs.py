@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyproj
 import xarray as xr
 import zarr
-from affine import Affine
 from xarray.backends.zarr import FillValueCoder
 from zarr.errors import ZarrUserWarning
 
@@ -46,11 +45,11 @@ def zarr_store(chance: Chance, folder: Path) -> Input:
     path = new_folder(folder) / "one.zarr"
     traits = _traits(chance)
     place = ROTATED if traits["crs"] == "rotated pole" else PLACES[traits["crs"]]
-    crs, x, y, step = site(chance, place)
+    at = site(chance, place)
     shape = tuple(int(chance.rng.integers(2, 50)) for _ in range(2))
     traits["shape"] = list(shape)
-    spelled, crs = crs_attributes(chance, traits, horizontal(crs))
-    where = axes(chance, traits, crs, (x, y), step, (shape[0], shape[1]))
+    spelled, crs = crs_attributes(chance, traits, horizontal(at.crs))
+    where = axes(chance, traits, crs, at, (shape[0], shape[1]))
     when = times(chance, traits) if traits["time"] != "none" else None
     names = ["v", "w"][: traits["variables"]]
     layers, written = {}, {}
@@ -59,11 +58,11 @@ def zarr_store(chance: Chance, folder: Path) -> Input:
         layers[name], written[name] = layer, (stored, attrs, fill)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZarrUserWarning)
-        _write(chance, path, traits, where, when, spelled, written)
+        _write(chance, path, _Plan(traits, where, when, spelled), written)
     given = Input(
         "one.zarr", crs, where.transform, layers, traits,
         None if when is None else when.values,
-        frozenset(({"calendar"} if when is not None and when.other_calendar else set())),
+        frozenset({"calendar"} if when is not None and when.other_calendar else set()),
     )  # fmt: skip
     if not given.reasons:
         _agrees(path, given, where)
@@ -164,21 +163,23 @@ def _state_fill(traits: Json, dtype: np.dtype[Any], fill: Any, attrs: Json) -> N
         attrs["_FillValue"] = FillValueCoder.encode(value, dtype)
     if traits["fill"] in ("missing_value", "both") and np.isfinite(value):
         attrs["missing_value"] = value
-    elif traits["fill"] == "missing_value":
-        # JSON has no such numbers, so no attribute can state them.
-        if traits["format"] == 3:
-            attrs["_FillValue"] = FillValueCoder.encode(value, dtype)
+    elif traits["fill"] == "missing_value" and traits["format"] == 3:
+        # JSON has no such numbers, so no other attribute can state them.
+        attrs["_FillValue"] = FillValueCoder.encode(value, dtype)
 
 
-def _write(
-    chance: Chance,
-    path: Path,
-    traits: Json,
-    where: Axes,
-    when: Times | None,
-    spelled: Json,
-    written: Json,
-) -> None:
+@dataclass(frozen=True)
+class _Plan:
+    """How a store is written: what was chosen, axes, times, and how the CRS is stated."""
+
+    traits: Json
+    where: Axes
+    when: Times | None
+    spelled: Json
+
+
+def _write(chance: Chance, path: Path, plan: _Plan, written: Json) -> None:
+    traits, where, when, spelled = plan.traits, plan.where, plan.when, plan.spelled
     group = zarr.open_group(path, mode="w", zarr_format=traits["format"])
     group.attrs.update(spelled["group"] | where.attributes)
     if when is None:
