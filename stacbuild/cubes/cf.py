@@ -41,13 +41,13 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
 
 def _grid_mapping(crs: CRS) -> dict[str, Any]:
     """Return CF's attributes of a grid mapping (CF 1.11, appendix F)."""
-    operation = crs.coordinate_operation
-    if operation is None or not operation.method_name.startswith("Hotine Oblique Mercator"):
+    operation, geodetic = crs.coordinate_operation, crs.geodetic_crs
+    if operation is None or geodetic is None or not operation.method_name.startswith("Hotine"):
         return dict(crs.to_cf())
     # CF's oblique_mercator has no angle from the rectified to the skew grid: without it the grid
     # would lie elsewhere (EPSG:2056 by 60 km), and pyproj warns. The WKT says it all.
     name = {"grid_mapping_name": "unknown", "projected_crs_name": crs.name}
-    return crs.geodetic_crs.to_cf() | name | {"crs_wkt": crs.to_wkt()}
+    return geodetic.to_cf() | name | {"crs_wkt": crs.to_wkt()}
 
 
 def geozarr_attrs(grid: Grid) -> dict[str, Any]:
