@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
 import pyproj
+from affine import Affine
+
+from stacbuild.crs import epsg_code, full_circle, horizontal, is_lonlat, to_lonlat
 
 Box = tuple[float, float, float, float]
 """West, south, east, north."""
 
 TOLERANCE = 1e-6
 """A box within this many pixels of a whole number of them is taken as that number."""
+
+SKEW = 1e-3
+"""Pixels that a skew may move the last row or column by and still be the rounding of a program."""
 
 MAX_SIDE = 2**31 - 1
 
@@ -26,12 +33,15 @@ _MARGIN = 10.0
 
 
 def check_crs(text: str) -> int:
-    """Return the EPSG code of a CRS written as ``EPSG:<code>``.
+    """Return the EPSG code of the horizontal CRS that is written as ``EPSG:<code>``.
+
+    That is the code itself, but of a CRS with heights (EPSG:4979, EPSG:5698) that of its two
+    horizontal axes.
 
     Raises
     ------
     ValueError
-        If it is not written so, unknown, or not a geographic or projected CRS of two axes.
+        If it is not written so, unknown, or has no two horizontal axes.
     """
     match = re.fullmatch(r"epsg:(\d{1,9})", text.strip(), re.IGNORECASE)
     if match is None:
@@ -41,12 +51,18 @@ def check_crs(text: str) -> int:
     try:
         crs = crs_of(code)
     except pyproj.exceptions.CRSError:
-        msg = f"EPSG:{code} is no known coordinate reference system"
+        msg = f"EPSG:{code} is no coordinate reference system that the installed PROJ knows"
         raise ValueError(msg) from None
-    if len(crs.axis_info) != 2 or not (crs.is_geographic or crs.is_projected):
+    try:
+        flat = horizontal(crs)
+    except ValueError:
         msg = f"EPSG:{code} ({crs.name}) has no two horizontal axes; a grid needs them"
+        raise ValueError(msg) from None
+    found = code if flat is crs else epsg_code(flat)
+    if found is None:
+        msg = f"EPSG:{code} ({crs.name}): its horizontal part has no EPSG code; name another"
         raise ValueError(msg)
-    return code
+    return found
 
 
 def square(point: tuple[float, float], width: float, crs: str) -> Box:
@@ -96,31 +112,49 @@ def check_box(box: Box, crs: str | None, resolution: float | None) -> None:
     if crs is None:
         return
     epsg = check_crs(crs)
-    _check_area(box, epsg)
+    _check_area(_to_poles(box, epsg, resolution or 0), epsg)
     if resolution is not None:
         # Growing to whole pixels may lead beyond the pole or the antimeridian.
         columns, fits_x = count_pixels(west, east, resolution)
         rows, fits_y = count_pixels(south, north, resolution)
         grown_east = east if fits_x else round(west + columns * resolution, 9)
         grown_south = south if fits_y else round(north - rows * resolution, 9)
-        _check_area((west, grown_south, grown_east, north), epsg, "grown to whole pixels, ")
+        grown = _to_poles((west, grown_south, grown_east, north), epsg, resolution)
+        _check_area(grown, epsg, "grown to whole pixels, ")
+
+
+def _to_poles(box: Box, epsg: int, resolution: float) -> Box:
+    """Return *box* up to a pole that is the centre of its last pixels, as points of models are."""
+    circle = full_circle(crs_of(epsg))
+    west, south, east, north = box
+    if circle is None:
+        return box
+    pole, half = circle / 4, resolution / 2
+    if abs(-south - pole - half) <= TOLERANCE * resolution:
+        south = -pole
+    if abs(north - pole - half) <= TOLERANCE * resolution:
+        north = pole
+    return west, south, east, north
 
 
 def _check_area(box: Box, epsg: int, when: str = "") -> None:
     crs = crs_of(epsg)
     west, south, east, north = box
-    if crs.is_geographic:
+    if (circle := full_circle(crs)) is not None:
         slack = 1e-6
-        if west < -180 - slack or east > 180 + slack or south < -90 - slack or north > 90 + slack:
+        half, quarter = circle / 2 + slack, circle / 4 + slack
+        if west < -half or east > half or south < -quarter or north > quarter:
+            unit = crs.axis_info[0].unit_name
             msg = (
-                f"{when}{list(box)} reaches beyond longitude -180 to 180 and latitude -90 to 90 "
-                f"(EPSG:{epsg} is in degrees; [west, south, east, north])"
+                f"{when}{list(box)} reaches beyond longitude -{circle / 2:g} to {circle / 2:g} and "
+                f"latitude -{circle / 4:g} to {circle / 4:g} "
+                f"(EPSG:{epsg} is in {unit}s; [west, south, east, north])"
             )
             raise ValueError(msg)
-        degrees = box
-    else:
-        to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-        degrees = to_degrees.transform_bounds(*box)
+    degrees = box
+    if not is_lonlat(crs):
+        # The area of use is in degrees from Greenwich, whatever the CRS is.
+        degrees = to_lonlat(crs).transform_bounds(*box)
         if not all(math.isfinite(edge) for edge in degrees):
             msg = f"{list(box)} lies outside of what EPSG:{epsg} ({crs.name}) can represent"
             raise ValueError(msg)
@@ -140,6 +174,18 @@ def _check_area(box: Box, epsg: int, when: str = "") -> None:
             f"in degrees, while that area is {list(area.bounds)}; check the units and the order"
         )
         raise ValueError(msg)
+
+
+def unskewed(transform: Sequence[float], shape: tuple[int, int]) -> Affine | None:
+    """Return *transform* without a skew that is rounding only; None if there is more.
+
+    Rounding is what moves no pixel of *shape* (rows, columns) by a thousandth of one.
+    """
+    a, b, c, d, e, f = tuple(transform)[:6]
+    rows, columns = shape
+    if a and e and abs(b) * rows <= SKEW * abs(a) and abs(d) * columns <= SKEW * abs(e):
+        return Affine(a, 0.0, c, 0.0, e, f)
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -54,9 +54,13 @@ GLOBES = {
 }
 
 
+WHOLE = (-180.0, -90.0, 180.0, 90.0)
+
+
 @pytest.mark.parametrize("name", GLOBES)
-def test_the_globe_tells_centres_from_edges(name: str) -> None:
-    grid = grid_of(lonlat(*GLOBES[name]))
+def test_the_box_of_a_profile_tells_centres_from_edges(name: str) -> None:
+    grid = grid_of(lonlat(*GLOBES[name]), WHOLE)
+    assert grid.notes == ()
     assert grid.transform[:6] == pytest.approx((RES, 0, -180, 0, -RES, 90), abs=1e-15)
     assert grid.shape == (ROWS, COLUMNS)
     assert grid.bbox == (-180, -90, 180, 90)
@@ -66,7 +70,7 @@ def test_the_globe_tells_centres_from_edges(name: str) -> None:
 @pytest.mark.parametrize("name", GLOBES)
 def test_rows_from_south_to_north_keep_their_order(name: str) -> None:
     lat, lon = GLOBES[name]
-    grid = grid_of(lonlat(lat[::-1], lon))
+    grid = grid_of(lonlat(lat[::-1], lon), WHOLE)
     assert (grid.transform.e, grid.transform.f) == pytest.approx((RES, -90), abs=1e-15)
     assert grid.bbox == (-180, -90, 180, 90)
 
@@ -132,13 +136,19 @@ def mapped(name: str, attrs: dict[str, Any], *, named: bool) -> Callable[[], xr.
     return make
 
 
+def mapped_degrees(attrs: dict[str, Any]) -> xr.Dataset:
+    ds = lonlat([2.0, 1.0], [1.0, 2.0]).assign(crs=xr.DataArray(0, attrs=attrs))
+    ds["age"].attrs["grid_mapping"] = "crs"
+    return ds
+
+
 @pytest.mark.parametrize(
     ("make", "code"),
     [
         (mapped("other", LAEA.to_cf(), named=True), "EPSG:3035"),
         (mapped("crs", LAEA.to_cf(), named=False), "EPSG:3035"),
         (mapped("spatial_ref", {"spatial_ref": LAEA.to_wkt("WKT1_GDAL")}, named=True), "EPSG:3035"),
-        (mapped("crs", GEOGRAPHIC, named=True), "EPSG:4326"),
+        (lambda: mapped_degrees(GEOGRAPHIC), "EPSG:4326"),
         (lambda: projected(crs="EPSG:3035"), "EPSG:3035"),
         (lambda: projected(spatial_ref="EPSG:3035"), "EPSG:3035"),
         (lambda: projected(crs=3035), "EPSG:3035"),
@@ -178,9 +188,9 @@ def test_a_crs_without_a_code_is_kept_as_wkt() -> None:
         ),
         (
             projected(crs="EPSG:3035").assign_coords(
-                x=("x", [1.0, 2.0, 3.0, 4.0], {"units": "km"})
+                x=("x", [1.0, 2.0, 3.0, 4.0], {"units": "days"})
             ),
-            "x is in km",
+            "x is in 'days', a unit that is not known",
         ),
     ],
 )

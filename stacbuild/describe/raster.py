@@ -16,10 +16,14 @@ import antimeridian
 import numpy as np
 import pyproj
 import pystac
+import rasterio.errors
 import rasterio.io
 import shapely
+from pyproj.exceptions import CRSError
 
+from stacbuild.boxes import unskewed
 from stacbuild.catalog import DATA_ID, STORE
+from stacbuild.crs import epsg_code, identified, to_lonlat
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.raster_header import exact_nodata
 from stacbuild.errors import IntegrityError
@@ -148,15 +152,15 @@ def item_times(
 def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
     """Give ``proj:code`` (or ``proj:wkt2``), shape, transform and box."""
     crs = _crs(dataset, href)
-    # GDAL's search, and not pyproj's: it sees through other programs' names and order of axes.
-    code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)
+    code = epsg_code(crs)
     fields: Json = {"proj:code": f"EPSG:{code}" if code else None}
     if code is None:
         fields["proj:wkt2"] = crs.to_wkt("WKT2_2019")
     xs, ys = _outline(dataset, 1)
+    transform = unskewed(dataset.transform, dataset.shape) or dataset.transform
     return fields | {
         "proj:shape": [dataset.height, dataset.width],
-        "proj:transform": [_number(value) for value in tuple(dataset.transform)[:6]],
+        "proj:transform": [_number(value) for value in tuple(transform)[:6]],
         "proj:bbox": [_number(value) for value in (min(xs), min(ys), max(xs), max(ys))],
     }
 
@@ -169,8 +173,11 @@ def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list
     IntegrityError
         The raster lies where its CRS has no longitude and latitude.
     """
-    to_lonlat = pyproj.Transformer.from_crs(_crs(dataset, href), "OGC:CRS84", always_xy=True)
-    lon, lat = to_lonlat.transform(*_outline(dataset, _SEGMENTS))
+    try:
+        transformer = to_lonlat(_crs(dataset, href))
+    except ValueError as error:
+        raise IntegrityError(f"{href}: {error}") from error
+    lon, lat = transformer.transform(*_outline(dataset, _SEGMENTS))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise IntegrityError(f"{href}: lies outside of where its coordinate system is defined")
     if max(lon) - min(lon) >= 360 - 1e-9:
@@ -291,7 +298,12 @@ def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
         raise IntegrityError(f"{href}: has no coordinate reference system")
     if dataset.transform.is_identity:
         raise IntegrityError(f"{href}: does not say where its pixels lie")
-    return pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019"))
+    try:
+        # GDAL's search sees through other programs' names; what it finds is checked.
+        code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)
+        return identified(pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019")), code)
+    except (ValueError, CRSError, rasterio.errors.CRSError) as error:
+        raise IntegrityError(f"{href}: {' '.join(str(error).split())[:300]}") from error
 
 
 def _outline(dataset: rasterio.io.DatasetReader, segments: int) -> tuple[list[float], list[float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def zarr_item(
     profile: DataProfile = _NO_PROFILE,
     datetime: dt.datetime | None = None,
     properties: Json | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> pystac.Item:
     """Describe a Zarr group as a STAC item with the asset ``data``.
 
@@ -66,6 +68,8 @@ def zarr_item(
         When neither profile nor store give a time; UTC if naive.
     properties
         More item properties.
+    warn
+        Takes a line where statements of the store, or of its profile, disagree.
 
     Raises
     ------
@@ -73,11 +77,14 @@ def zarr_item(
         The grid cannot be told (see `stacbuild.describe.zarr_grid.grid_of`) or no time is known.
     """
     try:
-        grid = grid_of(ds)
+        grid = grid_of(ds, profile.bbox)
         geometry, bbox = footprint(grid)
         start, end = period(ds, profile) or (datetime, datetime)
     except StacbuildError as error:
         raise type(error)(f"{href}: {error}") from error
+    if warn is not None:
+        for note in grid.notes:
+            warn(f"{href}: {note}")
     if start is None or end is None:
         raise StacbuildError(
             f"{href}: says nothing of its time; state start_datetime and end_datetime in a profile"

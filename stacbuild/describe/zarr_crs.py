@@ -1,12 +1,14 @@
 """The CRS that a Zarr dataset states, in any of the ways in use.
 
-Follows CF 1.11 (grid mappings), what GDAL and rioxarray write (``crs_wkt``, ``spatial_ref``) and
-the GeoZarr convention ``proj:``; plain attributes ``crs`` and ``spatial_ref`` are read, too.
+Follows CF 1.11 (grid mappings), what GDAL and rioxarray write (``crs_wkt``, ``spatial_ref``, and
+``_CRS`` of GDAL's Zarr driver) and the GeoZarr convention ``proj:``; plain attributes ``crs`` and
+``spatial_ref`` are read, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,109 +16,176 @@ import pyproj
 import xarray as xr
 from pyproj.exceptions import CRSError
 
+from stacbuild.crs import WGS84, identified
+from stacbuild.describe.zarr_units import is_degrees
 from stacbuild.errors import StacbuildError
 
-WGS84 = pyproj.CRS.from_epsg(4326)
+Json = dict[str, Any]
 
-# CF 1.11, 4.1 and 4.2
-_DEGREES = frozenset(
-    f"{degree}{direction}"
-    for degree in ("degree", "degrees")
-    for direction in ("_north", "_N", "N", "_east", "_E", "E", "")
-)
 _GRID_MAPPINGS = ("spatial_ref", "crs")
+# Of a grid mapping, whole CRSs first; CF's single parameters say less of the datum.
+_WHOLE = ("crs_wkt", "spatial_ref", "epsg_code", "proj4", "proj4_params", "proj4text")
+_ATTRIBUTES = ("_CRS", "crs", "spatial_ref", "proj:code", "proj:wkt2", "proj:projjson")
+_NUMBERS = ("earth_radius", "semi_major_axis", "semi_minor_axis", "inverse_flattening")
+
+
+@dataclass(frozen=True)
+class StatedCrs:
+    """One statement of a CRS: where it stands, and what PROJ makes of it."""
+
+    where: str
+    crs: pyproj.CRS
 
 
 def crs_of(ds: xr.Dataset, x: str, y: str) -> pyproj.CRS:
     """Find the CRS of *ds*, whose horizontal dimensions are *x* and *y*.
 
-    Asked in this order: grid-mapping variables, attributes of the dataset and of its variables,
-    and, for coordinates that are longitudes and latitudes in degrees, EPSG:4326.
+    Raises
+    ------
+    StacbuildError
+        As `crs_statements`.
+    """
+    return crs_statements(ds, x, y)[0][0].crs
+
+
+def crs_statements(ds: xr.Dataset, x: str, y: str) -> tuple[list[StatedCrs], list[str]]:
+    """Find every CRS that *ds* states, the one that counts first.
+
+    Asked in this order: grid-mapping variables (a whole CRS before CF's single parameters),
+    attributes of the dataset and of its variables (``_CRS``, ``crs``, ``spatial_ref``,
+    ``proj:``), and, for coordinates that are longitudes and latitudes in degrees, EPSG:4326. Each
+    is the horizontal part, as PROJ's database has it if it is there.
+
+    Returns
+    -------
+    The statements, one at least, and a line for each that PROJ does not understand.
 
     Raises
     ------
     StacbuildError
-        Nothing tells a CRS, or what tells it is not understood.
+        Nothing tells a CRS, what tells it is not understood, or it is not of the earth.
     """
-    for where, stated in _stated_crs(ds):
+    found: list[StatedCrs] = []
+    failed: list[str] = []
+    for where, stated in _stated_crs(ds, (x, y)):
         try:
-            return _known(pyproj.CRS.from_user_input(stated))
+            found.append(StatedCrs(where, identified(_understood(stated))))
         except CRSError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise StacbuildError(f"{where} is not a CRS that PROJ knows ({reason})") from error
-    if all(_in_degrees(ds, dim) for dim in (x, y)):
-        return WGS84
+            failed.append(f"{where} is not a CRS that PROJ knows ({_one_line(error)})")
+        except ValueError as error:
+            failed.append(f"{where}: {error}")
+        except (KeyError, TypeError, AttributeError) as error:
+            failed.append(f"{where} is not a CF grid mapping ({_one_line(error)})")
+    if found:
+        return found, failed
+    if failed:
+        raise StacbuildError(failed[0])
+    if all(_is_lonlat(ds, dim) for dim in (x, y)):
+        return [StatedCrs("coordinates in degrees", WGS84)], []
     raise StacbuildError(
         f"no CRS: neither a grid mapping (spatial_ref, crs), nor an attribute (crs, spatial_ref, "
-        f"proj:code), nor {y} and {x} in degrees"
+        f"_CRS, proj:code), nor {y} and {x} in degrees"
     )
 
 
 def states_crs(ds: xr.Dataset) -> bool:
     """Tell whether *ds* itself states a CRS, right or wrong."""
-    return next(_stated_crs(ds), None) is not None
+    return next(_stated_crs(ds, ()), None) is not None
 
 
-def _stated_crs(ds: xr.Dataset) -> Iterator[tuple[str, Any]]:
-    for name in grid_mappings(ds):
-        attrs = ds[name].attrs if name in ds.variables else {}
-        if {"crs_wkt", "spatial_ref", "grid_mapping_name"} & set(attrs):
-            try:
-                yield f"variable {name}", pyproj.CRS.from_cf(attrs)
-            except (CRSError, KeyError) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise StacbuildError(
-                    f"variable {name} is not a CF grid mapping ({reason})"
-                ) from error
-    for key in ("crs", "spatial_ref", "proj:code", "proj:wkt2", "proj:projjson"):
+def _stated_crs(ds: xr.Dataset, dims: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    for name in dict.fromkeys(grid_mappings(ds, dims)):
+        if name not in ds.variables:
+            continue
+        attrs = ds[name].attrs
+        for key in _WHOLE:
+            if _says(attrs.get(key)):
+                yield f"{key} of variable {name}", attrs[key]
+        if _says(attrs.get("grid_mapping_name")):
+            cf = {key: value for key, value in attrs.items() if key not in _WHOLE}
+            yield f"variable {name}", _Parameters(cf)
+    for key in _ATTRIBUTES:
         for where, attrs in (
             ("", ds.attrs),
             *((f"{name}: ", variable.attrs) for name, variable in ds.data_vars.items()),
         ):
-            value = attrs.get(key)
-            if value is not None and not (isinstance(value, str) and not value.strip()):
-                # PROJ's old "+init=" form means the same code, with a warning.
-                stated = value.removeprefix("+init=") if isinstance(value, str) else value
-                yield f"{where}attribute {key} ({str(value)[:60]})", stated
+            if _says(attrs.get(key)):
+                yield f"{where}attribute {key} ({str(attrs[key])[:60]})", attrs[key]
 
 
-def _known(crs: pyproj.CRS) -> pyproj.CRS:
-    if crs.to_epsg() is not None:
-        return crs
-    # PROJ does not recognise every WKT 1 by its content (EPSG:3035 as GDAL writes it, for one),
-    # but the code stands in it.
-    stated = crs.to_json_dict().get("id", {})
-    if stated.get("authority") == "EPSG":
-        return pyproj.CRS.from_epsg(stated["code"])
-    # CF's latitude_longitude with the figures of WGS 84 has no code of its own.
-    ellipsoid = crs.ellipsoid
-    if crs.is_geographic and ellipsoid is not None:
-        same = np.isclose(ellipsoid.semi_major_metre, 6378137.0, rtol=0, atol=1e-3)
-        if same and np.isclose(ellipsoid.inverse_flattening, 298.257223563, rtol=0, atol=1e-6):
-            return WGS84
-    return crs
+class _Parameters(Json):
+    """The attributes of a CF grid mapping."""
 
 
-def _in_degrees(ds: xr.Dataset, dim: str) -> bool:
+def _says(value: Any) -> bool:
+    return value is not None and not (isinstance(value, str) and not value.strip()) and value != {}
+
+
+def _understood(stated: Any) -> pyproj.CRS:
+    if isinstance(stated, _Parameters):
+        return pyproj.CRS.from_cf({key: _plain(key, value) for key, value in stated.items()})
+    if isinstance(stated, dict) and {"wkt", "projjson", "url"} & set(stated):
+        # GDAL's Zarr driver writes the same CRS up to three times.
+        stated = next(stated[key] for key in ("wkt", "projjson", "url") if stated.get(key))
+    if isinstance(stated, str):
+        # PROJ's old "+init=" form means the same code, with a warning.
+        stated = stated.strip().removeprefix("+init=")
+        stated = int(stated) if stated.isdecimal() else stated
+    elif isinstance(stated, np.generic | np.ndarray):
+        stated = stated.item()
+    return pyproj.CRS.from_user_input(stated)
+
+
+def _plain(key: str, value: Any) -> Any:
+    """Return a CF parameter as pyproj takes it: numbers, not texts or lists of one."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    named = key in _NUMBERS or key.startswith(("longitude_of", "latitude_of", "false_", "scale_"))
+    return float(value) if named and isinstance(value, str) else value
+
+
+def _is_lonlat(ds: xr.Dataset, dim: str) -> bool:
     if dim not in ds.coords:
         return False
     attrs = ds[dim].attrs
     unit = str(attrs.get("units", ""))
     named = dim.lower() in {"lon", "longitude", "lat", "latitude"}
     meant = attrs.get("standard_name") in {"longitude", "latitude"}
-    return (named or meant) and (unit in _DEGREES or unit == "")
+    # What these units say is in the names already (CF 4.1, 4.2).
+    told = unit.replace("_", "").lower() in {"degreesnorth", "degreeseast"}
+    radians = unit in ("rad", "radian", "radians")
+    return (named or meant or told) and (is_degrees(unit) or radians or unit == "")
 
 
-def grid_mappings(ds: xr.Dataset) -> Iterator[str]:
-    """Name what may be a grid mapping of *ds*, the likeliest first; it need not exist."""
+def grid_mappings(ds: xr.Dataset, dims: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name what may be a grid mapping of *ds*, the likeliest first; it need not exist.
+
+    Where a variable has several, each for coordinates of its own (CF 5.6, ``crs: x y geo: lat
+    lon``), the one of *dims* is first.
+    """
     for variable in ds.data_vars.values():
         named = variable.attrs.get("grid_mapping") or variable.encoding.get("grid_mapping")
         if isinstance(named, str) and named:
-            # The extended form is "mapping: x y" (CF 5.6).
-            yield named.split()[0].rstrip(":")
+            yield from _of_dims(named.split(), dims)
     yield from _GRID_MAPPINGS
+
+
+def _of_dims(words: list[str], dims: tuple[str, ...]) -> list[str]:
+    mappings: dict[str, set[str]] = {}
+    for word in words:
+        if word.endswith(":") or not mappings:
+            mappings[word.rstrip(":")] = set()
+        else:
+            mappings[next(reversed(mappings))].add(word)
+    return sorted(mappings, key=lambda name: not mappings[name] & set(dims))[:1]
 
 
 def grid_mapping_names(ds: xr.Dataset) -> set[str]:
     """Name the variables of *ds* that are grid mappings and hold no data."""
     return {name for name in grid_mappings(ds) if name in ds.variables and ds[name].ndim == 0}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

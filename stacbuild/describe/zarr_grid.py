@@ -6,7 +6,8 @@ the GeoZarr convention ``spatial:``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import antimeridian
@@ -16,18 +17,32 @@ import shapely.geometry
 import xarray as xr
 from affine import Affine
 
-from stacbuild.describe.zarr_crs import WGS84, crs_of, grid_mappings
+from stacbuild.crs import WGS84, apart, epsg_code, full_circle, is_lonlat, to_lonlat
+from stacbuild.describe.zarr_axis import HALF, Axis
+from stacbuild.describe.zarr_crs import StatedCrs, crs_statements
+from stacbuild.describe.zarr_stated import (
+    Span,
+    Stated,
+    of_bbox,
+    stated_dimensions,
+    statements,
+)
 from stacbuild.errors import StacbuildError
 
 Json = dict[str, Any]
 
-_X_NAMES = frozenset({"x", "lon", "longitude"})
-_Y_NAMES = frozenset({"y", "lat", "latitude"})
-_X_MEANINGS = frozenset({"longitude", "projection_x_coordinate", "grid_longitude"})
-_Y_MEANINGS = frozenset({"latitude", "projection_y_coordinate", "grid_latitude"})
-_NOT_OF_A_CRS = frozenset({"km", "kilometer", "kilometre", "kilometers", "kilometres", "rad"})
-# A coordinate may leave the straight line by this share of a pixel (and its own precision).
-_STRAIGHT = 0.01
+Box = tuple[float, float, float, float]
+
+_X_NAMES = frozenset({"x", "lon", "longitude", "rlon", "easting", "xc"})
+_Y_NAMES = frozenset({"y", "lat", "latitude", "rlat", "northing", "yc"})
+_X_MEANINGS = frozenset(
+    {"longitude", "projection_x_coordinate", "projection_x_angular_coordinate", "grid_longitude"}
+)
+_Y_MEANINGS = frozenset(
+    {"latitude", "projection_y_coordinate", "projection_y_angular_coordinate", "grid_latitude"}
+)
+_CURVILINEAR = frozenset({"xlat", "xlong", "nav_lat", "nav_lon", "tlat", "tlong", "lat", "lon"})
+_CURVILINEAR |= {"latitude", "longitude"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,8 @@ class CubeGrid:
     transform
         From (column, row) of a pixel's first corner to ``crs``; without rotation. The step along
         y is positive where the rows are stored from south to north.
+    notes
+        Where statements of the dataset disagree, a line each, for the user.
     """
 
     crs: pyproj.CRS
@@ -52,6 +69,7 @@ class CubeGrid:
     y: str
     shape: tuple[int, int]
     transform: Affine
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def bbox(self) -> tuple[float, float, float, float]:
@@ -64,53 +82,202 @@ class CubeGrid:
     @property
     def code(self) -> str | None:
         """``EPSG:<code>``, or None if the CRS has none."""
-        epsg = self.crs.to_epsg()
+        epsg = epsg_code(self.crs)
         return None if epsg is None else f"EPSG:{epsg}"
 
 
-def grid_of(ds: xr.Dataset) -> CubeGrid:
+def grid_of(ds: xr.Dataset, bbox: Box | None = None) -> CubeGrid:
     """Find the grid of *ds* from its coordinates; no data is read.
 
-    Whether coordinates are centres or edges of pixels is told, in this order, by cell bounds
-    (CF 7.1), by a ``GeoTransform`` or ``spatial:transform``, and by the globe: a latitude of
-    exactly 90 at one end only is an edge, since half a pixel would lie beyond the pole.
-    Otherwise they are centres.
+    Coordinates say where pixels lie and in which order. Which place in its pixel a coordinate
+    has is told, in this order, by *bbox*, by cell bounds (CF 7.1), and by ``spatial:transform``,
+    ``spatial:bbox`` or a ``GeoTransform`` if the coordinates agree with it; else they are
+    centres. Where a dimension has no coordinates, what is stated stands in for them.
+
+    Parameters
+    ----------
+    bbox
+        What a profile states: outer edges of the pixels, in the CRS of *ds*. It counts if so
+        many pixels fill it.
+
+    Returns
+    -------
+    CubeGrid
+        Its ``notes`` name every two statements that are half a pixel apart or more.
 
     Raises
     ------
     StacbuildError
-        No horizontal dimensions or no CRS are found, or coordinates are not regularly spaced.
+        No horizontal dimensions or no CRS are found, coordinates are not regularly spaced, not
+        in the unit of the CRS, or nothing says where the pixels of a dimension lie.
     """
     x, y = _horizontal(ds)
-    crs = crs_of(ds, x, y)
-    transform = _stated_transform(ds)
-    if x not in ds.coords and y not in ds.coords and transform is not None:
-        return CubeGrid(crs, x, y, (ds.sizes[y], ds.sizes[x]), transform)
-    rows = _Axis.read(ds, y, transform and (transform.f, transform.e))
-    columns = _Axis.read(ds, x, transform and (transform.c, transform.a))
-    if transform is not None and rows.position == columns.position == 0.5:
-        # Stated to the last digit, and the coordinates agree; from them it had to be worked out.
-        return CubeGrid(crs, x, y, (rows.count, columns.count), transform)
-    west, south, east, north = -180.0, -90.0, 180.0, 90.0
-    if crs.is_geographic:
-        y_at = _beside_pole(rows) if rows.position is None else rows.position
-        # A point of a grid at 180 degrees is as well a centre; only the poles tell.
-        edges = rows.position is None and y_at != 0.5
-        x_at = columns.position
-        if x_at is None and edges:
-            x_at = _beside_meridian(columns)
-        top, bottom = rows.edges(y_at, (south, north))
-        left, right = columns.edges(0.5 if x_at is None else x_at, (west, 0.0, east, 360.0))
-    else:
-        top, bottom = rows.edges(0.5 if rows.position is None else rows.position)
-        left, right = columns.edges(0.5 if columns.position is None else columns.position)
-    return CubeGrid(
-        crs,
-        x,
-        y,
-        (rows.count, columns.count),
-        Affine((right - left) / columns.count, 0.0, left, 0.0, (bottom - top) / rows.count, top),
-    )
+    crss, notes = crs_statements(ds, x, y)
+    crs = crss[0].crs
+    shape = ds.sizes[y], ds.sizes[x]
+    stated = statements(ds, x, y)
+    profile = [] if bbox is None else [of_bbox("bbox of its profile", bbox, shape)]
+    axes: list[Axis | None] = []
+    for dim, is_x in ((y, False), (x, True)):
+        axis = None
+        if dim in ds.coords:
+            axis = Axis.read(ds, dim, crs, is_x=is_x)
+            axis, note = axis.in_unit_of(crs, [_span(each, is_x) for each in stated])
+            notes += [note] if note else []
+            _check_reach(ds[dim], axis, crs, is_x=is_x)
+        axes.append(axis)
+    if None in axes:
+        stated = [each for each in stated if _may_stand_in(each, axes)]
+    spans = [
+        _edges(dim, axis, [_span(each, is_x) for each in (*profile, *stated)], len(profile), crs)
+        for (dim, is_x), axis in zip(((y, False), (x, True)), axes, strict=True)
+    ]
+    rows, columns = spans
+    transform = Affine(columns.pitch, 0.0, columns.origin, 0.0, rows.pitch, rows.origin)
+    grid = CubeGrid(crs, x, y, shape, transform)
+    notes += _disagreements(grid, (rows, columns), axes, [*profile, *stated])
+    notes += _other_crs(grid, crss)
+    if axes[0] is not None and not profile and not any(map(axes[0].edges, _spans(stated))):
+        notes += _beside_pole(axes[0], grid)
+    return replace(grid, notes=tuple(dict.fromkeys(notes)))
+
+
+def _span(stated: Stated, is_x: bool) -> Span:
+    return stated.columns if is_x else stated.rows
+
+
+def _spans(stated: Sequence[Stated]) -> list[Span]:
+    return [each.rows for each in stated]
+
+
+def _may_stand_in(stated: Stated, axes: Sequence[Axis | None]) -> bool:
+    """Return whether a statement was made for this dataset, where coordinates do not tell all."""
+    there = [
+        axis is None or axis.edges(span) is not None or axis.agrees(span)
+        for axis, span in zip(axes, (stated.rows, stated.columns), strict=True)
+    ]
+    return stated.fits and all(there)
+
+
+def _edges(
+    dim: str, axis: Axis | None, spans: Sequence[Span], of_profile: int, crs: pyproj.CRS
+) -> Span:
+    """Return the edges of the pixels along one dimension; the first *of_profile* spans go first."""
+    if axis is None:
+        if not spans:
+            raise StacbuildError(
+                f"dimension {dim} has no coordinates, and no transform that fits says where its "
+                "pixels lie (GeoTransform, spatial:transform)"
+            )
+        return spans[0]
+    exact = [axis.edges(span) for span in spans]
+    bounded = axis.bounded()
+    for found in (*exact[:of_profile], bounded, *exact[of_profile:]):
+        if found is not None:
+            return found
+    if axis.count == 1:
+        near = [span for span in spans if span.count == 1]
+        if not near:
+            raise StacbuildError(f"coordinate {dim} has one value and no bounds: size unknown")
+        # A transform of the whole still has the size of a pixel.
+        pitch = near[0].pitch
+        return Span(axis.first - pitch / 2, pitch, 1)
+    limits: tuple[float, ...] = ()
+    if is_lonlat(crs):
+        limits = (-180.0, -90.0, 0.0, 90.0, 180.0, 360.0)
+    return axis.around(0.5, limits)
+
+
+def _check_reach(coordinate: xr.DataArray, axis: Axis, crs: pyproj.CRS, *, is_x: bool) -> None:
+    """Refuse coordinates that cannot be of this CRS: metres for degrees, or the other way round."""
+    farthest = max(abs(axis.first), abs(axis.last))
+    if (circle := full_circle(crs)) is not None:
+        # Longitudes may be counted on beyond once around, latitudes end at the poles.
+        most = 2 * circle if is_x else circle / 4 + (axis.tolerance if axis.count > 1 else 0)
+        if farthest > most * (1 + 1e-9):
+            raise StacbuildError(
+                f"coordinate {axis.name} reaches {farthest:g}, which is no "
+                f"{'longitude' if is_x else 'latitude'}; its CRS ({crs.name}) is in "
+                f"{crs.axis_info[0].unit_name}s"
+            )
+        return
+    name, meaning = axis.name.lower(), coordinate.attrs.get("standard_name")
+    angles = {"lon", "longitude", "lat", "latitude"}
+    if not axis.unit and (name in angles or meaning in angles) and farthest <= 360:
+        raise StacbuildError(
+            f"coordinate {axis.name} holds degrees, as its name says, but its CRS ({crs.name}) is "
+            f"in {crs.axis_info[0].unit_name}; it cannot be placed"
+        )
+
+
+def _disagreements(
+    grid: CubeGrid,
+    found: tuple[Span, Span],
+    axes: Sequence[Axis | None],
+    stated: Sequence[Stated],
+) -> Iterator[str]:
+    """Yield a line for each statement that places pixels elsewhere than *found*."""
+    for dim, axis in zip((grid.y, grid.x), axes, strict=True):
+        if axis is not None and axis.bounds is not None and axis.bounded() is None:
+            yield (
+                f"coordinate {dim} begins at {axis.first:.9g}, beyond the bounds of its first cell "
+                f"({axis.bounds[0]:.9g} to {axis.bounds[1]:.9g}); the coordinate counts"
+            )
+    for each in stated:
+        off, turned = [], []
+        for dim, axis, span, said in zip(
+            (grid.y, grid.x), axes, found, (each.rows, each.columns), strict=True
+        ):
+            turns = (said.pitch > 0) != (span.pitch > 0)
+            same = said.reversed() if turns else said
+            if same.off(span) >= HALF - 1e-6:
+                off.append(f"{dim} from {same.origin:.9g} to {same.end:.9g}")
+            elif axis is not None and axis.is_turned(said):
+                turned.append(dim)
+        if off:
+            here = ", ".join(
+                f"{dim} from {span.origin:.9g} to {span.end:.9g}"
+                for dim, span in zip((grid.y, grid.x), found, strict=True)
+            )
+            counts = "the coordinates count" if any(axes) else "the first counts"
+            yield f"{each.by} says pixels {', '.join(off)}, the coordinates {here}; {counts}"
+        elif turned:
+            yield (
+                f"{each.by} has the pixels along {' and '.join(turned)} in the other order than "
+                "the coordinates, which count"
+            )
+
+
+def _other_crs(grid: CubeGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
+    """Yield a line for each CRS that places the grid half a pixel or more elsewhere."""
+    first, *others = stated
+    left, bottom, right, top = grid.bbox
+    x, y = np.meshgrid(np.linspace(left, right, 5)[1:-1], np.linspace(bottom, top, 5)[1:-1])
+    for other in others:
+        if other.crs == first.crs:
+            continue
+        off_x, off_y = apart(first.crs, other.crs, x, y)
+        far = max(
+            float(off_x.max() / abs(grid.transform.a)), float(off_y.max() / abs(grid.transform.e))
+        )
+        if far >= HALF:
+            yield (
+                f"{other.where} is another CRS ({other.crs.name}) than {first.where} "
+                f"({first.crs.name}), which counts"
+            )
+
+
+def _beside_pole(rows: Axis, grid: CubeGrid) -> Iterator[str]:
+    """Yield a line where rows fill the globe from one pole and do not reach the other."""
+    if rows.count == 1 or not is_lonlat(grid.crs) or rows.bounds is not None:
+        return
+    low, high = sorted((rows.first, rows.last))
+    at_pole = (abs(low + 90) <= rows.tolerance) != (abs(high - 90) <= rows.tolerance)
+    if at_pole and abs(rows.count * abs(rows.step) - 180) <= HALF * abs(rows.step):
+        yield (
+            f"coordinate {rows.name} goes from {rows.first:g} to {rows.last:.9g}: taken for "
+            "centres of pixels; if they are edges, state bbox in a profile"
+        )
 
 
 def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
@@ -125,7 +292,9 @@ def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
         The grid's CRS cannot be brought to longitude and latitude there.
     """
     left, bottom, right, top = grid.bbox
-    if grid.crs.is_geographic:
+    # Degrees of another datum or meridian are transformed as any other coordinates are.
+    plain = grid.crs.equals(WGS84, ignore_axis_order=True)
+    if plain:
         bottom, top = max(bottom, -90.0), min(top, 90.0)
         if right - left >= 360 - 1e-9:
             left, right = -180.0, 180.0
@@ -137,8 +306,11 @@ def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
     ring_y = np.concatenate(
         [np.full(points - 1, bottom), ys[:-1], np.full(points - 1, top), ys[::-1]]
     )
-    to_wgs84 = pyproj.Transformer.from_crs(grid.crs, WGS84, always_xy=True)
-    lon, lat = (ring_x, ring_y) if grid.crs.is_geographic else to_wgs84.transform(ring_x, ring_y)
+    try:
+        to_wgs84 = to_lonlat(grid.crs)
+    except ValueError as error:
+        raise StacbuildError(str(error)) from error
+    lon, lat = (ring_x, ring_y) if plain else to_wgs84.transform(ring_x, ring_y)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise StacbuildError(
             f"the box {list(grid.bbox)} lies outside of where {grid.crs.name} is defined"
@@ -154,127 +326,48 @@ def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
     return shapely.geometry.mapping(shape), [round(float(value), 7) for value in box]
 
 
-@dataclass(frozen=True)
-class _Axis:
-    name: str
-    first: float
-    last: float
-    count: int
-    precision: float
-    # Where in its pixel a coordinate lies, 0 at the edge towards the first pixel, 1 at the other;
-    # None if the dataset does not say.
-    position: float | None
-
-    @classmethod
-    def read(cls, ds: xr.Dataset, name: str, stated: tuple[float, float] | None) -> _Axis:
-        if name not in ds.coords:
-            raise StacbuildError(f"dimension {name} has no coordinates")
-        coordinate = ds[name]
-        values = np.asarray(coordinate.values)
-        if not np.issubdtype(values.dtype, np.number):
-            raise StacbuildError(f"coordinate {name} is not numeric ({values.dtype})")
-        unit = str(coordinate.attrs.get("units", ""))
-        if unit in _NOT_OF_A_CRS:
-            raise StacbuildError(f"coordinate {name} is in {unit}, not in the unit of its CRS")
-        kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype("float64")
-        wide = values.astype("float64")
-        precision = 2 * float(np.finfo(kind).eps) * float(np.abs(wide).max())
-        bounds = _first_bounds(ds, coordinate)
-        if values.size == 1:
-            # One value alone has no step; its bounds or a transform give the pixel's size.
-            if bounds is None and stated is not None:
-                bounds = stated[0], stated[0] + stated[1]
-            if bounds is None:
-                raise StacbuildError(f"coordinate {name} has one value and no bounds: size unknown")
-            middle = sum(bounds) / 2
-            return cls(name, middle, middle, 1, abs(bounds[1] - bounds[0]), 0.5)
-        line = np.linspace(wide[0], wide[-1], wide.size)
-        step = float(wide[-1] - wide[0]) / (wide.size - 1)
-        if step == 0 or not np.abs(wide - line).max() <= _STRAIGHT * abs(step) + precision:
-            raise StacbuildError(
-                f"coordinate {name} is not regularly spaced, so it is no grid of equal pixels"
-            )
-        axis = cls(name, float(wide[0]), float(wide[-1]), wide.size, precision, None)
-        edge = None
-        if bounds is not None:
-            edge = min(bounds) if step > 0 else max(bounds)
-        elif stated is not None and abs(stated[1] - step) <= _STRAIGHT * abs(step):
-            edge = stated[0]
-        return axis if edge is None else axis._at(edge)
-
-    @property
-    def step(self) -> float:
-        return (self.last - self.first) / (self.count - 1)
-
-    @property
-    def tolerance(self) -> float:
-        return _STRAIGHT * abs(self.step) + self.precision
-
-    def _at(self, edge: float) -> _Axis:
-        position = (self.first - edge) / self.step
-        slack = self.tolerance / abs(self.step)
-        for known in (0.0, 0.5, 1.0):
-            if abs(position - known) <= slack:
-                position = known
-        return _Axis(self.name, self.first, self.last, self.count, self.precision, position)
-
-    def edges(self, position: float, limits: tuple[float, ...] = ()) -> tuple[float, float]:
-        """Outer edges at the first and last pixel; one that is a limit but for rounding is it."""
-        if self.count == 1:
-            half = self.precision / 2
-            return self.first - half, self.first + half
-        start = self.first - position * self.step
-        stop = self.last + (1 - position) * self.step
-        snapped = []
-        for edge in (start, stop):
-            near = [limit for limit in limits if abs(edge - limit) <= self.tolerance]
-            snapped.append(near[0] if near else round(edge, 12))
-        return snapped[0], snapped[1]
-
-
-def _beside_pole(rows: _Axis) -> float:
-    if rows.count == 1:
-        return 0.5
-    low, high = sorted((rows.first, rows.last))
-    at_south = abs(low + 90) <= rows.tolerance
-    at_north = abs(high - 90) <= rows.tolerance
-    if at_south == at_north:
-        # Both poles are points of the grid (as in many models), or none is.
-        return 0.5
-    return 0.0 if at_north == (rows.step < 0) else 1.0
-
-
-def _beside_meridian(columns: _Axis) -> float:
-    """Position of an edge: the eastern if only that fits the globe, else the western."""
-    if columns.count == 1:
-        return 0.5
-    high = max(columns.first, columns.last)
-    eastern = any(abs(high - limit) <= columns.tolerance for limit in (180.0, 360.0))
-    return 0.0 if eastern == (columns.step < 0) else 1.0
-
-
-def _first_bounds(ds: xr.Dataset, coordinate: xr.DataArray) -> tuple[float, float] | None:
-    name = coordinate.attrs.get("bounds") or coordinate.encoding.get("bounds")
-    if not isinstance(name, str) or name not in ds.variables or ds[name].ndim != 2:
-        return None
-    first = np.asarray(ds[name][0].values, dtype="float64")
-    if first.size != 2 or not np.isfinite(first).all() or first[0] == first[1]:
-        return None
-    return float(first[0]), float(first[1])
-
-
 def _horizontal(ds: xr.Dataset) -> tuple[str, str]:
-    stated = ds.attrs.get("spatial:dimensions")
-    if isinstance(stated, list | tuple) and len(stated) == 2 and set(stated) <= set(ds.dims):
-        return str(stated[1]), str(stated[0])
+    if stated := stated_dimensions(ds):
+        return stated[1], stated[0]
     for variable in sorted(ds.data_vars.values(), key=lambda variable: -variable.ndim):
         xs = [str(dim) for dim in variable.dims if _is_axis(ds, str(dim), "X")]
         ys = [str(dim) for dim in variable.dims if _is_axis(ds, str(dim), "Y")]
         if xs and ys:
+            _check_straight(ds, xs[-1], ys[-1])
             return xs[-1], ys[-1]
+    _check_straight(ds)
     raise StacbuildError(
         "no variable has horizontal dimensions (lat and lon, or y and x, with coordinates)"
     )
+
+
+def _check_straight(ds: xr.Dataset, *dims: str) -> None:
+    """Refuse latitudes and longitudes that are given for each pixel or point.
+
+    Raises
+    ------
+    StacbuildError
+        They are, and no coordinates of *dims* place the pixels instead.
+    """
+    if any(dim in ds.coords for dim in dims) or (dims and statements(ds, dims[1], dims[0])):
+        return
+    for name, variable in ds.variables.items():
+        means = variable.attrs.get("standard_name") in ("longitude", "latitude")
+        degrees = str(variable.attrs.get("units", "")).startswith(("degrees_n", "degrees_e"))
+        named = str(name).lower() in _CURVILINEAR
+        if not (means or named or degrees) or name in ds.dims or not variable.ndim:
+            continue
+        along = ", ".join(map(str, variable.dims))
+        if variable.ndim > 1:
+            raise StacbuildError(
+                f"{name} is given for each pixel ({along}): a curvilinear grid, whose pixels "
+                "lie in no straight rows, is not supported; resample it to a regular grid first"
+            )
+        if not dims:
+            raise StacbuildError(
+                f"{name} is given for each point along {along}: data on an unstructured mesh or "
+                "of stations, not a grid of pixels, is not supported"
+            )
 
 
 def _is_axis(ds: xr.Dataset, dim: str, axis: str) -> bool:
@@ -282,24 +375,6 @@ def _is_axis(ds: xr.Dataset, dim: str, axis: str) -> bool:
     attrs = ds[dim].attrs if dim in ds.coords else {}
     if attrs.get("axis") in ("X", "Y"):
         return bool(attrs["axis"] == axis)
-    return attrs.get("standard_name") in meanings or dim.lower() in names
-
-
-def _stated_transform(ds: xr.Dataset) -> Affine | None:
-    spatial = ds.attrs.get("spatial:transform")
-    if isinstance(spatial, list | tuple) and len(spatial) in (6, 9):
-        return _unrotated(Affine(*(float(value) for value in spatial[:6])))
-    for name in grid_mappings(ds):
-        text = ds[name].attrs.get("GeoTransform") if name in ds.variables else None
-        values = text.split() if isinstance(text, str) else text
-        if isinstance(values, list | tuple) and len(values) == 6:
-            return _unrotated(Affine.from_gdal(*(float(value) for value in values)))
-    return None
-
-
-def _unrotated(transform: Affine) -> Affine:
-    if transform.b or transform.d:
-        raise StacbuildError(
-            f"the grid is rotated ({tuple(transform)[:6]}), which is not supported"
-        )
-    return transform
+    unit = str(attrs.get("units", "")).replace("_", "").lower()
+    told = "degreeseast" if axis == "X" else "degreesnorth"
+    return attrs.get("standard_name") in meanings or dim.lower() in names or unit == told

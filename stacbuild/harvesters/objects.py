@@ -142,7 +142,7 @@ def _describe(
         with dataset_of(group, place.read, place.options) as ds:
             facts = _merge(_facts_of(ds), stated)
             when = None if period(ds, profile) else _modified(place, _metadata(group), reporter)
-            item = zarr_item(group, ds, **identity, datetime=when)
+            item = zarr_item(group, ds, **identity, datetime=when, warn=reporter.warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
             if isinstance(store, FileStore):

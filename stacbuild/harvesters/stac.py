@@ -161,7 +161,14 @@ def _describe(
             if own is not None:
                 # The store's own times are of its data; an item's often of its publication.
                 profile = profile.model_copy(update={"start_datetime": None, "end_datetime": None})
-            item = zarr_item(group, ds, **identity, profile=profile, datetime=time_of(found))
+            item = zarr_item(
+                group,
+                ds,
+                **identity,
+                profile=profile,
+                datetime=time_of(found),
+                warn=reporter.warn,
+            )
             if "://" not in data.read:
                 state = {
                     CHUNKS: count_chunks(group.store, map(str, ds.data_vars)),

@@ -51,7 +51,9 @@ class DataProfile(_Facts):
     """Facts about one data id, or one variable of a Zarr store.
 
     ``nodata`` lists every value that stands for "no data"; ``unit`` is a UDUNITS string;
-    ``standard_name`` a name of the CF table; ``variables`` is for Zarr stores only.
+    ``standard_name`` a name of the CF table; ``variables`` is for Zarr stores only. So is
+    ``bbox``, the outer edges of the pixels of the whole (west, south, east, north in its CRS), for
+    a store whose coordinates do not say whether they are centres or edges.
     """
 
     title: str | None = None
@@ -64,6 +66,7 @@ class DataProfile(_Facts):
     start_datetime: dt.datetime | None = None
     end_datetime: dt.datetime | None = None
     keywords: tuple[str, ...] | None = None
+    bbox: tuple[float, float, float, float] | None = None
     variables: dict[str, DataProfile] | None = None
 
     @field_validator("nodata", mode="before")
