@@ -13,30 +13,46 @@ changes nothing on disk.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pystac
 
-from stacbuild.errors import IntegrityError, LocalError
-from stacbuild.fetch.hrefs import is_relative_path
+from stacbuild.errors import ConflictError, IntegrityError, LocalError
 from stacbuild.locks import hold
+from stacbuild.stac_files import (
+    CATALOG_ID,
+    STORE,
+    THUMBNAIL,
+    read_json,
+    remove_item_files,
+    save,
+    save_picture,
+    strange_picture,
+    stranger,
+    write_bytes,
+    write_json,
+)
+from stacbuild.stac_json import (
+    DATA_ID,
+    absolute,
+    extent,
+    hrefs,
+    link_to,
+    plain,
+    relative,
+    relative_assets,
+    without_replaced,
+)
 
 if TYPE_CHECKING:
     from stacbuild.harvesters.base import Harvest
 
-STORE = "stacbuild:store"
-DATA_ID = "stacbuild:data_id"
-
 Json = dict[str, Any]
 
-THUMBNAIL = "thumbnail.png"
-"""Name of the picture beside the file of an item or a collection."""
 _THUMBNAIL_ASSET = {
     "href": f"./{THUMBNAIL}",
     "type": "image/png",
@@ -53,46 +69,6 @@ _STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
 def slug(text: str) -> str:
     """Turn *text* into an id that is also a file name: only ``[A-Za-z0-9._-]``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "_"
-
-
-def write_json(path: Path, content: Json) -> bool:
-    """Write *content* to *path* by atomic replace; tell whether its bytes changed."""
-    data = (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    return write_bytes(path, data)
-
-
-def write_bytes(path: Path, data: bytes) -> bool:
-    """Write a file by atomic replace; tell whether its bytes changed."""
-    try:
-        if path.exists() and path.read_bytes() == data:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            # Still there if the disk is full.
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
-    return True
-
-
-def read_json(path: Path) -> Json:
-    """Read a STAC file."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise LocalError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{path}: is not JSON ({error}); remove it, then harvest") from error
-    if not isinstance(content, dict):
-        raise IntegrityError(f"{path}: is not a STAC object; remove it, then harvest")
-    return content
 
 
 class Catalog:
@@ -122,20 +98,20 @@ class Catalog:
     def collections(self) -> Iterator[Path]:
         """Give the collection files in the catalog's order."""
         if self.path.exists():
-            for link in _hrefs(read_json(self.path), "child"):
+            for link in hrefs(read_json(self.path), "child"):
                 yield self._inside(self.path, link)
 
     def items(self) -> Iterator[pystac.Item]:
         """Give all items, with absolute paths in the hrefs of local assets."""
         for collection in self.collections():
-            for href in _hrefs(read_json(collection), "item"):
+            for href in hrefs(read_json(collection), "item"):
                 yield self.read_item(self._inside(collection, href))
 
     def readable_items(self, collection_id: str) -> Iterator[pystac.Item]:
         """Give the items of one collection, if there is such, but for those that are damaged."""
         path = self.root / collection_id / "collection.json"
         if path in self.collections():
-            for href in _hrefs(read_json(path), "item"):
+            for href in hrefs(read_json(path), "item"):
                 with contextlib.suppress(LocalError, IntegrityError):
                     yield self.read_item(self._inside(path, href))
 
@@ -154,7 +130,7 @@ class Catalog:
             # A collection names its store, so that others need not be opened item by item.
             content = read_json(collection)
             if content.get(STORE) == store:
-                for href in _hrefs(content, "item"):
+                for href in hrefs(content, "item"):
                     item = self.read_item(self._inside(collection, href))
                     if item.properties.get(DATA_ID) == data_id:
                         found.append(item)
@@ -167,6 +143,28 @@ class Catalog:
             return None
         return self.read_item(path)
 
+    def stranger(self, collection_id: str, item_id: str | None = None) -> str | None:
+        """Return what lies where `put` would write and is none of ours; None if nothing does."""
+        collection = self.root / collection_id / "collection.json"
+        said = stranger(self.path, "Catalog", CATALOG_ID)
+        said = said or stranger(collection, "Collection", collection_id)
+        if said is None and item_id is not None:
+            item = self.item_path(collection_id, item_id)
+            said = stranger(item, "Feature", item_id)
+            said = said or strange_picture(item) or strange_picture(collection)
+        return said
+
+    def check_strangers(self, collection_id: str, item_id: str | None = None) -> None:
+        """Refuse to write over what is none of ours.
+
+        Raises
+        ------
+        ConflictError
+            Naming the file.
+        """
+        if said := self.stranger(collection_id, item_id):
+            raise ConflictError(f"{said}; move it away, or give --catalog another folder")
+
     def put(self, harvest: Harvest) -> bool:
         """Add or replace a collection and items; tell whether any byte changed.
 
@@ -176,6 +174,8 @@ class Catalog:
 
         Raises
         ------
+        ConflictError
+            If a file lies there that stacbuild did not write; then nothing is written.
         LocalError
             If the catalog cannot be written.
         LockedError
@@ -188,13 +188,16 @@ class Catalog:
         except OSError as error:
             raise LocalError(f"{self.root}: cannot be made: {error.strerror}") from error
         with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+            self.check_strangers(collection.id)
+            for item in harvest.items:
+                self.check_strangers(collection.id, item.id)
             for item in harvest.items:
                 path = self.item_path(collection.id, item.id)
                 content = self._item_json(item, collection, path)
                 if item.id in harvest.thumbnails:
-                    changed |= _save_picture(path, harvest.thumbnails[item.id])
+                    changed |= save_picture(path, harvest.thumbnails[item.id])
                     content["assets"]["thumbnail"] = _THUMBNAIL_ASSET
-                changed |= _save(path, content)
+                changed |= save(path, content)
             changed |= self._put_collection(harvest)
             changed |= self._put_root(collection)
         return changed
@@ -209,18 +212,18 @@ class Catalog:
         """
         path = self.root / collection_id / "collection.json"
         with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
-            if not path.exists():
+            if not path.exists() or strange_picture(path) is not None:
                 return False
             content = read_json(path)
             if "thumbnail" in content.get("assets", {}) and path.with_name(THUMBNAIL).exists():
                 return False
-            _save_picture(path, png)
+            save_picture(path, png)
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
-            return _save(path, content)
+            return save(path, content)
 
     def _links_to(self, collection_id: str, item_id: str) -> bool:
         collection = self.root / collection_id / "collection.json"
-        return collection in self.collections() and f"./{item_id}/{item_id}.json" in _hrefs(
+        return collection in self.collections() and f"./{item_id}/{item_id}.json" in hrefs(
             read_json(collection), "item"
         )
 
@@ -237,9 +240,9 @@ class Catalog:
             # No migration: the catalog is ours and holds the newest fields as plain JSON.
             item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
             for asset in item.assets.values():
-                asset.href = _absolute(asset.href, path.parent)
+                asset.href = absolute(asset.href, path.parent)
                 for alternate in asset.extra_fields.get("alternate", {}).values():
-                    alternate["href"] = _absolute(alternate["href"], path.parent)
+                    alternate["href"] = absolute(alternate["href"], path.parent)
         except Exception as error:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise IntegrityError(f"{path}: is not a STAC item ({said})") from error
@@ -254,31 +257,31 @@ class Catalog:
         return path
 
     def _item_json(self, item: pystac.Item, collection: pystac.Collection, path: Path) -> Json:
-        content = _plain(item)
+        content = plain(item)
         content["collection"] = collection.id
         title = collection.title or collection.id
         content["links"] = [
-            _link("root", os.path.relpath(self.path, path.parent), "application/json"),
-            _link("parent", "../collection.json", "application/json", title),
-            _link("collection", "../collection.json", "application/json", title),
+            link_to("root", os.path.relpath(self.path, path.parent), "application/json"),
+            link_to("parent", "../collection.json", "application/json", title),
+            link_to("collection", "../collection.json", "application/json", title),
             *self._own_links(content, path),
         ]
-        _relative_assets(content, path.parent)
+        relative_assets(content, path.parent)
         return content
 
     def _own_links(self, content: Json, path: Path) -> list[Json]:
         links = [link for link in content.get("links", []) if link["rel"] not in _STRUCTURAL]
         for link in links:
-            link["href"] = _relative(link["href"], path.parent)
+            link["href"] = relative(link["href"], path.parent)
         return sorted(links, key=lambda link: (link["rel"], link["href"]))
 
     def _put_collection(self, harvest: Harvest) -> bool:
         collection = harvest.collection
         path = self.root / collection.id / "collection.json"
         known = read_json(path) if path.exists() else {}
-        content = _plain(collection)
+        content = plain(collection)
         # What the collection linked before and what is put now; a stray file does not enter.
-        ids = {Path(href).stem for href in _hrefs(known, "item")}
+        ids = {Path(href).stem for href in hrefs(known, "item")}
         ids |= {item.id for item in harvest.items}
         items = [
             read_json(file)
@@ -290,20 +293,20 @@ class Catalog:
             name = item.get("id")
             if not isinstance(name, str) or name not in ids or slug(name) != name:
                 raise IntegrityError(f"{path}: an item of it has the id {name!r}; refused")
-        items, gone = _without_replaced(items, harvest.items)
+        items, gone = without_replaced(items, harvest.items)
         stores = sorted(
             {item["properties"][STORE] for item in items if STORE in item["properties"]}
         )
         if stores:
             content[STORE] = stores[0]
         if items:
-            content["extent"] = _extent(items, content["extent"])
+            content["extent"] = extent(items, content["extent"])
         content["links"] = [
-            _link("root", "../catalog.json", "application/json"),
-            _link("parent", "../catalog.json", "application/json"),
+            link_to("root", "../catalog.json", "application/json"),
+            link_to("parent", "../catalog.json", "application/json"),
             *self._own_links(content, path),
             *(
-                _link(
+                link_to(
                     "item",
                     f"./{item['id']}/{item['id']}.json",
                     "application/geo+json",
@@ -312,17 +315,17 @@ class Catalog:
                 for item in items
             ),
         ]
-        _relative_assets(content, path.parent)
+        relative_assets(content, path.parent)
         if "thumbnail" in known.get("assets", {}) and path.with_name(THUMBNAIL).exists():
             # It came with a cube, and harvesters know nothing of it.
             content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
         elif collection.id in harvest.thumbnails:
-            _save_picture(path, harvest.thumbnails[collection.id])
+            save_picture(path, harvest.thumbnails[collection.id])
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
-        changed = _save(path, content)
+        changed = save(path, content)
         for item in gone:
             # Unlinked first, removed after: at no moment does a link lead nowhere.
-            shutil.rmtree(self.item_path(collection.id, item["id"]).parent)
+            remove_item_files(self.item_path(collection.id, item["id"]))
         return changed
 
     def _put_root(self, collection: pystac.Collection) -> bool:
@@ -332,102 +335,28 @@ class Catalog:
             else {}
         )
         href = f"./{collection.id}/collection.json"
-        known[href] = _link("child", href, "application/json", collection.title or collection.id)
+        known[href] = link_to("child", href, "application/json", collection.title or collection.id)
         content: Json = {
             "type": "Catalog",
-            "id": "stacbuild",
+            "id": CATALOG_ID,
             "stac_version": "1.1.0",
             "title": "stacbuild catalog",
             "description": "Sources harvested and cubes built by stacbuild.",
             "links": [
-                _link("root", "./catalog.json", "application/json"),
+                link_to("root", "./catalog.json", "application/json"),
                 *(known[key] for key in sorted(known)),
             ],
         }
-        return _save(self.path, content)
+        return save(self.path, content)
 
 
-def _save(path: Path, content: Json) -> bool:
-    """Write a file of the catalog, whose lock is held; remove what a dead run left beside it."""
-    _sweep(path)
-    return write_json(path, content)
-
-
-def _save_picture(path: Path, png: bytes) -> bool:
-    """Write the picture beside a file of the catalog, in the same way."""
-    picture = path.with_name(THUMBNAIL)
-    _sweep(picture)
-    return write_bytes(picture, png)
-
-
-def _sweep(path: Path) -> None:
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        left.unlink()
-
-
-def _plain(entity: pystac.Item | pystac.Collection) -> Json:
-    content = entity.to_dict(include_self_link=False, transform_hrefs=False)
-    content["stac_version"] = "1.1.0"
-    content["stac_extensions"] = sorted(set(content.get("stac_extensions") or []))
-    return json.loads(json.dumps(content))  # type: ignore[no-any-return]
-
-
-def _without_replaced(
-    items: list[Json], fresh: Sequence[pystac.Item]
-) -> tuple[list[Json], list[Json]]:
-    """Part the items into those that stay and those that a fresh harvest no longer names."""
-    ids = {item.id for item in fresh}
-    data_ids = {item.properties.get(DATA_ID) for item in fresh} - {None}
-    gone = [
-        item
-        for item in items
-        if item["id"] not in ids and item["properties"].get(DATA_ID) in data_ids
-    ]
-    return [item for item in items if item not in gone], gone
-
-
-def _hrefs(content: Json, rel: str) -> list[str]:
-    return [link["href"] for link in content.get("links", []) if link["rel"] == rel]
-
-
-def _link(rel: str, href: str, media_type: str, title: str | None = None) -> Json:
-    link = {"rel": rel, "href": href, "type": media_type}
-    return link | {"title": title} if title else link
-
-
-def _extent(items: list[Json], stated: Json) -> Json:
-    """Unite what the items cover; keep what the collection states where they are silent."""
-    boxes = [item["bbox"] for item in items if item.get("bbox")]
-    extent = json.loads(json.dumps(stated))
-    if boxes:
-        west, south, east, north = zip(*boxes, strict=True)
-        extent["spatial"]["bbox"] = [[min(west), min(south), max(east), max(north)]]
-    starts, ends = [], []
-    for item in items:
-        properties = item["properties"]
-        starts.append(properties.get("start_datetime") or properties.get("datetime"))
-        ends.append(properties.get("end_datetime") or properties.get("datetime"))
-    if any(starts):
-        extent["temporal"]["interval"] = [[min(filter(None, starts)), max(filter(None, ends))]]
-    return extent  # type: ignore[no-any-return]
-
-
-def _is_local(href: str) -> bool:
-    return Path(href).is_absolute()
-
-
-def _relative(href: str, directory: Path) -> str:
-    return Path(os.path.relpath(href, directory)).as_posix() if _is_local(href) else href
-
-
-def _absolute(href: str, directory: Path) -> str:
-    if "://" in href or not is_relative_path(href):
-        return href
-    return str(Path(os.path.normpath(directory / href)))
-
-
-def _relative_assets(content: Json, directory: Path) -> None:
-    for asset in content.get("assets", {}).values():
-        asset["href"] = _relative(asset["href"], directory)
-        for alternate in asset.get("alternate", {}).values():
-            alternate["href"] = _relative(alternate["href"], directory)
+__all__ = [
+    "DATA_ID",
+    "STORE",
+    "THUMBNAIL",
+    "Catalog",
+    "read_json",
+    "slug",
+    "write_bytes",
+    "write_json",
+]

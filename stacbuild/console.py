@@ -269,8 +269,10 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
     """Give the lines that tell a plan, none wider than 80 columns unless a single word is."""
     for each in plans:
         # A failure is told with the other errors.
-        why = "" if each.error else each.reason
+        why = "" if each.action == "fails" else each.reason
         yield from _wrapped(f"{each.name}: {each.action}" + (f": {why}" if why else ""), "")
+        if each.action == "conflict":
+            continue
         if each.action == "up to date":
             yield from _wrapped(f"{each.href}", "  ")
             continue

@@ -57,6 +57,10 @@ class MissingError(LocalError):
     """There is no such file or folder on this machine."""
 
 
+class ConflictError(LocalError):
+    """Something lies where an output would go, and stacbuild did not make it."""
+
+
 class LockedError(StacbuildError):
     """Another run writes the same output."""
 

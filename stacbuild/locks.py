@@ -17,10 +17,13 @@ from pathlib import Path
 
 import filelock
 
-from stacbuild.errors import LocalError, LockedError
+from stacbuild.errors import ConflictError, LocalError, LockedError
 from stacbuild.progress import Reporter, Silent
 
 _LONGEST_COMMAND = 200
+
+# Of what `_sign` writes.
+_BEGINS = b'{"host": '
 
 
 @contextmanager
@@ -50,6 +53,7 @@ def hold(
     """
     reporter = Silent() if reporter is None else reporter
     holder = path.with_suffix(".holder")
+    check_lock(path)
     lock = filelock.FileLock(path)
     try:
         try:
@@ -70,11 +74,44 @@ def hold(
         yield
     finally:
         # Before others can take the lock and sign in turn.
-        holder.unlink(missing_ok=True)
+        if _is_ours(holder):
+            holder.unlink(missing_ok=True)
         lock.release()
 
 
+def check_lock(path: Path) -> None:
+    """Refuse a lock's file that is somebody else's: to take the lock would empty it.
+
+    Raises
+    ------
+    ConflictError
+        If it is not an empty file.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > 0:
+            raise ConflictError(
+                f"{path}: is not the empty file that a lock is, so stacbuild did not write it; "
+                "move it away"
+            )
+    except FileNotFoundError:
+        return
+
+
+def _is_ours(holder: Path) -> bool:
+    """Return whether a file tells of a holder, or was to when its run died."""
+    try:
+        start = holder.read_bytes()[: len(_BEGINS)] if not holder.is_symlink() else None
+    except OSError:
+        return False
+    return start is not None and _BEGINS.startswith(start)
+
+
 def _sign(holder: Path) -> None:
+    if os.path.lexists(holder) and not _is_ours(holder):
+        # It is for people only, and there is no need to replace what is somebody else's.
+        return
     command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [sys.executable]
     content = {
         "host": socket.gethostname(),

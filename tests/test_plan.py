@@ -266,15 +266,18 @@ def test_a_cube_that_is_deleted(built: Path) -> None:
 
 def test_a_cube_whose_item_is_deleted(built: Path) -> None:
     shutil.rmtree(built.parent / "catalogs" / "c" / "a")
-    assert planned(built)["a"]["action"] == "create"
-    check(built, {"a": ["not in the catalog"]})
+    found = planned(built, code=5)["a"]
+    assert found["action"] == "conflict"
+    assert "data/a.zarr: is a cube that stacbuild made of collection 'c', yet" in found["reason"]
+    assert "has no item that names it; " in found["reason"]
 
 
 def test_a_cube_that_is_another_ones(built: Path) -> None:
-    # As if the item of the new cube had not been written, and then the change been undone.
     shutil.rmtree(built.parent / "data" / "a.zarr")
     shutil.copytree(built.parent / "data" / "b.zarr", built.parent / "data" / "a.zarr")
-    check(built, {"a": ["the cube is not that of its item"]})
+    found = planned(built, code=5)["a"]
+    assert found["action"] == "conflict"
+    assert "yet not the one that its item names" in found["reason"]
 
 
 def test_another_place_for_cubes(built: Path) -> None:

@@ -40,8 +40,8 @@ from rasterio import Affine
 
 from stacbuild.config import load_config
 from stacbuild.cubes.fingerprint import FINGERPRINT
+from stacbuild.cubes.ownership import ATTRIBUTE
 from stacbuild.cubes.plan import CubePlan, plan
-from stacbuild.cubes.presence import ATTRIBUTE
 from tests.forked import Ended, Runs, forked_runs
 
 SIDE, WEST, NORTH, RES = 64, 10.0, 46.0, 0.01

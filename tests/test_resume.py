@@ -182,7 +182,7 @@ def test_another_configuration_starts_anew(tmp_path: Path, run: Runs) -> None:
 # Of the renamings of a run, those that make a cube: (end of the path, after it instead of before).
 FIRST = [("/data/good.zarr", False), ("good.json", False), ("c/collection.json", False)]
 FIRST += [("catalog.json", False), ("catalog.json", True)]
-REBUILD = [(".good.zarr.old", False), ("/data/good.zarr", False), ("good.json", False)]
+REBUILD = [(".old", False), ("/data/good.zarr", False), ("good.json", False)]
 REBUILD += [("good.json", True)]
 
 

@@ -18,7 +18,7 @@ from stacbuild.cubes.check_chunks import check_chunks
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import MULTISCALES
 from stacbuild.cubes.found import Found
-from stacbuild.cubes.presence import ATTRIBUTE
+from stacbuild.cubes.ownership import ATTRIBUTE
 from stacbuild.describe.zarr import projection
 from stacbuild.describe.zarr_cube import cube_dimensions, cube_variables
 from stacbuild.describe.zarr_grid import CubeGrid, grid_of

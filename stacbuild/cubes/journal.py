@@ -5,7 +5,11 @@ that is whole and synced; and one when the commit begins::
 
     {"version": 1, "fingerprint": "…", "started": "2025-01-31T12:00:00+00:00", "token": "8c5f01aa"}
     {"variable": "agb", "region": [[0, 2], [0, 4000], [0, 4000]], "bytes": 1234567}
-    {"commit": true, "replaces": null, "name": "biomass.zarr"}
+    {"commit": true, "replaces": null, "replaced": null, "name": "biomass.zarr"}
+    {"done": true}
+
+The last one says that the item is in the catalog, so that only older things are left to remove.
+A cube that is being removed has a journal too, ``{"remove": "<fingerprint>", "name": "…"}``.
 
 Each line is on disk before anything relies on it. A last line that was torn by the end of its
 run never counted.
@@ -14,10 +18,12 @@ run never counted.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
     from stacbuild.config import MemoryStore, S3Store
 
 _VERSION = 1
+
+# Hexadecimal digits of a token.
+_TOKEN = 8
 
 Region = tuple[tuple[int, int], ...]
 """First and one after the last index in each dimension of a variable."""
@@ -51,8 +60,10 @@ def hidden_path(
     if isinstance(storage, FileStore):
         return storage.root / f".{identifier}.zarr.{suffix}"
     # A bucket has neither locks nor files that can be added to. The catalog is where the cube
-    # becomes one, and no other catalog's cubes have its keys.
-    return catalog / f".{slug(f'{storage.key}-{identifier}')}.{suffix}"
+    # becomes one, and no other catalog's cubes have its keys. Different names can have one slug.
+    name = f"{storage.key}-{identifier}"
+    digest = hashlib.sha256(f"{storage.key} {identifier}".encode()).hexdigest()[:_TOKEN]
+    return catalog / f".{slug(name)}-{digest}.{suffix}"
 
 
 @dataclass
@@ -80,6 +91,14 @@ class Journal:
         Name of the cube, where one of another format would have another.
     folder
         The staged store, if it is on this machine.
+    owner
+        Whose cube it is, see `stacbuild.cubes.ownership.Place.owner`; empty if it does not say.
+    replaced
+        Fingerprint of the cube that it takes the place of.
+    done
+        Whether the item is in the catalog, and only what it replaced is left to remove.
+    removing
+        Fingerprint of the cube that is being removed.
     """
 
     path: Path
@@ -91,6 +110,10 @@ class Journal:
     replaces: str | None = None
     name: str | None = None
     folder: Path | None = None
+    owner: Mapping[str, Any] = field(default_factory=dict)
+    replaced: str | None = None
+    done: bool = False
+    removing: str | None = None
 
     @classmethod
     def read(cls, path: Path) -> Journal | None:
@@ -101,21 +124,30 @@ class Journal:
             if head["version"] != _VERSION:
                 return None
             started = dt.datetime.fromisoformat(head["started"])
-            journal = cls(path, str(head["fingerprint"]), started, str(head["token"]))
+            token, owner = str(head["token"]), dict(head.get("owner", {}))
+            if not is_token(token):
+                return None
+            journal = cls(path, str(head["fingerprint"]), started, token, owner=owner)
             # What follows the last newline is a torn line, or nothing.
             for line in lines[1:-1]:
                 journal._take(json.loads(line))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
         return journal
 
     @classmethod
-    def start(cls, path: Path, fingerprint: str) -> Journal:
-        """Begin a journal, instead of one that there may be."""
+    def start(
+        cls,
+        path: Path,
+        fingerprint: str,
+        owner: Mapping[str, Any] | None = None,
+        token: str | None = None,
+    ) -> Journal:
+        """Begin a journal, instead of one of ours that there may be."""
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-        journal = cls(path, fingerprint, now, secrets.token_hex(4))
+        journal = cls(path, fingerprint, now, token or new_token(), owner=owner or {})
         journal._write_all()
         return journal
 
@@ -143,10 +175,27 @@ class Journal:
         size = self.sync(keys)
         self._append({"variable": variable, "region": region, "bytes": size})
 
-    def commit(self, replaces: str | None = None) -> None:
-        """Record that the cube is now made visible."""
+    def commit(self, replaces: str | None = None, replaced: str | None = None) -> None:
+        """Record that the cube is now made visible.
+
+        Parameters
+        ----------
+        replaces
+            Name of the cube that it takes the place of, where that is another.
+        replaced
+            Fingerprint of the cube that it takes the place of.
+        """
         if not self.committing:
-            self._append({"commit": True, "replaces": replaces, "name": self.name})
+            self._append(self._commit_line(replaces, replaced))
+
+    def finish(self) -> None:
+        """Record that the item is in the catalog."""
+        if not self.done:
+            self._append({"done": True})
+
+    def remove_cube(self, fingerprint: str, name: str) -> None:
+        """Record that the cube of this name and fingerprint is now removed."""
+        self._append({"remove": fingerprint, "name": name})
 
     def sync(self, keys: Iterable[str]) -> int:
         """Bring some keys of the staged store to disk; give their bytes, -1 if it is elsewhere."""
@@ -178,8 +227,13 @@ class Journal:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "commit" in line:
-            self.committing, self.replaces = True, line["replaces"]
+            self.committing = bool(line["commit"])
+            self.replaces, self.replaced = line["replaces"], line.get("replaced")
             self.name = line.get("name")
+        elif "done" in line:
+            self.done = True
+        elif "remove" in line:
+            self.removing, self.name = str(line["remove"]), str(line["name"])
         else:
             region = tuple((int(start), int(stop)) for start, stop in line["region"])
             self.finished.setdefault(line["variable"], {})[region] = int(line["bytes"])
@@ -191,27 +245,46 @@ class Journal:
             os.fsync(file.fileno())
         self._take(line)
 
+    def _commit_line(self, replaces: str | None, replaced: str | None) -> dict[str, Any]:
+        return {"commit": True, "replaces": replaces, "replaced": replaced, "name": self.name}
+
     def _write_all(self) -> None:
         head = {
             "version": _VERSION,
             "fingerprint": self.fingerprint,
             "started": self.started.isoformat(),
             "token": self.token,
+            "owner": dict(self.owner),
         }
         regions = [
             {"variable": variable, "region": region, "bytes": size}
             for variable, found in self.finished.items()
             for region, size in found.items()
         ]
-        commit = {"commit": True, "replaces": self.replaces, "name": self.name}
-        last = [commit] if self.committing else []
-        beside = self.path.with_name(self.path.name + ".tmp")
+        last = []
+        if self.committing or self.replaced:
+            # A commit that was taken back still tells which cube was put back.
+            last.append(
+                self._commit_line(self.replaces, self.replaced) | {"commit": self.committing}
+            )
+        # By the token, so that it is nobody else's.
+        beside = self.path.with_name(f"{self.path.name}.{self.token}.tmp")
         with beside.open("wb") as file:
             file.writelines(map(_encoded, [head, *regions, *last]))
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.path)
         sync_folder(self.path.parent)
+
+
+def new_token() -> str:
+    """Return a random token."""
+    return secrets.token_hex(_TOKEN // 2)
+
+
+def is_token(text: str) -> bool:
+    """Return whether a text could be the token of a journal."""
+    return re.fullmatch(rf"[0-9a-f]{{{_TOKEN}}}", text) is not None
 
 
 def sync_file(path: Path) -> int:

@@ -21,8 +21,9 @@ from stacbuild.cubes.fingerprint import FINGERPRINT, fingerprint, inputs_of, sof
 from stacbuild.cubes.forms import check_form
 from stacbuild.cubes.grids import Box, find_grid
 from stacbuild.cubes.merge import merge
-from stacbuild.cubes.plan import collection_id
-from stacbuild.cubes.presence import ATTRIBUTE, written_before
+from stacbuild.cubes.ownership import ATTRIBUTE, COLLECTION, CONFIGURATION, check_place
+from stacbuild.cubes.plan import collection_id, place_of
+from stacbuild.cubes.presence import written_before
 from stacbuild.cubes.publish import PICTURES, publish
 from stacbuild.cubes.sources import source_collections, variable_items
 from stacbuild.cubes.storage import Output, Staging, stage
@@ -87,6 +88,8 @@ def _make(
     reporter: Reporter,
 ) -> tuple[str, str | None]:
     check_form(config, dataset)
+    target = place_of(config, dataset, catalog)
+    check_place(target)
     profiles = load_profiles(config)
     found = variable_items(config, dataset, dataset.variables, catalog, profiles, reporter)
     grid = find_grid(config, dataset, catalog, profiles, bbox, reporter)
@@ -105,14 +108,7 @@ def _make(
     before = catalog.get(cubes, name)
     expected = estimate(config, dataset, grid, found, before=before)
     check_space(config, dataset, expected, written_before(config, catalog, name))
-    output = Output(
-        config.storage,
-        name,
-        fingerprint(inputs),
-        catalog.root,
-        lambda: catalog.get(cubes, name),
-        dataset.format_id,
-    )
+    output = Output(target, fingerprint(inputs))
     with stage(output, wait=wait, reporter=reporter) as staging:
         item = output.item()
         if item is not None and _is_new(item, before, output.fingerprint):
@@ -122,7 +118,7 @@ def _make(
         made_by = ", ".join(f"{name} {number}" for name, number in software().items())
         cube = add_grid(cube, grid).assign_attrs(
             **global_attrs(name, collections, made_by, staging.started),
-            **{ATTRIBUTE: output.fingerprint},
+            **{ATTRIBUTE: output.fingerprint, COLLECTION: cubes},
             **geozarr_attrs(grid),
         )
         cube = prepare(cube, grid, dataset.chunksize)
@@ -157,6 +153,8 @@ def _make(
             [item for item in catalog.readable_items(cubes) if item.id != name],
             reporter,
         )
+        if target.stated_configuration is not None:
+            described.items[0].properties[CONFIGURATION] = target.stated_configuration
         if pictured is not None and staging.catalogued:
             # Before the item: with it the cube is done, and nothing looks at its sources again.
             _picture_sources(catalog, dataset, found, pictured)

@@ -17,9 +17,10 @@ from stacbuild.config import MemoryStore
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
 from stacbuild.cubes.forms import check_form, data_path
 from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
+from stacbuild.cubes.ownership import Place, check_item, check_place
 from stacbuild.cubes.presence import absence, written_before
 from stacbuild.cubes.sources import Sources, look, source_collections
-from stacbuild.errors import LocalError, StacbuildError
+from stacbuild.errors import ConflictError, LocalError, StacbuildError
 from stacbuild.harvesters import load_profiles
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from stacbuild.profiles import Profiles
 
 Box = tuple[float, float, float, float]
-Action = Literal["create", "rebuild", "up to date", "fails"]
+Action = Literal["create", "rebuild", "up to date", "conflict", "fails"]
 
 # Reasons that are told in full; of more it is told how many.
 _TOLD = 3
@@ -118,6 +119,18 @@ def collection_id(config: Config) -> str:
     return slug(stem.removesuffix("_config").removesuffix("-config"))
 
 
+def place_of(config: Config, dataset: Dataset, catalog: Catalog) -> Place:
+    """Return where the cube of a dataset goes, and whose it is."""
+    return Place(
+        config.storage,
+        dataset.identifier,
+        catalog,
+        collection_id(config),
+        config.path,
+        dataset.format_id,
+    )
+
+
 def plan(
     config: Config,
     catalog_dir: Path,
@@ -143,7 +156,8 @@ def plan(
 
     Returns
     -------
-    One plan a cube, in order. A cube that cannot be built is a plan with the action ``fails``.
+    One plan a cube, in order. A cube that cannot be built is a plan with the action ``fails``, and
+    one with the action ``conflict`` if something lies in its place that stacbuild did not make.
 
     Raises
     ------
@@ -181,6 +195,8 @@ def _plan(
         planned = replace(planned, grid=grid)
         if grid is not None:
             check_pixels(grid_name(config, dataset), grid)
+        target = place_of(config, dataset, catalog)
+        check_item(target)
         before = catalog.get(collection, name)
         sources = look(config, dataset.variables, catalog, profiles)
         if before is not None:
@@ -191,6 +207,7 @@ def _plan(
             reasons = ["--force"]
         if not reasons:
             return replace(planned, action="up to date")
+        check_place(target)
         needed = {**sources.absent, **sources.changed}
         planned = replace(
             planned,
@@ -204,6 +221,8 @@ def _plan(
 
         expected = estimate(config, dataset, grid, sources.items, before=before)
         check_space(config, dataset, expected, written_before(config, catalog, name))
+    except ConflictError as error:
+        return replace(planned, action="conflict", reasons=(str(error),), error=error)
     except StacbuildError as error:
         return _failing(planned, error)
     except OSError as error:

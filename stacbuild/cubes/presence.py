@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from stacbuild.config import FileStore, MemoryStore
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import data_path, whole
 from stacbuild.cubes.journal import Journal, hidden_path
+from stacbuild.cubes.ownership import ATTRIBUTE, attribute_of
 from stacbuild.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from stacbuild.catalog import Catalog
     from stacbuild.config import Config, Dataset, S3Store
-
-ATTRIBUTE = "stacbuild_fingerprint"
-"""Attribute of a cube's Zarr group: its item's fingerprint, so that they know each other."""
 
 
 def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.Item) -> list[str]:
@@ -30,6 +27,8 @@ def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.I
     if isinstance(storage, FileStore):
         if Path(before.assets["data"].href) != data_path(storage, dataset):
             return ["its place changed"]
+        if Path(href).is_symlink():
+            return ["its place is a symbolic link"]
         if href.endswith(".nc"):
             # Its attributes would take a library to read that takes longer than all else here.
             size = _size(Path(href))
@@ -37,7 +36,7 @@ def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.I
                 return ["the cube is not that of its item"]
             said = None if size is None else before.properties.get(FINGERPRINT)
         else:
-            said = _attribute(Path(href))
+            said = attribute_of(Path(href), ATTRIBUTE)
         if said is None:
             return ["the cube is gone"]
         if said != before.properties.get(FINGERPRINT):
@@ -48,8 +47,12 @@ def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.I
         if not _is_in_bucket(storage, href.rpartition("/")[2]):
             return ["the cube is gone"]
     journal = Journal.read(journal_path(config, catalog, dataset.identifier))
-    if journal is not None and journal.committing:
-        return ["the run that made it did not end"]
+    if journal is not None and (journal.committing or journal.removing) and not journal.done:
+        return [
+            "the run that removed it did not end"
+            if journal.removing
+            else "the run that made it did not end"
+        ]
     return []
 
 
@@ -72,19 +75,6 @@ def _size(file: Path) -> int | None:
         return file.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _attribute(cube: Path) -> str | None:
-    """Give the fingerprint in the attributes of a cube on disk; None if there is no cube."""
-    for metadata, inside in (("zarr.json", "attributes"), (".zattrs", None)):
-        try:
-            content = json.loads((cube / metadata).read_bytes())
-            return str((content[inside] if inside else content).get(ATTRIBUTE, ""))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (ValueError, KeyError, AttributeError, TypeError, OSError):
-            return ""
-    return None
 
 
 def _is_in_bucket(storage: S3Store, name: str) -> bool:

@@ -1,11 +1,16 @@
-"""A cube staged in a folder, and renamed when it is whole."""
+"""A cube staged in a folder, and renamed when it is whole.
+
+All that a run writes there, beside the cube itself, has the token of its journal in its name, and
+a token is taken only if nothing has such a name yet: what has is ours, and nothing else is removed.
+"""
 
 from __future__ import annotations
 
-import glob
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from zarr.storage import LocalStore
@@ -14,146 +19,203 @@ from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS, whole
 from stacbuild.cubes.journal import Journal, sync_folder
+from stacbuild.cubes.ownership import (
+    Place,
+    check_place,
+    fingerprint_of,
+    is_cube,
+    staging_folder,
+)
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors, say_going_on, size_text
 from stacbuild.errors import LocalError, StacbuildError
 from stacbuild.progress import Reporter
 
-# Whatever the format, since one cube may change its own: of its lock, journal and staging, too.
-_NAME = ".zarr"
 
+@dataclass(frozen=True)
+class Site:
+    """The names around a cube in a folder."""
 
-@contextmanager
-def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> Iterator[Staging]:
-    """Open a place for a cube below *root*; see `stacbuild.cubes.storage.stage`."""
-    stem = f"{output.identifier}{_NAME}"
-    names = {f"{output.identifier}{form.ending}" for form in FORMS.values()}
-    name = f"{output.identifier}{output.form.ending}"
-    final = root / name
+    place: Place
+    root: Path
 
-    def target(journal: Journal) -> Path:
-        """Give where its run puts the cube: a format of before may have had another name."""
-        return root / (journal.name if journal.name in names else stem)
+    @property
+    def stem(self) -> str:
+        """Name of the staged store, whatever the format, since one cube may change its own."""
+        return f"{self.place.identifier}.zarr"
 
-    def folder(journal: Journal) -> Path:
-        return root / f".{stem}.{journal.token}.staging"
+    @property
+    def names(self) -> set[str]:
+        """The names that the cube can have."""
+        return {f"{self.place.identifier}{form.ending}" for form in FORMS.values()}
 
-    def staged(journal: Journal) -> Path:
-        """Give what its run renames: the folder, or the one file that was made in it."""
-        named = target(journal).name
-        return folder(journal) if named == stem else folder(journal) / named
+    def target(self, journal: Journal) -> Path:
+        """Return where its run puts the cube: a previous format may have had another name."""
+        return self.root / (journal.name if journal.name in self.names else self.stem)
 
-    def commit() -> None:
-        before = _named(output)
-        journal.commit(journal.replaces or (before if before in names - {name} else None))
-        # Two renames: between them there is no cube, but never half a one.
-        if final.exists():
-            final.rename(_old(final))
-        staged(journal).rename(final)
-        sync_folder(root)
+    def folder(self, journal: Journal) -> Path:
+        """Return the staging folder."""
+        return staging_folder(self.place, journal.token)
 
-    def undo(journal: Journal) -> None:
+    def staged(self, journal: Journal) -> Path:
+        """Return what its run renames: the folder, or the one file that was made in it."""
+        named = self.target(journal).name
+        folder = self.folder(journal)
+        return folder if named == self.stem else folder / named
+
+    def old(self, journal: Journal) -> Path:
+        """Return where the cube is that its run replaces."""
+        return self.folder(journal).with_suffix(".old")
+
+    def gone(self, journal: Journal) -> Path:
+        """Return where a cube is while it is removed, so that half of it is never seen."""
+        return self.folder(journal).with_suffix(".gone")
+
+    def is_free(self, token: str) -> bool:
+        """Return whether nothing has a name with this token."""
+        return not any(self.root.glob(f".*.{token}.*"))
+
+    def undo(self, journal: Journal) -> None:
         """Take a commit back whose item did not come to be."""
-        here, there = target(journal), staged(journal)
-        if journal.committing and here.exists() and not there.exists():
+        here, there = self.target(journal), self.staged(journal)
+        if journal.committing and is_cube(here, journal.fingerprint) and not os.path.lexists(there):
             there.parent.mkdir(exist_ok=True)
             here.rename(there)
         journal.committing = False
-        _restore(here)
+        self.restore(journal)
 
-    def is_public(journal: Journal) -> bool:
+    def restore(self, journal: Journal) -> None:
+        """Put the older cube back where nothing else is."""
+        old, here = self.old(journal), self.target(journal)
+        if os.path.lexists(old) and not os.path.lexists(here):
+            old.rename(here)
+
+    def is_public(self, journal: Journal) -> bool:
+        """Return whether the item of a run's cube came to be."""
         try:
-            item = output.item()
+            item = self.place.item()
         except StacbuildError:
             # What cannot be read names nothing.
             item = None
         return (
             journal.committing
-            and target(journal).exists()
-            and not staged(journal).exists()
             and item is not None
             and item.properties.get(FINGERPRINT) == journal.fingerprint
+            and is_cube(self.target(journal), journal.fingerprint)
         )
 
-    def remove_replaced(journal: Journal) -> None:
-        """Remove the cube in another format that its item named before."""
-        if journal.replaces in names and (root / journal.replaces).exists():
-            # Under a name that is swept, so that half of it is never seen.
-            away = folder(journal).with_suffix(".gone.staging")
-            _remove(away)
-            (root / journal.replaces).rename(away)
-            _remove(away)
+    def finish(self, journal: Journal, reporter: Reporter) -> None:
+        """Remove all that a run leaves whose item is in the catalog, its journal last."""
+        journal.finish()
+        if journal.replaces in self.names and journal.replaces != self.target(journal).name:
+            self.remove_cube(journal, self.root / str(journal.replaces), journal.replaced, reporter)
+        self.remove_staged(journal)
+        journal.remove()
+
+    def remove_staged(self, journal: Journal) -> None:
+        """Remove what has the token of a journal in its name."""
+        for path in (self.gone(journal), self.old(journal), self.folder(journal)):
+            remove_tree(path)
+
+    def remove_cube(
+        self, journal: Journal, path: Path, fingerprint: str | None, reporter: Reporter
+    ) -> None:
+        """Remove a cube, if it still is that of a fingerprint."""
+        if not os.path.lexists(path):
+            return
+        if not is_cube(path, fingerprint):
+            reporter.warn(f"{path}: is left alone, as it is not the cube that was replaced")
+            return
+        remove_tree(self.gone(journal))
+        path.rename(self.gone(journal))
+        remove_tree(self.gone(journal))
+
+    def mend(self, journal: Journal, reporter: Reporter) -> Journal | None:
+        """Put in order what a run left that died; return its journal if it can be gone on with."""
+        if journal.done:
+            self.finish(journal, reporter)
+            return None
+        if journal.removing:
+            self.remove_cube(journal, self.target(journal), journal.removing, reporter)
+            self.remove_staged(journal)
+            journal.remove()
+            return None
+        if self.is_public(journal):
+            # Only its end was missing.
+            return journal
+        self.undo(journal)
+        return journal
+
+
+@contextmanager
+def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> Iterator[Staging]:
+    """Open a place for a cube below *root*; see `stacbuild.cubes.storage.stage`."""
+    site = Site(output.place, root)
+    name = f"{output.identifier}{output.form.ending}"
+    final = root / name
+
+    def commit() -> None:
+        # Once more: it may have been hours.
+        check_place(output.place, whole_tree=True, locked=True)
+        item = output.item()
+        before = Path(whole(item).href) if item else final
+        replaced = fingerprint_of(final) or journal.replaced
+        if before.parent == root and before.name in site.names - {name} and not journal.replaces:
+            journal.replaces = before.name
+            replaced = item.properties.get(FINGERPRINT) if item else None
+        journal.commit(journal.replaces, replaced)
+        # Two renames: between them there is no cube, but never half a one.
+        if os.path.lexists(final):
+            final.rename(site.old(journal))
+        site.staged(journal).rename(final)
+        sync_folder(root)
 
     with local_errors(final):
+        check_place(output.place, locked=True)
         found = Journal.read(output.journal)
-        if found is None:
-            for each in names:
-                _restore(root / each)
-        elif not is_public(found):
-            undo(found)
-        else:
-            # Only its end was missing. An old cube without a journal is never put back.
-            remove_replaced(found)
-            if found.fingerprint == output.fingerprint:
-                undo(found)
-            else:
-                found.remove()
-                _remove(_old(target(found)))
-        journal = go_on(output, found)
+        if found is not None:
+            public = site.is_public(found)
+            found = site.mend(found, reporter)
+            if found is not None and public:
+                if found.fingerprint == output.fingerprint:
+                    site.undo(found)
+                else:
+                    site.finish(found, reporter)
+                    found = None
+        if found is not None and found.fingerprint != output.fingerprint:
+            site.remove_staged(found)
+        journal = go_on(output, found, site.is_free)
         journal.name = name
-        for path in root.glob(f".{glob.escape(stem)}.*.staging"):
-            if path != folder(journal):
-                _remove(path)
-        journal.folder = folder(journal) / output.form.inner
+        journal.folder = site.folder(journal) / output.form.inner
         journal.sweep()
         say_going_on(name, journal, reporter)
     done = False
     try:
         with local_errors(final):
             _check_space(final, needed, journal)
+            staged = site.staged(journal)
             yield Staging(
                 LocalStore(journal.folder),
-                LocalStore(folder(journal)),
+                LocalStore(site.folder(journal)),
                 str(final / output.form.public),
                 str(final),
                 commit,
                 journal.started,
                 journal,
-                file=None if staged(journal) == folder(journal) else staged(journal),
+                file=None if staged == site.folder(journal) else staged,
             )
         done = True
     finally:
         if done:
-            remove_replaced(journal)
-            # In this order: what is half removed must not be put back.
-            journal.remove()
-            _remove(_old(final))
-            _remove(folder(journal))
-        elif not is_public(journal):
-            undo(journal)
-            if not any(journal.finished.values()):
-                _remove(folder(journal))
+            site.finish(journal, reporter)
+        elif not site.is_public(journal):
+            site.undo(journal)
+            if not any(journal.finished.values()) and not os.path.lexists(site.old(journal)):
+                remove_tree(site.folder(journal))
                 journal.remove()
 
 
-def _named(output: Output) -> str | None:
-    """Give the name of the cube that the catalog's item leads to."""
-    item = output.item()
-    return Path(whole(item).href).name if item else None
-
-
-def _old(path: Path) -> Path:
-    return path.with_name(f".{path.name}.old")
-
-
-def _restore(path: Path) -> None:
-    """Put an older cube back where no other one is; else remove it."""
-    old = _old(path)
-    if old.exists() and not path.exists():
-        old.rename(path)
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
+def remove_tree(path: Path) -> None:
+    """Remove a file or a folder, if it is there; a link, and not what it leads to."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +11,10 @@ from botocore.exceptions import BotoCoreError
 from zarr.storage import FsspecStore
 
 from stacbuild.config import S3Store
+from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import whole
-from stacbuild.cubes.journal import Journal
+from stacbuild.cubes.journal import Journal, is_token
+from stacbuild.cubes.ownership import ATTRIBUTE, check_place, is_zarr_key
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors, say_going_on
 from stacbuild.errors import RemoteError
 from stacbuild.progress import Reporter
@@ -31,25 +33,60 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
         href = whole(item).href if item else ""
         named = href.rpartition("/")[2] if href.startswith(storage.https_url("")) else ""
         # What it names is removed once it is replaced, and an item may be edited: ours only.
-        ours = re.fullmatch(rf"{re.escape(output.identifier)}-[0-9a-f]+\.zarr", named)
-        return named if ours else None
+        token = named.removeprefix(f"{output.identifier}-").removesuffix(".zarr")
+        return named if is_token(token) and named == f"{output.identifier}-{token}.zarr" else None
+
+    def is_free(token: str) -> bool:
+        try:
+            return not bucket.exists(f"{storage.root}/{output.identifier}-{token}.zarr")
+        except (OSError, BotoCoreError):
+            # What cannot be listed cannot be written either, which is told in a moment.
+            return True
+
+    def remove(name: str, fingerprint: str | None) -> None:
+        if not remove_s3(storage, name, fingerprint, reporter):
+            old = storage.https_url(name)
+            reporter.warn(f"{old}: could not delete the previous cube; remove it yourself")
+
+    def finish(journal: Journal) -> None:
+        journal.finish()
+        if journal.replaces:
+            remove(journal.replaces, journal.replaced)
+        journal.remove()
+
+    bucket = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
+    check_place(output.place, locked=True)
 
     found = Journal.read(output.journal)
-    if found is not None and found.fingerprint != output.fingerprint:
+    if found is not None and found.done:
+        finish(found)
+        found = None
+    elif found is not None and found.removing:
+        remove(str(found.name), found.removing)
+        found.remove()
+        found = None
+    elif found is not None and found.fingerprint != output.fingerprint:
         # What another configuration left. The item may name it, if only the end was missing.
-        left = found.replaces if public() == key(found) else key(found)
-        if left:
-            remove_s3(storage, left)
+        if public() == key(found):
+            finish(found)
+        else:
+            remove_s3(storage, key(found), None, reporter)
+            found.remove()
+        found = None
     with local_errors(output.journal):
-        journal = go_on(output, found)
+        journal = go_on(output, found, is_free)
     name, form = key(journal), output.form
     path = f"{storage.root}/{name}"
     fs = s3fs.S3FileSystem(**storage.storage_options, asynchronous=True, skip_instance_cache=True)
     say_going_on(name, journal, reporter)
 
     def commit() -> None:
-        before = public()
-        journal.commit(before if before != name else None)
+        check_place(output.place, locked=True)
+        before, item = public(), output.item()
+        if before != name and item is not None:
+            journal.commit(before, item.properties.get(FINGERPRINT))
+        else:
+            journal.commit(journal.replaces, journal.replaced)
 
     done = False
     try:
@@ -68,25 +105,50 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
         raise RemoteError(f"{storage.s3_url(name)}: cannot be written: {error}") from error
     finally:
         if done:
-            if journal.replaces and not remove_s3(storage, journal.replaces):
-                old = storage.https_url(journal.replaces)
-                reporter.warn(f"{old}: the cube of before could not be removed; remove it yourself")
-            journal.remove()
+            finish(journal)
         elif not any(journal.finished.values()) and public() != name:
             # No item names it, so what cannot be removed is litter and not a cube.
-            remove_s3(storage, name)
+            remove_s3(storage, name, None, reporter)
             journal.remove()
 
 
-def remove_s3(storage: S3Store, name: str) -> bool:
-    """Remove what is under *name* in an S3 store; tell whether nothing is left there.
+def remove_s3(storage: S3Store, name: str, fingerprint: str | None, reporter: Reporter) -> bool:
+    """Remove a cube under *name* in an S3 store; return whether nothing of it is left there.
 
     Not an error of its own: credentials that may write but not delete are common.
+
+    Parameters
+    ----------
+    fingerprint
+        Of the cube; what bears another one is left alone. None for what was never published.
     """
-    fs = s3fs.S3FileSystem(**storage.storage_options)
+    fs = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
+    path = f"{storage.root}/{name}"
     try:
-        if fs.exists(f"{storage.root}/{name}"):
-            fs.rm(f"{storage.root}/{name}", recursive=True)
+        keys = fs.find(path)
+        if keys and fingerprint is not None and _fingerprint_of(fs, path) != fingerprint:
+            reporter.warn(f"{storage.s3_url(name)}: is left alone, as it is not the cube that was")
+            return True
+        own = [key for key in keys if is_zarr_key(key.removeprefix(f"{path}/"))]
+        # The metadata last: as long as they are there, the rest is known as ours.
+        for last in (False, True):
+            if batch := [key for key in own if (key.rpartition("/")[0] == path) is last]:
+                fs.rm(batch)
     except (OSError, BotoCoreError):
         return False
+    if left := sorted(set(keys) - set(own)):
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        reporter.warn(f"s3://{left[0]}{more}: is left alone, as stacbuild did not write it")
     return True
+
+
+def _fingerprint_of(fs: s3fs.S3FileSystem, path: str) -> str | None:
+    for metadata, inside in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            content = json.loads(fs.cat_file(f"{path}/{metadata}"))
+            return str((content[inside] if inside else content).get(ATTRIBUTE, ""))
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return ""
+    return None

@@ -15,8 +15,9 @@ from zarr.abc.store import Store
 
 from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.cubes.estimate import free_bytes
-from stacbuild.cubes.forms import FORMS, Form, FormatId
-from stacbuild.cubes.journal import Journal, hidden_path
+from stacbuild.cubes.forms import FORMS, Form
+from stacbuild.cubes.journal import Journal, new_token
+from stacbuild.cubes.ownership import Place
 from stacbuild.errors import LocalError
 from stacbuild.progress import Reporter
 
@@ -74,55 +75,63 @@ class Output:
 
     Parameters
     ----------
-    identifier
-        Of its dataset.
+    place
+        Where it goes, and whose it is.
     fingerprint
         Of what it is made of. What a run with another one left is not gone on with.
-    catalog
-        Folder of the catalog that its item goes to.
-    item
-        Gives the item that the catalog has of it now, or None.
-    format_id
-        Its format, see `stacbuild.cubes.forms`.
     """
 
-    storage: FileStore | S3Store | MemoryStore
-    identifier: str
+    place: Place
     fingerprint: str
-    catalog: Path
-    item: Callable[[], pystac.Item | None]
-    format_id: FormatId = "zarr"
+
+    @property
+    def storage(self) -> FileStore | S3Store | MemoryStore:
+        """Where cubes go."""
+        return self.place.storage
+
+    @property
+    def identifier(self) -> str:
+        """Identifier of its dataset."""
+        return self.place.identifier
 
     @property
     def form(self) -> Form:
         """Where its parts lie."""
-        return FORMS[self.format_id]
+        return FORMS[self.place.format_id]
 
     @property
     def name(self) -> str:
         """Where it goes, for messages."""
-        if isinstance(self.storage, FileStore):
-            return str(self.storage.root / f"{self.identifier}{self.form.ending}")
+        if self.place.path is not None:
+            return str(self.place.path)
         return f"{self.storage.key}/{self.identifier}"
 
     @property
     def journal(self) -> Path:
         """The file of its journal."""
-        return self._hidden("journal")
+        return self.place.journal
 
     @property
     def lock(self) -> Path:
         """The file of its lock."""
-        return self._hidden("lock")
+        return self.place.lock
 
-    def _hidden(self, suffix: str) -> Path:
-        return hidden_path(self.storage, self.identifier, self.catalog, suffix)
+    def item(self) -> pystac.Item | None:
+        """Return the item that the catalog has of it now, or None."""
+        return self.place.item()
 
 
-def go_on(output: Output, found: Journal | None) -> Journal:
-    """Take up the journal that was found, or begin one."""
+def go_on(output: Output, found: Journal | None, is_free: Callable[[str], bool]) -> Journal:
+    """Take up the journal that was found, or begin one.
+
+    Parameters
+    ----------
+    is_free
+        Whether nothing has a name of a token yet, so that all that will is ours.
+    """
     if found is None or found.fingerprint != output.fingerprint:
-        return Journal.start(output.journal, output.fingerprint)
+        token = next(token for token in iter(new_token, None) if is_free(token))
+        return Journal.start(output.journal, output.fingerprint, output.place.owner(), token)
     found.go_on()
     return found
 

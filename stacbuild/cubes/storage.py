@@ -16,6 +16,7 @@ import fsspec
 from zarr.storage import FsspecStore
 
 from stacbuild.config import FileStore, MemoryStore
+from stacbuild.cubes.ownership import check_place
 from stacbuild.cubes.stage_file import stage_file
 from stacbuild.cubes.staging import Output, Staging, local_errors
 from stacbuild.locks import hold
@@ -43,6 +44,8 @@ def stage(
 
     Raises
     ------
+    ConflictError
+        If something lies there that is not the cube of this configuration and dataset.
     LockedError
         If another run writes the same cube.
     LocalError, RemoteError
@@ -73,7 +76,10 @@ def _stage_memory(storage: MemoryStore, output: Output) -> Iterator[Staging]:
     name, form = f"{output.identifier}{output.form.ending}", output.form
     final, staged = f"/{storage.root}/{name}", f"/{storage.root}/.{name}.{os.getpid()}.staging"
 
+    check_place(output.place)
+
     def commit() -> None:
+        check_place(output.place)
         if fs.exists(final):
             fs.rm(final, recursive=True)
         fs.mv(staged, final, recursive=True)

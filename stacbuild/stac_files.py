@@ -1,0 +1,154 @@
+"""Files of a catalog: read, written at once or not at all, and known as ours.
+
+What stacbuild writes names itself: items and collections by the store that they are of, pictures by
+a text in them, temporary files by their name. Nothing else is written over or removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from stacbuild.errors import IntegrityError, LocalError
+
+Json = dict[str, Any]
+
+STORE = "stacbuild:store"
+CATALOG_ID = "stacbuild"
+
+THUMBNAIL = "thumbnail.png"
+"""Name of the picture beside the file of an item or a collection."""
+
+# What a PNG of ours begins with, see `stacbuild.pictures.thumbnail.encode`.
+_PICTURE_MARK = b"tEXtSoftware\x00stacbuild"
+_TEMPORARY = "stacbuild.tmp"
+
+
+def write_json(path: Path, content: Json) -> bool:
+    """Write *content* to *path* by atomic replace; tell whether its bytes changed."""
+    data = (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return write_bytes(path, data)
+
+
+def write_bytes(path: Path, data: bytes) -> bool:
+    """Write a file by atomic replace; tell whether its bytes changed."""
+    try:
+        if path.exists() and path.read_bytes() == data:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.{_TEMPORARY}")
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            # Still there if the disk is full.
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
+    return True
+
+
+def read_json(path: Path) -> Json:
+    """Read a STAC file."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{path}: is not JSON ({error}); remove it, then harvest") from error
+    if not isinstance(content, dict):
+        raise IntegrityError(f"{path}: is not a STAC object; remove it, then harvest")
+    return content
+
+
+def save(path: Path, content: Json) -> bool:
+    """Write a file of the catalog, whose lock is held; remove what a dead run left beside it."""
+    sweep(path)
+    return write_json(path, content)
+
+
+def save_picture(path: Path, png: bytes) -> bool:
+    """Write the picture beside a file of the catalog, in the same way."""
+    picture = path.with_name(THUMBNAIL)
+    sweep(picture)
+    return write_bytes(picture, png)
+
+
+def sweep(path: Path) -> None:
+    """Remove what a run that died was writing beside a file of the catalog."""
+    for left in path.parent.glob(f".{path.name}.*.{_TEMPORARY}"):
+        left.unlink()
+
+
+def stranger(path: Path, kind: str, identifier: str) -> str | None:
+    """Return what lies at the place of a file of ours and is none; None if nothing is in the way.
+
+    Parameters
+    ----------
+    kind
+        Type of the STAC object: ``Catalog``, ``Collection`` or ``Feature``.
+    identifier
+        Its id.
+    """
+    if path.parent.is_symlink():
+        return f"{path.parent}: is a symbolic link, which stacbuild did not make"
+    if not os.path.lexists(path):
+        return None
+    if path.is_symlink() or not path.is_file():
+        return f"{path}: is no file that stacbuild wrote"
+    try:
+        content = read_json(path)
+    except (IntegrityError, LocalError):
+        return f"{path}: is a file that stacbuild did not write, or is damaged"
+    said = content.get("properties") if kind == "Feature" else content
+    marked = kind == "Catalog" or (isinstance(said, dict) and STORE in said)
+    if content.get("type") == kind and content.get("id") == identifier and marked:
+        return None
+    return f"{path}: is a file that stacbuild did not write"
+
+
+def strange_picture(path: Path) -> str | None:
+    """Return what lies at the place of the picture beside a file of ours and is none.
+
+    Parameters
+    ----------
+    path
+        File of the item or the collection.
+    """
+    picture = path.with_name(THUMBNAIL)
+    if not os.path.lexists(picture):
+        return None
+    if not picture.is_symlink() and picture.is_file():
+        with picture.open("rb") as file:
+            if _PICTURE_MARK in file.read(200):
+                return None
+        try:
+            # Pictures of older versions bear no mark.
+            if path.exists() and "thumbnail" in read_json(path).get("assets", {}):
+                return None
+        except (IntegrityError, LocalError):
+            pass
+    return f"{picture}: is a file that stacbuild did not write"
+
+
+def remove_item_files(path: Path) -> None:
+    """Remove the file of an item, its picture, and their folder unless something else is in it."""
+    ours = strange_picture(path) is None
+    sweep(path)
+    path.unlink(missing_ok=True)
+    if ours:
+        sweep(path.with_name(THUMBNAIL))
+        path.with_name(THUMBNAIL).unlink(missing_ok=True)
+    remove_empty(path.parent)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder, unless it holds something or is not there."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
