@@ -243,10 +243,18 @@ def _in_folder(
     return f"{path}: {_what(place, path, borne, item)}; {_REMEDY}"
 
 
+def is_at(item: pystac.Item, path: Path) -> bool:
+    """Return whether the cube of an item has a path, whichever links of folders lead there."""
+    href = Path(whole(item).href)
+    return href.name == path.name and (
+        href.parent == path.parent or href.parent.resolve() == path.parent.resolve()
+    )
+
+
 def _vouched(path: Path, item: pystac.Item | None, journal: Journal | None) -> set[str]:
     """Return the fingerprints of the cubes that may lie at a path."""
     found = set()
-    if item is not None and Path(whole(item).href) == path:
+    if item is not None and is_at(item, path):
         found.add(item.properties.get(FINGERPRINT))
     if journal is not None:
         if path.name in (journal.name, journal.replaces):
@@ -314,9 +322,9 @@ def _what(place: Place, path: Path, borne: str | None, item: pystac.Item | None)
             return "is a folder that stacbuild did not write"
         return "is an empty folder that stacbuild did not make"
     for other in _cubes(place.catalog):
-        if Path(whole(other).href) == path and other.id != place.identifier:
+        if is_at(other, path) and other.id != place.identifier:
             return f"is the cube {other.id!r} of collection {other.collection_id!r}"
-        if Path(whole(other).href) == path and other.collection_id != place.collection:
+        if is_at(other, path) and other.collection_id != place.collection:
             by = other.properties.get(CONFIGURATION)
             more = f" (configuration {by}, relative to the catalog)" if by else ""
             return f"is the cube of collection {other.collection_id!r}{more}"

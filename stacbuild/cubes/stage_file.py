@@ -17,12 +17,13 @@ from zarr.storage import LocalStore
 
 from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.fingerprint import FINGERPRINT
-from stacbuild.cubes.forms import FORMS, whole
+from stacbuild.cubes.forms import FORMS
 from stacbuild.cubes.journal import Journal, sync_folder
 from stacbuild.cubes.ownership import (
     Place,
     check_place,
     fingerprint_of,
+    is_at,
     is_cube,
     staging_folder,
 )
@@ -157,11 +158,11 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
         # Once more: it may have been hours.
         check_place(output.place, whole_tree=True, locked=True)
         item = output.item()
-        before = Path(whole(item).href) if item else final
         replaced = fingerprint_of(final) or journal.replaced
-        if before.parent == root and before.name in site.names - {name} and not journal.replaces:
-            journal.replaces = before.name
-            replaced = item.properties.get(FINGERPRINT) if item else None
+        for other in site.names - {name}:
+            if item is not None and is_at(item, root / other):
+                # In another format, which has another name.
+                journal.replaces, replaced = other, item.properties.get(FINGERPRINT)
         journal.commit(journal.replaces, replaced)
         # Two renames: between them there is no cube, but never half a one.
         if os.path.lexists(final):
