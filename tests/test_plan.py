@@ -248,10 +248,12 @@ def test_a_version(built: Path) -> None:
     content = json.loads(path.read_text())
     now = content["properties"][INPUTS]["software"]["rasterio"]
     content["properties"][INPUTS]["software"]["rasterio"] = "1.0.0"
-    content["properties"][FINGERPRINT] = "0" * 64
+    was, content["properties"][FINGERPRINT] = content["properties"][FINGERPRINT], "0" * 64
     path.write_text(json.dumps(content))
+    metadata = built.parent / "data" / "a.zarr" / "zarr.json"
+    metadata.write_text(metadata.read_text().replace(was, "0" * 64))
     said = reasons(built)
-    assert said["a"] == [f"software: rasterio 1.0.0 -> {now}", "the cube is not that of its item"]
+    assert said["a"] == [f"software: rasterio 1.0.0 -> {now}"]
     assert set(said) == {"a"}
     assert built_by(built) == {"a"}
 
