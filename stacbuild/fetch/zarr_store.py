@@ -32,6 +32,7 @@ from stacbuild.errors import (
 )
 from stacbuild.fetch.hrefs import check_form
 from stacbuild.fetch.http import Patience
+from stacbuild.fetch.zarr_decode import decoded
 
 MEDIA_TYPE = "application/vnd.zarr"
 
@@ -156,6 +157,24 @@ def dataset_of(
     except Exception as error:
         raise read_error(error, href, storage_options) from error
     return dataset
+
+
+def open_source(href: str, storage_options: Json | None = None) -> xr.Dataset:
+    """Open a foreign group as `source_of` reads it; errors as `open_dataset`."""
+    return source_of(open_group(href, storage_options), href, storage_options)
+
+
+def source_of(group: zarr.Group, href: str, storage_options: Json | None = None) -> xr.Dataset:
+    """Read *group*, opened from *href* by `open_group`, as a source: data as stored, lazily.
+
+    Coordinates are decoded, as `stacbuild.fetch.zarr_decode.decoded` says.
+    """
+    # Every variable would be decoded, also the dates that are data.
+    raw = dataset_of(group, href, storage_options, decode_times=False)
+    try:
+        return decoded(raw, group.metadata.zarr_format)
+    except StacbuildError as error:
+        raise type(error)(f"{href}: {error}") from error
 
 
 def read_error(error: Exception, href: str, storage_options: Json | None = None) -> StacbuildError:

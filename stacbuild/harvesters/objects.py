@@ -30,7 +30,7 @@ from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.errors import Failures, NotFoundError, StacbuildError
 from stacbuild.fetch.http import session
 from stacbuild.fetch.opener import open_raster
-from stacbuild.fetch.zarr_store import dataset_of, open_group, read_error
+from stacbuild.fetch.zarr_store import source_of, open_group, read_error
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stated import stated_fields, stated_links
 from stacbuild.profiles import CollectionProfile, DataProfile, Profiles, Provider
@@ -139,7 +139,7 @@ def _describe(
             item.assets["data"].extra_fields |= state
     else:
         group = open_group(place.read, place.options)
-        with dataset_of(group, place.read, place.options) as ds:
+        with source_of(group, place.read, place.options) as ds:
             facts = _merge(_facts_of(ds), stated)
             when = None if period(ds, profile) else _modified(place, _metadata(group), reporter)
             item = zarr_item(group, ds, **identity, datetime=when, warn=reporter.warn)

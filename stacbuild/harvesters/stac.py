@@ -27,7 +27,7 @@ from stacbuild.describe.zarr_crs import states_crs
 from stacbuild.errors import Failures, StacbuildError
 from stacbuild.fetch.http import public_url
 from stacbuild.fetch.opener import RasterFile
-from stacbuild.fetch.zarr_store import dataset_of, open_group
+from stacbuild.fetch.zarr_store import source_of, open_group
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stac_asset import (
     Json,
@@ -154,7 +154,7 @@ def _describe(
         item.assets["data"].extra_fields |= fields
     else:
         group = open_group(data.read, options)
-        with dataset_of(group, data.read, options) as ds:
+        with source_of(group, data.read, options) as ds:
             if said is not None and not states_crs(ds):
                 ds.attrs["crs"] = said.to_wkt()
             own = period(ds)

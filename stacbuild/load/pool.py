@@ -122,14 +122,14 @@ def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
     Raises
     ------
     NotFoundError, AuthError, RemoteError, LocalError, IntegrityError
-        As `stacbuild.fetch.zarr_store.open_dataset`.
+        As `stacbuild.fetch.zarr_store.open_source`.
     """
-    from stacbuild.fetch.zarr_store import open_dataset
+    from stacbuild.fetch.zarr_store import open_source
 
     key = identity(href, options)
     with _lock:
         if key not in _datasets:
-            _datasets[key] = open_dataset(href, dict(options), chunks=None, mask_and_scale=False)
+            _datasets[key] = open_source(href, dict(options))
         return _datasets[key]
 
 

@@ -1,0 +1,208 @@
+"""What the variables of a foreign Zarr store stand for.
+
+Data stay as they are stored: packed values packed, "no data" a number, dates numbers since a day.
+That is how they come into a cube, with the attributes that tell a reader what they mean. Coordinates
+are decoded, as the grid and the times of a cube follow from them (CF 1.11, 4, 7.1 and 8.1), and so
+is the attribute ``_Unsigned``, without which the order of the values is another one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.coders import CFDatetimeCoder
+
+from stacbuild.errors import StacbuildError
+
+# Attributes with numbers of the type of the variable itself (CF 1.11, 2.5.1 and 3.5).
+_OF_ITS_TYPE = (
+    "_FillValue",
+    "missing_value",
+    "valid_min",
+    "valid_max",
+    "valid_range",
+    "flag_values",
+    "flag_masks",
+)
+_PACKING = ("scale_factor", "add_offset", "_Unsigned")
+
+
+def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
+    """Decode the coordinates of a dataset, and the sign of its data.
+
+    Parameters
+    ----------
+    raw
+        Opened with ``mask_and_scale=False`` and ``decode_times=False``.
+    zarr_format
+        2 or 3. In format 2 a fill value of 0 is what is written where nobody chose one, so on a
+        coordinate it is none.
+
+    Returns
+    -------
+    The same dataset. Coordinates with a time unit are datetime64: labels of other calendars are
+    taken as dates of the standard one, as `xarray.Dataset.convert_calendar` does. A coordinate
+    without a value is NaN or NaT.
+
+    Raises
+    ------
+    StacbuildError
+        Times cannot be decoded, or are no dates of the standard calendar.
+    """
+    changed: dict[str, xr.Variable] = {}
+    bounds = {str(name) for each in raw.coords.values() if (name := each.attrs.get("bounds"))}
+    for key, variable in raw.variables.items():
+        name = str(key)
+        if name in raw.coords and variable.ndim <= 1:
+            changed[name] = _coordinate(name, variable, zarr_format)
+        elif name in bounds:
+            changed[name] = _unpacked(name, variable, zarr_format)
+        elif name not in raw.coords and _is_unsigned(variable) is not None:
+            changed[name] = _unsigned(name, variable)
+    result = raw.assign({name: each for name, each in changed.items() if name not in raw.coords})
+    result = result.assign_coords(
+        {name: each for name, each in changed.items() if name in raw.coords}
+    )
+    result.set_close(raw.close)
+    return result
+
+
+def is_time_unit(unit: Any) -> bool:
+    """Tell whether a unit counts from a date, such as ``days since 2000-01-01`` (CF 1.11, 4.4)."""
+    return isinstance(unit, str) and " since " in unit
+
+
+def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variable:
+    if variable.dtype.kind not in "iuf":
+        return variable
+    if not is_time_unit(variable.attrs.get("units")):
+        return _unpacked(name, variable, zarr_format)
+    plain = _with_one_fill(variable, zarr_format)
+    # Labels outside of what nanoseconds can count (1678 to 2262) take a longer unit.
+    found = _times(name, plain, "us")
+    calendar = variable.attrs.get("calendar", "standard")
+    if found.dtype.kind == "O":
+        found = found.copy(data=_standard_dates(name, str(calendar), found.values))
+    elif _counted_in_ns(found.values):
+        found = _times(name, plain, "ns")
+    return found
+
+
+def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
+    try:
+        return _decode_cf(name, variable, decode_times=CFDatetimeCoder(time_unit=unit))
+    except (ValueError, OverflowError, ImportError) as error:
+        stated = f"{variable.attrs.get('units')!r} in calendar "
+        stated += repr(variable.attrs.get("calendar", "standard"))
+        if not _has_cftime():
+            raise StacbuildError(
+                f"coordinate {name}: times in {stated} are decoded by the package cftime; "
+                "install it: pip install cftime"
+            ) from error
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise StacbuildError(
+            f"coordinate {name}: times in {stated} cannot be decoded ({reason})"
+        ) from error
+
+
+def _has_cftime() -> bool:
+    try:
+        import cftime  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _counted_in_ns(times: NDArray[Any]) -> bool:
+    there = times[~np.isnat(times)]
+    limits = pd.Timestamp.min.to_datetime64(), pd.Timestamp.max.to_datetime64()
+    return bool(((there > limits[0]) & (there < limits[1])).all())
+
+
+def _standard_dates(name: str, calendar: str, times: NDArray[Any]) -> NDArray[Any]:
+    """Take the labels of cftime's dates as dates of the standard calendar."""
+    dates = np.full(times.shape, np.datetime64("NaT"), "datetime64[us]")
+    for index, time in np.ndenumerate(times):
+        if not hasattr(time, "year"):
+            continue
+        label = f"{time.year:04d}-{time.month:02d}-{time.day:02d}"
+        try:
+            day = np.datetime64(label, "us")
+        except ValueError:
+            raise StacbuildError(
+                f"coordinate {name}: is in the calendar {calendar} and has the date {label}, which "
+                "does not exist in the standard calendar; convert it with "
+                'xarray.Dataset.convert_calendar("standard", align_on=...) and write it anew'
+            ) from None
+        clock = ((time.hour * 60 + time.minute) * 60 + time.second) * 1_000_000 + time.microsecond
+        dates[index] = day + np.timedelta64(clock, "us")
+    return dates.astype("datetime64[ns]") if _counted_in_ns(dates) else dates
+
+
+def _unpacked(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variable:
+    """Apply ``scale_factor``, ``add_offset`` and ``_FillValue``."""
+    plain = _with_one_fill(variable, zarr_format)
+    fill = plain.attrs.get("_FillValue", plain.attrs.get("missing_value"))
+    packed = any(key in plain.attrs for key in _PACKING)
+    if not packed and (fill is None or variable.ndim > 1 or not (variable.values == fill).any()):
+        # As it is, so that whole numbers stay whole.
+        return variable
+    return _decode_cf(name, plain, decode_times=False)
+
+
+def _with_one_fill(variable: xr.Variable, zarr_format: int) -> xr.Variable:
+    """Keep of the values that mark what is missing in a coordinate one that is a number."""
+    plain = variable.copy(deep=False)
+    for key in ("_FillValue", "missing_value"):
+        value = plain.attrs.get(key)
+        if value is None:
+            continue
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or (key == "_FillValue" and zarr_format == 2 and value == 0):
+            del plain.attrs[key]
+    if "_FillValue" in plain.attrs:
+        plain.attrs.pop("missing_value", None)
+    return plain
+
+
+def _is_unsigned(variable: xr.Variable) -> bool | None:
+    """Tell what ``_Unsigned`` says, None where it is not said or means nothing."""
+    stated = str(variable.attrs.get("_Unsigned", "")).lower()
+    kind = variable.dtype.kind
+    if (stated, kind) == ("true", "i"):
+        return True
+    return False if (stated, kind) == ("false", "u") else None
+
+
+def _unsigned(name: str, variable: xr.Variable) -> xr.Variable:
+    """Decode ``_Unsigned`` of a data variable, lazily, and nothing else."""
+    attrs = dict(variable.attrs)
+    sign = variable.copy(deep=False)
+    sign.attrs = {"_Unsigned": attrs.pop("_Unsigned")}
+    found = _decode_cf(name, sign, decode_times=False)
+    for key in _OF_ITS_TYPE:
+        if key in attrs:
+            attrs[key] = _as_type(attrs[key], variable.dtype, found.dtype)
+    found.attrs = attrs
+    found.encoding = variable.encoding | {"dtype": found.dtype}
+    return found
+
+
+def _as_type(value: Any, stored: np.dtype[Any], meant: np.dtype[Any]) -> Any:
+    """Take a number of the stored type, or already of the one that is meant, for the latter."""
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "iuf":
+        return value
+    size = 1 << (8 * stored.itemsize)
+    low = int(np.iinfo(meant).min)
+    turned = [(int(number) - low) % size + low for number in numbers.ravel().tolist()]
+    found = np.array(turned, meant).reshape(numbers.shape)
+    return found[()] if found.ndim == 0 else found
+
+
+def _decode_cf(name: str, variable: xr.Variable, **options: Any) -> xr.Variable:
+    return xr.conventions.decode_cf_variable(name, variable, decode_timedelta=False, **options)
