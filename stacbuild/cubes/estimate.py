@@ -20,7 +20,7 @@ import numpy as np
 from stacbuild.config import FileStore
 from stacbuild.cubes.forms import FORMS
 from stacbuild.cubes.grids import grid_name
-from stacbuild.cubes.sizes import fetched, length_of, on_grid, ratio
+from stacbuild.cubes.sizes import fetched, length_of, ratio
 from stacbuild.cubes.sources import is_described
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.area import items_within
@@ -30,7 +30,7 @@ from stacbuild.load.footprint import touches
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
 from stacbuild.load.select import by_time, chosen_names
 from stacbuild.load.units import work_unit
-from stacbuild.load.zarr import spatial_dims
+from stacbuild.load.zarr import left_out, on_grid, spatial_dims
 
 if TYPE_CHECKING:
     import pystac
@@ -207,7 +207,7 @@ def _variables(
     spatial = spatial_dims(item)
     dimensions = item.properties["cube:dimensions"]
     described = on_grid(item)
-    entries = {name: described[name] for name in chosen_names(variable, described)}
+    entries = {name: described[name] for name in chosen_names(variable, described, left_out(item))}
     own = variable.identifier
     for name, entry in entries.items():
         lead = {

@@ -31,6 +31,7 @@ from stacbuild.cubes.cf import add_grid, geozarr_attrs
 from stacbuild.cubes.journal import sync_file, sync_folder, sync_tree
 from stacbuild.cubes.write import chunk_count
 from stacbuild.cubes.zarr_metadata import ROOT, consolidate, metadata, put
+from stacbuild.describe.flags import is_categorical
 from stacbuild.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def add_levels(
 
 def is_mean(array: xr.DataArray) -> bool:
     """Tell whether pixels of a variable are put together to their mean."""
-    return array.dtype.kind == "f" and "flag_values" not in array.attrs
+    return not is_categorical(array.dtype, array.attrs)
 
 
 def _outline(cube: xr.Dataset, grid: Grid) -> xr.Dataset:

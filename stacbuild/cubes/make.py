@@ -114,7 +114,7 @@ def _make(
         if item is not None and _is_new(item, before, output.fingerprint):
             # By the run that this one waited for.
             return item.assets["data"].href, str(catalog.item_path(cubes, name))
-        cube = _lazy(config, dataset, found, grid)
+        cube = _lazy(config, dataset, found, grid, reporter)
         made_by = ", ".join(f"{name} {number}" for name, number in software().items())
         cube = add_grid(cube, grid).assign_attrs(
             **global_attrs(name, collections, made_by, staging.started),
@@ -214,7 +214,11 @@ def _is_new(item: pystac.Item, before: pystac.Item | None, fingerprint: str) -> 
 
 
 def _lazy(
-    config: Config, dataset: Dataset, found: Sequence[Sequence[pystac.Item]], grid: Grid
+    config: Config,
+    dataset: Dataset,
+    found: Sequence[Sequence[pystac.Item]],
+    grid: Grid,
+    reporter: Reporter,
 ) -> xr.Dataset:
     """Load every variable and merge them."""
     parts = []
@@ -225,6 +229,8 @@ def _lazy(
         if isinstance(store, S3Store | StacStore) and all(map(_is_on_s3, items)):
             options = {} if store.anonymous else store.storage_options
         parts.append(load.load_variable(variable, items, grid, options))
+        if left_out := load.unread(variable, items):
+            reporter.warn(f"{dataset.identifier}: {left_out}")
     if len(parts) == 1:
         return parts[0]
     assert isinstance(dataset, MultiDataset)  # noqa: S101 - the others have one source

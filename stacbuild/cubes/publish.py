@@ -21,6 +21,7 @@ from stacbuild.cubes.plan import collection_id
 from stacbuild.cubes.rights import cube_collection, license_links, rights
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
+from stacbuild.describe.flags import legend_of
 from stacbuild.describe.zarr import zarr_item
 from stacbuild.harvesters.base import Harvest
 
@@ -198,12 +199,9 @@ def _add_looks(item: pystac.Item, pictured: Pictured) -> None:
 def _add_legends(item: pystac.Item, cube: xr.Dataset) -> None:
     """Repeat the CF flags of the cube as STAC legends, where clients look for them."""
     for name, array in cube.data_vars.items():
-        if "flag_values" in array.attrs:
-            classes = [
-                {"value": int(value), "name": meaning}
-                for value, meaning in zip(
-                    array.attrs["flag_values"], array.attrs["flag_meanings"].split(), strict=True
-                )
+        if legend := legend_of(array.attrs):
+            classes: list[dict[str, Any]] = [
+                {"value": value, "name": meaning} for value, meaning in legend.items()
             ]
             colors = str(array.attrs.get("flag_colors", "")).split()
             for entry, color in zip(classes, colors, strict=False):

@@ -10,7 +10,7 @@ import numpy as np
 
 from stacbuild.describe.zarr_chunks import CHUNKS
 from stacbuild.load.pixelgrid import Window
-from stacbuild.load.zarr import spatial_dims
+from stacbuild.load.zarr import on_grid, spatial_dims
 
 if TYPE_CHECKING:
     import pystac
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 _UNKNOWN_RATIO = 0.5
 # More than an item lists, which is 100.
 _MANY_TIMES = 101
-
-
-def on_grid(item: pystac.Item) -> dict[str, Any]:
-    """Give the variables of a Zarr item that have both spatial dimensions."""
-    spatial = set(spatial_dims(item))
-    return {
-        name: entry
-        for name, entry in item.properties["cube:variables"].items()
-        if spatial <= set(entry["dimensions"])
-    }
 
 
 def length_of(dimension: dict[str, Any]) -> int:

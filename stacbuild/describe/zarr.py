@@ -151,15 +151,17 @@ def period(
 ) -> tuple[dt.datetime, dt.datetime] | None:
     """Give the first and last time of *ds* in UTC, or None if nothing tells.
 
-    Asked in this order: the profile, the temporal coordinates, the attributes
+    Asked in this order: the profile, the temporal coordinates of dimensions (without steps that
+    have no value) and scalar ones, the attributes
     ``time_coverage_start`` and ``time_coverage_end`` (ACDD 1.3).
     """
     if profile.start_datetime:
         return utc(profile.start_datetime), utc(profile.end_datetime or profile.start_datetime)
     times = [
-        pd.DatetimeIndex(ds[dim].values)
-        for dim in ds.dims
-        if dim in ds.coords and np.issubdtype(ds[dim].dtype, np.datetime64) and ds.sizes[dim]
+        known
+        for name in ds.coords
+        if ds[name].dims in ((), (name,)) and np.issubdtype(ds[name].dtype, np.datetime64)
+        if len(known := pd.DatetimeIndex(ds[name].values.ravel()).dropna())
     ]
     if times:
         return min(time_of(index.min()) for index in times), max(

@@ -18,6 +18,7 @@ from pystac.utils import datetime_to_str
 
 from stacbuild.describe.zarr_crs import grid_mapping_names
 from stacbuild.describe.zarr_grid import CubeGrid
+from stacbuild.nodata import Number, from_json, held, to_json
 from stacbuild.profiles import DataProfile
 
 Json = dict[str, Any]
@@ -35,6 +36,12 @@ _DATA_TYPES = frozenset(
 )
 _NO_PROFILE = DataProfile()
 
+NODATA = "stacbuild:nodata"
+"""Field of a variable: values for no data beside ``nodata``, which is one, and no class's."""
+
+LEFT_OUT = "stacbuild:left_out"
+"""Field of a variable in ``cube:variables``: why it cannot be read, in words after its name."""
+
 
 def cube_dimensions(ds: xr.Dataset, grid: CubeGrid) -> Json:
     """Describe every dimension of *ds* as ``cube:dimensions``.
@@ -47,6 +54,8 @@ def cube_dimensions(ds: xr.Dataset, grid: CubeGrid) -> Json:
     for dim in dims:
         if dim in (grid.x, grid.y):
             described[dim] = _horizontal(grid, dim)
+        elif not ds.sizes[dim]:
+            described[dim] = {"type": "other", "values": []}
         elif dim not in ds.coords:
             described[dim] = {"type": "other", "extent": [0, ds.sizes[dim] - 1], "step": 1}
         elif np.issubdtype(ds[dim].dtype, np.datetime64):
@@ -62,8 +71,7 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
     """Describe the variables of *ds*, except the coordinates of dimensions, as ``cube:variables``.
 
     ``data_type`` and ``nodata`` are those of the stored values, before scale and offset;
-    ``chunks`` are the store's. Of several nodata values of a profile the first is named. A NaN
-    that stands for nodata is not named, since it needs no masking.
+    ``chunks`` are the store's. Of several nodata values the first is named there. A NaN that stands for nodata is not named, since it needs no masking.
 
     Parameters
     ----------
@@ -78,6 +86,17 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
         for name in sorted(ds.variables, key=str)
         if name not in ds.dims
     }
+
+
+def read_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which a cube has values of a source's *dtype*.
+
+    It is the same, but for two that most readers of cubes lack (GDAL before 3.11, netCDF): bool
+    becomes uint8, with room for "no data", and float16 becomes float32.
+    """
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def _horizontal(grid: CubeGrid, dim: str) -> Json:
@@ -98,9 +117,13 @@ def _horizontal(grid: CubeGrid, dim: str) -> Json:
 
 def _temporal(times: xr.DataArray) -> Json:
     index = pd.DatetimeIndex(times.values)
-    texts = [datetime_to_str(time_of(value)) for value in (index.min(), index.max())]
+    known = index.dropna()
+    if not known.size:
+        return {"type": "temporal", "extent": [None, None]}
+    texts = [datetime_to_str(time_of(value)) for value in (known.min(), known.max())]
     field: Json = {"type": "temporal", "extent": texts}
-    if index.size <= _FEW:
+    # A step without a value has no text.
+    if index.size <= _FEW and known.size == index.size:
         field["values"] = [datetime_to_str(time_of(value)) for value in index]
     return field
 
@@ -129,11 +152,16 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
     variable = ds[name]
     stated = (profile.variables or {}).get(name, _NO_PROFILE)
     dtype = np.dtype(variable.encoding.get("dtype") or variable.dtype)
+    if dtype.kind == "b":
+        # The extension has no name for them.
+        dtype = read_as(dtype)
     field: Json = {
         "type": "data" if is_data else "auxiliary",
         "dimensions": [str(dim) for dim in variable.dims],
         "data_type": dtype.name if dtype.name in _DATA_TYPES else "other",
     }
+    if is_data and (reason := _why_left_out(variable, dtype)):
+        field[LEFT_OUT] = reason
     chunks = variable.encoding.get("chunks")
     if variable.ndim and chunks:
         field["chunks"] = [int(size) for size in chunks]
@@ -147,44 +175,75 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
         return field
     nodata = _nodata(ds, variable, stated.nodata or profile.nodata)
     if nodata:
-        field["nodata"] = nodata[0]
+        field["nodata"] = to_json(nodata[0])
     if standard := stated.standard_name or text_of(variable.attrs, "standard_name"):
         field["cf:parameter"] = [{"name": standard, **({"unit": unit} if unit else {})}]
     classes = [
         entry.model_dump(exclude_none=True, exclude_defaults=True) for entry in stated.classes or ()
     ]
-    # One field holds one value; further ones are classes that mean nodata.
+    # One field holds one value; further ones are classes that mean nodata, if they are whole.
     known = {entry["value"] for entry in classes}
+    further = [value for each in nodata[1:] if (value := to_json(each)) not in known]
     classes += [
         {"value": value, "name": f"nodata_{value}", "nodata": True}
-        for value in nodata[1:]
-        if isinstance(value, int) and value not in known
+        for value in further
+        if isinstance(value, int)
     ]
+    if others := [value for value in further if not isinstance(value, int)]:
+        field[NODATA] = others
     if classes:
         field["classification:classes"] = classes
     return field
 
 
+def _why_left_out(variable: xr.DataArray, dtype: np.dtype[Any]) -> str | None:
+    empty = [str(dim) for dim, length in variable.sizes.items() if not length]
+    if empty:
+        return f"has the length 0 along {', '.join(empty)}"
+    if dtype.name in _DATA_TYPES:
+        return None
+    kinds = {"U": "text", "S": "text", "O": "objects", "T": "text", "V": "records"}
+    kinds |= {"c": "complex numbers", "M": "datetime64", "m": "timedelta64"}
+    return f"holds {kinds.get(dtype.kind, 'values')} ({dtype}), which no cube does"
+
+
 def _nodata(
     ds: xr.Dataset, variable: xr.DataArray, stated: tuple[float, ...] | None
-) -> list[int | float]:
-    """Values that stand for no data: a profile's, else the variable's, else the dataset's."""
+) -> list[Number]:
+    """Return the values for no data: a profile's, else the variable's, else the dataset's.
+
+    They are as the variable's type holds them; others, and what is no number, are none.
+    """
     keys = ("_FillValue", "missing_value")
+    if variable.dtype.kind not in "iuf":
+        # Of a bool both values are values; format 2 has a fill value all the same.
+        return []
     own = [attrs.get(key) for attrs in (variable.attrs, variable.encoding) for key in keys]
     # 0 is what Zarr v2 puts as fill value where nobody chose one: what is stated goes before.
     chosen = [value for value in own if value is not None and np.any(np.asarray(value) != 0)]
     unchosen = [value for value in own if value is not None]
     for values in (stated or (), chosen, [ds.attrs.get(key) for key in keys], unchosen):
         numbers = [
-            _number(value)
-            for found in values
-            if found is not None
-            for value in np.atleast_1d(np.asarray(found, dtype="float64"))
+            held(number, variable.dtype) for found in values for number in _numbers(found)
         ]
         # NaN needs no masking, and does not keep another value from being masked.
-        if finite := [number for number in numbers if number is not None]:
-            return list(dict.fromkeys(finite))
+        known = [number for number in numbers if number is not None and number == number]
+        if known:
+            return list(dict.fromkeys(known))
     return []
+
+
+def _numbers(value: Any) -> list[Number]:
+    """Return the numbers of an attribute, also where they are written as text."""
+    listed = value.ravel().tolist() if isinstance(value, np.ndarray) else value
+    found: list[Number] = []
+    for each in listed if isinstance(listed, list | tuple) else [listed]:
+        one = each.item() if isinstance(each, np.generic) else each
+        try:
+            found.append(from_json(one))
+        except ValueError:
+            continue
+    return found
 
 
 def _number(value: Any) -> int | float | None:

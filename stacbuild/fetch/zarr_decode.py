@@ -1,13 +1,14 @@
 """What the variables of a foreign Zarr store stand for.
 
 Data stay as they are stored: packed values packed, "no data" a number, dates numbers since a day.
-That is how they come into a cube, with the attributes that tell a reader what they mean. Coordinates
-are decoded, as the grid and the times of a cube follow from them (CF 1.11, 4, 7.1 and 8.1), and so
-is the attribute ``_Unsigned``, without which the order of the values is another one.
+That is how they come into a cube, with the attributes that tell a reader what they mean.
+Coordinates are decoded, as the grid and the times of a cube follow from them (CF 1.11, 4, 7.1 and
+8.1), and so is the attribute ``_Unsigned``, without which values are in another order.
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,11 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
     found = _times(name, plain, "us")
     calendar = variable.attrs.get("calendar", "standard")
     if found.dtype.kind == "O":
-        found = found.copy(data=_standard_dates(name, str(calendar), found.values))
+        numbers = _decode_cf(name, plain, decode_times=False).values
+        # cftime takes NaN for a number.
+        missing = np.isnan(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.shape, bool)
+        dates = _standard_dates(name, str(calendar), np.where(missing, None, found.values))
+        found = found.copy(data=dates)
     elif _counted_in_ns(found.values):
         found = _times(name, plain, "ns")
     return found
@@ -98,7 +103,7 @@ def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
     except (ValueError, OverflowError, ImportError) as error:
         stated = f"{variable.attrs.get('units')!r} in calendar "
         stated += repr(variable.attrs.get("calendar", "standard"))
-        if not _has_cftime():
+        if find_spec("cftime") is None:
             raise StacbuildError(
                 f"coordinate {name}: times in {stated} are decoded by the package cftime; "
                 "install it: pip install cftime"
@@ -109,18 +114,12 @@ def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
         ) from error
 
 
-def _has_cftime() -> bool:
-    try:
-        import cftime  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def _counted_in_ns(times: NDArray[Any]) -> bool:
     there = times[~np.isnat(times)]
-    limits = pd.Timestamp.min.to_datetime64(), pd.Timestamp.max.to_datetime64()
-    return bool(((there > limits[0]) & (there < limits[1])).all())
+    # Compared in their own unit: in nanoseconds they would overflow.
+    low, high = (limit.ceil("s").to_datetime64() for limit in (pd.Timestamp.min, pd.Timestamp.max))
+    unit = there.dtype
+    return bool(((there > low.astype(unit)) & (there < high.astype(unit))).all())
 
 
 def _standard_dates(name: str, calendar: str, times: NDArray[Any]) -> NDArray[Any]:

@@ -27,7 +27,7 @@ from stacbuild.describe.zarr_crs import states_crs
 from stacbuild.errors import Failures, StacbuildError
 from stacbuild.fetch.http import public_url
 from stacbuild.fetch.opener import RasterFile
-from stacbuild.fetch.zarr_store import source_of, open_group
+from stacbuild.fetch.zarr_store import open_group, source_of
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stac_asset import (
     Json,

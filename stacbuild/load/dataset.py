@@ -11,6 +11,7 @@ import pystac
 import xarray as xr
 
 from stacbuild.catalog import STORE
+from stacbuild.describe.flags import is_categorical
 from stacbuild.errors import BuildError
 from stacbuild.load.area import items_within
 from stacbuild.load.custom import run_custom
@@ -23,6 +24,7 @@ from stacbuild.load.select import (
     by_time,
     check_names,
     chosen_names,
+    refuse_missing_times,
     within_time,
 )
 from stacbuild.load.temporal import resample_in_time
@@ -84,6 +86,7 @@ def load_variable(
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
+    refuse_missing_times(variable, dataset)
     if bands is not None and "band" in dataset.dims:
         bands = bands[dataset["band"].values - 1]
     if RASTER_NAME in facts and variable.open_params.band_as_variable:
@@ -105,6 +108,21 @@ def load_variable(
     if variable.temporal_resample_params:
         dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.data_id)
     return dataset
+
+
+def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None:
+    """Return what is to be told of variables that nobody asked for and that cannot be read."""
+    params = variable.open_params, variable.spatial_resample_params
+    if (
+        params[0].variable_names
+        or params[1].variables
+        or "cube:variables" not in items[0].properties
+    ):
+        return None
+    from stacbuild.load.zarr import left_out
+
+    reasons = "; ".join(f"{name} {reason}" for name, reason in left_out(items[0]).items())
+    return f"{variable.data_id}: left out: {reasons}" if reasons else None
 
 
 def _through_s3(item: pystac.Item) -> pystac.Item:
@@ -151,7 +169,7 @@ def _open_zarr(
     target: PixelGrid,
     storage_options: Mapping[str, Any],
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
-    from stacbuild.load.zarr import load_zarr, spatial_dims
+    from stacbuild.load.zarr import flags_of, left_out, load_zarr, on_grid, spatial_dims
 
     spatial = spatial_dims(item)
     source = PixelGrid.of_properties(item.properties)
@@ -159,12 +177,13 @@ def _open_zarr(
         raise BuildError(
             f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
         )
-    variables = item.properties["cube:variables"]
-    known = [name for name in variables if set(spatial) <= set(variables[name]["dimensions"])]
+    known = list(on_grid(item))
     _check_methods(variable, known)
     arrays, facts = {}, {}
-    for name in chosen_names(variable, known):
+    for name in chosen_names(variable, known, left_out(item)):
         facts[name] = Facts.of_zarr(item, name).filled(variable.fill_value(name))
+        if not facts[name].classes:
+            facts[name].attrs.update(flags_of(item, name, storage_options))
         method = _method(variable, name, facts[name], [source], target)
         arrays[name] = load_zarr(
             item, name, grid, method, facts[name].fill, facts[name].nodata, storage_options
@@ -191,7 +210,7 @@ def _method(
     stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
     if stated:
         return "nearest" if stated == "center" else stated
-    if facts.dtype.kind != "f" or facts.classes:
+    if facts.classes or is_categorical(facts.dtype, facts.attrs):
         return "nearest"
     return "bilinear" if pixels < _AVERAGED_FROM else "mean"
 

@@ -10,6 +10,7 @@ import numpy as np
 import pystac
 
 from stacbuild import nodata
+from stacbuild.describe.zarr_cube import NODATA, read_as
 from stacbuild.errors import BuildError
 from stacbuild.nodata import Number
 
@@ -74,7 +75,8 @@ class Facts:
         attrs = _attrs(fields, fields.get("title"))
         if "description" in fields:
             attrs["description"] = fields["description"]
-        return cls._of(fields, attrs, f"{item.id}: {variable}")
+        found = cls._of(fields, attrs, f"{item.id}: {variable}")
+        return replace(found, dtype=read_as(found.dtype))
 
     @classmethod
     def _of(cls, fields: Json, attrs: dict[str, Any], name: str) -> Facts:
@@ -82,6 +84,7 @@ class Facts:
         classes = tuple(fields.get("classification:classes", ()))
         stated = [] if fields.get("nodata") is None else [fields["nodata"]]
         stated += [entry["value"] for entry in classes if entry.get("nodata")]
+        stated += fields.get(NODATA, ())
         values = [nodata.held(nodata.from_json(value), dtype) for value in stated]
         # A dict: each once, in order.
         kept = {value: None for value in values if value is not None and value == value}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +17,23 @@ if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
 
-def chosen_names(variable: SourceVariable, known: Iterable[str]) -> list[str]:
-    """Give the names of a source's variables that are meant, in the source's order.
+def chosen_names(
+    variable: SourceVariable, known: Iterable[str], left_out: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the names of a source's variables that are meant, in the source's order.
+
+    Parameters
+    ----------
+    known
+        The variables that can be read.
+    left_out
+        Those that cannot, and why.
 
     Raises
     ------
     BuildError
-        If ``open_params`` or ``spatial_resample_params`` name a variable that there is not.
+        If ``open_params`` or ``spatial_resample_params`` name a variable that there is not, or
+        that cannot be read, or if none can.
     """
     names = list(known)
     for section in ("open_params.variable_names", "spatial_resample_params.variables"):
@@ -31,9 +41,33 @@ def chosen_names(variable: SourceVariable, known: Iterable[str]) -> list[str]:
         wanted = getattr(getattr(variable, key), field)
         if wanted is None:
             continue
+        for name in wanted:
+            if name in (left_out or {}):
+                raise BuildError(
+                    f"{variable.data_id}: {section} names {name!r}, which {(left_out or {})[name]}"
+                )
         check_names(variable, section, wanted, names)
         names = [name for name in names if name in wanted]
+    if left_out and not names:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
+        raise BuildError(f"{variable.data_id}: has no variable that can be read: {reasons}")
     return names
+
+
+def refuse_missing_times(variable: SourceVariable, dataset: xr.Dataset) -> None:
+    """Raise a BuildError if a step of time has no value: it would have no place in a cube."""
+    for dim, index in dataset.indexes.items():
+        if isinstance(index, pd.DatetimeIndex) and index.hasnans:
+            known = index.dropna()
+            places = ", ".join(str(place + 1) for place in np.flatnonzero(index.isna())[:5])
+            hint = ""
+            if dim == "time" and len(known):
+                first, last = (f"{time:%Y-%m-%d}" for time in (known.min(), known.max()))
+                hint = f"; take the others by open_params.time_range: [{first}, {last}]"
+            raise BuildError(
+                f"{variable.data_id}: {dim} has no value (NaT) at step {places} of {len(index)}"
+                f"{hint}"
+            )
 
 
 def check_names(
@@ -109,7 +143,7 @@ def within_time(
             "bands in a profile"
         )
     # As pandas reads them: a year or a month as an end includes all of it.
-    whole = pd.Series(np.arange(len(times)), times).sort_index()
+    whole = pd.Series(np.arange(len(times)), times)[times.notna()].sort_index()
     first, last = (_naive(limit) for limit in limits)
     inside = np.sort(whole.loc[first:last].to_numpy())
     if not len(inside):

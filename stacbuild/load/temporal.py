@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from stacbuild.describe.flags import FLAGS, is_categorical
 from stacbuild.errors import BuildError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _method(name: str, array: xr.DataArray, params: TemporalResampleParams, shor
     stated = params.interp_methods if shorter else params.agg_methods
     method = stated.get(name) if isinstance(stated, dict) else stated
     if method is None:
-        codes = array.dtype.kind != "f" or "flag_values" in array.attrs
+        codes = is_categorical(array.dtype, array.attrs)
         method = "nearest" if codes else "linear" if shorter else "mean"
     return _SAME.get(method, method)
 
@@ -239,7 +240,7 @@ def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any
 
 
 def _float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype.kind == "f":
+    if dtype.kind == "f" and dtype.itemsize > 2:
         return dtype
     return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
 
@@ -302,7 +303,7 @@ def _described(found: xr.DataArray, array: xr.DataArray, fill: Any, method: str)
     if method in _PICKING:
         found.encoding = {"_FillValue": fill, "fill_value": fill}
         return found
-    for name in ("flag_values", "flag_meanings", "flag_colors"):
+    for name in (*FLAGS, "flag_colors"):
         found.attrs.pop(name, None)
     if method in ("prod", "var"):
         found.attrs.pop("units", None)

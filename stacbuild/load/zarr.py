@@ -13,7 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
+from stacbuild.describe.flags import FLAGS
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
+from stacbuild.describe.zarr_cube import LEFT_OUT, read_as
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.area import origin_of
 from stacbuild.load.footprint import footprint_window
@@ -88,7 +90,7 @@ class ZarrSource:
         """
         where = dict(zip(self.dims, location, strict=True))
         window = (where[self.spatial[0]], where[self.spatial[1]])
-        dtype = zarr_dataset(self.href, self.options)[self.variable].dtype
+        dtype = read_as(zarr_dataset(self.href, self.options)[self.variable].dtype)
         size = [part.stop - part.start for part in location]
         if self.method == "nearest":
             mapping = shared_index_map(self.grid, self.target, window)
@@ -149,6 +151,7 @@ class ZarrSource:
         try:
             dataset = zarr_dataset(self.href, self.options)
             block = np.asarray(dataset[self.variable].isel(span).values)
+            block = block.astype(read_as(block.dtype), copy=False)
         except StacbuildError:
             raise
         except Exception as error:
@@ -210,7 +213,8 @@ def load_zarr(
         origin=origin_of(item.properties),
         options=options,
     )
-    unit = work_unit(grid, array.dtype.itemsize)
+    dtype = read_as(array.dtype)
+    unit = work_unit(grid, dtype.itemsize)
     chunks = tuple(
         _split(grid.shape[spatial.index(name)], unit[spatial.index(name)])
         if name in spatial
@@ -218,7 +222,7 @@ def load_zarr(
         for name, length in zip(source.dims, array.shape, strict=True)
     )
     lazy = da.map_blocks(
-        _read_chunk, source=source, chunks=chunks, dtype=array.dtype, meta=np.empty(0, array.dtype)
+        _read_chunk, source=source, chunks=chunks, dtype=dtype, meta=np.empty(0, dtype)
     )
     y, x = grid.coords()
     coords = {
@@ -276,6 +280,37 @@ def spatial_dims(item: pystac.Item) -> tuple[str, str]:
         raise BuildError(
             f"item {item.id}: cube:dimensions name no x and y; harvest it again"
         ) from None
+
+
+def flags_of(item: pystac.Item, variable: str, options: StorageOptions) -> dict[str, Any]:
+    """Return the CF attributes of a variable that make it one of classes."""
+    attrs = zarr_dataset(item.assets["data"].href, options)[variable].attrs
+    return {key: attrs[key] for key in FLAGS if key in attrs}
+
+
+def on_grid(item: pystac.Item) -> dict[str, Any]:
+    """Return the entries of a Zarr item's variables on its grid that can be read, by name."""
+    unreadable = left_out(item)
+    return {name: entry for name, entry in _spatial(item).items() if name not in unreadable}
+
+
+def left_out(item: pystac.Item) -> dict[str, str]:
+    """Return why variables on a Zarr item's grid cannot be read, in words after their name."""
+    reasons = {
+        # Items of earlier versions do not say why.
+        name: entry.get(LEFT_OUT) or (entry["data_type"] == "other" and "has no type of numbers")
+        for name, entry in _spatial(item).items()
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _spatial(item: pystac.Item) -> dict[str, Any]:
+    spatial = set(spatial_dims(item))
+    return {
+        name: entry
+        for name, entry in item.properties["cube:variables"].items()
+        if spatial <= set(entry["dimensions"])
+    }
 
 
 def _split(length: int, chunk: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
+from stacbuild.describe.flags import legend_of
 from stacbuild.pictures.coarse import Plane
 
 COLORMAP = "viridis"
@@ -68,10 +69,9 @@ def colors_of(plane: Plane) -> Legend | Scale:
     there are any. All else is scaled from the 2nd to the 98th percentile.
     """
     attrs = plane.array.attrs
-    if "flag_values" in attrs and "flag_meanings" in attrs:
-        codes = [int(code) for code in np.atleast_1d(attrs["flag_values"])]
-        names = str(attrs["flag_meanings"]).split()
-        return Legend(tuple(zip(codes, names, _colors(attrs, len(codes)), strict=False)))
+    if legend := legend_of(attrs):
+        colors = _colors(attrs, len(legend))
+        return Legend(tuple(zip(legend, legend.values(), colors, strict=True)))
     values = plane.values[plane.valid]
     if not len(values):
         return Scale(0.0, 1.0)
