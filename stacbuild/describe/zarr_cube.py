@@ -71,7 +71,8 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
     """Describe the variables of *ds*, except the coordinates of dimensions, as ``cube:variables``.
 
     ``data_type`` and ``nodata`` are those of the stored values, before scale and offset;
-    ``chunks`` are the store's. Of several nodata values the first is named there. A NaN that stands for nodata is not named, since it needs no masking.
+    ``chunks`` are the store's. Of several nodata values the first is named there. A NaN that stands
+    for nodata is not named, since it needs no masking.
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ def _nodata(
 ) -> list[Number]:
     """Return the values for no data: a profile's, else the variable's, else the dataset's.
 
-    They are as the variable's type holds them; others, and what is no number, are none.
+    They are as the variable's type holds them, if it does; what is no number is left aside.
     """
     keys = ("_FillValue", "missing_value")
     if variable.dtype.kind not in "iuf":
@@ -223,13 +224,11 @@ def _nodata(
     chosen = [value for value in own if value is not None and np.any(np.asarray(value) != 0)]
     unchosen = [value for value in own if value is not None]
     for values in (stated or (), chosen, [ds.attrs.get(key) for key in keys], unchosen):
-        numbers = [
-            held(number, variable.dtype) for found in values for number in _numbers(found)
-        ]
+        numbers = [number for found in values for number in _numbers(found)]
         # NaN needs no masking, and does not keep another value from being masked.
-        known = [number for number in numbers if number is not None and number == number]
-        if known:
-            return list(dict.fromkeys(known))
+        if known := [number for number in numbers if number == number]:
+            of_type = [(held(number, variable.dtype), number) for number in known]
+            return list(dict.fromkeys(n if mine is None else mine for mine, n in of_type))
     return []
 
 

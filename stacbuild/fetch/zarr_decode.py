@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 from xarray.coders import CFDatetimeCoder
@@ -59,7 +58,12 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
     for key, variable in raw.variables.items():
         name = str(key)
         if name in raw.coords and variable.ndim <= 1:
-            changed[name] = _coordinate(name, variable, zarr_format)
+            try:
+                changed[name] = _coordinate(name, variable, zarr_format)
+            except StacbuildError:
+                # What is no dimension's stays as it is stored.
+                if name in raw.dims:
+                    raise
         elif name in bounds:
             changed[name] = _unpacked(name, variable, zarr_format)
         elif name not in raw.coords and _is_unsigned(variable) is not None:
@@ -83,18 +87,25 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
     if not is_time_unit(variable.attrs.get("units")):
         return _unpacked(name, variable, zarr_format)
     plain = _with_one_fill(variable, zarr_format)
-    # Labels outside of what nanoseconds can count (1678 to 2262) take a longer unit.
+    # At first in a longer unit: nanoseconds overflow outside of 1678 to 2262.
     found = _times(name, plain, "us")
     calendar = variable.attrs.get("calendar", "standard")
     if found.dtype.kind == "O":
         numbers = _decode_cf(name, plain, decode_times=False).values
         # cftime takes NaN for a number.
         missing = np.isnan(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.shape, bool)
-        dates = _standard_dates(name, str(calendar), np.where(missing, None, found.values))
-        found = found.copy(data=dates)
-    elif _counted_in_ns(found.values):
-        found = _times(name, plain, "ns")
-    return found
+        labels = found.values.copy()
+        labels[missing] = None
+        found = xr.Variable(
+            found.dims, _standard_dates(name, str(calendar), labels), found.attrs, found.encoding
+        )
+    if not _counted_in_ns(found.values):
+        there = found.values[~np.isnat(found.values)].astype("datetime64[D]")
+        raise StacbuildError(
+            f"coordinate {name}: reaches from {there.min()} to {there.max()}; only times from 1678 "
+            "to 2261 are supported"
+        )
+    return found if found.dtype == np.dtype("datetime64[ns]") else _times(name, plain, "ns")
 
 
 def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
@@ -117,9 +128,8 @@ def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
 def _counted_in_ns(times: NDArray[Any]) -> bool:
     there = times[~np.isnat(times)]
     # Compared in their own unit: in nanoseconds they would overflow.
-    low, high = (limit.ceil("s").to_datetime64() for limit in (pd.Timestamp.min, pd.Timestamp.max))
-    unit = there.dtype
-    return bool(((there > low.astype(unit)) & (there < high.astype(unit))).all())
+    low, high = (np.datetime64(day).astype(there.dtype) for day in ("1678-01-01", "2262-01-01"))
+    return bool(((there >= low) & (there < high)).all())
 
 
 def _standard_dates(name: str, calendar: str, times: NDArray[Any]) -> NDArray[Any]:
