@@ -171,8 +171,10 @@ class TestMissingTimes:
 
 
 class TestDates:
-    @pytest.mark.parametrize("dtype", ["int32", "int16", "float32", "float64"])
-    @pytest.mark.parametrize("fmt", [2, 3])
+    @pytest.mark.parametrize(
+        ("fmt", "dtype"),
+        [(2, "int32"), (2, "int16"), (2, "float32"), (2, "float64"), (3, "int32"), (3, "int16")],
+    )
     def test_stay_dates_with_nat_where_there_is_no_data(
         self, store: Make, dtype: str, fmt: int
     ) -> None:
