@@ -314,3 +314,40 @@ def test_what_lies_elsewhere_is_served_only_if_said(directory: Path, tmp_path: P
     words = ("serve", "--catalog", own, "--port", 0, "--data", elsewhere.parent)
     with running(*words) as (_, url):
         assert far_answer(url).body == elsewhere.read_bytes()
+
+
+def test_connections_that_never_ask_keep_nobody_waiting(url: str) -> None:
+    parts = urlsplit(url)
+    slow = []
+    try:
+        for _ in range(300):
+            connection = socket.create_connection((parts.hostname, parts.port), timeout=30)
+            connection.sendall(b"GET /catalogs/catalog.json HTTP/1.1\r\nHost: 127.0")
+            slow.append(connection)
+        assert ask(url).status == 200
+    finally:
+        for connection in slow:
+            connection.close()
+    assert ask(url).status == 200
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        ",".join(f"{first}-{first + 1}" for first in range(0, 1600, 4)),
+        ",".join(["0-"] * 400),
+        "0-0,-1",
+    ],
+)
+def test_many_ranges_at_once_are_sent_as_the_whole_once(url: str, ranges: str) -> None:
+    whole = ask(url)
+    got = ask(url, Range=f"bytes={ranges}")
+    assert (got.status, got.body) == (200, whole.body)
+
+
+def test_headers_without_end_are_refused(url: str) -> None:
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n" + b"".join(b"A%d: b\r\n" % n for n in range(5000)))
+        assert connection.recv(64).startswith(b"HTTP/1.1 431")
+    assert ask(url).status == 200

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 REMOTE = ("https", "http", "s3")
 
+# IPv6 addresses whose last 32 bits are an IPv4 address: IPv4-compatible ones (RFC 4291, 2.5.5.1)
+# and those of translators (RFC 6052, RFC 8215).
+_EMBEDDING = tuple(
+    ipaddress.IPv6Network(each) for each in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+
 
 class Zone(IntEnum):
     """Where an address is: the higher, the further within."""
@@ -173,12 +179,19 @@ def zone_of(host: str) -> Zone:
 
 def _zone(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Zone:
     if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
+        address = address.ipv4_mapped or address.sixtofour or _embedded(address) or address
     if address.is_loopback:
         return Zone.LOOPBACK
     if address.is_link_local or address.is_unspecified or address.is_multicast:
         return Zone.LINK_LOCAL
     return Zone.WEB if address.is_global else Zone.PRIVATE
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address in one of `_EMBEDDING`, but for ``::`` and ``::1``."""
+    if int(address) > 1 and any(address in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 def _refused(href: str, why: str) -> IntegrityError:

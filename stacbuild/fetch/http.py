@@ -6,6 +6,7 @@ stall live in `download` and `ranges`, as no HTTP library resumes a body by itse
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ TIMEOUT = (10.0, 60.0)
 
 LONGEST_WAIT = 900.0
 """Seconds that a ``Retry-After`` may ask for; a server that wants more is an error."""
+
+MOST_JSON = 32 << 20
+"""Bytes of the largest JSON document that is read, after decompression."""
 
 _WAIT_FOR = (429, 500, 502, 503, 504)
 
@@ -271,15 +275,44 @@ def get_json(
         As `send`; RemoteError too if the answer is not JSON, naming it when it is a web page.
     """
     headers = {"Accept": "application/json"} | (headers or {})
-    response = send(session, "GET", url, params=params, headers=headers)
-    refuse_page(response, "JSON", response.content)
+    response = send(session, "GET", url, params=params, headers=headers, stream=True)
+    body = read_json_body(response)
     try:
-        return response.json()
-    except requests.JSONDecodeError as error:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
         raise RemoteError(
             f"{public_url(url)}: answered with something that is not JSON "
-            f"({len(response.content)} bytes, {response.headers.get('Content-Type', 'no type')})"
+            f"({len(body)} bytes, {response.headers.get('Content-Type', 'no type')})"
         ) from error
+
+
+def read_json_body(response: requests.Response, due: str = "JSON") -> bytes:
+    """Read the body of an answer that was asked for with ``stream=True``, and close the answer.
+
+    A few kilobytes of gzip can decompress to gigabytes, so bytes are counted after decompression,
+    while they come.
+
+    Raises
+    ------
+    RemoteError
+        The body is larger than `MOST_JSON`, is a web page, or does not come.
+    """
+    url = public_url(response.url)
+    body = bytearray()
+    with response:
+        refuse_page(response, due)
+        try:
+            for part in response.iter_content(1 << 16):
+                body += part
+                if len(body) > MOST_JSON:
+                    raise RemoteError(
+                        f"{url}: the answer is larger than {MOST_JSON >> 20} MB, the most that is "
+                        "read of a JSON document"
+                    )
+        except requests.RequestException as error:
+            raise RemoteError(f"{url}: {reason(error)}") from error
+        refuse_page(response, due, bytes(body[:64]))
+    return bytes(body)
 
 
 def refuse_page(response: requests.Response, due: str, start: bytes = b"") -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import rasterio
 import requests
 from numpy.typing import NDArray
+from rasterio.enums import Interleaving
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, FilePath
 from rasterio.windows import Window
@@ -36,6 +37,9 @@ GDAL_OPTIONS = {
     # machine, which a file in strips as wide as Europe fills at once; here a window is read once.
     "GDAL_CACHEMAX": 64 << 20,
 }
+
+# Decoded bytes of one block. GDAL holds several at once, one for each thread that reads.
+_MOST_BLOCK_BYTES = 2 << 30
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -121,6 +125,7 @@ class RasterFile:
         except RasterioError as error:
             raise self._explained(error, "cannot be opened as a GeoTIFF") from error
         try:
+            self._check_blocks(dataset)
             self._check_end(dataset)
         except BaseException:
             dataset.close()
@@ -205,6 +210,19 @@ class RasterFile:
             raise RemoteError(f"{self.name}: answered with an HTML page where a GeoTIFF was due")
         if start[:4] not in _MAGIC:
             raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
+
+    def _check_blocks(self, dataset: DatasetReader) -> None:
+        """Refuse blocks (tiles or strips) that take gigabytes, however few bytes are stored."""
+        height, width = dataset.block_shapes[0]
+        size = height * width * np.dtype(dataset.dtypes[0]).itemsize
+        if dataset.interleaving == Interleaving.pixel:
+            size *= dataset.count
+        if size > _MOST_BLOCK_BYTES:
+            raise IntegrityError(
+                f"{self.name}: a block of it is {height} x {width} pixels, {size / 1e9:.1f} GB, "
+                "which have to be decoded at once; rewrite it in tiles (gdal_translate -co "
+                "TILED=YES)"
+            )
 
     def _check_end(self, dataset: DatasetReader) -> None:
         """Find a file that is cut off before a read meets the gap: look for its last block."""

@@ -20,6 +20,9 @@ from stacbuild.fetch.http import LONGEST_WAIT, Patience, is_page, public_url
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
+# Bytes of one answer, a chunk or metadata: a chunk of this size cannot be worked with anyway.
+_MOST_BYTES = 4 << 30
+
 _METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
 
@@ -27,7 +30,14 @@ def client_options(patience: Patience, href: str) -> dict[str, object]:
     """Give what fsspec's http file system hands to `aiohttp.ClientSession` for a store there."""
     # No limit on the whole of a chunk's transfer (that is `Retrying`'s), but one on silence.
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=patience.seconds)
-    return {"timeout": timeout, "middlewares": (Confined(public_url(href)), Retrying(patience))}
+    # Chunks are compressed as they are. A body that a server compresses on top of that could grow
+    # without bound when it is decompressed, so none is asked for and none is taken.
+    headers = {"Accept-Encoding": "identity"}
+    return {
+        "timeout": timeout,
+        "headers": headers,
+        "middlewares": (Confined(public_url(href)), Retrying(patience)),
+    }
 
 
 @dataclass(frozen=True)
@@ -125,8 +135,13 @@ class Retrying:
         if 400 <= status < 500 and status != 404:
             response.release()
             raise NotFoundError(f"{url}: the server answers {_phrase(status)}")
-        # A whole body has a time that its length and the least speed allow.
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
         length = response.content_length or 0
+        if encoding != "identity" or length > _MOST_BYTES:
+            response.close()
+            what = f"a body of {length} bytes" if encoding == "identity" else f"{encoding} encoding"
+            raise NotFoundError(f"{url}: the server answers with {what}, which is not taken")
+        # A whole body has a time that its length and the least speed allow.
         async with asyncio.timeout(self.patience.seconds + length / self.patience.min_speed):
             body = await response.read()
         page = "html" in response.content_type or is_page(body)

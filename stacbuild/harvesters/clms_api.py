@@ -120,6 +120,7 @@ class ClmsApi:
         if response.status_code == 400 and (
             task := self._find_task(dataset, file, UNDER_WAY | {FINISHED})
         ):
+            response.close()
             return task
         answer = content_of(response)
         tasks = answer.get("TaskIds") if isinstance(answer, dict) else None
@@ -185,9 +186,11 @@ class ClmsApi:
             response = send(self._session, method, url, headers=headers, **options)
             if response.status_code != 401:
                 break
+            response.close()
             # Expired or withdrawn sooner than it said: once more with a new one.
             self._token.forget()
         if response.status_code in (401, 403):
+            response.close()
             raise AuthError(
                 f"{self._token.credentials.origin}: {url} refused a new token of these credentials "
                 f"(HTTP {response.status_code}); make new ones in your CLMS profile"

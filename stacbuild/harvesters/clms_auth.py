@@ -21,7 +21,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
-from stacbuild.fetch.http import LONGEST_WAIT, public_url, reason, refuse_page
+from stacbuild.fetch.http import LONGEST_WAIT, public_url, read_json_body, reason
 from stacbuild.safe_text import remember_secret
 
 ACCEPT = {"Accept": "application/json"}
@@ -163,6 +163,7 @@ class Token:
         form = {"grant_type": _GRANT, "assertion": assertion}
         response = send(self._session, "POST", given.token_uri, data=form, headers=ACCEPT)
         if 400 <= response.status_code < 500 and response.status_code != 429:
+            response.close()
             raise AuthError(
                 f"{given.origin}: {given.token_uri} refused these credentials "
                 f"(HTTP {response.status_code}){_skew(response, now)}; check that they are still "
@@ -184,11 +185,12 @@ def send(session: requests.Session, method: str, url: str, **options: Any) -> re
     """
     for pause in (*_PAUSES, None):
         try:
-            response = session.request(method, url, **options)
+            response = session.request(method, url, **{"stream": True, **options})
         except requests.RequestException as error:
             raise RemoteError(f"{public_url(url)}: {reason(error)}") from error
         if pause is None or method != "POST" or response.status_code not in (429, 503):
             break
+        response.close()
         time.sleep(min(retry_after(response) or pause, LONGEST_WAIT))
     return response
 
@@ -196,10 +198,10 @@ def send(session: requests.Session, method: str, url: str, **options: Any) -> re
 def content_of(response: requests.Response) -> Any:
     """Give the JSON of an answer of success; raise what any other answer means."""
     where = public_url(response.url)
-    refuse_page(response, f"JSON (HTTP {response.status_code})")
+    body = read_json_body(response, f"JSON (HTTP {response.status_code})")
     try:
-        content = response.json()
-    except requests.JSONDecodeError as error:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
         raise RemoteError(
             f"{where}: answered HTTP {response.status_code} with something that is not JSON"
         ) from error

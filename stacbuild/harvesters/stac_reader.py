@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import requests
-
 from stacbuild.config.stores import StacStore
 from stacbuild.errors import (
     AuthError,
@@ -24,12 +22,11 @@ from stacbuild.errors import (
     StacbuildError,
 )
 from stacbuild.fetch.hrefs import Allowed, check, is_relative_path
-from stacbuild.fetch.http import public_url, reason, refuse_page, send, session
+from stacbuild.fetch.http import MOST_JSON, public_url, read_json_body, send, session
 from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
-_MOST_BYTES = 32 << 20
 _MOST_DOCUMENTS = 20_000
 _THREADS = 8
 _AT_ONCE = 8 * _THREADS
@@ -114,21 +111,7 @@ class Reader:
                 f"{public_url(self.root)}: has led to more than {_MOST_DOCUMENTS} documents; name "
                 "a collection that lies nearer to the catalog's root, or use its API"
             )
-        response = send(self.session, method, url, stream=True, **options)
-        with response:
-            body = bytearray()
-            try:
-                for part in response.iter_content(1 << 16):
-                    body += part
-                    if len(body) > _MOST_BYTES:
-                        raise RemoteError(
-                            f"{public_url(url)}: is larger than {_MOST_BYTES >> 20} MB, which no "
-                            "STAC document is"
-                        )
-            except requests.RequestException as error:
-                raise RemoteError(f"{public_url(url)}: {reason(error)}") from error
-            refuse_page(response, "JSON", bytes(body[:64]))
-        return bytes(body)
+        return read_json_body(send(self.session, method, url, stream=True, **options))
 
     def addresses(self, base: str, entries: list[Json]) -> list[str]:
         """Return the addresses of links of the document at *base*, each once.
@@ -198,8 +181,8 @@ class Reader:
 
 def _local(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise IntegrityError(f"{path}: is larger than {_MOST_BYTES >> 20} MB")
+        if path.stat().st_size > MOST_JSON:
+            raise IntegrityError(f"{path}: is larger than {MOST_JSON >> 20} MB")
         return path.read_bytes()
     except OSError as error:
         raise NotFoundError(f"{path}: cannot be read ({error.strerror})") from error

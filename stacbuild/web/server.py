@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from stacbuild.web.site import Served, Site, decoded
 DEFAULT_PORT = 8765
 
 _BLOCK = 1 << 18
+# A browser keeps 256 connections at most; each takes a thread here.
+_MOST_CONNECTIONS = 1024
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": (
@@ -80,6 +83,7 @@ class Server(ThreadingMixIn, TCPServer):
         self.browser = browser.resolve() if browser else None
         self.pages: Mapping[str, bytes] = {}
         """What is made here in place of files of the browser, by name."""
+        self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
@@ -102,6 +106,25 @@ class Server(ThreadingMixIn, TCPServer):
     def catalog_url(self) -> str:
         """The URL of ``catalog.json``."""
         return self.origin + self.site.url_path
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, or hang up where too many connections are open."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            # No thread could be started.
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer the requests of one connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that went away in the middle."""
