@@ -10,6 +10,7 @@ of its own, so that its children are as new processes are.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -36,6 +37,7 @@ class Ended:
     stderr: str
     seconds: float
     renamed: tuple[str, ...]
+    failed: str = ""
 
 
 class Runs:
@@ -48,11 +50,15 @@ class Runs:
         kill_after: float | None = None,
         kill_at: int | None = None,
         late: bool = False,
+        fail_at: int | None = None,
+        within: Path | None = None,
     ) -> Ended:
         """Run ``stacbuild WORDS``.
 
         Kill it by SIGKILL after *kill_after* seconds, or instead of its renaming number *kill_at*
-        (from 1 on; right after it if *late*).
+        (from 1 on; right after it if *late*). Or let its attempt number *fail_at* to open a file
+        for writing, to make a folder or to rename something below *within* fail as on a full disk;
+        ``Ended.failed`` names what failed.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -61,6 +67,8 @@ class Runs:
             "kill_after": kill_after,
             "kill_at": kill_at,
             "late": late,
+            "fail_at": fail_at,
+            "within": str(within),
         }
         print(json.dumps(asked), file=self._process.stdin, flush=True)
         answer = json.loads(self._process.stdout.readline())
@@ -100,13 +108,20 @@ def _serve() -> None:
 
 
 def _run(
-    words: list[str], kill_after: float | None, kill_at: int | None, late: bool
+    words: list[str],
+    kill_after: float | None,
+    kill_at: int | None,
+    late: bool,
+    fail_at: int | None,
+    within: str,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = time.monotonic()
         child = os.fork()
         if child == 0:
+            if fail_at is not None:
+                _fail(folder / "failed", fail_at, within)
             _be(words, folder, kill_at, late)
         pidfd = os.pidfd_open(child)
         ended, _, _ = select.select([pidfd], [], [], 300 if kill_after is None else kill_after)
@@ -122,6 +137,7 @@ def _run(
             "renamed": (folder / "renamed").read_text().splitlines()
             if (folder / "renamed").exists()
             else [],
+            "failed": (folder / "failed").read_text() if (folder / "failed").exists() else "",
         }
 
 
@@ -143,6 +159,35 @@ def _be(words: list[str], folder: Path, kill_at: int | None, late: bool) -> None
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _fail(log: Path, fail_at: int, within: str) -> None:
+    """Let one attempt to change something below a folder fail, by an audit hook of Python's."""
+    lock = threading.Lock()
+    count = 0
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal count
+        if event == "open":
+            path, _, flags = args
+            if not flags & (os.O_WRONLY | os.O_RDWR):
+                return
+        elif event == "os.rename":
+            path = args[1]
+        elif event == "os.mkdir":
+            path = args[0]
+        else:
+            return
+        if isinstance(path, int) or not os.fsdecode(path).startswith(within):
+            return
+        with lock:
+            count += 1
+            failing = count == fail_at
+        if failing:
+            log.write_text(f"{event} {os.fsdecode(path)}")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(path))
+
+    sys.addaudithook(hook)
 
 
 def _watch(log: Path, kill_at: int | None, late: bool) -> None:
