@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import atexit
+import functools
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ import xarray as xr
 import yaml
 from rasterio import Affine
 
+from tests.forked import Runs, forked_runs
+
 # A piece of the area that the tests' grids lie in, in a CRS and at a resolution of its own.
 WEST, SOUTH, EAST, NORTH = BOX = (10.0, 45.0, 10.1, 45.1)
 
@@ -27,21 +30,21 @@ def command(*words: object) -> list[str]:
     return [str(Path(sys.executable).with_name("stacbuild")), *map(str, words)]
 
 
+@functools.cache
+def _runs() -> Runs:
+    """Start the process whose children the runs are; it lives as long as this one."""
+    forked = forked_runs()
+    atexit.register(forked.__exit__, None, None, None)
+    return forked.__enter__()
+
+
 def stacbuild(
     *words: object, code: int = 0, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does; the exit code has to be *code*."""
-    done = subprocess.run(
-        command(*words),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-        env={**os.environ, **(env or {})},
-    )
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return done
+    ended = _runs()(*words, env=env)
+    assert ended.code == code, (ended.code, ended.stdout, ended.stderr)
+    return subprocess.CompletedProcess(command(*words), ended.code, ended.stdout, ended.stderr)
 
 
 def errors(done: subprocess.CompletedProcess[str]) -> list[str]:

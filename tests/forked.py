@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,9 @@ class Runs:
         late: bool = False,
         fail_at: int | None = None,
         within: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Ended:
-        """Run ``stacbuild WORDS``.
+        """Run ``stacbuild WORDS`` in the present folder and environment, and *env* besides.
 
         Kill it by SIGKILL after *kill_after* seconds, or instead of its renaming number *kill_at*
         (from 1 on; right after it if *late*). Or let its attempt number *fail_at* to open a file
@@ -69,6 +70,8 @@ class Runs:
             "late": late,
             "fail_at": fail_at,
             "within": str(within),
+            "env": {**os.environ, **(env or {})},
+            "cwd": str(Path.cwd()),
         }
         print(json.dumps(asked), file=self._process.stdin, flush=True)
         answer = json.loads(self._process.stdout.readline())
@@ -93,6 +96,7 @@ def _serve() -> None:
     import s3fs  # noqa: F401
     import stackstac  # noqa: F401
 
+    import stacbuild.cli
     import stacbuild.config
     import stacbuild.console
     import stacbuild.cubes.make
@@ -114,17 +118,22 @@ def _run(
     late: bool,
     fail_at: int | None,
     within: str,
+    env: dict[str, str],
+    cwd: str,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = time.monotonic()
         child = os.fork()
         if child == 0:
+            os.environ.clear()
+            os.environ.update(env)
+            os.chdir(cwd)
             if fail_at is not None:
                 _fail(folder / "failed", fail_at, within)
             _be(words, folder, kill_at, late)
         pidfd = os.pidfd_open(child)
-        ended, _, _ = select.select([pidfd], [], [], 300 if kill_after is None else kill_after)
+        ended, _, _ = select.select([pidfd], [], [], 600 if kill_after is None else kill_after)
         os.close(pidfd)
         if not ended:
             os.kill(child, signal.SIGKILL)
