@@ -44,8 +44,10 @@ from stacbuild.harvesters.stac_found import Found
 from stacbuild.harvesters.stac_query import Query, parse
 from stacbuild.harvesters.stac_reader import Reader
 from stacbuild.harvesters.stac_search import find
+from stacbuild.harvesters.stac_values import complete_raster, complete_zarr
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.progress import Reporter
+from stacbuild.safe_text import clean
 
 _THREADS = 8
 
@@ -54,6 +56,7 @@ _THREADS = 8
 class _Described:
     item: pystac.Item
     found: Found
+    notes: tuple[str, ...]
 
 
 def harvest(
@@ -104,11 +107,12 @@ def _describe_all(
     with reporter.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
 
         def one(found: Found) -> _Described:
-            item = _describe(reader, query, data_id, found, profiles, reporter)
+            item, notes = _describe(reader, query, data_id, found, profiles)
             task.advance()
-            return _Described(item, found)
+            return _Described(item, found, tuple(notes))
 
         described = list(pool.map(one, founds))
+    _warn(described, reporter)
     _check_together(data_id, [each.item for each in described])
     return described
 
@@ -131,11 +135,11 @@ def _describe(
     data_id: str,
     found: Found,
     profiles: Profiles,
-    reporter: Reporter,
-) -> pystac.Item:
+) -> tuple[pystac.Item, list[str]]:
     store = reader.store
     data = data_of(reader, found, query.asset)
-    profile = profile_of(found, data, profiles.of(store.key, data_id))
+    known = profiles.of(store.key, data_id)
+    profile = profile_of(found, data, known)
     identity: Json = {
         "item_id": _item_id(found, data_id),
         "data_id": data_id,
@@ -148,6 +152,7 @@ def _describe(
         file = RasterFile(data.read, session=reader.session, storage_options=options)
         with file.open() as raster:
             item = raster_item(raster, **identity, profile=profile, datetime=time_of(found))
+            notes = complete_raster(item, raster, found, data, known)
         fields = {"file:size": file.size, **file_fields(data)}
         if "://" not in data.read:
             fields["updated"] = file_time(Path(file.href))
@@ -161,21 +166,23 @@ def _describe(
             if own is not None:
                 # The store's own times are of its data; an item's often of its publication.
                 profile = profile.model_copy(update={"start_datetime": None, "end_datetime": None})
+            told: list[str] = []
             item = zarr_item(
                 group,
                 ds,
                 **identity,
                 profile=profile,
                 datetime=time_of(found),
-                warn=reporter.warn,
+                warn=told.append,
             )
+            notes = [*told, *complete_zarr(item, ds, found, data, known)]
             if "://" not in data.read:
                 state = {
                     CHUNKS: count_chunks(group.store, map(str, ds.data_vars)),
                     "updated": file_time(Path(data.read)),
                 }
                 item.assets["data"].extra_fields |= state
-    _warn_of_crs(item, said, found, reporter)
+    notes += _of_crs(item, said)
     if data.s3:
         asset = item.assets["data"]
         asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
@@ -185,7 +192,7 @@ def _describe(
     for rel, href in outer_links(reader, found.location, found.content):
         item.add_link(pystac.Link(rel, href))
     declare_extensions(item)
-    return item
+    return item, notes
 
 
 def _item_id(found: Found, data_id: str) -> str:
@@ -194,15 +201,24 @@ def _item_id(found: Found, data_id: str) -> str:
     return f"{slug(found.id)[:100]}-{digest}"
 
 
-def _warn_of_crs(
-    item: pystac.Item, said: pyproj.CRS | None, found: Found, reporter: Reporter
-) -> None:
+def _of_crs(item: pystac.Item, said: pyproj.CRS | None) -> list[str]:
     code = item.properties.get("proj:code")
     if said is not None and code and not said.equals(pyproj.CRS(code), ignore_axis_order=True):
-        reporter.warn(
-            f"{found.id}: its catalog says {said.to_string()[:60]}, but the file {code}, which is "
-            "what counts"
-        )
+        return [
+            f"its catalog says {said.to_string()[:60]}, but the file {code}, which is what counts"
+        ]
+    return []
+
+
+def _warn(described: Sequence[_Described], reporter: Reporter) -> None:
+    """Warn of what items say and their files do not; once of what several say alike."""
+    said: dict[str, list[str]] = {}
+    for each in described:
+        for note in each.notes:
+            said.setdefault(note, []).append(each.found.id)
+    for note, ids in said.items():
+        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+        reporter.warn(f"{clean(ids[0])[:100]}{more}: {note}")
 
 
 def _collection(

@@ -197,7 +197,6 @@ def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:
     facts: Json = {
         "title": text(data.content.get("title") or properties.get("title"), 300),
         "description": text(data.content.get("description") or properties.get("description")),
-        "unit": text(data.content.get("unit"), 100),
         "classes": _classes(data.content),
         "start_datetime": instant(properties.get("start_datetime")),
         "end_datetime": instant(properties.get("end_datetime")),

@@ -62,11 +62,7 @@ class Facts:
             own = {key: value for key, value in bands[band - 1].items() if key != "name"}
             fields = fields | own
             attrs |= _attrs(own, own.get("description"))
-        # Packed values stay packed; CF names how to unpack them.
-        for ours, cf in (("raster:scale", "scale_factor"), ("raster:offset", "add_offset")):
-            if ours in fields:
-                attrs[cf] = float(fields[ours])
-        return cls._of(fields, attrs, item.id)
+        return cls._of(fields, attrs | _packing(fields), item.id)
 
     @classmethod
     def of_zarr(cls, item: pystac.Item, variable: str) -> Facts:
@@ -75,7 +71,7 @@ class Facts:
         attrs = _attrs(fields, fields.get("title"))
         if "description" in fields:
             attrs["description"] = fields["description"]
-        found = cls._of(fields, attrs, f"{item.id}: {variable}")
+        found = cls._of(fields, attrs | _packing(fields), f"{item.id}: {variable}")
         return replace(found, dtype=read_as(found.dtype))
 
     @classmethod
@@ -149,6 +145,12 @@ def _attrs(fields: Json, title: str | None) -> dict[str, Any]:
     if fields.get("cf:parameter"):
         attrs["standard_name"] = fields["cf:parameter"][0]["name"]
     return attrs
+
+
+def _packing(fields: Json) -> dict[str, Any]:
+    """Return how values are unpacked, as CF names it; they stay packed."""
+    names = (("raster:scale", "scale_factor"), ("raster:offset", "add_offset"))
+    return {cf: float(fields[ours]) for ours, cf in names if ours in fields}
 
 
 def _flags(classes: Sequence[Json], dtype: np.dtype[Any]) -> dict[str, Any]:
