@@ -28,6 +28,7 @@ from stacbuild.config.datasets import (
 )
 from stacbuild.config.environment import fill
 from stacbuild.config.models import Config, General, GridMapping, PreloadDataset, hint
+from stacbuild.config.other_stores import STAC_APIS, as_stac
 from stacbuild.config.reading import Document, KeyPath, Problem, read_document
 from stacbuild.config.stores import (
     ClmsStore,
@@ -108,7 +109,7 @@ def load_config(
         raise document.report([*document.problems, Problem((), message)])
 
     context: dict[str, Any] = {"directory": directory, "path": path, "known": {}}
-    data = stac_ids.fold(document.data)
+    data = stac_ids.fold(as_stac(document.data))
     refused = list(unsupported(data))
     found = [*document.problems, *refused, *checks.problems(data, beside)]
     filled = fill(data)
@@ -137,6 +138,8 @@ def config_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the configuration."""
     schema = Config.model_json_schema()
     schema["$defs"]["OpenParams"]["properties"].update(stac_ids.PROPERTIES)
+    store_id = schema["$defs"]["StacStore"]["properties"]["store_id"]
+    store_id["enum"] = [store_id.pop("const"), *STAC_APIS]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

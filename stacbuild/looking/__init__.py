@@ -61,6 +61,7 @@ def list_data(
         What is to be listed is not there, or does not answer as it should.
     """
     store = make_store(store_id, root, params)
+    store_id = store.store_id
     if store_id not in _LISTERS:
         raise ConfigError(
             f"a store of kind {store_id!r} cannot be listed: a web server lists no folders; name "

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from stacbuild.config.checks import STORE_IDS
 from stacbuild.config.models import hint
-from stacbuild.config.other_stores import INSTEAD
+from stacbuild.config.other_stores import INSTEAD, STAC_APIS, stac_store
 from stacbuild.config.stores import AnyStore, Store
 from stacbuild.errors import ConfigError
 
@@ -51,7 +51,7 @@ def make_store(store_id: str, root: str, params: Mapping[str, Any] | None = None
     ConfigError
         A line for each mistake.
     """
-    if store_id not in _READABLE:
+    if store_id not in (*_READABLE, *STAC_APIS):
         if store_id in INSTEAD:
             raise ConfigError(f"{store_id!r} is not supported; {INSTEAD[store_id]}")
         raise ConfigError(
@@ -61,9 +61,8 @@ def make_store(store_id: str, root: str, params: Mapping[str, Any] | None = None
     if root:
         given["root"] = root
     try:
-        return _ADAPTER.validate_python(
-            {"identifier": "source", "store_id": store_id, "store_params": given}
-        )
+        stated = {"identifier": "source", "store_id": store_id, "store_params": given}
+        return _ADAPTER.validate_python(stac_store(stated))
     except ValidationError as error:
         problems = []
         for each in error.errors(include_url=False, include_input=False):
