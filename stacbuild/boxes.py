@@ -81,10 +81,11 @@ def square(point: tuple[float, float], width: float, crs: str) -> Box:
     return float(lon[3]), float(lat[2]), float(lon[1]), float(lat[0])
 
 
-def check_box(box: Box, crs: str | None, resolution: float | None) -> None:
+def check_box(box: Box, crs: str | None, resolution: float | None, *, beyond: float = 0.0) -> None:
     """Check that *box* is sound, in the area of its CRS, and holds a pixel at least.
 
-    *crs* and *resolution* are none when they are wrong themselves; then less is checked.
+    *crs* and *resolution* are none when they are wrong themselves; then less is checked. *beyond*
+    are degrees that a box may reach beyond longitude -180 and 180.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def check_box(box: Box, crs: str | None, resolution: float | None) -> None:
     if crs is None:
         return
     epsg = check_crs(crs)
-    _check_area(_to_poles(box, epsg, resolution or 0), epsg)
+    _check_area(_to_poles(box, epsg, resolution or 0), epsg, beyond=beyond)
     if resolution is not None:
         # Growing to whole pixels may lead beyond the pole or the antimeridian.
         columns, fits_x = count_pixels(west, east, resolution)
@@ -120,7 +121,7 @@ def check_box(box: Box, crs: str | None, resolution: float | None) -> None:
         grown_east = east if fits_x else round(west + columns * resolution, 9)
         grown_south = south if fits_y else round(north - rows * resolution, 9)
         grown = _to_poles((west, grown_south, grown_east, north), epsg, resolution)
-        _check_area(grown, epsg, "grown to whole pixels, ")
+        _check_area(grown, epsg, "grown to whole pixels, ", beyond=beyond)
 
 
 def _to_poles(box: Box, epsg: int, resolution: float) -> Box:
@@ -137,12 +138,12 @@ def _to_poles(box: Box, epsg: int, resolution: float) -> Box:
     return west, south, east, north
 
 
-def _check_area(box: Box, epsg: int, when: str = "") -> None:
+def _check_area(box: Box, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
     crs = crs_of(epsg)
     west, south, east, north = box
     if (circle := full_circle(crs)) is not None:
         slack = 1e-6
-        half, quarter = circle / 2 + slack, circle / 4 + slack
+        half, quarter = circle / 2 + beyond + slack, circle / 4 + slack
         if west < -half or east > half or south < -quarter or north > quarter:
             unit = crs.axis_info[0].unit_name
             msg = (

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stacbuild.load.block import Block, Onto
 from stacbuild.load.footprint import footprint_window, touches
 from stacbuild.load.mapping import index_map
+from stacbuild.load.mosaic import MARGIN
 from stacbuild.load.pixelgrid import PixelGrid, covers, reduction
-from stacbuild.load.warp import MARGIN, warp
+from stacbuild.load.warp import warp
 
 SCS2 = PixelGrid("EPSG:4326", (0.00025, 0, -1.25, 0, -0.00025, 44.8), (5200, 7000))
 EUROPE = PixelGrid("EPSG:3035", (30, 0, 2_555_100, 0, -30, 5_820_000), (149_363, 170_397))
@@ -144,5 +146,6 @@ def test_a_mean_of_many_pixels_looks_at_all_of_them() -> None:
     for window in ((slice(7, 20), slice(0, 13)), (slice(20, 40), slice(13, 40))):
         under = footprint_window(source, target, window, MARGIN)
         assert under is not None
-        result = warp(values[under], source, under, target, window, "mean", float("nan"))
+        block = Block(values[under], source, under, float("nan"))
+        result = warp(block, Onto(target, window, "mean"))
         np.testing.assert_allclose(result, exact[window], rtol=1e-5)

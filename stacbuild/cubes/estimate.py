@@ -24,9 +24,8 @@ from stacbuild.cubes.sizes import fetched, length_of, ratio
 from stacbuild.cubes.sources import is_described
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.area import items_within
-from stacbuild.load.dataset import RASTER_NAME, check_overlap
+from stacbuild.load.dataset import RASTER_NAME, any_touches, beside, check_overlap
 from stacbuild.load.facts import Facts
-from stacbuild.load.footprint import touches
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
 from stacbuild.load.select import by_time, chosen_names
 from stacbuild.load.units import work_unit
@@ -43,8 +42,6 @@ MAX_CHUNKS = 10**7
 
 # Along a side, to find the part of a source that lies under a grid.
 _SAMPLES = 65
-# Pixels of a grid of which not every 16th row and column is looked at any more.
-_LARGE = 10**10
 # A block that is touched is fetched as a whole: half of one more on each side.
 _HALF_BLOCK = 256
 
@@ -131,9 +128,7 @@ def estimate(
         if not ready or len(ready) < len(items):
             known = False
             continue
-        sources = [PixelGrid.of_properties(item.properties) for item in ready]
-        windows = [_window(source, target) for source in sources]
-        check_overlap(variable, ready, _touched(sources, windows, target), grid)
+        check_overlap(variable, ready, any_touches(ready, target), grid)
         planned = list(_variables(variable, ready, dataset, grid))
         # What is known of whole files: of parts only where they lie.
         of_file = {item.id: item for item in whole}
@@ -141,7 +136,9 @@ def estimate(
         raw = sum(each.nbytes for each in planned)
         write += raw * ratio(planned, whole, before)
         fetch += sum(
-            fetched(of_file[item.id], window) for item, window in zip(ready, windows, strict=True)
+            fetched(of_file[item.id], _window(source, target))
+            for item in ready
+            for source in beside([item], target)
         )
         memory = max(memory, *(_memory(each, grid) for each in planned))
     _check_counts(grid_name(config, dataset), variables, grid)
@@ -237,15 +234,6 @@ def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
     row, col = positions(source, target, *at)
     with np.errstate(invalid="ignore"):
         return clip(span(row, _HALF_BLOCK), span(col, _HALF_BLOCK), source.shape)
-
-
-def _touched(
-    sources: Sequence[PixelGrid], windows: Sequence[Window | None], target: PixelGrid
-) -> bool:
-    # As exactly as when it is built, unless that takes much memory by itself.
-    if math.prod(target.shape) > _LARGE:
-        return any(windows)
-    return any(touches(source, target) for source in sources)
 
 
 def _unit(variable: Variable, grid: Grid) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,8 @@ import pystac
 from pyproj import Transformer
 
 from stacbuild.errors import BuildError
-from stacbuild.load.pixelgrid import PixelGrid, is_aligned
+from stacbuild.load.globe import columns_between
+from stacbuild.load.pixelgrid import PixelGrid, full_circle, is_aligned, same_crs
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -37,7 +38,7 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
     box = params.area
     if box is None or not items:
         return list(items)
-    found = [cut for item in items if (cut := _cut(item, box, params.area_crs))]
+    found = [cut for item in items for cut in _cut(item, box, params.area_crs)]
     if not found:
         raise BuildError(
             f"{variable.data_id}: no pixel lies in {[round(edge, 9) for edge in box]} "
@@ -46,26 +47,33 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
     return found
 
 
-def _cut(item: pystac.Item, box: Box, crs: str) -> pystac.Item | None:
+def _cut(item: pystac.Item, box: Box, crs: str) -> Iterator[pystac.Item]:
+    """Yield what of an item lies in a box: two parts if the box lies on both ends of the file."""
     grid = PixelGrid.of_properties(item.properties)
     if not is_aligned(grid):
         raise BuildError(f"item {item.id}: its pixels lie askew; leave bbox out of open_params")
-    to_source = Transformer.from_crs(crs, grid.crs, always_xy=True)
-    west, south, east, north = to_source.transform_bounds(*box, densify_pts=21)
-    a, _, c, _, e, f = grid.transform
-    rows, cols = grid.shape
-    x, y = c + a * (np.arange(cols) + 0.5), f + e * (np.arange(rows) + 0.5)
-    inside = np.flatnonzero((y > south) & (y <= north)), np.flatnonzero((x >= west) & (x < east))
-    if not (inside[0].size and inside[1].size):
-        return None
-    top, left = (int(part[0]) for part in inside)
-    copy = item.clone()
-    copy.properties |= {
-        "proj:transform": [a, 0.0, c + a * left, 0.0, e, f + e * top],
-        "proj:shape": [int(part.size) for part in inside],
-        ORIGIN: [top, left],
-    }
-    return copy
+    west, south, east, north = box
+    if not same_crs(crs, grid.crs):
+        to_source = Transformer.from_crs(crs, grid.crs, always_xy=True)
+        west, south, east, north = to_source.transform_bounds(*box, densify_pts=21)
+    circle = full_circle(grid.crs)
+    if circle is not None and west > east:
+        # Across the antimeridian.
+        east += circle
+    for part, left in columns_between(grid, west, east):
+        a, _, c, _, e, f = part.transform
+        y = f + e * (np.arange(part.shape[0]) + 0.5)
+        rows = np.flatnonzero((y > south) & (y <= north))
+        if not rows.size:
+            return
+        top = int(rows[0])
+        copy = item.clone()
+        copy.properties |= {
+            "proj:transform": [a, 0.0, c, 0.0, e, f + e * top],
+            "proj:shape": [int(rows.size), part.shape[1]],
+            ORIGIN: [top, left],
+        }
+        yield copy
 
 
 def origin_of(properties: dict[str, Any]) -> tuple[int, int]:

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
+from stacbuild.load.block import Block, Onto
+from stacbuild.load.globe import turns
 from stacbuild.load.mapping import index_map
 from stacbuild.load.pixelgrid import (
     Floats,
     PixelGrid,
     Window,
-    around,
     positions,
     reduction,
 )
@@ -38,23 +39,8 @@ _AT_ONCE = 1 << 22
 _STRIP = 128
 
 
-def resample(
-    block: NDArray[Any],
-    source: PixelGrid,
-    source_window: Window,
-    target: PixelGrid,
-    target_window: Window,
-    method: str,
-    fill: float,
-) -> NDArray[Any]:
-    """Resample a decoded source window onto a window of the target grid.
-
-    Parameters
-    ----------
-    block
-        2-D, the pixels of *source_window*; "no data" is *fill*.
-    method
-        A key of `stacbuild.load.warp.METHODS`.
+def resample(block: Block, onto: Onto) -> NDArray[Any]:
+    """Resample a block of source pixels onto a window of the target grid.
 
     Returns
     -------
@@ -65,13 +51,15 @@ def resample(
     BuildError
         The method is ``sum``, which would need each pixel's size on the ground.
     """
-    rows, cols = target_window
-    result = np.full((rows.stop - rows.start, cols.stop - cols.start), fill, block.dtype)
+    source, target, method = block.grid, onto.target, onto.method
+    rows, cols = onto.window
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    result = np.full(shape, block.fill, block.values.dtype)
     if method == "bilinear":
         for first in range(rows.start, rows.stop, _STRIP):
             strip = slice(first, min(first + _STRIP, rows.stop))
             at = np.meshgrid(_numbers(strip), _numbers(cols), indexing="ij")
-            values = _bilinear(block, source_window, source, positions(source, target, *at), fill)
+            values = _bilinear(block, positions(source, target, *at))
             _put(result[strip.start - rows.start : strip.stop - rows.start], values)
         return result
     if method not in _AGGREGATES:
@@ -80,12 +68,12 @@ def resample(
             f"grid; these can: {', '.join(sorted(_AGGREGATES))}, bilinear, nearest"
         )
     parts = min(max(math.ceil(2 * reduction(source, target)), _FEWEST), _MOST)
-    for part in _pieces(target_window, parts):
-        fine = _gathered(block, source, source_window, target, part, parts, fill)
+    for part in _pieces(onto.window, parts):
+        fine = _gathered(block, target, part, parts)
         if fine is not None:
             (top, bottom), (left, right) = (
                 (span.start - start.start, span.stop - start.start)
-                for span, start in zip(part, target_window, strict=True)
+                for span, start in zip(part, onto.window, strict=True)
             )
             _put(result[top:bottom, left:right], _AGGREGATES[method](fine))
     return result
@@ -105,46 +93,45 @@ def _put(result: NDArray[Any], values: Floats) -> None:
     result[known] = found.astype(result.dtype)
 
 
-def _as_floats(block: NDArray[Any], fill: float) -> Floats:
-    values = block.astype(np.float64)
+def _as_floats(found: NDArray[Any], fill: float) -> Floats:
+    values = found.astype(np.float64)
     if not np.isnan(fill):
-        values[block == fill] = np.nan
+        values[found == fill] = np.nan
     return values
 
 
-def _bilinear(
-    block: NDArray[Any],
-    window: Window,
-    source: PixelGrid,
-    at: tuple[Floats, Floats],
-    fill: float,
-) -> Floats:
-    """Weigh the four pixels around each position; what has no data does not count."""
-    height, width = source.shape
+def _bilinear(block: Block, at: tuple[Floats, Floats]) -> Floats:
+    """Weigh the four pixels around each position; what has no data does not count.
+
+    There is a value where the pixel at the position itself has data, as GDAL has it.
+    """
     row, col = at
-    period = around(source)
-    with np.errstate(invalid="ignore"):
-        if period is not None:
-            col = np.mod(col, period)
-        inside = (row >= 0) & (row <= height) & (col >= 0) & (col <= width)
-    row, col = np.where(inside, row, 0.0) - 0.5, np.where(inside, col, 0.0) - 0.5
+    known = np.isfinite(row) & np.isfinite(col)
+    row, col = np.where(known, row, 0.0), np.where(known, col, 0.0)
+    known &= ~np.isnan(_picked(block, np.floor(row), np.floor(col)))
+    row, col = row - 0.5, col - 0.5
     top, left = np.floor(row), np.floor(col)
     total, weights = np.zeros(row.shape), np.zeros(row.shape)
     for down in (0, 1):
         for across in (0, 1):
-            r, c = (top + down).astype(np.intp), (left + across).astype(np.intp)
-            if period is not None and width >= period:
-                c %= width
-            r, c = r - window[0].start, c - window[1].start
-            there = inside & (r >= 0) & (r < block.shape[0]) & (c >= 0) & (c < block.shape[1])
-            picked = _as_floats(block[np.where(there, r, 0), np.where(there, c, 0)], fill)
-            there &= ~np.isnan(picked)
+            picked = _picked(block, top + down, left + across)
             weight = np.abs(1 - down - (row - top)) * np.abs(1 - across - (col - left))
-            weight = np.where(there, weight, 0.0)
-            total += weight * np.where(there, picked, 0.0)
+            weight = np.where(known & ~np.isnan(picked), weight, 0.0)
+            total += weight * np.where(np.isnan(picked), 0.0, picked)
             weights += weight
     enough = weights > 1e-5
     return np.where(enough, total / np.where(enough, weights, 1.0), np.nan)
+
+
+def _picked(block: Block, row: Floats, col: Floats) -> Floats:
+    """Return the values of whole rows and columns of the lattice; NaN where there is no data."""
+    height, width = block.values.shape
+    r, c = row - block.window[0].start, col - block.window[1].start
+    if block.period is not None:
+        c = np.mod(c, block.period)
+    there = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+    r, c = (np.where(there, number, 0).astype(np.intp) for number in (r, c))
+    return np.where(there, _as_floats(block.values[r, c], block.fill), np.nan)
 
 
 def _pieces(window: Window, parts: int) -> Iterator[Window]:
@@ -159,15 +146,7 @@ def _pieces(window: Window, parts: int) -> Iterator[Window]:
             )
 
 
-def _gathered(
-    block: NDArray[Any],
-    source: PixelGrid,
-    source_window: Window,
-    target: PixelGrid,
-    window: Window,
-    parts: int,
-    fill: float,
-) -> Floats | None:
+def _gathered(block: Block, target: PixelGrid, window: Window, parts: int) -> Floats | None:
     """Give the values in each pixel, shape (rows, columns, parts * parts); None if there are none.
 
     "No data" is NaN.
@@ -179,20 +158,15 @@ def _gathered(
         (target.shape[0] * parts, target.shape[1] * parts),
     )
     rows, cols = (slice(span.start * parts, span.stop * parts) for span in window)
-    mapping = index_map(source, finer, (rows, cols))
-    if mapping is None:
+    values: Floats | None = None
+    for read in turns(block.as_grid(), target):
+        mapping = index_map(read, finer, (rows, cols))
+        if mapping is None:
+            continue
+        found = _as_floats(mapping.gather(block.values[mapping.window], block.fill), block.fill)
+        values = found if values is None else np.where(np.isnan(values), found, values)
+    if values is None:
         return None
-    # The map's window may be some pixels wider than what was read; it looks at none of those.
-    there = np.full([span.stop - span.start for span in mapping.window], fill, block.dtype)
-    ours, theirs = [], []
-    for wide, read in zip(mapping.window, source_window, strict=True):
-        start, stop = max(wide.start, read.start), min(wide.stop, read.stop)
-        if start >= stop:
-            return None
-        ours.append(slice(start - wide.start, stop - wide.start))
-        theirs.append(slice(start - read.start, stop - read.start))
-    there[tuple(ours)] = block[tuple(theirs)]
-    values = _as_floats(mapping.gather(there, fill), fill)
     height, width = (span.stop - span.start for span in window)
     grouped = values.reshape(height, parts, width, parts).swapaxes(1, 2)
     return grouped.reshape(height, width, parts * parts)

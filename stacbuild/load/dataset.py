@@ -17,6 +17,7 @@ from stacbuild.load.area import items_within
 from stacbuild.load.custom import run_custom
 from stacbuild.load.facts import Facts
 from stacbuild.load.footprint import touches
+from stacbuild.load.globe import turns
 from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
 from stacbuild.load.select import (
     band_times,
@@ -77,10 +78,10 @@ def load_variable(
         items = [_through_s3(item) for item in items]
     items = items_within(variable, items)
     target = PixelGrid.of_grid(grid)
-    sources = [PixelGrid.of_properties(item.properties) for item in items]
-    check_overlap(variable, items, any(touches(each, target) for each in sources), grid)
+    check_overlap(variable, items, any_touches(items, target), grid)
+    sources = beside(items, target)
     if "cube:variables" in items[0].properties:
-        dataset, facts, spatial = _open_zarr(variable, items[0], grid, target, storage_options)
+        dataset, facts, spatial = _open_zarr(variable, items, grid, target, storage_options)
     else:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
@@ -125,6 +126,20 @@ def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None
     return f"{variable.data_id}: left out: {reasons}" if reasons else None
 
 
+def beside(items: Sequence[pystac.Item], target: PixelGrid) -> list[PixelGrid]:
+    """Give the grids of items as they lie beside a target grid, as often as they do.
+
+    See `stacbuild.load.globe`.
+    """
+    grids = (PixelGrid.of_properties(item.properties) for item in items)
+    return [turned for grid in grids for turned in turns(grid, target)]
+
+
+def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
+    """Tell whether any part of a target grid may lie on what items describe."""
+    return any(touches(PixelGrid.of_properties(item.properties), target) for item in items)
+
+
 def _through_s3(item: pystac.Item) -> pystac.Item:
     """Give the item with the s3:// address of its asset, which credentials can be used with."""
     copy = item.clone()
@@ -149,8 +164,7 @@ def _open_raster(
     facts = Facts.of_raster(items[0]).filled(variable.fill_value(name))
     if not variable.open_params.band_as_variable:
         chosen_names(variable, [name])
-    sources = [PixelGrid.of_properties(item.properties) for item in items]
-    method = _method(variable, name, facts, sources, target)
+    method = _method(variable, name, facts, beside(items, target), target)
     parts = {
         time: load_raster(tiles, grid, method, facts.fill, storage_options)
         for time, tiles in by_time(items).items()
@@ -164,15 +178,16 @@ def _open_raster(
 
 def _open_zarr(
     variable: SourceVariable,
-    item: pystac.Item,
+    parts: Sequence[pystac.Item],
     grid: Grid,
     target: PixelGrid,
     storage_options: Mapping[str, Any],
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     from stacbuild.load.zarr import flags_of, left_out, load_zarr, on_grid, spatial_dims
 
+    item = parts[0]
     spatial = spatial_dims(item)
-    source = PixelGrid.of_properties(item.properties)
+    sources = beside(parts, target)
     if variable.open_params.band_as_variable:
         raise BuildError(
             f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
@@ -184,9 +199,9 @@ def _open_zarr(
         facts[name] = Facts.of_zarr(item, name).filled(variable.fill_value(name))
         if not facts[name].classes:
             facts[name].attrs.update(flags_of(item, name, storage_options))
-        method = _method(variable, name, facts[name], [source], target)
+        method = _method(variable, name, facts[name], sources, target)
         arrays[name] = load_zarr(
-            item, name, grid, method, facts[name].fill, facts[name].nodata, storage_options
+            parts, name, grid, method, facts[name].fill, facts[name].nodata, storage_options
         )
     if not arrays:
         raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
@@ -233,6 +248,8 @@ def check_overlap(
     box = [round(value, 6) for value in grid.bounds]
     covered = [item.bbox for item in items if item.bbox]
     west, south, east, north = zip(*covered, strict=True)
+    # Across the antimeridian west is more than east.
+    east = tuple(e + 360 if e < w else e for w, e in zip(west, east, strict=True))
     raise BuildError(
         f"{variable.data_id}: the box {box} ({grid.crs}) lies outside the data, which covers "
         f"[{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"

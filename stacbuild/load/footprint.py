@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from pyproj import CRS
 
+from stacbuild.load.globe import turns
 from stacbuild.load.pixelgrid import (
     Floats,
     PixelGrid,
@@ -29,31 +30,68 @@ from stacbuild.load.pixelgrid import (
 _TURNED = 25.0
 # Looked at along each axis, to tell how two grids lie.
 _SAMPLES = 65
+# Along each axis, to tell whether two grids have anything in common.
+_PLACES = 64
 
 
-def footprint_window(
-    source: PixelGrid, target: PixelGrid, window: Window, margin: int
-) -> Window | None:
-    """Give the source rows and columns under a target window, grown by *margin* pixels a side."""
+def under(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats, Floats]:
+    """Return source rows and columns of places in a target window, the outermost among them."""
     # From the corners of pixels, not their centres: an aggregate looks at all of a pixel.
     at = np.meshgrid(*(nodes(part) - 0.5 for part in window), indexing="ij")
     row, col = positions(source, target, *at)
     if not same_crs(source.crs, target.crs) and _jumps(source, row, col):
         every = (np.arange(part.start, part.stop + 1, dtype=np.float64) - 0.5 for part in window)
         row, col = extremes(source, target, *every)
-    if (period := around(source)) is not None and col.size and closes(source, target):
-        # What lies beyond one end is at the other: then all of the columns.
-        seam = float(np.nanmin(col)) < margin or float(np.nanmax(col)) > period - margin
-        if seam and source.shape[1] >= period:
-            col = np.array([0.0, source.shape[1] - 1.0])
+    return row, col
+
+
+def footprint_window(
+    source: PixelGrid, target: PixelGrid, window: Window, margin: int
+) -> Window | None:
+    """Give the source rows and columns under a target window, grown by *margin* pixels a side."""
+    row, col = under(source, target, window)
     with np.errstate(invalid="ignore"):
         return clip(span(row, margin), span(col, margin), source.shape)
 
 
 def touches(source: PixelGrid, target: PixelGrid) -> bool:
-    """Tell whether any part of the target grid may lie on the source."""
-    whole = slice(0, target.shape[0]), slice(0, target.shape[1])
-    return footprint_window(source, target, whole, 1) is not None
+    """Tell whether any part of the target grid may lie on the source.
+
+    Looks at so many places of either grid at the most, however large they are.
+    """
+    return any(_touches(turned, target) for turned in turns(source, target))
+
+
+def _touches(source: PixelGrid, target: PixelGrid) -> bool:
+    rows, cols = (_edges(length) for length in target.shape)
+    row, col = positions(source, target, *np.meshgrid(rows, cols, indexing="ij"))
+    if same_crs(source.crs, target.crs) or not _jumps(source, row, col):
+        # What bends between two places reaches no further than a share of what is between them.
+        margins = [1 + int(_widest(at) / 8) for at in (row, col)]
+        return clip(span(row, margins[0]), span(col, margins[1]), source.shape) is not None
+    if _any_inside(row, col, source):
+        return True
+    places = np.meshgrid(*(_edges(length) for length in source.shape), indexing="ij")
+    return any(
+        _any_inside(*positions(turned, source, *places), turned) for turned in turns(target, source)
+    )
+
+
+def _widest(at: Floats) -> float:
+    """Return the largest difference between neighbours."""
+    return max(float(np.abs(np.diff(at, axis=axis)).max(initial=0)) for axis in (0, 1))
+
+
+def _edges(length: int) -> Floats:
+    """Return places from the first edge of a row of pixels to the last, as pixel numbers."""
+    return np.linspace(0, length, min(length, _PLACES) + 1) - 0.5
+
+
+def _any_inside(row: Floats, col: Floats, grid: PixelGrid) -> bool:
+    height, width = grid.shape
+    with np.errstate(invalid="ignore"):
+        inside = (row > -1) & (row < height + 1) & (col > -1) & (col < width + 1)
+    return bool(inside.any())
 
 
 def _jumps(source: PixelGrid, row: Floats, col: Floats) -> bool:

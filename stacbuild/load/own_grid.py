@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pystac
@@ -12,10 +13,16 @@ from stacbuild.boxes import check_box
 from stacbuild.errors import BuildError
 from stacbuild.grid import Grid
 from stacbuild.load.area import items_within
-from stacbuild.load.pixelgrid import PixelGrid
+from stacbuild.load.globe import columns_between, extent
+from stacbuild.load.pixelgrid import PixelGrid, full_circle, is_aligned
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
+
+# Degrees beyond 180 that a grid of pixels may end at which begins at -180 or east of it.
+_BEYOND = 360.0
+# Share of a pixel by which an edge may be off a meridian.
+_TIE = 1e-6
 
 TILE = (1024, 1024)
 """Rows and columns of a chunk, as grid mappings have it if nothing is said."""
@@ -44,21 +51,49 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
     """
     params = variable.open_params
     grids = [PixelGrid.of_properties(item.properties) for item in items_within(variable, items)]
+    grids = from_antimeridian(grids)
     try:
         epsg = _epsg(grids)
         parts = [Grid.from_transform(grid.transform, grid.shape, epsg, TILE) for grid in grids]
         if params.point and not params.bbox_width:
             to_source = Transformer.from_crs(params.area_crs, f"EPSG:{epsg}", always_xy=True)
-            grid = parts[0].pixel_at(*to_source.transform(*params.point))
+            x, y = to_source.transform(*params.point)
+            grid = parts[0].pixel_at(x, y)
         else:
             grid = parts[0].union(parts[1:])
-        check_box(grid.bounds, f"EPSG:{epsg}", grid.resolution)
+        # Pixels across the antimeridian stay together.
+        check_box(grid.bounds, f"EPSG:{epsg}", grid.resolution, beyond=_BEYOND)
     except ValueError as error:
         raise BuildError(
             f"{variable.data_id}: its own grid cannot be that of a cube: {error}; "
             "name one of grid_mappings"
         ) from error
     return grid
+
+
+def from_antimeridian(grids: Sequence[PixelGrid]) -> list[PixelGrid]:
+    """Count longitudes from -180 on, whichever way the files count them.
+
+    What goes around the earth begins with the first pixel whose centre is at -180 or east of it.
+    What does not is moved as a whole, so that it begins there; it may end beyond 180.
+    """
+    circle = full_circle(grids[0].crs)
+    if circle is None or any(full_circle(grid.crs) != circle for grid in grids):
+        return list(grids)
+    if not all(map(is_aligned, grids)):
+        return list(grids)
+    ends = [extent(grid) for grid in grids]
+    west, east = min(end[0] for end in ends), max(end[1] for end in ends)
+    half, pixel = circle / 2, abs(grids[0].transform[0])
+    if -half - pixel / 2 < west + pixel * _TIE and east < half + pixel * _TIE:
+        return list(grids)
+    if east - west > circle - pixel / 2:
+        return [part for grid in grids for part, _ in columns_between(grid, -half, half)]
+    turn = -circle * ((west + half + pixel * _TIE) // circle)
+    return [
+        replace(g, transform=(*g.transform[:2], g.transform[2] + turn, *g.transform[3:]))
+        for g in grids
+    ]
 
 
 def _epsg(grids: Sequence[PixelGrid]) -> int:

@@ -13,6 +13,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
+import stacbuild.crs
+
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
 
@@ -27,6 +29,10 @@ _SEAM = 0.5
 
 # Rows of positions held at a time.
 _STRIP = 8 * STEP
+
+# Nodes along each axis of a whole grid at the most: to see gaps, and to see how large pixels are.
+_MOST_NODES = 2048
+_FEW_NODES = 128
 
 Window = tuple[slice, slice]
 Floats = NDArray[np.float64]
@@ -88,12 +94,26 @@ def same_crs(one: str, other: str) -> bool:
     return CRS.from_user_input(one).equals(CRS.from_user_input(other), ignore_axis_order=True)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
+def full_circle(crs: str) -> float | None:
+    """Return 360 degrees in the unit of a geographic CRS; None if the CRS is none."""
+    return stacbuild.crs.full_circle(CRS.from_user_input(crs))
+
+
+def _half_open(x: Floats, circle: float) -> Floats:
+    """Bring longitudes into half a circle each way, the eastern end not included."""
+    # What is within stays to the last digit.
+    x = np.where(x >= circle / 2, x - circle, x)
+    return np.where(x < -circle / 2, x + circle, x)
+
+
+@lru_cache(maxsize=256)
 def around(source: PixelGrid) -> float | None:
     """Give how many columns it takes once around the earth; None if it is not in degrees."""
-    if not is_aligned(source) or not CRS.from_user_input(source.crs).is_geographic:
+    circle = full_circle(source.crs)
+    if circle is None or not is_aligned(source):
         return None
-    period = 360 / abs(source.transform[0])
+    period = circle / abs(source.transform[0])
     # A source that goes around has a whole number of them, whatever digits its step has.
     return round(period) if abs(period - source.shape[1]) < _SEAM else period
 
@@ -116,28 +136,50 @@ def extremes(
 
 
 def covers(sources: Sequence[PixelGrid], target: PixelGrid) -> bool:
-    """Tell whether the sources together lie under every 16th pixel of the target grid."""
-    rows, cols = (slice(0, length) for length in target.shape)
-    at = np.meshgrid(
-        np.minimum(nodes(rows), target.shape[0] - 1),
-        np.minimum(nodes(cols), target.shape[1] - 1),
-        indexing="ij",
-    )
-    inside = np.zeros(at[0].shape, np.bool_)
+    """Tell whether the sources together lie under every 16th pixel of the target grid.
+
+    On grids of more than 10^9 pixels it is every so many that they are not more; they are looked
+    at some rows at a time.
+    """
+    by_crs: dict[str, list[PixelGrid]] = {}
     for source in sources:
-        row, col = positions(source, target, *at)
-        inside |= (row >= 0) & (row < source.shape[0]) & (col >= 0) & (col < source.shape[1])
-    return bool(inside.all())
+        by_crs.setdefault(source.crs, []).append(source)
+    rows, cols = (
+        np.minimum(nodes(slice(0, length), _spacing(length)), length - 1) for length in target.shape
+    )
+    for first in range(0, len(rows), STEP):
+        at = np.meshgrid(rows[first : first + STEP], cols, indexing="ij")
+        inside = np.zeros(at[0].shape, np.bool_)
+        for alike in by_crs.values():
+            x, y = coordinates(alike[0].crs, target, *at)
+            for source in alike:
+                row, col = source_positions(source, x, y)
+                height, width = source.shape
+                inside |= (row >= 0) & (row < height) & (col >= 0) & (col < width)
+                if inside.all():
+                    break
+        if not inside.all():
+            return False
+    return True
+
+
+def _spacing(length: int) -> int:
+    """Return how many pixels apart nodes along a whole grid are."""
+    return STEP * -(-length // (STEP * _MOST_NODES))
 
 
 def reduction(source: PixelGrid, target: PixelGrid) -> float:
     """Give how many source pixels a target pixel spans along the axis where it spans more."""
-    rows, cols = _whole(target)
-    row, col = positions(source, target, *np.meshgrid(nodes(rows), nodes(cols), indexing="ij"))
-    steps = [
-        np.hypot(np.diff(row, axis=axis), _short_way(source, np.diff(col, axis=axis))) / STEP
-        for axis in (0, 1)
-    ]
+    # As many nodes as tell it, from all over the grid.
+    spacing = tuple(STEP * -(-length // (STEP * _FEW_NODES)) for length in target.shape)
+    at = (nodes(slice(0, n), apart) for n, apart in zip(target.shape, spacing, strict=True))
+    rows, cols = np.meshgrid(*at, indexing="ij")
+    here = positions(source, target, rows, cols)
+    steps = []
+    for down, across in ((STEP, 0), (0, STEP)):
+        row, col = positions(source, target, rows + down, cols + across)
+        with np.errstate(invalid="ignore"):
+            steps.append(np.hypot(row - here[0], _short_way(source, col - here[1])) / STEP)
     return float(max(np.nanmedian(np.where(np.isfinite(step), step, np.nan)) for step in steps))
 
 
@@ -174,24 +216,30 @@ def source_positions(grid: PixelGrid, x: Floats, y: Floats) -> tuple[Floats, Flo
     return back.d * x + back.e * y + back.f, back.a * x + back.b * y + back.c
 
 
+def coordinates(crs: str, target: PixelGrid, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
+    """Give x and y of target pixels' centres in another CRS, each through PROJ.
+
+    Longitudes that PROJ gives are -180 or more and less than 180: see `stacbuild.load.globe`.
+    """
+    x, y = centres(target, rows, cols)
+    if not same_crs(crs, target.crs):
+        x, y = transformer(target.crs, crs).transform(x, y)
+        if (circle := full_circle(crs)) is not None:
+            x = _half_open(x, circle)
+    return x, y
+
+
 def positions(
     source: PixelGrid, target: PixelGrid, rows: Floats, cols: Floats
 ) -> tuple[Floats, Floats]:
     """Give the fractional source rows and columns of target pixels, each through PROJ."""
-    x, y = centres(target, rows, cols)
-    if not same_crs(source.crs, target.crs):
-        x, y = transformer(target.crs, source.crs).transform(x, y)
-    return source_positions(source, x, y)
+    return source_positions(source, *coordinates(source.crs, target, rows, cols))
 
 
-def _whole(grid: PixelGrid) -> Window:
-    return slice(0, grid.shape[0]), slice(0, grid.shape[1])
-
-
-def nodes(pixels: slice) -> Floats:
+def nodes(pixels: slice, apart: int = STEP) -> Floats:
     """Give every 16th pixel number, the last one at or beyond the end of the window."""
-    count = -(-(pixels.stop - pixels.start) // STEP)
-    return np.arange(count + 1, dtype=np.float64) * STEP + float(pixels.start)
+    count = -(-(pixels.stop - pixels.start) // apart)
+    return np.arange(count + 1, dtype=np.float64) * apart + float(pixels.start)
 
 
 def span(position: Floats, margin: int) -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from rasterio.enums import Interleaving
 from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
-from stacbuild.load.footprint import footprint_window
+from stacbuild.load.block import Onto
+from stacbuild.load.globe import turns
+from stacbuild.load.mosaic import Mosaic, mosaics
 from stacbuild.load.pixelgrid import (
     PixelGrid,
     Window,
@@ -28,7 +30,7 @@ from stacbuild.load.pixelgrid import (
 )
 from stacbuild.load.pool import cache, identity, open_raster, shared_index_map
 from stacbuild.load.shared import SharedArray
-from stacbuild.load.warp import MARGIN, warp
+from stacbuild.load.warp import Pixels, is_fill, regrid
 from stacbuild.nodata import Number, fill_nodata
 
 if TYPE_CHECKING:
@@ -109,18 +111,39 @@ class RasterSource:
             If a file cannot be reached.
         """
         result: NDArray[Any] | None = None
-        for tile in self.tiles:
-            part = self._on_grid(tile, band, window)
+        for part in self._layers(band, window):
             if part is None:
                 continue
             if result is None:
                 result = part
             else:
-                np.copyto(result, part, where=_is_fill(result, self.fill))
+                np.copyto(result, part, where=is_fill(result, self.fill))
         if result is None:
             shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
             return np.full(shape, self.fill, self.dtype)
         return result
+
+    def _layers(self, band: int, window: Window) -> Iterator[NDArray[Any] | None]:
+        """Yield what each tile, or each mosaic of tiles, has in a window; the first one wins."""
+        if self.method == "nearest":
+            # One source pixel decides, so that it does not matter what lies beside it.
+            for tile in self.tiles:
+                for grid in turns(tile.grid, self.target):
+                    yield self._nearest(tile, grid, band, window)
+            return
+
+        def read(number: int, part: Window) -> NDArray[Any]:
+            tile = self.tiles[number]
+            in_file = shifted(part, tile.origin)
+            return self._decoded(tile, band, in_file, lambda _: iter([in_file]))
+
+        pixels = Pixels(read, self.fill, np.dtype(self.dtype).itemsize)
+        for mosaic in self._mosaics:
+            yield regrid(mosaic, Onto(self.target, window, self.method), pixels)
+
+    @cached_property
+    def _mosaics(self) -> tuple[Mosaic, ...]:
+        return mosaics(tuple(tile.grid for tile in self.tiles), self.target)
 
     def is_cheaper_wide(self) -> bool:
         """Tell whether windows side by side are read faster at once: from strips.
@@ -132,23 +155,18 @@ class RasterSource:
         with open_raster(first.href, first.size, first.kind, self.options) as (_, dataset):
             return dataset.block_shapes[0][1] >= dataset.width and not _is_together(dataset)
 
-    def _on_grid(self, tile: Tile, band: int, window: Window) -> NDArray[Any] | None:
-        if self.method == "nearest":
-            mapping = shared_index_map(tile.grid, self.target, window)
-            if mapping is None:
-                return None
-
-            def strips(height: int) -> Iterator[Window]:
-                return (shifted(part, tile.origin) for part in mapping.strips(height))
-
-            in_file = shifted(mapping.window, tile.origin)
-            return mapping.gather(self._decoded(tile, band, in_file, strips), self.fill)
-        source_window = footprint_window(tile.grid, self.target, window, MARGIN)
-        if source_window is None:
+    def _nearest(
+        self, tile: Tile, grid: PixelGrid, band: int, window: Window
+    ) -> NDArray[Any] | None:
+        mapping = shared_index_map(grid, self.target, window)
+        if mapping is None:
             return None
-        in_file = shifted(source_window, tile.origin)
-        block = self._decoded(tile, band, in_file, lambda _: iter([in_file]))
-        return warp(block, tile.grid, source_window, self.target, window, self.method, self.fill)
+
+        def strips(height: int) -> Iterator[Window]:
+            return (shifted(part, tile.origin) for part in mapping.strips(height))
+
+        in_file = shifted(mapping.window, tile.origin)
+        return mapping.gather(self._decoded(tile, band, in_file, strips), self.fill)
 
     def _decoded(
         self, tile: Tile, band: int, window: Window, strips: Callable[[int], Iterator[Window]]
@@ -238,10 +256,6 @@ class WindowReader:
 def _is_together(dataset: DatasetReader) -> bool:
     """Tell whether every block holds all bands."""
     return bool(dataset.count > 1 and dataset.interleaving == Interleaving.pixel)
-
-
-def _is_fill(array: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
-    return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
 
 
 def _pieces(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,17 @@ from rasterio.vrt import WarpedVRT
 
 from stacbuild.errors import BuildError
 from stacbuild.load.around import resample
+from stacbuild.load.block import Block, Onto
 from stacbuild.load.footprint import closes
-from stacbuild.load.pixelgrid import PixelGrid, Window
+from stacbuild.load.mosaic import Mosaic
+from stacbuild.load.pixelgrid import Window, same_crs
 from stacbuild.nodata import Number
 
-# Source pixels beyond the target's footprint that a kernel may look at: bilinear needs one, and
-# an aggregation over a target pixel half of its size, which the footprint itself covers.
-MARGIN = 4
+# Any CRS of a plane, for source and target alike.
+_FLAT = "EPSG:3857"
+# Bytes of source pixels put together at a time. More, under a target window of pixels that are
+# much larger than the source's, are taken in parts.
+_BLOCK_BYTES = 512 * 2**20
 
 # How far (in source pixels) GDAL's approximating transformer may be off. Its default of an eighth
 # of a pixel is visible in a bilinear result; this is not, and costs little. `rasterio.warp.
@@ -50,23 +56,90 @@ _WORKING = {
 }
 
 
-def warp(
-    block: NDArray[Any],
-    source: PixelGrid,
-    source_window: Window,
-    target: PixelGrid,
-    target_window: Window,
-    method: str,
-    fill: Number,
-) -> NDArray[Any]:
-    """Resample a decoded source window onto a window of the target grid.
+@dataclass(frozen=True)
+class Pixels:
+    """How pixels of a mosaic's sources are had.
 
     Parameters
     ----------
-    block
-        2-D, the pixels of *source_window*; "no data" is *fill*.
-    method
-        A key of `METHODS`.
+    read
+        Reads a window of one source, by its number, rows and columns last, "no data" as *fill*.
+    fill
+        What stands for "no data".
+    nbytes
+        Of all that is read for one place.
+    """
+
+    read: Callable[[int, Window], NDArray[Any]]
+    fill: Number
+    nbytes: int
+
+
+def regrid(mosaic: Mosaic, onto: Onto, pixels: Pixels) -> NDArray[Any] | None:
+    """Resample what lies under a window of the target grid, put together from all its sources.
+
+    Returns
+    -------
+    Array of the sources' dtype, the target window's rows and columns last; None if no source lies
+    under it.
+    """
+    window = mosaic.window(onto.target, onto.window, onto.method)
+    if window is None:
+        return None
+    rows, cols = (part.stop - part.start for part in window)
+    sides = [part.stop - part.start for part in onto.window]
+    if rows * cols * pixels.nbytes > _BLOCK_BYTES and max(sides) > 1:
+        # Rows first: files in strips are read in whole rows.
+        return _halved(mosaic, onto, pixels, axis=0 if sides[0] > 1 else 1)
+
+    def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+        return is_fill(values, pixels.fill)
+
+    block = mosaic.assemble(window, pixels.read, missing, pixels.fill)
+    result = np.empty((*block.shape[:-2], *sides), block.dtype)
+    for index in np.ndindex(block.shape[:-2]):
+        plane = Block(block[index], mosaic.grid, window, pixels.fill, mosaic.period)
+        result[index] = warp(plane, onto)
+    return result
+
+
+def _halved(mosaic: Mosaic, onto: Onto, pixels: Pixels, axis: int) -> NDArray[Any] | None:
+    whole = onto.window[axis]
+    middle = (whole.start + whole.stop) // 2
+    found = []
+    for half in (slice(whole.start, middle), slice(middle, whole.stop)):
+        window = (half, onto.window[1]) if axis == 0 else (onto.window[0], half)
+        found.append((window, regrid(mosaic, replace(onto, window=window), pixels)))
+    known = next((values for _, values in found if values is not None), None)
+    if known is None:
+        return None
+    return np.concatenate(
+        [
+            values
+            if values is not None
+            else np.full(
+                (*known.shape[:-2], *(part.stop - part.start for part in window)),
+                pixels.fill,
+                known.dtype,
+            )
+            for window, values in found
+        ],
+        axis=axis - 2,
+    )
+
+
+def is_fill(array: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
+    """Tell where an array holds what stands for "no data"."""
+    return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
+
+
+def warp(block: Block, onto: Onto) -> NDArray[Any]:
+    """Resample a block of source pixels onto a window of the target grid.
+
+    Parameters
+    ----------
+    onto
+        Its method is a key of `METHODS`.
 
     Returns
     -------
@@ -78,12 +151,16 @@ def warp(
     BuildError
         The block has integers beyond 2**53, which no method but nearest keeps exact.
     """
-    _check_exact(block, method, fill)
+    source, target = block.grid, onto.target
+    _check_exact(block.values, onto.method, block.fill)
     if closes(source, target):
-        return resample(block, source, source_window, target, target_window, method, fill)
-    height, width = block.shape
-    rows, cols = target_window
-    values, empty = _working(block, fill)
+        return resample(block, onto)
+    # Within one CRS nothing is projected, and GDAL is to know nothing of poles and meridians:
+    # blocks may reach beyond 180 degrees.
+    flat = same_crs(source.crs, target.crs)
+    height, width = block.values.shape
+    rows, cols = onto.window
+    values, empty = _working(block.values, block.fill)
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -91,8 +168,8 @@ def warp(
             width=width,
             count=1,
             dtype=values.dtype,
-            crs=source.crs,
-            transform=_shifted(source.affine, source_window),
+            crs=_FLAT if flat else source.crs,
+            transform=block.as_grid().affine,
             nodata=empty,
         ) as written:
             written.write(values, 1)
@@ -100,12 +177,12 @@ def warp(
             memory.open() as dataset,
             WarpedVRT(
                 dataset,
-                crs=target.crs,
-                transform=_shifted(target.affine, target_window),
+                crs=_FLAT if flat else target.crs,
+                transform=_shifted(target.affine, onto.window),
                 height=rows.stop - rows.start,
                 width=cols.stop - cols.start,
                 nodata=empty,
-                resampling=METHODS[method],
+                resampling=METHODS[onto.method],
                 tolerance=_TOLERANCE,
                 # GDAL would guess the scale from the two windows, and blur a little where it
                 # takes a turned window for a reduction.
@@ -113,7 +190,7 @@ def warp(
                 YSCALE=1,
             ) as warped,
         ):
-            return _restored(warped.read(1), block.dtype, fill)
+            return _restored(warped.read(1), block.values.dtype, block.fill)
 
 
 def _check_exact(block: NDArray[Any], method: str, fill: Number) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.describe.zarr_cube import LEFT_OUT, read_as
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.area import origin_of
-from stacbuild.load.footprint import footprint_window
+from stacbuild.load.globe import turns
 from stacbuild.load.pixelgrid import PixelGrid, Window, shifted
 from stacbuild.load.pool import cache, identity, shared_index_map, zarr_dataset
 from stacbuild.load.units import work_unit
@@ -44,10 +44,11 @@ class ZarrSource:
         Of the variable in the store.
     spatial
         The names of the two dimensions (rows, columns).
-    origin
-        Row and column of the grid's first pixel in the store, of which it may be a part.
-    grid, target
-        Where the store's pixels lie, and the cube's.
+    grids, origins
+        Where the store's pixels lie, as one part or several, and row and column of the first
+        pixel of each in the store.
+    target
+        Where the cube's pixels lie.
     method, fill, nodata
         As for a `stacbuild.load.reader.RasterSource`.
     options
@@ -60,12 +61,12 @@ class ZarrSource:
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     spatial: tuple[str, str]
-    grid: PixelGrid
+    grids: tuple[PixelGrid, ...]
+    origins: tuple[tuple[int, int], ...]
     target: PixelGrid
     method: str
     fill: Number
     nodata: tuple[Number, ...]
-    origin: tuple[int, int] = (0, 0)
     options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
 
     def read(self, location: tuple[slice, ...]) -> NDArray[Any]:
@@ -91,37 +92,54 @@ class ZarrSource:
         where = dict(zip(self.dims, location, strict=True))
         window = (where[self.spatial[0]], where[self.spatial[1]])
         dtype = read_as(zarr_dataset(self.href, self.options)[self.variable].dtype)
-        size = [part.stop - part.start for part in location]
-        if self.method == "nearest":
-            mapping = shared_index_map(self.grid, self.target, window)
-            source_window = mapping.window if mapping else None
-        else:
-            from stacbuild.load.warp import MARGIN, warp  # GDAL, which nearest does without
-
-            mapping = None
-            source_window = footprint_window(self.grid, self.target, window, MARGIN)
-        if source_window is None:
-            return np.full(size, self.fill, dtype)
-        block = self._decoded(where, shifted(source_window, self.origin))
-        # Spatial dimensions last, whatever their place in the store, then back again.
         axes = [self.dims.index(name) for name in self.spatial]
-        planes = np.moveaxis(block, axes, (-2, -1))
-        result = np.empty((*planes.shape[:-2], *(part.stop - part.start for part in window)), dtype)
-        for index in np.ndindex(planes.shape[:-2]):
-            result[index] = (
-                mapping.gather(planes[index], self.fill)
-                if mapping
-                else warp(
-                    planes[index],
-                    self.grid,
-                    source_window,
-                    self.target,
-                    window,
-                    self.method,
-                    self.fill,
-                )
-            )
+
+        def read(number: int, part: Window) -> NDArray[Any]:
+            block = self._decoded(where, shifted(part, self.origins[number]))
+            # Spatial dimensions last, whatever their place in the store.
+            return np.moveaxis(block, axes, (-2, -1))
+
+        result: NDArray[Any] | None = None
+        for layer in self._layers(window, read, dtype):
+            if result is None:
+                result = layer
+            else:
+                missing = np.isnan(result) if np.isnan(self.fill) else result == self.fill
+                np.copyto(result, layer, where=missing)
+        if result is None:
+            return np.full([part.stop - part.start for part in location], self.fill, dtype)
         return np.moveaxis(result, (-2, -1), axes)
+
+    def _layers(
+        self,
+        window: Window,
+        read: Callable[[int, Window], NDArray[Any]],
+        dtype: np.dtype[Any],
+    ) -> Iterator[NDArray[Any]]:
+        """Yield what each part of the store has in a window, each time around the earth."""
+        if self.method != "nearest":
+            from stacbuild.load.block import Onto  # GDAL, which nearest does without
+            from stacbuild.load.mosaic import mosaics
+            from stacbuild.load.warp import Pixels, regrid
+
+            # Each chunk of the cube has one position along every other dimension.
+            pixels = Pixels(read, self.fill, dtype.itemsize)
+            for mosaic in mosaics(self.grids, self.target):
+                layer = regrid(mosaic, Onto(self.target, window, self.method), pixels)
+                if layer is not None:
+                    yield layer
+            return
+        for number, whole in enumerate(self.grids):
+            for grid in turns(whole, self.target):
+                mapping = shared_index_map(grid, self.target, window)
+                if mapping is None:
+                    continue
+                planes = read(number, mapping.window)
+                size = (part.stop - part.start for part in window)
+                layer = np.empty((*planes.shape[:-2], *size), dtype)
+                for index in np.ndindex(planes.shape[:-2]):
+                    layer[index] = mapping.gather(planes[index], self.fill)
+                yield layer
 
     def _decoded(self, where: Mapping[str, slice], window: Window) -> NDArray[Any]:
         """Give what *where* asks for of the source window, "no data" made the fill value.
@@ -169,7 +187,7 @@ class ZarrSource:
 
 
 def load_zarr(
-    item: pystac.Item,
+    parts: Sequence[pystac.Item],
     variable: str,
     grid: Grid,
     method: str,
@@ -178,6 +196,12 @@ def load_zarr(
     options: StorageOptions,
 ) -> xr.DataArray:
     """Put one variable of a Zarr item on the grid, lazily.
+
+    Parameters
+    ----------
+    parts
+        The item; or, where only a part of it is meant that lies on both of its ends (see
+        `stacbuild.load.area`), as one item for each.
 
     Returns
     -------
@@ -194,6 +218,7 @@ def load_zarr(
     IntegrityError
         If chunks are gone that were there when it was harvested.
     """
+    item = parts[0]
     _check_whole(item, variable)
     dataset = zarr_dataset(item.assets["data"].href, options)
     array = dataset[variable]
@@ -205,12 +230,12 @@ def load_zarr(
         shape=array.shape,
         chunks=tuple(array.encoding.get("chunks") or array.shape),
         spatial=spatial,
-        grid=PixelGrid.of_properties(item.properties),
+        grids=tuple(PixelGrid.of_properties(part.properties) for part in parts),
+        origins=tuple(origin_of(part.properties) for part in parts),
         target=PixelGrid.of_grid(grid),
         method=method,
         fill=fill,
         nodata=nodata,
-        origin=origin_of(item.properties),
         options=options,
     )
     dtype = read_as(array.dtype)
