@@ -13,6 +13,7 @@ changes nothing on disk.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -60,6 +61,8 @@ _THUMBNAIL_ASSET = {
     "roles": ["thumbnail"],
 }
 
+_LONGEST_ID = 180
+
 # To put takes less than a second; who takes longer hangs.
 _LONGEST_PUT = 120
 
@@ -67,8 +70,23 @@ _STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
 
 
 def slug(text: str) -> str:
-    """Turn *text* into an id that is also a file name: only ``[A-Za-z0-9._-]``."""
+    """Return *text* as an id that is also a file name: only ``[A-Za-z0-9._-]``, 180 at most.
+
+    What is longer ends in a digest of the whole, so that it stays apart from what begins alike. The
+    limit leaves room for endings: file systems allow 255 bytes.
+    """
+    short = _plain_characters(text)
+    return short if len(short) <= _LONGEST_ID else with_digest(short, text)
+
+
+def _plain_characters(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "_"
+
+
+def with_digest(name: str, text: str) -> str:
+    """Return an id that begins like *name* and that no other *text* has."""
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{name[: _LONGEST_ID - 9]}-{digest}"
 
 
 class Catalog:
@@ -135,6 +153,17 @@ class Catalog:
                     if item.properties.get(DATA_ID) == data_id:
                         found.append(item)
         return sorted(found, key=lambda item: item.id)
+
+    def collection_ids(self) -> dict[str, Json]:
+        """Return the collections' JSON by the names of their folders."""
+        return {path.parent.name: read_json(path) for path in self.collections()}
+
+    def item_ids(self, collection_id: str) -> list[str]:
+        """Return the ids of the items that a collection links to; none if it is not there."""
+        path = self.root / collection_id / "collection.json"
+        if path not in set(self.collections()) or not path.exists():
+            return []
+        return [Path(href).stem for href in hrefs(read_json(path), "item")]
 
     def get(self, collection_id: str, item_id: str) -> pystac.Item | None:
         """Give one item by its ids; None if there is none that the catalog links to."""
@@ -291,7 +320,7 @@ class Catalog:
         for item in items:
             # A folder of this name may be removed below.
             name = item.get("id")
-            if not isinstance(name, str) or name not in ids or slug(name) != name:
+            if not isinstance(name, str) or name not in ids or _plain_characters(name) != name:
                 raise IntegrityError(f"{path}: an item of it has the id {name!r}; refused")
         items, gone = without_replaced(items, harvest.items)
         stores = sorted(

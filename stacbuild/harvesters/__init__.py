@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stacbuild.catalog import DATA_ID, Catalog
+from stacbuild.catalog import DATA_ID, STORE, Catalog, with_digest
 from stacbuild.config import ClmsStore, ZenodoStore
 from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError
 from stacbuild.harvesters.base import Harvest, Wanted
@@ -127,6 +127,7 @@ def harvest_store(
                 data_id = item.properties[DATA_ID]
                 item.properties[PROFILE] = profile_digest(store, data_id, profiles)
                 _state_rights(item, found.collection)
+            _keep_apart(found, catalog)
             _make_distinct(found, catalog)
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
@@ -153,21 +154,41 @@ def _state_rights(item: pystac.Item, collection: pystac.Collection) -> None:
         item.properties.setdefault("providers", stated)
 
 
+def _keep_apart(found: Harvest, catalog: Catalog) -> None:
+    """Change the id of a collection that is another store's already, but for case.
+
+    Ids have fewer characters than addresses: ``file:a b`` and ``file:a-b`` become the same. Some
+    file systems take ``Forest`` and ``forest`` for one.
+    """
+    collection = found.collection
+    store = collection.extra_fields.get(STORE)
+    for name, content in catalog.collection_ids().items():
+        if name.casefold() != collection.id.casefold():
+            continue
+        if name != collection.id or content.get(STORE, store) != store:
+            collection.id = with_digest(collection.id, f"{store}\n{collection.id}")
+            return
+
+
 def _make_distinct(found: Harvest, catalog: Catalog) -> None:
     """Give items another id whose own is that of other data: ids have less signs than data ids.
 
-    So ``forest.tif`` and ``forest.zarr`` are both found, whichever was harvested first.
+    So ``forest.tif`` and ``forest.zarr`` are both found, whichever was harvested first; so are
+    ``Forest`` and ``forest``, which some file systems take for one.
     """
-    taken: dict[str, str] = {}
+    known = catalog.item_ids(found.collection.id)
+    spelled = {name.casefold(): name for name in known}
+    taken: dict[str, tuple[str, str]] = {}
     for item in found.items:
         data_id = item.properties[DATA_ID]
+        name = item.id if item.id in known else spelled.get(item.id.casefold(), item.id)
         try:
-            there = catalog.get(found.collection.id, item.id)
+            there = catalog.get(found.collection.id, name)
         except IntegrityError:
             there = None  # damaged, and about to be written anew
         owner = str(there.properties.get(DATA_ID)) if there else data_id
-        if taken.setdefault(item.id, owner) != data_id:
-            item.id = f"{item.id}-{hashlib.sha256(data_id.encode()).hexdigest()[:8]}"
+        if taken.setdefault(item.id.casefold(), (name, owner)) != (item.id, data_id):
+            item.id = with_digest(item.id, data_id)
 
 
 def load_profiles(config: Config) -> Profiles:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyproj
 import pystac
 
-from stacbuild.catalog import STORE, slug
+from stacbuild.catalog import STORE, slug, with_digest
 from stacbuild.config.stores import StacStore
 from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item
@@ -50,6 +50,7 @@ from stacbuild.progress import Reporter
 from stacbuild.safe_text import clean
 
 _THREADS = 8
+_LONGEST_COLLECTION = 120
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,13 @@ def _item_id(found: Found, data_id: str) -> str:
     return f"{slug(found.id)[:100]}-{digest}"
 
 
+def _collection_id(store_key: str, name: str) -> str:
+    """Return an id that no other collection of that catalog has."""
+    short = slug(f"{store_key}-{name}")
+    lossy = slug(name) != name or len(short) > _LONGEST_COLLECTION
+    return with_digest(short[:_LONGEST_COLLECTION], name) if lossy else short
+
+
 def _of_crs(item: pystac.Item, said: pyproj.CRS | None) -> list[str]:
     code = item.properties.get("proj:code")
     if said is not None and code and not said.equals(pyproj.CRS(code), ignore_axis_order=True):
@@ -234,7 +242,7 @@ def _collection(
     rights |= {f"sci:{key}": known[key] for key in ("doi", "citation") if key in known}
     keywords = content.get("keywords")
     collection = pystac.Collection(
-        id=slug(f"{reader.store.key}-{name}")[:120],
+        id=_collection_id(reader.store.key, name),
         title=known.get("title") or text(content.get("title"), 300) or text(name),
         description=known.get("description")
         or text(content.get("description"))
