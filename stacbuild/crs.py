@@ -107,7 +107,7 @@ def _registered_code(crs: pyproj.CRS, *codes: int | None) -> int | None:
         except CRSError:
             # GDAL's PROJ may be newer than pyproj's; the CRS itself is described all the same.
             continue
-        if _same(crs, registered):
+        if len(registered.axis_info) == len(crs.axis_info) and _same(crs, registered):
             return code
     return None
 

@@ -51,8 +51,7 @@ def store(
     arrays = {"v": (dims, values, of or {}), **variables}
     for name, dim, coordinate in ((dims[0], dims[0], y), (dims[1], dims[1], x)):
         if not isinstance(coordinate, range):
-            given = coordinate if isinstance(coordinate, tuple) else (coordinate, {})
-            arrays[name] = ((dim,), np.asarray(given[0]), given[1])
+            arrays.setdefault(name, ((dim,), np.asarray(coordinate), {}))
     for name, (names, content, more) in arrays.items():
         whole = np.asarray(content)
         named = {"dimension_names": list(names)} if zarr_format == 3 else {}

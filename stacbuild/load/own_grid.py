@@ -10,6 +10,7 @@ import pystac
 from pyproj import CRS, Transformer
 
 from stacbuild.boxes import check_box
+from stacbuild.crs import epsg_code
 from stacbuild.errors import BuildError
 from stacbuild.grid import Grid
 from stacbuild.load.area import items_within
@@ -101,7 +102,7 @@ def _epsg(grids: Sequence[PixelGrid]) -> int:
         msg = f"its files differ in CRS ({', '.join(sorted({grid.crs for grid in grids}))})"
         raise ValueError(msg)
     crs = CRS.from_user_input(grids[0].crs)
-    epsg = crs.to_epsg()
+    epsg = epsg_code(crs)
     if epsg is None:
         msg = f"its CRS ({crs.name}) has no EPSG code"
         raise ValueError(msg)
