@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyproj
 import pystac
 
 from stacbuild.catalog import STORE, slug, with_digest
@@ -41,6 +40,7 @@ from stacbuild.harvesters.stac_asset import (
     time_of,
 )
 from stacbuild.harvesters.stac_found import Found
+from stacbuild.harvesters.stac_place import place_notes
 from stacbuild.harvesters.stac_query import Query, parse
 from stacbuild.harvesters.stac_reader import Reader
 from stacbuild.harvesters.stac_search import find
@@ -183,7 +183,7 @@ def _describe(
                     "updated": file_time(Path(data.read)),
                 }
                 item.assets["data"].extra_fields |= state
-    notes += _of_crs(item, said)
+    notes += place_notes(item, found, data, said)
     if data.s3:
         asset = item.assets["data"]
         asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
@@ -207,15 +207,6 @@ def _collection_id(store_key: str, name: str) -> str:
     short = slug(f"{store_key}-{name}")
     lossy = slug(name) != name or len(short) > _LONGEST_COLLECTION
     return with_digest(short[:_LONGEST_COLLECTION], name) if lossy else short
-
-
-def _of_crs(item: pystac.Item, said: pyproj.CRS | None) -> list[str]:
-    code = item.properties.get("proj:code")
-    if said is not None and code and not said.equals(pyproj.CRS(code), ignore_axis_order=True):
-        return [
-            f"its catalog says {said.to_string()[:60]}, but the file {code}, which is what counts"
-        ]
-    return []
 
 
 def _warn(described: Sequence[_Described], reporter: Reporter) -> None:
