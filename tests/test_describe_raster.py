@@ -261,7 +261,10 @@ def test_classes_take_colours_of_the_file_and_mark_further_nodata() -> None:
     [
         ({"crs": None}, "no coordinate reference system"),
         ({"transform": rasterio.Affine.identity()}, "does not say where its pixels lie"),
-        ({"transform": rasterio.Affine(1e9, 0, 0, 0, -1e9, 0)}, "outside of where its coordinate"),
+        (
+            {"transform": rasterio.Affine(1e9, 0, 1e9, 0, -1e9, -1e9)},
+            "outside of where its coordinate",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -9,24 +9,23 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
-import antimeridian
 import numpy as np
 import pyproj
 import pystac
 import rasterio.errors
 import rasterio.io
-import shapely
 from pyproj.exceptions import CRSError
 
 from stacbuild.boxes import unskewed
 from stacbuild.catalog import DATA_ID, STORE
-from stacbuild.crs import epsg_code, identified, to_lonlat
+from stacbuild.crs import epsg_code, identified
 from stacbuild.describe import declare_extensions
+from stacbuild.describe import footprint as outline
+from stacbuild.describe.footprint import Pixels
 from stacbuild.describe.raster_header import exact_nodata
-from stacbuild.errors import IntegrityError
+from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.nodata import Number, to_json
 from stacbuild.profiles import DataProfile
 
@@ -35,10 +34,6 @@ Json = dict[str, Any]
 MEDIA_TYPE = "image/tiff; application=geotiff"
 CLOUD_OPTIMIZED = f"{MEDIA_TYPE}; profile=cloud-optimized"
 
-# An edge of the footprint gets so many segments, as straight lines bend on the way to lon/lat.
-_SEGMENTS = 20
-# Degrees are given to about a centimetre; more would be noise of the library's version.
-_DIGITS = 7
 _CONFIDENCE = 90
 _METRES_A_DEGREE = 111_320.0
 
@@ -156,7 +151,8 @@ def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
     fields: Json = {"proj:code": f"EPSG:{code}" if code else None}
     if code is None:
         fields["proj:wkt2"] = crs.to_wkt("WKT2_2019")
-    xs, ys = _outline(dataset, 1)
+    columns, rows = np.array([0, 0, 1, 1]) * dataset.width, np.array([0, 1, 0, 1]) * dataset.height
+    xs, ys = (at.tolist() for at in dataset.transform @ (columns, rows))
     transform = unskewed(dataset.transform, dataset.shape) or dataset.transform
     return fields | {
         "proj:shape": [dataset.height, dataset.width],
@@ -173,22 +169,13 @@ def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list
     IntegrityError
         The raster lies where its CRS has no longitude and latitude.
     """
+    shape = (dataset.height, dataset.width)
     try:
-        transformer = to_lonlat(_crs(dataset, href))
-    except ValueError as error:
+        return outline.footprint(Pixels(_crs(dataset, href), dataset.transform, shape))
+    except IntegrityError:
+        raise
+    except StacbuildError as error:
         raise IntegrityError(f"{href}: {error}") from error
-    lon, lat = transformer.transform(*_outline(dataset, _SEGMENTS))
-    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        raise IntegrityError(f"{href}: lies outside of where its coordinate system is defined")
-    if max(lon) - min(lon) >= 360 - 1e-9:
-        # Once around the globe: it has no edge in the west or east.
-        whole = shapely.box(-180, min(lat), 180, max(lat))
-        return shapely.geometry.mapping(whole), [-180.0, min(lat), 180.0, max(lat)]
-    ring = shapely.Polygon(np.column_stack([np.round(lon, _DIGITS), np.round(lat, _DIGITS)]))
-    # Simplified only afterwards: an edge of more than 180 degrees would be taken for a crossing.
-    whole = shapely.simplify(antimeridian.fix_polygon(ring, fix_winding=True), 0)
-    bbox = [round(float(value), _DIGITS) for value in antimeridian.bbox(whole)]
-    return shapely.geometry.mapping(whole) | {"coordinates": _coordinates(whole)}, bbox
 
 
 def value_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
@@ -304,33 +291,6 @@ def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
         return identified(pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019")), code)
     except (ValueError, CRSError, rasterio.errors.CRSError) as error:
         raise IntegrityError(f"{href}: {' '.join(str(error).split())[:300]}") from error
-
-
-def _outline(dataset: rasterio.io.DatasetReader, segments: int) -> tuple[list[float], list[float]]:
-    """Walk around the pixels' outer edges: x and y in the dataset's CRS, closed."""
-    width, height = dataset.width, dataset.height
-    corners = [(0, 0), (0, height), (width, height), (width, 0), (0, 0)]
-    steps = np.linspace(0, 1, segments, endpoint=False)
-    columns, rows = [], []
-    for (c0, r0), (c1, r1) in pairwise(corners):
-        columns += [c0 + (c1 - c0) * step for step in steps]
-        rows += [r0 + (r1 - r0) * step for step in steps]
-    c, r = np.array([*columns, 0.0]), np.array([*rows, 0.0])
-    t = dataset.transform
-    return (t.a * c + t.b * r + t.c).tolist(), (t.d * c + t.e * r + t.f).tolist()
-
-
-def _coordinates(geometry: shapely.Polygon | shapely.MultiPolygon) -> Any:
-    def plain(polygon: shapely.Polygon) -> list[Any]:
-        rings = [polygon.exterior, *polygon.interiors]
-        return [
-            [[round(float(x), _DIGITS), round(float(y), _DIGITS)] for x, y in ring.coords]
-            for ring in rings
-        ]
-
-    if geometry.geom_type == "Polygon":
-        return plain(geometry)
-    return [plain(part) for part in geometry.geoms]
 
 
 def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import antimeridian
 import numpy as np
 import pyproj
-import shapely.geometry
 import xarray as xr
 from affine import Affine
 
-from stacbuild.crs import WGS84, apart, epsg_code, full_circle, is_lonlat, to_lonlat
+from stacbuild.crs import apart, epsg_code, full_circle, is_lonlat
+from stacbuild.describe import footprint as outline
+from stacbuild.describe.footprint import Pixels
 from stacbuild.describe.zarr_axis import HALF, Axis
 from stacbuild.describe.zarr_crs import StatedCrs, crs_statements
 from stacbuild.describe.zarr_stated import (
@@ -291,39 +291,7 @@ def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
     StacbuildError
         The grid's CRS cannot be brought to longitude and latitude there.
     """
-    left, bottom, right, top = grid.bbox
-    # Degrees of another datum or meridian are transformed as any other coordinates are.
-    plain = grid.crs.equals(WGS84, ignore_axis_order=True)
-    if plain:
-        bottom, top = max(bottom, -90.0), min(top, 90.0)
-        if right - left >= 360 - 1e-9:
-            left, right = -180.0, 180.0
-        points = 2
-    else:
-        points = 22
-    xs, ys = np.linspace(left, right, points), np.linspace(bottom, top, points)
-    ring_x = np.concatenate([xs[:-1], np.full(points - 1, right), xs[:0:-1], np.full(points, left)])
-    ring_y = np.concatenate(
-        [np.full(points - 1, bottom), ys[:-1], np.full(points - 1, top), ys[::-1]]
-    )
-    try:
-        to_wgs84 = to_lonlat(grid.crs)
-    except ValueError as error:
-        raise StacbuildError(str(error)) from error
-    lon, lat = (ring_x, ring_y) if plain else to_wgs84.transform(ring_x, ring_y)
-    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        raise StacbuildError(
-            f"the box {list(grid.bbox)} lies outside of where {grid.crs.name} is defined"
-        )
-    ring = [(round(float(a), 7), round(float(b), 7)) for a, b in zip(lon, lat, strict=True)]
-    polygon = shapely.geometry.Polygon(ring)
-    shape = (
-        polygon
-        if (left, right) == (-180.0, 180.0)
-        else antimeridian.fix_polygon(polygon, great_circle=False)
-    )
-    box = antimeridian.bbox(shape)
-    return shapely.geometry.mapping(shape), [round(float(value), 7) for value in box]
+    return outline.footprint(Pixels(grid.crs, grid.transform, grid.shape))
 
 
 def _horizontal(ds: xr.Dataset) -> tuple[str, str]:
