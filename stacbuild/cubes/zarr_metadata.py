@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -15,7 +14,6 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.errors import ZarrUserWarning
 from zarr.storage import MemoryStore
 
 if TYPE_CHECKING:
@@ -48,8 +46,42 @@ def metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
 
 def consolidate(store: Store, zarr_format: int) -> None:
     """Put together the metadata of all that is in a store, in those of its root."""
-    with _unstandardised_yet():
-        zarr.consolidate_metadata(store, zarr_format=zarr_format)  # type: ignore[arg-type]
+    if zarr_format == 2:
+        zarr.consolidate_metadata(store, zarr_format=2)
+        return
+    # zarr's own function does the same in format 3, with a warning that it is not in the standard
+    # yet, which cannot be kept silent without a filter for the whole process.
+    members = dict(_members(store, ""))
+    order = sorted(members, key=lambda path: (path.count("/"), path.casefold()))
+    root = _document(store, "zarr.json") or {}
+    root["consolidated_metadata"] = _inline({path: members[path] for path in order})
+    put(store, "zarr.json", json.dumps(root, indent=2).encode())
+
+
+def _members(store: Store, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the metadata of each node below a group by its path."""
+    for name in sync(_names(store, path)):
+        inner = f"{path}/{name}" if path else name
+        document = _document(store, f"{inner}/zarr.json")
+        if document is None:
+            continue
+        if document["node_type"] == "group":
+            document["consolidated_metadata"] = _inline({})
+            yield from _members(store, inner)
+        yield inner, document
+
+
+def _inline(members: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "inline", "must_understand": False, "metadata": members}
+
+
+async def _names(store: Store, path: str) -> list[str]:
+    return [name.strip("/") async for name in store.list_dir(path)]
+
+
+def _document(store: Store, key: str) -> dict[str, Any] | None:
+    found = sync(store.get(key, default_buffer_prototype()))
+    return None if found is None else json.loads(found.to_bytes())
 
 
 def put(store: Store, key: str, content: bytes) -> None:
@@ -89,15 +121,14 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
         encoding["time"] = {"units": _time_units(dataset["time"]), "dtype": "int64"}
     for name in dataset.coords:
         encoding.setdefault(str(name), {}).update(_FillValue=None, **_codec(zarr_format))
-    with _unstandardised_yet():
-        shells.to_zarr(
-            store,
-            compute=False,
-            mode="w-",
-            zarr_format=zarr_format,
-            consolidated=False,
-            encoding=encoding,
-        )
+    shells.to_zarr(
+        store,
+        compute=False,
+        mode="w-",
+        zarr_format=zarr_format,
+        consolidated=False,
+        encoding=encoding,
+    )
 
 
 def _time_units(times: xr.DataArray) -> str:
@@ -113,11 +144,3 @@ def _codec(zarr_format: int) -> dict[str, Any]:
         blosc = numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE)
         return {"compressors": blosc}
     return {"compressors": ZstdCodec(level=_ZSTD_LEVEL, checksum=True)}
-
-
-@contextmanager
-def _unstandardised_yet() -> Iterator[None]:
-    """Let consolidated metadata of format 3 pass, which are useful but not in its standard yet."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        yield

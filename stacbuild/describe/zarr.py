@@ -29,7 +29,7 @@ from stacbuild.describe.zarr_cube import (
 )
 from stacbuild.describe.zarr_grid import CubeGrid, footprint, grid_of
 from stacbuild.errors import StacbuildError
-from stacbuild.fetch.zarr_store import MEDIA_TYPE, is_consolidated
+from stacbuild.fetch.zarr_store import HIDDEN, MEDIA_TYPE, is_consolidated
 from stacbuild.profiles import DataProfile
 
 Json = dict[str, Any]
@@ -81,7 +81,9 @@ def zarr_item(
         geometry, bbox = footprint(grid)
         start, end = period(ds, profile) or (datetime, datetime)
     except StacbuildError as error:
-        raise type(error)(f"{href}: {error}") from error
+        hidden = ds.encoding.get(HIDDEN, {}).items()
+        also = "".join(f"; {name} {each.reason}" for name, each in hidden)
+        raise type(error)(f"{href}: {error}{also}") from error
     if warn is not None:
         for note in grid.notes:
             warn(f"{href}: {note}")

@@ -14,6 +14,8 @@ import numpy as np
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from zarr.storage import FsspecStore, LocalStore
 
+from stacbuild.fetch.zarr_members import PartStore
+
 if TYPE_CHECKING:
     import zarr
     from fsspec.spec import AbstractFileSystem
@@ -55,6 +57,8 @@ def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
     OSError, botocore.exceptions.BotoCoreError
         If the store cannot be listed.
     """
+    while isinstance(store, PartStore):
+        store = store.below
     if isinstance(store, LocalStore):
         found = _on_disk(str(store.root / variable), "")
     elif isinstance(store, FsspecStore):

@@ -18,6 +18,7 @@ from pystac.utils import datetime_to_str
 
 from stacbuild.describe.zarr_crs import grid_mapping_names
 from stacbuild.describe.zarr_grid import CubeGrid
+from stacbuild.fetch.zarr_store import HIDDEN
 from stacbuild.nodata import Number, from_json, held, to_json
 from stacbuild.profiles import DataProfile
 
@@ -82,11 +83,19 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
         Its ``variables`` win over what the store says, field by field.
     """
     auxiliary = {str(name) for name in ds.coords} | grid_mapping_names(ds) | _bounds(ds)
-    return {
+    described = {
         str(name): _variable(ds, str(name), str(name) not in auxiliary, profile)
-        for name in sorted(ds.variables, key=str)
+        for name in ds.variables
         if name not in ds.dims
     }
+    for name, hidden in ds.encoding.get(HIDDEN, {}).items():
+        described[name] = {
+            "type": "data",
+            "dimensions": list(hidden.dims),
+            "data_type": "other",
+            LEFT_OUT: hidden.reason,
+        }
+    return dict(sorted(described.items()))
 
 
 def read_as(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -7,8 +7,9 @@ metadata. Everything is opened read-only, and every failure is an error of `stac
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import xarray as xr
@@ -19,6 +20,8 @@ from botocore.exceptions import (
     ClientError,
     NoCredentialsError,
 )
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.zip import ZipFileSystem
 from zarr.storage import FsspecStore, LocalStore
 
 from stacbuild.errors import (
@@ -33,8 +36,15 @@ from stacbuild.errors import (
 from stacbuild.fetch.hrefs import check_form
 from stacbuild.fetch.http import Patience
 from stacbuild.fetch.zarr_decode import decoded
+from stacbuild.fetch.zarr_members import format_of, groups_of, hidden_of, inherited, mended
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 MEDIA_TYPE = "application/vnd.zarr"
+
+HIDDEN = "stacbuild:hidden"
+"""In the ``encoding`` of a source's dataset: the arrays that it was opened without, and why."""
 
 Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
@@ -79,13 +89,28 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     if not href.startswith("memory://"):
         check_form(href)
     try:
-        group = _open(href, storage_options)
-        if not is_consolidated(group) and not _lists(group):
-            missing = MissingError if _is_local(href) else NotFoundError
-            raise missing(
-                f"{href}: has no consolidated metadata and {_why_unlisted(href)}; "
-                "run zarr.consolidate_metadata on it, or name it by an address that can be listed"
+        if _is_zip(href) and not _is_local(href):
+            raise NotFoundError(
+                f"{href}: is a zip archive, which is read in a local folder only; download it"
             )
+        try:
+            group = _open(href, storage_options)
+            listed = is_consolidated(group) or _lists(group)
+        except Exception as error:
+            # One array that zarr cannot read keeps the whole group closed.
+            if not isinstance(read_error(error, href), IntegrityError):
+                raise
+            group, listed = _mended(href, storage_options, error), True
+        if not listed:
+            found = _inherited(href, storage_options)
+            if found is None:
+                refuse_groups_only(group, href)
+                missing = MissingError if _is_local(href) else NotFoundError
+                raise missing(
+                    f"{href}: has no consolidated metadata and {_why_unlisted(href)}; run "
+                    "zarr.consolidate_metadata on it, or name it by an address that can be listed"
+                )
+            group = found
     except StacbuildError:
         raise
     except Exception as error:
@@ -170,11 +195,73 @@ def source_of(group: zarr.Group, href: str, storage_options: Json | None = None)
     Coordinates are decoded, as `stacbuild.fetch.zarr_decode.decoded` says.
     """
     # Every variable would be decoded, also the dates that are data.
-    raw = dataset_of(group, href, storage_options, decode_times=False)
     try:
-        return decoded(raw, group.metadata.zarr_format)
+        raw = dataset_of(group, href, storage_options, decode_times=False)
+    except IntegrityError as error:
+        # What zarr reads, xarray may not.
+        group = _mended(href, storage_options, error)
+        raw = dataset_of(group, href, storage_options, decode_times=False)
+    if not raw.variables:
+        refuse_groups_only(group, href)
+    try:
+        found = decoded(raw, group.metadata.zarr_format)
     except StacbuildError as error:
         raise type(error)(f"{href}: {error}") from error
+    found.encoding[HIDDEN] = hidden_of(group.store)
+    return found
+
+
+def refuse_groups_only(group: zarr.Group, href: str) -> None:
+    """Raise an error that names the groups with arrays below a group that has none, if any."""
+    below = [path for path in _group_paths(group.store) if path]
+    if below:
+        name = href.rstrip("/").rpartition("/")[2]
+        shown = ", ".join(f"{name}/{path}" for path in below[:20])
+        more = f" and {len(below) - 20} more" if len(below) > 20 else ""
+        missing = MissingError if _is_local(href) else NotFoundError
+        raise missing(f"{href}: holds groups and no arrays; name one of them: {shown}{more}")
+
+
+def group_paths(href: str, storage_options: Json | None = None) -> list[str]:
+    """Return the paths of the groups with arrays in the group at *href*, ``""`` for itself."""
+    try:
+        return _group_paths(_store(href, storage_options, (*_MISSING, *_REFUSED)))
+    except Exception as error:
+        raise read_error(error, href, storage_options) from error
+
+
+def _group_paths(store: Store) -> list[str]:
+    return groups_of(store, format_of(store))
+
+
+def _mended(href: str, storage_options: Json | None, error: Exception) -> zarr.Group:
+    """Open a group without the arrays that cannot be read; raise *error* if none can."""
+    store = _store(href, storage_options, (*_MISSING, *_REFUSED))
+    try:
+        zarr_format = format_of(store)
+        part = mended(store, zarr_format)
+        group = zarr.open_group(part, mode="r", zarr_format=zarr_format)  # type: ignore[arg-type]
+        if not _lists(group):
+            raise error
+    except StacbuildError:
+        raise
+    except Exception:  # noqa: BLE001 - the first error tells more than what came of the attempt
+        raise error from None
+    return group
+
+
+def _inherited(href: str, storage_options: Json | None) -> zarr.Group | None:
+    """Open a group by the consolidated metadata of the store that it is in, if these know it."""
+    inside = re.match(r"(?P<above>.*?\.zarr)/(?P<path>.+)", href.rstrip("/"))
+    if inside is None:
+        return None
+    store, above = (_store(each, storage_options, _MISSING) for each in (href, inside["above"]))
+    zarr_format = format_of(above)
+    part = inherited(store, above, inside["path"], zarr_format)
+    if part is None:
+        return None
+    group = zarr.open_group(part, mode="r", zarr_format=zarr_format)  # type: ignore[arg-type]
+    return group if _lists(group) else None
 
 
 def read_error(error: Exception, href: str, storage_options: Json | None = None) -> StacbuildError:
@@ -238,6 +325,8 @@ def _open(href: str, storage_options: Json | None) -> zarr.Group:
 def _store(
     href: str, storage_options: Json | None, missing: tuple[type[Exception], ...]
 ) -> FsspecStore | LocalStore:
+    if _is_zip(href):
+        return _zipped(href)
     if _is_local(href):
         return LocalStore(href, read_only=True)
     scheme = urlsplit(href).scheme
@@ -270,6 +359,22 @@ def _why_unlisted(href: str) -> str:
     if urlsplit(href).scheme in ("http", "https"):
         return "this server lists no folders, so its arrays are unknown"
     return "holds no arrays that can be listed"
+
+
+def _zipped(path: str) -> FsspecStore:
+    """Open a zip archive: of a group, or of the folder of one."""
+    if not Path(path).exists():
+        raise FileNotFoundError(path)
+    files = ZipFileSystem(path)
+    tops = {name.split("/")[0] for name in files.find("")}
+    folder = tops.pop() if len(tops) == 1 else ""
+    inner = folder if folder and files.isdir(folder) else ""
+    wrapped = AsyncFileSystemWrapper(files, asynchronous=True)
+    return FsspecStore(wrapped, path=inner, read_only=True)
+
+
+def _is_zip(href: str) -> bool:
+    return href.lower().endswith(".zip")
 
 
 def _is_local(href: str) -> bool:

@@ -141,7 +141,8 @@ def _describe(
         group = open_group(place.read, place.options)
         with source_of(group, place.read, place.options) as ds:
             facts = _merge(_facts_of(ds), stated)
-            when = None if period(ds, profile) else _modified(place, _metadata(group), reporter)
+            metadata = "" if place.read.lower().endswith(".zip") else _metadata(group)
+            when = None if period(ds, profile) else _modified(place, metadata, reporter)
             item = zarr_item(group, ds, **identity, datetime=when, warn=reporter.warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)

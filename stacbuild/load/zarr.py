@@ -271,7 +271,7 @@ def _check_whole(item: pystac.Item, variable: str) -> None:
     """
     asset = item.assets["data"]
     stated = asset.extra_fields.get(CHUNKS, {}).get(variable)
-    if stated is None or "://" in asset.href:
+    if stated is None or "://" in asset.href or asset.href.lower().endswith(".zip"):
         return
     count = len(chunk_sizes(LocalStore(asset.href), variable))
     if count < stated["count"]:
@@ -334,7 +334,8 @@ def _spatial(item: pystac.Item) -> dict[str, Any]:
     return {
         name: entry
         for name, entry in item.properties["cube:variables"].items()
-        if spatial <= set(entry["dimensions"])
+        # Of an array that cannot be read not even the dimensions may be known.
+        if spatial <= set(entry["dimensions"]) or (LEFT_OUT in entry and not entry["dimensions"])
     }
 
 

@@ -10,7 +10,7 @@ import fsspec
 
 from stacbuild.config.stores import FileStore, S3Store
 from stacbuild.errors import StacbuildError
-from stacbuild.fetch.zarr_store import read_error
+from stacbuild.fetch.zarr_store import group_paths, read_error
 from stacbuild.looking.base import Entry, matches
 from stacbuild.progress import Reporter
 
@@ -21,7 +21,7 @@ _ZARR = frozenset({"zarr.json", ".zgroup", ".zmetadata"})
 
 
 def entries(store: S3Store | FileStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
-    """Give Zarr groups and GeoTIFFs below the root; a Zarr group is not looked into.
+    """Yield Zarr groups with arrays, also those in other groups, and GeoTIFFs below the root.
 
     Raises
     ------
@@ -49,8 +49,11 @@ def entries(store: S3Store | FileStore, match: str | None, reporter: Reporter) -
             names = {each["name"].rstrip("/").rpartition("/")[2] for each in found}
             if names & _ZARR:
                 # A root that is a store itself has no name below itself.
-                if folder != top and matches(_below(top, folder), match):
-                    yield Entry(_below(top, folder), "Zarr")
+                where_it_is = f"s3://{folder}" if isinstance(store, S3Store) else folder
+                for path in group_paths(where_it_is, options) or [""]:
+                    name = _below(top, f"{folder}/{path}")
+                    if name and matches(name, match):
+                        yield Entry(name, "Zarr")
                 continue
             for each in found:
                 name = each["name"].rstrip("/")
@@ -59,6 +62,8 @@ def entries(store: S3Store | FileStore, match: str | None, reporter: Reporter) -
                     continue
                 if each["type"] == "directory":
                     folders.append(name)
+                elif name.lower().endswith(".zarr.zip") and matches(_below(top, name), match):
+                    yield Entry(_below(top, name), "Zarr in a zip", int(each["size"]))
                 elif name.lower().endswith((".tif", ".tiff")) and matches(_below(top, name), match):
                     yield Entry(_below(top, name), "GeoTIFF", int(each["size"]))
 

@@ -1,0 +1,282 @@
+"""The members of a Zarr group by their raw metadata, where zarr or xarray cannot read all of them.
+
+One array with an unknown codec or type, or without names for its dimensions, keeps both from
+opening the whole group. Here each is tried alone, and the group is opened without those that
+cannot be read. Nothing is asked for unless a group could not be opened, or holds groups only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import MemoryStore, WrapperStore
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest, Store
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+Json = dict[str, Any]
+Documents = Mapping[str, Json]
+"""The metadata documents of one node by their keys: ``zarr.json``, or ``.zarray``, ``.zattrs``."""
+
+# Groups that are looked for below a group without consolidated metadata.
+_MOST_GROUPS = 100
+
+_KEYS = {2: (".zgroup", ".zarray", ".zattrs"), 3: ("zarr.json",)}
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """An array that cannot be read.
+
+    Parameters
+    ----------
+    reason
+        In words that follow its name.
+    dims
+        Names of its dimensions, as far as it tells.
+    """
+
+    reason: str
+    dims: tuple[str, ...]
+
+
+class PartStore(WrapperStore["Store"]):
+    """A store whose group has other, consolidated metadata than it; chunks are the store's.
+
+    Parameters
+    ----------
+    below
+        The store.
+    documents
+        Content of metadata keys.
+    hidden
+        Arrays that are left out, by name.
+    """
+
+    def __init__(
+        self, below: Store, documents: Mapping[str, bytes], hidden: Mapping[str, Hidden]
+    ) -> None:
+        super().__init__(below)
+        self.below = below
+        self.hidden = hidden
+        self._documents = documents
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a key: metadata as they are to be, all else of the store."""
+        if key in self._documents:
+            return prototype.buffer.from_bytes(self._documents[key])
+        return await self.below.get(key, prototype, byte_range)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def hidden_of(store: Store) -> Mapping[str, Hidden]:
+    """Return the arrays that a group was opened without, by name."""
+    return store.hidden if isinstance(store, PartStore) else {}
+
+
+def groups_of(store: Store, zarr_format: int) -> list[str]:
+    """Return the paths of the groups with arrays in a store, ``""`` for the root.
+
+    Of a store without consolidated metadata about 100 groups are looked into.
+    """
+    found = []
+    for path, nodes in _groups(store, zarr_format):
+        if any(is_array(documents) for documents in nodes.values()):
+            found.append(path)
+    return sorted(found)
+
+
+def is_array(documents: Documents) -> bool:
+    """Tell whether these are the metadata of an array."""
+    return ".zarray" in documents or documents.get("zarr.json", {}).get("node_type") == "array"
+
+
+def mended(store: Store, zarr_format: int) -> PartStore:
+    """Return *store* with a group of those arrays that can be read; its groups are left out."""
+    root = _read(store, "", zarr_format)
+    _, nodes = next(_groups(store, zarr_format))
+    return _assembled(store, root, nodes)
+
+
+def inherited(store: Store, above: Store, path: str, zarr_format: int) -> PartStore | None:
+    """Return *store*, which is *path* in *above*, with what the metadata of *above* say of it.
+
+    None if *above* has no consolidated metadata, or these do not name *path*.
+    """
+    known = _consolidated(above, zarr_format)
+    if known is None or path not in known:
+        return None
+    nodes = {
+        name.removeprefix(f"{path}/"): documents
+        for name, documents in known.items()
+        if name.startswith(f"{path}/") and "/" not in name.removeprefix(f"{path}/")
+    }
+    return _assembled(store, known[path], nodes)
+
+
+def _assembled(store: Store, root: Documents, nodes: Mapping[str, Documents]) -> PartStore:
+    readable: dict[str, Documents] = {}
+    hidden: dict[str, Hidden] = {}
+    for name, documents in nodes.items():
+        if not is_array(documents):
+            continue
+        plain = _plain(documents)
+        try:
+            with xr.open_zarr(
+                MemoryStore(_buffers(_group(root, {name: plain}))),
+                consolidated=True,
+                chunks=None,
+                decode_cf=False,
+            ) as alone:
+                alone[name]
+        except Exception as error:  # noqa: BLE001 - of zarr, numcodecs, xarray: all keep it closed
+            hidden[name] = Hidden(_reason(error, plain), _dims(plain))
+        else:
+            readable[name] = plain
+    contents = {key: json.dumps(one).encode() for key, one in _group(root, readable).items()}
+    return PartStore(store, contents, hidden)
+
+
+def _group(root: Documents, nodes: Mapping[str, Documents]) -> dict[str, Json]:
+    """Return the metadata of a group with these members, consolidated."""
+    if "zarr.json" in root:
+        members = {name: documents["zarr.json"] for name, documents in nodes.items()}
+        inline = {"kind": "inline", "must_understand": False, "metadata": members}
+        return {"zarr.json": {**root["zarr.json"], "consolidated_metadata": inline}}
+    flat: Json = {f"{name}/{key}": one for name, each in nodes.items() for key, one in each.items()}
+    content = dict(root)
+    content[".zmetadata"] = {"zarr_consolidated_format": 1, "metadata": {**root, **flat}}
+    return content
+
+
+def _buffers(content: Mapping[str, Json]) -> dict[str, Buffer]:
+    of = default_buffer_prototype().buffer
+    return {key: of.from_bytes(json.dumps(one).encode()) for key, one in content.items()}
+
+
+def _plain(documents: Documents) -> Documents:
+    """Return metadata with a ``_FillValue`` as xarray has it in format 3: floats in base64."""
+    array = documents.get("zarr.json")
+    attrs = (array or {}).get("attributes") or {}
+    if array is None or "_FillValue" not in attrs:
+        return documents
+    attrs = dict(attrs)
+    value = attrs.pop("_FillValue")
+    kind = str(array.get("data_type"))
+    if kind.startswith("float"):
+        try:
+            packed = struct.pack("<d", float(value))
+            attrs["_FillValue"] = base64.standard_b64encode(packed).decode()
+        except (TypeError, ValueError):
+            # As xarray writes it, or nothing that it knows.
+            attrs["_FillValue"] = value
+    elif kind.startswith(("int", "uint")):
+        attrs["_FillValue"] = value
+    return {"zarr.json": {**array, "attributes": attrs}}
+
+
+def format_of(store: Store) -> int:
+    """Return the format of the group at the root of a store."""
+    return 3 if _json(store, "zarr.json") is not None else 2
+
+
+def _dims(documents: Documents) -> tuple[str, ...]:
+    names = documents.get("zarr.json", {}).get("dimension_names")
+    names = names or documents.get(".zattrs", {}).get("_ARRAY_DIMENSIONS")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _reason(error: Exception, documents: Documents) -> str:
+    array = documents.get("zarr.json") or documents[".zarray"]
+    if not _dims(documents) and array.get("shape") != []:
+        return "names no dimensions"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"cannot be read ({text[:150]})"
+
+
+def _groups(store: Store, zarr_format: int) -> Iterator[tuple[str, dict[str, Documents]]]:
+    """Yield each group of a store, the root first, with its direct members by name."""
+    known = _consolidated(store, zarr_format)
+    waiting = [""]
+    for _ in range(_MOST_GROUPS if known is None else len(known) + 1):
+        if not waiting:
+            return
+        path = waiting.pop(0)
+        below = f"{path}/" if path else ""
+        if known is None:
+            nodes = _listed(store, path, zarr_format)
+        else:
+            nodes = {
+                name.removeprefix(below): documents
+                for name, documents in known.items()
+                if name.startswith(below) and "/" not in name.removeprefix(below)
+            }
+        yield path, nodes
+        waiting += [f"{below}{name}" for name, each in nodes.items() if not is_array(each)]
+
+
+def _consolidated(store: Store, zarr_format: int) -> dict[str, Documents] | None:
+    """Return the metadata of all nodes below the root by their paths, None if there are none."""
+    if zarr_format == 3:
+        root = _read(store, "", 3).get("zarr.json") or {}
+        inline = root.get("consolidated_metadata") or {}
+        members = inline.get("metadata")
+        if not isinstance(members, dict):
+            return None
+        return {name: {"zarr.json": document} for name, document in members.items()}
+    content = _json(store, ".zmetadata")
+    if content is None or not isinstance(content.get("metadata"), dict):
+        return None
+    nodes: dict[str, dict[str, Json]] = {}
+    for key, document in content["metadata"].items():
+        path, _, last = key.rpartition("/")
+        if path:
+            nodes.setdefault(path, {})[last] = document
+    return dict(nodes)
+
+
+def _listed(store: Store, path: str, zarr_format: int) -> dict[str, Documents]:
+    found = {}
+    for name in sorted(sync(_names(store, path))):
+        inner = name.strip("/")
+        if inner in ("zarr.json", "c") or inner.startswith("."):
+            continue
+        documents = _read(store, f"{path}/{inner}" if path else inner, zarr_format)
+        if documents:
+            found[inner] = documents
+    return found
+
+
+async def _names(store: Store, path: str) -> list[str]:
+    return [name async for name in store.list_dir(path)]
+
+
+def _read(store: Store, path: str, zarr_format: int) -> Documents:
+    """Return the metadata documents of a node that there are."""
+    start = f"{path}/" if path else ""
+    found = {key: _json(store, f"{start}{key}") for key in _KEYS[zarr_format]}
+    return {key: document for key, document in found.items() if document is not None}
+
+
+def _json(store: Store, key: str) -> Json | None:
+    content = sync(store.get(key, default_buffer_prototype()))
+    if content is None:
+        return None
+    document = json.loads(content.to_bytes())
+    return document if isinstance(document, dict) else None
