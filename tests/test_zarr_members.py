@@ -190,7 +190,7 @@ class TestGroups:
             with pytest.raises(StacbuildError, match="lists no folders"):
                 open_source(f"{href}/measurements/r10m")
             return
-        with pytest.raises(StacbuildError, match="name one of them: deep.zarr/measurements/r10m"):
+        with pytest.raises(StacbuildError, match=r"name one of them: deep\.zarr/measur"):
             open_source(href)
         with open_source(f"{href}/measurements/r10m") as found:
             assert np.array_equal(found["v"].values, NUMBERS)
@@ -200,11 +200,10 @@ class TestGroups:
 @pytest.mark.parametrize("fmt", [2, 3])
 def test_a_zip_is_read(tmp_path: Path, fmt: int, inside: bool) -> None:
     path = store(tmp_path, fmt)
-    target = str(path) if inside else str(path)
     if inside:
-        shutil.make_archive(target, "zip", path.parent, path.name)
+        shutil.make_archive(str(path), "zip", path.parent, path.name)
     else:
-        shutil.make_archive(target, "zip", path)
+        shutil.make_archive(str(path), "zip", path)
     shutil.rmtree(path)
     listed = [entry.data_id for entry in list_data("file", str(tmp_path / "src"))]
     assert listed == ["one.zarr.zip"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import warnings
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -26,20 +25,68 @@ def _is_moment(value: str) -> str:
     return value
 
 
+# Names that pandas 2 takes with a warning and pandas 3 does not, and those to use. A filter that
+# makes an error of the warning would be one for all threads.
+_FORMER = {
+    "A": "YE",
+    "AS": "YS",
+    "BA": "BYE",
+    "BAS": "BYS",
+    "BH": "bh",
+    "BM": "BME",
+    "BQ": "BQE",
+    "BY": "BYE",
+    "CBH": "cbh",
+    "CBM": "CBME",
+    "H": "h",
+    "L": "ms",
+    "M": "ME",
+    "MIN": "min",
+    "N": "ns",
+    "NS": "ns",
+    "Q": "QE",
+    "S": "s",
+    "SM": "SME",
+    "T": "min",
+    "U": "us",
+    "US": "us",
+    "Y": "YE",
+}
+_LOWER = frozenset({"h", "min", "s", "ms", "us", "ns", "bh", "cbh"})
+_UPPER = frozenset(
+    {"W", "ME", "SME", "SMS", "BME", "BMS", "CBME", "CBMS", "QE", "QS", "BQE", "BQS", "YE", "YS"}
+    | {"BYE", "BYS"}
+)
+
+
+def _deprecated(frequency: str) -> str | None:
+    """Return what is said of a name that pandas no longer takes, None if there is none."""
+    for name in re.findall(r"[A-Za-z]+", frequency.partition("-")[0]):
+        upper = name.upper()
+        instead = _FORMER.get(name)
+        if instead is None and name.islower() and name not in _LOWER:
+            instead = _FORMER.get(upper) or (upper if upper in _UPPER else None)
+        if instead is not None:
+            return f"{name!r} is deprecated, use {instead!r} instead"
+    return None
+
+
 def _is_frequency(value: str) -> str:
     # Imported when used: it takes half a second.
     import pandas as pd
 
     if value == "all":
         return value
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    said = _deprecated(value)
+    offset = None
+    if said is None:
         try:
             offset = pd.tseries.frequencies.to_offset(value)
-        except (ValueError, Warning) as error:
+        except ValueError as error:
             said = " ".join(str(error).split()).partition(", failed to parse")[0]
-            msg = f"is no frequency of pandas, such as YS, MS, 10D or all: {said}"
-            raise ValueError(msg) from None
+    if said is not None:
+        msg = f"is no frequency of pandas, such as YS, MS, 10D or all: {said}"
+        raise ValueError(msg)
     if offset is None or offset.n < 1:
         msg = f"has to be a frequency that goes forward, got {show(value)}"
         raise ValueError(msg)

@@ -141,12 +141,17 @@ def _describe(
         group = open_group(place.read, place.options)
         with source_of(group, place.read, place.options) as ds:
             facts = _merge(_facts_of(ds), stated)
-            metadata = "" if place.read.lower().endswith(".zip") else _metadata(group)
+            zipped = place.read.lower().endswith(".zip")
+            metadata = "" if zipped else _metadata(group)
             when = None if period(ds, profile) else _modified(place, metadata, reporter)
             item = zarr_item(group, ds, **identity, datetime=when, warn=reporter.warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
-            if isinstance(store, FileStore):
+            if isinstance(store, FileStore) and zipped:
+                path = Path(place.read)
+                state = {"file:size": path.stat().st_size, "updated": file_time(path)}
+                item.assets["data"].extra_fields |= state
+            elif isinstance(store, FileStore):
                 # On disk only: to list what lies on a server may take thousands of requests.
                 chunks = count_chunks(group.store, map(str, ds.data_vars))
                 state = {CHUNKS: chunks, "updated": file_time(Path(place.read))}

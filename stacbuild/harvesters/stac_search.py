@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from pystac_client import Client
+from pystac_client import ItemSearch
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
@@ -99,38 +98,38 @@ def collections(reader: Reader) -> Iterator[Json]:
         where = reader.resolve(where, following.get("href")) if following else None
 
 
-def search(reader: Reader, _landing: Json, query: Query) -> Iterator[Found]:
+def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
     """Give the items that a query means, page after page."""
     where = f"{reader.root}/collections/{quote(query.collection, safe='')}"
     collection = reader.json(where)
     try:
-        # What an API does not say of itself is no matter: what it cannot do, it refuses.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            client = Client.open(reader.root, stac_io=_ClientIO(reader))
-            pages = client.search(
-                collections=[query.collection],
-                ids=[query.item] if query.item else None,
-                bbox=list(query.bbox) if query.bbox else None,
-                datetime=query.datetime,
-                query=list(query.terms) or None,
-                limit=100,
-            ).pages_as_dicts()
-            count = 0
-            for page in pages:
-                for content in page.get("features") or ():
-                    try:
-                        item = item_of(where, content)
-                    except IntegrityError as error:
-                        reader.leave_out(f"{where} {len(reader.left_out)}", error)
-                        continue
-                    if not query.in_time(item):
-                        continue
-                    own = next(iter(links(item, "self")), {}).get("href")
-                    fallback = f"{where}/items/{quote(str(item['id']), safe='')}"
-                    location = reader.resolve(where, own) if own else fallback
-                    count = counted(reader, count)
-                    yield Found(item, location, collection, where)
+        # Without pystac-client's Client, which warns of all that an API does not say of itself:
+        # what it cannot do, it refuses.
+        pages = ItemSearch(
+            _search_url(reader, landing),
+            stac_io=_ClientIO(reader),
+            collections=[query.collection],
+            ids=[query.item] if query.item else None,
+            bbox=list(query.bbox) if query.bbox else None,
+            datetime=query.datetime,
+            query=list(query.terms) or None,
+            limit=100,
+        ).pages_as_dicts()
+        count = 0
+        for page in pages:
+            for content in page.get("features") or ():
+                try:
+                    item = item_of(where, content)
+                except IntegrityError as error:
+                    reader.leave_out(f"{where} {len(reader.left_out)}", error)
+                    continue
+                if not query.in_time(item):
+                    continue
+                own = next(iter(links(item, "self")), {}).get("href")
+                fallback = f"{where}/items/{quote(str(item['id']), safe='')}"
+                location = reader.resolve(where, own) if own else fallback
+                count = counted(reader, count)
+                yield Found(item, location, collection, where)
         whole = of_assets(where, collection) if not count and query.item is None else None
         if whole and query.takes(whole.content):
             yield whole
@@ -146,6 +145,12 @@ def search(reader: Reader, _landing: Json, query: Query) -> Iterator[Found]:
     ) as error:
         said = " ".join(str(error).split())[:300]
         raise RemoteError(f"{public_url(reader.root)}: cannot be searched ({said})") from error
+
+
+def _search_url(reader: Reader, landing: Json) -> str:
+    kinds = (None, "application/geo+json", "application/json")
+    stated = [link.get("href") for link in links(landing, "search") if link.get("type") in kinds]
+    return reader.resolve(reader.root, stated[0] if stated else f"{reader.root}/search")
 
 
 class _ClientIO(StacApiIO):
