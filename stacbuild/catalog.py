@@ -79,6 +79,11 @@ def slug(text: str) -> str:
     return short if len(short) <= _LONGEST_ID else with_digest(short, text)
 
 
+def cube_id(identifier: str) -> str:
+    """Return the id of a cube's item; ``a/b`` gets a digest, as there may be ``a-b``."""
+    return with_digest(slug(identifier), identifier) if "/" in identifier else identifier
+
+
 def _plain_characters(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "_"
 
@@ -110,7 +115,8 @@ class Catalog:
         return self.root / "catalog.json"
 
     def item_path(self, collection_id: str, item_id: str) -> Path:
-        """Give the file of an item, whether it is there or not."""
+        """Give the file of an item (a cube's by its identifier), whether it is there or not."""
+        item_id = cube_id(item_id)
         return self.root / collection_id / item_id / f"{item_id}.json"
 
     def collections(self) -> Iterator[Path]:
@@ -179,7 +185,7 @@ class Catalog:
         said = said or stranger(collection, "Collection", collection_id)
         if said is None and item_id is not None:
             item = self.item_path(collection_id, item_id)
-            said = stranger(item, "Feature", item_id)
+            said = stranger(item, "Feature", cube_id(item_id))
             said = said or strange_picture(item) or strange_picture(collection)
         return said
 
@@ -252,7 +258,8 @@ class Catalog:
 
     def _links_to(self, collection_id: str, item_id: str) -> bool:
         collection = self.root / collection_id / "collection.json"
-        return collection in self.collections() and f"./{item_id}/{item_id}.json" in hrefs(
+        name = cube_id(item_id)
+        return collection in self.collections() and f"./{name}/{name}.json" in hrefs(
             read_json(collection), "item"
         )
 

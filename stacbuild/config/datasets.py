@@ -12,6 +12,7 @@ from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
     Box,
     Count,
+    CubeName,
     DataId,
     ExactNumber,
     Length,
@@ -219,8 +220,9 @@ class XrMergeParams(Model):
 
 
 class _Cube(Model):
-    identifier: Name
-    """Name of the cube: of its Zarr store, its STAC item, its row in messages."""
+    identifier: CubeName
+    """Name of the cube: of its Zarr store, its STAC item, its row in messages. `site/sen2` lies in
+    the folder `site` of the storage."""
     grid_mapping: Text | None = None
     """Identifier of a grid in `grid_mappings`, or of another dataset, whose grid is taken over;
     by default the grid of the (first) source itself."""

@@ -75,6 +75,21 @@ def _name(value: str) -> str:
     return value
 
 
+def _cube_name(value: str) -> str:
+    *folders, last = value.split("/")
+    for part in (*folders, last):
+        _name(part)
+    if len(value) > 100:
+        msg = f"{value[:60]!r}... has more than 100 characters"
+        raise ValueError(msg)
+    for folder in folders:
+        # A cube within another one would be deleted with it.
+        if folder.lower().endswith((".zarr", ".nc", ".levels")):
+            msg = f"{value!r} lies in a folder that is named like a cube; name {folder!r} otherwise"
+            raise ValueError(msg)
+    return value
+
+
 def _text(value: str) -> str:
     if not value.strip():
         msg = "is empty"
@@ -210,6 +225,9 @@ Text = Annotated[str, AfterValidator(_text)]
 
 Name = Annotated[str, AfterValidator(_name)]
 """An identifier; safe as the name of a file, a Zarr array and a STAC item."""
+
+CubeName = Annotated[str, AfterValidator(_cube_name)]
+"""Identifiers with ``/`` between: folders, and the name of a cube in them."""
 
 DataId = Annotated[Text, AfterValidator(_data_id)]
 """What a store calls its data, for example ``france/forest_mask_france.tif``."""

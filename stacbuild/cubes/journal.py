@@ -58,7 +58,8 @@ def hidden_path(
         What the file is: ``journal`` or ``lock``.
     """
     if isinstance(storage, FileStore):
-        return storage.root / f".{identifier}.zarr.{suffix}"
+        cube = storage.root / f"{identifier}.zarr"
+        return cube.with_name(f".{cube.name}.{suffix}")
     # A bucket has neither locks nor files that can be added to. The catalog is where the cube
     # becomes one, and no other catalog's cubes have its keys. Different names can have one slug.
     name = f"{storage.key}-{identifier}"

@@ -13,6 +13,7 @@ import zarr
 from dask.system import CPU_COUNT
 
 from stacbuild import load
+from stacbuild.catalog import cube_id
 from stacbuild.config import MultiDataset, S3Store, StacStore
 from stacbuild.cubes.cf import add_grid, geozarr_attrs, global_attrs
 from stacbuild.cubes.compute import open_workers
@@ -150,7 +151,7 @@ def _make(
             collections,
             staging.started,
             inputs,
-            [item for item in catalog.readable_items(cubes) if item.id != name],
+            [item for item in catalog.readable_items(cubes) if item.id != cube_id(name)],
             reporter,
         )
         if target.stated_configuration is not None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stacbuild.catalog import cube_id
 from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS, FormatId, whole
@@ -71,6 +72,11 @@ class Place:
     collection: str
     configuration: Path | None
     format_id: FormatId = "zarr"
+
+    @property
+    def name(self) -> str:
+        """The last part of the identifier, which may begin with folders."""
+        return self.identifier.rpartition("/")[2]
 
     @property
     def path(self) -> Path | None:
@@ -271,7 +277,7 @@ def is_cube(path: Path, fingerprint: str | None) -> bool:
 
 def staging_folder(place: Place, token: str) -> Path:
     """Return the folder that the runs of a journal write to."""
-    return place.journal.with_name(f".{place.identifier}.zarr.{token}.staging")
+    return place.journal.with_name(f".{place.name}.zarr.{token}.staging")
 
 
 def fingerprint_of(path: Path) -> str | None:
@@ -322,7 +328,7 @@ def _what(place: Place, path: Path, borne: str | None, item: pystac.Item | None)
             return "is a folder that stacbuild did not write"
         return "is an empty folder that stacbuild did not make"
     for other in _cubes(place.catalog):
-        if is_at(other, path) and other.id != place.identifier:
+        if is_at(other, path) and other.id != cube_id(place.identifier):
             return f"is the cube {other.id!r} of collection {other.collection_id!r}"
         if is_at(other, path) and other.collection_id != place.collection:
             by = other.properties.get(CONFIGURATION)

@@ -44,7 +44,7 @@ def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.I
     else:
         if not href.startswith(storage.https_url("")):
             return ["its place changed"]
-        if not _is_in_bucket(storage, href.rpartition("/")[2]):
+        if not _is_in_bucket(storage, href.removeprefix(storage.https_url("")).strip("/")):
             return ["the cube is gone"]
     journal = Journal.read(journal_path(config, catalog, dataset.identifier))
     if journal is not None and (journal.committing or journal.removing) and not journal.done:

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
+from stacbuild.catalog import cube_id
 from stacbuild.config import GridMapping
 from stacbuild.cubes.assets import data_id, describe_assets
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, Inputs, fingerprint, software
@@ -70,7 +71,7 @@ def publish(
         item = zarr_item(
             group,
             cube,
-            item_id=dataset.identifier,
+            item_id=cube_id(dataset.identifier),
             data_id=data_id(dataset),
             store_key=config.storage.key,
             href=staging.href,

@@ -42,12 +42,12 @@ class Site:
     @property
     def stem(self) -> str:
         """Name of the staged store, whatever the format, since one cube may change its own."""
-        return f"{self.place.identifier}.zarr"
+        return f"{self.place.name}.zarr"
 
     @property
     def names(self) -> set[str]:
         """The names that the cube can have."""
-        return {f"{self.place.identifier}{form.ending}" for form in FORMS.values()}
+        return {f"{self.place.name}{form.ending}" for form in FORMS.values()}
 
     def target(self, journal: Journal) -> Path:
         """Return where its run puts the cube: a previous format may have had another name."""
@@ -150,9 +150,10 @@ class Site:
 @contextmanager
 def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> Iterator[Staging]:
     """Open a place for a cube below *root*; see `stacbuild.cubes.storage.stage`."""
+    # An identifier may begin with folders: all that goes with the cube lies in its own.
+    final = root / f"{output.identifier}{output.form.ending}"
+    root, name = final.parent, final.name
     site = Site(output.place, root)
-    name = f"{output.identifier}{output.form.ending}"
-    final = root / name
 
     def commit() -> None:
         # Once more: it may have been hours.

@@ -31,7 +31,8 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
     def public() -> str | None:
         item = output.item()
         href = whole(item).href if item else ""
-        named = href.rpartition("/")[2] if href.startswith(storage.https_url("")) else ""
+        there = storage.https_url("")
+        named = href.removeprefix(there).strip("/") if href.startswith(there) else ""
         # What it names is removed once it is replaced, and an item may be edited: ours only.
         token = named.removeprefix(f"{output.identifier}-").removesuffix(".zarr")
         return named if is_token(token) and named == f"{output.identifier}-{token}.zarr" else None

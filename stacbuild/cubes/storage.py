@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import fsspec
 from zarr.storage import FsspecStore
 
+from stacbuild.catalog import slug
 from stacbuild.config import FileStore, MemoryStore
 from stacbuild.cubes.ownership import check_place
 from stacbuild.cubes.stage_file import stage_file
@@ -74,7 +75,10 @@ def stage(
 def _stage_memory(storage: MemoryStore, output: Output) -> Iterator[Staging]:
     fs = fsspec.filesystem("memory")
     name, form = f"{output.identifier}{output.form.ending}", output.form
-    final, staged = f"/{storage.root}/{name}", f"/{storage.root}/.{name}.{os.getpid()}.staging"
+    final, staged = (
+        f"/{storage.root}/{name}",
+        f"/{storage.root}/.{slug(name)}.{os.getpid()}.staging",
+    )
 
     check_place(output.place)
 

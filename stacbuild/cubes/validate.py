@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import fsspec
 import pystac
 
-from stacbuild.catalog import STORE, Catalog
+from stacbuild.catalog import STORE, Catalog, cube_id
 from stacbuild.config import FileStore, MemoryStore, S3Store, StacStore
 from stacbuild.cubes.allowed import check_items
 from stacbuild.cubes.check_catalog import check_catalog
@@ -125,7 +125,7 @@ def validate(
     known = dict.fromkeys([*(cube.id for cube in cubes), *datasets])
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"there is no cube {unknown[0]!r}; there are: {', '.join(known)}")
-    chosen = [cube for cube in cubes if not names or cube.id in names]
+    chosen = [cube for cube in cubes if not names or cube.id in set(map(cube_id, names))]
     if config:
         made = {cube.id: cube for cube in cubes if cube.collection_id == collection_id(config)}
         _check_unnamed(config, names or datasets, made, catalog, found)
@@ -208,7 +208,8 @@ def _check_unnamed(
     if not isinstance(config.storage, FileStore):
         return
     for name in names:
-        named = Path(whole(made[name]).href) if name in made else None
+        item = made.get(cube_id(name))
+        named = Path(whole(item).href) if item else None
         paths = {config.storage.root / f"{name}{form.ending}" for form in FORMS.values()}
         strange = [path for path in sorted(paths - {named}) if path.exists()]
         for path in strange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stacbuild.catalog import Catalog
+from stacbuild.catalog import Catalog, cube_id
 from stacbuild.errors import MissingError
 
 
@@ -39,7 +39,7 @@ def find_cube(text: str, catalog: Path) -> str:
     for item in Catalog(catalog).items():
         asset = item.assets.get("data")
         if asset is not None and "cube:variables" in item.properties:
-            if item.id == text:
+            if item.id == cube_id(text):
                 return asset.href
             names.append(item.id)
     there = f"; the catalog has {', '.join(sorted(names))}" if names else ""
