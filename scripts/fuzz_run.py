@@ -10,16 +10,18 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from tests.fuzz.damage import check_damaged
 from tests.fuzz.judge import Outcome, check
 
 
-def _one(seed: int, keep: Path | None) -> Outcome:
+def _one(seed: int, keep: Path | None, damaged: bool) -> Outcome:
+    look = check_damaged if damaged else check
     if keep is not None:
         folder = keep / str(seed)
         folder.mkdir(parents=True)
-        return check(seed, folder)
+        return look(seed, folder)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        return check(seed, Path(folder))
+        return look(seed, Path(folder))
 
 
 def main(words: list[str] | None = None) -> int:
@@ -30,12 +32,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--keep", type=Path, help="an empty folder to leave inputs and cubes in")
     parser.add_argument("--show", type=int, default=20, help="how many findings to print in full")
+    parser.add_argument("--damaged", action="store_true", help="spoil the inputs")
     args = parser.parse_args(words)
     seeds = range(args.seed, args.seed + args.count)
     found, shown = Counter[tuple[str, str]](), 0
     failing: list[int] = []
     with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
-        for outcome in pool.imap(partial(_one, keep=args.keep), seeds, chunksize=4):
+        for outcome in pool.imap(
+            partial(_one, keep=args.keep, damaged=args.damaged), seeds, chunksize=4
+        ):
             found[outcome.verdict, outcome.kind] += 1
             if outcome.verdict in ("wrong", "crash"):
                 failing.append(outcome.seed)
