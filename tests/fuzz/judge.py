@@ -39,6 +39,7 @@ REASONS = {
     "empty": r"length zero|is empty|no (times|values|steps)",
     "one pixel": r"one value and no bounds",
     "undefined": r"outside of (where|what)",
+    "64 bits": r"integers (beyond 2\*\*53|of 64 bits)",
 }
 
 
@@ -145,8 +146,11 @@ def honest(kind: str, given: Input, grid: Target | None) -> bool:
         return True
     a, b, _, d, e, _ = tuple(given.transform)[:6]
     if kind == "own grid":
-        rotated, square = bool(b or d), abs(abs(e / a) - 1) * max(given.shape) < 0.01
+        rotated = max(abs(b), abs(d)) * max(given.shape) > 1e-3 * abs(a)
+        square = abs(abs(e / a) - 1) * max(given.shape) < 0.01
         return grid is None and (rotated or not square or given.crs.to_epsg() is None)
+    if kind == "64 bits":
+        return any(layer.raw.dtype.itemsize == 8 for layer in given.layers.values())
     if kind == "outside" and grid is not None:
         every = np.zeros(given.shape)
         return bool(

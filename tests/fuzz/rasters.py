@@ -89,7 +89,9 @@ def _traits(chance: Chance) -> Json:
         "compress": chance.rarely("none", ["deflate", "lzw", "zstd", "packbits", "lzma"], 0.5),
         "crs": chance.rarely("4326", list(PLACES), 0.8),
         "orientation": chance.rarely(
-            "north up", ["south up", "mirrored", "slightly rotated", "rotated", "oblong"], 0.3
+            "north up",
+            ["south up", "mirrored", "slightly rotated", "rotated", "tiny skew", "oblong"],
+            0.3,
         ),
         "longitudes": chance.rarely("-180", ["360"], 0.2),
         "sampling": chance.rarely("Area", ["Point"]),
@@ -130,7 +132,10 @@ def _transform(chance: Chance, traits: Json, at: Site, shape: tuple[int, int]) -
         case "mirrored":
             return Affine(-step, 0, x + cols * step, 0, -step, y)
         case "slightly rotated":
-            return Affine.translation(x, y) @ Affine.rotation(1e-3) @ Affine.scale(step, -step)
+            return Affine.translation(x, y) @ Affine.rotation(0.05) @ Affine.scale(step, -step)
+        case "tiny skew":
+            # Of rounding in other programs.
+            return Affine(step, 1e-19, x, -1e-19, -step, y)
         case "rotated":
             turn = Affine.rotation(chance.between(-180, 180))
             return Affine.translation(x, y) @ turn @ Affine.scale(step, -step)
