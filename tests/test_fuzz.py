@@ -9,14 +9,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
+from rasterio import Affine
 
-from tests.fuzz import reference
 from tests.fuzz.damage import check_damaged
 from tests.fuzz.grids import of_config
-from tests.fuzz.inputs import Chance
+from tests.fuzz.inputs import Input, Layer
 from tests.fuzz.judge import Outcome, check
-from tests.fuzz.rasters import raster
+from tests.fuzz.reference import Aggregate, aggregated, bilinear, nearest
 
 BATCH = 10
 
@@ -56,18 +57,21 @@ def test_a_thousand_spoiled_files_are_built_or_refused(first: int, tmp_path: Pat
     outcomes(range(first, first + 50), tmp_path, damaged=True)
 
 
-def test_reference_tells_a_shift_of_a_pixel_from_what_is_right(tmp_path: Path) -> None:
+def test_reference_tells_a_moved_cube_from_one_that_is_right() -> None:
     """A reference that finds nothing wrong with a moved cube would be none."""
-    given = raster(Chance(3), tmp_path)
-    values = np.arange(given.shape[0] * given.shape[1], dtype="f8").reshape(given.shape)
-    a, _, c, _, e, f = tuple(given.transform)[:6]
-    assert e < 0 < a
-    code = given.crs.to_epsg()
-    box = [c, f + e * given.shape[0], c + a * given.shape[1], f]
-    grid = of_config({"crs": f"EPSG:{code}", "bbox": box, "spatial_res": a})
-    assert not reference.nearest(given, grid, values, values).any()
-    assert not reference.bilinear(given, grid, values, values, 0).any()
+    values = np.arange(30 * 40, dtype="f8").reshape(30, 40)
+    layer = Layer(values, np.zeros(values.shape, bool))
+    transform = Affine(100, 0, 4e6, 0, -100, 3e6)
+    given = Input("one.tif", pyproj.CRS(3035), transform, {"v": layer}, {})
+    box = [4e6, 3e6 - 3000, 4e6 + 4000, 3e6]
+    grid = of_config({"crs": "EPSG:3035", "bbox": box, "spatial_res": 100})
+    mean = Aggregate("mean", 0, 0.1, 0.1)
+    assert not nearest(given, grid, values, values).any()
+    assert not bilinear(given, grid, values, values, 0).any()
+    assert not aggregated(given, grid, values, values, mean).any()
     for axis in (0, 1):
         moved = np.roll(values, 1, axis)
-        assert reference.nearest(given, grid, values, moved).all()
-        assert reference.bilinear(given, grid, values, (values + moved) / 2, 0).mean() > 0.9
+        assert nearest(given, grid, values, moved).all()
+        between = (values + moved) / 2
+        assert bilinear(given, grid, values, between, 0).mean() > 0.9
+        assert aggregated(given, grid, values, between, mean).mean() > 0.9

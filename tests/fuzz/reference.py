@@ -7,6 +7,7 @@ pixel of an edge may be either neighbour, and resampled ones may differ as GDAL'
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -141,8 +142,9 @@ def _under(given: Input, grid: Target, values: Floats, stretch: float) -> Floats
 def aggregated(given: Input, grid: Target, values: Floats, got: Floats, how: Aggregate) -> Bools:
     """Return where *got* cannot be the aggregate of the pixels under a pixel of the grid."""
     under = Footprint.of(given, grid, values, how.spare)
-    with np.errstate(invalid="ignore"), np.testing.suppress_warnings() as quiet:
-        quiet.filter(RuntimeWarning)
+    with warnings.catch_warnings():
+        # Where there is no data at all, which NaN says well enough.
+        warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(under.outer, axis=-1), np.nanmax(under.outer, axis=-1)
         least, most = np.nanmin(under.inner, axis=-1), np.nanmax(under.inner, axis=-1)
         mean = np.nanmean(under.whole, axis=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,10 @@ def crs_attributes(chance: Chance, traits: Json, crs: pyproj.CRS) -> tuple[Json,
     ``name``, and the CRS that these state.
     """
     spelling = traits["spelling"]
-    cf = crs.to_cf()
+    with warnings.catch_warnings():
+        # Of parameters that CF has no name for; that spelling is not chosen then.
+        warnings.simplefilter("ignore", UserWarning)
+        cf = crs.to_cf()
     code = crs.to_epsg()
     if traits["crs"] == "rotated pole":
         spelling = chance.of(["cf", "crs_wkt"])
