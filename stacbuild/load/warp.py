@@ -158,9 +158,11 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
     # Within one CRS nothing is projected, and GDAL is to know nothing of poles and meridians:
     # blocks may reach beyond 180 degrees.
     flat = same_crs(source.crs, target.crs)
-    height, width = block.values.shape
     rows, cols = onto.window
-    values, empty = _working(block.values, block.fill)
+    values, empty = _working(block, onto.method)
+    # GDAL interpolates along no axis of what is one pixel wide or high (seen in 3.10).
+    values = np.pad(values, [(0, int(n == 1)) for n in values.shape], constant_values=empty)
+    height, width = values.shape
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -190,7 +192,10 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
                 YSCALE=1,
             ) as warped,
         ):
-            return _restored(warped.read(1), block.values.dtype, block.fill)
+            found = warped.read(1)
+    if onto.method == "sum":
+        _check_sum(found, block)
+    return _restored(found, block.values.dtype, block.fill)
 
 
 def _check_exact(block: NDArray[Any], method: str, fill: Number) -> None:
@@ -204,14 +209,32 @@ def _check_exact(block: NDArray[Any], method: str, fill: Number) -> None:
         )
 
 
-def _working(block: NDArray[Any], fill: Number) -> tuple[NDArray[Any], Number]:
+def _check_sum(found: NDArray[Any], block: Block) -> None:
+    """Refuse sums that the type of integers cannot hold; GDAL would make its limits of them."""
+    dtype = block.values.dtype
+    known = found[~np.isnan(found)]
+    if dtype.kind not in "iu" or not known.size:
+        return
+    limits = np.iinfo(dtype)
+    worst = max((np.rint(known.min()), np.rint(known.max())), key=abs)
+    if not limits.min <= worst <= limits.max or (np.rint(known) == block.fill).any():
+        raise BuildError(
+            f"sum gives {worst:.0f}, which {dtype} cannot hold or stands for no data in it; state "
+            "agg_methods: mean, or write the source with a wider type"
+        )
+
+
+def _working(block: Block, method: str) -> tuple[NDArray[Any], Number]:
     """Return the block in a type that GDAL computes in, and what "no data" is in it."""
-    dtype = np.dtype(_WORKING.get(block.dtype.name, block.dtype))
-    values = block.astype(dtype, copy=False)
+    values, fill = block.values, block.fill
+    dtype = np.dtype(_WORKING.get(values.dtype.name, values.dtype))
+    if method == "sum" and dtype.kind in "iu":
+        dtype = np.dtype("float64")
+    working = values.astype(dtype, copy=False)
     if dtype.kind != "f" or np.isnan(fill):
-        return values, fill
+        return working, fill
     # GDAL compares floats with a tolerance, under which valid values may lie.
-    return np.where(block == fill, dtype.type(np.nan), values), np.nan
+    return np.where(values == fill, dtype.type(np.nan), working), np.nan
 
 
 def _restored(found: NDArray[Any], dtype: np.dtype[Any], fill: Number) -> NDArray[Any]:
