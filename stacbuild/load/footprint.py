@@ -19,6 +19,7 @@ from stacbuild.load.pixelgrid import (
     around,
     clip,
     extremes,
+    is_aligned,
     nodes,
     positions,
     same_crs,
@@ -111,7 +112,7 @@ def closes(source: PixelGrid, target: PixelGrid) -> bool:
 
     It is one answer for all of the target, so that its tiles fit together.
     """
-    if same_crs(source.crs, target.crs):
+    if same_crs(source.crs, target.crs) and is_aligned(source) and is_aligned(target):
         return False
     samples = (np.linspace(0, n - 1, min(n, _SAMPLES)) for n in target.shape)
     rows, cols = np.meshgrid(*samples, indexing="ij")
@@ -127,8 +128,14 @@ def closes(source: PixelGrid, target: PixelGrid) -> bool:
             jumps = (np.abs(np.diff(at, axis=axis)) > period / 2 for axis in (0, 1))
             if any(bool(jump.any()) for jump in jumps):
                 return True
-        angle = np.degrees(np.arctan2(np.abs(right[0] - here[0]), np.abs(below[0] - here[0])))
-        return bool(((angle > _TURNED) & (angle < 90 - _TURNED)).any())
+        # Of rows, and of columns: far from its meridian a sinusoidal grid is skewed, so that its
+        # rows are those of the target and its columns are not.
+        for axis, (along, across) in enumerate(((right, below), (below, right))):
+            off = np.abs(along[axis] - here[axis]), np.abs(across[axis] - here[axis])
+            angle = np.degrees(np.arctan2(*off))
+            if ((angle > _TURNED) & (angle < 90 - _TURNED)).any():
+                return True
+    return False
 
 
 def _pole_within(source: PixelGrid, target: PixelGrid) -> bool:
