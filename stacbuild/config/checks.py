@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,33 @@ def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
         sources = [(path, dataset)]
         if "variables" in dataset:
             sources = _entries(dataset["variables"], (*path, "variables"))
+            yield from _coordinates(sources, grids.get(str(dataset.get("grid_mapping"))))
         for where, source in sources:
             yield from _source(source, where, stores)
             yield from _custom(source.get("custom_processing"), where, directory)
     for path, preload in _entries(data.get("preload_datasets"), ("preload_datasets",)):
         yield from _preload(preload, path, stores)
+
+
+def _coordinates(
+    variables: list[tuple[KeyPath, dict[Any, Any]]], grid: dict[Any, Any] | None
+) -> Iterator[Problem]:
+    """Yield variables with the name of a coordinate of their cube."""
+    taken = {"time", "spatial_ref"}
+    if grid is not None:
+        # Imported when used: it takes a while.
+        from pyproj import CRS
+
+        # A wrong CRS is told elsewhere.
+        with suppress(ValueError, TypeError, RuntimeError):
+            taken |= {"lat", "lon"} if CRS(grid.get("crs")).is_geographic else {"x", "y"}
+    for path, variable in variables:
+        if variable.get("identifier") in taken:
+            name = variable["identifier"]
+            yield Problem(
+                (*path, "identifier"),
+                f"{name!r} is the name of a coordinate of the cube; name the variable otherwise",
+            )
 
 
 def _entries(data: Any, path: KeyPath) -> list[tuple[KeyPath, dict[Any, Any]]]:

@@ -301,6 +301,10 @@ def _named(dataset: xr.Dataset, identifier: str | None) -> xr.Dataset:
         return dataset
     names = list(dataset.data_vars)
     if len(names) == 1:
+        if identifier in {*dataset.dims, *dataset.coords, "spatial_ref"}:
+            raise BuildError(
+                f"{identifier}: is the name of a coordinate of the cube; name it otherwise"
+            )
         return dataset.rename({names[0]: identifier})
     return dataset.rename({name: f"{identifier}_{name}" for name in names})
 

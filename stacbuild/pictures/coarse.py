@@ -106,9 +106,11 @@ def _valid(array: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _extent(array: xr.DataArray, rows: str, cols: str) -> tuple[float, float, float, float]:
     edges = []
+    known = [abs(at[1] - at[0]) for dim in (cols, rows) if len(at := array[dim].values) > 1]
     for dim in (cols, rows):
         at = array[dim].values.astype(float)
-        half = abs(at[1] - at[0]) / 2 if len(at) > 1 else 0.0
+        # One row alone is as high as a column is wide; of one pixel nothing is known.
+        half = float(abs(at[1] - at[0]) if len(at) > 1 else known[0] if known else 1.0) / 2
         edges += [float(at.min()) - half, float(at.max()) + half]
     return edges[0], edges[1], edges[2], edges[3]
 
