@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rasterio
+import zarr
+from numcodecs import Blosc, GZip, Zstd
 from rasterio import Affine
 
 from stacbuild.errors import RemoteError, StacbuildError
 from stacbuild.fetch import http
 from stacbuild.fetch.hrefs import leads_inwards
+from stacbuild.fetch.zarr_bounds import decoded_bytes
 from stacbuild.fetch.zarr_store import open_group
-from tests.built import built, refused
-from tests.cli import geotiff
+from tests.built import built, made, refused
+from tests.cli import NORTH, WEST, Json, geotiff
 from tests.fetch_server import FileServer
 
 MB = 1 << 20
@@ -161,3 +166,62 @@ def test_a_page_that_leads_back_to_itself_is_read_once(tmp_path: Path) -> None:
     path.write_bytes(content)
     result = built(tmp_path, {})
     assert result.status == "COMPLETED" or "one.tif" in result.message
+
+
+def zarr_of(path: Path, codec: Json | None, chunk: bytes | None = None, **changes: Any) -> Path:
+    """Write a Zarr group (format 2) of 100 x 100 values of one chunk; change its metadata or it."""
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    group.attrs["time_coverage_start"] = "2020-01-01"
+    steps = 0.001 * (np.arange(120) + 0.5)
+    lat, lon = NORTH + 0.01 - steps, WEST - 0.01 + steps
+    for name, values, dims in (
+        ("lat", lat, ["lat"]),
+        ("lon", lon, ["lon"]),
+        ("v", np.ones((120, 120), "float32"), ["lat", "lon"]),
+    ):
+        array = group.create_array(
+            name, shape=values.shape, dtype=values.dtype, chunks=values.shape, compressors=None
+        )
+        array[...] = values
+        array.attrs["_ARRAY_DIMENSIONS"] = dims
+    metadata = json.loads((path / "v" / ".zarray").read_text())
+    (path / "v" / ".zarray").write_text(json.dumps(metadata | {"compressor": codec} | changes))
+    if chunk is not None:
+        (path / "v" / "0.0").write_bytes(chunk)
+    return path
+
+
+def test_chunks_that_decompress_to_gigabytes_are_not_decompressed(tmp_path: Path) -> None:
+    zeros = np.zeros(300 * MB, np.uint8)
+    for number, codec in enumerate((Zstd(), Blosc("zstd"), Blosc("lz4"))):
+        bomb = bytes(codec.encode(zeros))
+        directory = tmp_path / str(number)
+        zarr_of(directory / "src" / "one.zarr", codec.get_config(), bomb)
+        said = refused(directory, {})
+        assert "v/0.0: decompresses to 315 MB where a chunk holds 0.0576 MB" in said
+
+
+def test_chunks_of_usual_codecs_are_read(tmp_path: Path) -> None:
+    for number, codec in enumerate((Zstd(), Blosc("zstd"), Blosc("lz4"), Blosc("zlib"), GZip())):
+        values = np.random.default_rng(number).random((120, 120), np.float32)
+        directory = tmp_path / str(number)
+        zarr_of(directory / "src" / "one.zarr", codec.get_config(), bytes(codec.encode(values)))
+        assert np.isclose(made(directory, {})["v"].values[0, 0], values[10, 10])
+
+
+def test_chunks_and_coordinates_of_any_length_are_refused(tmp_path: Path) -> None:
+    zarr_of(tmp_path / "a" / "src" / "one.zarr", None, chunks=[10**6, 10**6])
+    assert "v/0.0: a chunk of 4e+03 GB" in refused(tmp_path / "a", {})
+    path = zarr_of(tmp_path / "b" / "src" / "one.zarr", None, shape=[10**12, 120])
+    lat = json.loads((path / "lat" / ".zarray").read_text())
+    (path / "lat" / ".zarray").write_text(json.dumps(lat | {"shape": [10**12]}))
+    assert "has 1e+12 values along one dimension" in refused(tmp_path / "b", {})
+
+
+@pytest.mark.parametrize("size", [1, 200, 300, 70_000, 5_000_000])
+def test_what_a_compressed_buffer_says_of_itself_is_true(size: int) -> None:
+    values = np.random.default_rng(size).integers(0, 4, size, np.uint8)
+    for codec in (Zstd(1), Zstd(9), Blosc("zstd"), Blosc("blosclz"), Blosc("lz4", shuffle=2)):
+        encoded = bytes(codec.encode(values))
+        assert decoded_bytes(encoded[:18], len(encoded)) == size
+    assert decoded_bytes(bytes(values)[:18], size) is None

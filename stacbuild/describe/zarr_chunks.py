@@ -14,6 +14,7 @@ import numpy as np
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from zarr.storage import FsspecStore, LocalStore
 
+from stacbuild.fetch.zarr_bounds import BoundedStore
 from stacbuild.fetch.zarr_members import PartStore
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
     OSError, botocore.exceptions.BotoCoreError
         If the store cannot be listed.
     """
-    while isinstance(store, PartStore):
+    while isinstance(store, PartStore | BoundedStore):
         store = store.below
     if isinstance(store, LocalStore):
         found = _on_disk(str(store.root / variable), "")

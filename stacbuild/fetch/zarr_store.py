@@ -35,6 +35,7 @@ from stacbuild.errors import (
 )
 from stacbuild.fetch.hrefs import check_form
 from stacbuild.fetch.http import Patience
+from stacbuild.fetch.zarr_bounds import BoundedStore
 from stacbuild.fetch.zarr_decode import decoded
 from stacbuild.fetch.zarr_members import format_of, groups_of, hidden_of, inherited, mended
 
@@ -324,11 +325,11 @@ def _open(href: str, storage_options: Json | None) -> zarr.Group:
 
 def _store(
     href: str, storage_options: Json | None, missing: tuple[type[Exception], ...]
-) -> FsspecStore | LocalStore:
+) -> BoundedStore:
     if _is_zip(href):
-        return _zipped(href)
+        return BoundedStore(_zipped(href))
     if _is_local(href):
-        return LocalStore(href, read_only=True)
+        return BoundedStore(LocalStore(href, read_only=True))
     scheme = urlsplit(href).scheme
     # A listing kept from an earlier run would hide what has changed since.
     options: Json = {"use_listings_cache": False}
@@ -342,9 +343,10 @@ def _store(
         options["client_kwargs"] = client_options(_PATIENCE, href)
     else:  # memory, or open_group would not have let it come here
         options = {}
-    return FsspecStore.from_url(
+    store = FsspecStore.from_url(
         href, storage_options=options, read_only=True, allowed_exceptions=missing
     )
+    return BoundedStore(store)
 
 
 def _lists(group: zarr.Group) -> bool:

@@ -1,0 +1,193 @@
+"""A Zarr store whose chunks and metadata cannot grow beyond what a machine holds.
+
+A chunk of a few kilobytes can decompress to gigabytes, and metadata can name chunks and
+coordinates of any length. What an array's chunks hold is learned from the metadata that pass by;
+a compressed chunk that says of itself that it holds far more is refused before it is decoded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import WrapperStore
+
+from stacbuild.errors import IntegrityError
+
+Json = dict[str, Any]
+
+MOST_CHUNK_BYTES = 2 << 30
+"""Decoded bytes of the largest chunk that is read."""
+
+MOST_METADATA_BYTES = 256 << 20
+MOST_VALUES = 10**9
+"""Values of the longest array of one dimension: coordinates are read whole."""
+
+_METADATA = ("zarr.json", ".zmetadata", ".zarray", ".zgroup", ".zattrs")
+# Filters may store values in a wider type than the array's, and codecs have headers.
+_WIDER = 8
+_HEADERS = 1 << 20
+
+
+class BoundedStore(WrapperStore[Store]):
+    """A store as it is, but for what would take too much memory.
+
+    Reading raises `IntegrityError` for metadata, chunks and coordinates beyond the bounds of this
+    module, naming the key.
+    """
+
+    def __init__(self, store: Store, limits: dict[str, int] | None = None) -> None:
+        super().__init__(store)
+        # Decoded bytes of a chunk of each array; learned, and shared with copies of this store.
+        self._limits = {} if limits is None else limits
+
+    @property
+    def below(self) -> Store:
+        """The store that this one reads."""
+        return self._store
+
+    def _with_store(self, store: Store) -> BoundedStore:
+        return type(self)(store, self._limits)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a value, or a part of it."""
+        buffer = await self._store.get(key, prototype, byte_range)
+        self._check(key, buffer)
+        return buffer
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        """Read parts of values."""
+        asked = list(key_ranges)
+        found = await self._store.get_partial_values(prototype, asked)
+        for (key, _), buffer in zip(asked, found, strict=True):
+            self._check(key, buffer)
+        return found
+
+    async def _get_many(
+        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
+    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
+        async for key, buffer in self._store._get_many(requests):  # noqa: SLF001 - as WrapperStore
+            self._check(key, buffer)
+            yield key, buffer
+
+    def _check(self, key: str, buffer: Buffer | None) -> None:
+        if buffer is None:
+            return
+        path, _, name = key.rpartition("/")
+        if name in _METADATA:
+            if len(buffer) > MOST_METADATA_BYTES:
+                raise IntegrityError(
+                    f"{key}: metadata of {len(buffer) / 1e6:.0f} MB, the most that is read is "
+                    f"{MOST_METADATA_BYTES >> 20} MB"
+                )
+            self._learn(path, name, buffer.to_bytes())
+            return
+        limit = self._limit(key)
+        if limit is None:
+            return
+        if limit > MOST_CHUNK_BYTES:
+            raise IntegrityError(
+                f"{key}: a chunk of {limit / 1e9:.3g} GB, which has to be decoded at once; rechunk "
+                "the store"
+            )
+        stated = decoded_bytes(buffer.to_bytes()[:18], len(buffer))
+        if stated is not None and stated > limit * _WIDER + _HEADERS:
+            raise IntegrityError(
+                f"{key}: decompresses to {stated / 1e6:.0f} MB where a chunk holds "
+                f"{limit / 1e6:.3g} MB; the store is damaged or hostile"
+            )
+
+    def _learn(self, path: str, name: str, content: bytes) -> None:
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            return  # zarr itself says what is wrong
+        if not isinstance(document, dict):
+            return
+        for array, metadata in _arrays(path, name, document):
+            self._limits[array] = _chunk_bytes(f"{array}/{name}", metadata)
+
+    def _limit(self, key: str) -> int | None:
+        parts = key.split("/")
+        # The longest path above the key that is an array's; keys of chunks may hold slashes.
+        for length in range(len(parts) - 1, -1, -1):
+            if (limit := self._limits.get("/".join(parts[:length]))) is not None:
+                return limit or None
+        return None
+
+
+def decoded_bytes(start: bytes, length: int) -> int | None:
+    """Return how many bytes a compressed buffer says that it decodes to; None if it does not say.
+
+    Parameters
+    ----------
+    start
+        Its first 18 bytes.
+    length
+        Its length.
+
+    Notes
+    -----
+    Zstandard: RFC 8878, 3.1.1.1 (frame content size). Blosc 1: its 16-byte header
+    (https://www.blosc.org/c-blosc/chunk_format.html). The length that gzip states is one modulo
+    2**32 at its end, which whoever wants to mislead may choose.
+    """
+    if start[:4] == b"\x28\xb5\x2f\xfd" and len(start) >= 5:
+        descriptor = start[4]
+        single = bool(descriptor & 0x20)
+        width = {0: 1 if single else 0, 1: 2, 2: 4, 3: 8}[descriptor >> 6]
+        at = 5 + (not single) + {0: 0, 1: 1, 2: 2, 3: 4}[descriptor & 3]
+        if width == 0 or len(start) < at + width:
+            return None
+        stated = int.from_bytes(start[at : at + width], "little")
+        return stated + 256 if width == 2 else stated
+    if len(start) >= 16 and start[0] in (1, 2) and int.from_bytes(start[12:16], "little") == length:
+        return int.from_bytes(start[4:8], "little")
+    return None
+
+
+def _arrays(path: str, name: str, document: Json) -> Iterator[tuple[str, Json]]:
+    """Yield path and metadata of each array that a document of metadata describes."""
+    if name == ".zarray" or (name == "zarr.json" and document.get("node_type") == "array"):
+        yield path, document
+    consolidated: Any = {}
+    if name == ".zmetadata":
+        consolidated = document.get("metadata")
+    elif name == "zarr.json" and isinstance(document.get("consolidated_metadata"), dict):
+        consolidated = document["consolidated_metadata"].get("metadata")
+    for key, metadata in consolidated.items() if isinstance(consolidated, dict) else ():
+        if not isinstance(metadata, dict) or ("shape" not in metadata):
+            continue
+        inner = key.removesuffix(".zarray").rstrip("/")
+        yield f"{path}/{inner}".strip("/"), metadata
+
+
+def _chunk_bytes(name: str, metadata: Json) -> int:
+    """Return the decoded bytes of one chunk, 0 if they cannot be told."""
+    try:
+        shape = [int(length) for length in metadata["shape"]]
+        chunks = metadata.get("chunks") or metadata["chunk_grid"]["configuration"]["chunk_shape"]
+        for codec in metadata.get("codecs") or ():
+            if codec.get("name") == "sharding_indexed":
+                chunks = codec["configuration"]["chunk_shape"]
+        dtype = np.dtype(metadata.get("dtype") or metadata["data_type"])
+        size = math.prod(int(length) for length in chunks) * dtype.itemsize
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return 0
+    if len(shape) == 1 and shape[0] > MOST_VALUES:
+        raise IntegrityError(
+            f"{name}: has {shape[0]:.3g} values along one dimension; at most {MOST_VALUES:.0e} are "
+            "read"
+        )
+    return 0 if dtype.hasobject else size
