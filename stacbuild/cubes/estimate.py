@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from stacbuild.config import FileStore
 from stacbuild.cubes.forms import FORMS
@@ -27,7 +29,8 @@ from stacbuild.load.area import items_within
 from stacbuild.load.dataset import RASTER_NAME, any_touches, beside, check_overlap
 from stacbuild.load.facts import Facts
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
-from stacbuild.load.select import by_time, chosen_names
+from stacbuild.load.select import band_times, by_time, chosen_names, within_time
+from stacbuild.load.temporal import count_steps
 from stacbuild.load.units import work_unit
 from stacbuild.load.zarr import left_out, on_grid, spatial_dims
 
@@ -183,7 +186,7 @@ def free_bytes(path: Path) -> int:
 def _variables(
     variable: SourceVariable, items: Sequence[pystac.Item], dataset: Dataset, grid: Grid
 ) -> Iterator[Variable]:
-    """Give what one source becomes, as if nothing changed its shape later."""
+    """Give what one source becomes, as if no function of the user's changed its shape."""
     item = items[0]
     if "cube:variables" not in item.properties:
         fields = item.assets["data"].extra_fields
@@ -193,6 +196,9 @@ def _variables(
         lead = {"time": times} if times > 1 else {}
         if len(bands) > 1:
             lead["band" if times > 1 or not annual else "time"] = len(bands)
+        if "time" in lead:
+            known = pd.DatetimeIndex(by_time(items)) if times > 1 else band_times(items[0])
+            lead["time"] = _count(variable, known, lead["time"])
         name, dtype = variable.identifier or RASTER_NAME, Facts.of_raster(item).dtype.name
         if not variable.open_params.band_as_variable:
             yield _variable(name, dtype, lead, dataset, grid)
@@ -210,8 +216,28 @@ def _variables(
         lead = {
             dim: length_of(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial
         }
+        if "time" in lead:
+            listed = dimensions["time"].get("values") if "time" in dimensions else None
+            known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
+            lead["time"] = _count(variable, known, lead["time"])
         named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
         yield _variable(named, Facts.of_zarr(item, name).dtype.name, lead, dataset, grid)
+
+
+def _count(variable: SourceVariable, times: pd.DatetimeIndex | None, count: int) -> int:
+    """Count the times of a cube: those of the source that are chosen, or what they become.
+
+    As many as the source has where these are not known.
+    """
+    if times is None or not times.is_unique:
+        return count
+    whole = xr.Dataset(coords={"time": times})
+    chosen = within_time(variable, whole, None, searched=False).indexes["time"]
+    params = variable.temporal_resample_params
+    # A user's function may have made other times before.
+    if params is None or variable.custom_processing:
+        return len(chosen)
+    return count_steps(pd.DatetimeIndex(chosen), params)
 
 
 def _variable(

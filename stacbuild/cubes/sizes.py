@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stacbuild.describe.zarr_chunks import CHUNKS
+from stacbuild.describe.zarr_cube import LENGTH
 from stacbuild.load.pixelgrid import Window
 from stacbuild.load.zarr import on_grid, spatial_dims
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 # Compressed bytes for each byte of a source that does not say.
 _UNKNOWN_RATIO = 0.5
-# More than an item lists, which is 100.
+# More than an item of an earlier version lists.
 _MANY_TIMES = 101
 
 
@@ -27,9 +28,11 @@ def length_of(dimension: dict[str, Any]) -> int:
     """Count the values of a dimension that is not spatial, from its entry in a Zarr item."""
     if "values" in dimension:
         return len(dimension["values"])
+    if LENGTH in dimension:
+        return int(dimension[LENGTH])
     first, last = dimension["extent"]
     if dimension["type"] == "temporal":
-        # Long ones are not listed, and say neither their step nor their length.
+        # An item of an earlier version says neither times nor how many there are.
         return _MANY_TIMES
     return round((last - first) / dimension["step"]) + 1 if dimension.get("step") else 1
 

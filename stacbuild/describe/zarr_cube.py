@@ -26,6 +26,10 @@ Json = dict[str, Any]
 
 # Up to this many values of a dimension are listed; longer ones are given by extent and step.
 _FEW = 100
+# So many times are listed, so that it can be told which of them are chosen; of more, how many.
+_FEW_TIMES = 2000
+LENGTH = "stacbuild:length"
+"""Values of a dimension whose values are not listed."""
 _DATA_TYPES = frozenset(
     f"{kind}{bits}"
     for kind, widths in (
@@ -133,8 +137,10 @@ def _temporal(times: xr.DataArray) -> Json:
     texts = [datetime_to_str(time_of(value)) for value in (known.min(), known.max())]
     field: Json = {"type": "temporal", "extent": texts}
     # A step without a value has no text.
-    if index.size <= _FEW and known.size == index.size:
+    if index.size <= _FEW_TIMES and known.size == index.size:
         field["values"] = [datetime_to_str(time_of(value)) for value in index]
+    else:
+        field[LENGTH] = int(index.size)
     return field
 
 

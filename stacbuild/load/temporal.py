@@ -89,6 +89,11 @@ def resample_in_time(
     )
 
 
+def count_steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> int:
+    """Return how many times there are after resampling."""
+    return len(_steps(times.sort_values(), params))
+
+
 def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[str]) -> None:
     for name in wanted:
         if name not in names:
