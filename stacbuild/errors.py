@@ -94,6 +94,38 @@ class Failures(StacbuildError):  # noqa: N818 - it is what it says, a list of er
         super().__init__("\n".join(f"{name}: {error}" for name, error in self.failures))
 
 
+def failure_of(error: BaseException, what: str = "") -> StacbuildError:
+    """Return any exception as one of ours, so that it can belong to one dataset or file alone.
+
+    Parameters
+    ----------
+    error
+        One of ours is returned as it is; it becomes the cause of what is made of another.
+    what
+        The dataset, file or URL that was being worked on.
+    """
+    if isinstance(error, StacbuildError):
+        return error
+    where = f"{what}: " if what else ""
+    text = " ".join(str(error).split())
+    failed: StacbuildError
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename else where
+        failed = LocalError(f"{name}{error.strerror}")
+    elif isinstance(error, MemoryError):
+        failed = LocalError(f"{where}there is not enough memory ({text or 'MemoryError'})")
+    elif type(error).__name__ == "CRSError":
+        # Both pyproj and rasterio have one, and neither is worth importing to say so.
+        failed = BuildError(f"{where}its CRS is not known to PROJ here ({text}); state another one")
+    else:
+        failed = StacbuildError(
+            f"{where}{type(error).__name__}: {text}; if the data are as they should be, please "
+            "report it with what stacbuild --debug shows"
+        )
+    failed.__cause__ = error
+    return failed
+
+
 class Result(Protocol):
     """What became of one part of a run: a cube, a collection."""
 

@@ -3,7 +3,8 @@
 A title, a file name or an error of a server is foreign: escape sequences in it could rewrite a
 terminal, a line break forge a line of a log. Credentials stand in types that do not print, but
 libraries write some into their own debug messages (botocore the key id of every request), so each
-is remembered here and taken out of log records and tracebacks.
+is remembered here and taken out of log records and tracebacks. Log records are made by a factory
+that is one for the whole process, which only the program sets (`watch_logs`), not the library.
 """
 
 from __future__ import annotations
@@ -64,10 +65,14 @@ def remember_secret(value: str) -> None:
         # The longest first, so that nothing of it is left over.
         longest_first = sorted(_secrets, key=len, reverse=True)
         _pattern = re.compile("|".join(map(re.escape, longest_first)))
-        _watch_logs()
 
 
-def _watch_logs() -> None:
+def watch_logs() -> None:
+    """Take credentials out of all log records that are made in this process from now on.
+
+    It changes the process's factory of log records. The program calls it; so may others that let
+    libraries log their debug messages.
+    """
     factory = logging.getLogRecordFactory()
     if not isinstance(factory, _Redacting):
         logging.setLogRecordFactory(_Redacting(factory))
@@ -113,7 +118,7 @@ class _CleanFormatter(logging.Formatter):
 
 def clean_library_messages() -> None:
     """Let what libraries warn or log be written to stderr as cleaned lines (for the program)."""
-    _watch_logs()
+    watch_logs()
     handler = logging.StreamHandler()
     handler.setFormatter(_CleanFormatter())
     handler.setLevel(logging.WARNING)

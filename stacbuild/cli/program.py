@@ -24,6 +24,7 @@ from stacbuild.cli.preview import preview
 from stacbuild.cli.validate import validate
 from stacbuild.errors import StacbuildError
 from stacbuild.memory import keep_freed_memory
+from stacbuild.processors import available
 from stacbuild.safe_text import clean, clean_library_messages, clean_lines
 
 INTERRUPTED = 130
@@ -110,6 +111,10 @@ def main() -> NoReturn:
     # garbage takes a fifth of the time until the work begins.
     gc.set_threshold(100_000, 50, 50)
     keep_freed_memory()
+    # zarr's threads compress what dask's threads hand them and wait for: as many of them as there
+    # are processors, and not its default of more, which only get in each other's way. It reads
+    # this when it is imported, which most commands do not do at once.
+    os.environ.setdefault("ZARR_THREADING__MAX_WORKERS", str(available()))
     clean_library_messages()
     code = run()
     if code == INTERRUPTED:

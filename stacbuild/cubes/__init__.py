@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import Catalog
 from stacbuild.cubes.plan import Box, CubePlan, plan
-from stacbuild.errors import StacbuildError
+from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def _do(
         return CubeResult(name, "UP TO DATE", planned.href, 0.0, planned.href, planned.item)
     if planned.action == "rebuild":
         reporter.say(f"{name}: is built again: {planned.reason}")
-    # Imported when used: to see that there is nothing to do should take no longer than that.
-    from stacbuild.cubes.make import make_cube
-
     try:
+        # Imported when used: to see that there is nothing to do should take no longer than that.
+        from stacbuild.cubes.make import make_cube
+
         href, item = make_cube(
             config,
             config.dataset(name),
@@ -111,8 +111,9 @@ def _do(
             wait=wait,
             reporter=reporter,
         )
-    except StacbuildError as error:
-        return CubeResult(name, "FAILED", str(error), time.monotonic() - start, error=error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
+        failed = failure_of(error, name)
+        return CubeResult(name, "FAILED", str(failed), time.monotonic() - start, error=failed)
     return CubeResult(name, "COMPLETED", href, time.monotonic() - start, href, item)
 
 

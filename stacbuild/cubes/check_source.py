@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stacbuild.cubes.found import Found
 from stacbuild.describe import file_time
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes, totals
-from stacbuild.errors import LocalError, StacbuildError
+from stacbuild.errors import LocalError, failure_of
 from stacbuild.fetch.zarr_store import MEDIA_TYPE, open_group
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def check_source(
             _check_file(asset, item.id, deep, reporter, found)
     except OSError as error:
         found.problems.append(LocalError(f"{asset.href}: cannot be read: {error.strerror}"))
-    except StacbuildError as error:
-        found.problems.append(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this source's
+        found.problems.append(failure_of(error, asset.href))
     return found
 
 

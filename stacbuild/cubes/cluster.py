@@ -70,14 +70,15 @@ def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator
         raise ConfigError(
             f"scheduler {address}: needs dask's distributed: pip install 'stacbuild[distributed]'"
         ) from None
-    # Of a lost connection it logs several tracebacks, and the error below says the same.
+    # Of a lost connection it logs several tracebacks, and the error below says the same. A filter
+    # of our own, as a level could not be set back rightly if two cubes are built at once.
     logger = logging.getLogger("distributed.client")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    quiet = _Quiet()
+    logger.addFilter(quiet)
     try:
         client = Client(address, timeout=_ANSWERS, set_as_default=False)
     except (OSError, ValueError) as error:
-        logger.setLevel(level)
+        logger.removeFilter(quiet)
         raise RemoteError(
             f"{address}: no dask scheduler answers: {' '.join(str(error).split())}"
         ) from error
@@ -91,7 +92,12 @@ def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator
         raise _lost(address) from error
     finally:
         client.close(timeout=2)
-        logger.setLevel(level)
+        logger.removeFilter(quiet)
+
+
+class _Quiet(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.CRITICAL
 
 
 def _run(client: Client, address: str, written: da.Array, done: Callable[[Key], None]) -> None:

@@ -8,7 +8,6 @@ is held at once, which was fitted to the peaks in docs/performance.md and errs o
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from stacbuild.load.select import band_times, by_time, chosen_names, within_time
 from stacbuild.load.temporal import count_steps
 from stacbuild.load.units import work_unit
 from stacbuild.load.zarr import left_out, on_grid, spatial_dims
+from stacbuild.processors import available
 
 if TYPE_CHECKING:
     import pystac
@@ -278,7 +278,7 @@ def _memory(variable: Variable, grid: Grid) -> int:
     unit = _unit(variable, grid)
     block = unit * np.dtype(variable.dtype).itemsize
     held = min(_CACHE_MEMORY, unit * _INDEX_BYTES + block * _bands(variable))
-    return _BASE_MEMORY + held + len(os.sched_getaffinity(0)) * _COPIES * block
+    return _BASE_MEMORY + held + available() * _COPIES * block
 
 
 def _check_counts(mapping: str, variables: Sequence[Variable], grid: Grid) -> None:

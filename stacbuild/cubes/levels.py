@@ -30,7 +30,7 @@ from zarr.storage import LocalStore
 from stacbuild.cubes.cf import add_grid, geozarr_attrs
 from stacbuild.cubes.journal import sync_file, sync_folder, sync_tree
 from stacbuild.cubes.write import chunk_count
-from stacbuild.cubes.zarr_metadata import ROOT, consolidate, metadata, put
+from stacbuild.cubes.zarr_metadata import ROOT, consolidate, metadata, open_for_writing, put
 from stacbuild.describe.flags import is_categorical
 from stacbuild.errors import IntegrityError
 
@@ -171,24 +171,23 @@ def _write_level(
     for key, content in expected.items():
         if key not in ROOT:
             put(root, f"{level.name}/{key}", content)
-    with zarr.config.set({"array.write_empty_chunks": True}):
-        for name, array in level.outline.data_vars.items():
-            source = zarr.open_array(root, path=f"{below}/{name}", mode="r")
-            target = zarr.open_array(root, path=f"{level.name}/{name}", mode="r+")
-            axes = tuple(array.dims.index(dim) for dim in level.grid.dims)
-            reduce: _Mean | _Nearest
-            if is_mean(array):
-                fill = array.encoding.get("_FillValue")
-                reduce = _Mean(axes, None if fill is None else float(fill))
-            else:
-                # By turns, so that the pixel that stands for all stays near their middle.
-                reduce = _Nearest(axes, int(level.name) % 2)
-            _reduce(source, target, axes, reduce, wrote)
-            if target.nchunks_initialized != target.nchunks:
-                raise IntegrityError(
-                    f"{name}: {target.nchunks - target.nchunks_initialized} of {target.nchunks} "
-                    f"chunks of level {level.name} were not written"
-                )
+    for name, array in level.outline.data_vars.items():
+        source = zarr.open_array(root, path=f"{below}/{name}", mode="r")
+        target = open_for_writing(root, f"{level.name}/{name}", zarr_format)
+        axes = tuple(array.dims.index(dim) for dim in level.grid.dims)
+        reduce: _Mean | _Nearest
+        if is_mean(array):
+            fill = array.encoding.get("_FillValue")
+            reduce = _Mean(axes, None if fill is None else float(fill))
+        else:
+            # By turns, so that the pixel that stands for all stays near their middle.
+            reduce = _Nearest(axes, int(level.name) % 2)
+        _reduce(source, target, axes, reduce, wrote)
+        if target.nchunks_initialized != target.nchunks:
+            raise IntegrityError(
+                f"{name}: {target.nchunks - target.nchunks_initialized} of {target.nchunks} "
+                f"chunks of level {level.name} were not written"
+            )
     for key in ROOT & expected.keys():
         put(root, f"{level.name}/{key}", expected[key])
 

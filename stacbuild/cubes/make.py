@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pystac
 import xarray as xr
-import zarr
-from dask.system import CPU_COUNT
 
 from stacbuild import load
 from stacbuild.catalog import cube_id
@@ -29,7 +27,7 @@ from stacbuild.cubes.publish import PICTURES, publish
 from stacbuild.cubes.sources import source_collections, variable_items
 from stacbuild.cubes.storage import Output, Staging, stage
 from stacbuild.cubes.write import chunk_count, prepare, write
-from stacbuild.errors import BuildError, StacbuildError
+from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.harvesters import load_profiles
 from stacbuild.load.custom import comes_from, place
 
@@ -69,9 +67,7 @@ def make_cube(
         If it cannot be built; what a user's function raises becomes a `BuildError`.
     """
     try:
-        # zarr's threads compress what dask's threads hand them and wait for: as many of them as
-        # there are processors, and not its default of more, which only get in each other's way.
-        with load.using(), zarr.config.set({"threading.max_workers": CPU_COUNT}):
+        with load.using():
             return _make(config, dataset, catalog, bbox, wait, reporter)
     except StacbuildError:
         raise
@@ -242,20 +238,14 @@ def _is_on_s3(item: pystac.Item) -> bool:
     return "s3" in item.assets["data"].extra_fields.get("alternate", {})
 
 
-def _unforeseen(dataset: Dataset, error: BaseException) -> BuildError:
+def _unforeseen(dataset: Dataset, error: BaseException) -> StacbuildError:
     """Turn what nobody raised on purpose into an error that says whose line it came from."""
-    customs = [variable.custom_processing for variable in dataset.variables]
+    customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
     for custom in customs:
-        if custom and comes_from(error, custom.file):
+        if comes_from(error, custom.file):
             said = place(error, custom.file)
-            failed = BuildError(f"{custom.file.name}:{custom.function_name} raised {said}")
-            break
-    else:
-        text = " ".join(str(error).split())
-        names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs if each)
-        after = f"after custom_processing by {names}: " if names else ""
-        failed = BuildError(
-            f"{after}{type(error).__name__}: {text}; if this is not of your making, please report "
-            "it with what stacbuild --debug shows"
-        )
-    return failed
+            return BuildError(f"{custom.file.name}:{custom.function_name} raised {said}")
+    names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs)
+    data_ids = list(dict.fromkeys(variable.data_id for variable in dataset.variables))
+    read = ", ".join([*data_ids[:3], *(["..."] if data_ids[3:] else [])])
+    return failure_of(error, f"after custom_processing by {names}" if names else read)

@@ -20,7 +20,7 @@ from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known
 from stacbuild.cubes.ownership import Place, check_item, check_place
 from stacbuild.cubes.presence import absence, written_before
 from stacbuild.cubes.sources import Sources, look, source_collections
-from stacbuild.errors import ConflictError, LocalError, StacbuildError
+from stacbuild.errors import ConfigError, ConflictError, StacbuildError, failure_of
 from stacbuild.harvesters import load_profiles
 
 if TYPE_CHECKING:
@@ -166,7 +166,12 @@ def plan(
     """
     chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
     for dataset in chosen:
-        described_grid(config, dataset, bbox)
+        try:
+            described_grid(config, dataset, bbox)
+        except ConfigError:
+            raise
+        except Exception:  # noqa: BLE001, S112 - of this dataset only, whose plan says it below
+            continue
     profiles, catalog = load_profiles(config), Catalog(catalog_dir)
     return [_plan(config, dataset, catalog, profiles, bbox, force) for dataset in chosen]
 
@@ -223,10 +228,8 @@ def _plan(
         check_space(config, dataset, expected, written_before(config, catalog, name))
     except ConflictError as error:
         return replace(planned, action="conflict", reasons=(str(error),), error=error)
-    except StacbuildError as error:
-        return _failing(planned, error)
-    except OSError as error:
-        return _failing(planned, LocalError(f"{error.filename}: {error.strerror}"))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
+        return _failing(planned, failure_of(error, name))
     return replace(planned, expected=expected)
 
 

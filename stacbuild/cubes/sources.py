@@ -13,7 +13,7 @@ from stacbuild.catalog import DATA_ID, Catalog, read_json
 from stacbuild.config import FileStore, StacStore
 from stacbuild.cubes.allowed import check_items
 from stacbuild.describe import file_time
-from stacbuild.errors import BuildError, Failures
+from stacbuild.errors import BuildError, Failures, StacbuildError, failure_of
 from stacbuild.harvesters import PROFILE, harvest_store, profile_digest
 from stacbuild.harvesters.base import Wanted
 
@@ -74,10 +74,16 @@ def look(
     changed: dict[tuple[str, str], str] = {}
     absent: dict[tuple[str, str], str] = {}
     for variable in variables:
-        items = known_items(config, variable, catalog)
-        found.append(items)
         key = variable.store, variable.data_id
-        if why := _why_changed(config.store(variable.store), items, profiles):
+        try:
+            items = known_items(config, variable, catalog)
+            why = _why_changed(config.store(variable.store), items, profiles)
+        except StacbuildError:
+            raise
+        except Exception as error:
+            raise failure_of(error, variable.data_id) from error
+        found.append(items)
+        if why:
             changed[key] = why
         if not _ready(items):
             absent[key] = "not on this machine"

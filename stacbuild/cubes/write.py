@@ -14,7 +14,7 @@ import zarr
 from zarr.core.sync import sync
 
 from stacbuild.cubes.compute import write_region
-from stacbuild.cubes.zarr_metadata import ROOT, holds, metadata, put
+from stacbuild.cubes.zarr_metadata import ROOT, holds, metadata, open_for_writing, put
 from stacbuild.describe.zarr_chunks import chunk_sizes
 from stacbuild.errors import IntegrityError
 from stacbuild.load import forget
@@ -100,12 +100,9 @@ def write(
     for key, content in expected.items():
         if key not in ROOT:
             put(store, key, content)
-    # A setting of the arrays from then on, in whichever process they are written.
-    with zarr.config.set({"array.write_empty_chunks": True}):
-        arrays: dict[str, zarr.Array[Any]] = {
-            str(name): zarr.open_array(store, path=str(name), mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
-            for name in dataset.data_vars
-        }
+    arrays = {
+        str(name): open_for_writing(store, str(name), zarr_format) for name in dataset.data_vars
+    }
     if journal is not None:
         _drop_damaged(store, arrays, journal)
     _write_regions(dataset, grid, arrays, run, task, journal)

@@ -89,6 +89,16 @@ def put(store: Store, key: str, content: bytes) -> None:
     sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
 
 
+def open_for_writing(store: Store, path: str, zarr_format: int) -> zarr.Array[Any]:
+    """Open an array whose chunks are all written, also those of fill values only.
+
+    That is a setting of the array from then on, in whichever process it is written; `zarr.config`
+    would be one of all builders of this process.
+    """
+    array = zarr.open_array(store, path=path, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
+    return array.with_config({"write_empty_chunks": True})
+
+
 def holds(store: Store, expected: dict[str, bytes]) -> bool:
     """Tell whether a store has these metadata, but for the group's, which come last."""
     prototype = default_buffer_prototype()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import DATA_ID, STORE, Catalog, with_digest
 from stacbuild.config import ClmsStore, ZenodoStore
-from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError
+from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError, failure_of
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
@@ -137,12 +137,7 @@ def harvest_store(
     except StacbuildError as error:
         results.append(_failed(identifier, error, start))
     except Exception as error:  # noqa: BLE001 - what nobody foresaw in one store stops no other
-        text = " ".join(str(error).split())
-        unforeseen = StacbuildError(
-            f"{type(error).__name__}: {text}; please report it with what stacbuild --debug shows"
-        )
-        unforeseen.__cause__ = error
-        results.append(_failed(identifier, unforeseen, start))
+        results.append(_failed(identifier, failure_of(error), start))
     return results
 
 

@@ -23,7 +23,7 @@ from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import ClmsStore
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.raster import raster_item
-from stacbuild.errors import AuthError, Failures, NotFoundError, StacbuildError
+from stacbuild.errors import AuthError, Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.fetch.http import public_url, session
 from stacbuild.fetch.opener import open_raster
 from stacbuild.harvesters.base import Harvest, Wanted
@@ -87,8 +87,8 @@ def harvest(
                         tiles[delivery] = deliver(delivery, api, http, reporter, polling)
                     else:
                         tiles[delivery] = present(delivery) or ()
-                except StacbuildError as error:
-                    failed.append((delivery.data_id, error))
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
+                    failed.append((delivery.data_id, failure_of(error, delivery.data_id)))
             yield _describe(product, records[product], deliveries, tiles, store, profiles, failed)
     if failed:
         raise failed[0][1] if len(failed) == 1 else Failures(failed)
@@ -188,8 +188,8 @@ def _describe(
                 _item(delivery, tile, names[tile.path.stem] == 1, profile, record, store.key)
                 for tile in found
             ]
-        except StacbuildError as error:
-            failed.append((delivery.data_id, error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
+            failed.append((delivery.data_id, failure_of(error, delivery.data_id)))
     versions = {delivery.version for delivery in deliveries}
     version = versions.pop() if len(versions) == 1 else None
     facts = profiles.collection(store.key, product)

@@ -27,7 +27,7 @@ from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
-from stacbuild.errors import Failures, NotFoundError, StacbuildError
+from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.fetch.http import session
 from stacbuild.fetch.opener import open_raster
 from stacbuild.fetch.zarr_store import open_group, read_error, source_of
@@ -73,8 +73,8 @@ def harvest(
         for data_id in data_ids:
             try:
                 described.append(_describe(store, data_id, profiles, reporter))
-            except StacbuildError as error:
-                failures.append((data_id, error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this data id's
+                failures.append((data_id, failure_of(error, data_id)))
             task.advance()
     if described:
         items = tuple(one.item for one in described)

@@ -23,7 +23,7 @@ from stacbuild.describe.raster import raster_item
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.describe.zarr_crs import states_crs
-from stacbuild.errors import Failures, StacbuildError
+from stacbuild.errors import Failures, StacbuildError, failure_of
 from stacbuild.fetch.http import public_url
 from stacbuild.fetch.opener import RasterFile
 from stacbuild.fetch.zarr_store import open_group, source_of
@@ -89,8 +89,8 @@ def harvest(
                     there = each.found.collection_location, str(each.found.collection.get("id"))
                     described.setdefault(there, []).append(each)
                 stated = profiles.collection(store.key, data_id)
-            except StacbuildError as error:
-                failures.append((data_id, error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this data id's
+                failures.append((data_id, failure_of(error, data_id)))
         for group in described.values():
             yield Harvest(_collection(reader, group, stated), tuple(each.item for each in group))
     if len(failures) == 1:

@@ -20,7 +20,7 @@ from stacbuild.catalog import DATA_ID, STORE, slug
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.describe import declare_extensions, multihash_md5
 from stacbuild.describe.raster import MEDIA_TYPE, item_times, raster_item
-from stacbuild.errors import Failures, NotFoundError, StacbuildError
+from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.fetch import archive, http
 from stacbuild.fetch.opener import open_raster
 from stacbuild.fetch.ranges import RangeFile
@@ -84,8 +84,8 @@ def harvest(
             names = [data_id for data_id, _ in asked]
             try:
                 found, missing = work.items(file, names, preload, preload and wanted.force)
-            except StacbuildError as error:
-                failures.append((file.key, error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's
+                failures.append((file.key, failure_of(error, file.key)))
             else:
                 items += found
                 failures += missing

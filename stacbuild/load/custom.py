@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
+import sysconfig
+import threading
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,8 @@ from stacbuild.errors import BuildError
 
 # Of dtypes: booleans, integers, floats, complex numbers, times and durations.
 _KINDS = frozenset("biufcmM")
+
+_importing = threading.RLock()
 
 
 def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
@@ -95,10 +99,19 @@ def _checked(
 
 
 def _import(path: Path) -> ModuleType:
+    # The import system's state is one for the process: builders in threads take turns with it.
+    with _importing:
+        return _import_alone(path)
+
+
+def _import_alone(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"stacbuild_custom_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise BuildError(f"{path}: no such Python file; see custom_processing.module_path")
     module = importlib.util.module_from_spec(spec)
+    # Modules of the same names that this process has from elsewhere step aside meanwhile, or the
+    # user's would be given those.
+    aside = {name: sys.modules.pop(name) for name in _namesakes(path.parent)}
     before = set(sys.modules)
     # A module may import others that lie beside it.
     sys.path.insert(0, str(path.parent))
@@ -108,13 +121,32 @@ def _import(path: Path) -> ModuleType:
         raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
     finally:
         sys.path.remove(str(path.parent))
-    new = set(sys.modules) - before
-    for name in [name for name in new if _lies_in(path.parent, name) and _top(name) in new]:
-        # Known to the user's module alone, as that is to nobody: pickle then sends functions of
-        # both whole to other processes, which could not import them. And another configuration
-        # may have another module of that name beside it.
-        del sys.modules[name]
+        new = set(sys.modules) - before
+        for name in [name for name in new if _lies_in(path.parent, name) and _top(name) in new]:
+            # Known to the user's module alone, as that is to nobody: pickle then sends functions
+            # of both whole to other processes, which could not import them. And another
+            # configuration may have another module of that name beside it.
+            del sys.modules[name]
+        sys.modules.update(aside)
     return module
+
+
+def _namesakes(folder: Path) -> list[str]:
+    """Return loaded modules with the name of one in *folder* that come from elsewhere.
+
+    With each goes all that is below it. What is installed is not taken for the user's.
+    """
+    names = {path.stem for path in folder.glob("*.py")}
+    names |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    keys = ("stdlib", "platstdlib", "purelib", "platlib")
+    kept = {folder, *(Path(sysconfig.get_path(key)) for key in keys)}
+    tops = {
+        name
+        for name in names & set(sys.modules) - {"__main__"}
+        if (file := getattr(sys.modules[name], "__file__", None))
+        and not any(Path(file).is_relative_to(each) for each in kept)
+    }
+    return [name for name in sys.modules if _top(name) in tops]
 
 
 def _top(name: str) -> str:

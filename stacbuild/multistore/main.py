@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from stacbuild.config import Config, load_config
+from stacbuild.config import config_schema, load_config
 from stacbuild.console import duration
 from stacbuild.cubes import CubeResult, build
 from stacbuild.errors import StacbuildError, raise_failures
@@ -49,7 +49,7 @@ class MultiSourceDataStore:
     @staticmethod
     def get_config_schema() -> ConfigSchema:
         """Return the JSON Schema of configurations, which a notebook shows to be unfolded."""
-        return ConfigSchema(Config.model_json_schema())
+        return ConfigSchema(config_schema())
 
     def display_config(self) -> Table:
         """Return a table with a row for each source; credentials are masked."""
