@@ -99,7 +99,7 @@ def check_others(path: Path) -> str:
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_source_that_cannot_be_read_stops_no_other(tmp_path: Path, make: Break) -> None:
     data_id = make(tmp_path / "src")
-    assert data_id in check_others(project(tmp_path, data_id))
+    assert data_id.partition(".")[0] in check_others(project(tmp_path, data_id))
 
 
 @pytest.mark.parametrize("error", [KeyError("band"), RecursionError("deep"), MemoryError()])

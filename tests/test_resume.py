@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import shutil
 import signal
@@ -43,9 +44,16 @@ def run() -> Iterator[Runs]:
 
 
 def finished(directory: Path) -> dict[str, int]:
-    """Give the number of regions in the journal, by variable."""
+    """Give the number of finished chunks (of 512 x 512 pixels) in the journal, by variable."""
     journal = Journal.read(directory / "data" / ".good.zarr.journal")
-    return {name: len(found) for name, found in journal.finished.items()} if journal else {}
+    return finished_of(journal) if journal else {}
+
+
+def finished_of(journal: Journal) -> dict[str, int]:
+    return {
+        name: sum(math.prod(-(-(end - start) // 512) for start, end in place) for place in places)
+        for name, places in journal.finished.items()
+    }
 
 
 def staged(directory: Path) -> list[Path]:
@@ -114,7 +122,8 @@ def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, 
     check_visible(broken)
     assert not (broken / "data" / "good.zarr").exists()
     journal = Journal.read(broken / "data" / ".good.zarr.journal")
-    assert sum(finished(broken).values()) >= 2
+    # Of tasks of twelve chunks; not those that were being written or recorded.
+    assert 24 <= sum(finished(broken).values()) <= 60
     # As if the run had begun at another time.
     head, rest = journal.path.read_text().split("\n", 1)
     early = json.loads(head) | {"started": "2001-02-03T04:05:06+00:00"}
@@ -123,7 +132,7 @@ def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, 
     assert second.code == 0, second.stderr
     assert "going on with what was begun 2001-02-03 04:05 UTC" in second.stderr
     # Not a chunk of what was finished is written again.
-    assert len(chunks(second)) == 120 - 12 * sum(map(len, journal.finished.values()))
+    assert len(chunks(second)) == 120 - sum(finished_of(journal).values())
     assert contents(broken) == contents(whole)
     attrs = json.loads((broken / "data" / "good.zarr" / "zarr.json").read_text())["attributes"]
     assert attrs["history"].startswith("2001-02-03T04:05:06Z ")
@@ -136,7 +145,7 @@ def test_chunks_that_got_lost_meanwhile_are_written_again(tmp_path: Path, run: R
     whole = fresh(base, tmp_path / "whole")
     run("cube", whole / "c_config.yml")
     run("cube", base / "c_config.yml", kill_at=70)
-    assert finished(base)["one"] >= 2
+    assert finished(base)["one"] >= 24
     (folder,) = staged(base)
     # Region 0 loses a chunk, region 1 the half of one.
     (folder / "one" / "c" / "0" / "1").unlink()
@@ -302,7 +311,7 @@ def test_a_signal_while_chunks_are_written(
     with subprocess.Popen(
         command("cube", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        while sum(finished(tmp_path).values()) < 2:
+        while sum(finished(tmp_path).values()) < 24:
             assert process.poll() is None
             time.sleep(0.01)
         start = time.monotonic()
@@ -318,11 +327,13 @@ def test_a_signal_while_chunks_are_written(
         assert "interrupted; run the same command again to go on" in err
     check_visible(tmp_path)
     done = sum(finished(tmp_path).values())
-    assert 2 <= done < 10
+    assert 24 <= done < 120
+    if len(signals) == 1:
+        assert f"good: kept: {done} of 120 chunks" in err
     again = run("cube", config)
     assert again.code == 0, again.stderr
-    assert f"{done} regions are there" in again.stderr
-    assert len(chunks(again)) < 120
+    assert f"{done} of 120 chunks are there" in again.stderr
+    assert len(chunks(again)) == 120 - done
     check_left(tmp_path, ["good"])
 
 
@@ -352,7 +363,7 @@ def test_a_disk_that_gets_full(small_disk: Path, run: Runs) -> None:
     config = large(small_disk, custom=CUSTOM)
     filler = small_disk / "filler"
     with subprocess.Popen(command("cube", config), stderr=subprocess.PIPE, text=True) as process:
-        while sum(finished(small_disk).values()) < 2:
+        while sum(finished(small_disk).values()) < 24:
             assert process.poll() is None
             time.sleep(0.01)
         filler.write_bytes(b"x" * (free_bytes(small_disk) - 4096))
@@ -364,11 +375,12 @@ def test_a_disk_that_gets_full(small_disk: Path, run: Runs) -> None:
     # The cube of before and its catalog are as they were.
     assert {k: v for k, v in contents(small_disk).items() if "/." not in k} == before
     done = sum(finished(small_disk).values())
-    assert done >= 2
+    assert done >= 24
+    assert f"good: kept: {done} of 120 chunks" in err
     filler.unlink()
     again = run("cube", config)
     assert again.code == 0, again.stderr
-    assert f"{done} regions are there" in again.stderr
+    assert f"{done} of 120 chunks are there" in again.stderr
     check_left(small_disk, ["good"])
 
 
@@ -442,12 +454,14 @@ def test_a_bucket_that_fails_half_way_is_gone_on_with(
     assert ended.code == 3, ended.stderr
     (journal,) = (tmp_path / "catalogs").glob(".*.journal")
     found = Journal.read(journal)
-    assert sum(map(len, found.finished.values())) == 1
+    done = sum(finished_of(found).values())
+    assert done >= 12
+    assert f"good: kept: {done} of 120 chunks" in ended.stderr
     (name,) = {key for key in keys(s3_server, "resume-1") if key.startswith("cubes/")}
     s3_server.reset()
     again = run("cube", config)
     assert again.code == 0, again.stderr
-    assert "1 regions are there" in again.stderr
+    assert f"{done} of 120 chunks are there" in again.stderr
     assert asset_of(tmp_path).href.endswith(name)
     assert keys(s3_server, "resume-1") == {"of-others/kept.txt", name}
     assert not list((tmp_path / "catalogs").glob(".*.journal"))

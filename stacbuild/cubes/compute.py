@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import gc
 import itertools
-import math
 import multiprocessing
 import os
 import signal
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 
 Key = tuple[Any, ...]
 Region = tuple[slice, ...]
+# First and one after the last index in each dimension.
+Place = tuple[tuple[int, int], ...]
 # Computes every block of an array, and tells the key of each as it is done.
 Run = Callable[[da.Array, Callable[[Key], None]], None]
 
@@ -109,7 +110,7 @@ def write_region(
     array: xr.DataArray,
     target: zarr.Array[Any],
     region: Region,
-    wrote: Callable[[int], None],
+    wrote: Callable[[Place], None],
 ) -> None:
     """Compute one region of a variable and write it.
 
@@ -125,7 +126,8 @@ def write_region(
     region
         Where in *target* the array goes.
     wrote
-        Called, in the thread that called this, with the number of stored chunks just written.
+        Called, in the thread that called this, with each part of *target* that was just written:
+        whole stored chunks, all of one task.
 
     Raises
     ------
@@ -151,13 +153,20 @@ def write_region(
         name=f"write-{target.basename}-{os.urandom(16).hex()}",
     )
     left = {
-        (written.name, *index): _covered(
-            [lengths[i] for lengths, i in zip(data.chunks, index, strict=True)], target.chunks
+        (written.name, *index): tuple(
+            (edges[i], edges[i] + lengths[i])
+            for edges, lengths, i in zip(starts, data.chunks, index, strict=True)
         )
         for index in np.ndindex(data.numblocks)
     }
+
+    def done(key: Key) -> None:
+        # Once, also where a task was run again because a process died.
+        if (place := left.pop(key, None)) is not None:
+            wrote(place)
+
     try:
-        run(written, lambda key: wrote(left.pop(key, 0)))
+        run(written, done)
     except WorkersLostError as error:
         where = ", ".join(
             f"{dim} {part.indices(length)[0]}:{part.indices(length)[1]}"
@@ -178,10 +187,6 @@ def _write_block(
     corner = [edges[index] for edges, index in zip(starts, block_id, strict=True)]
     target[tuple(slice(at, at + n) for at, n in zip(corner, block.shape, strict=True))] = block
     return np.ones((1,) * block.ndim, bool)
-
-
-def _covered(shape: Sequence[int], chunks: Sequence[int]) -> int:
-    return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
 
 
 def _compute(

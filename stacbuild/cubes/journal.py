@@ -1,7 +1,7 @@
 """What is finished of a cube that is being written: a file beside its staged store.
 
 One JSON object a line. The first says what is built and since when; then a line for each region
-that is whole and synced; and one when the commit begins::
+(whole tasks, one or many) that is written and synced; and one when the commit begins::
 
     {"version": 1, "fingerprint": "…", "started": "2025-01-31T12:00:00+00:00", "token": "8c5f01aa"}
     {"variable": "agb", "region": [[0, 2], [0, 4000], [0, 4000]], "bytes": 1234567}

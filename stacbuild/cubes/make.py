@@ -26,7 +26,7 @@ from stacbuild.cubes.presence import written_before
 from stacbuild.cubes.publish import PICTURES, publish
 from stacbuild.cubes.sources import source_collections, variable_items
 from stacbuild.cubes.storage import Output, Staging, stage
-from stacbuild.cubes.write import chunk_count, prepare, write
+from stacbuild.cubes.write import chunk_count, kept_chunks, prepare, write
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.harvesters import load_profiles
 from stacbuild.load.custom import comes_from, place
@@ -129,15 +129,20 @@ def _make(
         ):
             # What draws takes a while to import, which costs nothing beside the work.
             Thread(target=import_module, args=[PICTURES], daemon=True).start()
-            write(
-                cube,
-                grid,
-                staging.store,
-                zarr_format=config.general.zarr_format,
-                run=run,
-                task=task,
-                journal=staging.journal,
-            )
+            _say_going_on(name, cube, staging, reporter)
+            try:
+                write(
+                    cube,
+                    grid,
+                    staging.store,
+                    zarr_format=config.general.zarr_format,
+                    run=run,
+                    task=task,
+                    journal=staging.journal,
+                )
+            except BaseException:
+                _say_kept(name, cube, staging, reporter)
+                raise
         _finish(dataset, staging, cube, grid, config.general.zarr_format, reporter)
         described, pictured = publish(
             config,
@@ -162,6 +167,22 @@ def _make(
         reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(cubes, name))
+
+
+def _say_going_on(name: str, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> None:
+    """Tell what an earlier run left."""
+    kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
+    if kept:
+        since = f"{staging.started:%Y-%m-%d %H:%M} UTC"
+        there = f"{kept} of {chunk_count(cube)} chunks are there"
+        reporter.say(f"{name}: going on with what was begun {since}; {there}")
+
+
+def _say_kept(name: str, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> None:
+    """Tell how much the next run need not do again."""
+    kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
+    if kept:
+        reporter.say(f"{name}: kept: {kept} of {chunk_count(cube)} chunks")
 
 
 def _finish(

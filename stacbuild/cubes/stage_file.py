@@ -27,7 +27,7 @@ from stacbuild.cubes.ownership import (
     is_cube,
     staging_folder,
 )
-from stacbuild.cubes.staging import Output, Staging, go_on, local_errors, say_going_on, size_text
+from stacbuild.cubes.staging import Output, Staging, go_on, local_errors, size_text
 from stacbuild.errors import LocalError, StacbuildError
 from stacbuild.progress import Reporter
 
@@ -189,7 +189,6 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
         journal.name = name
         journal.folder = site.folder(journal) / output.form.inner
         journal.sweep()
-        say_going_on(name, journal, reporter)
     done = False
     try:
         with local_errors(final):

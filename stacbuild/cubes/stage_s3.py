@@ -15,7 +15,7 @@ from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import whole
 from stacbuild.cubes.journal import Journal, is_token
 from stacbuild.cubes.ownership import ATTRIBUTE, check_place, is_zarr_key
-from stacbuild.cubes.staging import Output, Staging, go_on, local_errors, say_going_on
+from stacbuild.cubes.staging import Output, Staging, go_on, local_errors
 from stacbuild.errors import RemoteError
 from stacbuild.progress import Reporter
 
@@ -79,7 +79,6 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
     name, form = key(journal), output.form
     path = f"{storage.root}/{name}"
     fs = s3fs.S3FileSystem(**storage.storage_options, asynchronous=True, skip_instance_cache=True)
-    say_going_on(name, journal, reporter)
 
     def commit() -> None:
         check_place(output.place, locked=True)

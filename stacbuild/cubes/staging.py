@@ -19,7 +19,6 @@ from stacbuild.cubes.forms import FORMS, Form
 from stacbuild.cubes.journal import Journal, new_token
 from stacbuild.cubes.ownership import Place
 from stacbuild.errors import LocalError
-from stacbuild.progress import Reporter
 
 if TYPE_CHECKING:
     import pystac
@@ -134,14 +133,6 @@ def go_on(output: Output, found: Journal | None, is_free: Callable[[str], bool])
         return Journal.start(output.journal, output.fingerprint, output.place.owner(), token)
     found.go_on()
     return found
-
-
-def say_going_on(name: str, journal: Journal, reporter: Reporter) -> None:
-    """Tell what is there already, if anything is."""
-    regions = sum(map(len, journal.finished.values()))
-    if regions:
-        since = f"{journal.started:%Y-%m-%d %H:%M} UTC"
-        reporter.say(f"{name}: going on with what was begun {since}; {regions} regions are there")
 
 
 @contextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise, product
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import zarr
 from zarr.core.sync import sync
 
 from stacbuild.cubes.compute import write_region
+from stacbuild.cubes.finished import Recorder, chunk_keys, count, lengths, merged, missing
 from stacbuild.cubes.zarr_metadata import ROOT, holds, metadata, open_for_writing, put
 from stacbuild.describe.zarr_chunks import chunk_sizes
 from stacbuild.errors import IntegrityError
@@ -54,8 +53,16 @@ def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Da
 
 def chunk_count(dataset: xr.Dataset) -> int:
     """Count the stored chunks of all variables of a prepared dataset."""
+    return sum(count(array.shape, array.encoding["chunks"]) for array in dataset.data_vars.values())
+
+
+def kept_chunks(dataset: xr.Dataset, journal: Journal) -> int:
+    """Count the stored chunks of a prepared dataset that a journal tells to be finished."""
     return sum(
-        _covered(array.shape, array.encoding["chunks"]) for array in dataset.data_vars.values()
+        count(lengths(place), dataset[name].encoding["chunks"])
+        for name, places in journal.finished.items()
+        if name in dataset
+        for place in places
     )
 
 
@@ -85,7 +92,8 @@ def write(
     task
         Advanced by one a chunk.
     journal
-        Of the regions that are finished; each is recorded in it as soon as it is on disk.
+        Of what is finished. It is added to while the others are computed: after some seconds or
+        a fiftieth of the cube, and whatever ends the run.
 
     Raises
     ------
@@ -130,32 +138,38 @@ def _write_regions(
     task: Task,
     journal: Journal | None,
 ) -> None:
-    # One region is brought to disk and recorded while the next is computed.
-    with ThreadPoolExecutor(1, thread_name_prefix="journal") as beside:
-        recording: Future[None] | None = None
+    # As it was before anything is added to it, in another thread.
+    known = {
+        name: merged(journal.finished.get(name, ())) if journal is not None else []
+        for name in arrays
+    }
+    with Recorder(journal, arrays) as recorder:
         # One part of the grid after the other, and one variable after the other in it: what the
         # bands share there (index map, decoded blocks) is then needed by all tasks under way, and
         # by none that come later.
         for names in _alike(dataset, grid):
             for part in _parts(dataset[names[0]], grid):
                 for name in names:
-                    array = dataset[name].isel(part)
-                    region = tuple(
-                        part.get(str(dim), slice(0, dataset.sizes[dim])) for dim in array.dims
+                    array, stored = dataset[name].isel(part), arrays[name]
+                    corner = tuple(
+                        part[str(dim)].start if str(dim) in part else 0 for dim in array.dims
                     )
-                    place = tuple((slc.start, slc.stop) for slc in region)
-                    if journal is not None and place in journal.finished.get(name, ()):
-                        task.advance(_covered(array.shape, arrays[name].chunks))
-                        continue
-                    write_region(run, array, arrays[name], region, task.advance)
-                    if recording is not None:
-                        recording.result()
-                    if journal is not None:
-                        keys = list(_keys(arrays[name], place))
-                        recording = beside.submit(journal.add, name, place, keys)
+                    blocks = missing(array.data.chunks, corner, known[name])
+                    todo = sum(count(lengths(block), stored.chunks) for block in blocks)
+                    task.advance(count(array.shape, stored.chunks) - todo)
+                    for block in blocks:
+                        left = tuple(
+                            slice(start - at, end - at)
+                            for (start, end), at in zip(block, corner, strict=True)
+                        )
+
+                        def wrote(place: Region, name: str = name) -> None:
+                            task.advance(count(lengths(place), arrays[name].chunks))
+                            recorder.add(name, place)
+
+                        region = tuple(slice(start, end) for start, end in block)
+                        write_region(run, array[left], stored, region, wrote)
                 forget()
-        if recording is not None:
-            recording.result()
 
 
 def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Journal) -> None:
@@ -163,19 +177,10 @@ def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Jou
     for name in list(journal.finished):
         sizes = chunk_sizes(store, name)
         for place, recorded in list(journal.finished[name].items()):
-            found = [sizes.get(key.removeprefix(f"{name}/")) for key in _keys(arrays[name], place)]
+            keys = chunk_keys(arrays[name], place)
+            found = [sizes.get(key.removeprefix(f"{name}/")) for key in keys]
             if None in found or (recorded >= 0 and sum(filter(None, found)) != recorded):
                 journal.drop(name, place)
-
-
-def _keys(array: zarr.Array[Any], place: Region) -> Iterator[str]:
-    """Give the keys of the chunks in a region, which is whole chunks, from the store's root on."""
-    spans = [
-        range(start // size, -(-stop // size))
-        for (start, stop), size in zip(place, array.chunks, strict=True)
-    ]
-    for index in product(*spans):
-        yield f"{array.path}/{array.metadata.encode_chunk_key(index)}"
 
 
 def _alike(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
@@ -193,8 +198,3 @@ def _parts(array: xr.DataArray, grid: Grid) -> Iterator[dict[str, slice]]:
     for top, bottom in pairwise(edges[row]):
         for left, right in pairwise(edges[col]):
             yield {row: slice(int(top), int(bottom)), col: slice(int(left), int(right))}
-
-
-def _covered(shape: Sequence[int], chunks: Sequence[int]) -> int:
-    """Count the chunks that cover an array."""
-    return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
