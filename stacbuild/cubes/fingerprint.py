@@ -42,7 +42,7 @@ Inputs = dict[str, dict[str, str]]
 _SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "xarray", "zarr", "numcodecs")
 
 # Where something is and when it was written down is not what it is.
-_NOT_CONTENT = ("file:", "storage:", "alternate", "archive", "stacbuild:chunks")
+_NOT_CONTENT = ("file:", "storage:", "alternate", "archive", "stacbuild:chunks", "stacbuild:found")
 _STAMPS = {"created", "updated", "version"}
 
 
@@ -85,6 +85,7 @@ def inputs_of(
         If a module of custom processing cannot be read.
     """
     items = list(sources)
+    rights = {each.id: asdict(each) for each in collections}
     named = {f"{item.collection_id}/{item.id}": item for item in items}
     return {
         "configuration": {
@@ -92,8 +93,11 @@ def inputs_of(
         },
         "sources": {name: _digest(_content(item)) for name, item in named.items()},
         "descriptions": {
-            **{name: _digest(_description(item)) for name, item in named.items()},
-            **{each.id: _digest(asdict(each)) for each in collections},
+            **{name: _digest(stated) for name, stated in rights.items()},
+            **{
+                name: _digest([_description(item), rights.get(name)])
+                for name, item in named.items()
+            },
         },
         "code": {
             _function(variable): _digest_of_file(variable.custom_processing.file)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pystac
 
-from stacbuild.catalog import DATA_ID, Catalog, read_json
+from stacbuild.catalog import DATA_ID, STORE, Catalog, read_json
 from stacbuild.config import FileStore, StacStore
 from stacbuild.cubes.allowed import check_items
 from stacbuild.describe import file_time
@@ -23,9 +23,17 @@ if TYPE_CHECKING:
     from stacbuild.progress import Reporter
 
 
+# Kinds of store whose collection is no product of anybody's.
+_MIXED = frozenset({"s3", "file", "https"})
+
+
 @dataclass(frozen=True)
 class SourceCollection:
-    """What a cube inherits from a collection that it was made of."""
+    """What a cube inherits from a collection that it was made of.
+
+    A bucket, a folder or a web server holds datasets that have nothing to do with each other: what
+    is inherited is of each of its items alone, whose id is then ``<collection>/<item>``.
+    """
 
     id: str
     title: str
@@ -125,9 +133,19 @@ def variable_items(
 
 
 def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[SourceCollection]:
-    """Give the collections of some items, each once, in the items' order."""
-    ids = dict.fromkeys(str(item.collection_id) for item in items)
-    return [_collection(read_json(catalog.root / name / "collection.json")) for name in ids]
+    """Return what a cube inherits of some items' collections, each once, in the items' order."""
+    found: dict[str, SourceCollection] = {}
+    contents: dict[str, dict[str, Any]] = {}
+    for item in items:
+        name = str(item.collection_id)
+        if name not in contents:
+            contents[name] = read_json(catalog.root / name / "collection.json")
+        if str(item.properties.get(STORE)).partition(":")[0] in _MIXED:
+            one = _own_rights(item)
+            found.setdefault(one.id, one)
+        elif name not in found:
+            found[name] = _collection(contents[name])
+    return list(found.values())
 
 
 def known_items(config: Config, variable: SourceVariable, catalog: Catalog) -> list[pystac.Item]:
@@ -161,6 +179,11 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
             return "its profile changed"
         if isinstance(store, FileStore | StacStore) and _was_written(item.assets["data"]):
             return "written to since it was harvested"
+    if isinstance(store, StacStore) and store.folder:
+        # Imported when used: other kinds of store need none of it.
+        from stacbuild.harvesters.stac_state import why_other
+
+        return why_other(store, str(items[0].properties[DATA_ID]), items)
     return ""
 
 
@@ -202,15 +225,34 @@ def _is_there(href: str) -> bool:
     return "://" in href or Path(href).exists()
 
 
+def _own_rights(item: pystac.Item) -> SourceCollection:
+    properties = item.properties
+    return SourceCollection(
+        id=f"{item.collection_id}/{item.id}",
+        title=str(properties.get("title") or properties[DATA_ID]),
+        license=str(properties.get("license", "other")),
+        citation=properties.get("sci:citation"),
+        dois=_dois(properties),
+        providers=tuple(properties.get("providers", ())),
+        license_links=tuple(
+            dict(link.to_dict(transform_href=False)) for link in item.links if link.rel == "license"
+        ),
+    )
+
+
+def _dois(content: dict[str, Any]) -> tuple[str, ...]:
+    stated = [content.get("sci:doi")]
+    stated += [entry.get("doi") for entry in content.get("sci:publications", [])]
+    return tuple(doi for doi in stated if doi)
+
+
 def _collection(content: dict[str, Any]) -> SourceCollection:
-    publications = content.get("sci:publications", [])
-    dois = [content.get("sci:doi"), *(entry.get("doi") for entry in publications)]
     return SourceCollection(
         id=content["id"],
         title=content.get("title", content["id"]),
         license=content["license"],
         citation=content.get("sci:citation"),
-        dois=tuple(doi for doi in dois if doi),
+        dois=_dois(content),
         providers=tuple(content.get("providers", ())),
         license_links=tuple(link for link in content["links"] if link["rel"] == "license"),
     )

@@ -44,6 +44,7 @@ from stacbuild.harvesters.stac_place import place_notes
 from stacbuild.harvesters.stac_query import Query, parse
 from stacbuild.harvesters.stac_reader import Reader
 from stacbuild.harvesters.stac_search import find
+from stacbuild.harvesters.stac_state import FOUND, state_of
 from stacbuild.harvesters.stac_values import complete_raster, complete_zarr
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.progress import Reporter
@@ -114,6 +115,10 @@ def _describe_all(
 
         described = list(pool.map(one, founds))
     _warn(described, reporter)
+    if reader.store.folder:
+        state = state_of(founds)
+        for each in described:
+            each.item.properties[FOUND] = state
     _check_together(data_id, [each.item for each in described])
     return described
 
