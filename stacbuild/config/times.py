@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from stacbuild.config.types import Text, show
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _moment(value: Any) -> Any:
@@ -104,11 +107,24 @@ def is_of_one_length(frequency: str) -> bool:
     return True
 
 
-def _is_duration(value: str) -> str:
+def length_of_time(text: str) -> pd.Timedelta:
+    """Return the length of time that a text means to pandas.
+
+    Raises
+    ------
+    ValueError
+        If it means none.
+    """
     import pandas as pd
 
+    # Not pd.Timedelta: of a text, pandas 2 makes a timedelta without a unit first, which NumPy
+    # warns of from 2.5 on.
+    return pd.to_timedelta([text])[0]
+
+
+def _is_duration(value: str) -> str:
     try:
-        pd.Timedelta(value)
+        length_of_time(value)
     except ValueError:
         msg = f"has to be a length of time, such as 12h or 10D, got {show(value)}"
         raise ValueError(msg) from None

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from stacbuild.config.times import length_of_time
 from stacbuild.describe.flags import FLAGS, is_categorical
 from stacbuild.errors import BuildError
 
@@ -148,7 +149,10 @@ def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series
     if params.frequency == "all":
         return pd.Series([len(times)], times[:1])
     sizes = pd.Series(1, times).resample(
-        params.frequency, closed="left", label="left", offset=params.offset
+        params.frequency,
+        closed="left",
+        label="left",
+        offset=length_of_time(params.offset) if params.offset else None,
     )
     return sizes.size()
 
@@ -263,7 +267,7 @@ def _nothing(dtype: np.dtype[Any], fill: Any, method: str) -> Any:
 def _selected(
     array: xr.DataArray, times: pd.DatetimeIndex, fill: Any, method: str, tolerance: str | None
 ) -> xr.DataArray:
-    within = pd.Timedelta(tolerance) if tolerance else None
+    within = length_of_time(tolerance) if tolerance else None
     place = array.indexes["time"].get_indexer(times, method=method, tolerance=within)
     chosen = _at(array, times, array.data[np.maximum(place, 0)])
     there = xr.DataArray(place >= 0, dims="time", coords={"time": times})
