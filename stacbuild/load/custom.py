@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import math
 import sys
@@ -21,6 +22,9 @@ from stacbuild.errors import BuildError
 
 # Of dtypes: booleans, integers, floats, complex numbers, times and durations.
 _KINDS = frozenset("biufcmM")
+
+# The file of functions that cloudpickle, from 3.1.3 on, has sent to another process.
+_UNNAMED = "<dynamic-code>"
 
 _importing = threading.RLock()
 
@@ -173,8 +177,36 @@ def place(error: BaseException, path: Path) -> str:
 
 
 def _lines(error: BaseException, path: Path) -> list[int | None]:
+    frames = traceback.extract_tb(error.__traceback__)
+    spans = _functions(path) if any(each.filename == _UNNAMED for each in frames) else []
     return [
         frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename) == path
+        for frame in frames
+        if (
+            any(
+                name == frame.name and first <= (frame.lineno or 0) <= last
+                for name, first, last in spans
+            )
+            if frame.filename == _UNNAMED
+            else Path(frame.filename) == path
+        )
     ]
+
+
+def _functions(path: Path) -> list[tuple[str, int, int]]:
+    """Return name, first and last line of the functions in a file; none if it cannot be read."""
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        return []
+    named = [
+        (node.name, node.lineno, node.end_lineno or node.lineno)
+        for node in nodes
+        if isinstance(node, ast.FunctionDef)
+    ]
+    unnamed = [
+        ("<lambda>", node.lineno, node.end_lineno or node.lineno)
+        for node in nodes
+        if isinstance(node, ast.Lambda)
+    ]
+    return named + unnamed
