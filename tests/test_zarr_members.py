@@ -14,7 +14,7 @@ import zarr
 
 from stacbuild.errors import StacbuildError
 from stacbuild.fetch.zarr_store import open_source
-from stacbuild.looking import list_data
+from stacbuild.looking import describe_data, list_data
 from tests.built import INSIDE
 from tests.raw_zarr import GRID, Raw, Warned, made, refused, result, write
 from tests.test_fetch_zarr_store import Folder
@@ -92,6 +92,15 @@ def test_nothing_is_said_of_what_nobody_asked_for(tmp_path: Path, fmt: int) -> N
     warned = Warned()
     assert result(tmp_path, ONLY_V, warned=warned).status == "COMPLETED"
     assert warned.warnings == []
+
+
+@pytest.mark.parametrize("fmt", [2, 3])
+def test_it_is_described_as_such(tmp_path: Path, fmt: int) -> None:
+    path = store(tmp_path, fmt, odd=Raw(["lat", "lon"], NUMBERS))
+    change(path / "odd", fmt, **unknown("codec", fmt))
+    found = describe_data("file", str(tmp_path / "src"), "one.zarr")["variables"]
+    assert found["v"]["shape"] == [120, 120]
+    assert "cannot be read" in found["odd"]["stacbuild:left_out"]
 
 
 @pytest.mark.parametrize("fmt", [2, 3])

@@ -105,13 +105,15 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
     """Say what each variable is, with its shape, which only the store itself has."""
     import zarr
 
+    from stacbuild.describe.zarr_cube import LEFT_OUT
     from stacbuild.fetch.zarr_store import open_group
 
     group = open_group(_address(asset, options), options)
-    keys = ("dimensions", "data_type", "shape", "chunks", "unit", "nodata", "title")
+    keys = ("dimensions", "data_type", "shape", "chunks", "unit", "nodata", "title", LEFT_OUT)
     found = {}
     for name, variable in variables.items():
-        array = group[name]
+        # One that cannot be read is not among the group's.
+        array = None if LEFT_OUT in variable else group[name]
         shape = {"shape": list(array.shape)} if isinstance(array, zarr.Array) else {}
         whole = variable | shape
         found[name] = {key: whole[key] for key in keys if key in whole}
