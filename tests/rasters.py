@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.enums import Resampling
+from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from stacbuild.config import load_config
@@ -101,26 +102,31 @@ def decoded(path: Path, bands: Sequence[int] | None = None) -> Values:
     return np.asarray(values * scale + offset)
 
 
-def warped(path: Path, grid: Json, method: Resampling, bands: Sequence[int] = (1,)) -> Values:
-    """Return the values on a grid as GDAL resamples them, NaN where masked."""
+def warped(path: Path, grid: Json, method: Resampling) -> Values:
+    """Return the first band on a grid as GDAL resamples it, NaN where masked."""
     west, south, east, north = grid["bbox"]
     resolution = grid["spatial_res"]
     shape = [round((high - low) / resolution) for low, high in ((south, north), (west, east))]
-    with (
-        rasterio.open(path) as file,
-        WarpedVRT(
-            file,
-            crs=grid["crs"],
-            transform=Affine(resolution, 0, west, 0, -resolution, north),
-            height=shape[0],
-            width=shape[1],
-            resampling=method,
-            tolerance=0.001,
-            dtype="float64",
-            add_alpha=file.nodata is None,
-        ) as vrt,
-    ):
-        return np.asarray(vrt.read(list(bands), masked=True).filled(np.nan))
+    values = decoded(path, [1])
+    with MemoryFile() as memory:
+        plain = {"driver": "GTiff", "count": 1, "dtype": "float64", "nodata": np.nan}
+        size = {"height": values.shape[1], "width": values.shape[2]}
+        place = {"crs": "EPSG:4326", "transform": TRANSFORM}
+        with memory.open(**plain, **size, **place) as file:
+            file.write(values)
+        with (
+            memory.open() as file,
+            WarpedVRT(
+                file,
+                crs=grid["crs"],
+                transform=Affine(resolution, 0, west, 0, -resolution, north),
+                height=shape[0],
+                width=shape[1],
+                resampling=method,
+                tolerance=0.001,
+            ) as vrt,
+        ):
+            return np.asarray(vrt.read(1))
 
 
 def build_raster(
@@ -144,6 +150,6 @@ def cube(
 ) -> xr.Dataset:
     """Build ``src/one.tif`` and open the cube, decoded unless *raw*."""
     result, _ = build_raster(directory, grid, **dataset)
-    assert result.status == "COMPLETED", result.message
+    assert result.error is None, result.message
     with xr.open_zarr(directory / "data" / "cube.zarr", mask_and_scale=not raw) as opened:
         return opened.load()

@@ -110,7 +110,7 @@ def test_integers_of_every_type_are_reduced(
     values = noise(dtype, low=1, high=4 if method == "mode" else 100)
     values[0, 12:20, 12:20] = 0
     path = write(tmp_path / "src" / "one.tif", values, nodata=0)
-    expected = warped(path, GRIDS[1], gdal)[0]
+    expected = warped(path, GRIDS[1], gdal)
     assert np.isnan(expected).sum() == 16
     found = cube(tmp_path, "coarse", spatial_resample_params={"agg_methods": method})["band_data"]
     assert np.array_equal(np.isnan(found), np.isnan(expected))

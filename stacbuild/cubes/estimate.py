@@ -26,7 +26,7 @@ from stacbuild.cubes.sources import is_described
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.area import items_within
 from stacbuild.load.dataset import RASTER_NAME, any_touches, beside, check_overlap
-from stacbuild.load.facts import Facts
+from stacbuild.load.facts import Facts, facts_of_bands
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
 from stacbuild.load.select import band_times, by_time, chosen_names, within_time
 from stacbuild.load.temporal import count_steps
@@ -191,19 +191,22 @@ def _variables(
     if "cube:variables" not in item.properties:
         fields = item.assets["data"].extra_fields
         bands = fields.get("bands", [])
+        facts = facts_of_bands(variable, items, variable.identifier or RASTER_NAME)
         annual = bool(bands) and all("start_datetime" in band for band in bands)
         times = len(by_time(items))
         lead = {"time": times} if times > 1 else {}
-        if len(bands) > 1:
-            lead["band" if times > 1 or not annual else "time"] = len(bands)
+        if len(facts) > 1:
+            lead["band" if times > 1 or not annual else "time"] = len(facts)
         if "time" in lead:
             known = pd.DatetimeIndex(by_time(items)) if times > 1 else band_times(items[0])
             lead["time"] = _count(variable, known, lead["time"])
-        name, dtype = variable.identifier or RASTER_NAME, Facts.of_raster(item).dtype.name
+        types = {f"band_{band}": each.cube_dtype.name for band, each in facts.items()}
         if not variable.open_params.band_as_variable:
+            name, dtype = variable.identifier or RASTER_NAME, next(iter(types.values()))
             yield _variable(name, dtype, lead, dataset, grid)
             return
-        for each in chosen_names(variable, [f"band_{i + 1}" for i in range(max(1, len(bands)))]):
+        for each in chosen_names(variable, types):
+            dtype = types[each]
             named = f"{variable.identifier}_{each}" if variable.identifier else each
             yield _variable(named, dtype, {}, dataset, grid)
         return

@@ -246,7 +246,7 @@ def _lazy(
         # A catalog of others may have files that are not on S3.
         if isinstance(store, S3Store | StacStore) and all(map(_is_on_s3, items)):
             options = {} if store.anonymous else store.storage_options
-        parts.append(load.load_variable(variable, items, grid, options))
+        parts.append(load.load_variable(variable, items, grid, options, reporter.warn))
         if left_out := load.unread(variable, items):
             reporter.warn(f"{dataset.identifier}: {left_out}")
     if len(parts) == 1:

@@ -30,6 +30,12 @@ EXTENSIONS = {
 }
 """Schema of each extension by the prefix of its fields, or by a field without prefix."""
 
+MASK = "stacbuild:mask"
+"""Field of an asset: what masks pixels beside ``nodata``: ``mask``, ``alpha`` or ``values``."""
+
+ALPHA = "stacbuild:alpha"
+"""Field of an entry of ``bands``: true for a band of opacity, which is no data."""
+
 
 def declare_extensions(entity: pystac.Item | pystac.Collection) -> None:
     """Set ``stac_extensions`` to exactly those whose fields stand in *entity*.

@@ -24,9 +24,8 @@ from stacbuild.crs import epsg_code, identified
 from stacbuild.describe import declare_extensions
 from stacbuild.describe import footprint as outline
 from stacbuild.describe.footprint import Pixels
-from stacbuild.describe.raster_header import exact_nodata
+from stacbuild.describe.raster_values import band_fields, class_fields, value_fields, year_of
 from stacbuild.errors import IntegrityError, StacbuildError
-from stacbuild.nodata import Number, to_json
 from stacbuild.profiles import DataProfile
 
 Json = dict[str, Any]
@@ -36,12 +35,6 @@ CLOUD_OPTIMIZED = f"{MEDIA_TYPE}; profile=cloud-optimized"
 
 _CONFIDENCE = 90
 _METRES_A_DEGREE = 111_320.0
-
-_DATA_TYPES = {
-    "complex_int16": "cint16",
-    "complex64": "cfloat32",
-    "complex128": "cfloat64",
-}
 
 
 def raster_item(
@@ -130,8 +123,8 @@ def item_times(
     """Give ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``."""
     start, end = profile.start_datetime, profile.end_datetime
     if profile.years:
-        start, _ = _year(profile.years.first)
-        _, end = _year(profile.years.first + profile.years.count - 1)
+        start, _ = year_of(profile.years.first)
+        _, end = year_of(profile.years.first + profile.years.count - 1)
     if start is not None:
         start = _utc(start)
         return {
@@ -178,40 +171,6 @@ def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list
         raise IntegrityError(f"{href}: {error}") from error
 
 
-def value_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
-    """Return ``data_type``, ``nodata``, CF name, and unit, scale, offset that all bands share.
-
-    What differs between bands stands in ``bands`` (`band_fields`).
-    """
-    dtype = dataset.dtypes[0]
-    fields: Json = {"data_type": _DATA_TYPES.get(dtype, dtype)}
-    nodata = _nodata(dataset, profile)
-    if nodata:
-        fields["nodata"] = to_json(nodata[0])
-    for field, values in _per_band(dataset, profile).items():
-        if len(set(values)) == 1 and values[0] != _NEUTRAL[field]:
-            fields[field] = values[0]
-    if profile.standard_name:
-        unit = fields.get("unit")
-        fields["cf:parameter"] = [
-            {"name": profile.standard_name} | ({"unit": unit} if unit else {})
-        ]
-    return fields
-
-
-# What a band has that says nothing of them.
-_NEUTRAL: dict[str, Any] = {"unit": None, "raster:scale": 1, "raster:offset": 0}
-
-
-def _per_band(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> dict[str, list[Any]]:
-    """Return unit, scale and offset of every band, by field."""
-    return {
-        "unit": [profile.unit or unit or None for unit in dataset.units],
-        "raster:scale": [to_json(value) for value in dataset.scales],
-        "raster:offset": [to_json(value) for value in dataset.offsets],
-    }
-
-
 def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
     """Give ``raster:sampling`` and ``raster:spatial_resolution`` in metres (rough for degrees)."""
     point = dataset.tags().get("AREA_OR_POINT", "Area").lower() == "point"
@@ -221,57 +180,6 @@ def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
         "raster:sampling": "point" if point else "area",
         "raster:spatial_resolution": _number(round(height * factor, 3)),
     }
-
-
-def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
-    """Give ``classification:classes`` of the profile, with colours of the file's colour table.
-
-    Every value but the first that stands for nodata is a class too, marked as such: STAC has
-    room for one value only.
-    """
-    classes = [entry.model_dump(exclude_none=True) for entry in profile.classes or ()]
-    for entry in classes:
-        if not entry["nodata"]:
-            del entry["nodata"]
-    known = {entry["value"]: entry for entry in classes}
-    for value in _nodata(dataset, profile)[1:]:
-        if isinstance(value, int):
-            known.setdefault(value, {"value": value, "name": f"nodata_{value}"})["nodata"] = True
-    colours = _colours(dataset) if known else {}
-    for value, entry in known.items():
-        if "color_hint" not in entry and value in colours:
-            entry["color_hint"] = colours[value]
-    return {"classification:classes": list(known.values())} if known else {}
-
-
-def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: str) -> Json:
-    """Give ``bands`` if there are several: years where the profile says so, else their names."""
-    if profile.years and profile.years.count != dataset.count:
-        raise IntegrityError(
-            f"{href}: has {dataset.count} bands, but its profile says {profile.years.count} years"
-        )
-    if dataset.count == 1:
-        return {}
-    bands: list[Json] = []
-    for index, described in enumerate(dataset.descriptions):
-        if profile.years:
-            start, end = _year(profile.years.first + index)
-            band: Json = {
-                "name": str(profile.years.first + index),
-                "start_datetime": _stamp(start),
-                "end_datetime": _stamp(end),
-            }
-        else:
-            band = {"name": f"b{index + 1}"}
-        if described:
-            band["description"] = described
-        bands.append(band)
-    for field, values in _per_band(dataset, profile).items():
-        if len(set(values)) > 1:
-            for band, value in zip(bands, values, strict=True):
-                if value != _NEUTRAL[field]:
-                    band[field] = value
-    return {"bands": bands}
 
 
 def media_type(dataset: rasterio.io.DatasetReader) -> str:
@@ -293,43 +201,10 @@ def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
         raise IntegrityError(f"{href}: {' '.join(str(error).split())[:300]}") from error
 
 
-def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:
-    """Return the values that stand for nodata, the profile's if it states any."""
-    if profile.nodata is not None:
-        return [_whole(value) for value in profile.nodata]
-    value = exact_nodata(dataset)
-    if value is None:
-        return []
-    # Of 1.9 in a file of integers GDAL takes the 1.
-    of_integers = dataset.dtypes[0].startswith(("int", "uint"))
-    return [int(value) if of_integers else _whole(value)]
-
-
-def _colours(dataset: rasterio.io.DatasetReader) -> dict[int, str]:
-    try:
-        table = dataset.colormap(1)
-    except ValueError:
-        return {}
-    return {value: f"{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items()}
-
-
 def _number(value: float) -> int | float:
     """Write 30.0 as 30, as JSON readers expect of whole numbers."""
     return int(value) if float(value).is_integer() else float(value)
 
 
-def _whole(value: Number) -> Number:
-    return value if isinstance(value, int) or not value.is_integer() else int(value)
-
-
-def _year(year: int) -> tuple[dt.datetime, dt.datetime]:
-    start = dt.datetime(year, 1, 1, tzinfo=dt.UTC)
-    return start, dt.datetime(year, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
-
-
 def _utc(time: dt.datetime) -> dt.datetime:
     return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
-
-
-def _stamp(time: dt.datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

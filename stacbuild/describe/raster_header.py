@@ -8,7 +8,7 @@ import numpy as np
 import rasterio
 import rasterio.io
 import rasterio.shutil
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 
 from stacbuild.fetch.opener import GDAL_OPTIONS
 from stacbuild.nodata import Number
@@ -41,3 +41,33 @@ def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
         return int(found[1])
     except ValueError:
         return int(np.trunc(float(found[1])))
+
+
+def alpha_bands(dataset: rasterio.io.DatasetReader) -> tuple[int, ...]:
+    """Return the numbers, from 1, of the bands that hold opacity and not data."""
+    found = tuple(
+        band
+        for band, meaning in zip(dataset.indexes, dataset.colorinterp, strict=True)
+        if meaning == ColorInterp.alpha
+    )
+    return found if len(found) < dataset.count else ()
+
+
+def mask_of(dataset: rasterio.io.DatasetReader) -> str | None:
+    """Return what masks pixels beside a nodata value; no pixel is read.
+
+    Returns
+    -------
+    ``mask`` (a mask of its own in the file), ``alpha`` (an alpha band), ``values`` (one nodata
+    value a band, all of which have to match), None if nothing does. As GDAL has it, a mask of its
+    own counts before nodata, and nodata before alpha
+    (https://gdal.org/development/rfc/rfc15_nodatabitmask.html).
+    """
+    flags = set(dataset.mask_flag_enums[0])
+    if MaskFlags.alpha in flags:
+        return "alpha"
+    if {MaskFlags.nodata, MaskFlags.per_dataset} <= flags:
+        return "values"
+    if flags & {MaskFlags.all_valid, MaskFlags.nodata}:
+        return None
+    return "mask"

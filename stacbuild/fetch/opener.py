@@ -172,6 +172,22 @@ class RasterFile:
         self._decode(dataset, window, bands, out)
         return out
 
+    def read_valid(self, dataset: DatasetReader, window: Window, band: int) -> NDArray[np.bool_]:
+        """Read where a window has data by the file's mask or alpha band; parameters as `read`.
+
+        Raises
+        ------
+        RemoteError, IntegrityError
+            As `read`.
+        """
+        try:
+            with rasterio.Env(**GDAL_OPTIONS):
+                mask = dataset.read_masks(band, window=window)
+            self._raise_trouble()
+        except RasterioError as error:
+            raise self._explained(error, f"the mask of band {band} cannot be decoded") from error
+        return np.asarray(mask != 0)
+
     def prefetch(
         self, dataset: DatasetReader, windows: Sequence[Window], bands: Sequence[int]
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from stacbuild.describe.flags import is_categorical
 from stacbuild.errors import BuildError
 from stacbuild.load.area import items_within
 from stacbuild.load.custom import run_custom
-from stacbuild.load.facts import Facts
+from stacbuild.load.facts import Facts, facts_of_bands, warn_of_raster
 from stacbuild.load.footprint import touches
 from stacbuild.load.globe import turns
 from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
@@ -42,11 +42,16 @@ RASTER_NAME = "band_data"
 _AVERAGED_FROM = 2.0
 
 
+def _ignore(message: str) -> None:
+    """Do nothing."""
+
+
 def load_variable(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
     grid: Grid,
     storage_options: Mapping[str, Any],
+    warn: Callable[[str], None] = _ignore,
 ) -> xr.Dataset:
     """Load what one entry of the configuration names.
 
@@ -60,6 +65,8 @@ def load_variable(
         The grid of the cube.
     storage_options
         For s3fs, if the store asks for credentials; else empty, and hrefs are read as they are.
+    warn
+        Told, a line each, where the cube cannot have all that the files say.
 
     Returns
     -------
@@ -84,6 +91,8 @@ def load_variable(
         dataset, facts, spatial = _open_zarr(variable, items, grid, target, storage_options)
     else:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
+    if RASTER_NAME in facts:
+        warn_of_raster(variable, items, facts[RASTER_NAME], warn)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
@@ -91,10 +100,12 @@ def load_variable(
     if bands is not None and "band" in dataset.dims:
         bands = bands[dataset["band"].values - 1]
     if RASTER_NAME in facts and variable.open_params.band_as_variable:
+        of_bands = facts_of_bands(variable, items, variable.identifier or RASTER_NAME)
+        facts = {f"band_{band}": each for band, each in of_bands.items()}
         dataset = bands_apart(dataset, RASTER_NAME)
-        facts = dict.fromkeys(map(str, dataset.data_vars), facts[RASTER_NAME])
-        names = chosen_names(variable, facts)
-        dataset, facts = dataset[names], {name: facts[name] for name in names}
+        names = chosen_names(variable, map(str, dataset.data_vars))
+        facts = {name: facts[name] for name in names}
+        dataset = dataset[names].astype({name: facts[name].cube_dtype for name in names})
     if variable.custom_processing:
         custom = variable.custom_processing
         dataset = run_custom(dataset, custom.file, custom.function_name)
@@ -157,21 +168,22 @@ def _open_raster(
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
     # round; each takes half a second to import.
-    from stacbuild.load.raster import common, load_raster
+    from stacbuild.load.raster import check_common, load_raster
 
     name = variable.identifier or RASTER_NAME
     _check_methods(variable, [name])
-    facts = Facts.of_raster(items[0]).filled(variable.fill_value(name))
+    of_bands = facts_of_bands(variable, items, name)
+    facts = next(iter(of_bands.values()))
     if not variable.open_params.band_as_variable:
         chosen_names(variable, [name])
     method = _method(variable, name, facts, beside(items, target), target)
     parts = {
-        time: load_raster(tiles, grid, method, facts.fill, storage_options)
+        time: load_raster(tiles, grid, method, of_bands, storage_options)
         for time, tiles in by_time(items).items()
     }
     array = next(iter(parts.values()))
     if len(parts) > 1:
-        common(items)
+        check_common(items)
         array = xr.concat(parts.values(), pd.DatetimeIndex(parts, name="time"))
     return array.to_dataset(name=RASTER_NAME), {RASTER_NAME: facts}, ("y", "x")
 
@@ -318,10 +330,14 @@ def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
     if facts is None:
         return
     array.attrs.update(facts.attrs)
-    if array.dtype == facts.dtype:
+    if array.dtype == facts.cube_dtype:
         # What a lost chunk reads as. GDAL takes it for "no data" whether or not there is a
         # `_FillValue`, so it must not be Zarr's 0, which is a value.
         array.encoding["fill_value"] = array.dtype.type(facts.fill)
     # Declared only where it can occur: a count that reaches 255 is not "no data".
-    if array.dtype == facts.dtype and array.dtype.kind != "f" and (facts.nodata or not complete):
+    if (
+        array.dtype == facts.cube_dtype
+        and array.dtype.kind != "f"
+        and (facts.nodata or facts.masked or not complete)
+    ):
         array.encoding["_FillValue"] = array.dtype.type(facts.fill)

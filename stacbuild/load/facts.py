@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pystac
 
 from stacbuild import nodata
+from stacbuild.describe import ALPHA, MASK
 from stacbuild.describe.zarr_cube import NODATA, read_as
 from stacbuild.errors import BuildError
 from stacbuild.nodata import Number
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
 
 Json = Mapping[str, Any]
 
@@ -24,7 +28,7 @@ class Facts:
     Parameters
     ----------
     dtype
-        The source's type, which is the cube's.
+        The source's type, which is the cube's if `cube_dtype` is no other.
     nodata
         Every value that stands for "no data" and that the type can hold, exactly as it holds it:
         ints for integers, floats for floats. NaN is not among them; in floats it always is one.
@@ -34,6 +38,10 @@ class Facts:
         CF attributes that follow from the item (units, long_name, standard_name, ...).
     chosen
         What "no data" becomes in the cube, if the configuration says.
+    masked
+        Whether the file has a mask or an alpha band, too.
+    unpacked
+        Whether the cube holds values times scale plus offset, as these differ between bands.
     """
 
     dtype: np.dtype[Any]
@@ -41,6 +49,8 @@ class Facts:
     classes: tuple[Json, ...]
     attrs: dict[str, Any]
     chosen: Number | None = None
+    masked: bool = False
+    unpacked: bool = False
 
     @classmethod
     def of_raster(cls, item: pystac.Item, band: int | None = None) -> Facts:
@@ -62,7 +72,61 @@ class Facts:
             own = {key: value for key, value in bands[band - 1].items() if key != "name"}
             fields = fields | own
             attrs |= _attrs(own, own.get("description"))
-        return cls._of(fields, attrs | _packing(fields), item.id)
+        facts = cls._of(fields, attrs | _packing(fields), item.id)
+        return replace(facts, masked=bool(fields.get(MASK)) and not fields.get(ALPHA))
+
+    @classmethod
+    def of_bands(cls, items: Sequence[pystac.Item], bands: Sequence[int]) -> Facts:
+        """Read what several bands of the files of one product have in common.
+
+        Where bands differ in scale or offset the cube's values are unpacked; a unit that differs
+        is left out.
+
+        Raises
+        ------
+        BuildError
+            Bands of integers differ in what "no data" is.
+        """
+        each = [cls.of_raster(items[0], band) for band in bands]
+        facts = each[0] if len(bands) == 1 else cls.of_raster(items[0])
+        if len({one.packing for one in each}) > 1:
+            facts = replace(facts, unpacked=True)
+            for name in ("scale_factor", "add_offset"):
+                facts.attrs.pop(name, None)
+        if facts.dtype.kind != "f" and not facts.unpacked and len({one.nodata for one in each}) > 1:
+            raise BuildError(
+                f"{items[0].id}: its bands differ in what no data is "
+                f"({', '.join(str(one.nodata) for one in each)}); state open_params."
+                "band_as_variable: true"
+            )
+        masked = any(cls.of_raster(item, band).masked for item in items for band in bands)
+        return replace(facts, masked=masked, nodata=each[0].nodata)
+
+    @property
+    def packing(self) -> tuple[float, float]:
+        """Scale and offset."""
+        return self.attrs.get("scale_factor", 1.0), self.attrs.get("add_offset", 0.0)
+
+    @property
+    def cube_dtype(self) -> np.dtype[Any]:
+        """The type of the cube's variable.
+
+        Masked integers without a nodata value get the next wider type, which has one to spare.
+        Unpacked values are floats, chosen as xarray does.
+        """
+        if self.unpacked:
+            small = self.dtype.itemsize <= (4 if self.dtype.kind == "f" else 2)
+            return np.dtype("float32" if small else "float64")
+        stated = self.nodata[0] if self.chosen is None and self.nodata else self.chosen
+        fits = stated is not None and nodata.held(stated, self.dtype) is not None
+        if self.masked and self.dtype.kind in "iu" and not fits:
+            if self.dtype.itemsize == 8:
+                raise BuildError(
+                    "it has a mask and integers of 64 bits: state spatial_resample_params."
+                    "fill_values, a value that no pixel has"
+                )
+            return np.dtype(f"int{16 * self.dtype.itemsize}")
+        return self.dtype
 
     @classmethod
     def of_zarr(cls, item: pystac.Item, variable: str) -> Facts:
@@ -96,11 +160,15 @@ class Facts:
         """
         if value is None:
             return self
-        held = nodata.held(value, self.dtype)
+        dtype = np.dtype("float64") if self.unpacked else self.dtype
+        held = nodata.held(value, dtype)
+        if held is None and self.masked:
+            dtype = self.cube_dtype
+            held = nodata.held(value, dtype)
         if held is None:
             raise BuildError(
                 f"spatial_resample_params.fill_values: {nodata.to_json(value)} is no value of "
-                f"{self.dtype}"
+                f"{dtype}"
             )
         return replace(self, chosen=held)
 
@@ -111,14 +179,78 @@ class Facts:
         Where nothing is stated for an integer it is the largest unsigned or smallest signed
         value, needed only for pixels beyond the source.
         """
+        dtype = self.cube_dtype
         if self.chosen is not None:
             return self.chosen
-        if self.dtype.kind == "f":
+        if dtype.kind == "f":
             return np.nan
         if self.nodata:
             return self.nodata[0]
-        limits = np.iinfo(self.dtype)
-        return int(limits.max if self.dtype.kind == "u" else limits.min)
+        limits = np.iinfo(dtype)
+        return int(limits.max if dtype.kind == "u" else limits.min)
+
+
+def data_bands(item: pystac.Item) -> list[int]:
+    """Return the numbers, from 1, of a GeoTIFF's bands without those of opacity."""
+    bands = item.assets["data"].extra_fields.get("bands") or [{}]
+    return [number for number, band in enumerate(bands, 1) if not band.get(ALPHA)]
+
+
+def facts_of_bands(
+    variable: SourceVariable, items: Sequence[pystac.Item], name: str
+) -> dict[int, Facts]:
+    """Return what is loaded of a GeoTIFF: the facts of each band by its number, from 1.
+
+    They are the same for all, unless bands become variables. A band of opacity is among them if
+    ``open_params.variable_names`` names it.
+
+    Parameters
+    ----------
+    items
+        Of one product.
+    name
+        That ``spatial_resample_params`` has for the whole.
+
+    Raises
+    ------
+    BuildError
+        As `Facts.of_bands` and `Facts.filled`.
+    """
+    fill, params, bands = variable.fill_value(name), variable.open_params, data_bands(items[0])
+    if not params.band_as_variable:
+        return dict.fromkeys(bands, Facts.of_bands(items, bands).filled(fill))
+    asked = [name.removeprefix("band_") for name in params.variable_names or ()]
+    count = max(1, len(items[0].assets["data"].extra_fields.get("bands", ())))
+    bands = [band for band in range(1, count + 1) if band in bands or str(band) in asked]
+    return {band: Facts.of_bands(items, [band]).filled(fill) for band in bands}
+
+
+def warn_of_raster(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    facts: Facts,
+    warn: Callable[[str], None],
+) -> None:
+    """Tell where a cube's variable differs from what its GeoTIFFs say of values and bands."""
+    name, dtype = variable.data_id, facts.cube_dtype
+    if facts.dtype != dtype and not facts.unpacked:
+        warn(
+            f"{name}: has a mask but no nodata value, so the cube is {dtype} and not "
+            f"{facts.dtype}, {facts.fill} where masked; spatial_resample_params.fill_values can "
+            "name a value that no pixel has"
+        )
+    if variable.open_params.band_as_variable:
+        return
+    apart = "open_params.band_as_variable: true gives each band its own"
+    if facts.unpacked:
+        warn(
+            f"{name}: its bands differ in scale or offset, so the cube holds unpacked values "
+            f"({dtype}); {apart}"
+        )
+    each = [Facts.of_raster(items[0], band).attrs.get("units") for band in data_bands(items[0])]
+    if len(set(each)) > 1:
+        units = ", ".join(dict.fromkeys(unit or "none" for unit in each))
+        warn(f"{name}: its bands differ in unit ({units}), so the cube states none; {apart}")
 
 
 def _dtype(name: str, of: str) -> np.dtype[Any]:

@@ -14,11 +14,10 @@ import xarray as xr
 from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 from stacbuild.load.area import origin_of
-from stacbuild.load.facts import Facts
+from stacbuild.load.facts import Facts, data_bands
 from stacbuild.load.pixelgrid import PixelGrid
-from stacbuild.load.reader import RasterSource, Tile, WindowReader
+from stacbuild.load.reader import RasterSource, Stored, Tile, WindowReader
 from stacbuild.load.units import work_unit
-from stacbuild.nodata import Number
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -31,7 +30,7 @@ def load_raster(
     items: Sequence[pystac.Item],
     grid: Grid,
     method: str,
-    fill: Number,
+    facts: Mapping[int, Facts],
     options: Mapping[str, Any],
 ) -> xr.DataArray:
     """Put the files of one product on the grid, lazily.
@@ -44,16 +43,16 @@ def load_raster(
         The grid of the cube.
     method
         ``nearest`` or a key of `stacbuild.load.warp.METHODS`.
-    fill
-        What "no data" is in the result; NaN for floats. In the files it is what each item states.
+    facts
+        What the result holds of each band, by its number.
     options
         For fsspec, if the files are on S3.
 
     Returns
     -------
-    dask-backed array of the files' dtype with the dimensions that a GeoTIFF has when opened by
-    rioxarray: ``(band, y, x)``, or ``(y, x)`` if there is only one band; pixel centres as
-    coordinates. A chunk is one band of one work unit of the grid.
+    dask-backed array of the bands' ``cube_dtype`` with the dimensions that a GeoTIFF has when
+    opened by rioxarray: ``(band, y, x)``, or ``(y, x)`` if there is only one band; pixel centres
+    as coordinates. A chunk is one band of one work unit of the grid.
 
     Raises
     ------
@@ -62,26 +61,28 @@ def load_raster(
     NotFoundError, RemoteError, LocalError, IntegrityError
         If the first file cannot be opened.
     """
-    dtype, count = common(items)
+    check_common(items)
+    dtype = np.result_type(*(each.cube_dtype for each in facts.values()))
     source = RasterSource(
-        tiles=tuple(_tile(item) for item in items),
+        tiles=tuple(_tile(item, facts) for item in items),
         target=PixelGrid.of_grid(grid),
         method=method,
-        dtype=dtype,
-        fill=fill,
+        dtype=dtype.name,
+        bands=tuple(facts),
+        fills=tuple(each.fill for each in facts.values()),
         options=options,
     )
-    unit = work_unit(grid, np.dtype(dtype).itemsize, wide=source.is_cheaper_wide())
+    unit = work_unit(grid, dtype.itemsize, wide=source.is_cheaper_wide())
     stack = stackstac.stack(
-        [_band_item(items[0], grid, band) for band in range(1, count + 1)],
+        [_band_item(items[0], grid, band) for band in facts],
         assets=["data"],
         epsg=grid.epsg,
         resolution=(grid.transform.a, -grid.transform.e),
         bounds=grid.bounds,
         snap_bounds=False,
         chunksize=(1, 1, *unit),
-        dtype=np.dtype(dtype),
-        fill_value=np.dtype(dtype).type(fill),
+        dtype=dtype,
+        fill_value=dtype.type(source.fills[0]),
         rescale=False,
         sortby_date=False,
         xy_coords=False,
@@ -94,49 +95,56 @@ def load_raster(
     data = xr.DataArray(
         stack.isel(band=0).data,
         dims=("band", "y", "x"),
-        coords={"band": np.arange(1, count + 1), "y": y, "x": x},
+        coords={"band": list(facts), "y": y, "x": x},
     )
-    return data if count > 1 else data.isel(band=0, drop=True)
+    return data if len(facts) > 1 else data.isel(band=0, drop=True)
 
 
-def common(items: Sequence[pystac.Item]) -> tuple[str, int]:
-    """Give dtype and number of bands that all items have.
+def check_common(items: Sequence[pystac.Item]) -> None:
+    """Refuse items that are not tiles of one product.
 
     Raises
     ------
     BuildError
-        If they differ in these, in scale or offset, or (integers) in what "no data" is: a value
-        that is "no data" in one may be one like others in the next.
+        If they differ in dtype, bands, unit, scale or offset, or (integers) in what "no data" is:
+        a value that is "no data" in one may be one like others in the next.
     """
     kinds: dict[str, set[Any]] = {}
     for item in items:
-        fields, facts = item.assets["data"].extra_fields, Facts.of_raster(item)
+        bands = data_bands(item)
+        each = [Facts.of_raster(item, band) for band in bands]
         for what, value in (
-            ("data type", facts.dtype.name),
-            ("number of bands", max(1, len(fields.get("bands", ())))),
-            ("scale", fields.get("raster:scale", 1)),
-            ("offset", fields.get("raster:offset", 0)),
-            ("no data", facts.nodata if facts.dtype.kind != "f" else ()),
+            ("data type", each[0].dtype.name),
+            ("number of bands", len(bands)),
+            ("scale", tuple(facts.packing[0] for facts in each)),
+            ("offset", tuple(facts.packing[1] for facts in each)),
+            ("unit", tuple(facts.attrs.get("units") for facts in each)),
+            ("no data", tuple(facts.nodata if facts.dtype.kind != "f" else () for facts in each)),
         ):
-            kinds.setdefault(what, set()).add(value)
+            same = value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+            kinds.setdefault(what, set()).add(same)
     for what, values in kinds.items():
         if len(values) > 1:
             raise BuildError(
                 f"{items[0].properties['stacbuild:data_id']}: its files differ in {what} "
                 f"({', '.join(sorted(map(str, values)))}); they cannot be one variable"
             )
-    return kinds["data type"].pop(), kinds["number of bands"].pop()
 
 
-def _tile(item: pystac.Item) -> Tile:
+def _tile(item: pystac.Item, facts: Mapping[int, Facts]) -> Tile:
     asset = item.assets["data"]
+    stored = []
+    for band, wanted in facts.items():
+        own = Facts.of_raster(item, band)
+        scale, offset = own.packing if wanted.unpacked else (1.0, 0.0)
+        stored.append(Stored(own.nodata, own.masked, scale, offset))
     return Tile(
         href=asset.href,
         grid=PixelGrid.of_properties(item.properties),
         origin=origin_of(item.properties),
         size=asset.extra_fields.get("file:size"),
         kind=str(item.properties.get(STORE, "")).partition(":")[0],
-        nodata=Facts.of_raster(item).nodata,
+        stored=tuple(stored),
     )
 
 

@@ -31,7 +31,7 @@ from stacbuild.load.pixelgrid import (
 from stacbuild.load.pool import cache, identity, open_raster, shared_index_map
 from stacbuild.load.shared import SharedArray
 from stacbuild.load.warp import Pixels, is_fill, regrid
-from stacbuild.nodata import Number, fill_nodata
+from stacbuild.nodata import Number, fill_nodata, matches
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -47,11 +47,41 @@ _STRIP_ROWS = 256
 
 
 @dataclass(frozen=True)
+class Stored:
+    """How a file holds one band: "no data" values, whether there is a mask, scale and offset.
+
+    Scale and offset are 1 and 0 where the cube holds the file's own numbers.
+    """
+
+    nodata: tuple[Number, ...] = ()
+    masked: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the cube does not hold the file's own numbers."""
+        return (self.scale, self.offset) != (1.0, 0.0)
+
+    def convert(self, plane: NDArray[Any], result: NDArray[Any], fill: Number) -> None:
+        """Write the numbers of a file to *result*, of another type or unpacked."""
+        if self.is_packed:
+            result[...] = plane * np.float64(self.scale) + self.offset
+        else:
+            result[...] = plane
+        for value in self.nodata:
+            result[matches(plane, value, tolerant=True)] = fill
+        if plane.dtype.kind == "f":
+            result[np.isnan(plane)] = fill
+
+
+@dataclass(frozen=True)
 class Tile:
-    """One GeoTIFF of a product: its place, its pixel grid, and its "no data" values.
+    """One GeoTIFF of a product: its place, its pixel grid, and how it holds each band.
 
     ``size`` is in bytes, None if not known; ``kind`` that of the store it comes from; ``origin``
-    the row and column of the grid's first pixel in the file, of which the grid may be a part.
+    the row and column of the grid's first pixel in the file, of which the grid may be a part;
+    ``stored`` has an entry for each of the source's bands.
     """
 
     href: str
@@ -59,7 +89,7 @@ class Tile:
     origin: tuple[int, int] = (0, 0)
     size: int | None = None
     kind: str = ""
-    nodata: tuple[Number, ...] = ()
+    stored: tuple[Stored, ...] = (Stored(),)
 
 
 @dataclass(frozen=True)
@@ -75,9 +105,11 @@ class RasterSource:
     method
         ``nearest`` or a resampling method of GDAL's warper.
     dtype
-        Of the files and of what is read.
-    fill
-        What "no data" becomes; NaN for floats.
+        Of what is read; of the files too, unless they are masked or unpacked.
+    bands
+        Those that are read, counted from 1.
+    fills
+        What "no data" becomes in each of them; NaN for floats.
     options
         For fsspec; may hold credentials, so never shown.
     """
@@ -86,7 +118,8 @@ class RasterSource:
     target: PixelGrid
     method: str
     dtype: str
-    fill: Number
+    bands: tuple[int, ...]
+    fills: tuple[Number, ...]
     options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def read(self, band: int, window: Window) -> NDArray[Any]:
@@ -95,13 +128,13 @@ class RasterSource:
         Parameters
         ----------
         band
-            Counted from 1.
+            One of ``bands``.
         window
             Rows and columns of the target grid.
 
         Returns
         -------
-        2-D array of the window's shape and the source's dtype.
+        2-D array of the window's shape and the source's ``dtype``.
 
         Raises
         ------
@@ -110,6 +143,7 @@ class RasterSource:
         RemoteError, LocalError
             If a file cannot be reached.
         """
+        fill = self._fill(band)
         result: NDArray[Any] | None = None
         for part in self._layers(band, window):
             if part is None:
@@ -117,10 +151,10 @@ class RasterSource:
             if result is None:
                 result = part
             else:
-                np.copyto(result, part, where=is_fill(result, self.fill))
+                np.copyto(result, part, where=is_fill(result, fill))
         if result is None:
             shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
-            return np.full(shape, self.fill, self.dtype)
+            return np.full(shape, fill, self.dtype)
         return result
 
     def _layers(self, band: int, window: Window) -> Iterator[NDArray[Any] | None]:
@@ -137,7 +171,7 @@ class RasterSource:
             in_file = shifted(part, tile.origin)
             return self._decoded(tile, band, in_file, lambda _: iter([in_file]))
 
-        pixels = Pixels(read, self.fill, np.dtype(self.dtype).itemsize)
+        pixels = Pixels(read, self._fill(band), np.dtype(self.dtype).itemsize)
         for mosaic in self._mosaics:
             yield regrid(mosaic, Onto(self.target, window, self.method), pixels)
 
@@ -166,7 +200,7 @@ class RasterSource:
             return (shifted(part, tile.origin) for part in mapping.strips(height))
 
         in_file = shifted(mapping.window, tile.origin)
-        return mapping.gather(self._decoded(tile, band, in_file, strips), self.fill)
+        return mapping.gather(self._decoded(tile, band, in_file, strips), self._fill(band))
 
     def _decoded(
         self, tile: Tile, band: int, window: Window, strips: Callable[[int], Iterator[Window]]
@@ -187,9 +221,10 @@ class RasterSource:
             return np.asarray(block[0])
         most = max(1, _GROUP_BYTES // (height * width * size))
         # All of about one length: a short last one would cost as much decoding as a full one.
-        group = -(-count // -(-count // most))
-        first = (band - 1) // group * group + 1
-        bands = list(range(first, min(first + group, count + 1)))
+        wanted = len(self.bands)
+        group = -(-wanted // -(-wanted // most))
+        first = self.bands.index(band) // group * group
+        bands = list(self.bands[first : first + group])
 
         def share() -> SharedArray:
             array = np.empty((len(bands), height, width), self.dtype)
@@ -200,13 +235,12 @@ class RasterSource:
             ]
             return SharedArray(array, pieces)
 
-        # Values are kept with "no data" filled in, which another variable may do otherwise.
-        filled = repr((tile.nodata, self.fill))
+        # What the values become is part of the key: another variable may read them otherwise.
         which = identity(tile.href, self.options)
-        key = ("decoded", *which, filled, first, window_key(window))
+        key = ("decoded", *which, self._conversion(tile), first, window_key(window))
         try:
             shared = cache.get(key, share, uses=len(bands))
-            return np.asarray(shared.get()[band - first])
+            return np.asarray(shared.get()[bands.index(band)])
         except BaseException:
             cache.drop(key)
             raise
@@ -226,8 +260,29 @@ class RasterSource:
             for (rows, cols), part in zip(parts, windows, strict=True):
                 top, left = rows.start - window[0].start, cols.start - window[1].start
                 out = array[:, top : top + part.height, left : left + part.width]
-                file.read(dataset, part, bands, out)
-                fill_nodata(out, tile.nodata, self.fill, tolerant=True)
+                kept = out.dtype == dataset.dtypes[0] and not any(
+                    self._stored(tile, band).is_packed for band in bands
+                )
+                values = out if kept else np.empty(out.shape, dataset.dtypes[0])
+                file.read(dataset, part, bands, values)
+                for band, plane, result in zip(bands, values, out, strict=True):
+                    stored, fill = self._stored(tile, band), self._fill(band)
+                    hidden = ~file.read_valid(dataset, part, band) if stored.masked else None
+                    if kept:
+                        fill_nodata(plane, stored.nodata, fill, tolerant=True)
+                    else:
+                        stored.convert(plane, result, fill)
+                    if hidden is not None:
+                        result[hidden] = fill
+
+    def _stored(self, tile: Tile, band: int) -> Stored:
+        return tile.stored[self.bands.index(band)]
+
+    def _fill(self, band: int) -> Number:
+        return self.fills[self.bands.index(band)]
+
+    def _conversion(self, tile: Tile) -> str:
+        return repr((tile.stored, self.bands, self.fills, self.dtype))
 
 
 class WindowReader:
