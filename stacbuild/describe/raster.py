@@ -24,6 +24,7 @@ from stacbuild.crs import epsg_code, identified
 from stacbuild.describe import declare_extensions
 from stacbuild.describe import footprint as outline
 from stacbuild.describe.footprint import Pixels
+from stacbuild.describe.raster_header import check_placed
 from stacbuild.describe.raster_values import band_fields, class_fields, value_fields, year_of
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.profiles import DataProfile
@@ -189,6 +190,7 @@ def media_type(dataset: rasterio.io.DatasetReader) -> str:
 
 
 def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
+    check_placed(dataset, href)
     if not dataset.crs:
         raise IntegrityError(f"{href}: has no coordinate reference system")
     if dataset.transform.is_identity:

@@ -10,8 +10,10 @@ import rasterio.io
 import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags
 
+from stacbuild.errors import IntegrityError
 from stacbuild.fetch.opener import GDAL_OPTIONS
 from stacbuild.nodata import Number
+from stacbuild.profiles import DataProfile
 
 _EXACT_TYPES = ("int64", "uint64")
 
@@ -71,3 +73,55 @@ def mask_of(dataset: rasterio.io.DatasetReader) -> str | None:
     if flags & {MaskFlags.all_valid, MaskFlags.nodata}:
         return None
     return "mask"
+
+
+def check_placed(dataset: rasterio.io.DatasetReader, href: str) -> None:
+    """Refuse a file whose pixels lie on no grid until it is warped.
+
+    Raises
+    ------
+    IntegrityError
+        It is placed by ground control points, or by rational polynomial coefficients.
+    """
+    if dataset.crs and not dataset.transform.is_identity:
+        return
+    if dataset.gcps[0]:
+        raise IntegrityError(
+            f"{href}: is placed by ground control points, not on a grid: warp it first, for "
+            "example with gdalwarp"
+        )
+    if dataset.rpcs is not None:
+        raise IntegrityError(
+            f"{href}: is placed by rational polynomial coefficients (RPCs), not on a grid: "
+            "orthorectify it first, for example with gdalwarp -rpc"
+        )
+
+
+def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[str]:
+    """Return what of a file is not read: further pages, nodata beside a mask, alpha.
+
+    Overviews and masks are no pages.
+
+    Returns
+    -------
+    A line each, to stand behind the file's name.
+    """
+    lines = []
+    pages = len(dataset.subdatasets)
+    if pages > 1:
+        lines.append(
+            f"has {pages} pages (subdatasets); the first is read, the others are not: "
+            "split the file to use them, for example with gdal_translate GTIFF_DIR:2:FILE"
+        )
+    if mask_of(dataset) == "mask" and (value := exact_nodata(dataset)) is not None:
+        lines.append(
+            f"has a mask and a nodata value ({value}); the mask counts, as in GDAL, and "
+            "pixels of that value that it shows are data"
+        )
+    if profile.years is None and (alpha := alpha_bands(dataset)):
+        lines.append(
+            f"band {', '.join(map(str, alpha))} is opacity (alpha) by its header and no "
+            "data; if it is data, set its color interpretation, for example with gdal_translate "
+            "-colorinterp_4 undefined"
+        )
+    return lines

@@ -25,6 +25,7 @@ from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item
+from stacbuild.describe.raster_header import left_out
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
@@ -133,6 +134,8 @@ def _describe(
         with open_raster(place.read, storage_options=place.options) as raster:
             when = None if _says_time(profile) else _modified(place, "", reporter)
             item = raster_item(raster, **identity, datetime=when)
+            for line in left_out(raster, profile):
+                reporter.warn(f"{data_id}: {line}")
         if isinstance(store, FileStore):
             path = Path(place.read)
             state: Json = {"file:size": path.stat().st_size, "updated": file_time(path)}

@@ -57,7 +57,7 @@ def complete_raster(
     """
     notes: list[str] = []
     fields = item.assets["data"].extra_fields
-    dtype = np.dtype(raster.dtypes[0])
+    dtype = np.dtype(raster.dtypes[0].replace("complex_int16", "complex64"))
     stated = _checked(_entries(found, data), dtype, notes)
     if found.content["properties"].get(_SHIFTED) is True and "raster:offset" in stated[0]:
         notes.append(f"its pixels hold the offset already ({_SHIFTED}), so its item's is not used")

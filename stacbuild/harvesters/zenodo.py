@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 import pystac
 import requests
 from pydantic import SecretStr
+from rasterio.io import DatasetReader
 from requests.auth import AuthBase
 
 from stacbuild.catalog import DATA_ID, STORE, slug
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.describe import declare_extensions, multihash_md5
 from stacbuild.describe.raster import MEDIA_TYPE, item_times, raster_item
+from stacbuild.describe.raster_header import left_out
 from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.fetch import archive, http
 from stacbuild.fetch.opener import open_raster
@@ -157,7 +159,13 @@ class _Work:
                 datetime=self.record.published,
                 asset_fields=file_fields(file) | (alternate if local else {}),
             )
+            self._warn(dataset, file.key)
         return self._linked(item)
+
+    def _warn(self, dataset: DatasetReader, data_id: str) -> None:
+        profile = self.profiles.of(self.store.key, data_id)
+        for line in left_out(dataset, profile):
+            self.reporter.warn(f"{data_id}: {line}")
 
     def _unpacked(self, file: RecordFile, data_id: str, local: LocalFile) -> pystac.Item:
         profile = self.profiles.of(self.store.key, data_id)
@@ -182,6 +190,7 @@ class _Work:
                     "alternate": {"archive": alternate},
                 },
             )
+            self._warn(dataset, data_id)
         item.properties["title"] = _title(profile.title, data_id)
         return self._linked(item)
 
