@@ -126,15 +126,15 @@ def _possible(layer: Layer, case: Case, grid: Target) -> list[str]:
         return ["nearest"]
     given, methods = case.given, case.methods
     a, b, _, d, e, _ = tuple(given.transform)[:6]
-    pixels, found = ratio(given, grid), set()
+    (least, most), found = ratio(given, grid), set()
     if given.crs.equals(grid.crs, ignore_axis_order=True) and not (b or d):
         # Where pixels coincide nothing is resampled.
         same = max(abs(abs(a) - grid.step), abs(abs(e) - grid.step)) < 1e-6 * grid.step
         found = {"nearest"} if same else set()
     stated = []
-    if np.isnan(pixels) or pixels > 0.98:
+    if not most <= 0.98:
         stated.append(methods.get("agg_methods"))
-    if np.isnan(pixels) or pixels < 1.02:
+    if not least >= 1.02:
         stated.append(methods.get("interp_methods"))
     for each in stated:
         if each:
@@ -142,8 +142,8 @@ def _possible(layer: Layer, case: Case, grid: Target) -> list[str]:
         elif layer.raw.dtype.kind != "f" or layer.classes:
             found.add("nearest")
         else:
-            found |= {"bilinear"} if not pixels > 2.1 else set()
-            found |= {"mean"} if not pixels < 1.9 else set()
+            found |= {"bilinear"} if not least > 2.1 else set()
+            found |= {"mean"} if not most < 1.9 else set()
     return sorted(found, key=lambda method: method != "nearest")
 
 
@@ -160,7 +160,7 @@ def _differences(layer: Layer, given: Input, method: str, made: _Made) -> NDArra
     rounding = 0.51 * float(np.max(np.abs(layer.scale))) if whole else 1e-6
     if method == "bilinear":
         return reference.bilinear(given, grid, values, got, rounding)
-    pixels = max(ratio(given, grid), 0.2)
+    pixels = max(float(np.nan_to_num(ratio(given, grid)[0])), 0.2)
     straight = given.crs.equals(grid.crs, ignore_axis_order=True) and not given.transform.b
     spare = 0.02 + (0.1 if straight else 0.5) / pixels + (0 if straight else 0.2)
     how = reference.Aggregate(method, rounding, spare, 0.1 if straight else 0.25)

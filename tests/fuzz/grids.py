@@ -173,17 +173,23 @@ def positions(given: Input, grid: Target, parts: int = 1, stretch: float = 1.0) 
     return Positions(row, col, period)
 
 
-def ratio(given: Input, grid: Target) -> float:
-    """Return how many pixels of the input a pixel of the grid spans, where it spans more."""
+def ratio(given: Input, grid: Target) -> tuple[float, float]:
+    """Return how many pixels of the input a pixel of the grid spans, where it spans more.
+
+    The least and the most of it, as scales differ from place to place; NaN if there is none.
+    """
     fine = positions(given, grid, parts=3)
-    steps = []
+    found: list[float] = []
     for axis in (0, 1):
         row, col = np.diff(fine.row, axis=axis), np.diff(fine.col, axis=axis)
         if fine.period is not None:
             col = col - fine.period * np.round(col / fine.period)
         length = np.hypot(row, col) * 3
-        steps.append(float(np.nanmedian(length)) if np.isfinite(length).any() else math.nan)
-    return max(steps)
+        known = length[np.isfinite(length)]
+        found += [float(known.min()), float(known.max())] if known.size else []
+    if not found:
+        return math.nan, math.nan
+    return max(found[::2]), max(found)
 
 
 def of_cube(dims: tuple[str, str], cube: Any, epsg: int) -> Target:
