@@ -40,6 +40,7 @@ REASONS = {
     "one pixel": r"one value and no bounds",
     "undefined": r"outside of (where|what)",
     "no time": r"time has no value \(NaT\) at step",
+    "sum": r"^(.*: )?sum gives .*, which u?int\d+ cannot hold",
     "64 bits": r"integers (beyond 2\*\*53|of 64 bits)",
 }
 
@@ -152,6 +153,8 @@ def honest(kind: str, given: Input, grid: Target | None) -> bool:
         return grid is None and (rotated or not square or given.crs.to_epsg() is None)
     if kind == "64 bits":
         return any(layer.raw.dtype.itemsize == 8 for layer in given.layers.values())
+    if kind == "sum":
+        return any(layer.raw.dtype.kind in "iu" for layer in given.layers.values())
     if kind == "no time":
         return given.times is not None and bool(np.isnat(given.times).any())
     if kind == "outside" and grid is not None:
