@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stacbuild.api import build, generate, harvest, open_cube, plan
+    from stacbuild.api import build, generate, harvest, open_cube, plan, remove
     from stacbuild.config import load_config
     from stacbuild.multistore import MultiSourceDataStore
 
@@ -21,6 +21,7 @@ __all__ = [
     "load_config",
     "open_cube",
     "plan",
+    "remove",
 ]
 
 # Imported when first asked for: `stacbuild --help` needs none of what they need.
@@ -32,6 +33,7 @@ _PLACES = {
     "load_config": "stacbuild.config",
     "open_cube": "stacbuild.api",
     "plan": "stacbuild.api",
+    "remove": "stacbuild.api",
 }
 
 

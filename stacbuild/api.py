@@ -28,6 +28,8 @@ from stacbuild.progress import Reporter
 if TYPE_CHECKING:
     import xarray as xr
 
+    from stacbuild.cubes.remove import Removal
+
 PathLike = str | os.PathLike[str]
 ConfigLike = Config | PathLike | Mapping[str, Any]
 
@@ -143,6 +145,51 @@ def build(
         datasets=datasets,
         bbox=bbox,
         force=force,
+        wait=wait,
+        reporter=reporter,
+    )
+
+
+def remove(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Sequence[str],
+    sources: bool = False,
+    wait: bool = False,
+    reporter: Reporter | None = None,
+) -> list[Removal]:
+    """Remove cubes and their items, without asking; what stacbuild did not make stays.
+
+    Parameters
+    ----------
+    config, catalog_dir, reporter
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets, also of ones that the configuration has no more.
+    sources
+        Whether items of sources and cached files that nothing else uses go too.
+    wait
+        Whether to wait for another run that writes one of these cubes; it fails otherwise.
+
+    Returns
+    -------
+    What was removed of each dataset, in order. A failure has its error; the others go on.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, or there is neither such a dataset nor such a cube.
+    """
+    # Imported when used: the others have no need of it.
+    from stacbuild.cubes.remove import remove as run
+
+    config = _config(config)
+    return run(
+        config,
+        _catalog(config, catalog_dir),
+        datasets,
+        sources=sources,
         wait=wait,
         reporter=reporter,
     )

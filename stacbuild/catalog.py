@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,6 +236,43 @@ class Catalog:
             changed |= self._put_collection(harvest)
             changed |= self._put_root(collection)
         return changed
+
+    def remove(self, collection_id: str, item_ids: Sequence[str]) -> None:
+        """Remove items, and their collection if none is left in it.
+
+        What is linked exists at every moment. Files that stacbuild did not write stay.
+
+        Raises
+        ------
+        ConflictError, LocalError, LockedError
+            As `put`.
+        """
+        path = self.root / collection_id / "collection.json"
+        if not self.root.is_dir():
+            return
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+            self.check_strangers(collection_id)
+            content = read_json(path) if path.exists() else {}
+            gone = {f"./{name}/{name}.json" for name in item_ids}
+            links = content.get("links", [])
+            kept = [each for each in links if each["rel"] != "item" or each["href"] not in gone]
+            files = [self._inside(path, link["href"]) for link in kept if link["rel"] == "item"]
+            items = [read_json(file) for file in files if file.exists()]
+            if items:
+                content["links"] = kept
+                content["extent"] = extent(items, content["extent"])
+                save(path, content)
+            elif self.path.exists():
+                root = read_json(self.path)
+                href = f"./{collection_id}/collection.json"
+                root["links"] = [link for link in root["links"] if link["href"] != href]
+                save(self.path, root)
+            for name in item_ids:
+                item = self.item_path(collection_id, name)
+                if stranger(item, "Feature", name) is None:
+                    remove_item_files(item)
+            if not items:
+                remove_item_files(path)
 
     def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
         """Give a collection a picture, if it is there and has none; tell whether its file changed.

@@ -21,6 +21,7 @@ from stacbuild.cli.init import init
 from stacbuild.cli.look import describe, list_, sources
 from stacbuild.cli.output import Settings, print_error
 from stacbuild.cli.preview import preview
+from stacbuild.cli.remove import remove
 from stacbuild.cli.validate import validate
 from stacbuild.errors import StacbuildError
 from stacbuild.memory import keep_freed_memory
@@ -50,6 +51,7 @@ for _command in (
     harvest,
     cube,
     plan,
+    remove,
     validate,
     preview,
     export,

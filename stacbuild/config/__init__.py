@@ -29,6 +29,7 @@ from stacbuild.config.datasets import (
 from stacbuild.config.environment import fill
 from stacbuild.config.models import Config, General, GridMapping, PreloadDataset, hint
 from stacbuild.config.other_stores import STAC_APIS, as_stac
+from stacbuild.config.overlaps import overlaps
 from stacbuild.config.reading import Document, KeyPath, Problem, read_document
 from stacbuild.config.stores import (
     ClmsStore,
@@ -127,6 +128,8 @@ def load_config(
             if problem.path not in said
             and not any(problem.path[:length] in closed for length in range(len(problem.path)))
         ]
+    if config is not None and not found:
+        found += overlaps(config)
     if found or config is None:
         raise document.report(found)
     for line in document.report(filled.literal).problems:

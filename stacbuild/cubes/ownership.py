@@ -22,6 +22,7 @@ from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS, FormatId, whole
 from stacbuild.cubes.journal import Journal, hidden_path
+from stacbuild.cubes.strangers import strangers
 from stacbuild.errors import ConflictError, IntegrityError, LocalError
 from stacbuild.locks import check_lock
 
@@ -40,7 +41,6 @@ CONFIGURATION = "stacbuild:configuration"
 """Property of a cube's item: path of its configuration, relative to the catalog's folder."""
 
 _GROUP = ("zarr.json", ".zgroup", ".zattrs")
-_OF_A_GROUP = frozenset({*_GROUP, ".zmetadata", ".zarray"})
 _MOVE = "move it away, or give --catalog another folder"
 _REMEDY = (
     "stacbuild replaces only what it made: take another identifier or another storage root, or "
@@ -162,28 +162,10 @@ def find_conflict(place: Place, *, whole_tree: bool = False, locked: bool = Fals
     storage = place.storage
     if isinstance(storage, MemoryStore):
         return _in_memory(place, storage)
-    if (said := _in_catalog(place)) is not None:
+    said = _beside(place, locked=locked)
+    if said is not None or place.path is None:
         return said
-    for path in (place.lock, place.journal):
-        if path.is_symlink():
-            return f"{path}: is a symbolic link, where a build has a file of its own; {_REMEDY}"
-    if not locked:
-        try:
-            check_lock(place.lock)
-        except LocalError as error:
-            return str(error)
-    item = place.item()
-    journal = Journal.read(place.journal)
-    if journal is None and os.path.lexists(place.journal):
-        return f"{place.journal}: is no journal of this version of stacbuild; {_REMEDY}"
-    if journal is not None and not _is_own(place, journal):
-        return (
-            f"{place.journal}: {_owner_text(journal.owner)} began a cube there and did not end; "
-            "run that to its end, or take another identifier or another storage root"
-        )
-    if place.path is None:
-        return None
-    return _in_folder(place, place.path, item, journal, whole_tree)
+    return _in_folder(place, place.path, whole_tree)
 
 
 def check_item(place: Place) -> None:
@@ -196,6 +178,40 @@ def check_item(place: Place) -> None:
     """
     if not isinstance(place.storage, MemoryStore) and (said := _in_catalog(place)) is not None:
         raise ConflictError(said)
+
+
+def check_beside(place: Place, *, locked: bool = False) -> None:
+    """Refuse to go on where item, lock or journal are somebody else's, wherever the cube is.
+
+    Raises
+    ------
+    ConflictError
+        As `check_place`, which looks at this too.
+    """
+    if (said := _beside(place, locked=locked)) is not None:
+        raise ConflictError(said)
+
+
+def _beside(place: Place, *, locked: bool) -> str | None:
+    if (said := _in_catalog(place)) is not None:
+        return said
+    for path in (place.lock, place.journal):
+        if path.is_symlink():
+            return f"{path}: is a symbolic link, where a build has a file of its own; {_REMEDY}"
+    if not locked:
+        try:
+            check_lock(place.lock)
+        except LocalError as error:
+            return str(error)
+    journal = Journal.read(place.journal)
+    if journal is None and os.path.lexists(place.journal):
+        return f"{place.journal}: is no journal of this version of stacbuild; {_REMEDY}"
+    if journal is not None and not _is_own(place, journal):
+        return (
+            f"{place.journal}: {_owner_text(journal.owner)} began a cube there and did not end; "
+            "run that to its end, or take another identifier or another storage root"
+        )
+    return None
 
 
 def _in_catalog(place: Place) -> str | None:
@@ -227,9 +243,8 @@ def _owner_text(owner: Any) -> str:
     return f"the collection {owner.get('collection')!r}{more}"
 
 
-def _in_folder(
-    place: Place, path: Path, item: pystac.Item | None, journal: Journal | None, whole_tree: bool
-) -> str | None:
+def _in_folder(place: Place, path: Path, whole_tree: bool) -> str | None:
+    item, journal = place.item(), Journal.read(place.journal)
     if journal is not None:
         folder = staging_folder(place, journal.token)
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -348,76 +363,6 @@ def _cubes(catalog: Catalog) -> Iterator[pystac.Item]:
         for item in catalog.items():
             if FINGERPRINT in item.properties and "data" in item.assets:
                 yield item
-
-
-def strangers(path: Path, item: pystac.Item, *, whole_tree: bool) -> Iterator[Path]:
-    """Yield what lies in the Zarr store of a cube and is no part of it.
-
-    Parameters
-    ----------
-    item
-        That of the cube, which names its arrays.
-    whole_tree
-        Whether to look at the chunks too, which may be many.
-    """
-    arrays = {
-        *item.properties.get("cube:variables", {}),
-        *item.properties.get("cube:dimensions", {}),
-    }
-    for entry in _scan(path):
-        if entry.is_symlink() or (
-            entry.name not in _OF_A_GROUP
-            and not (entry.is_dir() and (entry.name in arrays or _is_level(entry.name, item)))
-        ):
-            yield Path(entry.path)
-        elif entry.is_dir() and entry.name in arrays:
-            yield from _in_array(Path(entry.path), whole_tree)
-        elif entry.is_dir():
-            for inner in _scan(Path(entry.path)):
-                is_known = inner.name in _OF_A_GROUP or inner.name in arrays
-                if inner.is_symlink() or not is_known:
-                    yield Path(inner.path)
-                elif inner.is_dir():
-                    yield from _in_array(Path(inner.path), whole_tree)
-
-
-def is_chunk_key(key: str) -> bool:
-    """Return whether a key below an array is one of its chunks or metadata, in any Zarr format."""
-    parts = key.split("/")
-    if key in ("zarr.json", ".zarray", ".zattrs"):
-        return True
-    numbers = parts[1:] if parts[0] == "c" else [part for name in parts for part in name.split(".")]
-    return key == "c" or all(part.isdecimal() for part in numbers)
-
-
-def is_zarr_key(key: str) -> bool:
-    """Return whether a key below a cube is of a group, or of an array in it or in a level."""
-    parts = key.split("/")
-    if parts[-1] in _OF_A_GROUP:
-        return len(parts) <= 3
-    return any(is_chunk_key("/".join(parts[above:])) for above in (1, 2) if parts[above:])
-
-
-def _in_array(path: Path, whole_tree: bool) -> Iterator[Path]:
-    for entry in _scan(path):
-        if entry.is_symlink() or not is_chunk_key(entry.name):
-            yield Path(entry.path)
-        elif whole_tree and entry.is_dir():
-            for folder, folders, names in os.walk(entry.path):
-                for name in [*folders, *names]:
-                    inner = Path(folder, name)
-                    if not is_chunk_key(inner.relative_to(path).as_posix()) or inner.is_symlink():
-                        yield inner
-
-
-def _is_level(name: str, item: pystac.Item) -> bool:
-    return name.isdecimal() and whole(item) is not item.assets["data"]
-
-
-def _scan(path: Path) -> list[os.DirEntry[str]]:
-    with contextlib.suppress(OSError), os.scandir(path) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
-    return []
 
 
 def _in_memory(place: Place, storage: MemoryStore) -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stacbuild.catalog import Catalog, slug
 from stacbuild.config import MemoryStore
+from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
 from stacbuild.cubes.forms import check_form, data_path
 from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
@@ -172,6 +173,7 @@ def plan(
             raise
         except Exception:  # noqa: BLE001, S112 - of this dataset only, whose plan says it below
             continue
+    check_catalog_folder(config, catalog_dir)
     profiles, catalog = load_profiles(config), Catalog(catalog_dir)
     return [_plan(config, dataset, catalog, profiles, bbox, force) for dataset in chosen]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import s3fs
 from botocore.exceptions import BotoCoreError
@@ -14,29 +15,22 @@ from stacbuild.config import S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import whole
 from stacbuild.cubes.journal import Journal, is_token
-from stacbuild.cubes.ownership import ATTRIBUTE, check_place, is_zarr_key
+from stacbuild.cubes.ownership import ATTRIBUTE, Place, check_place
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors
+from stacbuild.cubes.strangers import is_zarr_key
 from stacbuild.errors import RemoteError
 from stacbuild.progress import Reporter
+
+if TYPE_CHECKING:
+    import pystac
 
 
 @contextmanager
 def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[Staging]:
     """Open a place for a cube in a bucket; see `stacbuild.cubes.storage.stage`."""
+    place = output.place
 
     # An object store cannot rename: each build has a key of its own, and the item names it.
-    def key(journal: Journal) -> str:
-        return f"{output.identifier}-{journal.token}.zarr"
-
-    def public() -> str | None:
-        item = output.item()
-        href = whole(item).href if item else ""
-        there = storage.https_url("")
-        named = href.removeprefix(there).strip("/") if href.startswith(there) else ""
-        # What it names is removed once it is replaced, and an item may be edited: ours only.
-        token = named.removeprefix(f"{output.identifier}-").removesuffix(".zarr")
-        return named if is_token(token) and named == f"{output.identifier}-{token}.zarr" else None
-
     def is_free(token: str) -> bool:
         try:
             return not bucket.exists(f"{storage.root}/{output.identifier}-{token}.zarr")
@@ -44,45 +38,24 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
             # What cannot be listed cannot be written either, which is told in a moment.
             return True
 
-    def remove(name: str, fingerprint: str | None) -> None:
-        if not remove_s3(storage, name, fingerprint, reporter):
-            old = storage.https_url(name)
-            reporter.warn(f"{old}: could not delete the previous cube; remove it yourself")
-
-    def finish(journal: Journal) -> None:
-        journal.finish()
-        if journal.replaces:
-            remove(journal.replaces, journal.replaced)
-        journal.remove()
-
     bucket = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
-    check_place(output.place, locked=True)
-
+    check_place(place, locked=True)
     found = Journal.read(output.journal)
-    if found is not None and found.done:
-        finish(found)
-        found = None
-    elif found is not None and found.removing:
-        remove(str(found.name), found.removing)
-        found.remove()
-        found = None
-    elif found is not None and found.fingerprint != output.fingerprint:
-        # What another configuration left. The item may name it, if only the end was missing.
-        if public() == key(found):
-            finish(found)
-        else:
-            remove_s3(storage, key(found), None, reporter)
-            found.remove()
+    if found is not None and (
+        found.done or found.removing or found.fingerprint != output.fingerprint
+    ):
+        # What another configuration left, or only its end was missing.
+        mend_s3(place, storage, reporter)
         found = None
     with local_errors(output.journal):
         journal = go_on(output, found, is_free)
-    name, form = key(journal), output.form
+    name, form = _key(place, journal), output.form
     path = f"{storage.root}/{name}"
     fs = s3fs.S3FileSystem(**storage.storage_options, asynchronous=True, skip_instance_cache=True)
 
     def commit() -> None:
         check_place(output.place, locked=True)
-        before, item = public(), output.item()
+        before, item = _public(place, storage), output.item()
         if before != name and item is not None:
             journal.commit(before, item.properties.get(FINGERPRINT))
         else:
@@ -105,11 +78,61 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
         raise RemoteError(f"{storage.s3_url(name)}: cannot be written: {error}") from error
     finally:
         if done:
-            finish(journal)
-        elif not any(journal.finished.values()) and public() != name:
+            _finish(storage, journal, reporter)
+        elif not any(journal.finished.values()) and _public(place, storage) != name:
             # No item names it, so what cannot be removed is litter and not a cube.
             remove_s3(storage, name, None, reporter)
             journal.remove()
+
+
+def own_key(storage: S3Store, identifier: str, item: pystac.Item) -> str | None:
+    """Return the key of the cube that an item names, if a build gave it to this cube.
+
+    An item can be edited, and what it names is removed once it is replaced.
+    """
+    href, there = whole(item).href, storage.https_url("")
+    named = href.removeprefix(there).strip("/") if href.startswith(there) else ""
+    token = named.removeprefix(f"{identifier}-").removesuffix(".zarr")
+    return named if is_token(token) and named == f"{identifier}-{token}.zarr" else None
+
+
+def mend_s3(place: Place, storage: S3Store, reporter: Reporter) -> None:
+    """Remove what an earlier run left, but for the cube that the item names."""
+    found = Journal.read(place.journal)
+    if found is None:
+        return
+    if found.done or _public(place, storage) == _key(place, found):
+        _finish(storage, found, reporter)
+    elif found.removing:
+        _remove_previous(storage, str(found.name), found.removing, reporter)
+        found.remove()
+    else:
+        remove_s3(storage, _key(place, found), None, reporter)
+        found.remove()
+
+
+def _key(place: Place, journal: Journal) -> str:
+    return f"{place.identifier}-{journal.token}.zarr"
+
+
+def _public(place: Place, storage: S3Store) -> str | None:
+    item = place.item()
+    return own_key(storage, place.identifier, item) if item else None
+
+
+def _finish(storage: S3Store, journal: Journal, reporter: Reporter) -> None:
+    journal.finish()
+    if journal.replaces:
+        _remove_previous(storage, journal.replaces, journal.replaced, reporter)
+    journal.remove()
+
+
+def _remove_previous(
+    storage: S3Store, name: str, fingerprint: str | None, reporter: Reporter
+) -> None:
+    if not remove_s3(storage, name, fingerprint, reporter):
+        old = storage.https_url(name)
+        reporter.warn(f"{old}: could not delete the previous cube; remove it yourself")
 
 
 def remove_s3(storage: S3Store, name: str, fingerprint: str | None, reporter: Reporter) -> bool:

@@ -129,10 +129,17 @@ def go_on(output: Output, found: Journal | None, is_free: Callable[[str], bool])
         Whether nothing has a name of a token yet, so that all that will is ours.
     """
     if found is None or found.fingerprint != output.fingerprint:
-        token = next(token for token in iter(new_token, None) if is_free(token))
+        token = free_token(is_free)
         return Journal.start(output.journal, output.fingerprint, output.place.owner(), token)
     found.go_on()
     return found
+
+
+def free_token(is_free: Callable[[str], bool]) -> str:
+    """Return a token that nothing has in its name yet."""
+    while not is_free(token := new_token()):
+        pass
+    return token
 
 
 @contextmanager

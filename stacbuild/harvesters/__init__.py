@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import DATA_ID, STORE, Catalog, with_digest
 from stacbuild.config import ClmsStore, ZenodoStore
+from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError, failure_of
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.profiles import Profiles
@@ -87,6 +88,7 @@ def harvest(
         If *stores* names one that no dataset uses.
     """
     reporter = Silent() if reporter is None else reporter
+    check_catalog_folder(config, catalog_dir)
     profiles = load_profiles(config)
     catalog = Catalog(catalog_dir)
     wanted = _wanted(config)

@@ -1,0 +1,79 @@
+"""``stacbuild remove``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from stacbuild.cli.options import catalog_folder, catalog_option, config_argument
+from stacbuild.cli.output import print_error
+from stacbuild.errors import Failures
+from stacbuild.safe_text import clean
+
+
+@click.command()
+@config_argument
+@click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
+@click.option(
+    "--sources",
+    is_flag=True,
+    help="Remove the items and cached files of its sources too, if no other cube and no other "
+    "dataset of CONFIG uses them.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@catalog_option
+@click.option("--wait", is_flag=True, help="Wait for another run that writes the same cube.")
+@click.pass_context
+def remove(
+    ctx: click.Context,
+    config: Path,
+    datasets: tuple[str, ...],
+    sources: bool,
+    yes: bool,
+    dry_run: bool,
+    catalog: Path | None,
+    wait: bool,
+) -> None:
+    """Remove the cubes of the DATASETs, and their items in the catalog.
+
+    Shows what is removed, and asks. Only what stacbuild made is removed: whatever else lies in the
+    place of a cube is left alone, and said. Prints the paths of what was removed.
+    """
+    from stacbuild.config import load_config
+
+    configuration = load_config(config)
+
+    from stacbuild.console import open_reporter
+    from stacbuild.cubes.remove import plan_removal
+    from stacbuild.cubes.remove import remove as run
+
+    folder = catalog_folder(catalog, configuration)
+    planned = plan_removal(configuration, folder, datasets, sources=sources)
+    for each in planned:
+        click.echo(f"{each.name}: {len(each.paths)} to remove", err=True)
+        for path in each.paths:
+            click.echo(f"  {clean(path)}", err=True)
+        for line in each.left:
+            click.echo(f"  left alone: {clean(line)}", err=True)
+    if not dry_run and any(each.paths for each in planned) and not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked here: say --yes, or --dry-run.", ctx)
+        if not click.confirm("Remove all this?", err=True):
+            click.echo("nothing was removed", err=True)
+            return
+    if not dry_run:
+        with open_reporter(configuration.general.visualize) as reporter:
+            planned = run(
+                configuration, folder, datasets, sources=sources, wait=wait, reporter=reporter
+            )
+        for each in planned:
+            for path in each.paths:
+                click.echo(clean(path))
+    failures = [(each.name, each.error) for each in planned if each.error is not None]
+    for name, error in failures:
+        print_error(error, ctx.obj.debug, f"{name}: ")
+    if failures:
+        ctx.exit(Failures(failures).exit_code)

@@ -1,0 +1,395 @@
+"""Give cubes up: the cube, its item, and what nothing else needs of its sources.
+
+Only what stacbuild made is removed: a cube that bears the fingerprint of its item, items that name
+the store that they are of, cached files that a mark beside them vouches for. What else lies there
+is left alone and said. The journal says which cube is being removed, so that a run that dies in
+between leaves nothing that the next `remove` or build does not mend.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stacbuild.catalog import STORE, Catalog
+from stacbuild.config import (
+    ClmsStore,
+    Config,
+    Dataset,
+    FileStore,
+    MemoryStore,
+    S3Store,
+    ZenodoStore,
+)
+from stacbuild.cubes.fingerprint import FINGERPRINT
+from stacbuild.cubes.forms import FORMS, whole
+from stacbuild.cubes.journal import Journal
+from stacbuild.cubes.ownership import Place, check_beside, is_at, is_cube, staging_folder
+from stacbuild.cubes.plan import collection_id, place_of
+from stacbuild.errors import RemoteError, StacbuildError
+from stacbuild.locks import hold
+from stacbuild.progress import Reporter, Silent
+from stacbuild.stac_files import remove_empty
+
+if TYPE_CHECKING:
+    import pystac
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is removed of one dataset, or was.
+
+    Parameters
+    ----------
+    name
+        Identifier of the dataset.
+    cube
+        Path or URL of its cube; None if there is none that may be removed.
+    item
+        Path of its item; None if there is none.
+    staged
+        What an interrupted run left of it.
+    sources
+        Paths of the items of sources that nothing else uses.
+    files
+        Cached files that nothing else uses.
+    left
+        What is left alone, and why.
+    error
+        Why nothing, or not all, was removed.
+    """
+
+    name: str
+    cube: str | None = None
+    item: str | None = None
+    staged: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    error: StacbuildError | None = field(default=None)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All that is removed."""
+        one = tuple(each for each in (self.cube, self.item) if each)
+        return (*one, *self.staged, *self.sources, *self.files)
+
+
+def plan_removal(
+    config: Config, catalog_dir: Path, datasets: Sequence[str], *, sources: bool = False
+) -> list[Removal]:
+    """Return what `remove` would remove; nothing is touched.
+
+    Parameters
+    ----------
+    datasets
+        Identifiers of datasets of the configuration, or of cubes that it has in the catalog.
+    sources
+        Whether items of sources and cached files that nothing else uses go too.
+
+    Raises
+    ------
+    ConfigError
+        If there is neither such a dataset nor such a cube.
+    """
+    catalog = Catalog(catalog_dir)
+    return [_planned(config, catalog, name, datasets, sources) for name in dict.fromkeys(datasets)]
+
+
+def remove(
+    config: Config,
+    catalog_dir: Path,
+    datasets: Sequence[str],
+    *,
+    sources: bool = False,
+    wait: bool = False,
+    reporter: Reporter | None = None,
+) -> list[Removal]:
+    """Remove cubes and their items.
+
+    Parameters
+    ----------
+    datasets, sources
+        As for `plan_removal`.
+    wait
+        Whether to wait for another run that writes one of the cubes; it fails otherwise.
+
+    Returns
+    -------
+    What was removed of each dataset, in order. A failure has its error; the others go on.
+
+    Raises
+    ------
+    ConfigError
+        As `plan_removal`.
+    """
+    reporter = Silent() if reporter is None else reporter
+    catalog = Catalog(catalog_dir)
+    names = list(dict.fromkeys(datasets))
+    places = {name: _place(config, catalog, name) for name in names}
+    done = []
+    for name, place in places.items():
+        planned = _planned(config, catalog, name, names, sources)
+        if planned.error is None:
+            try:
+                _remove(config, place, planned, wait, reporter)
+            except StacbuildError as error:
+                planned = Removal(name, left=planned.left, error=error)
+        done.append(planned)
+    return done
+
+
+def _place(config: Config, catalog: Catalog, name: str) -> Place:
+    """Return where a cube is: of a dataset, or of one that the configuration has no more."""
+    for dataset in config.datasets:
+        if dataset.identifier == name:
+            return place_of(config, dataset, catalog)
+    place = Place(config.storage, name, catalog, collection_id(config), config.path)
+    if catalog.get(collection_id(config), name) is None and not place.journal.exists():
+        config.dataset(name)
+    return place
+
+
+def _planned(
+    config: Config, catalog: Catalog, name: str, names: Sequence[str], sources: bool
+) -> Removal:
+    place = _place(config, catalog, name)
+    if isinstance(place.storage, MemoryStore):
+        return Removal(name, left=("cubes in memory go with their process",))
+    try:
+        check_beside(place)
+        item = place.item()
+        cube, left = _cube(place, item)
+        path = str(catalog.item_path(place.collection, name)) if item is not None else None
+        unused, files = _unused(config, catalog, name, names) if sources else ((), ())
+    except StacbuildError as error:
+        return Removal(name, error=error)
+    return Removal(name, cube, path, _staged(place), unused, files, left)
+
+
+def _cube(place: Place, item: pystac.Item | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return the cube that may be removed, and what is left alone."""
+    if item is None:
+        if place.path is None or not os.path.lexists(place.path):
+            return None, ()
+        return None, (f"{place.path}: is not a cube that the catalog names",)
+    href = whole(item).href
+    if isinstance(place.storage, S3Store):
+        # Its fingerprint is asked for when it is removed.
+        key = s3_key(place, item)
+        return (href, ()) if key else (None, (f"{href}: is not in the storage",))
+    path = local_path(place, item)
+    if path is None:
+        return None, (f"{href}: is not in the storage",)
+    if not os.path.lexists(path):
+        return None, ()
+    if not is_cube(path, item.properties.get(FINGERPRINT)):
+        return None, (f"{path}: is not the cube that its item names",)
+    return str(path), ()
+
+
+def _staged(place: Place) -> tuple[str, ...]:
+    """Return what an interrupted run left on this machine."""
+    journal = Journal.read(place.journal)
+    if journal is None:
+        return ()
+    folder = staging_folder(place, journal.token)
+    left = (place.journal, folder, folder.with_suffix(".old"), folder.with_suffix(".gone"))
+    return tuple(str(path) for path in left if path.exists())
+
+
+def local_path(place: Place, item: pystac.Item) -> Path | None:
+    """Return the path of the cube that an item names, in the folder for cubes; else None."""
+    if isinstance(place.storage, FileStore):
+        for ending in sorted({form.ending for form in FORMS.values()}):
+            path = place.storage.root / f"{place.identifier}{ending}"
+            if is_at(item, path):
+                return path
+    return None
+
+
+def s3_key(place: Place, item: pystac.Item) -> str | None:
+    """Return the key of the cube that an item names, if a build gave it to this cube."""
+    from stacbuild.cubes.stage_s3 import own_key
+
+    assert isinstance(place.storage, S3Store)  # noqa: S101 - the caller asked
+    return own_key(place.storage, place.identifier, item)
+
+
+def _remove(config: Config, place: Place, planned: Removal, wait: bool, reporter: Reporter) -> None:
+    if isinstance(place.storage, MemoryStore):
+        return
+    if place.lock.parent.is_dir():
+        with hold(place.lock, place.identifier, wait=-1 if wait else 0, reporter=reporter):
+            check_beside(place, locked=True)
+            if isinstance(place.storage, FileStore):
+                _remove_local(place, place.storage, reporter)
+            elif isinstance(place.storage, S3Store):
+                _remove_object(place, place.storage, reporter)
+            _describe_rest(config, place)
+    # The files first: as long as their items are there, the next run finds what is left of them.
+    for file in planned.files:
+        Path(file).unlink(missing_ok=True)
+        remove_empty(Path(file).parent)
+    by_collection: dict[str, list[str]] = {}
+    for path in map(Path, planned.sources):
+        by_collection.setdefault(path.parent.parent.name, []).append(path.stem)
+    for collection, ids in by_collection.items():
+        place.catalog.remove(collection, ids)
+
+
+def _remove_local(place: Place, storage: FileStore, reporter: Reporter) -> None:
+    from stacbuild.cubes.stage_file import Site
+
+    site = Site(place, storage.root)
+    left = Journal.read(place.journal)
+    if left is not None and (left := site.mend(left, reporter)) is not None:
+        if site.is_public(left):
+            site.finish(left, reporter)
+        else:
+            site.remove_staged(left)
+            left.remove()
+    item = place.item()
+    path = local_path(place, item) if item is not None else None
+    said = str(item.properties.get(FINGERPRINT)) if item is not None else ""
+    if path is None or not is_cube(path, said):
+        place.catalog.remove(place.collection, [place.identifier])
+        return
+    journal = _journal(place, said, path.name, site.is_free)
+    place.catalog.remove(place.collection, [place.identifier])
+    site.remove_cube(journal, path, said, reporter)
+    site.remove_staged(journal)
+    journal.remove()
+
+
+def _remove_object(place: Place, storage: S3Store, reporter: Reporter) -> None:
+    from stacbuild.cubes.stage_s3 import mend_s3, remove_s3
+
+    mend_s3(place, storage, reporter)
+    item = place.item()
+    key = s3_key(place, item) if item is not None else None
+    if item is None or key is None:
+        place.catalog.remove(place.collection, [place.identifier])
+        return
+    said = str(item.properties.get(FINGERPRINT))
+    journal = _journal(place, said, key, lambda _: True)
+    place.catalog.remove(place.collection, [place.identifier])
+    if not remove_s3(storage, key, said, reporter):
+        raise RemoteError(
+            f"{storage.s3_url(key)}: cannot be deleted; run the same command again, with "
+            "credentials that may delete"
+        )
+    journal.remove()
+
+
+def _journal(place: Place, fingerprint: str, name: str, is_free: Callable[[str], bool]) -> Journal:
+    """Record which cube is being removed."""
+    from stacbuild.cubes.staging import free_token
+
+    token = free_token(is_free)
+    journal = Journal.start(place.journal, fingerprint, place.owner(), token)
+    journal.remove_cube(fingerprint, name)
+    return journal
+
+
+def _describe_rest(config: Config, place: Place) -> None:
+    """Let the collection say what its cubes say that are left."""
+    from stacbuild.cubes.rights import cube_collection
+    from stacbuild.harvesters.base import Harvest
+
+    if rest := list(place.catalog.readable_items(place.collection)):
+        place.catalog.put(Harvest(cube_collection(config, rest), ()))
+
+
+# --- sources -------------------------------------------------------------------------------------
+
+
+def _unused(
+    config: Config, catalog: Catalog, name: str, names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return items of sources and cached files that only the cubes that are removed use.
+
+    What is shared by several of those goes with the last one.
+    """
+    later = list(names)[list(names).index(name) + 1 :]
+    own = _used_by(config, catalog, [name])
+    others = [each.identifier for each in config.datasets if each.identifier not in names]
+    used = _used_by(config, catalog, [*others, *later])
+    for item in catalog.items():
+        if FINGERPRINT in item.properties and not (
+            item.collection_id == collection_id(config) and item.id in names
+        ):
+            used |= _derived_from(item)
+    paths = sorted(own - used)
+    items = [catalog.read_item(path) for path in paths if path.exists()]
+    items = [item for item in items if FINGERPRINT not in item.properties]
+    files = _cached(config, catalog, {str(item.self_href) for item in items})
+    return tuple(str(item.self_href) for item in items), tuple(map(str, files))
+
+
+def _used_by(config: Config, catalog: Catalog, names: Sequence[str]) -> set[Path]:
+    found: set[Path] = set()
+    for name in names:
+        dataset: Dataset | None
+        dataset = next((each for each in config.datasets if each.identifier == name), None)
+        for variable in dataset.variables if dataset else ():
+            items = catalog.find(config.store(variable.store).key, variable.data_id)
+            found |= {Path(str(item.self_href)) for item in items}
+        item = catalog.get(collection_id(config), name)
+        found |= _derived_from(item) if item else set()
+    return found
+
+
+def _derived_from(item: pystac.Item) -> set[Path]:
+    folder = Path(str(item.self_href)).parent
+    hrefs = [str(link.href) for link in item.links if link.rel == "derived_from"]
+    return {Path(os.path.normpath(folder / href)) for href in hrefs if "://" not in href}
+
+
+def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
+    """Return the files in caches that only these items lead to, each group's mark last."""
+    wanted: set[Path] = set()
+    kept: set[Path] = set()
+    for item in catalog.items():
+        if STORE in item.properties and "data" in item.assets:
+            path = Path(os.path.realpath(item.assets["data"].href))
+            (wanted if str(item.self_href) in removed else kept).add(path)
+    found: list[Path] = []
+    for store in config.data_stores:
+        if isinstance(store, ZenodoStore | ClmsStore) and store.cache.is_dir():
+            cache = store.cache.resolve()
+            folder = cache / store.record if isinstance(store, ZenodoStore) else cache
+            for mark, files in _vouched(folder):
+                inside = {path for path in files if path.is_relative_to(cache)}
+                if inside & wanted and not inside & kept:
+                    found += [*sorted(inside), mark]
+    return list(dict.fromkeys(found))
+
+
+def _vouched(folder: Path) -> Iterator[tuple[Path, set[Path]]]:
+    """Yield the marks in a cache, each with the files that it vouches for."""
+    for mark in sorted([*folder.rglob("*.stacbuild.json"), *folder.rglob("complete.json")]):
+        try:
+            content = json.loads(mark.read_bytes())
+            if mark.name == "complete.json":
+                entries, base = content["tiles"], mark.parent
+            else:
+                entries, base = list(content["files"].values()), folder
+            files = {Path(os.path.normpath(base / each["path"])): each["size"] for each in entries}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        yield (
+            mark,
+            {
+                path
+                for path, size in files.items()
+                if path.is_file() and not path.is_symlink() and path.stat().st_size == size
+            },
+        )
+
+
+__all__ = ["Removal", "plan_removal", "remove"]
