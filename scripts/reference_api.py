@@ -13,6 +13,7 @@ import stacbuild
 from stacbuild import errors, looking, progress
 from stacbuild.config import Config, config_schema
 from stacbuild.cubes import CubePlan, CubeResult
+from stacbuild.cubes.remove import Removal
 from stacbuild.harvesters import HarvestResult
 from stacbuild.multistore.stores import DataStore, Stores
 
@@ -26,14 +27,14 @@ do.
 
 _WIDTH = 100
 
-_FUNCTIONS = ("load_config", "harvest", "plan", "build", "generate", "open_cube")
+_FUNCTIONS = ("load_config", "harvest", "plan", "build", "generate", "remove", "open_cube")
 
 SECTIONS: dict[str, tuple[str, list[Any]]] = {
     "Functions": (
         "From `stacbuild`:",
         [getattr(stacbuild, name) for name in _FUNCTIONS],
     ),
-    "What they give": ("", [HarvestResult, CubePlan, CubeResult, Config]),
+    "What they give": ("", [HarvestResult, CubePlan, CubeResult, Removal, Config]),
     "In a notebook": (
         "From `stacbuild`; its `stores` lead to the others:",
         [stacbuild.MultiSourceDataStore, Stores, DataStore],

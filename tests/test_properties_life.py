@@ -1,11 +1,12 @@
 """A life of cubes: edits, runs, kills and losses in any order, and what holds at every moment.
 
-Three invariants, after every step:
+Four invariants, after every step:
 
 - the catalog is valid JSON and every link in it leads somewhere;
 - every cube that its item names opens, is whole, holds what its sources held when it was built, and
   bears the fingerprint of its item; only a kill may leave that to the next run;
-- what the plan says is what the build does.
+- what the plan says is what the build does;
+- what somebody else put where a build writes is there, byte by byte.
 
 Runs are processes of their own, killed for real, as children of one that has imported all
 (`tests.forked`).
@@ -46,7 +47,24 @@ from tests.forked import Ended, Runs, forked_runs
 
 SIDE, WEST, NORTH, RES = 64, 10.0, 46.0, 0.01
 CUBES = {"one": ("a.tif",), "two": ("a.tif", "b.tif"), "three": ("c.zarr",)}
-KILLED, DAMAGED = -9, 4
+KILLED, DAMAGED, REFUSED = -9, 4, 5
+FOREIGN = b"somebody else's\n"
+# Where a build writes, and names like those.
+HARMLESS = (".old", ".staging", ".tmp", ".holder", "notes.txt")
+PLACES = (
+    "data/{name}.zarr",
+    "data/.{name}.zarr.lock",
+    "data/.{name}.zarr.journal",
+    "data/.{name}.zarr.holder",
+    "data/.{name}.zarr.old",
+    "data/.{name}.zarr.journal.tmp",
+    "data/.{name}.zarr.0123abcd.old",
+    "data/.{name}.zarr.0123abcd.staging",
+    "catalogs/c/{name}/{name}.json",
+    "catalogs/c/{name}/thumbnail.png",
+    "catalogs/c/{name}/.{name}.json.1.tmp",
+    "catalogs/c/{name}/notes.txt",
+)
 
 cubes = st.lists(st.sampled_from(sorted(CUBES)), unique=True, max_size=2).map(tuple)
 
@@ -103,6 +121,8 @@ class Life(RuleBasedStateMachine):
         self.unsure: set[str] = set()
         self.lost: set[str] = set()
         self.itemless: set[str] = set()
+        # What somebody else put somewhere, and of which cube that is the place.
+        self.foreign: dict[Path, str] = {}
         # Sources that were written to since they were harvested, or may not have been described.
         self.stale: set[str] = set(self.world.seeds)
         self.of_fingerprint: dict[str, list[np.ndarray]] = {}
@@ -164,8 +184,27 @@ class Life(RuleBasedStateMachine):
         planned = self._plan(names)
         before = {name: self._made(name) for name in CUBES}
         done = self.runs("cube", self.config, *names)
-        assert done.code == 0, done.stderr
+        refused = any(each.action == "conflict" for each in planned)
+        assert done.code == (REFUSED if refused else 0), done.stderr
         self._built(planned, before)
+
+    @rule(name=st.sampled_from(sorted(CUBES)))
+    def remove(self, name: str) -> None:
+        blocked = self._is_blocked(name)
+        done = self.runs("remove", self.config, name, "--yes")
+        assert done.code == 0 or (done.code == REFUSED and blocked), done.stderr
+        if done.code:
+            return
+        assert not self._item(name).exists()
+        left = self._cube(name).exists()
+        assert not left or blocked, name
+        for known in (self.begun, self.unsure, self.lost, self.itemless):
+            known.pop(name, None) if isinstance(known, dict) else known.discard(name)
+        self.built.pop(name, None)
+        if left and self._cube(name) not in self.foreign:
+            self.itemless.add(name)
+        else:
+            self.held.pop(name, None)
 
     @rule(names=cubes, at=st.integers(1, 14), late=st.booleans())
     def kill_at_a_renaming(self, names: tuple[str, ...], at: int, late: bool) -> None:
@@ -187,7 +226,9 @@ class Life(RuleBasedStateMachine):
         assert "internal error" not in done.stderr, done
         if not (self.catalog / "catalog.json").exists():
             assert done.code != 0
-        elif self.lost or self.itemless:
+        elif self.foreign:
+            pass
+        elif self.lost or any(not self._item(name).exists() for name in self.itemless):
             assert done.code == DAMAGED, done.stderr
         elif not self.unsure and not self.stale:
             assert done.code == 0, done.stderr
@@ -207,7 +248,35 @@ class Life(RuleBasedStateMachine):
             shutil.rmtree(self._item(name).parent)
             self.itemless.add(name)
 
+    @rule(name=st.sampled_from(sorted(CUBES)))
+    def move_a_cube_without_an_item_away(self, name: str) -> None:
+        if name in self.itemless and self._cube(name) not in self.foreign:
+            shutil.rmtree(self._cube(name), ignore_errors=True)
+
+    # --- what somebody else does ---
+
+    @rule(name=st.sampled_from(sorted(CUBES)), where=st.sampled_from(PLACES))
+    def put_something(self, name: str, where: str) -> None:
+        path = self.folder / where.format(name=name)
+        if os.path.lexists(path) or name in self.unsure:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(FOREIGN)
+        self.foreign[path] = name
+
+    @rule(which=st.integers(0, 20))
+    def take_it_away(self, which: int) -> None:
+        if self.foreign:
+            path = sorted(self.foreign)[which % len(self.foreign)]
+            path.unlink()
+            del self.foreign[path]
+
     # --- what holds at every moment ---
+
+    @invariant()
+    def foreign_bytes_never_change(self) -> None:
+        for path in self.foreign:
+            assert path.read_bytes() == FOREIGN, path
 
     @invariant()
     def the_catalog_is_whole(self) -> None:
@@ -223,26 +292,29 @@ class Life(RuleBasedStateMachine):
                 if "://" in link["href"]:
                     continue
                 target = Path(os.path.normpath(path.parent / link["href"]))
+                if target in self.foreign:
+                    continue
                 if target.stem in self.itemless and target == self._item(target.stem):
                     continue
                 if link["rel"] == "store":
                     gone = path.stem in self.lost | self.unsure
-                    assert target.is_dir() or gone, (path, link)
+                    assert target.exists() or gone, (path, link)
                     continue
                 assert target.is_file(), (path, link)
                 if target not in seen:
                     seen.add(target)
                     left.append(target)
         for path in self.catalog.rglob("*.json"):
-            if not path.name.startswith("."):
+            if not path.name.startswith(".") and path not in self.foreign:
                 json.loads(path.read_bytes())
 
     @invariant()
     def every_cube_is_whole_and_that_of_its_item(self) -> None:
         for name in CUBES:
             cube, item = self._cube(name), self._item(name)
-            if not cube.exists():
-                assert name not in self.built or name in self.lost | self.unsure, name
+            if not cube.exists() or cube in self.foreign:
+                gone = self.lost | self.unsure | self.itemless
+                assert name not in self.built or name in gone, name
                 continue
             with xr.open_zarr(cube) as opened:
                 held = [array.load().values.squeeze() for array in opened.data_vars.values()]
@@ -253,7 +325,7 @@ class Life(RuleBasedStateMachine):
             assert any(_same(held, each) for each in allowed), name
             # One fingerprint, one content: whoever trusts it is never deceived.
             assert _same(held, self.of_fingerprint.setdefault(fingerprint, held)), name
-            if item.exists() and name not in self.unsure:
+            if item.exists() and item not in self.foreign and name not in self.unsure:
                 content = json.loads(item.read_bytes())
                 assert content["properties"][FINGERPRINT] == fingerprint, name
                 assert (
@@ -266,6 +338,9 @@ class Life(RuleBasedStateMachine):
             name = planned.name
             assert planned.action != "fails", planned
             if name in self.unsure:
+                continue
+            if self._is_blocked(name):
+                assert planned.action in ("conflict", "up to date"), planned
                 continue
             if name not in self.built or name in self.itemless:
                 assert planned.action == "create", planned
@@ -281,7 +356,17 @@ class Life(RuleBasedStateMachine):
 
     # --- the means ---
 
+    def _is_blocked(self, name: str) -> bool:
+        """Whether something is in the way of a cube that nothing says stacbuild made."""
+        if name in self.itemless and self._cube(name).exists():
+            return True
+        return any(
+            of == name and not path.name.endswith(HARMLESS) for path, of in self.foreign.items()
+        )
+
     def _is_sound(self, name: str) -> bool:
+        if self._is_blocked(name):
+            return False
         return name in self.built and name not in self.lost | self.itemless | self.unsure
 
     def _cube(self, name: str) -> Path:
@@ -305,6 +390,7 @@ class Life(RuleBasedStateMachine):
         self, planned: Sequence[CubePlan], before: dict[str, tuple[int, int] | None]
     ) -> None:
         """Check that a build that went well did what was planned, and nothing else."""
+        planned = [each for each in planned if each.action != "conflict"]
         made = {each.name for each in planned if each.action != "up to date"}
         for name in CUBES:
             assert (self._made(name) != before[name]) == (name in made), (name, planned)
@@ -321,11 +407,12 @@ class Life(RuleBasedStateMachine):
         for name in names or CUBES:
             self.begun.setdefault(name, []).append(self.world.content(name))
         done = self.runs("cube", self.config, *names, **when)
-        assert done.code in (0, KILLED), done.stderr
-        if done.code == 0:
+        assert done.code in (0, KILLED, REFUSED), done.stderr
+        if done.code != KILLED:
             self._built(planned, before)
         else:
-            self.unsure |= {each.name for each in planned if each.action != "up to date"}
+            idle = ("up to date", "conflict")
+            self.unsure |= {each.name for each in planned if each.action not in idle}
             # A run that was killed may have come to its end with some.
             self.lost -= {name for name in self.unsure if self._cube(name).exists()}
             self.itemless -= {name for name in self.unsure if self._item(name).exists()}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import Catalog
-from stacbuild.cubes.plan import Box, CubePlan, plan
+from stacbuild.cubes.leftovers import tidy
+from stacbuild.cubes.plan import Box, CubePlan, place_of, plan
 from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.progress import Reporter, Silent
 
@@ -96,6 +97,7 @@ def _do(
         return CubeResult(name, "FAILED", str(planned.error), 0.0, error=planned.error)
     if planned.action == "up to date":
         assert planned.href is not None  # noqa: S101 - it was looked at there
+        tidy(place_of(config, config.dataset(name), catalog), reporter)
         return CubeResult(name, "UP TO DATE", planned.href, 0.0, planned.href, planned.item)
     if planned.action == "rebuild":
         reporter.say(f"{name}: is built again: {planned.reason}")

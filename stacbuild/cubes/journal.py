@@ -64,7 +64,7 @@ def hidden_path(
     # becomes one, and no other catalog's cubes have its keys. Different names can have one slug.
     name = f"{storage.key}-{identifier}"
     digest = hashlib.sha256(f"{storage.key} {identifier}".encode()).hexdigest()[:_TOKEN]
-    return catalog / f".{slug(name)}-{digest}.{suffix}"
+    return catalog / f".{slug(name)[:150]}-{digest}.{suffix}"
 
 
 @dataclass

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacbuild.catalog import STORE, Catalog
+from stacbuild.catalog import STORE, Catalog, cube_id
 from stacbuild.config import (
     ClmsStore,
     Config,
@@ -28,6 +28,7 @@ from stacbuild.config import (
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS, whole
 from stacbuild.cubes.journal import Journal
+from stacbuild.cubes.leftovers import clear
 from stacbuild.cubes.ownership import Place, check_beside, is_at, is_cube, staging_folder
 from stacbuild.cubes.plan import collection_id, place_of
 from stacbuild.errors import RemoteError, StacbuildError
@@ -227,7 +228,7 @@ def _remove(config: Config, place: Place, planned: Removal, wait: bool, reporter
         with hold(place.lock, place.identifier, wait=-1 if wait else 0, reporter=reporter):
             check_beside(place, locked=True)
             if isinstance(place.storage, FileStore):
-                _remove_local(place, place.storage, reporter)
+                _remove_local(place, reporter)
             elif isinstance(place.storage, S3Store):
                 _remove_object(place, place.storage, reporter)
             _describe_rest(config, place)
@@ -242,42 +243,36 @@ def _remove(config: Config, place: Place, planned: Removal, wait: bool, reporter
         place.catalog.remove(collection, ids)
 
 
-def _remove_local(place: Place, storage: FileStore, reporter: Reporter) -> None:
+def _remove_local(place: Place, reporter: Reporter) -> None:
     from stacbuild.cubes.stage_file import Site
 
-    site = Site(place, storage.root)
-    left = Journal.read(place.journal)
-    if left is not None and (left := site.mend(left, reporter)) is not None:
-        if site.is_public(left):
-            site.finish(left, reporter)
-        else:
-            site.remove_staged(left)
-            left.remove()
+    site = Site(place, place.journal.parent)
+    clear(place, reporter)
     item = place.item()
     path = local_path(place, item) if item is not None else None
     said = str(item.properties.get(FINGERPRINT)) if item is not None else ""
     if path is None or not is_cube(path, said):
-        place.catalog.remove(place.collection, [place.identifier])
+        place.catalog.remove(place.collection, [cube_id(place.identifier)])
         return
     journal = _journal(place, said, path.name, site.is_free)
-    place.catalog.remove(place.collection, [place.identifier])
+    place.catalog.remove(place.collection, [cube_id(place.identifier)])
     site.remove_cube(journal, path, said, reporter)
     site.remove_staged(journal)
     journal.remove()
 
 
 def _remove_object(place: Place, storage: S3Store, reporter: Reporter) -> None:
-    from stacbuild.cubes.stage_s3 import mend_s3, remove_s3
+    from stacbuild.cubes.stage_s3 import remove_s3
 
-    mend_s3(place, storage, reporter)
+    clear(place, reporter)
     item = place.item()
     key = s3_key(place, item) if item is not None else None
     if item is None or key is None:
-        place.catalog.remove(place.collection, [place.identifier])
+        place.catalog.remove(place.collection, [cube_id(place.identifier)])
         return
     said = str(item.properties.get(FINGERPRINT))
     journal = _journal(place, said, key, lambda _: True)
-    place.catalog.remove(place.collection, [place.identifier])
+    place.catalog.remove(place.collection, [cube_id(place.identifier)])
     if not remove_s3(storage, key, said, reporter):
         raise RemoteError(
             f"{storage.s3_url(key)}: cannot be deleted; run the same command again, with "
@@ -321,7 +316,7 @@ def _unused(
     used = _used_by(config, catalog, [*others, *later])
     for item in catalog.items():
         if FINGERPRINT in item.properties and not (
-            item.collection_id == collection_id(config) and item.id in names
+            item.collection_id == collection_id(config) and item.id in set(map(cube_id, names))
         ):
             used |= _derived_from(item)
     paths = sorted(own - used)

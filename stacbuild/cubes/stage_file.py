@@ -207,7 +207,8 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
         done = True
     finally:
         if done:
-            site.finish(journal, reporter)
+            with local_errors(final):
+                site.finish(journal, reporter)
         elif not site.is_public(journal):
             site.undo(journal)
             if not any(journal.finished.values()) and not os.path.lexists(site.old(journal)):
