@@ -87,19 +87,20 @@ def load_variable(
     target = PixelGrid.of_grid(grid)
     check_overlap(variable, items, any_touches(items, target), grid)
     sources = beside(items, target)
-    if "cube:variables" in items[0].properties:
-        dataset, facts, spatial = _open_zarr(variable, items, grid, target, storage_options)
-    else:
+    # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
+    is_raster = "cube:variables" not in items[0].properties
+    if is_raster:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
-    if RASTER_NAME in facts:
         warn_of_raster(variable, items, facts[RASTER_NAME], warn)
+    else:
+        dataset, facts, spatial = _open_zarr(variable, items, grid, target, storage_options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
     refuse_missing_times(variable, dataset)
     if bands is not None and "band" in dataset.dims:
         bands = bands[dataset["band"].values - 1]
-    if RASTER_NAME in facts and variable.open_params.band_as_variable:
+    if is_raster and variable.open_params.band_as_variable:
         of_bands = facts_of_bands(variable, items, variable.identifier or RASTER_NAME)
         facts = {f"band_{band}": each for band, each in of_bands.items()}
         dataset = bands_apart(dataset, RASTER_NAME)
