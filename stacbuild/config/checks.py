@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stacbuild.config.code import CodeError, files_of
 from stacbuild.config.datasets import CustomProcessing
 from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.other_stores import INSTEAD
@@ -194,6 +195,7 @@ def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Probl
     if not isinstance(value, dict):
         return
     module, function = value.get("module_path"), value.get("function_name")
+    yield from _depends_on(value.get("depends_on"), path, directory)
     if not isinstance(module, str) or not module.strip():
         return
     at = (*path, "custom_processing", "module_path")
@@ -233,6 +235,22 @@ def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Probl
                 (*path, "custom_processing", "function_name"),
                 f"there is no function {function!r} in {file.name}{hint(function, names)}",
             )
+        try:
+            processing.modules()
+        except CodeError as error:
+            yield Problem(at, f"{file.name} imports what cannot be used: {error}")
+
+
+def _depends_on(entries: Any, path: KeyPath, directory: Path | None) -> Iterator[Problem]:
+    if not isinstance(entries, list | tuple) or directory is None:
+        return  # the models, or what is said of module_path
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, str) or not entry.strip() or not entry.isprintable():
+            continue  # the models say it
+        try:
+            files_of(entry, directory)
+        except CodeError as error:
+            yield Problem((*path, "custom_processing", "depends_on", i), str(error))
 
 
 def _top_level(tree: ast.Module) -> tuple[set[str], bool]:

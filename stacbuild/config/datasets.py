@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from stacbuild.boxes import check_crs, square
+from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
     Box,
@@ -41,12 +43,43 @@ class CustomProcessing(Located):
     """Python file with the function, relative to the configuration; `.py` may be left out."""
     function_name: Text
     """Name of a function that takes the opened dataset and returns the one to go on with."""
+    depends_on: tuple[LocalPath, ...] = ()
+    """What else the function reads: files, folders and patterns (`regions/*.json`), relative to the
+    configuration. Modules that it imports from there count by themselves."""
 
     @property
     def file(self) -> Path:
         """Absolute path of the module."""
         path = self._absolute(self.module_path)
         return path if path.suffix == ".py" else path.with_name(f"{path.name}.py")
+
+    @property
+    def directory(self) -> Path:
+        """The configuration's folder."""
+        return Path(os.path.normpath(self._directory))
+
+    def modules(self) -> dict[str, Path]:
+        """Return the modules that the file imports, by their path in the configuration's folder.
+
+        Raises
+        ------
+        CodeError
+            If one cannot be read.
+        """
+        return modules_of(self.file, self.directory)
+
+    def dependencies(self) -> dict[str, Path]:
+        """Return the files of ``depends_on``, by their path in the configuration's folder.
+
+        Raises
+        ------
+        CodeError
+            If something is missing or cannot be read.
+        """
+        found: dict[str, Path] = {}
+        for entry in self.depends_on:
+            found |= files_of(entry, self.directory)
+        return found
 
 
 class SpatialResampleParams(Model):

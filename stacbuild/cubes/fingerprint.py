@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyproj
 
 from stacbuild.config import GridMapping
+from stacbuild.config.code import CodeError
 from stacbuild.errors import LocalError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pystac
 
     from stacbuild.config import Config, Dataset, SourceVariable
+    from stacbuild.config.datasets import CustomProcessing
     from stacbuild.cubes.sources import SourceCollection
     from stacbuild.grid import Grid
 
@@ -33,6 +35,9 @@ FINGERPRINT = "stacbuild:fingerprint"
 
 INPUTS = "stacbuild:inputs"
 """Property of a cube's item: ``{part: {name: digest}}``, see `inputs_of`."""
+
+DEPENDS_ON = "depends_on"
+"""The part of `INPUTS` for files that custom functions are said to read."""
 
 Inputs = dict[str, dict[str, str]]
 
@@ -77,13 +82,17 @@ def inputs_of(
     -------
     ``configuration``: by the path of each key that bears on the output; ``sources``: what the
     files hold, by ``<collection>/<item>``; ``descriptions``: what items and collections say of
-    them; ``code``: custom functions by ``<file>:<function>``; ``software``: versions, as they are.
+    them; ``code``: custom functions by ``<file>:<function>``, and the modules that these import by
+    their path in the configuration's folder; ``depends_on``: the files that they are said to read,
+    by that path (only if there are any); ``software``: versions, as they are.
 
     Raises
     ------
     LocalError
-        If a module of custom processing cannot be read.
+        If a module of custom processing, or what it depends on, cannot be read.
     """
+    customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
+    modules, declared = _files(customs)
     items = list(sources)
     rights = {each.id: asdict(each) for each in collections}
     named = {f"{item.collection_id}/{item.id}": item for item in items}
@@ -103,9 +112,29 @@ def inputs_of(
             _function(variable): _digest_of_file(variable.custom_processing.file)
             for variable in dataset.variables
             if variable.custom_processing
-        },
+        }
+        | {name: _digest_of_file(path) for name, path in modules.items()},
+        **(
+            {DEPENDS_ON: {name: _digest_of_file(path) for name, path in declared.items()}}
+            if declared
+            else {}
+        ),
         "software": software(),
     }
+
+
+def _files(customs: Iterable[CustomProcessing]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return the modules that functions import, and the files that they are said to read."""
+    modules: dict[str, Path] = {}
+    declared: dict[str, Path] = {}
+    for custom in customs:
+        try:
+            modules |= custom.modules()
+            declared |= custom.dependencies()
+        except CodeError as error:
+            raise LocalError(f"{custom.file.name}:{custom.function_name}: {error}") from error
+    # What is imported and declared is told once.
+    return modules, {name: path for name, path in declared.items() if name not in modules}
 
 
 def fingerprint(inputs: Inputs) -> str:
@@ -138,6 +167,9 @@ def changes(before: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list[s
         if old is not None and new is not None and key not in content:
             said.append(f"source {key}: description changed")
     said += [f"custom code changed: {key}" for key, _, _ in _differences(before, now, "code")]
+    for key, old, new in _differences(before, now, DEPENDS_ON):
+        what = "new" if old is None else "no longer there or declared" if new is None else "changed"
+        said.append(f"depends_on: {key} {what}")
     for key, old, new in _differences(before, now, "software"):
         said.append(f"software: {key} {old or 'none'} -> {new or 'none'}")
     return said
@@ -146,7 +178,7 @@ def changes(before: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list[s
 def _differences(
     before: Mapping[str, Any], now: Inputs, part: str
 ) -> Iterator[tuple[str, str | None, str | None]]:
-    old, new = before.get(part, {}), now[part]
+    old, new = before.get(part, {}), now.get(part, {})
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
             yield key, old.get(key), new.get(key)
@@ -237,7 +269,8 @@ def _lasting(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _digest_of_file(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:_LENGTH]
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_LENGTH]
     except OSError as error:
         raise LocalError(f"{path}: cannot be read: {error.strerror}") from error
 

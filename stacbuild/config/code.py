@@ -1,0 +1,206 @@
+"""What a user's function is made of: the modules that its file imports, and the files it reads.
+
+Modules are found by parsing, so reading a configuration and planning run no code.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator, Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+_WILDCARDS = frozenset("*?[")
+# Calls that import as a statement does, where the name stands in the code.
+_CALLS = ("import_module", "__import__")
+
+
+class CodeError(ValueError):
+    """What a user's function is made of cannot be read; the message says what and why."""
+
+
+def folders_of(file: Path, directory: Path) -> tuple[Path, ...]:
+    """Return where a user's *file* imports from: its own folder, then the configuration's."""
+    return tuple(dict.fromkeys((file.parent, directory)))
+
+
+def module_in(folder: Path, name: str) -> Path | None:
+    """Return the file of the package or module *name* (without dots) in *folder*, if any."""
+    candidates = [folder / name / "__init__.py"]
+    candidates += [folder / f"{name}{suffix}" for suffix in (*EXTENSION_SUFFIXES, ".py")]
+    return next((each for each in candidates if each.is_file()), None)
+
+
+def modules_of(file: Path, directory: Path) -> dict[str, Path]:
+    """Return the modules beside a user's *file* that it imports, and those that they import.
+
+    Parameters
+    ----------
+    file
+        Absolute path of the Python file.
+    directory
+        The configuration's folder.
+
+    Returns
+    -------
+    Absolute paths by the path relative to *directory*, without *file* itself. Imports within
+    functions and on conditions count; names that are put together while the code runs do not.
+
+    Raises
+    ------
+    CodeError
+        If a module is not valid Python, cannot be read, or is a link out of *directory*.
+    """
+    folders = folders_of(file, directory)
+    found: dict[Path, None] = {file: None}
+    for module in (waiting := [file]):
+        if module.suffix != ".py":
+            continue
+        for imported in _imports(_parsed(module, directory), module, folders):
+            if imported not in found:
+                _check_within(imported, directory)
+                found[imported] = None
+                waiting.append(imported)
+    return {_relative(path, directory): path for path in found if path != file}
+
+
+def _parsed(file: Path, directory: Path) -> ast.Module:
+    try:
+        return ast.parse(file.read_bytes(), file.name)
+    except OSError as error:
+        message = f"{_relative(file, directory)!r} cannot be read: {error.strerror}"
+        raise CodeError(message) from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise CodeError(f"{_relative(file, directory)}:{line} is not valid Python") from error
+
+
+def _imports(tree: ast.Module, file: Path, folders: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files in *folders* that a module's code imports, packages' ``__init__`` too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _files(alias.name, folders)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            starts = _starts(node.level, file, folders)
+            # What is imported from a package may be a module in it.
+            for name in [base, *(f"{base}.{alias.name}".strip(".") for alias in node.names)]:
+                yield from _files(name, starts)
+        elif isinstance(node, ast.Call) and node.args and _name_of(node.func) in _CALLS:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                dots = len(first.value) - len(first.value.lstrip("."))
+                yield from _files(first.value.lstrip("."), _starts(dots, file, folders))
+
+
+def _starts(level: int, file: Path, folders: Sequence[Path]) -> Sequence[Path]:
+    """Return the folders that a name with *level* dots before it is looked up in."""
+    if level == 0:
+        return folders
+    above = file.parents[level - 1 : level]
+    # Nothing is imported from beyond the configuration's folder.
+    return [each for each in above if each.is_relative_to(folders[-1])]
+
+
+def _name_of(function: ast.expr) -> str | None:
+    return getattr(function, "attr", None) or getattr(function, "id", None)
+
+
+def _files(name: str, folders: Sequence[Path]) -> Iterator[Path]:
+    """Yield the file of each step of a dotted name, such as ``a/__init__.py`` and ``a/b.py``."""
+    for folder in folders:
+        place = folder
+        for step in filter(None, name.split(".")):
+            file = module_in(place, step)
+            if file is not None:
+                yield file
+            place = place / step
+            if not place.is_dir():
+                break
+
+
+def files_of(entry: str, directory: Path) -> dict[str, Path]:
+    """Return the files that an entry of ``depends_on`` means, by their path in *directory*.
+
+    Parameters
+    ----------
+    entry
+        A file, a folder (for every file below it) or a pattern such as ``regions/*.json``,
+        relative to *directory*. Of folders and patterns, hidden files and ``__pycache__`` are left
+        out.
+    directory
+        The configuration's folder.
+
+    Raises
+    ------
+    CodeError
+        If there is no such thing, or it leads out of *directory*.
+    """
+    parts = Path(entry).parts
+    if Path(entry).is_absolute() or ".." in parts or entry.startswith("~"):
+        raise CodeError(f"{entry!r} has to be relative to the configuration, without '..'")
+    if not parts or parts[0] == "**":
+        raise CodeError(
+            f"{entry!r} is the whole folder of the configuration, which cubes and catalogs lie in; "
+            "name what the function reads"
+        )
+    path = directory / entry
+    try:
+        if path.exists() or path.is_symlink():
+            files = list(_below(path, directory))
+        elif set(entry) & _WILDCARDS:
+            found = [each for each in directory.glob(entry) if not _hidden(each, directory)]
+            files = [file for each in found for file in _below(each, directory)]
+        else:
+            raise CodeError(f"there is no {entry!r} in the folder of the configuration")
+    except OSError as error:
+        raise CodeError(f"{entry!r} cannot be read: {error.strerror}") from error
+    if not files:
+        raise CodeError(f"there is no file in {entry!r}")
+    return {_relative(file, directory): file for file in sorted(files)}
+
+
+def _below(path: Path, directory: Path) -> Iterator[Path]:
+    _check_within(path, directory)
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for child in sorted(os.scandir(path), key=lambda each: each.name):
+            if _is_hidden(child.name):
+                continue
+            if child.is_symlink() and child.is_dir():
+                # It may lead to where it lies itself.
+                raise CodeError(
+                    f"{_relative(Path(child.path), directory)!r} is a link to a folder; "
+                    "name that folder instead"
+                )
+            yield from _below(Path(child.path), directory)
+    elif path.exists():
+        raise CodeError(f"{_relative(path, directory)!r} is neither a file nor a folder")
+    else:
+        raise CodeError(f"{_relative(path, directory)!r} is a link to nothing")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
+
+
+def _hidden(path: Path, directory: Path) -> bool:
+    return any(_is_hidden(part) for part in path.relative_to(directory).parts)
+
+
+def _check_within(path: Path, directory: Path) -> None:
+    try:
+        within = path.resolve().is_relative_to(directory.resolve())
+    except (OSError, RuntimeError) as error:  # a link to itself
+        raise CodeError(f"{_relative(path, directory)!r} is a link to nothing") from error
+    if not within:
+        raise CodeError(
+            f"{_relative(path, directory)!r} is a link out of the folder of the configuration"
+        )
+
+
+def _relative(path: Path, directory: Path) -> str:
+    return path.relative_to(directory).as_posix()
