@@ -17,7 +17,7 @@ import xarray as xr
 from pyproj.exceptions import CRSError
 
 from stacbuild.crs import WGS84, identified
-from stacbuild.describe.zarr_units import is_degrees
+from stacbuild.describe.zarr_units import axis_told, is_degrees
 from stacbuild.errors import StacbuildError
 
 Json = dict[str, Any]
@@ -153,8 +153,7 @@ def _is_lonlat(ds: xr.Dataset, dim: str) -> bool:
     unit = str(attrs.get("units", ""))
     named = dim.lower() in {"lon", "longitude", "lat", "latitude"}
     meant = attrs.get("standard_name") in {"longitude", "latitude"}
-    # What these units say is in the names already (CF 4.1, 4.2).
-    told = unit.replace("_", "").lower() in {"degreesnorth", "degreeseast"}
+    told = axis_told(unit) is not None
     radians = unit in ("rad", "radian", "radians")
     return (named or meant or told) and (is_degrees(unit) or radians or unit == "")
 

@@ -18,6 +18,7 @@ from pystac.utils import datetime_to_str
 
 from stacbuild.describe.zarr_crs import grid_mapping_names
 from stacbuild.describe.zarr_grid import CubeGrid
+from stacbuild.fetch.zarr_decode import no_number
 from stacbuild.fetch.zarr_store import HIDDEN
 from stacbuild.nodata import Number, from_json, held, to_json
 from stacbuild.profiles import DataProfile
@@ -216,6 +217,8 @@ def _why_left_out(variable: xr.DataArray, dtype: np.dtype[Any]) -> str | None:
     empty = [str(dim) for dim, length in variable.sizes.items() if not length]
     if empty:
         return f"has the length 0 along {', '.join(empty)}"
+    if (odd := no_number(variable.attrs)) is not None:
+        return f"has the {odd}, which is no number"
     if dtype.name in _DATA_TYPES:
         return None
     kinds = {"U": "text", "S": "text", "O": "objects", "T": "text", "V": "records"}

@@ -27,6 +27,7 @@ from stacbuild.describe.zarr_stated import (
     stated_dimensions,
     statements,
 )
+from stacbuild.describe.zarr_units import axis_told
 from stacbuild.errors import StacbuildError
 
 Json = dict[str, Any]
@@ -321,7 +322,7 @@ def _check_straight(ds: xr.Dataset, *dims: str) -> None:
         return
     for name, variable in ds.variables.items():
         means = variable.attrs.get("standard_name") in ("longitude", "latitude")
-        degrees = str(variable.attrs.get("units", "")).startswith(("degrees_n", "degrees_e"))
+        degrees = axis_told(str(variable.attrs.get("units", ""))) is not None
         named = str(name).lower() in _CURVILINEAR
         if not (means or named or degrees) or name in ds.dims or not variable.ndim:
             continue
@@ -343,6 +344,5 @@ def _is_axis(ds: xr.Dataset, dim: str, axis: str) -> bool:
     attrs = ds[dim].attrs if dim in ds.coords else {}
     if attrs.get("axis") in ("X", "Y"):
         return bool(attrs["axis"] == axis)
-    unit = str(attrs.get("units", "")).replace("_", "").lower()
-    told = "degreeseast" if axis == "X" else "degreesnorth"
-    return attrs.get("standard_name") in meanings or dim.lower() in names or unit == told
+    told = axis_told(str(attrs.get("units", "")))
+    return attrs.get("standard_name") in meanings or dim.lower() in names or told == axis

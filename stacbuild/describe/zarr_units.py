@@ -18,6 +18,9 @@ _NUMBER = re.compile(
 _DEGREE = re.compile(
     r"(decimal )?(arc )?deg(ree)?s?( ?(n|s|e|w|true|north|south|east|west))?|°", re.IGNORECASE
 )
+# Of latitude and longitude (CF 1.11, 4.1 and 4.2), in whatever case.
+_TOLD = re.compile(r"deg(?:ree)?s?(?:(?P<y>n|north)|e|east)")
+_BACKWARDS = re.compile(r"deg(?:ree)?s?(?:south|w|west)")
 # What stands where somebody had to write a unit and had none.
 _NONE = frozenset({"", "1", "-", "none", "unknown", "unitless", "dimensionless", "n/a", "null"})
 _FOOT, _US_FOOT = 0.3048, 1200 / 3937
@@ -59,6 +62,12 @@ def is_degrees(text: str) -> bool:
     return _DEGREE.fullmatch(_plain(text)) is not None
 
 
+def axis_told(text: str) -> str | None:
+    """Return the axis that a unit tells: ``Y`` of ``degrees_north``, ``X`` of ``degreeE``."""
+    found = _TOLD.fullmatch(_joined(text))
+    return None if found is None else "Y" if found["y"] else "X"
+
+
 def factor(text: str, crs: pyproj.CRS) -> float:
     """Return what coordinates in the unit *text* are multiplied by to be in that of *crs*.
 
@@ -72,6 +81,10 @@ def factor(text: str, crs: pyproj.CRS) -> float:
     """
     if text.strip().lower() in _NONE:
         return 1.0
+    if _BACKWARDS.fullmatch(_joined(text)):
+        # Some who write it count backwards, some do not.
+        msg = f"is in {text}, which CF does not have; count in degrees_east and degrees_north"
+        raise ValueError(msg)
     axis = crs.axis_info[0]
     kind, size = _size(text, axis.unit_name)
     if (kind == "length" and crs.is_projected) or (kind == "angle" and crs.is_geographic):
@@ -117,6 +130,10 @@ def _size(text: str, of_crs: str) -> tuple[str, float]:
 
 def _plain(text: str) -> str:
     return re.sub(r"[\s_]+", " ", text.strip().lower())
+
+
+def _joined(text: str) -> str:
+    return re.sub(r"[\s_]+", "", text.lower())
 
 
 def _satellite_height(crs: pyproj.CRS) -> float | None:

@@ -8,6 +8,8 @@ Coordinates are decoded, as the grid and the times of a cube follow from them (C
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -28,7 +30,8 @@ _OF_ITS_TYPE = (
     "flag_values",
     "flag_masks",
 )
-_PACKING = ("scale_factor", "add_offset", "_Unsigned")
+_SCALING = ("scale_factor", "add_offset")
+_PACKING = (*_SCALING, "_Unsigned")
 
 
 def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
@@ -55,8 +58,10 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
     """
     changed: dict[str, xr.Variable] = {}
     bounds = {str(name) for each in raw.coords.values() if (name := each.attrs.get("bounds"))}
-    for key, variable in raw.variables.items():
-        name = str(key)
+    for key, stored in raw.variables.items():
+        name, variable = str(key), _with_numbers(stored)
+        if variable is not stored:
+            changed[name] = variable
         if name in raw.coords and variable.ndim <= 1:
             try:
                 changed[name] = _coordinate(name, variable, zarr_format)
@@ -76,14 +81,38 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
     return result
 
 
+def no_number(attrs: Mapping[Any, Any]) -> str | None:
+    """Name the first of scale and offset that is no number, with what it is; None if both are."""
+    for key in _SCALING:
+        if key in attrs and np.asarray(attrs[key]).dtype.kind not in "iuf":
+            return f"{key} {attrs[key]!r}"
+    return None
+
+
 def is_time_unit(unit: Any) -> bool:
     """Tell whether a unit counts from a date, such as ``days since 2000-01-01`` (CF 1.11, 4.4)."""
     return isinstance(unit, str) and " since " in unit
 
 
+def _with_numbers(variable: xr.Variable) -> xr.Variable:
+    """Return the variable with the scale and offset that are written as text as numbers."""
+    texts = {key: text for key in _SCALING if isinstance(text := variable.attrs.get(key), str)}
+    numbers: dict[str, float] = {}
+    for key, text in texts.items():
+        with suppress(ValueError):
+            numbers[key] = float(text)
+    if not numbers:
+        return variable
+    found = variable.copy(deep=False)
+    found.attrs = variable.attrs | numbers
+    return found
+
+
 def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variable:
     if variable.dtype.kind not in "iuf":
         return variable
+    if (odd := no_number(variable.attrs)) is not None:
+        raise StacbuildError(f"coordinate {name}: has the {odd}, which is no number")
     if not is_time_unit(variable.attrs.get("units")):
         return _unpacked(name, variable, zarr_format)
     plain = _with_one_fill(variable, zarr_format)
