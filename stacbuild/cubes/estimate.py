@@ -25,9 +25,10 @@ from stacbuild.cubes.sizes import fetched, length_of, ratio
 from stacbuild.cubes.sources import is_described
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.area import items_within
-from stacbuild.load.dataset import RASTER_NAME, any_touches, beside, check_overlap
-from stacbuild.load.facts import Facts, facts_of_bands
+from stacbuild.load.dataset import any_touches, beside, check_overlap
+from stacbuild.load.facts import Facts
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
+from stacbuild.load.raster_names import chosen_bands
 from stacbuild.load.select import band_times, by_time, chosen_names, within_time
 from stacbuild.load.temporal import count_steps
 from stacbuild.load.units import work_unit
@@ -189,22 +190,17 @@ def _variables(
     """Give what one source becomes, as if no function of the user's changed its shape."""
     item = items[0]
     if "cube:variables" not in item.properties:
-        fields = item.assets["data"].extra_fields
-        bands = fields.get("bands", [])
-        facts = facts_of_bands(variable, items, variable.identifier or RASTER_NAME)
-        annual = bool(bands) and all("start_datetime" in band for band in bands)
-        times = len(by_time(items))
-        lead = {"time": times} if times > 1 else {}
-        if len(facts) > 1:
-            lead["band" if times > 1 or not annual else "time"] = len(facts)
-        if "time" in lead:
-            known = pd.DatetimeIndex(by_time(items)) if times > 1 else band_times(items[0])
-            lead["time"] = _count(variable, known, lead["time"])
-        types = {f"band_{band}": each.cube_dtype.name for band, each in facts.items()}
+        chosen = chosen_bands(variable, items)
         if not variable.open_params.band_as_variable:
-            name, dtype = variable.identifier or RASTER_NAME, next(iter(types.values()))
-            yield _variable(name, dtype, lead, dataset, grid)
+            for name, facts in chosen.items():
+                lead = _lead_of_raster(variable, items, list(facts))
+                named = name if variable.identifier is None else variable.identifier
+                named = f"{named}_{name}" if variable.identifier and len(chosen) > 1 else named
+                dtype = next(iter(facts.values())).cube_dtype.name
+                yield _variable(named, dtype, lead, dataset, grid)
             return
+        [facts] = chosen.values()
+        types = {f"band_{band}": each.cube_dtype.name for band, each in facts.items()}
         for each in chosen_names(variable, types):
             dtype = types[each]
             named = f"{variable.identifier}_{each}" if variable.identifier else each
@@ -225,6 +221,18 @@ def _variables(
             lead["time"] = _count(variable, known, lead["time"])
         named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
         yield _variable(named, Facts.of_zarr(item, name).dtype.name, lead, dataset, grid)
+
+
+def _lead_of_raster(
+    variable: SourceVariable, items: Sequence[pystac.Item], bands: Sequence[int]
+) -> dict[str, int]:
+    """Return the lengths of the dimensions before the spatial ones of some bands of a GeoTIFF."""
+    times = pd.DatetimeIndex(by_time(items))
+    if len(times) == 1 and (of_bands := band_times(items[0])) is not None:
+        chosen = of_bands[np.array(bands) - 1]
+        return {"time": _count(variable, chosen, len(chosen))}
+    lead = {"time": _count(variable, times, len(times))} if len(times) > 1 else {}
+    return lead | ({"band": len(bands)} if len(bands) > 1 else {})
 
 
 def _count(variable: SourceVariable, times: pd.DatetimeIndex | None, count: int) -> int:

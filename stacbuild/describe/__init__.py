@@ -36,6 +36,9 @@ MASK = "stacbuild:mask"
 ALPHA = "stacbuild:alpha"
 """Field of an entry of ``bands``: true for a band of opacity, which is no data."""
 
+VARIABLE = "stacbuild:variable"
+"""Field of an asset or of an entry of ``bands``: of which variable the header says they are."""
+
 
 def declare_extensions(entity: pystac.Item | pystac.Collection) -> None:
     """Set ``stac_extensions`` to exactly those whose fields stand in *entity*.

@@ -25,6 +25,7 @@ from stacbuild.describe import declare_extensions
 from stacbuild.describe import footprint as outline
 from stacbuild.describe.footprint import Pixels
 from stacbuild.describe.raster_header import check_placed
+from stacbuild.describe.raster_netcdf import netcdf_tags
 from stacbuild.describe.raster_values import band_fields, class_fields, value_fields, year_of
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.profiles import DataProfile
@@ -79,7 +80,7 @@ def raster_item(
     IntegrityError
         The file has no CRS or place, or does not fit its profile; nothing says its time.
     """
-    times = item_times(profile, datetime, href)
+    times = _times(dataset, profile, datetime, href)
     projection = projection_fields(dataset, href)
     geometry, bbox = footprint(dataset, href)
     name = profile.title or title or data_id
@@ -136,6 +137,26 @@ def item_times(
     if published is None:
         raise IntegrityError(f"{href}: nothing says its time; state start_datetime in a profile")
     return {"datetime": _utc(published)}
+
+
+def says_time(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
+    """Tell whether a profile, or the header itself, dates a GeoTIFF."""
+    stated = profile.start_datetime is not None or profile.years is not None
+    return stated or bool(netcdf_tags(dataset).times)
+
+
+def _times(
+    dataset: rasterio.io.DatasetReader,
+    profile: DataProfile,
+    published: dt.datetime | None,
+    href: str,
+) -> dict[str, dt.datetime]:
+    """Return the times of an item: a profile's, else those of the header, else *published*."""
+    stated = profile.start_datetime is not None or profile.years is not None
+    if not stated and (times := netcdf_tags(dataset).times):
+        first = min(times)
+        return {"datetime": first, "start_datetime": first, "end_datetime": max(times)}
+    return item_times(profile, published, href)
 
 
 def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:

@@ -10,6 +10,7 @@ import rasterio.io
 import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags
 
+from stacbuild.describe.raster_netcdf import netcdf_tags
 from stacbuild.errors import IntegrityError
 from stacbuild.fetch.opener import GDAL_OPTIONS
 from stacbuild.nodata import Number
@@ -118,7 +119,19 @@ def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[s
             f"has a mask and a nodata value ({value}); the mask counts, as in GDAL, and "
             "pixels of that value that it shows are data"
         )
-    if profile.years is None and (alpha := alpha_bands(dataset)):
+    tags = netcdf_tags(dataset)
+    if profile.years is None:
+        lines += tags.problems
+    elif tags.times:
+        years = [time.year for time in tags.times]
+        stated = [profile.years.first + index for index in range(len(years))]
+        if years != stated:
+            lines.append(
+                f"is of {min(years)} to {max(years)} by its netCDF tags, but of {stated[0]} to "
+                f"{stated[-1]} by its profile, which counts"
+            )
+    named = profile.years or tags.variables or tags.times
+    if not named and (alpha := alpha_bands(dataset)):
         lines.append(
             f"band {', '.join(map(str, alpha))} is opacity (alpha) by its header and no "
             "data; if it is data, set its color interpretation, for example with gdal_translate "

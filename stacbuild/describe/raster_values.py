@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import rasterio.io
 
-from stacbuild.describe import ALPHA, MASK
+from stacbuild.describe import ALPHA, MASK, VARIABLE
 from stacbuild.describe.raster_header import alpha_bands, exact_nodata, mask_of
+from stacbuild.describe.raster_netcdf import NetcdfTags, netcdf_tags
 from stacbuild.errors import IntegrityError
 from stacbuild.nodata import Number, to_json
 from stacbuild.profiles import DataProfile
@@ -64,8 +66,14 @@ def _per_band(
 
 
 def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
-    """Tell whether the profile dates every band: GDAL takes the fourth of four bytes for alpha."""
-    return profile.years is not None and profile.years.count == dataset.count
+    """Tell whether a profile or netCDF tags tell what every band is.
+
+    GDAL takes the fourth of four bytes for alpha.
+    """
+    if profile.years is not None:
+        return bool(profile.years.count == dataset.count)
+    tags = netcdf_tags(dataset)
+    return bool(tags.variables or tags.times)
 
 
 def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
@@ -90,13 +98,21 @@ def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Js
 
 
 def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: str) -> Json:
-    """Give ``bands`` if there are several: years where the profile says so, else their names."""
+    """Return ``bands`` if there are several: years where the profile says so, else their names.
+
+    Where netCDF tags tell more of them (`stacbuild.describe.raster_netcdf`) that is added, also of
+    a single band: times, unless the profile states some, and variables.
+    """
     if profile.years and profile.years.count != dataset.count:
         raise IntegrityError(
             f"{href}: has {dataset.count} bands, but its profile says {profile.years.count} years"
         )
-    if dataset.count == 1:
-        return {}
+    tags = netcdf_tags(dataset)
+    times = _times_of_bands(tags, profile, dataset.count)
+    fields: Json = {VARIABLE: tags.variables[0]} if len(set(tags.variables)) == 1 else {}
+    if dataset.count == 1 and not times:
+        return fields
+    names = _names(tags, times, dataset.count)
     bands: list[Json] = []
     for index, described in enumerate(dataset.descriptions):
         if profile.years:
@@ -107,7 +123,11 @@ def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: 
                 "end_datetime": _stamp(end),
             }
         else:
-            band = {"name": f"b{index + 1}"}
+            band = {"name": names[index]}
+            if times:
+                band |= {"start_datetime": times[index], "end_datetime": times[index]}
+        if len(set(tags.variables)) > 1:
+            band[VARIABLE] = tags.variables[index]
         if described:
             band["description"] = described
         bands.append(band)
@@ -119,7 +139,23 @@ def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: 
     if not _all_are_data(dataset, profile):
         for number in alpha_bands(dataset):
             bands[number - 1][ALPHA] = True
-    return {"bands": bands}
+    return {"bands": bands, **fields}
+
+
+def _times_of_bands(tags: NetcdfTags, profile: DataProfile, count: int) -> list[str]:
+    """Return the times that tags give to bands; none where a profile dates them."""
+    if profile.years or (count == 1 and profile.start_datetime):
+        return []
+    return [_stamp(time) for time in tags.times]
+
+
+def _names(tags: NetcdfTags, times: Sequence[str], count: int) -> list[str]:
+    """Return names of bands: by variable, time and other dimensions if that tells them apart."""
+    several = tags.variables if len(set(tags.variables)) > 1 else ()
+    parts = [part for part in (several, times, tags.labels) if part]
+    names = [" ".join(each) for each in zip(*parts, strict=True)] if parts else []
+    numbers = [f"b{band}" for band in range(1, count + 1)]
+    return names if len(set(names)) == count else numbers
 
 
 def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:
@@ -158,4 +194,4 @@ def year_of(year: int) -> tuple[dt.datetime, dt.datetime]:
 
 
 def _stamp(time: dt.datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if time.microsecond else "%Y-%m-%dT%H:%M:%SZ")

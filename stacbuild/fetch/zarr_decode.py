@@ -139,7 +139,8 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
 
 def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
     try:
-        return _decode_cf(name, variable, decode_times=CFDatetimeCoder(time_unit=unit))
+        # Decoded here, as later nobody would say which times they are.
+        return _decode_cf(name, variable, decode_times=CFDatetimeCoder(time_unit=unit)).load()
     except (ValueError, OverflowError, ImportError) as error:
         stated = f"{variable.attrs.get('units')!r} in calendar "
         stated += repr(variable.attrs.get("calendar", "standard"))

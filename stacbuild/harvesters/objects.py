@@ -24,7 +24,7 @@ import zarr
 from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.describe import declare_extensions, file_time
-from stacbuild.describe.raster import raster_item
+from stacbuild.describe.raster import raster_item, says_time
 from stacbuild.describe.raster_header import left_out
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
@@ -34,7 +34,7 @@ from stacbuild.fetch.opener import open_raster
 from stacbuild.fetch.zarr_store import open_group, read_error, source_of
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stated import stated_fields, stated_links
-from stacbuild.profiles import CollectionProfile, DataProfile, Profiles, Provider
+from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
@@ -132,7 +132,7 @@ def _describe(
     if data_id.lower().endswith((".tif", ".tiff")):
         facts = stated
         with open_raster(place.read, storage_options=place.options) as raster:
-            when = None if _says_time(profile) else _modified(place, "", reporter)
+            when = None if says_time(raster, profile) else _modified(place, "", reporter)
             item = raster_item(raster, **identity, datetime=when)
             for line in left_out(raster, profile):
                 reporter.warn(f"{data_id}: {line}")
@@ -166,10 +166,6 @@ def _describe(
         item.add_link(link)
     declare_extensions(item)
     return _Described(item, facts)
-
-
-def _says_time(profile: DataProfile) -> bool:
-    return profile.start_datetime is not None or profile.years is not None
 
 
 def _metadata(group: zarr.Group) -> str:

@@ -19,6 +19,14 @@ from stacbuild.load.facts import Facts, facts_of_bands, warn_of_raster
 from stacbuild.load.footprint import touches
 from stacbuild.load.globe import turns
 from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
+from stacbuild.load.raster_names import (
+    RASTER_NAME,
+    bands_by_name,
+    check_together,
+    chosen_bands,
+    known_as,
+    with_times,
+)
 from stacbuild.load.select import (
     band_times,
     bands_apart,
@@ -33,9 +41,6 @@ from stacbuild.load.temporal import resample_in_time
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
     from stacbuild.grid import Grid
-
-# The name that a GeoTIFF's pixels have when opened as a dataset (rioxarray, xcube).
-RASTER_NAME = "band_data"
 
 # Above this many source pixels a target pixel (along one axis), floats are averaged: bilinear
 # would look at a part of them only.
@@ -91,7 +96,8 @@ def load_variable(
     is_raster = "cube:variables" not in items[0].properties
     if is_raster:
         dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
-        warn_of_raster(variable, items, facts[RASTER_NAME], warn)
+        for of_bands in chosen_bands(variable, items).values():
+            warn_of_raster(variable, items, of_bands, warn)
     else:
         dataset, facts, spatial = _open_zarr(variable, items, grid, target, storage_options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
@@ -101,8 +107,8 @@ def load_variable(
     if bands is not None and "band" in dataset.dims:
         bands = bands[dataset["band"].values - 1]
     if is_raster and variable.open_params.band_as_variable:
-        of_bands = facts_of_bands(variable, items, variable.identifier or RASTER_NAME)
-        facts = {f"band_{band}": each for band, each in of_bands.items()}
+        each_band = facts_of_bands(variable, items, variable.identifier or RASTER_NAME)
+        facts = {f"band_{band}": each for band, each in each_band.items()}
         dataset = bands_apart(dataset, RASTER_NAME)
         names = chosen_names(variable, map(str, dataset.data_vars))
         facts = {name: facts[name] for name in names}
@@ -171,22 +177,26 @@ def _open_raster(
     # round; each takes half a second to import.
     from stacbuild.load.raster import check_common, load_raster
 
-    name = variable.identifier or RASTER_NAME
-    _check_methods(variable, [name])
-    of_bands = facts_of_bands(variable, items, name)
-    facts = next(iter(of_bands.values()))
-    if not variable.open_params.band_as_variable:
-        chosen_names(variable, [name])
-    method = _method(variable, name, facts, beside(items, target), target)
-    parts = {
-        time: load_raster(tiles, grid, method, of_bands, storage_options)
-        for time, tiles in by_time(items).items()
-    }
-    array = next(iter(parts.values()))
-    if len(parts) > 1:
-        check_common(items)
-        array = xr.concat(parts.values(), pd.DatetimeIndex(parts, name="time"))
-    return array.to_dataset(name=RASTER_NAME), {RASTER_NAME: facts}, ("y", "x")
+    chosen = chosen_bands(variable, items)
+    by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
+    several = len(by_name) > 1
+    names = {name: name if several else known_as(variable, name) for name in chosen}
+    _check_methods(variable, list(by_name if several else names.values()))
+    arrays, facts = {}, {}
+    for name, of_bands in chosen.items():
+        facts[name] = next(iter(of_bands.values()))
+        method = _method(variable, names[name], facts[name], beside(items, target), target)
+        parts = {
+            time: load_raster(tiles, grid, method, of_bands, storage_options)
+            for time, tiles in by_time(items).items()
+        }
+        array = next(iter(parts.values()))
+        if len(parts) > 1:
+            check_common(items)
+            array = xr.concat(parts.values(), pd.DatetimeIndex(parts, name="time"))
+        arrays[name] = with_times(array, name, by_name, items) if by_name else array
+    check_together(variable, items, arrays)
+    return xr.Dataset(arrays), facts, ("y", "x")
 
 
 def _open_zarr(

@@ -197,7 +197,10 @@ def data_bands(item: pystac.Item) -> list[int]:
 
 
 def facts_of_bands(
-    variable: SourceVariable, items: Sequence[pystac.Item], name: str
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    name: str,
+    bands: Sequence[int] | None = None,
 ) -> dict[int, Facts]:
     """Return what is loaded of a GeoTIFF: the facts of each band by its number, from 1.
 
@@ -210,13 +213,16 @@ def facts_of_bands(
         Of one product.
     name
         That ``spatial_resample_params`` has for the whole.
+    bands
+        Those of one variable; None for all.
 
     Raises
     ------
     BuildError
         As `Facts.of_bands` and `Facts.filled`.
     """
-    fill, params, bands = variable.fill_value(name), variable.open_params, data_bands(items[0])
+    fill, params = variable.fill_value(name), variable.open_params
+    bands = data_bands(items[0]) if bands is None else list(bands)
     if not params.band_as_variable:
         return dict.fromkeys(bands, Facts.of_bands(items, bands).filled(fill))
     asked = [name.removeprefix("band_") for name in params.variable_names or ()]
@@ -228,10 +234,11 @@ def facts_of_bands(
 def warn_of_raster(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
-    facts: Facts,
+    of_bands: Mapping[int, Facts],
     warn: Callable[[str], None],
 ) -> None:
     """Tell where a cube's variable differs from what its GeoTIFFs say of values and bands."""
+    facts = next(iter(of_bands.values()))
     name, dtype = variable.data_id, facts.cube_dtype
     if facts.dtype != dtype and not facts.unpacked:
         warn(
@@ -247,7 +254,7 @@ def warn_of_raster(
             f"{name}: its bands differ in scale or offset, so the cube holds unpacked values "
             f"({dtype}); {apart}"
         )
-    each = [Facts.of_raster(items[0], band).attrs.get("units") for band in data_bands(items[0])]
+    each = [Facts.of_raster(items[0], band).attrs.get("units") for band in of_bands]
     if len(set(each)) > 1:
         units = ", ".join(dict.fromkeys(unit or "none" for unit in each))
         warn(f"{name}: its bands differ in unit ({units}), so the cube states none; {apart}")
