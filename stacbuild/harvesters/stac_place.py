@@ -12,6 +12,7 @@ from affine import Affine
 from stacbuild.crs import identified
 from stacbuild.harvesters.stac_asset import Data
 from stacbuild.harvesters.stac_found import Found
+from stacbuild.harvesters.stac_query import overlap
 
 Json = dict[str, Any]
 Box = tuple[float, float, float, float]
@@ -86,14 +87,14 @@ def _numbers(value: Any) -> list[float] | None:
 
 
 def _apart(one: Any, other: Any) -> bool:
-    """Return whether two boxes in degrees have nothing in common; not across the antimeridian."""
+    """Return whether two boxes in degrees have nothing in common, wherever they count from."""
     first, second = _numbers(one), _numbers(other)
     if not first or not second or len(first) != 4 or len(second) != 4:
         return False
-    if first[0] > first[2] or second[0] > second[2]:
-        return False
     return (
-        first[0] > second[2] or second[0] > first[2] or first[1] > second[3] or second[1] > first[3]
+        not overlap((first[0], first[2]), (second[0], second[2]))
+        or first[1] > second[3]
+        or second[1] > first[3]
     )
 
 

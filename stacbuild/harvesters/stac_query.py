@@ -80,11 +80,7 @@ class Query:
         west, south, east, north = box[0], box[1], box[half], box[half + 1]
         if south > self.bbox[3] or north < self.bbox[1]:
             return False
-        return any(
-            w1 <= e2 and w2 <= e1
-            for w1, e1 in _spans(west, east)
-            for w2, e2 in _spans(self.bbox[0], self.bbox[2])
-        )
+        return overlap((west, east), (self.bbox[0], self.bbox[2]))
 
     def in_time(self, item: Json) -> bool:
         """Return whether the period of an item touches the interval, both closed."""
@@ -226,4 +222,17 @@ def _is_box(box: Any) -> bool:
 
 
 def _spans(west: float, east: float) -> list[tuple[float, float]]:
-    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    """Return the longitudes of a box within -180 to 180, wherever it counts from."""
+    if -180 <= west <= east <= 180:
+        return [(west, east)]
+    width = east - west if west <= east else (east - west) % 360
+    if width >= 360:
+        return [(-180.0, 180.0)]
+    first = (west + 180) % 360 - 180
+    last = first + width
+    return [(first, last)] if last <= 180 else [(first, 180.0), (-180.0, last - 360)]
+
+
+def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Return whether two ranges of longitudes, west and east, have one in common."""
+    return any(w1 <= e2 and w2 <= e1 for w1, e1 in _spans(*one) for w2, e2 in _spans(*other))

@@ -9,9 +9,10 @@ import json
 import posixpath
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from stacbuild.config.stores import StacStore
 from stacbuild.errors import (
@@ -82,7 +83,7 @@ class Reader:
             except ValueError:
                 raise IntegrityError(f"{base}: holds a link that is no URL") from None
         elif is_relative_path(href):
-            whole = posixpath.normpath(posixpath.join(posixpath.dirname(base), href))
+            whole = _file(posixpath.normpath(posixpath.join(posixpath.dirname(base), href)))
         else:
             whole = href
         try:
@@ -177,6 +178,16 @@ class Reader:
         reasons = "; ".join(str(self.left_out[where])[:300] for where in locations[:3])
         count = f"{len(locations)} link{'s' * (len(locations) != 1)}"
         return f"{count} cannot be read and left out: {reasons}{'; ...' if locations[3:] else ''}"
+
+
+def _file(path: str) -> str:
+    """Return the file that a path in a catalog means: as it is written, or else percent-decoded."""
+    decoded = posixpath.normpath(unquote(path))
+    # Of a name that is too long, for one.
+    with suppress(OSError, ValueError):
+        if decoded != path and not Path(path).exists() and Path(decoded).exists():
+            return decoded
+    return path
 
 
 def _local(path: Path) -> bytes:
