@@ -84,7 +84,7 @@ def test_modules_that_are_imported_count(tmp_path: Path) -> None:
     assert reasons(path) == ()
 
 
-def hold_a_module_in_a_folder_takes_what_lies_beside_it_and_the_configuration(
+def test_a_module_in_a_folder_takes_what_lies_beside_it_and_the_configuration(
     tmp_path: Path,
 ) -> None:
     code = f"import near, far\n{FUNCTION}"

@@ -54,7 +54,13 @@ from beside import doubled
 
 
 def twice(ds):
-    return ds.map(lambda array: array.copy(data=da.map_blocks(doubled, array.data, dtype="uint8")))
+    def double(block):
+        import beside
+
+        assert beside.doubled(1) == 2
+        return doubled(block)
+
+    return ds.map(lambda array: array.copy(data=da.map_blocks(double, array.data, dtype="uint8")))
 
 
 def deadly(ds):

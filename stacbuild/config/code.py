@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+# Where a configuration lies in this project's own folder, this package is still no user's module.
+_THIS = __name__.partition(".")[0]
 _WILDCARDS = frozenset("*?[")
 # Calls that import as a statement does, where the name stands in the code.
 _CALLS = ("import_module", "__import__")
@@ -27,6 +29,8 @@ def folders_of(file: Path, directory: Path) -> tuple[Path, ...]:
 
 def module_in(folder: Path, name: str) -> Path | None:
     """Return the file of the package or module *name* (without dots) in *folder*, if any."""
+    if name == _THIS:
+        return None
     candidates = [folder / name / "__init__.py"]
     candidates += [folder / f"{name}{suffix}" for suffix in (*EXTENSION_SUFFIXES, ".py")]
     return next((each for each in candidates if each.is_file()), None)

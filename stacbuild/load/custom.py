@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import math
-import sys
-import sysconfig
-import threading
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from stacbuild.config.code import folders_of
 from stacbuild.errors import BuildError
+from stacbuild.load.modules import import_file
+
+if TYPE_CHECKING:
+    from stacbuild.config.datasets import CustomProcessing
 
 # Of dtypes: booleans, integers, floats, complex numbers, times and durations.
 _KINDS = frozenset("biufcmM")
@@ -26,20 +27,16 @@ _KINDS = frozenset("biufcmM")
 # The file of functions that cloudpickle, from 3.1.3 on, has sent to another process.
 _UNNAMED = "<dynamic-code>"
 
-_importing = threading.RLock()
 
-
-def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
+def run_custom(dataset: xr.Dataset, custom: CustomProcessing) -> xr.Dataset:
     """Call a function of a module beside the configuration.
 
     Parameters
     ----------
     dataset
         Lazy, on the target grid, with the source's dimension names.
-    path
-        Of the Python file.
-    function
-        Its name; it takes and returns an `xarray.Dataset`.
+    custom
+        Its file and name; it takes and returns an `xarray.Dataset`.
 
     Raises
     ------
@@ -47,8 +44,9 @@ def run_custom(dataset: xr.Dataset, path: Path, function: str) -> xr.Dataset:
         If the module or function is missing, raises, or returns something else. The message
         names the line of the user's file.
     """
+    path, function = custom.file, custom.function_name
     where = f"{path.name}:{function}"
-    module = _import(path)
+    module = _import(path, custom.directory)
     call = getattr(module, function, None)
     if not callable(call):
         raise BuildError(f"{path}: has no function {function!r}")
@@ -102,66 +100,16 @@ def _checked(
     return found
 
 
-def _import(path: Path) -> ModuleType:
-    # The import system's state is one for the process: builders in threads take turns with it.
-    with _importing:
-        return _import_alone(path)
-
-
-def _import_alone(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"stacbuild_custom_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise BuildError(f"{path}: no such Python file; see custom_processing.module_path")
-    module = importlib.util.module_from_spec(spec)
-    # Modules of the same names that this process has from elsewhere step aside meanwhile, or the
-    # user's would be given those.
-    aside = {name: sys.modules.pop(name) for name in _namesakes(path.parent)}
-    before = set(sys.modules)
-    # A module may import others that lie beside it.
-    sys.path.insert(0, str(path.parent))
+def _import(path: Path, directory: Path) -> ModuleType:
     try:
-        spec.loader.exec_module(module)
+        return import_file(path, folders_of(path, directory))
+    except FileNotFoundError as error:
+        if error.filename is None and error.args == (path,):
+            message = f"{path}: no such Python file; see custom_processing.module_path"
+            raise BuildError(message) from error
+        raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
     except (Exception, SystemExit) as error:
         raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
-    finally:
-        sys.path.remove(str(path.parent))
-        new = set(sys.modules) - before
-        for name in [name for name in new if _lies_in(path.parent, name) and _top(name) in new]:
-            # Known to the user's module alone, as that is to nobody: pickle then sends functions
-            # of both whole to other processes, which could not import them. And another
-            # configuration may have another module of that name beside it.
-            del sys.modules[name]
-        sys.modules.update(aside)
-    return module
-
-
-def _namesakes(folder: Path) -> list[str]:
-    """Return loaded modules with the name of one in *folder* that come from elsewhere.
-
-    With each goes all that is below it. What is installed is not taken for the user's.
-    """
-    names = {path.stem for path in folder.glob("*.py")}
-    names |= {path.parent.name for path in folder.glob("*/__init__.py")}
-    keys = ("stdlib", "platstdlib", "purelib", "platlib")
-    kept = {folder, *(Path(sysconfig.get_path(key)) for key in keys)}
-    tops = {
-        name
-        for name in names & set(sys.modules) - {"__main__"}
-        if (file := getattr(sys.modules[name], "__file__", None))
-        and not any(Path(file).is_relative_to(each) for each in kept)
-    }
-    return [name for name in sys.modules if _top(name) in tops]
-
-
-def _top(name: str) -> str:
-    return name.partition(".")[0]
-
-
-def _lies_in(folder: Path, name: str) -> bool:
-    """Tell whether a module lies in a folder, and not in an environment that lies in there."""
-    package = sys.modules[_top(name)]
-    file = Path(getattr(package, "__file__", None) or "/")
-    return folder == (file.parents[1] if file.name == "__init__.py" else file.parent)
 
 
 def comes_from(error: BaseException, path: Path) -> bool:

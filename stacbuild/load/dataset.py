@@ -114,8 +114,7 @@ def load_variable(
         facts = {name: facts[name] for name in names}
         dataset = dataset[names].astype({name: facts[name].cube_dtype for name in names})
     if variable.custom_processing:
-        custom = variable.custom_processing
-        dataset = run_custom(dataset, custom.file, custom.function_name)
+        dataset = run_custom(dataset, variable.custom_processing)
     dataset = _canonical(dataset, grid, spatial, variable.data_id)
     dataset = _with_years(dataset, bands)
     dataset = _named(dataset, variable.identifier)

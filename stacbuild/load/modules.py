@@ -1,0 +1,340 @@
+"""Importing a user's file and the modules beside it, apart from all other modules of the process.
+
+They are loaded from their source, never from bytecode of an older one, and are registered nowhere:
+another configuration may have other modules of the same names, and cloudpickle sends what is
+registered nowhere to other processes by value.
+
+An import statement within a function runs when it is called, in another process perhaps, where
+nothing is known of these modules. It is therefore compiled as a look-up in `Later`, which goes
+along with the function.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from stacbuild.config.code import module_in
+
+# Name of the `Later` in each of the user's modules.
+_LATER = "__stacbuild_later__"
+
+# The import system's state is one for the process: builders in threads take turns with it.
+_importing = threading.RLock()
+
+
+def import_file(path: Path, folders: Sequence[Path]) -> ModuleType:
+    """Import a Python file that may import modules from *folders*.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    Exception
+        Whatever its code raises.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    modules = _Modules(folders)
+    name = f"stacbuild_custom_{path.stem}"
+    loader = _Loader(name, str(path), modules)
+    spec = spec_from_file_location(name, path, loader=loader)
+    assert spec is not None  # noqa: S101 - it has a loader
+    module = module_from_spec(spec)
+    with modules.importing():
+        loader.exec_module(module)
+    return module
+
+
+class _Modules:
+    """The modules of one user's file."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
+        self.later = Later(self)
+        self._own: dict[str, ModuleType] = {}
+        self._active = False
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Register the modules, and find others in the folders, while something is imported."""
+        with _importing:
+            if self._active:
+                yield
+                return
+            # Modules of the same names that this process has from elsewhere step aside meanwhile,
+            # or the user's would be given those.
+            aside = {name: sys.modules.pop(name) for name in _namesakes(self.folders)}
+            before = set(sys.modules)
+            sys.modules.update(self._own)
+            finder = _Finder(self)
+            # Before what is installed, as it is for a script and what lies beside it.
+            at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0
+            sys.meta_path.insert(at, finder)
+            self._active = True
+            try:
+                yield
+            finally:
+                self._active = False
+                sys.meta_path.remove(finder)
+                self._take(set(sys.modules) - before)
+                sys.modules.update(aside)
+
+    def _take(self, new: set[str]) -> None:
+        """Unregister those of the new modules that are the user's."""
+        own = [name for name in new if _top(name) in new and self.holds(sys.modules[_top(name)])]
+        for name in own:
+            module = self._own[name] = sys.modules.pop(name)
+            if type(module) is ModuleType and not _is_compiled(module):
+                module.__class__ = _Module
+
+    def holds(self, package: ModuleType) -> bool:
+        """Return whether it lies in a folder, and not in an environment that lies in there."""
+        if file := getattr(package, "__file__", None):
+            levels = 1 if Path(file).name == "__init__.py" else 0
+            return Path(file).parents[levels] in self.folders
+        return any(Path(each).parent in self.folders for each in getattr(package, "__path__", ()))
+
+    def has(self, name: str) -> bool:
+        """Return whether a dotted name begins with a module or package in the folders."""
+        top = _top(name)
+        if any(module_in(folder, top) for folder in self.folders):
+            return True
+        return any((folder / top).is_dir() for folder in self.folders) and _is_unknown(top)
+
+    def load(self, name: str) -> ModuleType:
+        """Import one by its dotted name."""
+        with self.importing():
+            return importlib.import_module(name)
+
+
+class Later(dict[str, ModuleType]):
+    """Modules that functions of the user's import when they are called."""
+
+    def __init__(self, modules: _Modules | None = None) -> None:
+        self._modules = modules
+        self.names: dict[str, None] = {}
+
+    def __missing__(self, name: str) -> ModuleType:
+        """Import a module now."""
+        if self._modules is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        self[name] = module = self._modules.load(name)
+        return module
+
+    def leaf(self, name: str) -> ModuleType:
+        """Return what ``import a.b as c`` names."""
+        return self[name]
+
+    def top(self, name: str) -> ModuleType:
+        """Return what ``import a.b`` names."""
+        _ = self[name]
+        return self[_top(name)]
+
+    def member(self, name: str, of: str) -> Any:
+        """Return what ``from of import name`` names."""
+        package = self[of]
+        if hasattr(package, name):
+            return getattr(package, name)
+        try:
+            return self[f"{of}.{name}"]
+        except ModuleNotFoundError:
+            message = f"cannot import name {name!r} from {of!r}"
+            raise ImportError(message, name=of) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process with all that may be asked for there."""
+        if self._modules is not None:
+            for name in list(self.names):
+                # One that cannot be imported is missed where it is asked for.
+                with suppress(Exception, SystemExit):
+                    _ = self[name]
+        return Later, (), None, None, iter(self.items())
+
+
+class _Module(ModuleType):
+    """A module that is pickled by value, also where modules import each other in a circle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        left_out = {"__builtins__", "__loader__", "__spec__"}
+        state = {name: value for name, value in vars(self).items() if name not in left_out}
+        return _Module, (self.__name__,), state
+
+
+class _Finder:
+    """Finds modules in the user's folders, for the thread that imports them."""
+
+    def __init__(self, modules: _Modules) -> None:
+        self._modules = modules
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where a module lies, as Python's import system asks for it."""
+        del target
+        if threading.get_ident() != self._thread:
+            return None
+        *above, last = name.split(".")
+        folders = [folder.joinpath(*above) for folder in self._modules.folders]
+        if path is not None:
+            folders = [folder for folder in folders if str(folder) in path]
+        for folder in folders:
+            file = module_in(folder, last)
+            if file is None:
+                continue
+            if file.suffix != ".py":
+                return PathFinder.find_spec(name, [str(folder)])
+            return spec_from_file_location(
+                name,
+                file,
+                loader=_Loader(name, str(file), self._modules),
+                submodule_search_locations=(
+                    [str(file.parent)] if file.name == "__init__.py" else None
+                ),
+            )
+        below = [str(folder / last) for folder in folders if (folder / last).is_dir()]
+        if not below or (path is None and not _is_unknown(name)):
+            return None
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = below
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a module from its source each time.
+
+    Bytecode counts as current if time and size of the source are the same, by the second.
+    """
+
+    def __init__(self, name: str, path: str, modules: _Modules) -> None:
+        super().__init__(name, path)
+        self._modules = modules
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Compile the module."""
+        path = self.get_filename(fullname)
+        package = fullname if self.is_package(fullname) else fullname.rpartition(".")[0]
+        tree = ast.parse(self.get_data(path), path)
+        tree = ast.fix_missing_locations(_Rewriter(self._modules, package).visit(tree))
+        return compile(tree, path, "exec", dont_inherit=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module."""
+        setattr(module, _LATER, self._modules.later)
+        super().exec_module(module)
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Turns imports of the user's modules within functions into look-ups in `Later`."""
+
+    def __init__(self, modules: _Modules, package: str) -> None:
+        self._modules = modules
+        self._package = package
+        self._depth = 0
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def _function(self, node: ast.AST) -> ast.AST:
+        self._depth += 1
+        try:
+            return self.generic_visit(node)
+        finally:
+            self._depth -= 1
+
+    def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
+        statements: list[ast.stmt] = []
+        for alias in node.names:
+            if not self._depth or not self._modules.has(alias.name):
+                statements.append(ast.Import(names=[alias]))
+            elif alias.asname:
+                statements.append(self._assign(alias.asname, "leaf", alias.name))
+            else:
+                statements.append(self._assign(_top(alias.name), "top", alias.name))
+        return [ast.copy_location(each, node) for each in statements]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.stmt]:
+        name = node.module or ""
+        if node.level:
+            parents = self._package.split(".")
+            parents = parents[: len(parents) - node.level + 1]
+            name = ".".join(filter(None, [*parents, name])) if self._package else ""
+        if not self._depth or not name or not self._modules.has(name):
+            return [node]
+        if any(alias.name == "*" for alias in node.names):
+            return [node]  # not allowed within functions, as Python will say
+        statements = []
+        for alias in node.names:
+            self._modules.later.names[f"{name}.{alias.name}"] = None
+            statements.append(self._assign(alias.asname or alias.name, "member", alias.name, name))
+        return [ast.copy_location(each, node) for each in statements]
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+        if not self._depth or called != "import_module" or len(node.args) != 1 or node.keywords:
+            return node
+        [name] = node.args
+        if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+            return node
+        if name.value.startswith(".") or not self._modules.has(name.value):
+            return node
+        return ast.copy_location(self._look_up("leaf", name.value), node)
+
+    def _assign(self, target: str, method: str, *names: str) -> ast.stmt:
+        return ast.Assign([ast.Name(target, ast.Store())], self._look_up(method, *names))
+
+    def _look_up(self, method: str, *names: str) -> ast.expr:
+        self._modules.later.names[_top(names[-1])] = None
+        self._modules.later.names[names[-1]] = None
+        look_up = ast.Attribute(ast.Name(_LATER, ast.Load()), method, ast.Load())
+        return ast.Call(look_up, [ast.Constant(each) for each in names], [])
+
+
+def _namesakes(folders: Sequence[Path]) -> list[str]:
+    """Return loaded modules with the name of one in *folders* that come from elsewhere.
+
+    With each goes all that is below it. What is installed is not taken for the user's.
+    """
+    names = {path.stem for folder in folders for path in folder.glob("*.py")}
+    names |= {path.parent.name for folder in folders for path in folder.glob("*/__init__.py")}
+    keys = ("stdlib", "platstdlib", "purelib", "platlib")
+    installed = {Path(sysconfig.get_path(key)) for key in keys}
+    tops = {
+        name
+        for name in names & set(sys.modules) - {"__main__"}
+        if (file := getattr(sys.modules[name], "__file__", None))
+        and not any(Path(file).is_relative_to(each) for each in installed)
+    }
+    tops.discard(_top(__name__))
+    return [name for name in list(sys.modules) if _top(name) in tops]
+
+
+def _is_unknown(name: str) -> bool:
+    """Return whether no module of this name is installed: a folder is one only then."""
+    if name in sys.modules or name in sys.builtin_module_names:
+        return False
+    return PathFinder.find_spec(name) is None
+
+
+def _is_compiled(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and not str(file).endswith(".py")
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
