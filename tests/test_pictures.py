@@ -191,3 +191,13 @@ def test_colours() -> None:
     assert scale.rgba(plane_of(np.array([[1.0, np.nan]])))[0, 1].tolist() == [0, 0, 0, 0]
     empty = colors_of(plane_of(np.array([[np.nan]])))
     assert empty == Scale(0.0, 1.0)
+
+
+@pytest.mark.parametrize(("dtype", "fill"), [("int64", 2**53 + 1), ("uint64", 2**64 - 1)])
+def test_no_data_of_64_bits_is_exact(dtype: str, fill: int) -> None:
+    values = np.arange(12, dtype=dtype).reshape(3, 4)
+    values[0] = fill
+    array = xr.DataArray(values, dims=("lat", "lon"), attrs={"_FillValue": values[0, 0]})
+    [render] = picture(xr.Dataset({"big": array})).renders.values()
+    assert render["nodata"] == fill
+    assert isinstance(render["nodata"], int)

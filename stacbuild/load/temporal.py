@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stacbuild.config.times import length_of_time
 from stacbuild.describe.flags import FLAGS, is_categorical
 from stacbuild.errors import BuildError
+from stacbuild.load.temporal_fill import Fills, refuse_value
 
 if TYPE_CHECKING:
     from stacbuild.config.datasets import TemporalResampleParams
@@ -131,17 +132,35 @@ def _method(name: str, array: xr.DataArray, params: TemporalResampleParams, shor
 
 
 def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str) -> xr.DataArray:
-    # An integer that never was "no data" may be so now, in a step without a value.
-    fill = array.encoding.get("_FillValue", array.encoding.get("fill_value", np.nan))
     by_time = array.chunk().transpose("time", ...)
     steps = _steps(array.indexes["time"], params)
+    empty = _empty(array, steps, params, method)
+    fills = Fills.of(array, empty=empty)
+    if empty and fills.is_new:
+        by_time = by_time.copy(
+            data=by_time.data.map_blocks(
+                refuse_value, value=fills.written, name_of=str(array.name), dtype=array.dtype
+            )
+        )
     if method == "linear":
-        found = _interpolated(by_time, steps.index, fill)
+        found = _interpolated(by_time, steps.index, fills.missing)
     elif method in _SELECTING:
-        found = _selected(by_time, steps.index, fill, method, params.tolerance)
+        found = _selected(by_time, steps.index, fills.written, method, params.tolerance)
     else:
-        found = _aggregated(by_time, steps, fill, method)
-    return _described(found.transpose(*array.dims), array, fill, method)
+        found = _aggregated(by_time, steps, fills, method)
+    return _described(found.transpose(*array.dims), array, fills, method)
+
+
+def _empty(
+    array: xr.DataArray, steps: pd.Series[int], params: TemporalResampleParams, method: str
+) -> bool:
+    """Tell whether a step may come to have no value where every value is one.
+
+    Only of methods that keep the type: the others have NaN for it.
+    """
+    if method in _SELECTING:
+        return bool((_nearby(array, steps.index, method, params.tolerance) < 0).any())
+    return method in _PICKING and bool((steps == 0).any())
 
 
 def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series[int]:
@@ -157,7 +176,9 @@ def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series
     return sizes.size()
 
 
-def _aggregated(array: xr.DataArray, steps: pd.Series[int], fill: Any, method: str) -> xr.DataArray:
+def _aggregated(
+    array: xr.DataArray, steps: pd.Series[int], fills: Fills, method: str
+) -> xr.DataArray:
     ends = np.cumsum(steps.to_numpy())
     dtype = _dtype(array, method)
     others = tuple(range(1, array.ndim))
@@ -165,12 +186,12 @@ def _aggregated(array: xr.DataArray, steps: pd.Series[int], fill: Any, method: s
     parts = [
         da.blockwise(
             aggregate, (-1, *others), array.data[end - size : end], (0, *others),
-            concatenate=False, new_axes={-1: 1}, fill=fill, method=method, dtype=dtype,
+            concatenate=False, new_axes={-1: 1}, fill=fills.missing, method=method, dtype=dtype,
             meta=np.empty((0,) * array.ndim, dtype),
         )
         if size
         else da.full(
-            (1, *array.shape[1:]), _nothing(dtype, fill, method), dtype=dtype,
+            (1, *array.shape[1:]), _nothing(dtype, fills.written, method), dtype=dtype,
             chunks=((1,), *array.data.chunks[1:]),
         )
         for end, size in zip(ends, steps, strict=True)
@@ -223,10 +244,11 @@ def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any
                 place = len(block) - 1 - valid[::-1].argmax(axis=0, keepdims=True)
             picked = np.take_along_axis(block, place, axis=0)
         else:
-            limits = np.finfo(block.dtype) if block.dtype.kind == "f" else np.iinfo(block.dtype)
-            never = limits.min if method == "max" else limits.max
+            never = _limits(block.dtype)[0 if method == "max" else 1]
             reduce = np.max if method == "max" else np.min
             picked = reduce(np.where(valid, block, never), axis=0, keepdims=True)
+        if block.dtype.kind != "f" and np.isnan(fill):
+            return np.asarray(picked)  # every value is one
         return np.asarray(np.where(count > 0, picked, fill).astype(block.dtype))
     values = block.astype(np.float64)
     some = np.maximum(count, 1)
@@ -248,6 +270,13 @@ def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any
     return np.asarray(np.where(count > 0, result, np.nan).astype(_float_of(block.dtype)))
 
 
+def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    if dtype.kind == "b":
+        return False, True
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    return limits.min, limits.max
+
+
 def _float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind == "f" and dtype.itemsize > 2:
         return dtype
@@ -267,11 +296,18 @@ def _nothing(dtype: np.dtype[Any], fill: Any, method: str) -> Any:
 def _selected(
     array: xr.DataArray, times: pd.DatetimeIndex, fill: Any, method: str, tolerance: str | None
 ) -> xr.DataArray:
-    within = length_of_time(tolerance) if tolerance else None
-    place = array.indexes["time"].get_indexer(times, method=method, tolerance=within)
+    place = _nearby(array, times, method, tolerance)
     chosen = _at(array, times, array.data[np.maximum(place, 0)])
     there = xr.DataArray(place >= 0, dims="time", coords={"time": times})
     return chosen if (place >= 0).all() else chosen.where(there, array.dtype.type(fill))
+
+
+def _nearby(
+    array: xr.DataArray, times: pd.DatetimeIndex, method: str, tolerance: str | None
+) -> NDArray[Any]:
+    """Return the index of the value that each time gets, -1 for none."""
+    within = length_of_time(tolerance) if tolerance else None
+    return np.asarray(array.indexes["time"].get_indexer(times, method=method, tolerance=within))
 
 
 def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr.DataArray:
@@ -301,7 +337,7 @@ def _at(array: xr.DataArray, times: pd.DatetimeIndex, data: Any) -> xr.DataArray
     return xr.DataArray(data, dims=array.dims, coords={**coords, "time": times}, name=array.name)
 
 
-def _described(found: xr.DataArray, array: xr.DataArray, fill: Any, method: str) -> xr.DataArray:
+def _described(found: xr.DataArray, array: xr.DataArray, fills: Fills, method: str) -> xr.DataArray:
     """Put attributes and "no data" on a result."""
     if method == "count":
         of = array.attrs.get("long_name", found.name)
@@ -310,7 +346,9 @@ def _described(found: xr.DataArray, array: xr.DataArray, fill: Any, method: str)
     if method in _CELL_METHODS:
         found.attrs["cell_methods"] = f"time: {_CELL_METHODS[method]}"
     if method in _PICKING:
-        found.encoding = {"_FillValue": fill, "fill_value": fill}
+        found.encoding = {"fill_value": fills.written}
+        if fills.is_used:
+            found.encoding["_FillValue"] = fills.written
         return found
     for name in (*FLAGS, "flag_colors"):
         found.attrs.pop(name, None)

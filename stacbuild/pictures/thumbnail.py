@@ -11,6 +11,7 @@ import xarray as xr
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from stacbuild.nodata import to_json
 from stacbuild.pictures.coarse import Plane, read_plane, statistics
 from stacbuild.pictures.colors import Legend, Scale, colors_of
 
@@ -92,8 +93,9 @@ def encode(rgba: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
     return buffer.getvalue()
 
 
-def _nodata(plane: Plane) -> float | str | None:
+def _nodata(plane: Plane) -> int | float | str | None:
     fill = plane.array.attrs.get("_FillValue", plane.array.encoding.get("_FillValue"))
     if fill is None:
         return None
-    return "nan" if np.isnan(fill) else float(fill)
+    # Of 64 bits an integer is not exact as a float.
+    return to_json(float(fill) if plane.array.dtype.kind == "f" else int(fill))

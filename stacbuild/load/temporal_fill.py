@@ -1,0 +1,57 @@
+"""What "no data" is in values of a series, and in steps of time that come to have none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stacbuild.errors import BuildError
+
+
+@dataclass(frozen=True)
+class Fills:
+    """What is "no data" in values that are read, and in those that are made.
+
+    Parameters
+    ----------
+    missing
+        Of what is read; NaN where only NaN is.
+    written
+        What a step without a value is.
+    is_new
+        Whether there was no "no data" before: any value may be one like others.
+    is_used
+        Whether what is made has "no data".
+    """
+
+    missing: Any
+    written: Any
+    is_new: bool
+    is_used: bool
+
+    @classmethod
+    def of(cls, array: xr.DataArray, *, empty: bool) -> Fills:
+        """Return those of an array; *empty* tells whether steps may come to have no value."""
+        declared = array.encoding.get("_FillValue")
+        if array.dtype.kind == "f" or declared is not None:
+            fill = np.nan if declared is None else declared
+            return cls(fill, fill, is_new=False, is_used=True)
+        fill = array.encoding.get("fill_value")
+        if fill is None and array.dtype.kind in "iu":
+            limits = np.iinfo(array.dtype)
+            fill = array.dtype.type(limits.max if array.dtype.kind == "u" else limits.min)
+        return cls(np.nan, False if fill is None else fill, is_new=True, is_used=empty)
+
+
+def refuse_value(block: NDArray[Any], value: Any, name_of: str) -> NDArray[Any]:
+    """Refuse a block that holds what is to stand for "no data"."""
+    if (block == value).any():
+        raise BuildError(
+            f"{name_of}: holds {value} as a value, which steps without one would be; state another "
+            "by spatial_resample_params.fill_values"
+        )
+    return block
