@@ -201,3 +201,20 @@ def test_what_cannot_be_declared(tmp_path: Path, entry: str, says: str) -> None:
     assert says in told
     row = told.split(f"{path}:")[1].split(":")[0]
     assert entry in path.read_text().splitlines()[int(row) - 1]
+
+
+@pytest.mark.parametrize("entry", ["data", "data/cube.zarr", "data/cube.zarr/x", "dat*"])
+def test_a_declared_folder_that_cubes_lie_in(tmp_path: Path, entry: str) -> None:
+    path = project(tmp_path, FUNCTION, {"data/cube.zarr/x": ""}, depends_on=[entry])
+    told = refused(path)
+    assert f"depends_on.0: {entry!r} and {tmp_path / 'data' / 'cube.zarr'}, where" in told
+    assert "lie in one another" in told
+
+
+def test_a_declared_folder_that_the_catalog_lies_in(tmp_path: Path) -> None:
+    path = project(tmp_path, FUNCTION, {"all/roi.csv": ""}, depends_on=["all"])
+    config = load_config(path)
+    for act in (plan, build):
+        with pytest.raises(ConfigError, match="'all' of depends_on, lie in one another"):
+            act(config, tmp_path / "all" / "catalogs")
+    assert plan(config, tmp_path / "catalogs")

@@ -150,20 +150,29 @@ def files_of(entry: str, directory: Path) -> dict[str, Path]:
             f"{entry!r} is the whole folder of the configuration, which cubes and catalogs lie in; "
             "name what the function reads"
         )
-    path = directory / entry
     try:
-        if path.exists() or path.is_symlink():
-            files = list(_below(path, directory))
-        elif set(entry) & _WILDCARDS:
-            found = [each for each in directory.glob(entry) if not _hidden(each, directory)]
-            files = [file for each in found for file in _below(each, directory)]
-        else:
-            raise CodeError(f"there is no {entry!r} in the folder of the configuration")
+        files = [file for each in named(entry, directory) for file in _below(each, directory)]
     except OSError as error:
         raise CodeError(f"{entry!r} cannot be read: {error.strerror}") from error
     if not files:
         raise CodeError(f"there is no file in {entry!r}")
     return {_relative(file, directory): file for file in sorted(files)}
+
+
+def named(entry: str, directory: Path) -> list[Path]:
+    """Return the files and folders that an entry of ``depends_on`` names, or its pattern matches.
+
+    Raises
+    ------
+    CodeError
+        If there is no such thing.
+    """
+    path = directory / entry
+    if path.exists() or path.is_symlink():
+        return [path]
+    if not set(entry) & _WILDCARDS:
+        raise CodeError(f"there is no {entry!r} in the folder of the configuration")
+    return [each for each in directory.glob(entry) if not _hidden(each, directory)]
 
 
 def _below(path: Path, directory: Path) -> Iterator[Path]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from stacbuild.config.code import CodeError, named
 from stacbuild.config.datasets import MultiDataset
 from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.config.stores import (
@@ -95,6 +97,7 @@ def overlaps(config: Config) -> Iterator[Problem]:
         yield from _outputs(outputs)
         yield from _caches(config, outputs)
         yield from _files(outputs, sources)
+        yield from _declared(config, outputs)
     elif isinstance(storage, S3Store):
         yield from _objects(config, storage, sources)
 
@@ -108,6 +111,37 @@ def _sources(config: Config) -> Iterator[_Source]:
                 at = ("datasets", index, "variables", number, "data_id")
             if isinstance(store, FileStore | S3Store | HttpsStore):
                 yield _Source(dataset.identifier, at, variable.data_id, store)
+
+
+def _named(config: Config) -> Iterator[tuple[KeyPath, str, Spot]]:
+    """Yield what ``depends_on`` of custom functions names: where, as written, and what it is."""
+    for index, dataset in enumerate(config.datasets):
+        for number, variable in enumerate(dataset.variables):
+            custom = variable.custom_processing
+            if custom is None:
+                continue
+            at: KeyPath = ("datasets", index)
+            if isinstance(dataset, MultiDataset):
+                at = (*at, "variables", number)
+            for place, entry in enumerate(custom.depends_on):
+                # What is missing was told before, or is when the cube is planned.
+                with suppress(CodeError, OSError):
+                    for path in named(entry, custom.directory):
+                        yield (
+                            (*at, "custom_processing", "depends_on", place), entry, Spot.of(path)
+                        )  # fmt: skip
+
+
+def _declared(config: Config, outputs: list[_Output]) -> Iterator[Problem]:
+    """Yield declared inputs that a cube lies in, or that lie in a cube: each build changes them."""
+    for at, entry, spot in _named(config):
+        for each in outputs:
+            if each.spot.is_within(spot) or spot.is_within(each.spot):
+                yield Problem(
+                    at, f"{entry!r} and {each.path}, where the cube {each.name!r} goes, lie in one "
+                    "another, so each build would change it; name other files, or take another "
+                    "storage root",
+                )  # fmt: skip
 
 
 def check_catalog_folder(config: Config, catalog: Path) -> None:
@@ -128,6 +162,13 @@ def check_catalog_folder(config: Config, catalog: Path) -> None:
                     f"{catalog}: the catalog, and {path}, where the cube {dataset.identifier!r} "
                     "goes, would lie in one another; take another storage root or catalog"
                 )
+    for _, entry, declared in _named(config):
+        if spot.is_within(declared) or declared.is_within(spot):
+            raise ConfigError(
+                f"{catalog}: the catalog, and {entry!r} of depends_on, lie in one another, so each "
+                "build would change it; name other files there, or take another folder for the "
+                "catalog"
+            )
     for source in _sources(config):
         if isinstance(source.store, FileStore):
             path = source.store.root / source.data_id.strip("/")
