@@ -216,7 +216,9 @@ def _variables(
             dim: length_of(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial
         }
         if "time" in lead:
-            listed = dimensions["time"].get("values") if "time" in dimensions else None
+            of_time = dimensions.get("time", {})
+            # Numbers or texts without a unit of time are none.
+            listed = of_time.get("values") if of_time.get("type") == "temporal" else None
             known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
             lead["time"] = _count(variable, known, lead["time"])
         named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"

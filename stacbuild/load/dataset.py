@@ -282,6 +282,11 @@ def _canonical(
     dataset: xr.Dataset, grid: Grid, spatial: tuple[str, str], data_id: str
 ) -> xr.Dataset:
     """Give the spatial dimensions the grid's names, its coordinates, and the last two places."""
+    if taken := sorted({*grid.dims, "spatial_ref"} & set(map(str, dataset.data_vars))):
+        raise BuildError(
+            f"{data_id}: its variable {taken[0]} has the name of a coordinate of the cube; choose "
+            "others by open_params.variable_names, or rename it by custom_processing"
+        )
     # A custom function may have used other usual names.
     names = ((spatial[0], "y", "lat", "latitude"), (spatial[1], "x", "lon", "longitude"))
     for dim, known, size, values in zip(grid.dims, names, grid.shape, grid.coords(), strict=True):
