@@ -20,6 +20,7 @@ import yaml
 from stacbuild.config import load_config
 from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile
+from stacbuild.load.validity import NoData
 from tests.cli import Json, configuration, geotiff
 from tests.clms_helpers import FILE, SLUG, product, two_tiles
 from tests.standins.clms import ClmsServer
@@ -277,7 +278,8 @@ def test_nothing_that_holds_credentials_shows_them(
         target=grid,
         method="nearest",
         dtype="uint8",
-        fill=0,
+        bands=(1,),
+        nodata=(NoData(0),),
         options=options,
     )
     shown: dict[str, Any] = {

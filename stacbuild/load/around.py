@@ -30,6 +30,8 @@ from stacbuild.load.pixelgrid import (
     positions,
     reduction,
 )
+from stacbuild.load.validity import avoid_fill
+from stacbuild.nodata import Number
 
 # Small pixels along the side of a target pixel: two for each source pixel, within these bounds.
 _FEWEST, _MOST = 4, 32
@@ -60,7 +62,8 @@ def resample(block: Block, onto: Onto) -> NDArray[Any]:
             strip = slice(first, min(first + _STRIP, rows.stop))
             at = np.meshgrid(_numbers(strip), _numbers(cols), indexing="ij")
             values = _bilinear(block, positions(source, target, *at))
-            _put(result[strip.start - rows.start : strip.stop - rows.start], values)
+            lines = result[strip.start - rows.start : strip.stop - rows.start]
+            _put(lines, values, block.fill)
         return result
     if method not in _AGGREGATES:
         raise BuildError(
@@ -75,7 +78,7 @@ def resample(block: Block, onto: Onto) -> NDArray[Any]:
                 (span.start - start.start, span.stop - start.start)
                 for span, start in zip(part, onto.window, strict=True)
             )
-            _put(result[top:bottom, left:right], _AGGREGATES[method](fine))
+            _put(result[top:bottom, left:right], _AGGREGATES[method](fine), block.fill)
     return result
 
 
@@ -83,14 +86,14 @@ def _numbers(pixels: slice) -> Floats:
     return np.arange(pixels.start, pixels.stop, dtype=np.float64)
 
 
-def _put(result: NDArray[Any], values: Floats) -> None:
+def _put(result: NDArray[Any], values: Floats, fill: Number) -> None:
     """Write the values that are numbers, rounded if the result is of integers."""
     known = ~np.isnan(values)
     found = values[known]
     if np.issubdtype(result.dtype, np.integer):
         limits = np.iinfo(result.dtype)
         found = np.clip(np.floor(found + 0.5), limits.min, limits.max)
-    result[known] = found.astype(result.dtype)
+    result[known] = avoid_fill(found.astype(result.dtype), fill)
 
 
 def _as_floats(found: NDArray[Any], fill: float) -> Floats:

@@ -91,15 +91,16 @@ def load_variable(
     items = items_within(variable, items)
     target = PixelGrid.of_grid(grid)
     check_overlap(variable, items, any_touches(items, target), grid)
-    sources = beside(items, target)
+    # At each time: two files that cover the grid together may be of two times.
+    complete = all(covers(beside(tiles, target), target) for tiles in by_time(items).values())
     # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
     is_raster = "cube:variables" not in items[0].properties
     if is_raster:
-        dataset, facts, spatial = _open_raster(variable, items, grid, target, storage_options)
+        dataset, facts, spatial = _open_raster(variable, items, grid, storage_options, complete)
         for of_bands in chosen_bands(variable, items).values():
             warn_of_raster(variable, items, of_bands, warn)
     else:
-        dataset, facts, spatial = _open_zarr(variable, items, grid, target, storage_options)
+        dataset, facts, spatial = _open_zarr(variable, items, grid, storage_options, complete)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
@@ -118,7 +119,6 @@ def load_variable(
     dataset = _canonical(dataset, grid, spatial, variable.data_id)
     dataset = _with_years(dataset, bands)
     dataset = _named(dataset, variable.identifier)
-    complete = covers(sources, target)
     only = next(iter(facts.values())) if len(facts) == 1 else None
     for name, array in dataset.data_vars.items():
         of = only or facts.get(str(name).removeprefix(f"{variable.identifier}_"))
@@ -169,13 +169,14 @@ def _open_raster(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
     grid: Grid,
-    target: PixelGrid,
     storage_options: Mapping[str, Any],
+    complete: bool,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
     # round; each takes half a second to import.
     from stacbuild.load.raster import check_common, load_raster
 
+    target = PixelGrid.of_grid(grid)
     chosen = chosen_bands(variable, items)
     by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
     several = len(by_name) > 1
@@ -186,7 +187,7 @@ def _open_raster(
         facts[name] = next(iter(of_bands.values()))
         method = _method(variable, names[name], facts[name], beside(items, target), target)
         parts = {
-            time: load_raster(tiles, grid, method, of_bands, storage_options)
+            time: load_raster(tiles, grid, method, of_bands, storage_options, complete=complete)
             for time, tiles in by_time(items).items()
         }
         array = next(iter(parts.values()))
@@ -202,12 +203,12 @@ def _open_zarr(
     variable: SourceVariable,
     parts: Sequence[pystac.Item],
     grid: Grid,
-    target: PixelGrid,
     storage_options: Mapping[str, Any],
+    complete: bool,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     from stacbuild.load.zarr import flags_of, left_out, load_zarr, on_grid, spatial_dims
 
-    item = parts[0]
+    item, target = parts[0], PixelGrid.of_grid(grid)
     spatial = spatial_dims(item)
     sources = beside(parts, target)
     if variable.open_params.band_as_variable:
@@ -223,7 +224,7 @@ def _open_zarr(
             facts[name].attrs.update(flags_of(item, name, storage_options))
         method = _method(variable, name, facts[name], sources, target)
         arrays[name] = load_zarr(
-            parts, name, grid, method, facts[name].fill, facts[name].nodata, storage_options
+            parts, name, grid, method, facts[name], storage_options, complete=complete
         )
     if not arrays:
         raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
@@ -349,10 +350,6 @@ def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
         # What a lost chunk reads as. GDAL takes it for "no data" whether or not there is a
         # `_FillValue`, so it must not be Zarr's 0, which is a value.
         array.encoding["fill_value"] = array.dtype.type(facts.fill)
-    # Declared only where it can occur: a count that reaches 255 is not "no data".
-    if (
-        array.dtype == facts.cube_dtype
-        and array.dtype.kind != "f"
-        and (facts.nodata or facts.masked or not complete)
-    ):
+    declared = facts.no_data(complete=complete).declared
+    if array.dtype == facts.cube_dtype and array.dtype.kind != "f" and declared:
         array.encoding["_FillValue"] = array.dtype.type(facts.fill)

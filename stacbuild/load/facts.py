@@ -13,6 +13,7 @@ from stacbuild import nodata
 from stacbuild.describe import ALPHA, MASK
 from stacbuild.describe.zarr_cube import NODATA, read_as
 from stacbuild.errors import BuildError
+from stacbuild.load.validity import NoData
 from stacbuild.nodata import Number
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ class Facts:
     def cube_dtype(self) -> np.dtype[Any]:
         """The type of the cube's variable.
 
-        Masked integers without a nodata value get the next wider type, which has one to spare.
+        Masked integers without a nodata value get the next wider type, which has one to spare;
+        integers without one also where the configuration chose a value beyond their type.
         Unpacked values are floats, chosen as xarray does.
         """
         if self.unpacked:
@@ -119,7 +121,8 @@ class Facts:
             return np.dtype("float32" if small else "float64")
         stated = self.nodata[0] if self.chosen is None and self.nodata else self.chosen
         fits = stated is not None and nodata.held(stated, self.dtype) is not None
-        if self.masked and self.dtype.kind in "iu" and not fits:
+        wanted = self.masked or (self.chosen is not None and not self.nodata)
+        if wanted and self.dtype.kind in "iu" and not fits:
             if self.dtype.itemsize == 8:
                 raise BuildError(
                     "it has a mask and integers of 64 bits: state spatial_resample_params."
@@ -162,8 +165,9 @@ class Facts:
             return self
         dtype = np.dtype("float64") if self.unpacked else self.dtype
         held = nodata.held(value, dtype)
-        if held is None and self.masked:
-            dtype = self.cube_dtype
+        spare = self.masked or not self.nodata
+        if held is None and spare and dtype.kind in "iu" and dtype.itemsize < 8:
+            dtype = np.dtype(f"int{16 * dtype.itemsize}")
             held = nodata.held(value, dtype)
         if held is None:
             raise BuildError(
@@ -171,6 +175,24 @@ class Facts:
                 f"{dtype}"
             )
         return replace(self, chosen=held)
+
+    def no_data(self, *, complete: bool) -> NoData:
+        """Return what "no data" becomes in the cube, and whether the cube declares it.
+
+        Parameters
+        ----------
+        complete
+            Whether the sources lie under all of the grid.
+        """
+        reserved = (
+            self.cube_dtype.kind == "f"
+            or bool(self.nodata)
+            or self.masked
+            or nodata.held(self.fill, self.dtype) != self.fill
+        )
+        # Declared only where it can occur: a count that reaches 255 is not "no data".
+        declared = bool(self.nodata) or self.masked or self.chosen is not None or not complete
+        return NoData(self.fill, reserved, declared)
 
     @property
     def fill(self) -> Number:
@@ -240,7 +262,7 @@ def warn_of_raster(
     """Tell where a cube's variable differs from what its GeoTIFFs say of values and bands."""
     facts = next(iter(of_bands.values()))
     name, dtype = variable.data_id, facts.cube_dtype
-    if facts.dtype != dtype and not facts.unpacked:
+    if facts.masked and facts.dtype != dtype and not facts.unpacked:
         warn(
             f"{name}: has a mask but no nodata value, so the cube is {dtype} and not "
             f"{facts.dtype}, {facts.fill} where masked; spatial_resample_params.fill_values can "

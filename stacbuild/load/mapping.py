@@ -76,6 +76,31 @@ class IndexMap:
         outside = 0 if self.outside is None else self.outside.nbytes
         return outside + sum(array.nbytes for array in arrays)
 
+    @property
+    def size(self) -> int:
+        """Pixels of the source window."""
+        rows, cols = self.window
+        return int((rows.stop - rows.start) * (cols.stop - cols.start))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the target window."""
+        if isinstance(self.index, tuple):
+            return len(self.index[0]), len(self.index[1])
+        rows, cols = self.index.get().shape
+        return int(rows), int(cols)
+
+    def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return source rows and columns, each of the target window's shape.
+
+        They mean nothing where the target lies beyond the source.
+        """
+        if isinstance(self.index, tuple):
+            rows, cols = np.meshgrid(*self.index, indexing="ij")
+        else:
+            rows, cols = np.divmod(self.index.get(), self.window[1].stop - self.window[1].start)
+        return rows + self.window[0].start, cols + self.window[1].start
+
     def strips(self, height: int) -> Iterator[Window]:
         """Give the parts of the source window that are looked at.
 

@@ -32,6 +32,8 @@ def load_raster(
     method: str,
     facts: Mapping[int, Facts],
     options: Mapping[str, Any],
+    *,
+    complete: bool = True,
 ) -> xr.DataArray:
     """Put the files of one product on the grid, lazily.
 
@@ -47,6 +49,8 @@ def load_raster(
         What the result holds of each band, by its number.
     options
         For fsspec, if the files are on S3.
+    complete
+        Whether the files of all times lie under all of the grid.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def load_raster(
         method=method,
         dtype=dtype.name,
         bands=tuple(facts),
-        fills=tuple(each.fill for each in facts.values()),
+        nodata=tuple(each.no_data(complete=complete) for each in facts.values()),
         options=options,
     )
     unit = work_unit(grid, dtype.itemsize, wide=source.is_cheaper_wide())
@@ -82,7 +86,7 @@ def load_raster(
         snap_bounds=False,
         chunksize=(1, 1, *unit),
         dtype=dtype,
-        fill_value=dtype.type(source.fills[0]),
+        fill_value=dtype.type(source.nodata[0].fill),
         rescale=False,
         sortby_date=False,
         xy_coords=False,

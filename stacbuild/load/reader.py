@@ -7,7 +7,8 @@ the decoded source window where a file's pixels are interleaved (every block hol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from rasterio.windows import Window as RasterWindow
 from stacbuild.errors import BuildError
 from stacbuild.load.block import Onto
 from stacbuild.load.globe import turns
+from stacbuild.load.mapping import IndexMap
 from stacbuild.load.mosaic import Mosaic, mosaics
 from stacbuild.load.pixelgrid import (
     PixelGrid,
@@ -30,7 +32,9 @@ from stacbuild.load.pixelgrid import (
 )
 from stacbuild.load.pool import cache, identity, open_raster, shared_index_map
 from stacbuild.load.shared import SharedArray
-from stacbuild.load.warp import Pixels, is_fill, regrid
+from stacbuild.load.sparse import WINDOW_BYTES, pick
+from stacbuild.load.validity import Layer, NoData, overlay
+from stacbuild.load.warp import Pixels, regrid
 from stacbuild.nodata import Number, fill_nodata, matches
 
 if TYPE_CHECKING:
@@ -108,8 +112,8 @@ class RasterSource:
         Of what is read; of the files too, unless they are masked or unpacked.
     bands
         Those that are read, counted from 1.
-    fills
-        What "no data" becomes in each of them; NaN for floats.
+    nodata
+        What "no data" becomes in each of them.
     options
         For fsspec; may hold credentials, so never shown.
     """
@@ -119,7 +123,7 @@ class RasterSource:
     method: str
     dtype: str
     bands: tuple[int, ...]
-    fills: tuple[Number, ...]
+    nodata: tuple[NoData, ...]
     options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def read(self, band: int, window: Window) -> NDArray[Any]:
@@ -143,27 +147,22 @@ class RasterSource:
         RemoteError, LocalError
             If a file cannot be reached.
         """
-        fill = self._fill(band)
-        result: NDArray[Any] | None = None
-        for part in self._layers(band, window):
-            if part is None:
-                continue
-            if result is None:
-                result = part
-            else:
-                np.copyto(result, part, where=is_fill(result, fill))
-        if result is None:
+        stands, name = self._nodata(band), self.tiles[0].href
+        found = overlay(self._layers(band, window), stands)
+        if found is None:
             shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
-            return np.full(shape, fill, self.dtype)
-        return result
+            found = np.full(shape, stands.fill, self.dtype), np.ones(shape, np.bool_)
+        return stands.settle(found, name)
 
-    def _layers(self, band: int, window: Window) -> Iterator[NDArray[Any] | None]:
+    def _layers(self, band: int, window: Window) -> Iterator[Layer]:
         """Yield what each tile, or each mosaic of tiles, has in a window; the first one wins."""
         if self.method == "nearest":
             # One source pixel decides, so that it does not matter what lies beside it.
             for tile in self.tiles:
                 for grid in turns(tile.grid, self.target):
-                    yield self._nearest(tile, grid, band, window)
+                    layer = self._nearest(tile, grid, band, window)
+                    if layer is not None:
+                        yield layer
             return
 
         def read(number: int, part: Window) -> NDArray[Any]:
@@ -171,9 +170,11 @@ class RasterSource:
             in_file = shifted(part, tile.origin)
             return self._decoded(tile, band, in_file, lambda _: iter([in_file]))
 
-        pixels = Pixels(read, self._fill(band), np.dtype(self.dtype).itemsize)
+        pixels = Pixels(read, self._nodata(band), np.dtype(self.dtype))
         for mosaic in self._mosaics:
-            yield regrid(mosaic, Onto(self.target, window, self.method), pixels)
+            layer = regrid(mosaic, Onto(self.target, window, self.method), pixels)
+            if layer is not None:
+                yield layer
 
     @cached_property
     def _mosaics(self) -> tuple[Mosaic, ...]:
@@ -189,18 +190,56 @@ class RasterSource:
         with open_raster(first.href, first.size, first.kind, self.options) as (_, dataset):
             return dataset.block_shapes[0][1] >= dataset.width and not _is_together(dataset)
 
-    def _nearest(
-        self, tile: Tile, grid: PixelGrid, band: int, window: Window
-    ) -> NDArray[Any] | None:
+    def _nearest(self, tile: Tile, grid: PixelGrid, band: int, window: Window) -> Layer | None:
         mapping = shared_index_map(grid, self.target, window)
         if mapping is None:
             return None
+        if mapping.size * np.dtype(self.dtype).itemsize > WINDOW_BYTES:
+            return self._picked(tile, mapping, band, (grid, window_key(window))), mapping.outside
 
         def strips(height: int) -> Iterator[Window]:
             return (shifted(part, tile.origin) for part in mapping.strips(height))
 
         in_file = shifted(mapping.window, tile.origin)
-        return mapping.gather(self._decoded(tile, band, in_file, strips), self._fill(band))
+        block = self._decoded(tile, band, in_file, strips)
+        return mapping.gather(block, self._nodata(band).fill), mapping.outside
+
+    def _picked(self, tile: Tile, mapping: IndexMap, band: int, where: Hashable) -> NDArray[Any]:
+        """Pick pixels out of a source window that is too large to be held."""
+        with open_raster(tile.href, tile.size, tile.kind, self.options) as (_, dataset):
+            blocks, together = dataset.block_shapes[0], _is_together(dataset)
+        bands = [band]
+        if together:
+            size = math.prod(mapping.shape) * np.dtype(self.dtype).itemsize
+            bands = self._group(band, size)
+
+        def read(window: Window) -> NDArray[Any]:
+            block = np.empty((len(bands), *(part.stop - part.start for part in window)), self.dtype)
+            self._read(tile, bands, [window], window, block)
+            return block
+
+        def picked() -> NDArray[Any]:
+            found, outside = pick(mapping, tile.origin, blocks, read)
+            if outside is not None:
+                for each, plane in zip(bands, found, strict=True):
+                    plane[outside] = self._nodata(each).fill
+            return found
+
+        if len(bands) == 1:
+            return np.asarray(picked()[0])
+        which = identity(tile.href, self.options)
+        key = ("picked", *which, self._conversion(tile), bands[0], where)
+        # A copy, as what is kept is for all bands.
+        return np.array(cache.get(key, picked, uses=len(bands))[bands.index(band)])
+
+    def _group(self, band: int, size: int) -> list[int]:
+        """Return the bands that are decoded together with one, each of *size* bytes."""
+        most = max(1, _GROUP_BYTES // size)
+        # All of about one length: a short last one would cost as much decoding as a full one.
+        wanted = len(self.bands)
+        group = -(-wanted // -(-wanted // most))
+        first = self.bands.index(band) // group * group
+        return list(self.bands[first : first + group])
 
     def _decoded(
         self, tile: Tile, band: int, window: Window, strips: Callable[[int], Iterator[Window]]
@@ -219,12 +258,7 @@ class RasterSource:
             block = np.empty((1, height, width), self.dtype)
             self._read(tile, [band], parts, window, block)
             return np.asarray(block[0])
-        most = max(1, _GROUP_BYTES // (height * width * size))
-        # All of about one length: a short last one would cost as much decoding as a full one.
-        wanted = len(self.bands)
-        group = -(-wanted // -(-wanted // most))
-        first = self.bands.index(band) // group * group
-        bands = list(self.bands[first : first + group])
+        bands = self._group(band, height * width * size)
 
         def share() -> SharedArray:
             array = np.empty((len(bands), height, width), self.dtype)
@@ -237,7 +271,7 @@ class RasterSource:
 
         # What the values become is part of the key: another variable may read them otherwise.
         which = identity(tile.href, self.options)
-        key = ("decoded", *which, self._conversion(tile), first, window_key(window))
+        key = ("decoded", *which, self._conversion(tile), bands[0], window_key(window))
         try:
             shared = cache.get(key, share, uses=len(bands))
             return np.asarray(shared.get()[bands.index(band)])
@@ -266,23 +300,24 @@ class RasterSource:
                 values = out if kept else np.empty(out.shape, dataset.dtypes[0])
                 file.read(dataset, part, bands, values)
                 for band, plane, result in zip(bands, values, out, strict=True):
-                    stored, fill = self._stored(tile, band), self._fill(band)
+                    stored, stands = self._stored(tile, band), self._nodata(band)
                     hidden = ~file.read_valid(dataset, part, band) if stored.masked else None
+                    stands.check_free(plane, stored.nodata, tile.href, hidden)
                     if kept:
-                        fill_nodata(plane, stored.nodata, fill, tolerant=True)
+                        fill_nodata(plane, stored.nodata, stands.fill, tolerant=True)
                     else:
-                        stored.convert(plane, result, fill)
+                        stored.convert(plane, result, stands.fill)
                     if hidden is not None:
-                        result[hidden] = fill
+                        result[hidden] = stands.fill
 
     def _stored(self, tile: Tile, band: int) -> Stored:
         return tile.stored[self.bands.index(band)]
 
-    def _fill(self, band: int) -> Number:
-        return self.fills[self.bands.index(band)]
+    def _nodata(self, band: int) -> NoData:
+        return self.nodata[self.bands.index(band)]
 
     def _conversion(self, tile: Tile) -> str:
-        return repr((tile.stored, self.bands, self.fills, self.dtype))
+        return repr((tile.stored, self.bands, self.nodata, self.dtype))
 
 
 class WindowReader:

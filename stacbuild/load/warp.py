@@ -19,6 +19,7 @@ from stacbuild.load.block import Block, Onto
 from stacbuild.load.footprint import closes
 from stacbuild.load.mosaic import Mosaic
 from stacbuild.load.pixelgrid import Window, same_crs
+from stacbuild.load.validity import Layer, NoData, avoid_fill, is_fill
 from stacbuild.nodata import Number
 
 # Any CRS of a plane, for source and target alike.
@@ -63,42 +64,73 @@ class Pixels:
     Parameters
     ----------
     read
-        Reads a window of one source, by its number, rows and columns last, "no data" as *fill*.
-    fill
+        Reads a window of one source, by its number, rows and columns last, "no data" as
+        ``nodata.fill``.
+    nodata
         What stands for "no data".
-    nbytes
-        Of all that is read for one place.
+    dtype
+        Of what is read.
     """
 
     read: Callable[[int, Window], NDArray[Any]]
-    fill: Number
-    nbytes: int
+    nodata: NoData
+    dtype: np.dtype[Any]
 
 
-def regrid(mosaic: Mosaic, onto: Onto, pixels: Pixels) -> NDArray[Any] | None:
+def regrid(mosaic: Mosaic, onto: Onto, pixels: Pixels) -> Layer | None:
     """Resample what lies under a window of the target grid, put together from all its sources.
 
     Returns
     -------
-    Array of the sources' dtype, the target window's rows and columns last; None if no source lies
-    under it.
+    Array of the sources' dtype, the target window's rows and columns last, and where it has no data
+    if the values do not tell; None if no source lies under it.
+
+    Raises
+    ------
+    BuildError
+        As `warp`.
     """
+    nodata, method = pixels.nodata, onto.method
+    if nodata.reserved:
+        values = _regridded(mosaic, onto, pixels)
+        return None if values is None else (values, None)
+    dtype, working = pixels.dtype, nodata.working_dtype(pixels.dtype, method)
+
+    def read(number: int, window: Window) -> NDArray[Any]:
+        block = pixels.read(number, window)
+        _check_exact(block, method)
+        return block.astype(working)
+
+    wide = Pixels(read, nodata.working(dtype, method), working)
+    values = _regridded(mosaic, onto, wide)
+    if values is None:
+        return None
+    missing = is_fill(values, wide.nodata.fill)
+    if method == "sum":
+        _check_sum(values, dtype, None)
+    values[missing] = 0
+    found = _whole(values, dtype) if working.kind == "f" else values.astype(dtype)
+    found[missing] = nodata.fill
+    return found, missing
+
+
+def _regridded(mosaic: Mosaic, onto: Onto, pixels: Pixels) -> NDArray[Any] | None:
     window = mosaic.window(onto.target, onto.window, onto.method)
     if window is None:
         return None
     rows, cols = (part.stop - part.start for part in window)
     sides = [part.stop - part.start for part in onto.window]
-    if rows * cols * pixels.nbytes > _BLOCK_BYTES and max(sides) > 1:
+    if rows * cols * pixels.dtype.itemsize > _BLOCK_BYTES and max(sides) > 1:
         # Rows first: files in strips are read in whole rows.
         return _halved(mosaic, onto, pixels, axis=0 if sides[0] > 1 else 1)
 
     def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-        return is_fill(values, pixels.fill)
+        return is_fill(values, pixels.nodata.fill)
 
-    block = mosaic.assemble(window, pixels.read, missing, pixels.fill)
+    block = mosaic.assemble(window, pixels.read, missing, pixels.nodata.fill)
     result = np.empty((*block.shape[:-2], *sides), block.dtype)
     for index in np.ndindex(block.shape[:-2]):
-        plane = Block(block[index], mosaic.grid, window, pixels.fill, mosaic.period)
+        plane = Block(block[index], mosaic.grid, window, pixels.nodata.fill, mosaic.period)
         result[index] = warp(plane, onto)
     return result
 
@@ -109,7 +141,7 @@ def _halved(mosaic: Mosaic, onto: Onto, pixels: Pixels, axis: int) -> NDArray[An
     found = []
     for half in (slice(whole.start, middle), slice(middle, whole.stop)):
         window = (half, onto.window[1]) if axis == 0 else (onto.window[0], half)
-        found.append((window, regrid(mosaic, replace(onto, window=window), pixels)))
+        found.append((window, _regridded(mosaic, replace(onto, window=window), pixels)))
     known = next((values for _, values in found if values is not None), None)
     if known is None:
         return None
@@ -119,18 +151,13 @@ def _halved(mosaic: Mosaic, onto: Onto, pixels: Pixels, axis: int) -> NDArray[An
             if values is not None
             else np.full(
                 (*known.shape[:-2], *(part.stop - part.start for part in window)),
-                pixels.fill,
+                pixels.nodata.fill,
                 known.dtype,
             )
             for window, values in found
         ],
         axis=axis - 2,
     )
-
-
-def is_fill(array: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
-    """Tell where an array holds what stands for "no data"."""
-    return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
 
 
 def warp(block: Block, onto: Onto) -> NDArray[Any]:
@@ -152,7 +179,8 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
         The block has integers beyond 2**53, which no method but nearest keeps exact.
     """
     source, target = block.grid, onto.target
-    _check_exact(block.values, onto.method, block.fill)
+    if block.values.dtype.itemsize == 8 and block.values.dtype.kind in "iu":
+        _check_exact(block.values[block.values != block.fill], onto.method)
     if closes(source, target):
         return resample(block, onto)
     # Within one CRS nothing is projected, and GDAL is to know nothing of poles and meridians:
@@ -194,14 +222,13 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
         ):
             found = warped.read(1)
     if onto.method == "sum":
-        _check_sum(found, block)
+        _check_sum(found, block.values.dtype, block.fill)
     return _restored(found, block.values.dtype, block.fill)
 
 
-def _check_exact(block: NDArray[Any], method: str, fill: Number) -> None:
-    if block.dtype not in (np.int64, np.uint64):
+def _check_exact(valid: NDArray[Any], method: str) -> None:
+    if valid.dtype not in (np.int64, np.uint64):
         return
-    valid = block[block != fill]
     if valid.size and max(int(valid.max()), -int(valid.min())) > 2**53:
         raise BuildError(
             f"{method} cannot be computed of integers beyond 2**53 without rounding them; state "
@@ -209,15 +236,15 @@ def _check_exact(block: NDArray[Any], method: str, fill: Number) -> None:
         )
 
 
-def _check_sum(found: NDArray[Any], block: Block) -> None:
+def _check_sum(found: NDArray[Any], dtype: np.dtype[Any], fill: Number | None) -> None:
     """Refuse sums that the type of integers cannot hold; GDAL would make its limits of them."""
-    dtype = block.values.dtype
     known = found[~np.isnan(found)]
     if dtype.kind not in "iu" or not known.size:
         return
     limits = np.iinfo(dtype)
     worst = max((np.rint(known.min()), np.rint(known.max())), key=abs)
-    if not limits.min <= worst <= limits.max or (np.rint(known) == block.fill).any():
+    taken = fill is not None and bool((np.rint(known) == fill).any())
+    if not limits.min <= worst <= limits.max or taken:
         raise BuildError(
             f"sum gives {worst:.0f}, which {dtype} cannot hold or stands for no data in it; state "
             "agg_methods: mean, or write the source with a wider type"
@@ -247,16 +274,21 @@ def _restored(found: NDArray[Any], dtype: np.dtype[Any], fill: Number) -> NDArra
     known = ~np.isnan(found)
     values = found[known]
     if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        values = np.floor(values + 0.5)
-        # The largest of 64 bits is no double; the next one is beyond.
-        low, high = (values <= limits.min), (values >= limits.max)
-        whole = np.where(low | high, 0.0, values).astype(dtype)
-        whole[low], whole[high] = limits.min, limits.max
-        result[known] = whole
+        result[known] = avoid_fill(_whole(values, dtype), fill)
     else:
         result[known] = values
     return result
+
+
+def _whole(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return numbers rounded to a type of integers, within its limits."""
+    limits = np.iinfo(dtype)
+    values = np.floor(values + 0.5)
+    # The largest of 64 bits is no double; the next one is beyond.
+    low, high = (values <= limits.min), (values >= limits.max)
+    whole = np.where(low | high, 0.0, values).astype(dtype)
+    whole[low], whole[high] = limits.min, limits.max
+    return whole
 
 
 def _shifted(transform: Affine, window: Window) -> Affine:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -18,10 +20,14 @@ from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.describe.zarr_cube import LEFT_OUT, read_as
 from stacbuild.errors import BuildError, IntegrityError, StacbuildError
 from stacbuild.load.area import origin_of
+from stacbuild.load.facts import Facts
 from stacbuild.load.globe import turns
+from stacbuild.load.mapping import IndexMap
 from stacbuild.load.pixelgrid import PixelGrid, Window, shifted
 from stacbuild.load.pool import cache, identity, shared_index_map, zarr_dataset
+from stacbuild.load.sparse import WINDOW_BYTES, pick
 from stacbuild.load.units import work_unit
+from stacbuild.load.validity import Layer, NoData, overlay
 from stacbuild.nodata import Number, fill_nodata
 
 if TYPE_CHECKING:
@@ -49,8 +55,12 @@ class ZarrSource:
         pixel of each in the store.
     target
         Where the cube's pixels lie.
-    method, fill, nodata
+    method, dtype
         As for a `stacbuild.load.reader.RasterSource`.
+    stands
+        What "no data" becomes.
+    nodata
+        What it is in the store.
     options
         For fsspec; may hold credentials, so never shown.
     """
@@ -65,7 +75,8 @@ class ZarrSource:
     origins: tuple[tuple[int, int], ...]
     target: PixelGrid
     method: str
-    fill: Number
+    dtype: str
+    stands: NoData
     nodata: tuple[Number, ...]
     options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
 
@@ -91,7 +102,6 @@ class ZarrSource:
         """
         where = dict(zip(self.dims, location, strict=True))
         window = (where[self.spatial[0]], where[self.spatial[1]])
-        dtype = read_as(zarr_dataset(self.href, self.options)[self.variable].dtype)
         axes = [self.dims.index(name) for name in self.spatial]
 
         def read(number: int, part: Window) -> NDArray[Any]:
@@ -99,23 +109,23 @@ class ZarrSource:
             # Spatial dimensions last, whatever their place in the store.
             return np.moveaxis(block, axes, (-2, -1))
 
-        result: NDArray[Any] | None = None
-        for layer in self._layers(window, read, dtype):
-            if result is None:
-                result = layer
-            else:
-                missing = np.isnan(result) if np.isnan(self.fill) else result == self.fill
-                np.copyto(result, layer, where=missing)
-        if result is None:
-            return np.full([part.stop - part.start for part in location], self.fill, dtype)
-        return np.moveaxis(result, (-2, -1), axes)
+        def picked(number: int, mapping: IndexMap) -> NDArray[Any]:
+            return np.moveaxis(self._picked(where, number, mapping), axes, (-2, -1))
+
+        found = overlay(self._layers(window, read, picked), self.stands)
+        if found is None:
+            shape = [part.stop - part.start for part in location]
+            empty = np.moveaxis(np.full(shape, self.stands.fill, self.dtype), axes, (-2, -1))
+            found = empty, np.ones(empty.shape, np.bool_)
+        name = f"{self.href}: {self.variable}"
+        return np.moveaxis(self.stands.settle(found, name), (-2, -1), axes)
 
     def _layers(
         self,
         window: Window,
         read: Callable[[int, Window], NDArray[Any]],
-        dtype: np.dtype[Any],
-    ) -> Iterator[NDArray[Any]]:
+        picked: Callable[[int, IndexMap], NDArray[Any]],
+    ) -> Iterator[Layer]:
         """Yield what each part of the store has in a window, each time around the earth."""
         if self.method != "nearest":
             from stacbuild.load.block import Onto  # GDAL, which nearest does without
@@ -123,7 +133,7 @@ class ZarrSource:
             from stacbuild.load.warp import Pixels, regrid
 
             # Each chunk of the cube has one position along every other dimension.
-            pixels = Pixels(read, self.fill, dtype.itemsize)
+            pixels = Pixels(read, self.stands, np.dtype(self.dtype))
             for mosaic in mosaics(self.grids, self.target):
                 layer = regrid(mosaic, Onto(self.target, window, self.method), pixels)
                 if layer is not None:
@@ -134,15 +144,58 @@ class ZarrSource:
                 mapping = shared_index_map(grid, self.target, window)
                 if mapping is None:
                     continue
+                if mapping.size * self._together > WINDOW_BYTES:
+                    yield picked(number, mapping), mapping.outside
+                    continue
                 planes = read(number, mapping.window)
                 size = (part.stop - part.start for part in window)
-                layer = np.empty((*planes.shape[:-2], *size), dtype)
+                picks = np.empty((*planes.shape[:-2], *size), planes.dtype)
                 for index in np.ndindex(planes.shape[:-2]):
-                    layer[index] = mapping.gather(planes[index], self.fill)
-                yield layer
+                    picks[index] = mapping.gather(planes[index], self.stands.fill)
+                yield picks, mapping.outside
+
+    @cached_property
+    def _together(self) -> int:
+        """Bytes that are decoded together for one place."""
+        lead = [
+            min(chunk, length)
+            for name, length, chunk in zip(self.dims, self.shape, self.chunks, strict=True)
+            if name not in self.spatial
+        ]
+        return math.prod(lead) * np.dtype(self.dtype).itemsize
+
+    def _picked(self, where: Mapping[str, slice], number: int, mapping: IndexMap) -> NDArray[Any]:
+        """Pick pixels out of a source window that is too large to be held.
+
+        Dimensions are as in the store, rows and columns those of the target window.
+        """
+        span, inner, uses = self._span(where)
+        axes = [self.dims.index(name) for name in self.spatial]
+
+        def read(window: Window) -> NDArray[Any]:
+            block = self._read(span | dict(zip(self.spatial, window, strict=True)))
+            return np.moveaxis(block, axes, (-2, -1))
+
+        def make() -> NDArray[Any]:
+            blocks = (self.chunks[axes[0]], self.chunks[axes[1]])
+            found, outside = pick(mapping, self.origins[number], blocks, read)
+            if outside is not None:
+                found[..., outside] = self.stands.fill
+            return np.moveaxis(found, (-2, -1), axes)
+
+        # In the spatial dimensions what the target asks for.
+        key = self._key("picked", span)
+        # A copy, as what is kept is for several chunks of the cube.
+        return np.array(cache.get((*key, self.target, number), make, uses=uses)[inner])
 
     def _decoded(self, where: Mapping[str, slice], window: Window) -> NDArray[Any]:
-        """Give what *where* asks for of the source window, "no data" made the fill value.
+        """Give what *where* asks for of the source window, "no data" made the fill value."""
+        span, inner, uses = self._span(where)
+        span |= dict(zip(self.spatial, window, strict=True))
+        return cache.get(self._key("zarr", span), lambda: self._read(span), uses=uses)[inner]
+
+    def _span(self, where: Mapping[str, slice]) -> tuple[dict[str, slice], tuple[slice, ...], int]:
+        """Return what is decoded together, what *where* asks for of it, and how often it is.
 
         The store's chunks span several positions of the other dimensions; those are decoded once
         and kept for the chunks of the cube that need the others.
@@ -150,7 +203,7 @@ class ZarrSource:
         span, inner, uses = {}, [], 1
         for name, length, chunk in zip(self.dims, self.shape, self.chunks, strict=True):
             if name in self.spatial:
-                span[name] = window[self.spatial.index(name)]
+                span[name] = where[name]
                 inner.append(slice(None))
             else:
                 first = where[name].start // chunk * chunk
@@ -159,11 +212,13 @@ class ZarrSource:
                 inner.append(slice(where[name].start - first, where[name].stop - first))
                 # Each chunk of the cube has one position along it.
                 uses *= last - first
+        return span, tuple(inner), uses
+
+    def _key(self, what: str, span: Mapping[str, slice]) -> tuple[Hashable, ...]:
         place = ((part.start, part.stop) for part in span.values())
         # Values are kept with "no data" filled in, which another variable may do otherwise.
-        filled = repr((self.nodata, self.fill))
-        key = ("zarr", *identity(self.href, self.options), self.variable, filled, *place)
-        return cache.get(key, lambda: self._read(span), uses=uses)[tuple(inner)]
+        filled = repr((self.nodata, self.stands, self.dtype))
+        return (what, *identity(self.href, self.options), self.variable, filled, *place)
 
     def _read(self, span: Mapping[str, slice]) -> NDArray[Any]:
         try:
@@ -182,7 +237,9 @@ class ZarrSource:
                     f"{ {name: (s.start, s.stop) for name, s in span.items()} }: {error}"
                 )
             raise told from error
-        fill_nodata(block, self.nodata, self.fill)
+        self.stands.check_free(block, self.nodata, f"{self.href}: {self.variable}")
+        block = block.astype(self.dtype, copy=False)
+        fill_nodata(block, self.nodata, self.stands.fill)
         return block
 
 
@@ -191,9 +248,10 @@ def load_zarr(
     variable: str,
     grid: Grid,
     method: str,
-    fill: Number,
-    nodata: tuple[Number, ...],
+    facts: Facts,
     options: StorageOptions,
+    *,
+    complete: bool = True,
 ) -> xr.DataArray:
     """Put one variable of a Zarr item on the grid, lazily.
 
@@ -202,6 +260,10 @@ def load_zarr(
     parts
         The item; or, where only a part of it is meant that lies on both of its ends (see
         `stacbuild.load.area`), as one item for each.
+    facts
+        What the result holds.
+    complete
+        Whether the parts lie under all of the grid.
 
     Returns
     -------
@@ -234,11 +296,12 @@ def load_zarr(
         origins=tuple(origin_of(part.properties) for part in parts),
         target=PixelGrid.of_grid(grid),
         method=method,
-        fill=fill,
-        nodata=nodata,
+        dtype=facts.cube_dtype.name,
+        stands=facts.no_data(complete=complete),
+        nodata=facts.nodata,
         options=options,
     )
-    dtype = read_as(array.dtype)
+    dtype = facts.cube_dtype
     unit = work_unit(grid, dtype.itemsize)
     chunks = tuple(
         _split(grid.shape[spatial.index(name)], unit[spatial.index(name)])
