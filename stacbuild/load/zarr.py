@@ -57,10 +57,8 @@ class ZarrSource:
         Where the cube's pixels lie.
     method, dtype
         As for a `stacbuild.load.reader.RasterSource`.
-    stands
-        What "no data" becomes.
-    nodata
-        What it is in the store.
+    stands, nodata
+        What "no data" becomes, and what it is in the store.
     options
         For fsspec; may hold credentials, so never shown.
     """
@@ -165,10 +163,7 @@ class ZarrSource:
         return math.prod(lead) * np.dtype(self.dtype).itemsize
 
     def _picked(self, where: Mapping[str, slice], number: int, mapping: IndexMap) -> NDArray[Any]:
-        """Pick pixels out of a source window that is too large to be held.
-
-        Dimensions are as in the store, rows and columns those of the target window.
-        """
+        """Pick a target window out of a source window that is too large to be held."""
         span, inner, uses = self._span(where)
         axes = [self.dims.index(name) for name in self.spatial]
 
@@ -183,10 +178,9 @@ class ZarrSource:
                 found[..., outside] = self.stands.fill
             return np.moveaxis(found, (-2, -1), axes)
 
-        # In the spatial dimensions what the target asks for.
-        key = self._key("picked", span)
+        key = (*self._key("picked", span), self.target, number)
         # A copy, as what is kept is for several chunks of the cube.
-        return np.array(cache.get((*key, self.target, number), make, uses=uses)[inner])
+        return np.array(cache.get(key, make, uses=uses)[inner])
 
     def _decoded(self, where: Mapping[str, slice], window: Window) -> NDArray[Any]:
         """Give what *where* asks for of the source window, "no data" made the fill value."""
