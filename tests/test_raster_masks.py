@@ -180,3 +180,17 @@ def test_nodata_of_several_values_masks_where_all_match(tmp_path: Path) -> None:
     expected = decoded(path)[:, *INSIDE]
     assert np.isnan(expected).any()
     np.testing.assert_array_equal(cube(tmp_path)["band_data"], expected)
+
+
+def test_a_mask_beside_the_file_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "src" / "one.tif"
+    values = noise("uint8")
+    write(path, values)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
+        file.write_mask(np.zeros(values.shape[1:], "uint8"))
+    assert path.with_name("one.tif.msk").exists()
+    result, told = build_raster(tmp_path)
+    assert result.error is None
+    [line] = told.warnings[-1:]
+    assert "one.tif: has a mask beside it (one.tif.msk), which is not read" in line
+    np.testing.assert_array_equal(cube(tmp_path)["band_data"], values[0][INSIDE])

@@ -15,12 +15,12 @@ from rasterio import Affine
 
 from stacbuild.config import load_config
 from stacbuild.cubes import build
-from stacbuild.errors import StacbuildError
 from stacbuild.harvesters.base import Wanted
 from stacbuild.harvesters.stac import harvest
 from stacbuild.profiles import Profiles
 from tests.built import LAT, LON
 from tests.cli import NORTH, WEST, configuration
+from tests.rasters import noise, write
 from tests.test_harvest_stac import Json, Told, collection, item, link, store
 
 PLACE = Affine(0.001, 0, WEST - 0.01, 0, -0.001, NORTH + 0.01)
@@ -212,9 +212,42 @@ def test_bands_of_their_own(tmp_path: Path) -> None:
     items, [warning] = described(tmp_path)
     assert "describes 3 bands, but the file has 2" in warning
     assert fields_of(items) == {}
-    catalog(tmp_path, stated(**{"raster:bands": [{"nodata": 0}, {"nodata": 1}]}))
-    with pytest.raises(StacbuildError, match=r"bands differ in no data \(0, 1\)"):
-        described(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_no_data_of_each_band(tmp_path: Path, dtype: str) -> None:
+    raster(tmp_path / "in" / "a.tif", dtype, count=3)
+    bands = [{"nodata": 10}, {"nodata": 11}, {"unit": "m"}]
+    catalog(tmp_path / "in", stated(**{"raster:bands": bands}))
+    source = values(3)[:, 10:110, 10:110]
+    found = cube_of(tmp_path, open_params={"band_as_variable": True})
+    masked = found if dtype == "float32" else xr.decode_cf(found)
+    for band, plane in enumerate(source, 1):
+        hidden = plane == 9 + band if band < 3 else np.zeros(plane.shape, bool)
+        np.testing.assert_array_equal(np.isnan(masked[f"band_{band}"]), hidden)
+        np.testing.assert_array_equal(masked[f"band_{band}"].values[~hidden], plane[~hidden])
+    if dtype == "float32":
+        together = cube_of(tmp_path)["band_data"]
+        np.testing.assert_array_equal(np.isnan(together[:2]), source[:2] == [[[10]], [[11]]])
+        return
+    one = {"identifier": "cube", "store": "other", "data_id": "c"}
+    other = {"identifier": "other", "store_id": "stac", "store_params": {"root": "in"}}
+    [result] = build(load_config(configuration(tmp_path, [one], [other])), tmp_path / "catalogs")
+    assert "bands differ in what no data is" in result.message
+    assert "band_as_variable: true" in result.message
+
+
+def test_no_data_of_64_bits_in_the_file_is_compared_exactly(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", noise("int64"), nodata_tag=str(2**53 + 1))
+    catalog(tmp_path, stated(nodata=2**53 + 1))
+    items, warnings = described(tmp_path)
+    assert fields_of(items) == {"nodata": 2**53 + 1}
+    assert not [line for line in warnings if "no data" in line]
+    catalog(tmp_path, stated(nodata=2**53))
+    items, warnings = described(tmp_path)
+    assert fields_of(items) == {"nodata": 2**53 + 1}
+    [warning] = [line for line in warnings if "no data" in line]
+    assert f"no data {2**53}, but the file {2**53 + 1}, which is what counts" in warning
 
 
 def test_an_offset_that_the_pixels_hold_is_not_applied_again(tmp_path: Path) -> None:

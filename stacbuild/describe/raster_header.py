@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -96,6 +97,24 @@ def check_placed(dataset: rasterio.io.DatasetReader, href: str) -> None:
             f"{href}: is placed by rational polynomial coefficients (RPCs), not on a grid: "
             "orthorectify it first, for example with gdalwarp -rpc"
         )
+
+
+def mask_beside(path: Path) -> list[str]:
+    """Return what is to be told of a local file that GDAL would take for the mask of a raster.
+
+    Returns
+    -------
+    A line to stand behind the raster's name, if there is such a file.
+    """
+    beside = Path(f"{path}.msk")
+    if not beside.exists():
+        return []
+    line = (
+        f"has a mask beside it ({beside.name}), which is not read, so that what it hides is data; "
+        "write it into the file, for example with gdal_translate --config GDAL_TIFF_INTERNAL_MASK "
+        "YES"
+    )
+    return [line]
 
 
 def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[str]:

@@ -25,7 +25,7 @@ from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item, says_time
-from stacbuild.describe.raster_header import left_out
+from stacbuild.describe.raster_header import left_out, mask_beside
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
@@ -138,6 +138,8 @@ def _describe(
                 reporter.warn(f"{data_id}: {line}")
         if isinstance(store, FileStore):
             path = Path(place.read)
+            for line in mask_beside(path):
+                reporter.warn(f"{data_id}: {line}")
             state: Json = {"file:size": path.stat().st_size, "updated": file_time(path)}
             item.assets["data"].extra_fields |= state
     else:

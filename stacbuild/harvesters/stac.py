@@ -20,7 +20,7 @@ from stacbuild.catalog import STORE, slug, with_digest
 from stacbuild.config.stores import StacStore
 from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item
-from stacbuild.describe.raster_header import left_out
+from stacbuild.describe.raster_header import left_out, mask_beside
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.describe.zarr_crs import states_crs
@@ -164,6 +164,7 @@ def _describe(
         fields = {"file:size": file.size, **file_fields(data)}
         if "://" not in data.read:
             fields["updated"] = file_time(Path(file.href))
+            notes += mask_beside(Path(file.href))
         item.assets["data"].extra_fields |= fields
     else:
         group = open_group(data.read, options)

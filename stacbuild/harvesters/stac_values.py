@@ -21,7 +21,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from stacbuild import nodata
-from stacbuild.errors import StacbuildError
+from stacbuild.describe.raster_header import exact_nodata
 from stacbuild.harvesters.stac_asset import Data, text
 from stacbuild.harvesters.stac_found import Found
 from stacbuild.profiles import Class, DataProfile
@@ -49,11 +49,6 @@ def complete_raster(
     Returns
     -------
     A line for each statement of the foreign item that is not followed, without the item's name.
-
-    Raises
-    ------
-    StacbuildError
-        The bands differ in no data: a GeoTIFF has one value for all.
     """
     notes: list[str] = []
     fields = item.assets["data"].extra_fields
@@ -74,25 +69,18 @@ def complete_raster(
         stated = stated * raster.count
     bands: list[Json] = fields.get("bands") or [{} for _ in stated]
     own = [{key: (fields | band)[key] for key in _FIELDS if key in fields | band} for band in bands]
-    if raster.nodata is not None:
+    in_file = exact_nodata(raster)
+    if in_file is not None:
         for each in own:
-            each["nodata"] = (
-                nodata.to_json(raster.nodata) if "nodata" not in each else each["nodata"]
-            )
+            each.setdefault("nodata", nodata.to_json(in_file))
     by_profile = {"unit"} if profile.unit else set()
     by_profile |= {"nodata"} if profile.nodata is not None else set()
     for index, (mine, theirs) in enumerate(zip(own, stated, strict=True)):
         kept = {key: value for key, value in theirs.items() if key not in by_profile}
         where = f"band {index + 1}: " if len(own) > 1 and len({*map(repr, stated)}) > 1 else ""
         _merge(mine, kept, dtype, where, notes)
-    known = {repr(each.get("nodata")) for each in own}
-    if len(known) > 1:
-        raise StacbuildError(
-            f"{found.id}: its bands differ in no data ({', '.join(sorted(known))}); state one in a "
-            "profile"
-        )
     for key in _FIELDS:
-        if key == "nodata" and (raster.nodata is not None or key in by_profile):
+        if key == "nodata" and (in_file is not None or key in by_profile):
             continue  # as the file's header was described
         values = [each.get(key, _NEUTRAL.get(key)) for each in own]
         fields.pop(key, None)
