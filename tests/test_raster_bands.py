@@ -84,3 +84,43 @@ def test_means_of_packed_bands_are_unpacked(tmp_path: Path) -> None:
     found = cube(tmp_path, "coarse", **params)["band_data"].values
     source = decoded(path)[:, *INSIDE].reshape(2, 10, 2, 10, 2)
     np.testing.assert_allclose(found, np.nanmax(source, axis=(2, 4)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"scales": (0.0, 0.0)}, "a scale of 0.0"),
+        ({"scales": (np.nan, np.nan)}, "a scale of nan"),
+        ({"scales": (1.0, np.inf)}, "a scale of inf"),
+        ({"offsets": (np.inf, 0.0)}, "an offset of inf"),
+    ],
+)
+def test_what_no_value_can_be_unpacked_with_is_not_used(
+    tmp_path: Path, tags: Any, said: str
+) -> None:
+    path = bands(tmp_path / "src" / "one.tif", **tags)
+    result, told = build_raster(tmp_path)
+    assert result.error is None
+    assert any(f"one.tif: has {said}, which is none; not used" in line for line in told.warnings)
+    found = cube(tmp_path, raw=True)["band_data"]
+    assert found.dtype == "int16"
+    assert not {"scale_factor", "add_offset"} & set(found.attrs)
+    with rasterio.open(path) as file:
+        np.testing.assert_array_equal(found, file.read()[:, *INSIDE])
+
+
+@pytest.mark.parametrize("transform", [(0, 0, 10, 0, 0, 50), (0.01, 0.01, 10, 0.01, 0.01, 50)])
+def test_pixels_without_a_size_are_refused(tmp_path: Path, transform: Any) -> None:
+    write(tmp_path / "src" / "one.tif", noise("uint8"), transform=rasterio.Affine(*transform))
+    result, _ = build_raster(tmp_path)
+    assert "its pixels have no size" in result.message
+    assert "report" not in result.message
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+def test_jpeg_is_what_gdal_decodes(tmp_path: Path, photometric: str) -> None:
+    smooth = np.add.outer(np.arange(40), np.arange(40)).astype("uint8")
+    path = tmp_path / "src" / "one.tif"
+    options = {"compress": "jpeg", "photometric": photometric, "interleave": "pixel"}
+    write(path, np.stack([smooth, smooth * 2, smooth * 3]), **options)
+    np.testing.assert_array_equal(cube(tmp_path)["band_data"], decoded(path)[:, *INSIDE])

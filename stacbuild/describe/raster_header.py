@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -83,8 +84,11 @@ def check_placed(dataset: rasterio.io.DatasetReader, href: str) -> None:
     Raises
     ------
     IntegrityError
-        It is placed by ground control points, or by rational polynomial coefficients.
+        It is placed by ground control points, or by rational polynomial coefficients, or its
+        pixels have no size.
     """
+    if dataset.crs and dataset.transform.determinant == 0:
+        raise IntegrityError(f"{href}: its pixels have no size, by its transform; write it anew")
     if dataset.crs and not dataset.transform.is_identity:
         return
     if dataset.gcps[0]:
@@ -117,6 +121,13 @@ def mask_beside(path: Path) -> list[str]:
     return [line]
 
 
+def packing(dataset: rasterio.io.DatasetReader) -> tuple[list[float], list[float]]:
+    """Return scale and offset of each band; 1 and 0 where they are 0 or not finite."""
+    scales = [scale if math.isfinite(scale) and scale else 1.0 for scale in dataset.scales]
+    offsets = [offset if math.isfinite(offset) else 0.0 for offset in dataset.offsets]
+    return scales, offsets
+
+
 def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[str]:
     """Return what of a file is not read: further pages, nodata beside a mask, alpha.
 
@@ -138,6 +149,11 @@ def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[s
             f"has a mask and a nodata value ({value}); the mask counts, as in GDAL, and "
             "pixels of that value that it shows are data"
         )
+    for word, stated, used in zip(
+        ("a scale", "an offset"), (dataset.scales, dataset.offsets), packing(dataset), strict=True
+    ):
+        unusable = {str(one): 0 for one, other in zip(stated, used, strict=True) if one != other}
+        lines += [f"has {word} of {one}, which is none; not used" for one in unusable]
     tags = netcdf_tags(dataset)
     if profile.years is None:
         lines += tags.problems

@@ -9,7 +9,7 @@ from typing import Any
 import rasterio.io
 
 from stacbuild.describe import ALPHA, MASK, VARIABLE
-from stacbuild.describe.raster_header import alpha_bands, exact_nodata, mask_of
+from stacbuild.describe.raster_header import alpha_bands, exact_nodata, mask_of, packing
 from stacbuild.describe.raster_netcdf import NetcdfTags, netcdf_tags
 from stacbuild.errors import IntegrityError
 from stacbuild.nodata import Number, to_json
@@ -58,10 +58,11 @@ def _per_band(
     """Return unit, scale and offset of every band that holds data, by field and band."""
     alpha = () if _all_are_data(dataset, profile) else alpha_bands(dataset)
     bands = [band for band in dataset.indexes if band not in alpha]
+    scales, offsets = packing(dataset)
     return {
         "unit": {band: profile.unit or dataset.units[band - 1] or None for band in bands},
-        "raster:scale": {band: to_json(dataset.scales[band - 1]) for band in bands},
-        "raster:offset": {band: to_json(dataset.offsets[band - 1]) for band in bands},
+        "raster:scale": {band: to_json(scales[band - 1]) for band in bands},
+        "raster:offset": {band: to_json(offsets[band - 1]) for band in bands},
     }
 
 
