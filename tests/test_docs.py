@@ -165,6 +165,9 @@ def test_configurations_load_and_are_as_the_schema_says(
     (tmp_path / "modify_dataset.py").write_text(
         (ROOT / "modify_dataset.py").read_text() + "\n\ndef my_function(ds):\n    return ds\n"
     )
+    for name in ("roi.parquet", "regions/a.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     check = jsonschema.Draft202012Validator(config_schema())
     texts = blocks(page, "yaml") if page.suffix == ".md" else [page.read_text()]
     for text in texts:
