@@ -49,6 +49,33 @@ def test_nodata_is_what_gdal_masks(tmp_path: Path, dtype: str, tag: str, value: 
     np.testing.assert_array_equal(cube(tmp_path)["band_data"], expected)
 
 
+@pytest.mark.parametrize("options", [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}])
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("int64", -(2**63)),
+        ("int64", -(2**62)),
+        ("uint64", 2**63),
+        ("int64", -9),
+        ("int64", 2),
+    ],
+)
+def test_nodata_of_64_bits_as_rasterio_writes_it(
+    tmp_path: Path, dtype: str, value: int, options: dict[str, str]
+) -> None:
+    # As -9.2233720368547758e+18, of which GDAL reads -9.
+    values = noise(dtype)
+    values[0, 15:20, 12:18] = value
+    path = write(tmp_path / "src" / "one.tif", values)
+    with rasterio.open(path) as file:
+        profile = file.profile | {"nodata": value} | options
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values)
+    found = cube(tmp_path, raw=True)["band_data"]
+    assert int(found.attrs["_FillValue"]) == value
+    np.testing.assert_array_equal(found, values[0][INSIDE])
+
+
 @pytest.mark.parametrize(("dtype", "tag"), [("uint8", "-9999"), ("int16", "70000")])
 def test_nodata_that_the_type_cannot_hold_masks_nothing(
     tmp_path: Path, dtype: str, tag: str

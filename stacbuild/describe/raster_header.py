@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from stacbuild.nodata import Number
 from stacbuild.profiles import DataProfile
 
 _EXACT_TYPES = ("int64", "uint64")
+_GDAL_NODATA, _MOST_TEXT = 42113, 256
 
 
 def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
@@ -27,13 +30,17 @@ def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
     Returns
     -------
     int, exact, for integers of 64 bits: there rasterio (1.4.4) gives the nearest double, or None
-    beyond the range of those. Else as rasterio gives it.
+    beyond the range of those. Else as rasterio gives it. rasterio writes ``-9.22e+18`` for such
+    integers, of which GDAL reads -9; of a local file it is read as the number that it is.
     """
     value: Number | None = dataset.nodata
     if dataset.dtypes[0] not in _EXACT_TYPES or isinstance(value, int):
         return value
     if not any(MaskFlags.nodata in flags for flags in dataset.mask_flag_enums):
         return None
+    if (written := _nodata_text(dataset)) is not None and "e" in written.lower():
+        with suppress(ValueError, OverflowError):
+            return _nearest(float(written), dataset.dtypes[0])
     # GDAL's description of the dataset as a VRT has the digits; no pixel is read.
     with rasterio.Env(**GDAL_OPTIONS), rasterio.io.MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
@@ -46,6 +53,38 @@ def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
         return int(found[1])
     except ValueError:
         return int(np.trunc(float(found[1])))
+
+
+def _nearest(value: float, dtype: str) -> int:
+    # The double next to the largest integer is beyond it.
+    limits = np.iinfo(dtype)
+    return int(limits.max) if value == float(limits.max) else int(value)
+
+
+def _nodata_text(dataset: rasterio.io.DatasetReader) -> str | None:
+    """Return the tag GDAL_NODATA of a local TIFF or BigTIFF as it is written."""
+    path = Path(dataset.name)
+    offset = dataset.get_tag_item("IFD_OFFSET", "TIFF", bidx=1)
+    if offset is None or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(4)
+        order = "<" if head[:2] == b"II" else ">"
+        big = struct.unpack(f"{order}H", head[2:])[0] == 43
+        count, entry = (f"{order}Q", f"{order}HHQ8s") if big else (f"{order}H", f"{order}HHI4s")
+        file.seek(int(offset))
+        (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
+        size = struct.calcsize(entry)
+        table = file.read(min(entries, 4096) * size)
+        for tag, _, length, held in struct.iter_unpack(entry, table[: len(table) // size * size]):
+            if tag != _GDAL_NODATA or length > _MOST_TEXT:
+                continue
+            if length > len(held):
+                file.seek(struct.unpack(f"{order}{'Q' if big else 'I'}", held)[0])
+                held = file.read(length)
+            text: str = held[:length].rstrip(b"\0").decode("latin-1")
+            return text.strip()
+    return None
 
 
 def alpha_bands(dataset: rasterio.io.DatasetReader) -> tuple[int, ...]:
