@@ -230,7 +230,9 @@ class RasterFile:
     def _check_blocks(self, dataset: DatasetReader) -> None:
         """Refuse blocks (tiles or strips) that take gigabytes, however few bytes are stored."""
         height, width = dataset.block_shapes[0]
-        size = height * width * np.dtype(dataset.dtypes[0]).itemsize
+        # NumPy has no name for pairs of 16-bit integers.
+        dtype = dataset.dtypes[0].replace("complex_int16", "int32")
+        size = height * width * np.dtype(dtype).itemsize
         if dataset.interleaving == Interleaving.pixel:
             size *= dataset.count
         if size > _MOST_BLOCK_BYTES:
