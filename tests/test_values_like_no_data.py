@@ -197,3 +197,49 @@ def test_zarr_values_weigh_in_or_are_refused(tmp_path: Path) -> None:
         assert opened["v"].dtype == "int16"
         np.testing.assert_array_equal(opened["v"][10:50, 10:50], values)
         assert (opened["v"][:10] == -1).all()
+
+
+def with_times(path: Path, name: str, days: list[str], values: Any) -> None:
+    lat, lon = 50 - 0.01 * (np.arange(40) + 0.5), 10 + 0.01 * (np.arange(40) + 0.5)
+    full = np.broadcast_to(np.asarray(values, "uint8")[:, None, None], (len(days), 40, 40))
+    coords = {"time": np.array(days, "datetime64[ns]"), "lat": lat, "lon": lon}
+    data = xr.Dataset({name: (("time", "lat", "lon"), full)}, coords)
+    data.to_zarr(path, zarr_format=2, encoding={name: {"_FillValue": None}})
+
+
+DAYS = ["2000-01-01", "2000-01-02", "2000-01-05", "2000-01-06"]
+
+
+def test_extreme_values_count_in_time(tmp_path: Path) -> None:
+    with_times(tmp_path / "src" / "one.zarr", "v", DAYS, [255, 5, 7, 255])
+    for method, expected in (("mean", [130, 131]), ("max", [255, 255]), ("last", [5, 255])):
+        steps = {"frequency": "3D", "agg_methods": method}
+        result = on(tmp_path, GRIDS[0], data_id="one.zarr", temporal_resample_params=steps)
+        assert result.status == "COMPLETED", result.message
+        with xr.open_zarr(tmp_path / "data" / "cube.zarr") as opened:
+            np.testing.assert_array_equal(opened["v"][:, 3, 3], expected)
+    steps = {"frequency": "1D", "agg_methods": "max"}
+    result = on(tmp_path, GRIDS[0], data_id="one.zarr", temporal_resample_params=steps)
+    assert result.status == "FAILED"
+    assert "v: holds 255 as a value" in result.message
+
+
+def test_extreme_values_are_not_lost_where_variables_are_joined(tmp_path: Path) -> None:
+    with_times(tmp_path / "src" / "a.zarr", "a", DAYS[:2], [255, 5])
+    with_times(tmp_path / "src" / "b.zarr", "b", DAYS[1:3], [6, 7])
+    variables = [{"store": "files", "data_id": f"{name}.zarr", "identifier": name} for name in "ab"]
+
+    def join(**params: Any) -> Any:
+        one = {"identifier": "cube", "variables": variables, "grid_mapping": "same"}
+        merged = {"xr_merge_params": {"join": "outer"} | params}
+        path = configuration(tmp_path, [one | merged], [SOURCES], grids=GRIDS)
+        [result] = build(load_config(path), tmp_path / "catalogs")
+        return result
+
+    result = join()
+    assert result.status == "FAILED"
+    assert "a: holds 255 as a value, which is what it would be where it has none" in result.message
+    result = join(fill_value=99)
+    assert result.status == "COMPLETED", result.message
+    with xr.open_zarr(tmp_path / "data" / "cube.zarr") as opened:
+        np.testing.assert_array_equal(opened["a"][:, 3, 3], [255, 5, np.nan])

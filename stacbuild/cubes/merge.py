@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
 
@@ -30,14 +31,21 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
     params = dataset.xr_merge_params
     arrays = {str(name): array for part in parts for name, array in part.data_vars.items()}
     fills = _fills(dataset, arrays)
-    try:
-        merged = xr.merge(
+
+    def merging(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+        return xr.merge(
             parts,
             compat=params.compat,
             join=params.join,
             fill_value=fills,
             combine_attrs=params.combine_attrs,
         )
+
+    try:
+        merged = merging(parts)
+        changed = {name for name, array in arrays.items() if merged[name].sizes != array.sizes}
+        if changed:
+            merged = merging([_apart(part, changed, fills) for part in parts])
     except (ValueError, xr.MergeError) as error:
         raise BuildError(
             f"{dataset.identifier}: its variables do not fit together: "
@@ -48,6 +56,38 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
         if merged[name].sizes != array.sizes:
             merged[name].encoding = array.encoding | {"_FillValue": fills[name]}
     return merged
+
+
+def _apart(part: xr.Dataset, names: set[str], fills: dict[str, Any]) -> xr.Dataset:
+    """Return a part whose values, but for "no data", are none that is to stand for "no data"."""
+    kept = {}
+    for name in names & {str(name) for name in part.data_vars}:
+        array, fill = part[name], fills[name]
+        own = array.encoding.get("_FillValue")
+        if array.dtype.kind not in "iu" or own == fill:
+            continue
+        data = array.chunk().data
+        kept[name] = array.copy(
+            data=data.map_blocks(
+                _renamed,
+                own,
+                fill,
+                name,
+                dtype=array.dtype,
+                meta=np.empty((0,) * array.ndim, array.dtype),
+            )
+        )
+    return part.assign(kept)
+
+
+def _renamed(block: NDArray[Any], own: Any, fill: Any, name: str) -> NDArray[Any]:
+    """Make one "no data" value another, which no value may be."""
+    if (block == fill).any():
+        raise BuildError(
+            f"{name}: holds {fill} as a value, which is what it would be where it has none; state "
+            "another by xr_merge_params.fill_value"
+        )
+    return block if own is None else np.where(block == own, fill, block)
 
 
 def _fills(dataset: MultiDataset, arrays: dict[str, xr.DataArray]) -> dict[str, Any]:
