@@ -34,6 +34,14 @@ _STRIP = 8 * STEP
 _MOST_NODES = 2048
 _FEW_NODES = 128
 
+# Projections whose inverse goes on beyond the earth's limb, as PROJ names them.
+_WITHOUT_LIMB = frozenset(
+    {"Equal Earth", "Natural Earth", "Natural Earth II", "Sinusoidal", "Winkel Tripel"}
+    | {"Eckert I", "Eckert II", "Eckert V", "Eckert VI", "PROJ hammer"}
+)
+# Pixels by which a place may be off what it leads back to.
+_LIMB = 0.01
+
 Window = tuple[slice, slice]
 Floats = NDArray[np.float64]
 
@@ -223,10 +231,41 @@ def coordinates(crs: str, target: PixelGrid, rows: Floats, cols: Floats) -> tupl
     """
     x, y = centres(target, rows, cols)
     if not same_crs(crs, target.crs):
+        place = x, y
         x, y = transformer(target.crs, crs).transform(x, y)
+        if _beyond_limb(crs, target):
+            lost = _off(crs, target, place, (x, y)) > _LIMB
+            x, y = np.where(lost, np.nan, x), np.where(lost, np.nan, y)
         if (circle := full_circle(crs)) is not None:
             x = _half_open(x, circle)
     return x, y
+
+
+@lru_cache(maxsize=64)
+def _beyond_limb(crs: str, target: PixelGrid) -> bool:
+    """Tell whether a target grid reaches beyond the earth where PROJ gives places all the same.
+
+    Places beyond the limb of some projections (Equal Earth, Natural Earth, sinusoidal) get
+    longitudes too, which do not lead back to them. In cylindrical ones, where x goes on around
+    the earth, they are meant.
+    """
+    operation = CRS.from_user_input(target.crs).coordinate_operation
+    if operation is None or operation.method_name not in _WITHOUT_LIMB:
+        return False
+    samples = (np.linspace(0, n - 1, min(n, _FEW_NODES)) for n in target.shape)
+    place = centres(target, *np.meshgrid(*samples, indexing="ij"))
+    there = transformer(target.crs, crs).transform(*place)
+    return bool((_off(crs, target, place, there) > _LIMB).any())
+
+
+def _off(
+    crs: str, target: PixelGrid, place: tuple[Floats, Floats], there: tuple[Floats, Floats]
+) -> Floats:
+    """Return how far, in target pixels, places are from what they lead back to."""
+    back = transformer(target.crs, crs).transform(*there, direction="INVERSE")
+    with np.errstate(invalid="ignore"):
+        off = np.hypot(back[0] - place[0], back[1] - place[1])
+    return np.asarray(off / np.sqrt(abs(target.affine.determinant)))
 
 
 def positions(
