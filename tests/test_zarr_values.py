@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from stacbuild.fetch.zarr_store import open_source
 from tests.built import INSIDE, LAT, LON
 from tests.cli import Json
 from tests.raw_zarr import GRID, Raw, Warned, made, refused, result, write
@@ -293,3 +294,32 @@ class TestTypes:
             directory, {"identifier": "other", "open_params": {"variable_names": ["odd"]}}
         )
         assert "names 'odd', which holds" in said
+
+
+class TestFractionalTimes:
+    @pytest.mark.parametrize(
+        ("units", "values"),
+        [
+            ("days since 1970-01-01", [17194.415409147987, 17200.1, np.nan]),
+            ("hours since 1900-01-01 00:00:00.0", [1025644.1, 1025645.7, 1025646.9]),
+            ("days since 0001-01-01", [737425.25, 737426.1, 737427.3]),
+            ("seconds since 2020-01-01 06:30", [0.1, 0.123456789, 1.5]),
+            ("days since 1678-01-01", [0.3, 0.5, 213300.9]),
+        ],
+    )
+    def test_are_those_that_xarray_reads(
+        self, tmp_path: Path, units: str, values: list[float]
+    ) -> None:
+        write(tmp_path / "one.zarr", {"time": Raw(["time"], np.array(values), {"units": units})})
+        with (
+            xr.open_zarr(tmp_path / "one.zarr", consolidated=False) as expected,
+            open_source(str(tmp_path / "one.zarr")) as found,
+        ):
+            assert found["time"].dtype == expected["time"].dtype == np.dtype("M8[ns]")
+            assert np.array_equal(found["time"].values, expected["time"].values, equal_nan=True)
+
+    @pytest.mark.parametrize("units", ["days since 2262-01-01", "days since 1600-01-01"])
+    def test_out_of_range_are_named(self, store: Make, units: str) -> None:
+        said = refused(store(three(), time=times(np.array([0.3, 1.7, 2.123456789]), units=units)))
+        assert "only times from 1678 to 2261 are supported" in said
+        assert units.split()[2][:4] in said

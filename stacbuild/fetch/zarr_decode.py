@@ -116,11 +116,18 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
     if not is_time_unit(variable.attrs.get("units")):
         return _unpacked(name, variable, zarr_format)
     plain = _with_one_fill(variable, zarr_format)
-    # At first in a longer unit: nanoseconds overflow outside of 1678 to 2262.
-    found = _times(name, plain, "us")
+    numbers = _decode_cf(name, plain, decode_times=False).values
+    # At first in a longer unit: nanoseconds overflow outside of 1678 to 2262. Fractions of a day
+    # lose precision in it, so their range is that of whole numbers.
+    whole = _whole_range(plain, numbers)
+    found = _times(name, plain if whole is None else whole, "us")
+    if whole is not None:
+        if found.dtype.kind == "O":
+            found = _times(name, plain, "us")
+        elif _counted_in_ns(found.values):
+            found = _times(name, plain, "ns")
     calendar = variable.attrs.get("calendar", "standard")
     if found.dtype.kind == "O":
-        numbers = _decode_cf(name, plain, decode_times=False).values
         # cftime takes NaN for a number.
         missing = np.isnan(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.shape, bool)
         labels = found.values.copy()
@@ -135,6 +142,21 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
             "to 2261 are supported"
         )
     return found if found.dtype == np.dtype("datetime64[ns]") else _times(name, plain, "ns")
+
+
+def _whole_range(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable | None:
+    """Return the first and the last of fractional times as integers, None where there are none."""
+    if numbers.dtype.kind != "f":
+        return None
+    there = numbers[~np.isnan(numbers)]
+    ends = [np.ceil(there.min()), np.floor(there.max())] if there.size else [0]
+    # Larger ones do not fit into integers, and are times of no calendar.
+    if np.abs(ends).max() >= 2.0**63:
+        return None
+    keys = {"units", "calendar"} & set(variable.attrs)
+    return xr.Variable(
+        "ends", np.asarray(ends).astype("int64"), {key: variable.attrs[key] for key in keys}
+    )
 
 
 def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:

@@ -30,6 +30,7 @@ Documents = Mapping[str, Json]
 # Groups that are looked for below a group without consolidated metadata.
 _MOST_GROUPS = 100
 
+_DIMENSIONS = "_ARRAY_DIMENSIONS"
 _KEYS = {2: (".zgroup", ".zarray", ".zattrs"), 3: ("zarr.json",)}
 
 
@@ -77,6 +78,23 @@ class PartStore(WrapperStore["Store"]):
         if key in self._documents:
             return prototype.buffer.from_bytes(self._documents[key])
         return await self.below.get(key, prototype, byte_range)
+
+    def why_none(self) -> str | None:
+        """Return why none of the arrays can be read, and what to do; None if there are none."""
+        if not self.hidden:
+            return None
+        more = f" and {len(self.hidden) - 5} more" if len(self.hidden) > 5 else ""
+        first = [*self.hidden.items()][:5]
+        if any(each.reason.startswith("cannot") for each in self.hidden.values()):
+            shown = "; ".join(f"{name} {each.reason}" for name, each in first)
+            return f"none of its arrays can be read: {shown}{more}"
+        shown = ", ".join(name for name, _ in first)
+        in_3 = "zarr.json" in self._documents
+        key = "dimension_names in zarr.json" if in_3 else f"the attribute {_DIMENSIONS}"
+        return (
+            f"its arrays ({shown}{more}) do not name their dimensions; give each {key}, such as "
+            '["time", "lat", "lon"], or write the store anew with xarray.Dataset.to_zarr'
+        )
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -137,6 +155,9 @@ def _assembled(store: Store, root: Documents, nodes: Mapping[str, Documents]) ->
         if not is_array(documents):
             continue
         plain = _plain(documents)
+        if unnamed := _unnamed(plain):
+            hidden[name] = Hidden(unnamed, _dims(plain))
+            continue
         try:
             with xr.open_zarr(
                 MemoryStore(_buffers(_group(root, {name: plain}))),
@@ -146,7 +167,7 @@ def _assembled(store: Store, root: Documents, nodes: Mapping[str, Documents]) ->
             ) as alone:
                 alone[name]
         except Exception as error:  # noqa: BLE001 - of zarr, numcodecs, xarray: all keep it closed
-            hidden[name] = Hidden(_reason(error, plain), _dims(plain))
+            hidden[name] = Hidden(_reason(error), _dims(plain))
         else:
             readable[name] = plain
     contents = {key: json.dumps(one).encode() for key, one in _group(root, readable).items()}
@@ -171,7 +192,13 @@ def _buffers(content: Mapping[str, Json]) -> dict[str, Buffer]:
 
 
 def _plain(documents: Documents) -> Documents:
-    """Return metadata with a ``_FillValue`` as xarray has it in format 3: floats in base64."""
+    """Return metadata as xarray reads them.
+
+    In format 3 a ``_FillValue`` of floats is in base64. In format 2 the dimensions are named by
+    ``_ARRAY_DIMENSIONS``, also those that netCDF names in its own way (NCZarr) or that are none.
+    """
+    if ".zarray" in documents:
+        return _with_dimensions(documents)
     array = documents.get("zarr.json")
     attrs = (array or {}).get("attributes") or {}
     if array is None or "_FillValue" not in attrs:
@@ -196,16 +223,56 @@ def format_of(store: Store) -> int:
     return 3 if _json(store, "zarr.json") is not None else 2
 
 
-def _dims(documents: Documents) -> tuple[str, ...]:
+def _with_dimensions(documents: Documents) -> Documents:
+    array, attrs = documents[".zarray"], documents.get(".zattrs", {})
+    if _DIMENSIONS in attrs:
+        return documents
+    # The first is that of netCDF-C before 4.9.3.
+    stated = array.get("_NCZARR_ARRAY") or attrs.get("_nczarr_array")
+    names = (
+        stated.get("dimrefs") or stated.get("dimension_references")
+        if isinstance(stated, dict)
+        else None
+    )
+    if isinstance(names, list) and len(names) == len(array.get("shape") or []):
+        dims = [str(name).rpartition("/")[2] for name in names]
+    elif array.get("shape") == []:
+        dims = []
+    else:
+        return documents
+    return {**documents, ".zattrs": {**attrs, _DIMENSIONS: dims}}
+
+
+def _named(documents: Documents) -> Any:
     names = documents.get("zarr.json", {}).get("dimension_names")
-    names = names or documents.get(".zattrs", {}).get("_ARRAY_DIMENSIONS")
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+    return names or documents.get(".zattrs", {}).get(_DIMENSIONS)
 
 
-def _reason(error: Exception, documents: Documents) -> str:
+def _dims(documents: Documents) -> tuple[str, ...]:
+    names = _named(documents)
+    return tuple(filter(is_name, names)) if isinstance(names, list) else ()
+
+
+def is_name(dim: Any) -> bool:
+    """Tell whether this names a dimension: in format 3 one may be null."""
+    return isinstance(dim, str) and dim != ""
+
+
+def _unnamed(documents: Documents) -> str | None:
+    """Return why an array's dimensions are not known by name, None if they are."""
     array = documents.get("zarr.json") or documents[".zarray"]
-    if not _dims(documents) and array.get("shape") != []:
-        return "names no dimensions"
+    names = _named(documents)
+    if array.get("shape") == []:
+        return None
+    if not names:
+        key = "dimension_names" if "zarr.json" in documents else f"attribute {_DIMENSIONS}"
+        return f"names no dimensions (it has no {key})"
+    if isinstance(names, list) and not all(map(is_name, names)):
+        return f"does not name all its dimensions ({json.dumps(names)})"
+    return None
+
+
+def _reason(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return f"cannot be read ({text[:150]})"
 

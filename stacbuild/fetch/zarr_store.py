@@ -15,11 +15,7 @@ from urllib.parse import urlsplit
 import xarray as xr
 import zarr
 import zarr.errors
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.zip import ZipFileSystem
 from zarr.storage import FsspecStore, LocalStore
@@ -37,7 +33,7 @@ from stacbuild.fetch.hrefs import check_form
 from stacbuild.fetch.http import Patience
 from stacbuild.fetch.zarr_bounds import BoundedStore
 from stacbuild.fetch.zarr_decode import decoded
-from stacbuild.fetch.zarr_members import format_of, groups_of, hidden_of, inherited, mended
+from stacbuild.fetch.zarr_members import format_of, groups_of, hidden_of, inherited, is_name, mended
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -198,6 +194,8 @@ def source_of(group: zarr.Group, href: str, storage_options: Json | None = None)
     # Every variable would be decoded, also the dates that are data.
     try:
         raw = dataset_of(group, href, storage_options, decode_times=False)
+        if not all(map(is_name, raw.sizes)):
+            raise IntegrityError(f"{href}: not every dimension has a name")
     except IntegrityError as error:
         # What zarr reads, xarray may not.
         group = _mended(href, storage_options, error)
@@ -243,7 +241,10 @@ def _mended(href: str, storage_options: Json | None, error: Exception) -> zarr.G
         part = mended(store, zarr_format)
         group = zarr.open_group(part, mode="r", zarr_format=zarr_format)  # type: ignore[arg-type]
         if not _lists(group):
-            raise error
+            why = part.why_none()
+            raise (
+                error if why is None else IntegrityError(f"{_where(href, storage_options)}: {why}")
+            )
     except StacbuildError:
         raise
     except Exception:  # noqa: BLE001 - the first error tells more than what came of the attempt
