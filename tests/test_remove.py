@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py  # type: ignore[import-untyped]
+import numpy as np
 import pytest
+import s3fs
+import zarr
 
 import stacbuild as package
 from stacbuild.cli.program import run
@@ -16,12 +20,13 @@ from stacbuild.config import load_config
 from stacbuild.cubes import build, plan
 from stacbuild.cubes.journal import Journal
 from stacbuild.cubes.remove import plan_removal, remove
+from stacbuild.cubes.stage_file import remove_tree
 from stacbuild.errors import ConfigError
 from tests.cli import catalogued, configuration, errors, geotiff, stacbuild
 from tests.forked import Runs, forked_runs
 from tests.standins.s3 import S3Server
-from tests.test_foreign import LOCAL, a_store, foreign_store, snapshot
-from tests.test_storage import bucket, keys
+from tests.test_foreign import KINDS, LOCAL, foreign_store, snapshot
+from tests.test_storage import asset_of, bucket, keys
 
 ONE = {"identifier": "one", "store": "local", "data_id": "a.tif"}
 TWO = {"identifier": "two", "store": "local", "data_id": "b.tif"}
@@ -239,19 +244,193 @@ def test_a_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
     assert catalogued(tmp_path / "catalogs") == []
 
 
-def test_nothing_is_touched_where_there_never_was_a_cube(tmp_path: Path) -> None:
+# --- the user's own files in a cube --------------------------------------------------------------
+
+
+def refused(config: Path, capsys: pytest.CaptureFixture[str], *said: str) -> None:
+    """Check that `one` is not removed, whether asked for in earnest or not."""
+    before = snapshot(config.parent)
+    for how in ("--dry-run", "--yes"):
+        capsys.readouterr()
+        assert run(["remove", str(config), "one", "--sources", how]) == 5
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        (line,) = (line for line in printed.err.splitlines() if line.startswith("error: "))
+        for text in said:
+            assert text in line, line
+        assert snapshot(config.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("inside", "named"),
+    [
+        ("notes.txt", "notes.txt"),
+        ("myresults/notes.txt", "myresults"),
+        ("band_data/notes.txt", "band_data/notes.txt"),
+        ("band_data/c/0/notes.txt", "band_data/c/0/notes.txt"),
+    ],
+)
+def test_a_file_of_the_users_in_a_cube(
+    made: Path, inside: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cube = made.parent / "data" / "one.zarr"
+    note = cube / inside
+    note.parent.mkdir(exist_ok=True)
+    note.write_text("mine")
+    refused(
+        made, capsys, f"one: {cube / named}: is in the cube, yet stacbuild did not", "move it away"
+    )
+    shutil.move(cube / named, made.parent / "moved")
+    assert run(["remove", str(made), "one", "--yes"]) == 0
+    assert seen(made.parent) == ["two.zarr"]
+
+
+def test_several_things_of_the_users_in_a_cube(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that was found is named, up to a few, and a group that Zarr knows is theirs too."""
+    cube = made.parent / "data" / "one.zarr"
+    foreign_store(cube / "analysis")
+    (cube / "b.txt").symlink_to(made)
+    refused(made, capsys, f"{cube / 'analysis'}, {cube / 'b.txt'}: are in the cube", "move them")
+    for name in ("c.txt", "d.txt"):
+        (cube / name).write_text("mine")
+    refused(made, capsys, f"{cube / 'c.txt'} and 1 more: are in the cube")
+
+
+def test_a_variable_of_the_users_in_a_cube(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cube = made.parent / "data" / "one.zarr"
+    zarr.open_group(cube).create_array("mine", shape=(5,), dtype="f4")
+    refused(made, capsys, "one.zarr/mine")
+
+
+@pytest.mark.parametrize(
+    ("inside", "named"), [("0/notes.txt", "0/notes.txt"), ("1/analysis/zarr.json", "1/analysis")]
+)
+def test_a_file_of_the_users_in_a_pyramid(
+    tmp_path: Path, inside: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    geotiff(tmp_path / "src" / "a.tif")
+    config = configuration(tmp_path, [ONE | {"format_id": "levels"}], [LOCAL])
+    (built,) = build(load_config(config), tmp_path / "catalogs")
+    assert built.error is None
+    cube = tmp_path / "data" / "one.zarr"
+    (cube / inside).parent.mkdir(parents=True, exist_ok=True)
+    (cube / inside).write_text("{}")
+    refused(config, capsys, str(cube / named), "move it away")
+    remove_tree(cube / named)
+    assert run(["remove", str(config), "one", "--yes"]) == 0
+    assert seen(tmp_path) == []
+
+
+def test_a_variable_of_the_users_in_a_netcdf_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    geotiff(tmp_path / "src" / "a.tif")
+    config = configuration(tmp_path, [ONE | {"format_id": "netcdf"}], [LOCAL])
+    (built,) = build(load_config(config), tmp_path / "catalogs")
+    assert built.error is None
+    cube = tmp_path / "data" / "one.nc"
+    with h5py.File(cube, "a") as file:
+        file["analysis/mine"] = np.arange(5)
+    refused(config, capsys, f"{cube}/analysis: is in the cube", "move it away")
+    with h5py.File(cube, "a") as file:
+        del file["analysis"]
+    assert run(["remove", str(config), "one", "--yes"]) == 0
+    assert seen(tmp_path) == []
+
+
+def test_objects_of_the_users_below_a_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
+    geotiff(tmp_path / "src" / "a.tif")
+    storage = bucket(s3_server, "removed-2")
+    config = configuration(tmp_path, [ONE], [LOCAL], storage=storage)
+    stacbuild("cube", config)
+    cube = f"removed-2/cubes/{asset_of(tmp_path, 'one').href.rpartition('/')[2]}"
+    theirs = [f"{cube}/analysis/zarr.json", f"{cube}/band_data/notes.txt"]
+    for key in theirs:
+        s3_server.put(key.removeprefix("removed-2/"), b"{}", "removed-2")
+    before = objects(s3_server, "removed-2")
+    assert set(theirs) < before
+    for how in ("--dry-run", "--yes"):
+        (line,) = errors(stacbuild("remove", config, "one", how, code=5))
+        assert f"s3://{theirs[0]}, s3://{theirs[1]}: are in the cube" in line
+        assert "move them away" in line
+        assert objects(s3_server, "removed-2") == before
+        assert catalogued(tmp_path / "catalogs") == ["one"]
+    for key in theirs:
+        s3_server.delete(key.removeprefix("removed-2/"), "removed-2")
+    stacbuild("remove", config, "one", "--yes")
+    assert keys(s3_server, "removed-2") == {"of-others/kept.txt"}
+
+
+def objects(server: S3Server, name: str) -> set[str]:
+    """Return all keys in a bucket."""
+    fs = s3fs.S3FileSystem(
+        key="testing", secret="testing", endpoint_url=server.url, use_listings_cache=False
+    )
+    return set(fs.find(name))
+
+
+def test_a_cube_that_is_refused_keeps_its_sources(made: Path) -> None:
+    configuration(made.parent, [ONE, ONE | {"identifier": "three"}], [LOCAL])
+    config = load_config(made)
+    build(config, made.parent / "catalogs")
+    (made.parent / "data" / "one.zarr" / "notes.txt").write_text("mine")
+    for ask in (plan_removal, remove):
+        first, second = ask(config, made.parent / "catalogs", ["one", "three"], sources=True)
+        assert first.error is not None
+        assert second.error is None
+        assert second.sources == ()
+    assert seen(made.parent) == ["one.zarr", "two.zarr"]
+    assert "one" in catalogued(made.parent / "catalogs")
+
+
+# --- what is somebody else's in the place of a cube ----------------------------------------------
+
+
+def test_the_cube_of_another_configuration_in_one_folder(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = made.with_name("d_config.yml")
+    other.write_text(made.read_text())
+    refused(
+        other,
+        capsys,
+        "one.zarr: is the cube of collection 'c' (configuration ../c_config.yml",
+        "stacbuild removes only what it made for",
+    )
+
+
+@pytest.mark.parametrize(("put", "said"), KINDS)
+def test_what_lies_where_there_never_was_a_cube(
+    tmp_path: Path,
+    put: Callable[[Path], None],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     geotiff(tmp_path / "src" / "a.tif")
     config = configuration(tmp_path, [ONE], [LOCAL])
-    a_store(tmp_path / "data" / "one.zarr")
-    before = snapshot(tmp_path)
-    (done,) = plan_removal(load_config(config), tmp_path / "catalogs", ["one"])
-    assert done.paths == ()
-    assert len(done.left) == 1
-    assert snapshot(tmp_path / "data") == {
-        name.removeprefix("data/"): content
-        for name, content in before.items()
-        if name.startswith("data/")
-    }
+    put(tmp_path / "data" / "one.zarr")
+    refused(config, capsys, f"one.zarr: {said}")
+
+
+@pytest.mark.parametrize(("put", "said"), KINDS)
+def test_what_took_the_place_of_a_cube_is_named(
+    made: Path,
+    put: Callable[[Path], None],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cube = made.parent / "data" / "one.zarr"
+    shutil.rmtree(cube)
+    put(cube)
+    before = snapshot(made.parent / "data")
+    assert run(["remove", str(made), "one", "--yes"]) == 0
+    assert f"left alone: {cube}: {said}" in capsys.readouterr().err
+    assert snapshot(made.parent / "data") == before
+    assert catalogued(made.parent / "catalogs") == ["two"]
+    # Now that nothing is of this dataset any more:
+    refused(made, capsys, said)
 
 
 def test_a_cube_in_a_folder_of_the_storage(tmp_path: Path) -> None:

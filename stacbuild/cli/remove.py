@@ -39,8 +39,9 @@ def remove(
 ) -> None:
     """Remove the cubes of the DATASETs, and their items in the catalog.
 
-    Shows what is removed, and asks. Only what stacbuild made is removed: whatever else lies in the
-    place of a cube is left alone, and said. Prints the paths of what was removed.
+    Shows what is removed, and asks. Only what stacbuild made is removed: a cube that holds your own
+    files is refused, and whatever else lies in its place is left alone and named. Prints the paths
+    of what was removed.
     """
     from stacbuild.config import load_config
 

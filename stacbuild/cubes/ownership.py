@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ CONFIGURATION = "stacbuild:configuration"
 """Property of a cube's item: path of its configuration, relative to the catalog's folder."""
 
 _GROUP = ("zarr.json", ".zgroup", ".zattrs")
+# Files in a message.
+_NAMED = 3
 _MOVE = "move it away, or give --catalog another folder"
 _REMEDY = (
     "stacbuild replaces only what it made: take another identifier or another storage root, or "
@@ -211,6 +213,10 @@ def _beside(place: Place, *, locked: bool) -> str | None:
             f"{place.journal}: {_owner_text(journal.owner)} began a cube there and did not end; "
             "run that to its end, or take another identifier or another storage root"
         )
+    if journal is not None:
+        folder = staging_folder(place, journal.token)
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            return f"{folder}: is not the folder that an earlier run wrote to; {_REMEDY}"
     return None
 
 
@@ -245,23 +251,33 @@ def _owner_text(owner: Any) -> str:
 
 def _in_folder(place: Place, path: Path, whole_tree: bool) -> str | None:
     item, journal = place.item(), Journal.read(place.journal)
-    if journal is not None:
-        folder = staging_folder(place, journal.token)
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            return f"{folder}: is not the folder that an earlier run wrote to; {_REMEDY}"
     if not os.path.lexists(path):
         return None
     if path.is_symlink():
         return f"{path}: is a symbolic link; {_REMEDY}"
     borne = fingerprint_of(path)
     if borne and borne in _vouched(path, item, journal):
-        if item is None or item.properties.get(FINGERPRINT) != borne or not path.is_dir():
+        if item is None or item.properties.get(FINGERPRINT) != borne:
             return None
         stray = next(strangers(path, item, whole_tree=whole_tree), None)
-        if stray is None:
-            return None
-        return f"{stray}: is in the cube, yet stacbuild did not write it; move it away"
+        return None if stray is None else stray_message([stray])
     return f"{path}: {_what(place, path, borne, item)}; {_REMEDY}"
+
+
+def stray_message(found: Sequence[object]) -> str:
+    """Return what is said of files or objects in a cube that stacbuild did not write."""
+    named = ", ".join(map(str, found[:_NAMED]))
+    if len(found) == 1:
+        return f"{named}: is in the cube, yet stacbuild did not write it; move it away"
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{named}{more}: are in the cube, yet stacbuild did not write them; move them away"
+
+
+def describe_foreign(place: Place, path: Path, item: pystac.Item | None = None) -> str:
+    """Return what lies at a path that is not the cube of an item, for a user to read."""
+    if path.is_symlink():
+        return "is a symbolic link"
+    return _what(place, path, fingerprint_of(path), item)
 
 
 def is_at(item: pystac.Item, path: Path) -> bool:

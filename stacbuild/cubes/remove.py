@@ -1,37 +1,39 @@
 """Give cubes up: the cube, its item, and what nothing else needs of its sources.
 
-Only what stacbuild made is removed: a cube that bears the fingerprint of its item, items that name
-the store that they are of, cached files that a mark beside them vouches for. What else lies there
-is left alone and said. The journal says which cube is being removed, so that a run that dies in
+Only what stacbuild made is removed: a cube that bears the fingerprint of its item and holds nothing
+else, items that name the store that they are of, cached files that a mark beside them vouches for.
+A cube that holds the user's own files is refused as a whole; what lies in its place is left alone
+and said. The journal says which cube is being removed, so that a run that dies in
 between leaves nothing that the next `remove` or build does not mend.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacbuild.catalog import STORE, Catalog, cube_id
-from stacbuild.config import (
-    ClmsStore,
-    Config,
-    Dataset,
-    FileStore,
-    MemoryStore,
-    S3Store,
-    ZenodoStore,
-)
+from stacbuild.catalog import Catalog, cube_id
+from stacbuild.config import Config, FileStore, MemoryStore, S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS, whole
 from stacbuild.cubes.journal import Journal
 from stacbuild.cubes.leftovers import clear
-from stacbuild.cubes.ownership import Place, check_beside, is_at, is_cube, staging_folder
+from stacbuild.cubes.ownership import (
+    Place,
+    check_beside,
+    describe_foreign,
+    is_at,
+    is_cube,
+    staging_folder,
+    stray_message,
+)
 from stacbuild.cubes.plan import collection_id, place_of
-from stacbuild.errors import RemoteError, StacbuildError
+from stacbuild.cubes.strangers import strangers
+from stacbuild.cubes.unused import unused
+from stacbuild.errors import ConflictError, RemoteError, StacbuildError
 from stacbuild.locks import hold
 from stacbuild.progress import Reporter, Silent
 from stacbuild.stac_files import remove_empty
@@ -98,7 +100,13 @@ def plan_removal(
         If there is neither such a dataset nor such a cube.
     """
     catalog = Catalog(catalog_dir)
-    return [_planned(config, catalog, name, datasets, sources) for name in dict.fromkeys(datasets)]
+    names = list(dict.fromkeys(datasets))
+    planned: list[Removal] = []
+    for name in names:
+        kept = {each.name for each in planned if each.error is not None}
+        going = [each for each in names if each not in kept]
+        planned.append(_planned(config, catalog, name, going, sources))
+    return planned
 
 
 def remove(
@@ -132,9 +140,12 @@ def remove(
     catalog = Catalog(catalog_dir)
     names = list(dict.fromkeys(datasets))
     places = {name: _place(config, catalog, name) for name in names}
-    done = []
+    done: list[Removal] = []
     for name, place in places.items():
-        planned = _planned(config, catalog, name, names, sources)
+        # A cube that stays needs its sources.
+        kept = {each.name for each in done if each.error is not None}
+        going = [each for each in names if each not in kept]
+        planned = _planned(config, catalog, name, going, sources)
         if planned.error is None:
             try:
                 _remove(config, place, planned, wait, reporter)
@@ -164,33 +175,76 @@ def _planned(
     try:
         check_beside(place)
         item = place.item()
-        cube, left = _cube(place, item)
+        staged = _staged(place)
+        cube, left = _cube(place, item, bool(staged))
         path = str(catalog.item_path(place.collection, name)) if item is not None else None
-        unused, files = _unused(config, catalog, name, names) if sources else ((), ())
+        items, files = unused(config, catalog, name, names) if sources else ((), ())
     except StacbuildError as error:
         return Removal(name, error=error)
-    return Removal(name, cube, path, _staged(place), unused, files, left)
+    return Removal(name, cube, path, staged, items, files, left)
 
 
-def _cube(place: Place, item: pystac.Item | None) -> tuple[str | None, tuple[str, ...]]:
-    """Return the cube that may be removed, and what is left alone."""
+def _cube(
+    place: Place, item: pystac.Item | None, has_staged: bool
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the cube that may be removed, and what is left alone.
+
+    Raises
+    ------
+    ConflictError
+        If the user's own files are in the cube, or nothing is of this dataset and something else
+        lies in its place.
+    """
     if item is None:
-        if place.path is None or not os.path.lexists(place.path):
-            return None, ()
-        return None, (f"{place.path}: is not a cube that the catalog names",)
+        return None, _foreign(place, has_staged)
     href = whole(item).href
     if isinstance(place.storage, S3Store):
-        # Its fingerprint is asked for when it is removed.
+        # Whether it bears the item's fingerprint is said when it is removed.
         key = s3_key(place, item)
-        return (href, ()) if key else (None, (f"{href}: is not in the storage",))
+        if key is None:
+            return None, (f"{href}: is not in the storage",)
+        _check_object(place.storage, key, item)
+        return href, ()
     path = local_path(place, item)
     if path is None:
         return None, (f"{href}: is not in the storage",)
     if not os.path.lexists(path):
         return None, ()
     if not is_cube(path, item.properties.get(FINGERPRINT)):
-        return None, (f"{path}: is not the cube that its item names",)
+        return None, (f"{path}: {describe_foreign(place, path, item)}",)
+    _check_inside(path, item)
     return str(path), ()
+
+
+def _foreign(place: Place, has_staged: bool) -> tuple[str, ...]:
+    """Return what lies in the place of a cube that has no item."""
+    path, journal = place.path, Journal.read(place.journal)
+    if path is None or not os.path.lexists(path):
+        return ()
+    if journal is not None and is_cube(path, journal.removing or journal.fingerprint):
+        # A run that died left it between its cube and its item; mending it comes first.
+        return ()
+    said = f"{path}: {describe_foreign(place, path)}"
+    if has_staged:
+        return (said,)
+    raise ConflictError(
+        f"{said}; stacbuild removes only what it made for this dataset of this configuration: "
+        "remove it with the configuration that it is of, or yourself"
+    )
+
+
+def _check_inside(path: Path, item: pystac.Item) -> None:
+    """Refuse to remove a cube in which somebody else's files are."""
+    if found := list(strangers(path, item, whole_tree=True)):
+        raise ConflictError(stray_message(found))
+
+
+def _check_object(storage: S3Store, key: str, item: pystac.Item) -> None:
+    """Refuse to remove a cube in a bucket below which somebody else's objects are."""
+    from stacbuild.cubes.stage_s3 import strangers_s3
+
+    if found := strangers_s3(storage, key, item):
+        raise ConflictError(stray_message(found))
 
 
 def _staged(place: Place) -> tuple[str, ...]:
@@ -254,6 +308,8 @@ def _remove_local(place: Place, reporter: Reporter) -> None:
     if path is None or not is_cube(path, said):
         place.catalog.remove(place.collection, [cube_id(place.identifier)])
         return
+    assert item is not None  # noqa: S101 - it has a path
+    _check_inside(path, item)
     journal = _journal(place, said, path.name, site.is_free)
     place.catalog.remove(place.collection, [cube_id(place.identifier)])
     site.remove_cube(journal, path, said, reporter)
@@ -270,6 +326,7 @@ def _remove_object(place: Place, storage: S3Store, reporter: Reporter) -> None:
     if item is None or key is None:
         place.catalog.remove(place.collection, [cube_id(place.identifier)])
         return
+    _check_object(storage, key, item)
     said = str(item.properties.get(FINGERPRINT))
     journal = _journal(place, said, key, lambda _: True)
     place.catalog.remove(place.collection, [cube_id(place.identifier)])
@@ -298,93 +355,6 @@ def _describe_rest(config: Config, place: Place) -> None:
 
     if rest := list(place.catalog.readable_items(place.collection)):
         place.catalog.put(Harvest(cube_collection(config, rest), ()))
-
-
-# --- sources -------------------------------------------------------------------------------------
-
-
-def _unused(
-    config: Config, catalog: Catalog, name: str, names: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return items of sources and cached files that only the cubes that are removed use.
-
-    What is shared by several of those goes with the last one.
-    """
-    later = list(names)[list(names).index(name) + 1 :]
-    own = _used_by(config, catalog, [name])
-    others = [each.identifier for each in config.datasets if each.identifier not in names]
-    used = _used_by(config, catalog, [*others, *later])
-    for item in catalog.items():
-        if FINGERPRINT in item.properties and not (
-            item.collection_id == collection_id(config) and item.id in set(map(cube_id, names))
-        ):
-            used |= _derived_from(item)
-    paths = sorted(own - used)
-    items = [catalog.read_item(path) for path in paths if path.exists()]
-    items = [item for item in items if FINGERPRINT not in item.properties]
-    files = _cached(config, catalog, {str(item.self_href) for item in items})
-    return tuple(str(item.self_href) for item in items), tuple(map(str, files))
-
-
-def _used_by(config: Config, catalog: Catalog, names: Sequence[str]) -> set[Path]:
-    found: set[Path] = set()
-    for name in names:
-        dataset: Dataset | None
-        dataset = next((each for each in config.datasets if each.identifier == name), None)
-        for variable in dataset.variables if dataset else ():
-            items = catalog.find(config.store(variable.store).key, variable.data_id)
-            found |= {Path(str(item.self_href)) for item in items}
-        item = catalog.get(collection_id(config), name)
-        found |= _derived_from(item) if item else set()
-    return found
-
-
-def _derived_from(item: pystac.Item) -> set[Path]:
-    folder = Path(str(item.self_href)).parent
-    hrefs = [str(link.href) for link in item.links if link.rel == "derived_from"]
-    return {Path(os.path.normpath(folder / href)) for href in hrefs if "://" not in href}
-
-
-def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
-    """Return the files in caches that only these items lead to, each group's mark last."""
-    wanted: set[Path] = set()
-    kept: set[Path] = set()
-    for item in catalog.items():
-        if STORE in item.properties and "data" in item.assets:
-            path = Path(os.path.realpath(item.assets["data"].href))
-            (wanted if str(item.self_href) in removed else kept).add(path)
-    found: list[Path] = []
-    for store in config.data_stores:
-        if isinstance(store, ZenodoStore | ClmsStore) and store.cache.is_dir():
-            cache = store.cache.resolve()
-            folder = cache / store.record if isinstance(store, ZenodoStore) else cache
-            for mark, files in _vouched(folder):
-                inside = {path for path in files if path.is_relative_to(cache)}
-                if inside & wanted and not inside & kept:
-                    found += [*sorted(inside), mark]
-    return list(dict.fromkeys(found))
-
-
-def _vouched(folder: Path) -> Iterator[tuple[Path, set[Path]]]:
-    """Yield the marks in a cache, each with the files that it vouches for."""
-    for mark in sorted([*folder.rglob("*.stacbuild.json"), *folder.rglob("complete.json")]):
-        try:
-            content = json.loads(mark.read_bytes())
-            if mark.name == "complete.json":
-                entries, base = content["tiles"], mark.parent
-            else:
-                entries, base = list(content["files"].values()), folder
-            files = {Path(os.path.normpath(base / each["path"])): each["size"] for each in entries}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
-        yield (
-            mark,
-            {
-                path
-                for path, size in files.items()
-                if path.is_file() and not path.is_symlink() and path.stat().st_size == size
-            },
-        )
 
 
 __all__ = ["Removal", "plan_removal", "remove"]

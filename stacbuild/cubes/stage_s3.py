@@ -17,7 +17,7 @@ from stacbuild.cubes.forms import whole
 from stacbuild.cubes.journal import Journal, is_token
 from stacbuild.cubes.ownership import ATTRIBUTE, Place, check_place
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors
-from stacbuild.cubes.strangers import is_zarr_key
+from stacbuild.cubes.strangers import is_zarr_key, strange_keys
 from stacbuild.errors import RemoteError
 from stacbuild.progress import Reporter
 
@@ -163,6 +163,31 @@ def remove_s3(storage: S3Store, name: str, fingerprint: str | None, reporter: Re
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
         reporter.warn(f"s3://{left[0]}{more}: is left alone, as stacbuild did not write it")
     return True
+
+
+def strangers_s3(storage: S3Store, name: str, item: pystac.Item) -> list[str]:
+    """Return the URLs of objects that are below the cube of an item and no part of it.
+
+    None if what lies there is not that cube, which stays as it is.
+
+    Raises
+    ------
+    RemoteError
+        If they cannot be listed.
+    """
+    fs = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
+    path = f"{storage.root}/{name}"
+    try:
+        keys = [key.removeprefix(f"{path}/") for key in fs.find(path)]
+        found = strange_keys(sorted(keys), item)
+        if not found or _fingerprint_of(fs, path) != item.properties.get(FINGERPRINT):
+            return []
+    except (OSError, BotoCoreError) as error:
+        raise RemoteError(
+            f"{storage.s3_url(name)}: cannot be listed: {error}; run the same command again, with "
+            "credentials that may list and delete"
+        ) from error
+    return [f"s3://{path}/{key}" for key in found]
 
 
 def _fingerprint_of(fs: s3fs.S3FileSystem, path: str) -> str | None:

@@ -1,10 +1,10 @@
-"""What lies in the Zarr store of a cube and is no part of it."""
+"""What lies in a cube and is no part of it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ _OF_A_GROUP = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata", ".zarr
 
 
 def strangers(path: Path, item: pystac.Item, *, whole_tree: bool) -> Iterator[Path]:
-    """Yield what lies in the Zarr store of a cube and is no part of it.
+    """Yield what lies in a cube and is no part of it: files, folders, variables of a netCDF file.
 
     Parameters
     ----------
@@ -26,10 +26,10 @@ def strangers(path: Path, item: pystac.Item, *, whole_tree: bool) -> Iterator[Pa
     whole_tree
         Whether to look at the chunks too, which may be many.
     """
-    arrays = {
-        *item.properties.get("cube:variables", {}),
-        *item.properties.get("cube:dimensions", {}),
-    }
+    arrays = _arrays(item)
+    if path.is_file():
+        yield from (path / name for name in _variables(path) if name not in arrays)
+        return
     for entry in _scan(path):
         if entry.is_symlink() or (
             entry.name not in _OF_A_GROUP
@@ -47,6 +47,27 @@ def strangers(path: Path, item: pystac.Item, *, whole_tree: bool) -> Iterator[Pa
                     yield from _in_array(Path(inner.path), whole_tree)
 
 
+def strange_keys(keys: Iterable[str], item: pystac.Item) -> list[str]:
+    """Return which keys below a cube in a bucket are no part of it.
+
+    Parameters
+    ----------
+    keys
+        Of objects, below the cube.
+    item
+        That of the cube, which names its arrays.
+    """
+    arrays = _arrays(item)
+
+    def is_own(key: str) -> bool:
+        first, _, rest = key.partition("/")
+        if first not in arrays and rest and _is_level(first, item):
+            first, _, rest = rest.partition("/")
+        return is_chunk_key(rest) if first in arrays and rest else not rest and first in _OF_A_GROUP
+
+    return [key for key in keys if not is_own(key)]
+
+
 def is_chunk_key(key: str) -> bool:
     """Return whether a key below an array is one of its chunks or metadata, in any Zarr format."""
     parts = key.split("/")
@@ -62,6 +83,25 @@ def is_zarr_key(key: str) -> bool:
     if parts[-1] in _OF_A_GROUP:
         return len(parts) <= 3
     return any(is_chunk_key("/".join(parts[above:])) for above in (1, 2) if parts[above:])
+
+
+def _arrays(item: pystac.Item) -> set[str]:
+    return {
+        *item.properties.get("cube:variables", {}),
+        *item.properties.get("cube:dimensions", {}),
+    }
+
+
+def _variables(path: Path) -> list[str]:
+    """Return the names of variables and groups in a netCDF file; none if it cannot be read."""
+    # Imported when used: it takes a while, and most cubes are folders.
+    try:
+        import h5py  # type: ignore[import-untyped]
+    except ImportError:
+        return []
+    with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError), h5py.File(path) as file:
+        return sorted(file)
+    return []
 
 
 def _in_array(path: Path, whole_tree: bool) -> Iterator[Path]:
