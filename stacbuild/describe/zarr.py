@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from stacbuild.describe.zarr_cube import (
 )
 from stacbuild.describe.zarr_grid import CubeGrid, footprint, grid_of
 from stacbuild.errors import StacbuildError
+from stacbuild.fetch.zarr_members import outdated
 from stacbuild.fetch.zarr_store import HIDDEN, MEDIA_TYPE, is_consolidated
 from stacbuild.profiles import DataProfile
 
@@ -87,6 +89,14 @@ def zarr_item(
     if warn is not None:
         for note in grid.notes:
             warn(f"{href}: {note}")
+        if Path(href).is_absolute() and (
+            notes := outdated(group.store, group.metadata.zarr_format)
+        ):
+            more = f" and {len(notes) - 5} more" if len(notes) > 5 else ""
+            warn(
+                f"{href}: its consolidated metadata, which count, {'; '.join(notes[:5])}{more}; "
+                "bring them up to date with zarr.consolidate_metadata"
+            )
     if start is None or end is None:
         raise StacbuildError(
             f"{href}: says nothing of its time; state start_datetime and end_datetime in a profile"

@@ -30,6 +30,7 @@ Documents = Mapping[str, Json]
 # Groups that are looked for below a group without consolidated metadata.
 _MOST_GROUPS = 100
 
+_OF_VALUES = ("shape", "dtype", "data_type", "fill_value", "dimension_names")
 _DIMENSIONS = "_ARRAY_DIMENSIONS"
 _KEYS = {2: (".zgroup", ".zarray", ".zattrs"), 3: ("zarr.json",)}
 
@@ -118,6 +119,49 @@ def groups_of(store: Store, zarr_format: int) -> list[str]:
         if any(is_array(documents) for documents in nodes.values()):
             found.append(path)
     return sorted(found)
+
+
+def outdated(store: Store, zarr_format: int) -> list[str]:
+    """Return where a group's consolidated metadata are not what its arrays say themselves.
+
+    Each in words that follow "consolidated metadata", such as ``lack the array v``. The metadata of
+    every array are read, so this is for stores on disk. Empty if there are none consolidated.
+    """
+    whole = store.below if isinstance(store, PartStore) else store
+    known = _consolidated(whole, zarr_format)
+    if known is None:
+        return []
+    try:
+        listed = _listed(whole, "", zarr_format)
+    except (OSError, ValueError):
+        # Metadata that cannot be read: the consolidated ones may be meant to stand for them.
+        return []
+    found = {name: documents for name, documents in listed.items() if is_array(documents)}
+    notes = [f"lack the array {name}" for name in found if name not in known]
+    for name, documents in known.items():
+        if "/" in name or not is_array(documents):
+            continue
+        if name not in found:
+            notes.append(f"name the array {name}, which is not there")
+            continue
+        stated, own = _compared(documents), _compared(found[name])
+        # The second for NaN, which is not equal to itself.
+        keys = [
+            key
+            for key in sorted({*stated, *own})
+            if stated.get(key) != own.get(key)
+            and json.dumps(stated.get(key)) != json.dumps(own.get(key))
+        ]
+        if keys:
+            notes.append(f"differ from those of {name} in {', '.join(keys)}")
+    return notes
+
+
+def _compared(documents: Documents) -> Json:
+    """Return what the metadata of an array say that changes its values, and its attributes."""
+    array = documents.get("zarr.json") or documents[".zarray"]
+    attrs = array.get("attributes") or documents.get(".zattrs") or {}
+    return {key: array.get(key) for key in _OF_VALUES} | attrs
 
 
 def is_array(documents: Documents) -> bool:
