@@ -125,15 +125,21 @@ def configuration(
     return path
 
 
-def check_left(directory: Path, cubes: Sequence[str]) -> None:
+def check_left(directory: Path, cubes: Sequence[str], begun: Sequence[str] = ()) -> None:
     """Check that exactly these cubes stand in ``data``, whole, and a catalog that names them.
 
-    Nothing half-made may be seen: no staging, no temporary file, no link to what is not there.
+    Nothing half-made may be seen: no staging, no temporary file, no link to what is not there. Of
+    cubes that were *begun* what is finished may be kept, hidden, for the next run.
     """
-    found = {path.name for path in (directory / "data").glob("*") if path.is_dir()}
-    assert found == {f"{cube}.zarr" for cube in cubes}
-    for hidden in (directory / "data").glob(".*"):
-        assert hidden.suffix == ".lock", hidden
+    kept = {f".{cube}.zarr" for cube in begun}
+    there = [
+        path
+        for path in (directory / "data").glob("*")
+        if not any(path.name.startswith(f"{name}.") for name in kept)
+    ]
+    assert {path.name for path in there if path.is_dir()} == {f"{cube}.zarr" for cube in cubes}
+    for path in there:
+        assert not path.name.startswith(".") or path.suffix == ".lock", path
     for cube in cubes:
         with xr.open_zarr(directory / "data" / f"{cube}.zarr") as dataset:
             dataset.load()

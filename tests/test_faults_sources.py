@@ -68,7 +68,7 @@ def fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         out, err = capsys.readouterr()
         assert len(out.splitlines()) == 1
         assert "Traceback" not in err
-        check_left(tmp_path, ["good"])
+        check_left(tmp_path, ["good"], begun=["bad"])
         (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
         assert line.startswith(f"error: bad: {tmp_path / 'src' / data_id}")
         return line

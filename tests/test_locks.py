@@ -158,8 +158,10 @@ for number in range(20):
         extent = pystac.Extent(
             pystac.SpatialExtent([[0, 0, 1, 1]]), pystac.TemporalExtent([[when, None]])
         )
-        item = pystac.Item(f"{who}-{number}", None, None, when, {})
-        catalog.put(Harvest(pystac.Collection(name, name, extent), (item,)))
+        ours = {"stacbuild:store": "file:src"}
+        item = pystac.Item(f"{who}-{number}", None, None, when, dict(ours))
+        collection = pystac.Collection(name, name, extent, extra_fields=ours)
+        catalog.put(Harvest(collection, (item,)))
 """
 
 

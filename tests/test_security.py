@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from stacbuild.fetch.opener import RasterFile
 from stacbuild.fetch.zarr_store import open_group
 from stacbuild.harvesters import harvest
 from stacbuild.load.pool import release
-from stacbuild.safe_text import clean, redact, remember_secret
+from stacbuild.safe_text import clean, redact, remember_secret, watch_logs
 from tests.cli import Json, command, configuration, errors, geotiff, stacbuild
 from tests.clms_helpers import Recorder
 from tests.fetch_server import FileServer, redirect
@@ -479,6 +479,16 @@ def test_what_libraries_say_is_cleaned_too() -> None:
     assert not any(line.startswith("\\x00") for line in lines)
 
 
+@pytest.fixture
+def _watched_logs() -> Iterator[None]:
+    """Take credentials out of log records, as the program does, for one test."""
+    before = logging.getLogRecordFactory()
+    watch_logs()
+    yield
+    logging.setLogRecordFactory(before)
+
+
+@pytest.mark.usefixtures("_watched_logs")
 def test_a_secret_is_masked_in_whatever_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     remember_secret("Canary/of+this=test")
     assert clean("a Canary/of+this=test b") == "a *** b"

@@ -66,8 +66,8 @@ def _coordinates(
         with suppress(ValueError, TypeError, RuntimeError):
             taken |= {"lat", "lon"} if CRS(grid.get("crs")).is_geographic else {"x", "y"}
     for path, variable in variables:
-        if variable.get("identifier") in taken:
-            name = variable["identifier"]
+        name = variable.get("identifier")
+        if isinstance(name, str) and name in taken:
             yield Problem(
                 (*path, "identifier"),
                 f"{name!r} is the name of a coordinate of the cube; name the variable otherwise",

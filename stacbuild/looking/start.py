@@ -47,6 +47,10 @@ class Choice:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Names that a variable of a cube cannot have.
+_COORDINATES = frozenset({"lat", "lon", "x", "y", "time", "spatial_ref"})
+
+
 def first_configuration(
     bbox: Sequence[float],
     resolution: float,
@@ -165,7 +169,7 @@ def _name_of(data_id: str) -> str:
     last = PurePosixPath(path).name or "data"
     stem = re.sub(r"\.(zarr|tiff?)$", "", last, flags=re.IGNORECASE)
     name = re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")[:60]
-    return name or "data"
+    return f"{name}_data" if name in _COORDINATES else name or "data"
 
 
 def _free(name: str, taken: set[str]) -> str:
