@@ -372,7 +372,7 @@ def test_a_changed_file_is_found(built: dict[str, Path], tmp_path: Path) -> None
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     (line,) = errors(stacbuild("validate", config, "--deep", code=4))
-    assert "two.nc: its checksum is not that of its item; build it again" in line
+    assert "two.nc: its checksum is not that of its item; build it again: stacbuild" in line
     path.write_bytes(content[:-1])
     assert "its item says" in errors(stacbuild("validate", config, code=4))[0]
     assert "rebuild: the cube is not that of its item" in stacbuild("plan", config).stdout

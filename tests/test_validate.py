@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -163,6 +164,15 @@ def test_a_deleted_chunk(folder: Path, wrong: Wrong) -> None:
     (line,) = wrong()
     assert line.startswith(f"error: good: {folder}/data/good.zarr: band_data: 1 of 9 chunks")
     assert "missing: c/1/2 [lat 40:80, lon 80:100]" in line
+
+
+def test_the_command_that_mends_damage(folder: Path, wrong: Wrong, command: Run) -> None:
+    (folder / "data" / "good.zarr" / "band_data" / "c" / "1" / "2").unlink()
+    (line,) = wrong()
+    config = folder / "c_config.yml"
+    assert line.endswith(f"; build it again: stacbuild cube {config} good --force")
+    command(*shlex.split(line.rpartition("stacbuild ")[2]))
+    command("validate", config)
 
 
 @pytest.mark.parametrize("left", [0, 5, -1])

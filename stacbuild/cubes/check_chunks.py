@@ -103,7 +103,7 @@ def _check_listing(
         found.damaged.setdefault(variable, []).extend(missing)
         found.wrong(
             f"{read}: {variable}: {len(missing)} of {len(expected)} chunks are missing: "
-            f"{_names(array, missing)}; build the cube again"
+            f"{_names(array, missing)}; {found.rebuild}"
         )
     if strange:
         found.wrong(
@@ -127,7 +127,7 @@ def _check_total(
         found.wrong(
             f"{read}: {variable}: its chunks can be read, but have {abs(more)} bytes "
             f"{'more' if more > 0 else 'fewer'} than when they were written: something else "
-            "wrote there; build the cube again"
+            f"wrote there; {found.rebuild}"
         )
 
 
@@ -162,7 +162,7 @@ def _read_chunks(
         found.damaged.setdefault(variable, []).extend(bad)
         found.wrong(
             f"{read}: {variable}: {len(bad)} of {array.nchunks} chunks are damaged: "
-            f"{_names(array, bad)} ({said}); build the cube again"
+            f"{_names(array, bad)} ({said}); {found.rebuild}"
         )
 
 

@@ -17,7 +17,7 @@ from stacbuild.cubes.assets import checksum
 from stacbuild.cubes.check_chunks import check_chunks
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import MULTISCALES
-from stacbuild.cubes.found import Found
+from stacbuild.cubes.found import Found, rebuild_command
 from stacbuild.cubes.ownership import ATTRIBUTE
 from stacbuild.describe.zarr import projection
 from stacbuild.describe.zarr_cube import cube_dimensions, cube_variables
@@ -65,7 +65,7 @@ def check_cube(
     item
         Its item; None for a cube in memory, which has none.
     """
-    found = Found()
+    found = Found(rebuild=rebuild_command(item))
     try:
         group = open_group(read, options)
     except (NotFoundError, MissingError):
@@ -103,13 +103,13 @@ def check_pyramid(
     read, options
         Where the group of all levels is read.
     """
-    found = Found()
+    found = Found(rebuild=rebuild_command(item))
     asset = item.assets[MULTISCALES]
     try:
         group = open_group(read, options)
         layout: Any = group.attrs["multiscales"]
         if group.attrs.get(ATTRIBUTE) != item.properties.get(FINGERPRINT):
-            found.wrong(f"{read}: is not the pyramid of its item; build the cube again")
+            found.wrong(f"{read}: is not the pyramid of its item; {found.rebuild}")
         names = [each["asset"] for each in layout["layout"]]
         variables = []
         for level in names:
@@ -130,7 +130,7 @@ def check_file(
     name: str, path: Path, item: pystac.Item, *, deep: bool, reporter: Reporter
 ) -> Found:
     """Compare a cube in one netCDF file with its item, and with *deep* take its checksum."""
-    found = Found()
+    found = Found(rebuild=rebuild_command(item))
     asset = item.assets["data"]
     try:
         size = path.stat().st_size if path.is_file() else None
@@ -143,17 +143,17 @@ def check_file(
         if size != asset.extra_fields.get("file:size"):
             found.wrong(
                 f"{path}: has {size} bytes, its item says {asset.extra_fields.get('file:size')}; "
-                "build the cube again"
+                f"{found.rebuild}"
             )
             return found
         with open_netcdf(path) as cube:
             _check_dataset(cube, str(path), item, found)
             if cube.attrs.get(ATTRIBUTE) != item.properties.get(FINGERPRINT):
-                found.wrong(f"{path}: is not the cube of its item; build it again")
+                found.wrong(f"{path}: is not the cube of its item; {found.rebuild}")
         if deep:
             with reporter.task(f"{name}: read", total=size, unit="bytes") as task:
                 if checksum(path) != asset.extra_fields.get("file:checksum"):
-                    found.wrong(f"{path}: its checksum is not that of its item; build it again")
+                    found.wrong(f"{path}: its checksum is not that of its item; {found.rebuild}")
                 task.advance(size)
     except StacbuildError as error:
         found.problems.append(error)
@@ -165,13 +165,13 @@ def check_file(
 def _check_metadata(group: zarr.Group, read: str, found: Found) -> None:
     """Compare what is consolidated with each array's own metadata."""
     if not is_consolidated(group):
-        found.wrong(f"{read}: its consolidated metadata are gone; build the cube again")
+        found.wrong(f"{read}: its consolidated metadata are gone; {found.rebuild}")
         return
     for name, array in group.arrays():
         try:
             own = zarr.open_array(group.store, path=name, mode="r")
         except (FileNotFoundError, zarr.errors.ArrayNotFoundError):
-            found.wrong(f"{read}: {name}: its own metadata are gone; build the cube again")
+            found.wrong(f"{read}: {name}: its own metadata are gone; {found.rebuild}")
             continue
         if not _same(own.metadata.to_dict(), array.metadata.to_dict()):
             found.wrong(f"{read}: {name}: its metadata are not those that are consolidated")
@@ -188,7 +188,7 @@ def _check_dataset(
         grid = grid_of(cube)
     except StacbuildError as error:
         # It was a grid when it was built.
-        raise IntegrityError(f"{read}: {error}; build the cube again") from error
+        raise IntegrityError(f"{read}: {error}; {found.rebuild}") from error
     _check_centres(cube, grid, item, read, found)
     is_now = projection(grid)
     is_now |= _flat("cube:dimensions", cube_dimensions(cube, grid), _COMPARED_OF_DIMENSIONS)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from stacbuild.catalog import cube_id
+from stacbuild.cubes.ownership import CONFIGURATION
 from stacbuild.errors import IntegrityError, StacbuildError
+
+if TYPE_CHECKING:
+    import pystac
 
 
 @dataclass
@@ -21,6 +31,8 @@ class Found:
         Keys of the chunks that are missing or cannot be decoded, by variable.
     chunks, bytes
         How many chunks, and bytes in them, were looked at.
+    rebuild
+        What to do about damage, see `rebuild_command`.
     """
 
     problems: list[StacbuildError] = field(default_factory=list)
@@ -28,6 +40,7 @@ class Found:
     damaged: dict[str, list[str]] = field(default_factory=dict)
     chunks: int = 0
     bytes: int = 0
+    rebuild: str = "build it again"
 
     def wrong(self, message: str) -> None:
         """Add a problem of the data."""
@@ -40,3 +53,30 @@ class Found:
         self.damaged |= other.damaged
         self.chunks += other.chunks
         self.bytes += other.bytes
+
+
+def rebuild_command(item: pystac.Item | None) -> str:
+    """Return how to build a damaged cube again.
+
+    Without ``--force`` a cube is up to date whose inputs did not change, whatever its bytes.
+
+    Parameters
+    ----------
+    item
+        Of the cube; None for one in memory, which is built again anyway.
+    """
+    if item is None:
+        return "build it again"
+    config, names = "CONFIG", [item.id]
+    stated = item.properties.get(CONFIGURATION)
+    if isinstance(stated, str) and item.self_href:
+        # The catalog's folder is that of the collection's folder, in which items have their own.
+        path = Path(os.path.normpath(Path(item.self_href).parents[2] / stated))
+        config = str(path) if path.is_file() else config
+    expression: Any = item.properties.get("processing:expression")
+    with contextlib.suppress(KeyError, IndexError, TypeError):
+        datasets = expression["expression"]["datasets"]
+        # A dataset that it takes its grid from may be there too.
+        names = [each["identifier"] for each in datasets if cube_id(each["identifier"]) == item.id]
+    name = str(next(iter(names), item.id))
+    return f"build it again: stacbuild cube {shlex.quote(config)} {shlex.quote(name)} --force"
