@@ -366,7 +366,7 @@ def _listed(store: Store, path: str, zarr_format: int) -> dict[str, Documents]:
     found = {}
     for name in sorted(sync(_names(store, path))):
         inner = name.strip("/")
-        if inner in ("zarr.json", "c") or inner.startswith("."):
+        if inner == "zarr.json" or inner.startswith("."):
             continue
         documents = _read(store, f"{path}/{inner}" if path else inner, zarr_format)
         if documents:
