@@ -244,7 +244,7 @@ class Watcher(Silent):
         class Task(SilentTask):
             def advance(self, amount: float = 1) -> None:
                 watcher.chunks += amount
-                if not watcher.acted:
+                if amount and not watcher.acted:
                     watcher.acted = True
                     watcher.act()
 
