@@ -398,16 +398,22 @@ def test_what_lies_in_the_bucket_of_a_cube(tmp_path: Path, s3_server: S3Server) 
     stacbuild("cube", config)
     # Below the cube, which is about to be replaced.
     first = asset_of(tmp_path).href.rpartition("/")[2]
-    s3_server.put(f"cubes/{first}/notes.txt", b"mine", "foreign-1")
-    done = stacbuild("cube", config, "--force")
-    assert f"s3://foreign-1/cubes/{first}/notes.txt: is left alone" in done.stderr
-    others = {f"cubes/{name}" for name in ("good.zarr", "good-2.zarr", "good-2", first)}
+    theirs = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}).encode()
+    for name, content in (("notes.txt", b"mine"), ("own/zarr.json", theirs)):
+        key = f"cubes/{first}/{name}"
+        s3_server.put(key, content, "foreign-1")
+        before = keys(s3_server, "foreign-1")
+        (line,) = errors(stacbuild("cube", config, "--force", code=5))
+        assert f"s3://foreign-1/{key}: is in the cube" in line
+        assert keys(s3_server, "foreign-1") == before
+        s3_server.delete(key, "foreign-1")
+    stacbuild("cube", config, "--force")
+    others = {f"cubes/{name}" for name in ("good.zarr", "good-2.zarr", "good-2")}
     second = asset_of(tmp_path).href.rpartition("/")[2]
     left = keys(s3_server, "foreign-1")
     assert left == {"of-others/kept.txt", *others, f"cubes/{second}"}
 
     # Another store in the place of the cube: nothing is written to that key any more.
-    theirs = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}).encode()
     s3_server.put(f"cubes/{second}/zarr.json", theirs, "foreign-1")
     done = stacbuild("cube", config, "--force")
     assert f"cubes/{second}: is left alone" in done.stderr

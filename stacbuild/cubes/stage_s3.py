@@ -18,7 +18,7 @@ from stacbuild.cubes.journal import Journal, is_token
 from stacbuild.cubes.ownership import ATTRIBUTE, Place, check_place
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors
 from stacbuild.cubes.strangers import is_zarr_key, strange_keys
-from stacbuild.errors import RemoteError
+from stacbuild.errors import ConflictError, RemoteError
 from stacbuild.progress import Reporter
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
 
     bucket = s3fs.S3FileSystem(**storage.storage_options, use_listings_cache=False)
     check_place(place, locked=True)
+    _check_strangers(place, storage)
     found = Journal.read(output.journal)
     if found is not None and (
         found.done or found.removing or found.fingerprint != output.fingerprint
@@ -83,6 +84,23 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
             # No item names it, so what cannot be removed is litter and not a cube.
             remove_s3(storage, name, None, reporter)
             journal.remove()
+
+
+def _check_strangers(place: Place, storage: S3Store) -> None:
+    """Refuse to replace a cube below whose key lies what stacbuild did not write."""
+    item, name = place.item(), _public(place, storage)
+    if item is None or name is None:
+        return
+    try:
+        found = strangers_s3(storage, name, item)
+    except RemoteError:
+        # What cannot be listed is not removed either.
+        return
+    if found:
+        raise ConflictError(
+            f"{found[0]}: is in the cube that is to be replaced, yet stacbuild did not write it; "
+            "move it away"
+        )
 
 
 def own_key(storage: S3Store, identifier: str, item: pystac.Item) -> str | None:
