@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 import yaml
+from numpy.typing import NDArray
 
 from stacbuild.config import load_config
 from stacbuild.cubes import build
@@ -41,6 +42,7 @@ REASONS = {
     "undefined": r"outside of (where|what)",
     "no time": r"time has no value \(NaT\) at step",
     "sum": r"^(.*: )?sum gives .*, which u?int\d+ cannot hold",
+    "collision": r"has pixels of the value -?[\d.]+, which is no data in the cube",
     "64 bits": r"integers (beyond 2\*\*53|of 64 bits)",
 }
 
@@ -153,6 +155,9 @@ def honest(kind: str, given: Input, grid: Target | None) -> bool:
         return grid is None and (rotated or not square or given.crs.to_epsg() is None)
     if kind == "64 bits":
         return any(layer.raw.dtype.itemsize == 8 for layer in given.layers.values())
+    if kind == "collision":
+        # The value that is taken for no data where a source of integers states none.
+        return any(_reaches_its_limit(layer.raw) for layer in given.layers.values())
     if kind == "sum":
         return any(layer.raw.dtype.kind in "iu" for layer in given.layers.values())
     if kind == "no time":
@@ -163,3 +168,10 @@ def honest(kind: str, given: Input, grid: Target | None) -> bool:
             reference.nearest(given, grid, every, np.zeros((len(grid.y), len(grid.x)))).all()
         )
     return kind == "around" and grid is not None
+
+
+def _reaches_its_limit(values: NDArray[Any]) -> bool:
+    if values.dtype.kind not in "iu":
+        return False
+    limits = np.iinfo(values.dtype)
+    return bool((values == (limits.max if values.dtype.kind == "u" else limits.min)).any())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
+import cftime
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,6 +63,12 @@ def times(chance: Chance, traits: Json) -> Times:
             kind = "int64"
         stored = numbers.astype(kind)
     values = epoch + (numbers * _SECONDS[unit]).astype("m8[s]")
+    other = calendar in ("noleap", "360_day")
+    if other:
+        dates = cftime.num2date(numbers, attributes["units"], calendar)
+        # A label that is no date of ours (30 February) is to be refused.
+        with contextlib.suppress(ValueError):
+            values = np.array([np.datetime64(date.isoformat(), "s") for date in dates])
     if missing and count > 1:
         fill = stored.dtype.type(-999 if stored.dtype.kind != "u" else 65535)
         stored = stored.copy()
@@ -69,5 +77,4 @@ def times(chance: Chance, traits: Json) -> Times:
         values[count // 2] = np.datetime64("NaT")
     traits["times"] = {"kind": kind, "units": attributes["units"], "missing": fill is not None}
     traits["calendar"] = calendar
-    other = calendar in ("noleap", "360_day")
     return Times(values, stored, attributes, fill, other)
