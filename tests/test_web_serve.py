@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -255,6 +256,11 @@ def test_a_cube_that_is_built_meanwhile_is_found(tmp_path: Path) -> None:
     stacbuild("harvest", config)
     with running("serve", "--catalog", tmp_path / "catalogs", "--port", 0) as (_, url):
         stacbuild("cube", config)
+        # Links are followed again only after a while, which a small cube does not take.
+        for _ in range(100):
+            if ask(urljoin(url, "c/collection.json")).status == 200:
+                break
+            time.sleep(0.1)
         item_url, content = item(url, "new")
         store = urljoin(item_url, content["assets"]["data"]["href"])
         assert ask(f"{store}/zarr.json").status == 200

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 from urllib.parse import quote, unquote
 
 import requests
@@ -39,10 +39,13 @@ class Read:
 class S3Server:
     """Serves buckets at ``url``, path-style, to signed and anonymous clients alike.
 
-    Objects are held in memory, and shared by all servers of a process; they are dropped when a
-    server stops. ``log`` holds what clients asked for; what ``put`` and ``upload`` do is left out.
+    Objects are held in memory, and shared by all servers of a process; they are dropped when the
+    last of them stops. ``log`` holds what clients asked for; what ``put`` and ``upload`` do is left
+    out.
     A server with a *realm* has buckets of its own, which may have the names of others'.
     """
+
+    _running: ClassVar[int] = 0
 
     def __init__(self, port: int = 0, realm: str = "") -> None:
         self._realm = realm
@@ -60,10 +63,13 @@ class S3Server:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        S3Server._running += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        requests.post(f"{self.url}/moto-api/reset", timeout=30)
+        S3Server._running -= 1
+        if not S3Server._running:
+            requests.post(f"{self.url}/moto-api/reset", timeout=30)
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
