@@ -319,6 +319,7 @@ LEFT = [
     "data/.good.zarr.mine.staging/notes.txt",
     "data/.good.zarr.0123abcd.staging/notes.txt",
     "data/.good.zarr.journal.tmp",
+    "data/.good.zarr.journal.0123abcd.tmp",
     "data/.good.zarr.holder",
     "data/.good.zarr.zarr.0123abcd.staging/notes.txt",
     "catalogs/.catalog.json.mine.tmp",

@@ -106,6 +106,27 @@ def test_what_is_no_journal_counts_as_none(tmp_path: Path, content: bytes) -> No
     assert Journal.read(tmp_path / "j") is None
 
 
+@pytest.mark.parametrize("size", [0, 10, 40])
+def test_what_died_while_it_began_a_journal_leaves_nothing(tmp_path: Path, size: int) -> None:
+    whole = Journal.start(tmp_path / "other", "abc").path.read_bytes()
+    left = tmp_path / ".j.0123abcd.tmp"
+    left.write_bytes(whole[:size])
+    mine = tmp_path / ".j.4567abcd.tmp"
+    mine.write_bytes(b"mine")
+    Journal.start(tmp_path / ".j", "abc").remove()
+    assert not left.exists()
+    assert mine.read_bytes() == b"mine"
+
+
+def test_killed_when_the_journal_begins(tmp_path: Path, run: Runs) -> None:
+    config = small(tmp_path)
+    run("harvest", config)
+    assert run("cube", config, kill_at=1).code == -signal.SIGKILL
+    assert list((tmp_path / "data").glob(".good.zarr.journal.*.tmp"))
+    assert run("cube", config).code == 0
+    check_left(tmp_path, ["good"])
+
+
 # --- killed while chunks are written -------------------------------------------------------------
 
 
