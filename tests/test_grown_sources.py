@@ -18,7 +18,7 @@ from rasterio import Affine
 
 import stacbuild
 from tests.built import SOURCES, zarr_store
-from tests.cli import NORTH, SOUTH, WEST, Json, configuration, geotiff
+from tests.cli import NORTH, SOUTH, WEST, Json, ages, configuration, geotiff
 
 MIDDLE = WEST + 0.05
 
@@ -229,3 +229,32 @@ def test_a_store_in_a_folder_that_grew(tmp_path: Path, grows: str) -> None:
     with stacbuild.open_cube(first, "a") as cube:
         assert cube.sizes["time"] == (3 if grows == "time" else 2)
         assert ("other" in cube) == (grows == "variable")
+
+
+SMALLER = {
+    "rows": lambda ds: ds.isel(lat=slice(0, 100)),
+    "values": lambda ds: ds.assign(age=ds.age.where(ds.lat > (SOUTH + NORTH) / 2)),
+    "name": lambda ds: ds.rename(age="years"),
+}
+
+
+@pytest.mark.parametrize("way", SMALLER)
+def test_a_store_in_a_folder_that_was_written_anew_with_fewer_chunks(
+    tmp_path: Path, way: str
+) -> None:
+    path = ages(tmp_path / "src" / "a.zarr")
+    folder = {"identifier": "mine", "store_id": "file", "store_params": {"root": "src"}}
+    config = configuration(
+        tmp_path, [{"identifier": "a", "store": "mine", "data_id": "a.zarr"}], [folder]
+    )
+    assert built(config) == {"a": "COMPLETED"}
+    with xr.open_zarr(path, consolidated=False) as opened:
+        smaller = SMALLER[way](opened.load()).drop_encoding()
+    shutil.rmtree(path)
+    encoding = {name: {"chunks": (50, 50)} for name in smaller.data_vars}
+    smaller.to_zarr(path, encoding=encoding, zarr_format=3, consolidated=False)
+    assert planned(config)["a"] == "source a.zarr: written to since it was harvested"
+    assert built(config) == {"a": "COMPLETED"}
+    with stacbuild.open_cube(config, "a") as cube:
+        found = int(cube["years" if way == "name" else "age"].count())
+        assert (found == 100 * 100) == (way == "name")

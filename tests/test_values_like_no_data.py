@@ -243,3 +243,31 @@ def test_extreme_values_are_not_lost_where_variables_are_joined(tmp_path: Path) 
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr") as opened:
         np.testing.assert_array_equal(opened["a"][:, 3, 3], [255, 5, np.nan])
+
+
+@pytest.mark.parametrize("how", ["left", "right", "inner", "outer"])
+def test_joined_variables_say_where_they_have_no_value(tmp_path: Path, how: str) -> None:
+    """Also where they have as many times after joining as before."""
+    held = {
+        "a": dict(zip(DAYS[:2], [0, 5], strict=True)),
+        "b": dict(zip(DAYS[1:3], [6, 7], strict=True)),
+    }
+    for name, values in held.items():
+        with_times(tmp_path / "src" / f"{name}.zarr", name, list(values), list(values.values()))
+    one = {
+        "identifier": "cube",
+        "variables": [
+            {"store": "files", "data_id": f"{name}.zarr", "identifier": name} for name in "ab"
+        ],
+        "grid_mapping": "same",
+        "xr_merge_params": {"join": how, "fill_value": 99},
+    }
+    path = configuration(tmp_path, [one], [SOURCES], grids=GRIDS)
+    [result] = build(load_config(path), tmp_path / "catalogs")
+    assert result.status == "COMPLETED", result.message
+    days = {"left": DAYS[:2], "right": DAYS[1:3], "inner": DAYS[1:2], "outer": DAYS[:3]}[how]
+    with xr.open_zarr(tmp_path / "data" / "cube.zarr") as opened:
+        assert list(opened.time.values) == [np.datetime64(day) for day in days]
+        for name, values in held.items():
+            expected = [values.get(day, np.nan) for day in days]
+            np.testing.assert_array_equal(opened[name][:, 3, 3], expected)

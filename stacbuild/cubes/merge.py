@@ -43,9 +43,9 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
 
     try:
         merged = merging(parts)
-        changed = {name for name, array in arrays.items() if merged[name].sizes != array.sizes}
-        if changed:
-            merged = merging([_apart(part, changed, fills) for part in parts])
+        filled = {name for name, array in arrays.items() if _is_filled(merged[name], array)}
+        if filled:
+            merged = merging([_apart(part, filled, fills) for part in parts])
     except (ValueError, xr.MergeError) as error:
         raise BuildError(
             f"{dataset.identifier}: its variables do not fit together: "
@@ -53,9 +53,18 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
         ) from error
     for name, array in arrays.items():
         merged[name].encoding = array.encoding
-        if merged[name].sizes != array.sizes:
+        if name in filled:
             merged[name].encoding = array.encoding | {"_FillValue": fills[name]}
     return merged
+
+
+def _is_filled(merged: xr.DataArray, array: xr.DataArray) -> bool:
+    """Return whether a merged variable has positions at which it had no value."""
+    return any(
+        not index.isin(array.indexes[name]).all()
+        for name, index in merged.indexes.items()
+        if name in array.indexes
+    )
 
 
 def _apart(part: xr.Dataset, names: set[str], fills: dict[str, Any]) -> xr.Dataset:

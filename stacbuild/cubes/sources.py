@@ -197,11 +197,13 @@ def _was_written(asset: pystac.Asset) -> bool:
         from stacbuild.describe.zarr_chunks import count_chunks
 
         now = count_chunks(LocalStore(path), chunks)
-        # Chunks that are gone are damage, of which `stacbuild.load.zarr` speaks, and no change.
+        when, updated = file_time(path), fields.get("updated")
+        # Where chunks are gone and nothing was written, that is damage, of which
+        # `stacbuild.load.zarr` speaks, and no change.
         if any(now[name]["count"] < stated["count"] for name, stated in chunks.items()):
-            return False
+            return updated is not None and when > updated
         # Others may be just as many and as long.
-        return now != chunks or fields.get("updated") not in (None, file_time(path))
+        return now != chunks or updated not in (None, when)
     try:
         stated = fields.get("file:size"), fields.get("updated")
         return None not in stated and stated != (path.stat().st_size, file_time(path))
