@@ -32,7 +32,7 @@ from stacbuild.load.raster_names import chosen_bands
 from stacbuild.load.select import band_times, by_time, chosen_names, within_time
 from stacbuild.load.temporal import count_steps
 from stacbuild.load.units import work_unit
-from stacbuild.load.zarr import left_out, on_grid, spatial_dims
+from stacbuild.load.zarr_variables import left_out, on_grid, spatial_dims
 from stacbuild.processors import available
 
 if TYPE_CHECKING:

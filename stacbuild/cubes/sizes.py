@@ -11,7 +11,7 @@ import numpy as np
 from stacbuild.describe.zarr_chunks import CHUNKS
 from stacbuild.describe.zarr_cube import LENGTH
 from stacbuild.load.pixelgrid import Window
-from stacbuild.load.zarr import on_grid, spatial_dims
+from stacbuild.load.zarr_variables import on_grid, spatial_dims
 
 if TYPE_CHECKING:
     import pystac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from stacbuild.describe.flags import is_categorical
 from stacbuild.errors import BuildError
 from stacbuild.load.area import items_within
 from stacbuild.load.custom import run_custom
-from stacbuild.load.facts import Facts, facts_of_bands, warn_of_raster
+from stacbuild.load.facts import Facts, made_unpacked, warn_of_raster
 from stacbuild.load.footprint import touches
 from stacbuild.load.globe import turns
 from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
@@ -45,6 +46,19 @@ if TYPE_CHECKING:
 # Above this many source pixels a target pixel (along one axis), floats are averaged: bilinear
 # would look at a part of them only.
 _AVERAGED_FROM = 2.0
+
+
+@dataclass(frozen=True)
+class _Onto:
+    """What variables are loaded onto, and from where.
+
+    ``complete`` tells whether the sources lie under all of the grid at all times.
+    """
+
+    grid: Grid
+    complete: bool
+    storage_options: Mapping[str, Any]
+    warn: Callable[[str], None]
 
 
 def _ignore(message: str) -> None:
@@ -95,12 +109,9 @@ def load_variable(
     complete = all(covers(beside(tiles, target), target) for tiles in by_time(items).values())
     # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
     is_raster = "cube:variables" not in items[0].properties
-    if is_raster:
-        dataset, facts, spatial = _open_raster(variable, items, grid, storage_options, complete)
-        for of_bands in chosen_bands(variable, items).values():
-            warn_of_raster(variable, items, of_bands, warn)
-    else:
-        dataset, facts, spatial = _open_zarr(variable, items, grid, storage_options, complete)
+    onto = _Onto(grid, complete, storage_options, warn)
+    opened = _open_raster if is_raster else _open_zarr
+    dataset, facts, spatial = opened(variable, items, onto)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
@@ -108,8 +119,6 @@ def load_variable(
     if bands is not None and "band" in dataset.dims:
         bands = bands[dataset["band"].values - 1]
     if is_raster and variable.open_params.band_as_variable:
-        each_band = facts_of_bands(variable, items, variable.identifier or RASTER_NAME)
-        facts = {f"band_{band}": each for band, each in each_band.items()}
         dataset = bands_apart(dataset, RASTER_NAME)
         names = chosen_names(variable, map(str, dataset.data_vars))
         facts = {name: facts[name] for name in names}
@@ -137,7 +146,7 @@ def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None
         or "cube:variables" not in items[0].properties
     ):
         return None
-    from stacbuild.load.zarr import left_out
+    from stacbuild.load.zarr_variables import left_out
 
     reasons = "; ".join(f"{name} {reason}" for name, reason in left_out(items[0]).items())
     return f"{variable.data_id}: left out: {reasons}" if reasons else None
@@ -168,26 +177,32 @@ def _through_s3(item: pystac.Item) -> pystac.Item:
 def _open_raster(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
-    grid: Grid,
-    storage_options: Mapping[str, Any],
-    complete: bool,
+    onto: _Onto,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
     # round; each takes half a second to import.
     from stacbuild.load.raster import check_common, load_raster
 
-    target = PixelGrid.of_grid(grid)
+    grid, target = onto.grid, PixelGrid.of_grid(onto.grid)
     chosen = chosen_bands(variable, items)
     by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
     several = len(by_name) > 1
     names = {name: name if several else known_as(variable, name) for name in chosen}
     _check_methods(variable, list(by_name if several else names.values()))
     arrays, facts = {}, {}
-    for name, of_bands in chosen.items():
-        facts[name] = next(iter(of_bands.values()))
-        method = _method(variable, names[name], facts[name], beside(items, target), target)
+    for name, stated in chosen.items():
+        warn_of_raster(variable, items, stated, onto.warn)
+        first = next(iter(stated.values()))
+        method = _method(variable, names[name], first, beside(items, target), target)
+        of_bands = made_unpacked(variable, method, stated, onto.warn)
+        if variable.open_params.band_as_variable:
+            facts = {f"band_{band}": each for band, each in of_bands.items()}
+        else:
+            facts[name] = next(iter(of_bands.values()))
         parts = {
-            time: load_raster(tiles, grid, method, of_bands, storage_options, complete=complete)
+            time: load_raster(
+                tiles, grid, method, of_bands, onto.storage_options, complete=onto.complete
+            )
             for time, tiles in by_time(items).items()
         }
         array = next(iter(parts.values()))
@@ -202,13 +217,12 @@ def _open_raster(
 def _open_zarr(
     variable: SourceVariable,
     parts: Sequence[pystac.Item],
-    grid: Grid,
-    storage_options: Mapping[str, Any],
-    complete: bool,
+    onto: _Onto,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
-    from stacbuild.load.zarr import flags_of, left_out, load_zarr, on_grid, spatial_dims
+    from stacbuild.load.zarr import load_zarr
+    from stacbuild.load.zarr_variables import attributes_of, left_out, on_grid, spatial_dims
 
-    item, target = parts[0], PixelGrid.of_grid(grid)
+    item, target = parts[0], PixelGrid.of_grid(onto.grid)
     spatial = spatial_dims(item)
     sources = beside(parts, target)
     if variable.open_params.band_as_variable:
@@ -219,12 +233,19 @@ def _open_zarr(
     _check_methods(variable, known)
     arrays, facts = {}, {}
     for name in chosen_names(variable, known, left_out(item)):
-        facts[name] = Facts.of_zarr(item, name).filled(variable.fill_value(name))
-        if not facts[name].classes:
-            facts[name].attrs.update(flags_of(item, name, storage_options))
-        method = _method(variable, name, facts[name], sources, target)
+        stated = Facts.of_zarr(item, name).filled(variable.fill_value(name))
+        own = attributes_of(item, name, onto.storage_options)
+        stated = replace(stated, attrs=own | stated.attrs)
+        method = _method(variable, name, stated, sources, target)
+        [facts[name]] = made_unpacked(variable, method, {name: stated}, onto.warn).values()
         arrays[name] = load_zarr(
-            parts, name, grid, method, facts[name], storage_options, complete=complete
+            parts,
+            name,
+            onto.grid,
+            method,
+            facts[name],
+            onto.storage_options,
+            complete=onto.complete,
         )
     if not arrays:
         raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")

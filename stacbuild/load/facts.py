@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pystac
@@ -13,6 +13,7 @@ from stacbuild import nodata
 from stacbuild.describe import ALPHA, MASK
 from stacbuild.describe.zarr_cube import NODATA, read_as
 from stacbuild.errors import BuildError
+from stacbuild.load.packing import commutes, packing_of, without_packing
 from stacbuild.load.validity import NoData
 from stacbuild.nodata import Number
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
 Json = Mapping[str, Any]
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Facts:
         What "no data" becomes in the cube, if the configuration says.
     masked
         Whether the file has a mask or an alpha band, too.
-    unpacked
-        Whether the cube holds values times scale plus offset, as these differ between bands.
+    unpacked_by
+        Scale and offset if the cube holds values where the source has packed numbers: bands
+        differ in them, or something else would come of packed numbers.
     """
 
     dtype: np.dtype[Any]
@@ -51,7 +54,7 @@ class Facts:
     attrs: dict[str, Any]
     chosen: Number | None = None
     masked: bool = False
-    unpacked: bool = False
+    unpacked_by: tuple[float, float] | None = None
 
     @classmethod
     def of_raster(cls, item: pystac.Item, band: int | None = None) -> Facts:
@@ -91,9 +94,7 @@ class Facts:
         each = [cls.of_raster(items[0], band) for band in bands]
         facts = each[0] if len(bands) == 1 else cls.of_raster(items[0])
         if len({one.packing for one in each}) > 1:
-            facts = replace(facts, unpacked=True)
-            for name in ("scale_factor", "add_offset"):
-                facts.attrs.pop(name, None)
+            facts = facts.unpack()
         if facts.dtype.kind != "f" and not facts.unpacked and len({one.nodata for one in each}) > 1:
             raise BuildError(
                 f"{items[0].id}: its bands differ in what no data is "
@@ -106,7 +107,16 @@ class Facts:
     @property
     def packing(self) -> tuple[float, float]:
         """Scale and offset."""
-        return self.attrs.get("scale_factor", 1.0), self.attrs.get("add_offset", 0.0)
+        return packing_of(self.attrs)
+
+    @property
+    def unpacked(self) -> bool:
+        """Whether the cube holds values where its source has packed numbers."""
+        return self.unpacked_by is not None
+
+    def unpack(self) -> Facts:
+        """Return the same of a cube that holds unpacked values."""
+        return replace(self, unpacked_by=self.packing, attrs=without_packing(self.attrs))
 
     @property
     def cube_dtype(self) -> np.dtype[Any]:
@@ -251,6 +261,44 @@ def facts_of_bands(
     count = max(1, len(items[0].assets["data"].extra_fields.get("bands", ())))
     bands = [band for band in range(1, count + 1) if band in bands or str(band) in asked]
     return {band: Facts.of_bands(items, [band]).filled(fill) for band in bands}
+
+
+def made_unpacked(
+    variable: SourceVariable,
+    method: str,
+    facts: Mapping[_Key, Facts],
+    warn: Callable[[str], None],
+) -> dict[_Key, Facts]:
+    """Return facts, of unpacked values where packed numbers would give other results.
+
+    Parameters
+    ----------
+    variable
+        The entry of the configuration; a function of its own gets unpacked values.
+    method
+        How values get onto the grid.
+    facts
+        Of a variable or its bands.
+    warn
+        Told if values become unpacked.
+    """
+    if variable.custom_processing is not None:
+        needed = {key: each.packing != (1.0, 0.0) for key, each in facts.items()}
+        reason = "custom_processing gets values"
+    else:
+        needed = {key: not commutes(method, each.packing) for key, each in facts.items()}
+        reason = f"the {method} of packed numbers is not that of the values"
+    changed = {key: each for key, each in facts.items() if needed[key] and not each.unpacked}
+    if not changed:
+        return dict(facts)
+    scale, offset = next(iter(changed.values())).packing
+    made = dict(facts) | {key: each.unpack() for key, each in changed.items()}
+    dtype = made[next(iter(changed))].cube_dtype
+    warn(
+        f"{variable.data_id}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
+        f"{reason}, so the cube holds unpacked values ({dtype})"
+    )
+    return made
 
 
 def warn_of_raster(

@@ -15,8 +15,9 @@ from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 from stacbuild.load.area import origin_of
 from stacbuild.load.facts import Facts, data_bands
+from stacbuild.load.packing import Stored
 from stacbuild.load.pixelgrid import PixelGrid
-from stacbuild.load.reader import RasterSource, Stored, Tile, WindowReader
+from stacbuild.load.reader import RasterSource, Tile, WindowReader
 from stacbuild.load.units import work_unit
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from stacbuild.load.block import Onto
 from stacbuild.load.globe import turns
 from stacbuild.load.mapping import IndexMap
 from stacbuild.load.mosaic import Mosaic, mosaics
+from stacbuild.load.packing import Stored
 from stacbuild.load.pixelgrid import (
     PixelGrid,
     Window,
@@ -35,7 +36,7 @@ from stacbuild.load.shared import SharedArray
 from stacbuild.load.sparse import WINDOW_BYTES, pick
 from stacbuild.load.validity import Layer, NoData, overlay
 from stacbuild.load.warp import Pixels, regrid
-from stacbuild.nodata import Number, fill_nodata, matches
+from stacbuild.nodata import fill_nodata
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -48,35 +49,6 @@ _GROUP_BYTES = 512 * 2**20
 _PART_BYTES = 8 * 2**20
 # Source rows read at a time at the least.
 _STRIP_ROWS = 256
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How a file holds one band: "no data" values, whether there is a mask, scale and offset.
-
-    Scale and offset are 1 and 0 where the cube holds the file's own numbers.
-    """
-
-    nodata: tuple[Number, ...] = ()
-    masked: bool = False
-    scale: float = 1.0
-    offset: float = 0.0
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether the cube does not hold the file's own numbers."""
-        return (self.scale, self.offset) != (1.0, 0.0)
-
-    def convert(self, plane: NDArray[Any], result: NDArray[Any], fill: Number) -> None:
-        """Write the numbers of a file to *result*, of another type or unpacked."""
-        if self.is_packed:
-            result[...] = plane * np.float64(self.scale) + self.offset
-        else:
-            result[...] = plane
-        for value in self.nodata:
-            result[matches(plane, value, tolerant=True)] = fill
-        if plane.dtype.kind == "f":
-            result[np.isnan(plane)] = fill
 
 
 @dataclass(frozen=True)
@@ -302,11 +274,17 @@ class RasterSource:
                 for band, plane, result in zip(bands, values, out, strict=True):
                     stored, stands = self._stored(tile, band), self._nodata(band)
                     hidden = ~file.read_valid(dataset, part, band) if stored.masked else None
-                    stands.check_free(plane, stored.nodata, tile.href, hidden)
-                    if kept:
-                        fill_nodata(plane, stored.nodata, stands.fill, tolerant=True)
+                    if stored.is_packed:
+                        missing = stored.convert(plane, result, stands.fill)
+                        stands.check_free(
+                            result, (), tile.href, missing if hidden is None else missing | hidden
+                        )
                     else:
-                        stored.convert(plane, result, stands.fill)
+                        stands.check_free(plane, stored.nodata, tile.href, hidden)
+                        if kept:
+                            fill_nodata(plane, stored.nodata, stands.fill, tolerant=True)
+                        else:
+                            stored.convert(plane, result, stands.fill)
                     if hidden is not None:
                         result[hidden] = stands.fill
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stacbuild.config.times import length_of_time
 from stacbuild.describe.flags import FLAGS, is_categorical
 from stacbuild.errors import BuildError
+from stacbuild.load.packing import Stored, commutes, packing_of, without_packing
 from stacbuild.load.temporal_fill import Fills, refuse_value
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def _method(name: str, array: xr.DataArray, params: TemporalResampleParams, shor
 
 
 def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str) -> xr.DataArray:
+    if not commutes(method, packing_of(array.attrs)):
+        array = _unpacked(array)
     by_time = array.chunk().transpose("time", ...)
     steps = _steps(array.indexes["time"], params)
     empty = _empty(array, steps, params, method)
@@ -149,6 +152,26 @@ def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str)
     else:
         found = _aggregated(by_time, steps, fills, method)
     return _described(found.transpose(*array.dims), array, fills, method)
+
+
+def _unpacked(array: xr.DataArray) -> xr.DataArray:
+    """Return values where an array holds packed numbers, NaN where there is no data."""
+    scale, offset = packing_of(array.attrs)
+    fills, dtype = Fills.of(array, empty=False), _float_of(array.dtype)
+    stored = Stored(() if np.isnan(fills.missing) else (fills.missing,), False, scale, offset)
+
+    def unpack(block: NDArray[Any]) -> NDArray[Any]:
+        values = np.empty(block.shape, dtype)
+        stored.convert(block, values, np.nan, tolerant=False)
+        return values
+
+    data = array.chunk().data.map_blocks(
+        unpack, dtype=dtype, meta=np.empty((0,) * array.ndim, dtype)
+    )
+    unpacked = array.copy(data=data)
+    unpacked.attrs = without_packing(array.attrs)
+    unpacked.encoding = {"_FillValue": dtype.type(np.nan)}
+    return unpacked
 
 
 def _empty(

@@ -15,20 +15,21 @@ import xarray as xr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from stacbuild.describe.flags import FLAGS
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes
-from stacbuild.describe.zarr_cube import LEFT_OUT, read_as
-from stacbuild.errors import BuildError, IntegrityError, StacbuildError
+from stacbuild.describe.zarr_cube import read_as
+from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.load.area import origin_of
 from stacbuild.load.facts import Facts
 from stacbuild.load.globe import turns
 from stacbuild.load.mapping import IndexMap
+from stacbuild.load.packing import Stored, without_packing
 from stacbuild.load.pixelgrid import PixelGrid, Window, shifted
 from stacbuild.load.pool import cache, identity, shared_index_map, zarr_dataset
 from stacbuild.load.sparse import WINDOW_BYTES, pick
 from stacbuild.load.units import work_unit
 from stacbuild.load.validity import Layer, NoData, overlay
-from stacbuild.nodata import Number, fill_nodata
+from stacbuild.load.zarr_variables import spatial_dims
+from stacbuild.nodata import fill_nodata
 
 if TYPE_CHECKING:
     from stacbuild.grid import Grid
@@ -57,8 +58,8 @@ class ZarrSource:
         Where the cube's pixels lie.
     method, dtype
         As for a `stacbuild.load.reader.RasterSource`.
-    stands, nodata
-        What "no data" becomes, and what it is in the store.
+    stands, stored
+        What "no data" becomes, and how the store holds values.
     options
         For fsspec; may hold credentials, so never shown.
     """
@@ -75,7 +76,7 @@ class ZarrSource:
     method: str
     dtype: str
     stands: NoData
-    nodata: tuple[Number, ...]
+    stored: Stored
     options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
 
     def read(self, location: tuple[slice, ...]) -> NDArray[Any]:
@@ -211,7 +212,7 @@ class ZarrSource:
     def _key(self, what: str, span: Mapping[str, slice]) -> tuple[Hashable, ...]:
         place = ((part.start, part.stop) for part in span.values())
         # Values are kept with "no data" filled in, which another variable may do otherwise.
-        filled = repr((self.nodata, self.stands, self.dtype))
+        filled = repr((self.stored, self.stands, self.dtype))
         return (what, *identity(self.href, self.options), self.variable, filled, *place)
 
     def _read(self, span: Mapping[str, slice]) -> NDArray[Any]:
@@ -231,9 +232,15 @@ class ZarrSource:
                     f"{ {name: (s.start, s.stop) for name, s in span.items()} }: {error}"
                 )
             raise told from error
-        self.stands.check_free(block, self.nodata, f"{self.href}: {self.variable}")
+        name = f"{self.href}: {self.variable}"
+        if self.stored.is_packed:
+            values = np.empty(block.shape, self.dtype)
+            missing = self.stored.convert(block, values, self.stands.fill, tolerant=False)
+            self.stands.check_free(values, (), name, missing)
+            return values
+        self.stands.check_free(block, self.stored.nodata, name)
         block = block.astype(self.dtype, copy=False)
-        fill_nodata(block, self.nodata, self.stands.fill)
+        fill_nodata(block, self.stored.nodata, self.stands.fill)
         return block
 
 
@@ -292,7 +299,7 @@ def load_zarr(
         method=method,
         dtype=facts.cube_dtype.name,
         stands=facts.no_data(complete=complete),
-        nodata=facts.nodata,
+        stored=Stored(facts.nodata, False, *(facts.unpacked_by or (1.0, 0.0))),
         options=options,
     )
     dtype = facts.cube_dtype
@@ -317,7 +324,7 @@ def load_zarr(
         dims=source.dims,
         coords=coords | {spatial[0]: y, spatial[1]: x},
         name=variable,
-        attrs=_own_attrs(array),
+        attrs=without_packing(_own_attrs(array)) if facts.unpacked else _own_attrs(array),
     )
 
 
@@ -347,53 +354,6 @@ def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
 def _read_chunk(source: ZarrSource, block_info: Any = None) -> NDArray[Any]:
     location = block_info[None]["array-location"]
     return source.read(tuple(slice(*bounds) for bounds in location))
-
-
-def spatial_dims(item: pystac.Item) -> tuple[str, str]:
-    """Give the names of a Zarr item's row and column dimensions."""
-    axes = {
-        dimension.get("axis"): name
-        for name, dimension in item.properties.get("cube:dimensions", {}).items()
-        if dimension["type"] == "spatial"
-    }
-    try:
-        return axes["y"], axes["x"]
-    except KeyError:
-        raise BuildError(
-            f"item {item.id}: cube:dimensions name no x and y; harvest it again"
-        ) from None
-
-
-def flags_of(item: pystac.Item, variable: str, options: StorageOptions) -> dict[str, Any]:
-    """Return the CF attributes of a variable that make it one of classes."""
-    attrs = zarr_dataset(item.assets["data"].href, options)[variable].attrs
-    return {key: attrs[key] for key in FLAGS if key in attrs}
-
-
-def on_grid(item: pystac.Item) -> dict[str, Any]:
-    """Return the entries of a Zarr item's variables on its grid that can be read, by name."""
-    unreadable = left_out(item)
-    return {name: entry for name, entry in _spatial(item).items() if name not in unreadable}
-
-
-def left_out(item: pystac.Item) -> dict[str, str]:
-    """Return why variables on a Zarr item's grid cannot be read, in words after their name."""
-    reasons = {
-        # Items of earlier versions do not say why.
-        name: entry.get(LEFT_OUT) or (entry["data_type"] == "other" and "has no type of numbers")
-        for name, entry in _spatial(item).items()
-    }
-    return {name: reason for name, reason in reasons.items() if reason}
-
-
-def _spatial(item: pystac.Item) -> dict[str, Any]:
-    spatial = set(spatial_dims(item))
-    return {
-        name: entry
-        for name, entry in item.properties["cube:variables"].items()
-        # Of an array that cannot be read not even the dimensions may be known.
-        if spatial <= set(entry["dimensions"]) or (LEFT_OUT in entry and not entry["dimensions"])
-    }
 
 
 def _split(length: int, chunk: int) -> tuple[int, ...]:
