@@ -31,6 +31,7 @@ from stacbuild.load.pixelgrid import (
     reduction,
 )
 from stacbuild.load.validity import avoid_fill
+from stacbuild.load.working import whole
 from stacbuild.nodata import Number
 
 # Small pixels along the side of a target pixel: two for each source pixel, within these bounds.
@@ -91,9 +92,9 @@ def _put(result: NDArray[Any], values: Floats, fill: Number) -> None:
     known = ~np.isnan(values)
     found = values[known]
     if np.issubdtype(result.dtype, np.integer):
-        limits = np.iinfo(result.dtype)
-        found = np.clip(np.floor(found + 0.5), limits.min, limits.max)
-    result[known] = avoid_fill(found.astype(result.dtype), fill)
+        result[known] = avoid_fill(whole(found, result.dtype), fill)
+    else:
+        result[known] = found
 
 
 def _as_floats(found: NDArray[Any], fill: float) -> Floats:

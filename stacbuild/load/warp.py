@@ -19,7 +19,8 @@ from stacbuild.load.block import Block, Onto
 from stacbuild.load.footprint import closes
 from stacbuild.load.mosaic import Mosaic
 from stacbuild.load.pixelgrid import Window, same_crs
-from stacbuild.load.validity import Layer, NoData, avoid_fill, is_fill
+from stacbuild.load.validity import Layer, NoData, is_fill
+from stacbuild.load.working import Working, whole
 from stacbuild.nodata import Number
 
 # Any CRS of a plane, for source and target alike.
@@ -43,17 +44,6 @@ METHODS = {
     "min": Resampling.min,
     "median": Resampling.med,
     "sum": Resampling.sum,
-}
-
-
-# What GDAL's warper computes in where it lacks a type. Floats of 64 bits hold integers up
-# to 2**53; what is beyond is refused.
-_WORKING = {
-    "bool": "uint8",
-    "int8": "int16",
-    "int64": "float64",
-    "uint64": "float64",
-    "float16": "float32",
 }
 
 
@@ -109,7 +99,7 @@ def regrid(mosaic: Mosaic, onto: Onto, pixels: Pixels) -> Layer | None:
     if method == "sum":
         _check_sum(values, dtype, None)
     values[missing] = 0
-    found = _whole(values, dtype) if working.kind == "f" else values.astype(dtype)
+    found = whole(values, dtype) if working.kind == "f" else values.astype(dtype)
     found[missing] = nodata.fill
     return found, missing
 
@@ -187,7 +177,8 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
     # blocks may reach beyond 180 degrees.
     flat = same_crs(source.crs, target.crs)
     rows, cols = onto.window
-    values, empty = _working(block, onto.method)
+    working = Working.of(block.values, block.fill, onto.method)
+    values, empty = working.values, working.fill
     # GDAL interpolates along no axis of what is one pixel wide or high (seen in 3.10).
     values = np.pad(values, [(0, int(n == 1)) for n in values.shape], constant_values=empty)
     height, width = values.shape
@@ -223,7 +214,7 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
             found = warped.read(1)
     if onto.method == "sum":
         _check_sum(found, block.values.dtype, block.fill)
-    return _restored(found, block.values.dtype, block.fill)
+    return working.restored(found, block.values.dtype, block.fill)
 
 
 def _check_exact(valid: NDArray[Any], method: str) -> None:
@@ -249,46 +240,6 @@ def _check_sum(found: NDArray[Any], dtype: np.dtype[Any], fill: Number | None) -
             f"sum gives {worst:.0f}, which {dtype} cannot hold or stands for no data in it; state "
             "agg_methods: mean, or write the source with a wider type"
         )
-
-
-def _working(block: Block, method: str) -> tuple[NDArray[Any], Number]:
-    """Return the block in a type that GDAL computes in, and what "no data" is in it."""
-    values, fill = block.values, block.fill
-    dtype = np.dtype(_WORKING.get(values.dtype.name, values.dtype))
-    if method == "sum" and dtype.kind in "iu":
-        dtype = np.dtype("float64")
-    working = values.astype(dtype, copy=False)
-    if dtype.kind != "f" or np.isnan(fill):
-        return working, fill
-    # GDAL compares floats with a tolerance, under which valid values may lie.
-    return np.where(values == fill, dtype.type(np.nan), working), np.nan
-
-
-def _restored(found: NDArray[Any], dtype: np.dtype[Any], fill: Number) -> NDArray[Any]:
-    """Return what GDAL computed as *dtype*."""
-    if dtype.kind == "f" and np.isnan(fill):
-        return np.asarray(found.astype(dtype, copy=False))
-    if found.dtype.kind != "f":
-        return np.asarray(found.astype(dtype, copy=False))
-    result = np.full(found.shape, fill, dtype)
-    known = ~np.isnan(found)
-    values = found[known]
-    if dtype.kind in "iu":
-        result[known] = avoid_fill(_whole(values, dtype), fill)
-    else:
-        result[known] = values
-    return result
-
-
-def _whole(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return numbers rounded to a type of integers, within its limits."""
-    limits = np.iinfo(dtype)
-    values = np.floor(values + 0.5)
-    # The largest of 64 bits is no double; the next one is beyond.
-    low, high = (values <= limits.min), (values >= limits.max)
-    whole = np.where(low | high, 0.0, values).astype(dtype)
-    whole[low], whole[high] = limits.min, limits.max
-    return whole
 
 
 def _shifted(transform: Affine, window: Window) -> Affine:
