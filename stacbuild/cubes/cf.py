@@ -34,7 +34,8 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     described = dataset.assign_coords(spatial_ref=((), np.int64(0), mapping))
     described[y].attrs = axes["Y"]
     described[x].attrs = axes["X"]
-    if "time" in described.coords:
+    # Numbers and texts without a unit of time are labels.
+    if "time" in described.coords and described["time"].dtype.kind == "M":
         described["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
     return described
 

@@ -215,12 +215,12 @@ def _variables(
         lead = {
             dim: length_of(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial
         }
-        if "time" in lead:
-            of_time = dimensions.get("time", {})
-            # Numbers or texts without a unit of time are none.
-            listed = of_time.get("values") if of_time.get("type") == "temporal" else None
+        # Numbers or texts without a unit of time are none.
+        of_times = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
+        for dim in ["time"] if "time" in of_times else of_times if len(of_times) == 1 else []:
+            listed = dimensions[dim].get("values")
             known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
-            lead["time"] = _count(variable, known, lead["time"])
+            lead[dim] = _count(variable, known, lead[dim])
         named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
         yield _variable(named, Facts.of_zarr(item, name).dtype.name, lead, dataset, grid)
 

@@ -67,7 +67,9 @@ def publish(
     pictured = None
     group = zarr.open_group(staging.store, mode="r")
     # Without dask: what pictures need of it would be a task for every chunk.
-    with xr.open_zarr(staging.store, chunks=None, mask_and_scale=False) as cube:
+    with xr.open_zarr(
+        staging.store, chunks=None, mask_and_scale=False, decode_timedelta=False
+    ) as cube:
         item = zarr_item(
             group,
             cube,

@@ -129,8 +129,11 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
             encoding[str(name)]["fill_value"] = array.encoding["fill_value"]
     if "time" in dataset.coords and dataset["time"].dtype.kind == "M":
         encoding["time"] = {"units": _time_units(dataset["time"]), "dtype": "int64"}
-    for name in dataset.coords:
+    for name, coordinate in dataset.coords.items():
         encoding.setdefault(str(name), {}).update(_FillValue=None, **_codec(zarr_format))
+        if coordinate.dtype.kind in "UT":
+            # Texts of one length have no type in format 3 that other programs know.
+            shells[name] = (coordinate.dims, coordinate.values.astype(object), coordinate.attrs)
     shells.to_zarr(
         store,
         compute=False,

@@ -163,8 +163,8 @@ def period(
 ) -> tuple[dt.datetime, dt.datetime] | None:
     """Give the first and last time of *ds* in UTC, or None if nothing tells.
 
-    Asked in this order: the profile, the temporal coordinates of dimensions (without steps that
-    have no value) and scalar ones, the attributes
+    Asked in this order: the profile, the temporal coordinates (without steps that have no value)
+    along one dimension or none, the attributes
     ``time_coverage_start`` and ``time_coverage_end`` (ACDD 1.3).
     """
     if profile.start_datetime:
@@ -172,7 +172,7 @@ def period(
     times = [
         known
         for name in ds.coords
-        if ds[name].dims in ((), (name,)) and np.issubdtype(ds[name].dtype, np.datetime64)
+        if ds[name].ndim <= 1 and np.issubdtype(ds[name].dtype, np.datetime64)
         if len(known := pd.DatetimeIndex(ds[name].values.ravel()).dropna())
     ]
     if times:

@@ -7,7 +7,7 @@ Follows CF 1.11 (grid mappings), what GDAL and rioxarray write (``crs_wkt``, ``s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,16 @@ Json = dict[str, Any]
 
 _GRID_MAPPINGS = ("spatial_ref", "crs")
 # Of a grid mapping, whole CRSs first; CF's single parameters say less of the datum.
-_WHOLE = ("crs_wkt", "spatial_ref", "epsg_code", "proj4", "proj4_params", "proj4text")
-_ATTRIBUTES = ("_CRS", "crs", "spatial_ref", "proj:code", "proj:wkt2", "proj:projjson")
+_WHOLE = (
+    *("crs_wkt", "spatial_ref", "wkt", "esri_pe_string", "proj:code", "proj:wkt2"),
+    *("epsg_code", "epsg", "EPSG", "EPSG_code", "proj4", "proj4_params", "proj4text"),
+    *("proj4_string", "proj_params"),
+)
+# Of a dataset and its variables; the last ones are texts of PROJ.
+_ATTRIBUTES = (
+    *("_CRS", "crs", "spatial_ref", "proj:code", "proj:wkt2", "proj:projjson"),
+    *("proj:epsg", "crs_wkt", "epsg_code", "epsg", "EPSG", "proj4", "proj4_string"),
+)
 _NUMBERS = ("earth_radius", "semi_major_axis", "semi_minor_axis", "inverse_flattening")
 
 
@@ -80,7 +88,7 @@ def crs_statements(ds: xr.Dataset, x: str, y: str) -> tuple[list[StatedCrs], lis
         return found, failed
     if failed:
         raise StacbuildError(failed[0])
-    if all(_is_lonlat(ds, dim) for dim in (x, y)):
+    if all(is_lonlat_axis(ds, dim) for dim in (x, y)):
         return [StatedCrs("coordinates in degrees", WGS84)], []
     raise StacbuildError(
         f"no CRS: neither a grid mapping (spatial_ref, crs), nor an attribute (crs, spatial_ref, "
@@ -127,6 +135,8 @@ def _understood(stated: Any) -> pyproj.CRS:
     if isinstance(stated, dict) and {"wkt", "projjson", "url"} & set(stated):
         # GDAL's Zarr driver writes the same CRS up to three times.
         stated = next(stated[key] for key in ("wkt", "projjson", "url") if stated.get(key))
+    if isinstance(stated, dict) and set(stated) == {"init"}:
+        stated = stated["init"]
     if isinstance(stated, str):
         # PROJ's old "+init=" form means the same code, with a warning.
         stated = stated.strip().removeprefix("+init=")
@@ -146,7 +156,8 @@ def _plain(key: str, value: Any) -> Any:
     return float(value) if named and isinstance(value, str) else value
 
 
-def _is_lonlat(ds: xr.Dataset, dim: str) -> bool:
+def is_lonlat_axis(ds: xr.Dataset, dim: str) -> bool:
+    """Return whether the coordinates of *dim* are longitudes or latitudes, by their attributes."""
     if dim not in ds.coords:
         return False
     attrs = ds[dim].attrs
@@ -162,13 +173,22 @@ def grid_mappings(ds: xr.Dataset, dims: tuple[str, ...] = ()) -> Iterator[str]:
     """Name what may be a grid mapping of *ds*, the likeliest first; it need not exist.
 
     Where a variable has several, each for coordinates of its own (CF 5.6, ``crs: x y geo: lat
-    lon``), the one of *dims* is first.
+    lon``), the one of *dims* is first. Last come scalars that no variable names and that state a
+    CRS all the same.
     """
     for variable in ds.data_vars.values():
         named = variable.attrs.get("grid_mapping") or variable.encoding.get("grid_mapping")
         if isinstance(named, str) and named:
             yield from _of_dims(named.split(), dims)
     yield from _GRID_MAPPINGS
+    for name, scalar in ds.variables.items():
+        if not scalar.ndim and is_grid_mapping(scalar.attrs):
+            yield str(name)
+
+
+def is_grid_mapping(attrs: Mapping[Any, Any]) -> bool:
+    """Return whether these are attributes of a grid mapping: of a variable that holds no data."""
+    return any(_says(attrs.get(key)) for key in ("grid_mapping_name", *_WHOLE))
 
 
 def _of_dims(words: list[str], dims: tuple[str, ...]) -> list[str]:

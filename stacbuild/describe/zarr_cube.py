@@ -147,7 +147,7 @@ def _temporal(times: xr.DataArray) -> Json:
 
 def _additional(coordinate: xr.DataArray) -> Json:
     values = np.asarray(coordinate.values)
-    numeric = np.issubdtype(values.dtype, np.number) and bool(np.isfinite(values).all())
+    numeric = values.dtype.kind in "iuf" and bool(np.isfinite(values).all())
     attrs = coordinate.attrs
     field: Json = {"type": "bands" if coordinate.name in ("band", "bands") else "other"}
     if numeric and (attrs.get("axis") == "Z" or "positive" in attrs):

@@ -18,6 +18,7 @@ from affine import Affine
 from stacbuild.crs import apart, epsg_code, full_circle, is_lonlat
 from stacbuild.describe import footprint as outline
 from stacbuild.describe.footprint import Pixels
+from stacbuild.describe.zarr_auxiliary import with_axes
 from stacbuild.describe.zarr_axis import HALF, Axis
 from stacbuild.describe.zarr_crs import StatedCrs, crs_statements
 from stacbuild.describe.zarr_stated import (
@@ -90,6 +91,7 @@ class CubeGrid:
 def grid_of(ds: xr.Dataset, bbox: Box | None = None) -> CubeGrid:
     """Find the grid of *ds* from its coordinates; no data is read.
 
+    Coordinates may have another name than their dimension (`stacbuild.describe.zarr_auxiliary`).
     Coordinates say where pixels lie and in which order. Which place in its pixel a coordinate
     has is told, in this order, by *bbox*, by cell bounds (CF 7.1), and by ``spatial:transform``,
     ``spatial:bbox`` or a ``GeoTransform`` if the coordinates agree with it; else they are
@@ -112,6 +114,7 @@ def grid_of(ds: xr.Dataset, bbox: Box | None = None) -> CubeGrid:
         No horizontal dimensions or no CRS are found, coordinates are not regularly spaced, not
         in the unit of the CRS, or nothing says where the pixels of a dimension lie.
     """
+    ds = with_axes(ds)
     x, y = _horizontal(ds)
     crss, notes = crs_statements(ds, x, y)
     crs = crss[0].crs

@@ -8,8 +8,10 @@ Coordinates are decoded, as the grid and the times of a cube follow from them (C
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -32,6 +34,15 @@ _OF_ITS_TYPE = (
 )
 _SCALING = ("scale_factor", "add_offset")
 _PACKING = (*_SCALING, "_Unsigned")
+# Names of CF's calendars that are none; an empty one states nothing.
+_CALENDARS = {"": "standard", "360": "360_day", "365": "365_day", "366": "366_day"}
+_COUNTS = re.compile(
+    r"\s*(?P<unit>weeks?|months?|mons?|years?|yrs?)\s+since\s+(?P<since>\S.*)", re.IGNORECASE
+)
+_OF_TIMES = (*_SCALING, "units", "calendar", "_FillValue", "missing_value", "dtype")
+_IN_EVERY_MONTH = 28
+# More months or weeks than that are of no time that is supported.
+_MOST_COUNTS = 100_000
 
 
 def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
@@ -89,6 +100,29 @@ def no_number(attrs: Mapping[Any, Any]) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Count:
+    """A unit of time that xarray does not decode: so many months, or seconds, after a date."""
+
+    months: int
+    seconds: float
+    since: str
+
+
+def count_of(unit: str, calendar: Any) -> Count | None:
+    """Return what weeks, months or years since a date are; None of any other unit.
+
+    None also of months of the calendar ``360_day``, which are 30 days each.
+    """
+    found = _COUNTS.fullmatch(unit)
+    if found is None:
+        return None
+    kind = found["unit"][0].lower()
+    if kind == "m" and calendar == "360_day":
+        return None
+    return Count({"y": 12, "m": 1}.get(kind, 0), 7 * 86400.0 if kind == "w" else 0, found["since"])
+
+
 def is_time_unit(unit: Any) -> bool:
     """Tell whether a unit counts from a date, such as ``days since 2000-01-01`` (CF 1.11, 4.4)."""
     return isinstance(unit, str) and " since " in unit
@@ -115,8 +149,10 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
         raise StacbuildError(f"coordinate {name}: has the {odd}, which is no number")
     if not is_time_unit(variable.attrs.get("units")):
         return _unpacked(name, variable, zarr_format)
-    plain = _with_one_fill(variable, zarr_format)
+    plain = _with_known_calendar(_with_one_fill(variable, zarr_format))
     numbers = _decode_cf(name, plain, decode_times=False).values
+    if (counted := count_of(str(plain.attrs["units"]), plain.attrs.get("calendar"))) is not None:
+        return _counted(name, plain, numbers, counted)
     # At first in a longer unit: nanoseconds overflow outside of 1678 to 2262. Fractions of a day
     # lose precision in it, so their range is that of whole numbers.
     whole = _whole_range(plain, numbers)
@@ -142,6 +178,54 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
             "to 2261 are supported"
         )
     return found if found.dtype == np.dtype("datetime64[ns]") else _times(name, plain, "ns")
+
+
+def _with_known_calendar(variable: xr.Variable) -> xr.Variable:
+    """Return a variable of times with the calendar by the name that CF has for it."""
+    stated = str(variable.attrs.get("calendar", "standard")).strip().lower()
+    if "calendar" in variable.attrs and stated in _CALENDARS:
+        variable.attrs = variable.attrs | {"calendar": _CALENDARS[stated]}
+    return variable
+
+
+def _counted(name: str, variable: xr.Variable, numbers: NDArray[Any], by: Count) -> xr.Variable:
+    """Return the times that whole weeks, months or years after a date are.
+
+    The day of the month and the clock stay those of the date, as people mean it; for UDUNITS a
+    month is a twelfth of 365.242 days.
+    """
+    calendar = str(variable.attrs.get("calendar", "standard"))
+    if calendar in ("standard", "gregorian"):
+        # The label is the same, also before 1582.
+        calendar = "proleptic_gregorian"
+    since = xr.Variable((), 0, {"units": f"days since {by.since}", "calendar": calendar})
+    start = _times(name, since, "us").values
+    if start.dtype.kind == "O":
+        start = _standard_dates(name, calendar, start)
+    start = start.astype("datetime64[us]")
+    there = np.isfinite(numbers) if numbers.dtype.kind == "f" else np.ones(numbers.shape, bool)
+    counts = numbers[there]
+    month = start.astype("datetime64[M]")
+    stated = f"coordinate {name}: times in {variable.attrs['units']!r}"
+    if by.months and (start - month) // np.timedelta64(1, "D") >= _IN_EVERY_MONTH:
+        raise StacbuildError(f"{stated} count from a day that not every month has; write them anew")
+    if by.months and (counts != np.round(counts)).any():
+        raise StacbuildError(
+            f"{stated} are no whole ones, and a part of one has no certain length; write them anew "
+            "as days (or, if months of 30 days are meant, with the calendar 360_day)"
+        )
+    far = (np.abs(counts) > _MOST_COUNTS).any()
+    if by.months and not far:
+        whole = counts.astype("int64") * by.months
+        known = (month + whole).astype("datetime64[us]") + (start - month)
+    elif not far:
+        known = start + np.round(counts * by.seconds * 1e6).astype("timedelta64[us]")
+    if far or not _counted_in_ns(known):
+        raise StacbuildError(f"{stated} reach beyond the years 1678 to 2261, which are supported")
+    times = np.full(numbers.shape, np.datetime64("NaT"), "datetime64[ns]")
+    times[there] = known
+    attrs = {key: value for key, value in variable.attrs.items() if key not in _OF_TIMES}
+    return xr.Variable(variable.dims, times, attrs)
 
 
 def _whole_range(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable | None:

@@ -132,9 +132,11 @@ def within_time(
     if limits is None:
         return dataset
     if "band" in dataset.dims and bands is not None:
-        dim, times = "band", bands
-    elif isinstance(dataset.indexes.get("time"), pd.DatetimeIndex):
-        dim, times = "time", dataset.indexes["time"]
+        dim: str | None = "band"
+        times = bands
+    elif (found := _times_of(variable, dataset)) is not None and not (searched and not found.ndim):
+        dim = str(found.dims[0]) if found.ndim else None
+        times = pd.DatetimeIndex(found.values.ravel())
     elif searched:
         return dataset
     else:
@@ -151,7 +153,40 @@ def within_time(
             f"{variable.data_id}: open_params.time_range {_said(limits)} holds none of its times, "
             f"{times.min().isoformat()} to {times.max().isoformat()}"
         )
-    return dataset.isel({dim: inside})
+    return dataset if dim is None else dataset.isel({dim: inside})
+
+
+def _times_of(variable: SourceVariable, dataset: xr.Dataset) -> xr.DataArray | None:
+    """Return the times that a range chooses from; None if there are none.
+
+    They are coordinates of a dimension, else along one with another name (``valid_time`` along
+    ``step``), else the one time of all; of several the one that is called time, or is by CF.
+
+    Raises
+    ------
+    BuildError
+        If none of several is called so.
+    """
+    times: list[xr.DataArray] = [
+        each for each in dataset.coords.values() if each.dtype.kind == "M" and each.ndim < 2
+    ]
+    for kind in (
+        [each for each in times if each.dims == (each.name,)],
+        [each for each in times if each.ndim and each.dims != (each.name,)],
+        [each for each in times if not each.ndim],
+    ):
+        called = [each for each in kind if each.name == "time"]
+        by_cf = [each for each in kind if each.attrs.get("standard_name") == "time"]
+        for several in (called, by_cf, kind):
+            if len(several) == 1:
+                return several[0]
+        if kind:
+            names = ", ".join(sorted(str(each.name) for each in kind))
+            raise BuildError(
+                f"{variable.data_id}: has several times ({names}), and none is called time; leave "
+                "open_params.time_range out"
+            )
+    return None
 
 
 def bands_apart(dataset: xr.Dataset, name: str) -> xr.Dataset:

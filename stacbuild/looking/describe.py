@@ -105,6 +105,7 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
     """Say what each variable is, with its shape, which only the store itself has."""
     import zarr
 
+    from stacbuild.describe.zarr_crs import is_grid_mapping
     from stacbuild.describe.zarr_cube import LEFT_OUT
     from stacbuild.fetch.zarr_store import open_group
 
@@ -114,6 +115,8 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
     for name, variable in variables.items():
         # One that cannot be read is not among the group's.
         array = None if LEFT_OUT in variable else group[name]
+        if array is not None and not variable["dimensions"] and is_grid_mapping(array.attrs):
+            continue
         shape = {"shape": list(array.shape)} if isinstance(array, zarr.Array) else {}
         whole = variable | shape
         found[name] = {key: whole[key] for key in keys if key in whole}

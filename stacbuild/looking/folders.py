@@ -9,7 +9,7 @@ from typing import Any
 import fsspec
 
 from stacbuild.config.stores import FileStore, S3Store
-from stacbuild.errors import StacbuildError
+from stacbuild.errors import MissingError, StacbuildError
 from stacbuild.fetch.zarr_store import group_paths, read_error
 from stacbuild.looking.base import Entry, matches
 from stacbuild.progress import Reporter
@@ -71,6 +71,8 @@ def entries(store: S3Store | FileStore, match: str | None, reporter: Reporter) -
 def _listed(system: Any, folder: str, where: str, options: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         return list(system.ls(folder, detail=True))
+    except FileNotFoundError:
+        raise MissingError(f"{where}: there is no such folder; check the path") from None
     except Exception as error:
         raise read_error(error, where, options) from error
 

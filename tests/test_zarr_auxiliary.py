@@ -1,0 +1,140 @@
+"""Zarr stores whose x and y coordinates, or whose CRS, stand under names of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import pytest
+import xarray as xr
+
+from stacbuild.describe.zarr_grid import grid_of
+from stacbuild.errors import StacbuildError
+from stacbuild.looking.describe import facts_of
+from tests.built import INSIDE, LAT, LON
+from tests.raw_zarr import GRID, Raw, made, result, write
+
+PIXELS = np.arange(120 * 120, dtype="int32").reshape(120, 120)
+NORTH, EAST = {"units": "degrees_north"}, {"units": "degrees_east"}
+METRES = 500_000 + 10 * (np.arange(120) + 0.5)
+UTM = pyproj.CRS(32632)
+
+
+@pytest.mark.parametrize("fmt", [2, 3])
+@pytest.mark.parametrize(
+    ("dims", "names"),
+    [
+        (("y", "x"), ("lat", "lon")),
+        (("j", "i"), ("latitude", "longitude")),
+        (("nlat", "nlon"), ("lat", "lon")),
+        # One of them has the name of its dimension.
+        (("lat", "x"), ("lat", "lon")),
+    ],
+)
+def test_latitudes_along_y_and_longitudes_along_x(
+    tmp_path: Path, dims: tuple[str, str], names: tuple[str, str], fmt: int
+) -> None:
+    variables = {
+        "v": Raw(dims, PIXELS, {"coordinates": " ".join(names)}),
+        names[0]: Raw(dims[:1], LAT, NORTH),
+        names[1]: Raw(dims[1:], LON, EAST),
+    }
+    write(tmp_path / "src" / "one.zarr", variables, fmt)
+    assert np.array_equal(made(tmp_path)["v"].values, PIXELS[INSIDE])
+
+
+def dataset(y: Any = None, x: Any = None, **coords: Any) -> xr.Dataset:
+    """A dataset of (y, x), whose dimensions have coordinates if they are given."""
+    own = {name: values for name, values in (("y", y), ("x", x)) if values is not None}
+    return xr.Dataset({"v": (("y", "x"), np.zeros((120, 120)))}, {**own, **coords})
+
+
+AROUND = {"lat": ("y", LAT, NORTH), "lon": ("x", LON, EAST)}
+
+
+@pytest.mark.parametrize(
+    "ds",
+    [
+        dataset(np.arange(120), np.arange(1, 121), **AROUND),
+        # Metres of a CRS that nobody states.
+        dataset(("y", METRES, {"units": "m"}), ("x", METRES, {"units": "m"}), **AROUND),
+        dataset(lat=("y", LAT), lon=("x", LON)),
+        dataset(lat=("y", LAT, {"units": "degrees"}), lon=("x", LON, {"units": "degrees"})),
+        dataset(**AROUND).reset_coords(),
+        dataset(**AROUND).assign_attrs(crs="EPSG:4326"),
+    ],
+    ids=["counted", "metres", "names", "degrees", "variables", "crs"],
+)
+def test_places_of_auxiliary_coordinates(ds: xr.Dataset) -> None:
+    grid = grid_of(ds)
+    assert (grid.code, grid.y, grid.x) == ("EPSG:4326", "y", "x")
+    assert np.allclose(grid.bbox, (9.99, 44.99, 10.11, 45.11), atol=1e-9)
+
+
+def test_eastings_and_northings_along_other_dimensions() -> None:
+    meant = "projection_{}_coordinate"
+    ds = dataset(
+        n=("y", METRES, {"standard_name": meant.format("y"), "units": "m"}),
+        e=("x", METRES / 1000, {"standard_name": meant.format("x"), "units": "km"}),
+    ).assign_attrs(crs="EPSG:32632")
+    assert grid_of(ds).bbox == (500_000, 500_000, 501_200, 501_200)
+
+
+def test_degrees_do_not_stand_in_for_coordinates_of_a_stated_crs() -> None:
+    ds = dataset(METRES, METRES, **AROUND).assign_attrs(crs="EPSG:32632")
+    assert grid_of(ds).bbox == (500_000, 500_000, 501_200, 501_200)
+    with pytest.raises(StacbuildError, match="no coordinates, and no transform"):
+        grid_of(dataset(**AROUND).assign_attrs(crs="EPSG:32632"))
+
+
+STATED = [
+    ("esri_pe_string", UTM.to_wkt("WKT1_ESRI")),
+    ("wkt", UTM.to_wkt()),
+    ("proj4_string", "+proj=utm +zone=32 +datum=WGS84 +units=m"),
+    ("proj_params", "+proj=utm +zone=32 +datum=WGS84 +units=m"),
+    ("epsg", 32632),
+    ("EPSG", "32632"),
+    ("proj:code", "EPSG:32632"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), STATED)
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_crs_in_a_variable_of_its_own(key: str, value: Any, linked: bool) -> None:
+    ds = dataset(METRES, METRES).assign(utm=xr.DataArray(0, attrs={key: value}))
+    if linked:
+        ds["v"].attrs["grid_mapping"] = "utm"
+    assert grid_of(ds).code == "EPSG:32632"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("crs_wkt", UTM.to_wkt()),
+        ("epsg", 32632),
+        ("epsg_code", "EPSG:32632"),
+        ("proj:epsg", 32632),
+        ("proj4", "+proj=utm +zone=32 +datum=WGS84 +units=m"),
+        ("crs", {"init": "epsg:32632"}),
+    ],
+)
+def test_a_crs_in_an_attribute(key: str, value: Any) -> None:
+    ds = dataset(METRES, METRES)
+    assert grid_of(ds.assign_attrs({key: value})).code == "EPSG:32632"
+    ds["v"].attrs[key] = value
+    assert grid_of(ds).code == "EPSG:32632"
+
+
+def test_a_grid_mapping_is_not_told_of_as_a_variable(tmp_path: Path) -> None:
+    mapping = Raw([], np.int64(0), {"crs_wkt": pyproj.CRS(4326).to_wkt()})
+    write(tmp_path / "src" / "one.zarr", {"v": Raw(["lat", "lon"], PIXELS), "utm": mapping, **GRID})
+    found = result(tmp_path)
+    assert found.status == "COMPLETED"
+    [path] = (tmp_path / "catalogs" / "file-src").glob("*/*.json")
+    import pystac
+
+    item = pystac.Item.from_file(path)
+    item.make_asset_hrefs_absolute()
+    assert set(facts_of("one.zarr", [item], None, {})["variables"]) == {"v"}
