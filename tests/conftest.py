@@ -5,6 +5,7 @@ import pytest
 from stacbuild.fetch import pace
 from tests.standins.fixtures import (
     _running,
+    _running_s3,
     endpoints,
     realdata,
     s3_server,
@@ -16,6 +17,7 @@ from tests.standins.fixtures import (
 
 __all__ = [
     "_running",
+    "_running_s3",
     "endpoints",
     "realdata",
     "s3_server",

@@ -105,7 +105,9 @@ def _serve() -> None:
     import stacbuild.harvesters.zenodo
     import stacbuild.load.raster
     import stacbuild.load.zarr  # noqa: F401
+    from stacbuild.profiles import Profiles
 
+    Profiles.load()
     assert threading.active_count() == 1
     for line in sys.stdin:
         print(json.dumps(_run(**json.loads(line))), flush=True)

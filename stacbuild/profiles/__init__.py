@@ -9,9 +9,9 @@ configuration, and win over the package's.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -141,12 +141,8 @@ class Profiles:
         ConfigError
             For a profile that cannot be read, with a line for every mistake in it.
         """
-        paths = [
-            path
-            for directory in (PACKAGE_DIRECTORY, *directories)
-            for path in sorted(directory.glob("*.yml"))
-        ]
-        return cls(_read(path) for path in paths)
+        users = [path for directory in directories for path in sorted(directory.glob("*.yml"))]
+        return cls((*_of_the_package(), *map(_read, users)))
 
     def of(self, store_key: str, data_id: str) -> DataProfile:
         """Give what is known of *data_id*; an empty profile if nothing is."""
@@ -173,12 +169,18 @@ class Profiles:
 
 def _merge(kind: type[_P], entries: Iterable[_P]) -> _P:
     # Later entries win field by field, so that what several members share is stated once.
-    facts: dict[str, Any] = reduce(
+    facts: dict[str, Any] = functools.reduce(
         lambda known, entry: known | entry.model_dump(exclude={"match"}, exclude_none=True),
         entries,
         {},
     )
     return kind.model_validate(facts)
+
+
+@functools.cache
+def _of_the_package() -> tuple[_ProfileFile, ...]:
+    """Read the package's profiles, which takes longer than many a plan: once a process."""
+    return tuple(_read(path) for path in sorted(PACKAGE_DIRECTORY.glob("*.yml")))
 
 
 def _read(path: Path) -> _ProfileFile:

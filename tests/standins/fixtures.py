@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.standins.data import Data, load_or_make
 from tests.standins.demo import ROOT, Endpoints, Servers, demo_config, serve
@@ -17,12 +18,17 @@ from tests.standins.zenodo import ZenodoServer
 @pytest.fixture(scope="session")
 def standin_data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     """Data of all sources for the demo's box. Not to be changed by a test."""
-    return load_or_make(tmp_path_factory.mktemp("sources"))
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return load_or_make(base / "sources")
+    # The folder above is one for all that run side by side.
+    with FileLock(base.parent / "sources.lock"):
+        return load_or_make(base.parent / "sources")
 
 
 @pytest.fixture(scope="session")
-def _running(standin_data: Data) -> Iterator[Servers]:
-    with serve(standin_data) as servers:
+def _running(standin_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with serve(standin_data, tmp_path_factory.mktemp("credentials")) as servers:
         yield servers
 
 
@@ -52,11 +58,17 @@ def zenodo_server() -> Iterator[ZenodoServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _running_s3() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
+
+
 @pytest.fixture
-def s3_server(_running: Servers) -> S3Server:
-    """The running S3, for buckets of the test's own."""
-    _running.s3.reset()
-    return _running.s3
+def s3_server(_running_s3: S3Server) -> S3Server:
+    """A running S3, for buckets of the test's own."""
+    _running_s3.reset()
+    return _running_s3
 
 
 @pytest.fixture(scope="session")
