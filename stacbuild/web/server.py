@@ -114,8 +114,9 @@ class Server(ThreadingMixIn, TCPServer):
             return
         try:
             super().process_request(request, client_address)
-        except BaseException:
-            # No thread could be started.
+        except Exception:
+            # No thread could be started. An interruption may come when one runs already, which
+            # then gives the place back, and ends all of this anyway.
             self._places.release()
             raise
 
