@@ -26,7 +26,9 @@ def bench(directory: Path, *arguments: str) -> tuple[str, list[dict[str, Any]]]:
     return done.stdout, json.loads(figures.read_text())["rows"]
 
 
-@pytest.mark.parametrize("layout", ["tiled-band", "striped-pixel"])
+@pytest.mark.parametrize(
+    "layout", ["tiled-band", pytest.param("striped-pixel", marks=pytest.mark.slow)]
+)
 def test_a_file_by_floor_and_stacbuild(tmp_path: Path, layout: str) -> None:
     text, rows = bench(tmp_path, "--tools=floor,stacbuild", f"--case=prob-{layout}")
     assert [row["tool"] for row in rows] == ["floor", "stacbuild"]
@@ -39,6 +41,7 @@ def test_a_file_by_floor_and_stacbuild(tmp_path: Path, layout: str) -> None:
     assert (tmp_path / "data/tiny" / f"prob-{layout}.tif").exists()
 
 
+@pytest.mark.slow
 def test_all_cubes_together(tmp_path: Path) -> None:
     _, rows = bench(tmp_path, "--tools=floor,stacbuild", "--case=scs2", "--case=gami")
     assert [(row["case"], row["tool"]) for row in rows] == [

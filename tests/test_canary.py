@@ -24,6 +24,7 @@ from stacbuild.load.validity import NoData
 from tests.cli import Json, configuration, geotiff
 from tests.clms_helpers import FILE, SLUG, product, two_tiles
 from tests.standins.clms import ClmsServer
+from tests.standins.demo import Servers
 from tests.standins.s3 import GAMI_KEY, S3Server
 from tests.standins.zenodo import Record, ZenodoServer
 
@@ -49,6 +50,12 @@ for name in [*names.split(), "botocore.auth", "botocore.endpoint", "botocore.hoo
 from stacbuild.cli import main
 main()
 """
+
+
+@pytest.fixture
+def s3_server(standins: Servers) -> S3Server:
+    """The one that holds the demo's data."""
+    return standins.s3
 
 
 @pytest.fixture

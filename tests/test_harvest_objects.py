@@ -32,6 +32,7 @@ from stacbuild.harvesters.objects import harvest
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent
 from tests.standins.data import Data
+from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY, S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html
 
@@ -64,6 +65,12 @@ class Web(LoopbackServer):
 def web(tmp_path: Path) -> Iterator[Web]:
     with Web(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def s3_server(standins: Servers) -> S3Server:
+    """The one that holds the demo's data."""
+    return standins.s3
 
 
 def gami_store(endpoint: str, root: str = BUCKET, **options: Any) -> S3Store:

@@ -130,7 +130,7 @@ def test_any_other_box_grows_by_less_than_a_pixel(found: tuple[GridMapping, int,
     check_coords(grid, mapping)
 
 
-@default
+@settings(default, max_examples=25)
 @given(mappings(whole=True))
 def test_tiles_part_the_grid(found: tuple[GridMapping, int, int]) -> None:
     mapping, _, _ = found

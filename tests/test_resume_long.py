@@ -83,13 +83,20 @@ def interrupt(
             stacbuild.build(path, reporter=reporter)
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project whose build nobody interrupted."""
+    path = project(tmp_path_factory.mktemp("unbroken"))
+    assert stacbuild.build(path)[0].status == "COMPLETED"
+    return path.parent
+
+
 @pytest.mark.parametrize("share", [0.04, 0.45, 0.9, 0.999])
 def test_an_interrupted_build_keeps_what_is_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: Path, share: float
 ) -> None:
     number = round(share * DAYS)
-    whole, broken = project(tmp_path / "whole"), project(tmp_path / "broken")
-    assert stacbuild.build(whole)[0].status == "COMPLETED"
+    broken = project(tmp_path / "broken")
     told = Told()
     interrupt(broken, monkeypatch, number, told)
     assert kept(broken.parent) == number
@@ -97,7 +104,7 @@ def test_an_interrupted_build_keeps_what_is_finished(
     [result] = stacbuild.build(broken, reporter=told)
     assert result.status == "COMPLETED", result.message
     assert any(line.endswith(f"{number} of {DAYS} chunks are there") for line in told.lines)
-    same = {name: data for name, data in contents(whole.parent).items() if "/day/c/" in name}
+    same = {name: data for name, data in contents(unbroken).items() if "/day/c/" in name}
     assert len(same) == DAYS
     assert {k: v for k, v in contents(broken.parent).items() if "/day/c/" in k} == same
 
