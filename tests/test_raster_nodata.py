@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -9,9 +10,14 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+import xarray as xr
 from rasterio.enums import Resampling
 
+from stacbuild.config import load_config
+from stacbuild.cubes import build
 from stacbuild.export import export
+from tests.cli import configuration
+from tests.fetch_server import FileServer
 from tests.rasters import GRIDS, INSIDE, build_raster, cube, decoded, noise, warped, write
 
 LOWEST = float(np.finfo("float32").min)
@@ -74,6 +80,30 @@ def test_nodata_of_64_bits_as_rasterio_writes_it(
     found = cube(tmp_path, raw=True)["band_data"]
     assert int(found.attrs["_FillValue"]) == value
     np.testing.assert_array_equal(found, values[0][INSIDE])
+
+
+def test_nodata_of_64_bits_in_a_file_on_a_server(tmp_path: Path) -> None:
+    values = noise("int64")
+    values[0, 15:20, 12:18] = -(2**63)
+    served = tmp_path / "served"
+    write(served / "one.tif", values, nodata_tag="-9.2233720368547758e+18")
+    one = pystac.Item("one", None, None, dt.datetime(2020, 1, 1, tzinfo=dt.UTC), {})
+    one.add_asset("data", pystac.Asset("../one.tif", media_type="image/tiff"))
+    catalog = pystac.Catalog("catalog", "One.")
+    catalog.add_item(one)
+    catalog.normalize_and_save(str(served), pystac.CatalogType.SELF_CONTAINED)
+    files = [path for path in served.rglob("*") if path.is_file()]
+    with FileServer(
+        {f"/{path.relative_to(served)}": path.read_bytes() for path in files}
+    ) as server:
+        root = f"{server.url}/catalog.json"
+        store = {"identifier": "web", "store_id": "stac", "store_params": {"root": root}}
+        dataset = {"identifier": "cube", "store": "web", "data_id": "one", "grid_mapping": "same"}
+        config = load_config(configuration(tmp_path, [dataset], [store], grids=GRIDS))
+        [result] = build(config, tmp_path / "catalogs")
+    assert result.error is None, result.message
+    with xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False) as opened:
+        assert int(opened["band_data"].attrs["_FillValue"]) == -(2**63)
 
 
 @pytest.mark.parametrize(("dtype", "tag"), [("uint8", "-9999"), ("int16", "70000")])

@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from stacbuild.describe.raster_netcdf import netcdf_tags
 from stacbuild.errors import IntegrityError
-from stacbuild.fetch.opener import GDAL_OPTIONS
+from stacbuild.fetch.opener import GDAL_OPTIONS, bytes_of
 from stacbuild.nodata import Number
 from stacbuild.profiles import DataProfile
 
@@ -31,7 +31,7 @@ def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
     -------
     int, exact, for integers of 64 bits: there rasterio (1.4.4) gives the nearest double, or None
     beyond the range of those. Else as rasterio gives it. rasterio writes ``-9.22e+18`` for such
-    integers, of which GDAL reads -9; of a local file it is read as the number that it is.
+    integers, of which GDAL reads -9; it is read as the number that it is.
     """
     value: Number | None = dataset.nodata
     if dataset.dtypes[0] not in _EXACT_TYPES or isinstance(value, int):
@@ -62,28 +62,28 @@ def _nearest(value: float, dtype: str) -> int:
 
 
 def _nodata_text(dataset: rasterio.io.DatasetReader) -> str | None:
-    """Return the tag GDAL_NODATA of a local TIFF or BigTIFF as it is written."""
-    path = Path(dataset.name)
+    """Return the tag GDAL_NODATA of a TIFF or BigTIFF as it is written."""
     offset = dataset.get_tag_item("IFD_OFFSET", "TIFF", bidx=1)
-    if offset is None or not path.is_file():
+    head = bytes_of(dataset, 0, 4)
+    if offset is None or head is None:
         return None
-    with path.open("rb") as file:
-        head = file.read(4)
-        order = "<" if head[:2] == b"II" else ">"
-        big = struct.unpack(f"{order}H", head[2:])[0] == 43
-        count, entry = (f"{order}Q", f"{order}HHQ8s") if big else (f"{order}H", f"{order}HHI4s")
-        file.seek(int(offset))
-        (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
-        size = struct.calcsize(entry)
-        table = file.read(min(entries, 4096) * size)
-        for tag, _, length, held in struct.iter_unpack(entry, table[: len(table) // size * size]):
-            if tag != _GDAL_NODATA or length > _MOST_TEXT:
-                continue
-            if length > len(held):
-                file.seek(struct.unpack(f"{order}{'Q' if big else 'I'}", held)[0])
-                held = file.read(length)
-            text: str = held[:length].rstrip(b"\0").decode("latin-1")
-            return text.strip()
+
+    def read(start: int, size: int) -> bytes:
+        return bytes_of(dataset, start, start + size) or b""
+
+    order = "<" if head[:2] == b"II" else ">"
+    big = struct.unpack(f"{order}H", head[2:])[0] == 43
+    count, entry = (f"{order}Q", f"{order}HHQ8s") if big else (f"{order}H", f"{order}HHI4s")
+    first, size = int(offset) + struct.calcsize(count), struct.calcsize(entry)
+    (entries,) = struct.unpack(count, read(int(offset), struct.calcsize(count)))
+    table = read(first, min(entries, 4096) * size)
+    for tag, _, length, held in struct.iter_unpack(entry, table[: len(table) // size * size]):
+        if tag != _GDAL_NODATA or length > _MOST_TEXT:
+            continue
+        if length > len(held):
+            held = read(struct.unpack(f"{order}{'Q' if big else 'I'}", held)[0], length)
+        text: str = held[:length].rstrip(b"\0").decode("latin-1")
+        return text.strip()
     return None
 
 

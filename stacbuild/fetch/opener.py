@@ -41,6 +41,9 @@ GDAL_OPTIONS = {
 # Decoded bytes of one block. GDAL holds several at once, one for each thread that reads.
 _MOST_BLOCK_BYTES = 2 << 30
 
+# Attribute of a dataset: what reads bytes of its file.
+_BYTES = "_stacbuild_bytes"
+
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -130,7 +133,16 @@ class RasterFile:
         except BaseException:
             dataset.close()
             raise
+        setattr(dataset, _BYTES, self.bytes)
         return dataset
+
+    def bytes(self, start: int, stop: int) -> bytes:
+        """Return the bytes from *start* up to *stop*, or up to the end; errors as `read`."""
+        if self._pages is not None:
+            return self._pages.read(start, stop)
+        with Path(self.href).open("rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
 
     def read(
         self,
@@ -217,11 +229,7 @@ class RasterFile:
             raise self._explained(error, f"{where} cannot be decoded") from error
 
     def _check_magic(self) -> None:
-        if self._pages:
-            start = self._pages.read(0, 32)
-        else:
-            with Path(self.href).open("rb") as file:
-                start = file.read(32)
+        start = self.bytes(0, 32)
         if self._pages and http.is_page(start):
             raise RemoteError(f"{self.name}: answered with an HTML page where a GeoTIFF was due")
         if start[:4] not in _MAGIC:
@@ -328,6 +336,12 @@ def open_raster(
     file = RasterFile(href, session=session, storage_options=storage_options, size=size)
     with file.open() as dataset:
         yield dataset
+
+
+def bytes_of(dataset: DatasetReader, start: int, stop: int) -> bytes | None:
+    """Return bytes of the file of a dataset from `RasterFile.open`; None of any other."""
+    read = getattr(dataset, _BYTES, None)
+    return None if read is None else bytes(read(start, stop))
 
 
 def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> Iterator[Span]:
