@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +25,14 @@ from stacbuild.catalog import Catalog, read_json, write_json
 from stacbuild.cubes.fingerprint import INPUTS
 from stacbuild.errors import (
     ConfigError,
+    ConflictError,
     IntegrityError,
     LocalError,
     MissingError,
     StacbuildError,
 )
 from stacbuild.progress import Reporter, Silent
+from stacbuild.stac_files import sweep_dead, temporary
 
 Json = dict[str, Any]
 
@@ -41,6 +45,9 @@ _OF_THE_TREE = {"root", "parent", "child", "item", "items", "collection", "self"
 
 # How a cube was made: objects whose keys differ from cube to cube, and a column each they would be.
 _NOT_IN_PARQUET = {"processing:expression", INPUTS}
+
+# In the names of columns of what was made of items of ours.
+_OF_OURS = b"stacbuild:"
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ def export(
 ) -> list[Path]:
     """Write all items and collections of a catalog with absolute hrefs.
 
-    What an earlier export left in *folder* is replaced, file by file and each at once.
+    What an earlier export left in *folder* is replaced, file by file and each at once. A file that
+    no export wrote is never replaced or removed.
 
     Parameters
     ----------
@@ -118,6 +126,8 @@ def export(
         If there is no catalog.
     ConfigError
         If *base_url* is none, or *folder* is within the catalog.
+    ConflictError
+        If a file that no export wrote lies where one would be written; then nothing is written.
     LocalError
         If a file cannot be written, or ``items.parquet`` is wanted and rustac is not installed.
     IntegrityError
@@ -143,20 +153,75 @@ def export(
         (_item(item, place) for item in source.items()),
         key=lambda item: (str(item.get("collection")), item["id"]),
     )
+    # Not by its id, which may be anything in a catalog from elsewhere.
+    files = {
+        target / COLLECTIONS / f"{path.parent.name}.json": content
+        for path, content in collections.items()
+    }
+    with_parquet = found if parquet is None else parquet
+    _check_strangers([target / ITEMS, *([target / PARQUET] if with_parquet else []), *files])
     written = [target / ITEMS]
     write_json(target / ITEMS, {"type": "FeatureCollection", "features": items})
-    if found if parquet is None else parquet:
+    if with_parquet:
         written += _put_parquet(target / PARQUET, items, reporter)
     else:
         _remove(target / PARQUET)
-    for path, content in collections.items():
-        # Not by its id, which may be anything in a catalog from elsewhere.
-        written.append(target / COLLECTIONS / f"{path.parent.name}.json")
-        write_json(written[-1], content)
+    for path, content in files.items():
+        written.append(path)
+        write_json(path, content)
     for left in (target / COLLECTIONS).glob("*.json"):
-        if left not in written and read_json(left).get("type") == "Collection":
+        if left not in written:
             _remove(left)
     return written
+
+
+def _check_strangers(paths: Sequence[Path]) -> None:
+    """Refuse to replace files that no export wrote."""
+    for path in paths:
+        folder = next(each for each in path.parents if os.path.lexists(each))
+        if not folder.is_dir():
+            raise ConflictError(f"{folder}: is no folder; move it away, or write elsewhere (-o)")
+        if os.path.lexists(path) and not _is_export(path):
+            raise ConflictError(
+                f"{path}: is a file that stacbuild export did not write; move it away, or write "
+                "elsewhere (-o)"
+            )
+
+
+def _is_export(path: Path) -> bool:
+    """Return whether an export wrote a file: what it holds tells whose it is."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        if path.suffix == ".parquet":
+            return _OF_OURS in _footer(path)
+        content = json.loads(path.read_bytes())
+        if path.parent.name != COLLECTIONS:
+            # Without any item it holds nothing that could be lost.
+            features = content.get("features")
+            return content.keys() == {"type", "features"} and all(map(_is_exported, features))
+        return content["type"] == "Collection" and _is_exported(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+
+
+def _is_exported(content: Json) -> bool:
+    """Return whether STAC is as `_absolute` makes it."""
+    first, *others = content["links"]
+    return first.keys() == _canonical("", "").keys() and (
+        first["rel"] == "canonical" and not any(each["rel"] in _OF_THE_TREE for each in others)
+    )
+
+
+def _footer(path: Path) -> bytes:
+    """Return the metadata of a Parquet file, which name its columns."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        length, magic = int.from_bytes(file.read(4), "little"), file.read(4)
+        if magic != b"PAR1":
+            return b""
+        file.seek(-8 - length, os.SEEK_END)
+        return file.read(length)
 
 
 def _checked(base_url: str | None) -> str | None:
@@ -188,16 +253,19 @@ def _collection(path: Path, place: Place) -> Json:
 
 def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
     """Make every href absolute, and name the file in the catalog as the original."""
-    canonical = {"rel": "canonical", "href": str(path), "type": media_type}
     try:
         links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
-        content["links"] = [canonical, *links]
+        content["links"] = [_canonical(str(path), media_type), *links]
         for entry in _entries(content):
             entry["href"] = _resolved(entry["href"], path.parent, place)
     except (KeyError, TypeError, AttributeError) as error:
         said = f"{type(error).__name__}: {error}"
         raise IntegrityError(f"{path}: is not STAC ({said}); harvest its store again") from error
     return content
+
+
+def _canonical(href: str, media_type: str) -> Json:
+    return {"rel": "canonical", "href": href, "type": media_type}
 
 
 def _entries(content: Json) -> Iterator[Json]:
@@ -225,8 +293,9 @@ def _put_parquet(path: Path, items: list[Json], reporter: Reporter) -> list[Path
     if not rows:
         _remove(path)
         return []
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = temporary(path)
     try:
+        sweep_dead(path)
         # In a thread of its own, as a notebook has a loop running already.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _write_parquet(beside, rows)).result()
@@ -272,6 +341,9 @@ def _for_parquet(value: Any) -> Any:
 
 
 def _remove(path: Path) -> None:
+    """Remove what an earlier export wrote, and nobody else's file."""
+    if not _is_export(path):
+        return
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

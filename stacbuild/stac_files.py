@@ -7,8 +7,10 @@ a text in them, temporary files by their name. Nothing else is written over or r
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ def write_bytes(path: Path, data: bytes) -> bool:
         if path.exists() and path.read_bytes() == data:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.{_TEMPORARY}")
+        sweep_dead(path)
+        beside = temporary(path)
         try:
             with beside.open("wb") as file:
                 file.write(data)
@@ -82,8 +85,42 @@ def save_picture(path: Path, png: bytes) -> bool:
 
 def sweep(path: Path) -> None:
     """Remove what a run that died was writing beside a file of the catalog."""
-    for left in path.parent.glob(f".{path.name}.*.{_TEMPORARY}"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.{_TEMPORARY}"):
         left.unlink()
+
+
+def temporary(path: Path, more: str = "") -> Path:
+    """Return where this process writes what is to have a path, which is known as ours there.
+
+    Parameters
+    ----------
+    more
+        Tells names apart that one process writes to for the same path.
+    """
+    return path.with_name(f".{path.name}.{os.getpid()}.{more}{_TEMPORARY}")
+
+
+def sweep_dead(path: Path) -> None:
+    """Remove what processes that are no more were writing beside a path, a file or a folder."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.{_TEMPORARY}"):
+        pid = left.name.removeprefix(f".{path.name}.").partition(".")[0]
+        if not pid.isdecimal() or left.is_symlink() or _is_running(int(pid)):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        # Of another user.
+        return True
+    return True
 
 
 def stranger(path: Path, kind: str, identifier: str) -> str | None:

@@ -50,7 +50,7 @@ CUBES = {"one": ("a.tif",), "two": ("a.tif", "b.tif"), "three": ("c.zarr",)}
 KILLED, DAMAGED, REFUSED = -9, 4, 5
 FOREIGN = b"somebody else's\n"
 # Where a build writes, and names like those.
-HARMLESS = (".old", ".staging", ".tmp", ".holder", "notes.txt")
+HARMLESS = (".old", ".owner", ".staging", ".tmp", ".holder", "notes.txt")
 PLACES = (
     "data/{name}.zarr",
     "data/.{name}.zarr.lock",
@@ -60,6 +60,7 @@ PLACES = (
     "data/.{name}.zarr.journal.tmp",
     "data/.{name}.zarr.0123abcd.old",
     "data/.{name}.zarr.0123abcd.staging",
+    "data/.{name}.zarr.0123abcd.owner",
     "catalogs/c/{name}/{name}.json",
     "catalogs/c/{name}/thumbnail.png",
     "catalogs/c/{name}/.{name}.json.1.tmp",

@@ -153,7 +153,7 @@ def test_a_second_export_changes_no_byte_and_leaves_nothing_stale(folder: Path) 
     target = folder / "export"
     before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
     gone = target / "collections" / "gone.json"
-    gone.write_text(json.dumps({"type": "Collection", "id": "gone"}))
+    shutil.copy(target / "collections" / "c.json", gone)
     (target / "collections" / "mine.json").write_text('{"type": "else"}')
     (target / "notes.txt").write_text("mine")
     run(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import Catalog
-from stacbuild.cubes.leftovers import tidy
+from stacbuild.cubes.leftovers import tell_of_forgotten, tidy
 from stacbuild.cubes.plan import Box, CubePlan, place_of, plan
 from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.progress import Reporter, Silent
@@ -81,7 +81,9 @@ def build(
     reporter = Silent() if reporter is None else reporter
     plans = plan(config, catalog_dir, datasets, bbox, force=force)
     catalog = Catalog(catalog_dir)
-    return [_do(config, each, catalog, bbox, wait, reporter) for each in plans]
+    done = [_do(config, each, catalog, bbox, wait, reporter) for each in plans]
+    tell_of_forgotten(config, catalog, reporter)
+    return done
 
 
 def _do(

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from stacbuild.config import FileStore, S3Store
 from stacbuild.cubes.journal import Journal
+from stacbuild.cubes.orphans import forgotten, lost_tokens
 from stacbuild.cubes.ownership import Place, check_beside
 from stacbuild.errors import StacbuildError
 from stacbuild.locks import hold
 
 if TYPE_CHECKING:
+    from stacbuild.catalog import Catalog
+    from stacbuild.config import Config
     from stacbuild.progress import Reporter
 
 
@@ -20,7 +23,8 @@ def tidy(place: Place, reporter: Reporter) -> None:
 
     What is another configuration's, or is being written, is left alone.
     """
-    if not place.journal.exists():
+    is_local = isinstance(place.storage, FileStore)
+    if not place.journal.exists() and not (is_local and lost_tokens(place)):
         return
     with contextlib.suppress(StacbuildError), hold(place.lock, place.identifier):
         check_beside(place, locked=True)
@@ -30,20 +34,29 @@ def tidy(place: Place, reporter: Reporter) -> None:
 def clear(place: Place, reporter: Reporter) -> None:
     """Remove what an earlier run left of a cube whose lock is held, but for the cube itself."""
     journal = Journal.read(place.journal)
-    if journal is None:
-        return
     # Imported when used: to see that there is nothing to do should take no longer than that.
     if isinstance(place.storage, FileStore):
         from stacbuild.cubes.stage_file import Site
 
         site = Site(place, place.journal.parent)
-        left = site.mend(journal, reporter)
+        site.sweep()
+        left = site.mend(journal, reporter) if journal is not None else None
         if left is not None and site.is_public(left):
             site.finish(left, reporter)
         elif left is not None:
             site.remove_staged(left)
             left.remove()
-    elif isinstance(place.storage, S3Store):
+    elif isinstance(place.storage, S3Store) and journal is not None:
         from stacbuild.cubes.stage_s3 import mend_s3
 
         mend_s3(place, place.storage, reporter)
+
+
+def tell_of_forgotten(config: Config, catalog: Catalog, reporter: Reporter) -> None:
+    """Warn of what interrupted runs left of datasets that the configuration has no more."""
+    for name, journal in forgotten(config, catalog):
+        given = config.path.name if config.path is not None else "CONFIG"
+        reporter.warn(
+            f"{journal}: a run of {name!r} did not end, and {given} has no such dataset any more; "
+            f"add it again to go on, or remove what is left: stacbuild remove {given} {name}"
+        )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,7 +208,7 @@ def _beside(place: Place, *, locked: bool) -> str | None:
     journal = Journal.read(place.journal)
     if journal is None and os.path.lexists(place.journal):
         return f"{place.journal}: is no journal of this version of stacbuild; {_REMEDY}"
-    if journal is not None and not _is_own(place, journal):
+    if journal is not None and not is_own(place, journal.owner):
         return (
             f"{place.journal}: {_owner_text(journal.owner)} began a cube there and did not end; "
             "run that to its end, or take another identifier or another storage root"
@@ -235,8 +235,9 @@ def _in_catalog(place: Place) -> str | None:
     return None
 
 
-def _is_own(place: Place, journal: Journal) -> bool:
-    owner, own = journal.owner, place.owner()
+def is_own(place: Place, owner: Mapping[str, Any]) -> bool:
+    """Return whether an owner that a journal states is this cube's; True if it states none."""
+    own = place.owner()
     if not owner:
         return True
     same = all(owner.get(key) == own[key] for key in ("catalog", "collection", "dataset"))

@@ -21,6 +21,7 @@ from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS, whole
 from stacbuild.cubes.journal import Journal
 from stacbuild.cubes.leftovers import clear
+from stacbuild.cubes.orphans import lost_paths, sign
 from stacbuild.cubes.ownership import (
     Place,
     check_beside,
@@ -250,11 +251,13 @@ def _check_object(storage: S3Store, key: str, item: pystac.Item) -> None:
 def _staged(place: Place) -> tuple[str, ...]:
     """Return what an interrupted run left on this machine."""
     journal = Journal.read(place.journal)
-    if journal is None:
-        return ()
-    folder = staging_folder(place, journal.token)
-    left = (place.journal, folder, folder.with_suffix(".old"), folder.with_suffix(".gone"))
-    return tuple(str(path) for path in left if path.exists())
+    lost = lost_paths(place) if isinstance(place.storage, FileStore) else []
+    left: list[Path] = []
+    if journal is not None:
+        folder = staging_folder(place, journal.token)
+        names = (folder.with_suffix(suffix) for suffix in (".old", ".gone", ".owner"))
+        left = [path for path in (place.journal, folder, *names) if path.exists()]
+    return tuple(map(str, [*left, *lost]))
 
 
 def local_path(place: Place, item: pystac.Item) -> Path | None:
@@ -344,6 +347,8 @@ def _journal(place: Place, fingerprint: str, name: str, is_free: Callable[[str],
 
     token = free_token(is_free)
     journal = Journal.start(place.journal, fingerprint, place.owner(), token)
+    if isinstance(place.storage, FileStore):
+        sign(place, token)
     journal.remove_cube(fingerprint, name)
     return journal
 

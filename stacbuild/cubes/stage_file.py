@@ -6,6 +6,7 @@ a token is taken only if nothing has such a name yet: what has is ours, and noth
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS
 from stacbuild.cubes.journal import Journal, sync_folder
+from stacbuild.cubes.orphans import lost_tokens, sign, signed_path
 from stacbuild.cubes.ownership import (
     Place,
     check_place,
@@ -116,6 +118,19 @@ class Site:
         """Remove what has the token of a journal in its name."""
         for path in (self.gone(journal), self.old(journal), self.folder(journal)):
             remove_tree(path)
+        # Last: as long as it is there, the others are known as ours.
+        signed_path(self.place, journal.token).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what runs left whose journal is gone; put back the cube that one had moved."""
+        for token in lost_tokens(self.place):
+            lost = Journal(self.place.journal, "", dt.datetime.now(dt.UTC), token)
+            item = self.place.item()
+            for here in (self.root / name for name in sorted(self.names)):
+                said = item.properties.get(FINGERPRINT) if item and is_at(item, here) else None
+                if is_cube(self.old(lost), said) and not os.path.lexists(here):
+                    self.old(lost).rename(here)
+            self.remove_staged(lost)
 
     def remove_cube(
         self, journal: Journal, path: Path, fingerprint: str | None, reporter: Reporter
@@ -186,6 +201,8 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
         if found is not None and found.fingerprint != output.fingerprint:
             site.remove_staged(found)
         journal = go_on(output, found, site.is_free)
+        site.sweep()
+        sign(output.place, journal.token)
         journal.name = name
         journal.folder = site.folder(journal) / output.form.inner
         journal.sweep()
@@ -212,7 +229,7 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
         elif not site.is_public(journal):
             site.undo(journal)
             if not any(journal.finished.values()) and not os.path.lexists(site.old(journal)):
-                remove_tree(site.folder(journal))
+                site.remove_staged(journal)
                 journal.remove()
 
 

@@ -12,10 +12,10 @@ import gzip
 import io
 import lzma
 import re
+import secrets
 import shutil
 import stat
 import tarfile
-import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Self, cast
 
 from stacbuild.errors import IntegrityError, LocalError
+from stacbuild.stac_files import sweep_dead, temporary
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 
@@ -109,7 +110,10 @@ def extract(path: Path, into: Path, *, nested: bool = False) -> list[Path]:
     """
     try:
         into.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+        # Threads may unpack to one place at once.
+        sweep_dead(into)
+        beside = temporary(into, f"{secrets.token_hex(4)}.")
+        beside.mkdir(mode=0o700)
         try:
             _unpack(path, beside, str(path), _DEPTH if nested else None, None)
             beside.chmod(0o755)

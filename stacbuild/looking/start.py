@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from stacbuild.config import config_schema, load_config
-from stacbuild.errors import LocalError
+from stacbuild.errors import ConflictError, LocalError
 from stacbuild.looking.base import make_store
+from stacbuild.stac_files import write_bytes
 
 SCHEMA = "stacbuild.schema.json"
 """Name of the file beside a configuration that tells an editor what may stand in it."""
@@ -103,22 +104,29 @@ def write_configuration(path: Path, text: str, *, force: bool = False) -> None:
     ------
     LocalError
         The file is there already and *force* is false, or the disk refuses.
+    ConflictError
+        In the schema's place lies what stacbuild did not write.
     """
     if path.exists() and not force:
         raise LocalError(f"{path}: is there already; name another file, or say --force")
     schema = json.dumps(config_schema(), indent=2) + "\n"
+    beside = path.with_name(SCHEMA)
+    if os.path.lexists(beside) and not _is_schema(beside):
+        raise ConflictError(
+            f"{beside}: is a file that stacbuild did not write; move it away, or name a file in "
+            "another folder"
+        )
+    write_bytes(beside, schema.encode())
+    write_bytes(path, text.encode())
+
+
+def _is_schema(path: Path) -> bool:
+    """Return whether a file is the schema of any version of this package."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for file, content in ((path.with_name(SCHEMA), schema), (path, text)):
-            beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-            try:
-                beside.write_text(content, encoding="utf-8")
-                beside.replace(file)
-            finally:
-                # Still there if the disk is full.
-                beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
+        content = json.loads(path.read_bytes())
+        return not path.is_symlink() and "grid_mappings" in content["properties"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _lines(

@@ -1,0 +1,167 @@
+"""What killed runs leave is used, removed or named by the next ones; nobody else's is touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stacbuild.catalog import Catalog
+from stacbuild.cli.program import run
+from stacbuild.config import load_config
+from stacbuild.cubes import build
+from stacbuild.cubes.plan import place_of
+from stacbuild.cubes.remove import remove
+from stacbuild.cubes.stage_file import Site
+from stacbuild.fetch.archive import extract
+from stacbuild.stac_files import write_json
+from tests.forked import Runs, forked_runs
+from tests.killing import fresh, small
+from tests.test_foreign import foreign_store, snapshot
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Runs]:
+    with forked_runs() as forked:
+        yield forked
+
+
+@pytest.fixture(scope="module")
+def _killed(tmp_path_factory: pytest.TempPathFactory, runs: Runs) -> Path:
+    folder = tmp_path_factory.mktemp("left") / "killed"
+    config = small(folder)
+    build(load_config(config), folder / "catalogs")
+    small(folder, "other.tif")
+    done = runs("cube", config, kill_at=9, late=True)
+    assert done.code == -9
+    assert any(name.endswith(".staging") for name in names(folder))
+    return folder
+
+
+@pytest.fixture
+def killed(_killed: Path, tmp_path: Path) -> Path:
+    """Give a folder in which the build of another version of a cube was killed."""
+    return fresh(_killed, tmp_path / "killed")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "data").iterdir() if path.suffix != ".lock")
+
+
+def settle(folder: Path, how: str) -> None:
+    config = folder / "c_config.yml"
+    if how == "up to date":
+        small(folder)
+    if how == "remove":
+        (gone,) = remove(load_config(config), folder / "catalogs", ["good"])
+        assert gone.error is None
+        assert any(path.endswith(".staging") for path in gone.staged)
+    else:
+        (built,) = build(load_config(config), folder / "catalogs")
+        assert built.status == ("UP TO DATE" if how == "up to date" else "COMPLETED")
+
+
+@pytest.mark.parametrize("how", ["again", "up to date", "remove"])
+def test_staged_stores_whose_journal_is_gone(killed: Path, how: str) -> None:
+    (killed / "data" / ".good.zarr.journal").unlink()
+    settle(killed, how)
+    assert names(killed) == ([] if how == "remove" else ["good.zarr"])
+
+
+@pytest.mark.parametrize("how", ["again", "up to date"])
+def test_staged_stores_that_nothing_tells_of_are_left(killed: Path, how: str) -> None:
+    """Of another configuration, or somebody's who likes such names."""
+    (killed / "data" / ".good.zarr.journal").unlink()
+    (owner,) = (killed / "data").glob("*.owner")
+    owner.write_text(owner.read_text().replace('"dataset": "good"', '"dataset": "other"'))
+    foreign_store(killed / "data" / ".good.zarr.0123abcd.staging")
+    before = {path: content for path, content in snapshot(killed).items() if ".owner" in str(path)}
+    staged = {name for name in names(killed) if name.endswith(".staging")}
+    settle(killed, how)
+    assert staged <= set(names(killed))
+    assert before.items() <= snapshot(killed).items()
+
+
+def test_a_cube_that_was_moved_for_one_that_did_not_come(killed: Path) -> None:
+    """Killed between two renames, and the journal gone: put back, should the next run fail too."""
+    data = killed / "data"
+    (staged,) = data.glob("*.staging")
+    before = snapshot(data / "good.zarr")
+    (data / "good.zarr").rename(staged.with_suffix(".old"))
+    (data / ".good.zarr.journal").unlink()
+    config = load_config(small(killed))
+    place = place_of(config, config.datasets[0], Catalog(killed / "catalogs"))
+    Site(place, data).sweep()
+    assert names(killed) == [".good.zarr.holder", "good.zarr"]
+    assert [*snapshot(data / "good.zarr").values()] == [*before.values()]
+
+
+def test_what_was_begun_of_a_dataset_that_is_gone(
+    killed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = killed / "c_config.yml"
+    content = yaml.safe_load(path.read_text())
+    content["datasets"][0]["identifier"] = "else"
+    path.write_text(yaml.safe_dump(content))
+    assert run(["cube", str(path)]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert ".good.zarr.journal: a run of 'good' did not end" in said
+    assert "stacbuild remove c_config.yml good" in said
+    # It would be gone on with if the dataset came back.
+    assert any(name.endswith(".staging") for name in names(killed))
+    assert run(["remove", str(path), "good", "--yes"]) == 0
+    assert names(killed) == ["else.zarr"]
+
+
+# --- files that are written and then renamed -----------------------------------------------------
+
+
+def dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    return ended.pid
+
+
+def test_temporary_files_of_runs_that_died(tmp_path: Path) -> None:
+    target = tmp_path / "mark.json"
+    dead = tmp_path / f".mark.json.{dead_pid()}.stacbuild.tmp"
+    alive = tmp_path / f".mark.json.{os.getppid()}.stacbuild.tmp"
+    mine = tmp_path / ".mark.json.mine.tmp"
+    for path in (dead, alive, mine):
+        path.write_text("{")
+    write_json(target, {})
+    assert sorted(tmp_path.iterdir()) == sorted([target, alive, mine])
+
+
+def test_archives_whose_unpacking_was_killed(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("one.txt", "1")
+    dead = tmp_path / f".a.{dead_pid()}.0123abcd.stacbuild.tmp"
+    dead.mkdir()
+    (dead / "one.txt").write_text("half")
+    (tmp_path / ".a.mine").mkdir()
+    extract(tmp_path / "a.zip", tmp_path / "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.mine", "a", "a.zip"]
+
+
+def test_first_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["init", str(tmp_path / "a.yml"), "--bbox", "10,45,10.1,45.1", "--res", "0.001"]
+    words += ["--source", "file", "src", "a.tif"]
+    schema = tmp_path / "stacbuild.schema.json"
+    schema.write_text('{"properties": {"mine": {}}}')
+    assert run(words) == 5
+    assert f"{schema}: is a file that stacbuild did not write" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [schema.name]
+    shutil.move(schema, tmp_path / "mine.json")
+    dead = tmp_path / f".a.yml.{dead_pid()}.stacbuild.tmp"
+    dead.write_text("half")
+    assert run(words) == 0
+    assert run([*words, "--force"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.yml", schema.name, "mine.json"}
