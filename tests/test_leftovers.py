@@ -17,6 +17,8 @@ from stacbuild.catalog import Catalog
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
 from stacbuild.cubes import build
+from stacbuild.cubes.fingerprint import FINGERPRINT
+from stacbuild.cubes.journal import Journal
 from stacbuild.cubes.plan import place_of
 from stacbuild.cubes.remove import remove
 from stacbuild.cubes.stage_file import Site
@@ -165,3 +167,52 @@ def test_first_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert run(words) == 0
     assert run([*words, "--force"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"a.yml", schema.name, "mine.json"}
+
+
+# --- what a user put meanwhile into a cube that a run died over ----------------------------------
+
+
+@pytest.fixture(scope="module", params=["removing", "committing"])
+def half_made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cube that a killed run was about to remove, or had put in its place without an item."""
+    folder = tmp_path_factory.mktemp("half") / "half"
+    config = load_config(small(folder))
+    build(config, folder / "catalogs")
+    catalog, data = Catalog(folder / "catalogs"), folder / "data"
+    place = place_of(config, config.datasets[0], catalog)
+    item = place.item()
+    assert item is not None
+    said = item.properties[FINGERPRINT]
+    journal = Journal.start(place.journal, said, place.owner())
+    if request.param == "removing":
+        journal.remove_cube(said, "good.zarr")
+    else:
+        journal.name = "good.zarr"
+        journal.commit(None, None)
+        (data / f".good.zarr.{journal.token}.owner").write_text("{}")
+        # So that what the run had made is of no use to the next one.
+        small(folder, "other.tif")
+    catalog.remove(place.collection, ["good"])
+    return folder
+
+
+@pytest.mark.parametrize("inside", ["notes.txt", "band_data/c/mine/a.txt", "mine.zarr/zarr.json"])
+def test_files_put_meanwhile_into_a_half_finished_cube(
+    half_made: Path, tmp_path: Path, inside: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fresh(half_made, tmp_path / "half")
+    config = str(folder / "c_config.yml")
+    note = folder / "data" / "good.zarr" / inside
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text("mine")
+    before = snapshot(folder / "data")
+    for words in (["remove", config, "good", "--yes"], ["cube", config]):
+        assert run(words) == 5
+        assert "good.zarr/" + inside.partition("/")[0] in capsys.readouterr().err
+        after = {path: each for path, each in snapshot(folder / "data").items() if path in before}
+        assert after == before
+    moved = {"notes.txt": note, "band_data/c/mine/a.txt": note.parent}.get(inside, note.parent)
+    shutil.move(moved, folder / "moved")
+    assert run(["remove", config, "good", "--yes"]) == 0
+    assert str(folder / "data" / "good.zarr") in capsys.readouterr().out
+    assert names(folder) == []

@@ -67,8 +67,9 @@ def test_a_cube_and_its_item(made: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert run(["remove", str(made), "one", "--yes"]) == 0
     printed = capsys.readouterr()
     cube, item = folder / "data" / "one.zarr", folder / "catalogs" / "c" / "one" / "one.json"
-    assert printed.out.splitlines() == [str(cube), str(item)]
-    assert "one: 2 to remove" in printed.err
+    picture = item.with_name("thumbnail.png")
+    assert printed.out.splitlines() == [str(cube), str(item), str(picture)]
+    assert "one: 3 to remove" in printed.err
     assert seen(folder) == ["mine.txt", "two.zarr"]
     assert catalogued(folder / "catalogs") == ["two"]
     assert snapshot(folder / "src") == sources

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS, FormatId, whole
 from stacbuild.cubes.journal import Journal, hidden_path
-from stacbuild.cubes.strangers import strangers
+from stacbuild.cubes.strangers import Parts, strangers, stray_message
 from stacbuild.errors import ConflictError, IntegrityError, LocalError
 from stacbuild.locks import check_lock
 
@@ -41,8 +41,6 @@ CONFIGURATION = "stacbuild:configuration"
 """Property of a cube's item: path of its configuration, relative to the catalog's folder."""
 
 _GROUP = ("zarr.json", ".zgroup", ".zattrs")
-# Files in a message.
-_NAMED = 3
 _MOVE = "move it away, or give --catalog another folder"
 _REMEDY = (
     "stacbuild replaces only what it made: take another identifier or another storage root, or "
@@ -258,20 +256,12 @@ def _in_folder(place: Place, path: Path, whole_tree: bool) -> str | None:
         return f"{path}: is a symbolic link; {_REMEDY}"
     borne = fingerprint_of(path)
     if borne and borne in _vouched(path, item, journal):
-        if item is None or item.properties.get(FINGERPRINT) != borne:
-            return None
-        stray = next(strangers(path, item, whole_tree=whole_tree), None)
+        is_named = item is not None and item.properties.get(FINGERPRINT) == borne
+        # Where a run died before its item, or after it was removed, the cube says it itself.
+        parts = Parts.of_item(item) if item and is_named else Parts.of_cube(path)
+        stray = next(strangers(path, parts, whole_tree=whole_tree), None)
         return None if stray is None else stray_message([stray])
     return f"{path}: {_what(place, path, borne, item)}; {_REMEDY}"
-
-
-def stray_message(found: Sequence[object]) -> str:
-    """Return what is said of files or objects in a cube that stacbuild did not write."""
-    named = ", ".join(map(str, found[:_NAMED]))
-    if len(found) == 1:
-        return f"{named}: is in the cube, yet stacbuild did not write it; move it away"
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"{named}{more}: are in the cube, yet stacbuild did not write them; move them away"
 
 
 def describe_foreign(place: Place, path: Path, item: pystac.Item | None = None) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,11 +29,10 @@ from stacbuild.cubes.ownership import (
     is_at,
     is_cube,
     staging_folder,
-    stray_message,
 )
 from stacbuild.cubes.plan import collection_id, place_of
-from stacbuild.cubes.strangers import strangers
-from stacbuild.cubes.unused import unused
+from stacbuild.cubes.strangers import check_inside, stray_message
+from stacbuild.cubes.unused import going_along, unused
 from stacbuild.errors import ConflictError, RemoteError, StacbuildError
 from stacbuild.locks import hold
 from stacbuild.progress import Reporter, Silent
@@ -61,6 +60,8 @@ class Removal:
         Paths of the items of sources that nothing else uses.
     files
         Cached files that nothing else uses.
+    beside
+        Pictures of its items, and collections of which none is left.
     left
         What is left alone, and why.
     error
@@ -73,6 +74,7 @@ class Removal:
     staged: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     error: StacbuildError | None = field(default=None)
 
@@ -80,7 +82,12 @@ class Removal:
     def paths(self) -> tuple[str, ...]:
         """All that is removed."""
         one = tuple(each for each in (self.cube, self.item) if each)
-        return (*one, *self.staged, *self.sources, *self.files)
+        return (*one, *self.staged, *self.sources, *self.files, *self.beside)
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """The items among that."""
+        return (*((self.item,) if self.item else ()), *self.sources)
 
 
 def plan_removal(
@@ -106,8 +113,17 @@ def plan_removal(
     for name in names:
         kept = {each.name for each in planned if each.error is not None}
         going = [each for each in names if each not in kept]
-        planned.append(_planned(config, catalog, name, going, sources))
+        planned.append(
+            _with_beside(catalog, _planned(config, catalog, name, going, sources), planned)
+        )
     return planned
+
+
+def _with_beside(catalog: Catalog, planned: Removal, before: Sequence[Removal]) -> Removal:
+    if planned.error is not None or not planned.items:
+        return planned
+    gone = [path for each in before for path in each.items]
+    return replace(planned, beside=going_along(catalog, planned.items, gone))
 
 
 def remove(
@@ -146,7 +162,7 @@ def remove(
         # A cube that stays needs its sources.
         kept = {each.name for each in done if each.error is not None}
         going = [each for each in names if each not in kept]
-        planned = _planned(config, catalog, name, going, sources)
+        planned = _with_beside(catalog, _planned(config, catalog, name, going, sources), done)
         if planned.error is None:
             try:
                 _remove(config, place, planned, wait, reporter)
@@ -182,7 +198,7 @@ def _planned(
         items, files = unused(config, catalog, name, names) if sources else ((), ())
     except StacbuildError as error:
         return Removal(name, error=error)
-    return Removal(name, cube, path, staged, items, files, left)
+    return Removal(name, cube, path, staged, items, files, left=left)
 
 
 def _cube(
@@ -197,7 +213,7 @@ def _cube(
         lies in its place.
     """
     if item is None:
-        return None, _foreign(place, has_staged)
+        return _itemless(place, has_staged)
     href = whole(item).href
     if isinstance(place.storage, S3Store):
         # Whether it bears the item's fingerprint is said when it is removed.
@@ -211,33 +227,40 @@ def _cube(
         return None, (f"{href}: is not in the storage",)
     if not os.path.lexists(path):
         return None, ()
+    if _is_unfinished(place, path):
+        # A run died between its cube and its item; what it replaced is put back first.
+        check_inside(path)
+        return str(path), ()
     if not is_cube(path, item.properties.get(FINGERPRINT)):
         return None, (f"{path}: {describe_foreign(place, path, item)}",)
-    _check_inside(path, item)
+    check_inside(path, item)
     return str(path), ()
 
 
-def _foreign(place: Place, has_staged: bool) -> tuple[str, ...]:
-    """Return what lies in the place of a cube that has no item."""
-    path, journal = place.path, Journal.read(place.journal)
+def _is_unfinished(place: Place, path: Path) -> bool:
+    """Return whether a run that died left a cube there that its item does not name."""
+    journal = Journal.read(place.journal)
+    if journal is None or not (journal.committing or journal.removing) or journal.done:
+        return False
+    return is_cube(path, journal.removing or journal.fingerprint)
+
+
+def _itemless(place: Place, has_staged: bool) -> tuple[str | None, tuple[str, ...]]:
+    """Return the cube that has no item and may be removed, and what is left alone."""
+    path = place.path
     if path is None or not os.path.lexists(path):
-        return ()
-    if journal is not None and is_cube(path, journal.removing or journal.fingerprint):
+        return None, ()
+    if _is_unfinished(place, path):
         # A run that died left it between its cube and its item; mending it comes first.
-        return ()
+        check_inside(path)
+        return str(path), ()
     said = f"{path}: {describe_foreign(place, path)}"
     if has_staged:
-        return (said,)
+        return None, (said,)
     raise ConflictError(
         f"{said}; stacbuild removes only what it made for this dataset of this configuration: "
         "remove it with the configuration that it is of, or yourself"
     )
-
-
-def _check_inside(path: Path, item: pystac.Item) -> None:
-    """Refuse to remove a cube in which somebody else's files are."""
-    if found := list(strangers(path, item, whole_tree=True)):
-        raise ConflictError(stray_message(found))
 
 
 def _check_object(storage: S3Store, key: str, item: pystac.Item) -> None:
@@ -312,7 +335,7 @@ def _remove_local(place: Place, reporter: Reporter) -> None:
         place.catalog.remove(place.collection, [cube_id(place.identifier)])
         return
     assert item is not None  # noqa: S101 - it has a path
-    _check_inside(path, item)
+    check_inside(path, item)
     journal = _journal(place, said, path.name, site.is_free)
     place.catalog.remove(place.collection, [cube_id(place.identifier)])
     site.remove_cube(journal, path, said, reporter)

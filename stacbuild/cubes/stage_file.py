@@ -30,6 +30,7 @@ from stacbuild.cubes.ownership import (
     staging_folder,
 )
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors, size_text
+from stacbuild.cubes.strangers import Parts, check_inside, strangers, stray_message
 from stacbuild.errors import LocalError, StacbuildError
 from stacbuild.progress import Reporter
 
@@ -135,21 +136,44 @@ class Site:
     def remove_cube(
         self, journal: Journal, path: Path, fingerprint: str | None, reporter: Reporter
     ) -> None:
-        """Remove a cube, if it still is that of a fingerprint."""
+        """Remove a cube, if it still is that of a fingerprint and nothing else is in it."""
         if not os.path.lexists(path):
             return
         if not is_cube(path, fingerprint):
             reporter.warn(f"{path}: is left alone, as it is not the cube that was replaced")
             return
+        if found := list(strangers(path, Parts.of_cube(path), whole_tree=True)):
+            reporter.warn(f"{path}: is left alone: {stray_message(found)}")
+            return
         remove_tree(self.gone(journal))
         path.rename(self.gone(journal))
         remove_tree(self.gone(journal))
 
+    def check_inside(self, journal: Journal) -> None:
+        """Refuse to move or remove the cube of a run that died if something else is in it.
+
+        Raises
+        ------
+        ConflictError
+            Naming what is in it.
+        """
+        path = self.target(journal)
+        said = journal.removing or (journal.fingerprint if journal.committing else None)
+        if is_cube(path, said):
+            check_inside(path)
+
     def mend(self, journal: Journal, reporter: Reporter) -> Journal | None:
-        """Put in order what a run left that died; return its journal if it can be gone on with."""
+        """Put in order what a run left that died; return its journal if it can be gone on with.
+
+        Raises
+        ------
+        ConflictError
+            If something else is in the cube that it made or removed.
+        """
         if journal.done:
             self.finish(journal, reporter)
             return None
+        self.check_inside(journal)
         if journal.removing:
             self.remove_cube(journal, self.target(journal), journal.removing, reporter)
             self.remove_staged(journal)

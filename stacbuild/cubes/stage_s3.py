@@ -17,7 +17,7 @@ from stacbuild.cubes.forms import whole
 from stacbuild.cubes.journal import Journal, is_token
 from stacbuild.cubes.ownership import ATTRIBUTE, Place, check_place
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors
-from stacbuild.cubes.strangers import is_zarr_key, strange_keys
+from stacbuild.cubes.strangers import CONSOLIDATED, Parts, is_zarr_key, strange_keys
 from stacbuild.errors import ConflictError, RemoteError
 from stacbuild.progress import Reporter
 
@@ -171,6 +171,12 @@ def remove_s3(storage: S3Store, name: str, fingerprint: str | None, reporter: Re
             reporter.warn(f"{storage.s3_url(name)}: is left alone, as it is not the cube that was")
             return True
         own = [key for key in keys if is_zarr_key(key.removeprefix(f"{path}/"))]
+        if fingerprint is not None and (parts := _parts_of(fs, path)) is not None:
+            strange = {
+                f"{path}/{key}"
+                for key in strange_keys([key.removeprefix(f"{path}/") for key in own], parts)
+            }
+            own = [key for key in own if key not in strange]
         # The metadata last: as long as they are there, the rest is known as ours.
         for last in (False, True):
             if batch := [key for key in own if (key.rpartition("/")[0] == path) is last]:
@@ -197,7 +203,7 @@ def strangers_s3(storage: S3Store, name: str, item: pystac.Item) -> list[str]:
     path = f"{storage.root}/{name}"
     try:
         keys = [key.removeprefix(f"{path}/") for key in fs.find(path)]
-        found = strange_keys(sorted(keys), item)
+        found = strange_keys(sorted(keys), Parts.of_item(item))
         if not found or _fingerprint_of(fs, path) != item.properties.get(FINGERPRINT):
             return []
     except (OSError, BotoCoreError) as error:
@@ -217,4 +223,15 @@ def _fingerprint_of(fs: s3fs.S3FileSystem, path: str) -> str | None:
             continue
         except (ValueError, KeyError, AttributeError, TypeError):
             return ""
+    return None
+
+
+def _parts_of(fs: s3fs.S3FileSystem, path: str) -> Parts | None:
+    for name in CONSOLIDATED:
+        try:
+            return Parts.of_metadata(json.loads(fs.cat_file(f"{path}/{name}")))
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return None
     return None

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacbuild.catalog import STORE, Catalog, cube_id
+from stacbuild.catalog import STORE, THUMBNAIL, Catalog, cube_id
 from stacbuild.config import ClmsStore, Config, Dataset, ZenodoStore
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.plan import collection_id
+from stacbuild.stac_files import strange_picture
 
 if TYPE_CHECKING:
     import pystac
@@ -38,6 +39,34 @@ def unused(
     items = [item for item in items if FINGERPRINT not in item.properties]
     files = _cached(config, catalog, {str(item.self_href) for item in items})
     return tuple(str(item.self_href) for item in items), tuple(map(str, files))
+
+
+def going_along(catalog: Catalog, paths: Sequence[str], gone: Sequence[str]) -> tuple[str, ...]:
+    """Return what goes with items that are removed: pictures, and collections without an item.
+
+    Parameters
+    ----------
+    paths
+        Of the items.
+    gone
+        Of items that are removed before them.
+    """
+    found: list[Path] = []
+    by_collection: dict[Path, set[str]] = {}
+    for path in map(Path, paths):
+        if strange_picture(path) is None:
+            found.append(path.with_name(THUMBNAIL))
+        by_collection.setdefault(path.parent.parent, set()).add(path.stem)
+    before = {Path(path) for path in gone}
+    for folder, ids in by_collection.items():
+        left = {catalog.item_path(folder.name, each) for each in catalog.item_ids(folder.name)}
+        left -= {catalog.item_path(folder.name, each) for each in ids} | before
+        if not any(path.exists() for path in left):
+            collection = folder / "collection.json"
+            found.append(collection)
+            if strange_picture(collection) is None:
+                found.append(collection.with_name(THUMBNAIL))
+    return tuple(str(path) for path in found if path.exists())
 
 
 def _used_by(config: Config, catalog: Catalog, names: Sequence[str]) -> set[Path]:
@@ -101,4 +130,4 @@ def _vouched(folder: Path) -> Iterator[tuple[Path, set[Path]]]:
         )
 
 
-__all__ = ["unused"]
+__all__ = ["going_along", "unused"]
