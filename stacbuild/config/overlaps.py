@@ -252,15 +252,15 @@ def _reaches(takes: dict[str, set[str]], start: str, end: str) -> bool:
 
 def _objects(config: Config, storage: S3Store, sources: list[_Source]) -> Iterator[Problem]:
     """Yield the same by server, bucket and key; each build of a cube has a key of its own."""
-    root = _parts(storage.root)
+    root = parts_of(storage.root)
     for source in sources:
         where = _address(source.store, source.data_id)
-        if where is None or where[0] != _server(storage):
+        if where is None or where[0] != server_of(storage):
             continue
         key = where[1]
         for index, dataset in enumerate(config.datasets):
             inside = key[: len(root)] == root and len(key) > len(root)
-            if inside and _is_build(key[len(root)], dataset.identifier):
+            if inside and is_build(key[len(root) :], dataset.identifier):
                 if dataset.identifier == source.dataset:
                     yield Problem(
                         source.at,
@@ -275,12 +275,16 @@ def _objects(config: Config, storage: S3Store, sources: list[_Source]) -> Iterat
                 )
 
 
-def _is_build(name: str, identifier: str) -> bool:
+def is_build(parts: tuple[str, ...], identifier: str) -> bool:
+    """Return whether the parts of a key below the storage's root begin with a build of a cube."""
+    # An identifier may begin with folders.
+    name = "/".join(parts[: identifier.count("/") + 1])
     token = name.removeprefix(f"{identifier}-").removesuffix(".zarr")
     return name == f"{identifier}-{token}.zarr" and _TOKEN.fullmatch(token) is not None
 
 
-def _server(store: S3Store) -> str:
+def server_of(store: S3Store) -> str:
+    """Return host and port of an S3 store."""
     return urlsplit(store.endpoint_url or f"https://{S3_HOST}").netloc.lower()
 
 
@@ -289,12 +293,13 @@ def _address(
 ) -> tuple[str, tuple[str, ...]] | None:
     """Return server and key, bucket first, of a data id on S3; also of its https URL."""
     if isinstance(store, S3Store):
-        return _server(store), _parts(f"{store.root}/{data_id}")
+        return server_of(store), parts_of(f"{store.root}/{data_id}")
     if isinstance(store, HttpsStore):
         url = urlsplit(f"{store.root}/{data_id}")
-        return url.netloc.lower(), _parts(unquote(url.path))
+        return url.netloc.lower(), parts_of(unquote(url.path))
     return None
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def parts_of(path: str) -> tuple[str, ...]:
+    """Return the parts of a key, bucket first."""
     return tuple(part for part in os.path.normpath(path).split("/") if part not in ("", "."))

@@ -20,6 +20,7 @@ from stacbuild.cubes.fingerprint import FINGERPRINT, fingerprint, inputs_of, sof
 from stacbuild.cubes.forms import check_form
 from stacbuild.cubes.grids import Box, find_grid
 from stacbuild.cubes.merge import merge
+from stacbuild.cubes.own_sources import check_sources
 from stacbuild.cubes.ownership import ATTRIBUTE, COLLECTION, CONFIGURATION, check_place
 from stacbuild.cubes.plan import collection_id, place_of
 from stacbuild.cubes.presence import written_before
@@ -89,8 +90,9 @@ def _make(
     check_place(target)
     profiles = load_profiles(config)
     found = variable_items(config, dataset, dataset.variables, catalog, profiles, reporter)
-    grid = find_grid(config, dataset, catalog, profiles, bbox, reporter)
     sources = [item for items in found for item in items]
+    check_sources(target, sources)
+    grid = find_grid(config, dataset, catalog, profiles, bbox, reporter)
     collections = source_collections(catalog, sources)
     # Once more, as the plan may have been made before anything was harvested.
     inputs = inputs_of(

@@ -18,6 +18,7 @@ from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
 from stacbuild.cubes.forms import check_form, data_path
 from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
+from stacbuild.cubes.own_sources import check_sources
 from stacbuild.cubes.ownership import Place, check_item, check_place
 from stacbuild.cubes.presence import absence, written_before
 from stacbuild.cubes.sources import Sources, look, source_collections
@@ -206,6 +207,7 @@ def _plan(
         check_item(target)
         before = catalog.get(collection, name)
         sources = look(config, dataset.variables, catalog, profiles)
+        check_sources(target, (item for items in sources.items for item in items))
         if before is not None:
             path = str(catalog.item_path(collection, name))
             planned = replace(planned, action="rebuild", href=before.assets["data"].href, item=path)
