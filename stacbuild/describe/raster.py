@@ -24,6 +24,7 @@ from stacbuild.crs import epsg_code, identified
 from stacbuild.describe import declare_extensions
 from stacbuild.describe import footprint as outline
 from stacbuild.describe.footprint import Pixels
+from stacbuild.describe.raster_beside import hint_of_place
 from stacbuild.describe.raster_header import check_placed
 from stacbuild.describe.raster_netcdf import netcdf_tags
 from stacbuild.describe.raster_values import band_fields, class_fields, value_fields, year_of
@@ -213,9 +214,9 @@ def media_type(dataset: rasterio.io.DatasetReader) -> str:
 def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
     check_placed(dataset, href)
     if not dataset.crs:
-        raise IntegrityError(f"{href}: has no coordinate reference system")
+        raise IntegrityError(f"{href}: has no coordinate reference system{hint_of_place(href)}")
     if dataset.transform.is_identity:
-        raise IntegrityError(f"{href}: does not say where its pixels lie")
+        raise IntegrityError(f"{href}: does not say where its pixels lie{hint_of_place(href)}")
     try:
         # GDAL's search sees through other programs' names; what it finds is checked.
         code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)

@@ -6,7 +6,6 @@ import math
 import re
 import struct
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -17,7 +16,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from stacbuild.describe.raster_netcdf import netcdf_tags
 from stacbuild.errors import IntegrityError
 from stacbuild.fetch.opener import GDAL_OPTIONS, bytes_of
-from stacbuild.nodata import Number
+from stacbuild.nodata import Number, held, matches, to_json
 from stacbuild.profiles import DataProfile
 
 _EXACT_TYPES = ("int64", "uint64")
@@ -77,12 +76,12 @@ def _nodata_text(dataset: rasterio.io.DatasetReader) -> str | None:
     first, size = int(offset) + struct.calcsize(count), struct.calcsize(entry)
     (entries,) = struct.unpack(count, read(int(offset), struct.calcsize(count)))
     table = read(first, min(entries, 4096) * size)
-    for tag, _, length, held in struct.iter_unpack(entry, table[: len(table) // size * size]):
+    for tag, _, length, inline in struct.iter_unpack(entry, table[: len(table) // size * size]):
         if tag != _GDAL_NODATA or length > _MOST_TEXT:
             continue
-        if length > len(held):
-            held = read(struct.unpack(f"{order}{'Q' if big else 'I'}", held)[0], length)
-        text: str = held[:length].rstrip(b"\0").decode("latin-1")
+        if length > len(inline):
+            inline = read(struct.unpack(f"{order}{'Q' if big else 'I'}", inline)[0], length)
+        text: str = inline[:length].rstrip(b"\0").decode("latin-1")
         return text.strip()
     return None
 
@@ -142,24 +141,6 @@ def check_placed(dataset: rasterio.io.DatasetReader, href: str) -> None:
         )
 
 
-def mask_beside(path: Path) -> list[str]:
-    """Return what is to be told of a local file that GDAL would take for the mask of a raster.
-
-    Returns
-    -------
-    A line to stand behind the raster's name, if there is such a file.
-    """
-    beside = Path(f"{path}.msk")
-    if not beside.exists():
-        return []
-    line = (
-        f"has a mask beside it ({beside.name}), which is not read, so that what it hides is data; "
-        "write it into the file, for example with gdal_translate --config GDAL_TIFF_INTERNAL_MASK "
-        "YES"
-    )
-    return [line]
-
-
 def packing(dataset: rasterio.io.DatasetReader) -> tuple[list[float], list[float]]:
     """Return scale and offset of each band; 1 and 0 where they are 0 or not finite."""
     scales = [scale if math.isfinite(scale) and scale else 1.0 for scale in dataset.scales]
@@ -167,10 +148,33 @@ def packing(dataset: rasterio.io.DatasetReader) -> tuple[list[float], list[float
     return scales, offsets
 
 
+def _unlike_profile(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[str]:
+    """Return where a file states another nodata value or unit than its profile, which counts."""
+    lines = []
+    stated = exact_nodata(dataset) if mask_of(dataset) is None else None
+    if stated is not None and profile.nodata is not None:
+        dtype = np.dtype(dataset.dtypes[0].replace("complex_int16", "complex64"))
+        own = held(stated, dtype) if dtype.kind in "iuf" else None
+        known = [held(value, dtype) for value in profile.nodata] if own is not None else []
+        block = np.array([value for value in known if value is not None], dtype)
+        if own is not None and not matches(block, own, tolerant=True).any():
+            values = ", ".join(str(to_json(value)) for value in profile.nodata)
+            lines.append(
+                f"says no data is {to_json(stated)}, but its profile {values}, which is what counts"
+            )
+    units = dict.fromkeys(unit for unit in dataset.units if unit)
+    if profile.unit and any(unit.strip().casefold() != profile.unit.casefold() for unit in units):
+        lines.append(
+            f"says its unit is {', '.join(units)}, but its profile {profile.unit}, which is what "
+            "counts"
+        )
+    return lines
+
+
 def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[str]:
     """Return what of a file is not read: further pages, nodata beside a mask, alpha.
 
-    Overviews and masks are no pages.
+    Also what its profile says otherwise. Overviews and masks are no pages.
 
     Returns
     -------
@@ -193,6 +197,7 @@ def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[s
     ):
         unusable = {str(one): 0 for one, other in zip(stated, used, strict=True) if one != other}
         lines += [f"has {word} of {one}, which is none; not used" for one in unusable]
+    lines += _unlike_profile(dataset, profile)
     tags = netcdf_tags(dataset)
     if profile.years is None:
         lines += tags.problems

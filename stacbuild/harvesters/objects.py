@@ -25,7 +25,8 @@ from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item, says_time
-from stacbuild.describe.raster_header import left_out, mask_beside
+from stacbuild.describe.raster_beside import told_beside
+from stacbuild.describe.raster_header import left_out
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
@@ -134,12 +135,13 @@ def _describe(
         with open_raster(place.read, storage_options=place.options) as raster:
             when = None if says_time(raster, profile) else _modified(place, "", reporter)
             item = raster_item(raster, **identity, datetime=when)
-            for line in left_out(raster, profile):
+            told = left_out(raster, profile)
+            if isinstance(store, FileStore):
+                told += told_beside(Path(place.read), raster)
+            for line in told:
                 reporter.warn(f"{data_id}: {line}")
         if isinstance(store, FileStore):
             path = Path(place.read)
-            for line in mask_beside(path):
-                reporter.warn(f"{data_id}: {line}")
             state: Json = {"file:size": path.stat().st_size, "updated": file_time(path)}
             item.assets["data"].extra_fields |= state
     else:

@@ -20,7 +20,8 @@ from stacbuild.catalog import STORE, slug, with_digest
 from stacbuild.config.stores import StacStore
 from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item
-from stacbuild.describe.raster_header import left_out, mask_beside
+from stacbuild.describe.raster_beside import told_beside
+from stacbuild.describe.raster_header import left_out
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.describe.zarr_crs import states_crs
@@ -161,10 +162,11 @@ def _describe(
             item = raster_item(raster, **identity, profile=profile, datetime=time_of(found))
             notes = complete_raster(item, raster, found, data, known)
             notes += left_out(raster, profile)
+            if "://" not in data.read:
+                notes += told_beside(Path(file.href), raster)
         fields = {"file:size": file.size, **file_fields(data)}
         if "://" not in data.read:
             fields["updated"] = file_time(Path(file.href))
-            notes += mask_beside(Path(file.href))
         item.assets["data"].extra_fields |= fields
     else:
         group = open_group(data.read, options)

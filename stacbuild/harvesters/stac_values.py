@@ -52,6 +52,7 @@ def complete_raster(
     """
     notes: list[str] = []
     fields = item.assets["data"].extra_fields
+    _describe_bands(fields.get("bands", ()), data)
     dtype = np.dtype(raster.dtypes[0].replace("complex_int16", "complex64"))
     stated = _checked(_entries(found, data), dtype, notes)
     if found.content["properties"].get(_SHIFTED) is True and "raster:offset" in stated[0]:
@@ -93,6 +94,22 @@ def complete_raster(
             if value is not None and value != _NEUTRAL.get(key):
                 band[key] = value
     return list(dict.fromkeys(notes))
+
+
+def _describe_bands(bands: Sequence[Json], data: Data) -> None:
+    """Add, in place, what an asset calls the bands of its file where that does not describe them.
+
+    STAC 1.1 has ``bands``, earlier versions ``eo:bands``; what says most to a reader comes first.
+    """
+    for key in ("bands", "eo:bands", "raster:bands"):
+        stated = data.content.get(key)
+        if not isinstance(stated, list) or len(stated) != len(bands):
+            continue
+        for band, theirs in zip(bands, stated, strict=True):
+            named = theirs if isinstance(theirs, dict) else {}
+            words = (named.get(each) for each in ("description", "name", "eo:common_name"))
+            if said := next((text(word, 200) for word in words if text(word, 200)), None):
+                band.setdefault("description", said)
 
 
 def complete_zarr(

@@ -26,6 +26,7 @@ from stacbuild.load.raster_names import (
     check_together,
     chosen_bands,
     known_as,
+    with_labels,
     with_times,
 )
 from stacbuild.load.select import (
@@ -209,7 +210,10 @@ def _open_raster(
         if len(parts) > 1:
             check_common(items)
             array = xr.concat(parts.values(), pd.DatetimeIndex(parts, name="time"))
-        arrays[name] = with_times(array, name, by_name, items) if by_name else array
+        if by_name:
+            array = with_times(array, name, by_name, items)
+            array = with_labels(array, items[0], list(of_bands))
+        arrays[name] = array
     check_together(variable, items, arrays)
     return xr.Dataset(arrays), facts, ("y", "x")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,39 @@ def with_times(
     if name == RASTER_NAME:
         return array
     return array.rename(band="time").assign_coords(time=times[array["band"].values - 1])
+
+
+def with_labels(array: xr.DataArray, item: pystac.Item, bands: Sequence[int]) -> xr.DataArray:
+    """Return an array whose coordinate ``band`` tells what its bands are, if the file does.
+
+    As CF has it (1.11, section 3.5): ``flag_values`` and ``flag_meanings``, words joined by ``_``;
+    ``long_name`` has them as they are written.
+
+    Parameters
+    ----------
+    bands
+        The numbers in the file, from 1, of the array's bands.
+    """
+    stated = item.assets["data"].extra_fields.get("bands", ())
+    if "band" not in array.dims or len(stated) < max(bands, default=0):
+        return array
+    entries = [stated[band - 1] for band in bands]
+    said = [entry.get("description") or _own_name(entry) for entry in entries]
+    if not any(said) or array.sizes["band"] != len(said):
+        return array
+    numbers = array["band"].values
+    words = [text or f"band {number}" for text, number in zip(said, numbers, strict=True)]
+    attrs = {
+        "long_name": "band: " + ", ".join(words),
+        "flag_values": numbers,
+        "flag_meanings": " ".join("_".join(word.split()) for word in words),
+    }
+    return array.assign_coords(band=array["band"].assign_attrs(attrs))
+
+
+def _own_name(entry: Mapping[str, object]) -> str | None:
+    name = str(entry.get("name") or "")
+    return None if re.fullmatch(r"b\d+", name) else name or None
 
 
 def check_together(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from stacbuild.config.stores import ClmsStore, S3Store, StacStore, Store
+from stacbuild.describe import ALPHA, MASK
 from stacbuild.errors import NotFoundError
 from stacbuild.harvesters import HARVESTERS
 from stacbuild.harvesters.base import Wanted
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     import pystac
 
 Json = dict[str, Any]
+
+_MASKS = {
+    "mask": "in the file",
+    "alpha": "opacity (alpha band)",
+    "values": "a value of each band, all of which match",
+}
 
 
 def describe(store: Store, data_id: str, reporter: Reporter) -> Json:
@@ -77,9 +84,12 @@ def facts_of(
         else None,
         "times": _times(first),
         "data_type": fields.get("data_type"),
-        "bands": [band["name"] for band in fields.get("bands", ())] or None,
-        "nodata": fields.get("nodata"),
-        "unit": fields.get("unit"),
+        "bands": [_band(band) for band in fields.get("bands", ())] or None,
+        "nodata": _of_bands(fields, "nodata"),
+        "mask": _MASKS.get(fields.get(MASK, "")),
+        "unit": _of_bands(fields, "unit", "none"),
+        "scale": _of_bands(fields, "raster:scale", 1),
+        "offset": _of_bands(fields, "raster:offset", 0),
         "size": fields.get("file:size"),
         "variables": _variables(properties["cube:variables"], asset, options)
         if "cube:variables" in properties
@@ -91,6 +101,22 @@ def facts_of(
     elif facts["variables"] is None:
         facts["chunks"] = _blocks(asset, options)
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _band(band: Json) -> str:
+    """Return the name of a band, and what it is by its description."""
+    said = band.get("description")
+    if band.get(ALPHA):
+        said = f"{said}, opacity" if said else "opacity"
+    return f"{band['name']} ({said})" if said and said != band["name"] else str(band["name"])
+
+
+def _of_bands(fields: Json, key: str, neutral: Any = None) -> Any:
+    """Return what is stated of all bands, or of each where they differ; None if nothing is."""
+    bands = [band for band in fields.get("bands", ()) if not band.get(ALPHA)]
+    if not any(key in band for band in bands):
+        return fields.get(key)
+    return [band.get(key, fields.get(key, neutral)) for band in bands]
 
 
 def _blocks(asset: pystac.Asset, options: Json) -> list[int]:

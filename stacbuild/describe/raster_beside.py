@@ -1,0 +1,145 @@
+"""What files beside a local GeoTIFF say, which GDAL would read and we do not: told, not followed.
+
+They are not there over the network, and are easily lost or left behind: what counts is in the file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pyproj
+import rasterio.io
+from affine import Affine
+from pyproj.exceptions import CRSError
+
+_MOST_BYTES = 2**20
+_HALF_A_PIXEL = 0.5
+# World files by their names' ends, and the file of a CRS that belongs to them.
+_PLACES = (".tfw", ".tifw", ".tiffw", ".wld", ".prj")
+
+
+def told_beside(path: Path, dataset: rasterio.io.DatasetReader) -> list[str]:
+    """Return what is to be told of files that GDAL would read along with a raster.
+
+    Parameters
+    ----------
+    path
+        Of a local GeoTIFF.
+    dataset
+        The same, open.
+
+    Returns
+    -------
+    Lines to stand behind the raster's name: for a mask, and for an ``.aux.xml`` that says
+    something else of values or place than the header.
+    """
+    lines = []
+    mask = Path(f"{path}.msk")
+    if mask.exists():
+        lines.append(
+            f"has a mask beside it ({mask.name}), which is not read, so that what it hides is "
+            "data; write it into the file, for example with gdal_translate --config "
+            "GDAL_TIFF_INTERNAL_MASK YES"
+        )
+    said = "; ".join(dict.fromkeys(_unlike(_text(Path(f"{path}.aux.xml")), dataset)))
+    if said:
+        lines.append(
+            f"has a file beside it ({path.name}.aux.xml) that says {said}, which is not read: the "
+            "header counts; write it into the file, for example with gdal_translate"
+        )
+    return lines
+
+
+def hint_of_place(href: str) -> str:
+    """Return a hint, to end a message that a raster says no CRS or place, if a file beside does."""
+    if "://" in href:
+        return ""
+    path = Path(href)
+    beside = [path.with_suffix(end) for end in _PLACES]
+    names = [each.name for each in beside if each.exists()]
+    if re.search("<SRS|<GeoTransform", _text(Path(f"{path}.aux.xml"))):
+        names.append(f"{path.name}.aux.xml")
+    if not names:
+        return ""
+    return (
+        f"; files beside it ({', '.join(names)}) are not read, so write what they say into it, for "
+        "example with gdal_translate"
+    )
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(_MOST_BYTES).decode("utf-8", "replace")
+    return ""
+
+
+def _unlike(text: str, dataset: rasterio.io.DatasetReader) -> Iterator[str]:
+    """Yield what the text of an ``.aux.xml`` says otherwise than the header."""
+    for band, part in re.findall(
+        r'<PAMRasterBand band="(\d+)">(.*?)</PAMRasterBand>', text, flags=re.DOTALL
+    ):
+        index = int(band) - 1
+        if index >= dataset.count:
+            continue
+        for tag, word, own in (
+            ("NoDataValue", "no data", dataset.nodatavals[index]),
+            ("Scale", "a scale of", dataset.scales[index]),
+            ("Offset", "an offset of", dataset.offsets[index]),
+        ):
+            value = _number(_element(part, tag))
+            if value is not None and not _same(value, own):
+                yield f"{word} {value:.9g}"
+        unit = _element(part, "UnitType")
+        if unit and unit != (dataset.units[index] or ""):
+            yield f"the unit {unit[:40]}"
+    numbers = [_number(each) for each in (_element(text, "GeoTransform") or "").split(",")]
+    known = [each for each in numbers if each is not None]
+    if len(known) == 6 and _is_elsewhere(Affine.from_gdal(*known), dataset):
+        yield "another place"
+    wkt = _element(text, "SRS")
+    if wkt and dataset.crs and not _is_crs(wkt, dataset):
+        yield "another CRS"
+
+
+def _element(text: str, tag: str) -> str | None:
+    found = re.search(rf"<{tag}\b[^>]*>([^<]*)</{tag}>", text)
+    if found is None:
+        return None
+    return found[1].strip().replace("&quot;", '"').replace("&amp;", "&")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _same(value: float, own: float | None) -> bool:
+    if own is None:
+        return False
+    return (math.isnan(value) and math.isnan(own)) or math.isclose(value, own, rel_tol=1e-6)
+
+
+def _is_elsewhere(transform: Affine, dataset: rasterio.io.DatasetReader) -> bool:
+    if dataset.transform.determinant == 0:
+        return False
+    to_pixels = ~dataset.transform * transform
+    corners = [(x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
+    return any(
+        max(abs(a - b) for a, b in zip(to_pixels @ corner, corner, strict=True)) >= _HALF_A_PIXEL
+        for corner in corners
+    )
+
+
+def _is_crs(wkt: str, dataset: rasterio.io.DatasetReader) -> bool:
+    try:
+        theirs = pyproj.CRS.from_user_input(wkt)
+        ours = pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019"))
+    except CRSError:
+        return True  # what nobody understands is no other statement
+    return theirs.equals(ours, ignore_axis_order=True) or theirs.to_epsg() == ours.to_epsg()
