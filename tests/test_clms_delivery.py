@@ -226,6 +226,8 @@ def test_a_run_killed_after_its_download_does_not_download_again(
     run: Run, server: ClmsServer, api: ClmsApi, delivery: Delivery, tmp_path: Path
 ) -> None:
     request(delivery, api, Recorder())
+    task = delivery.folder / "task.json"
+    task.write_text(json.dumps(json.loads(task.read_text()) | {"fetching": True}))
     (delivery.folder / "delivery.zip").write_bytes((tmp_path / "sent.zip").read_bytes())
     assert len(run()) == 2
     assert asked(server, ".zip") == 0

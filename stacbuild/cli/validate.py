@@ -44,7 +44,8 @@ def validate(
     scs2_config.yml in the current folder if neither it nor --catalog is given; it adds
     credentials, and which cubes there should be.
 
-    Prints one line if all is well. Ends with 4 if something is damaged.
+    Prints one line if all is well. Ends with 4 if something is damaged, and with 5 if
+    only files lie in cubes that are no part of them.
     """
     from stacbuild.config import load_config
 

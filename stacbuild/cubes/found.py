@@ -67,16 +67,22 @@ def rebuild_command(item: pystac.Item | None) -> str:
     """
     if item is None:
         return "build it again"
-    config, names = "CONFIG", [item.id]
+    config = "CONFIG"
     stated = item.properties.get(CONFIGURATION)
     if isinstance(stated, str) and item.self_href:
         # The catalog's folder is that of the collection's folder, in which items have their own.
         path = Path(os.path.normpath(Path(item.self_href).parents[2] / stated))
         config = str(path) if path.is_file() else config
+    name = cube_identifier(item)
+    return f"build it again: stacbuild cube {shlex.quote(config)} {shlex.quote(name)} --force"
+
+
+def cube_identifier(item: pystac.Item) -> str:
+    """Return the identifier of a cube's dataset, which its id may be made of only."""
     expression: Any = item.properties.get("processing:expression")
     with contextlib.suppress(KeyError, IndexError, TypeError):
         datasets = expression["expression"]["datasets"]
         # A dataset that it takes its grid from may be there too.
-        names = [each["identifier"] for each in datasets if cube_id(each["identifier"]) == item.id]
-    name = str(next(iter(names), item.id))
-    return f"build it again: stacbuild cube {shlex.quote(config)} {shlex.quote(name)} --force"
+        names = (str(each["identifier"]) for each in datasets)
+        return next((name for name in names if cube_id(name) == item.id), item.id)
+    return item.id

@@ -3,7 +3,7 @@
 Nothing is changed and, unless asked for, no server of a source is contacted. What is looked at:
 
 - the catalog: every file is JSON, every link leads somewhere, nothing lies there unlinked;
-- every cube: `stacbuild.cubes.check_cube`;
+- every cube: `stacbuild.cubes.check_cube`, and what lies in it that is no part of it;
 - every source: `stacbuild.cubes.check_source`;
 - a cube on disk that no item names, with the configuration at hand.
 """
@@ -26,9 +26,16 @@ from stacbuild.cubes.check_catalog import check_catalog
 from stacbuild.cubes.check_cube import check_cube, check_file, check_pyramid
 from stacbuild.cubes.check_source import check_source
 from stacbuild.cubes.forms import FORMS, MULTISCALES, whole
-from stacbuild.cubes.found import Found
+from stacbuild.cubes.found import Found, cube_identifier
 from stacbuild.cubes.plan import collection_id
-from stacbuild.errors import ConfigError, IntegrityError, MissingError
+from stacbuild.cubes.strangers import Parts, strangers, stray_message
+from stacbuild.errors import (
+    ConfigError,
+    ConflictError,
+    IntegrityError,
+    MissingError,
+    StacbuildError,
+)
 from stacbuild.fetch.cube_data import NETCDF
 from stacbuild.progress import Reporter, Silent
 
@@ -132,7 +139,10 @@ def validate(
     checks = [Check("catalog", "catalog", str(catalog.path), found)]
     for cube in chosen:
         read, _ = _address(cube, cube.assets["data"], config)
-        result = _refused(cube, config, catalog) or _check_cube(cube, config, deep, reporter)
+        result = _refused(cube, config, catalog)
+        if result is None:
+            result = _check_cube(cube, config, deep, reporter)
+            _check_strangers(cube, config, result)
         checks.append(Check("cube", cube.id, read, result))
     if memory:
         checks += _check_memory(memory, names or datasets, deep, reporter)
@@ -158,6 +168,28 @@ def _check_cube(cube: pystac.Item, config: Config | None, deep: bool, reporter: 
         read, options = _address(cube, cube.assets[MULTISCALES], config)
         found.add(check_pyramid(cube.id, read, options, cube, deep=deep, reporter=reporter))
     return found
+
+
+def _check_strangers(cube: pystac.Item, config: Config | None, found: Found) -> None:
+    """Look for what lies in a cube and is no part of it: it is not built again before that goes."""
+    if found.problems:
+        # Of a cube that is not that of its item nobody knows what belongs to it.
+        return
+    path = Path(whole(cube).href)
+    stray: list[Path] | list[str] = []
+    try:
+        if path.is_absolute():
+            stray = list(strangers(path, Parts.of_item(cube), whole_tree=True))
+        elif config and isinstance(config.storage, S3Store):
+            # Imported when used: cubes on disk need no S3.
+            from stacbuild.cubes.stage_s3 import own_key, strangers_s3
+
+            key = own_key(config.storage, cube_identifier(cube), cube)
+            stray = strangers_s3(config.storage, key, cube) if key is not None else []
+    except StacbuildError as error:
+        found.problems.append(error)
+    if stray:
+        found.problems.append(ConflictError(stray_message(stray)))
 
 
 def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Found | None:

@@ -26,10 +26,15 @@ from urllib3.exceptions import HTTPError
 from stacbuild.errors import IntegrityError, LocalError, LockedError, RemoteError
 from stacbuild.fetch.http import Patience, public_url, refuse_page, status_error, tell_of
 from stacbuild.fetch.http import reason as why
+from stacbuild.fetch.ours import check_file
+from stacbuild.locks import check_lock
 from stacbuild.progress import SilentTask, Task
 
 _BLOCK = 1 << 20
 _SPARE = 64 << 20
+
+# Of what `_write_sidecar` writes.
+_BEGINS = b'{"url": '
 
 
 @dataclass(frozen=True)
@@ -86,13 +91,19 @@ def download(
         No space, no permission.
     LockedError
         Another process downloads to the same place.
+    ConflictError
+        A file lies beside *target* where its bytes would be collected, or its lock, and is none.
     """
     task = task or SilentTask()
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock"), blocking=False):
+        lock = target.with_name(f".{target.name}.lock")
+        check_lock(lock)
+        with FileLock(lock, blocking=False):
             wrong = ""
+            check_file(part, is_ours=_is_ours(_sidecar(part)))
+            check_file(_sidecar(part), is_ours=_is_ours(_sidecar(part)))
             for _ in range(2):
                 _fetch(url, part, size, md5, session, task, dict(headers or {}), patience)
                 wrong = _difference(part, size, md5)
@@ -269,6 +280,15 @@ def _changed(response: requests.Response, origin: _Origin | None, total: int | N
 
 def _sidecar(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
+
+
+def _is_ours(sidecar: Path) -> bool:
+    """Return whether a sidecar is one, or was to be when its run died."""
+    try:
+        start = sidecar.read_bytes()[: len(_BEGINS)]
+    except OSError:
+        return False
+    return not sidecar.is_symlink() and _BEGINS.startswith(start)
 
 
 def _write_sidecar(part: Path, origin: _Origin) -> None:

@@ -7,6 +7,9 @@ stopped::
     delivery.zip     what was downloaded (``.part`` beside it until it is whole)
     tiles/           what was in it
     complete.json    written last: which file this is, and its tiles with size and checksum
+
+The two marks also say that the archive is being fetched, or the tiles replaced: what has these names
+and no such mark is somebody else's.
 """
 
 from __future__ import annotations
@@ -24,11 +27,14 @@ from stacbuild.errors import AuthError, IntegrityError, NotFoundError, RemoteErr
 from stacbuild.fetch.archive import extract
 from stacbuild.fetch.download import download
 from stacbuild.fetch.http import public_url
+from stacbuild.fetch.ours import check_file, check_folder
 from stacbuild.harvesters.clms_api import FAILED, FINISHED, UNDER_WAY, ClmsApi, TaskState
 from stacbuild.harvesters.clms_auth import send
 from stacbuild.progress import Reporter
 
 _ATTEMPTS = 3  # a link may have expired: the same task is asked once more, then a new one
+# In the marks: the archive is being fetched, the tiles are being replaced.
+_FETCHING, _UNPACKING = "fetching", "unpacking"
 _LONGEST_ASKED = 3600.0  # seconds of a single pause
 
 
@@ -109,13 +115,16 @@ def present(delivery: Delivery) -> tuple[Tile, ...] | None:
 def request(delivery: Delivery, api: ClmsApi, reporter: Reporter) -> str:
     """Ask for the file, unless that was done before; give the id of its task."""
     path = _task_file(delivery)
+    _check_mark(path)
+    _check_mark(delivery.folder / "complete.json")
     if path.exists():
         known = read_json(path)
         if known.get("source") == _source(delivery) and isinstance(known.get("task"), str):
             return str(known["task"])
     task = api.request(delivery.dataset, delivery.file)
-    # What an earlier task delivered is not what this one will.
-    (delivery.folder / "delivery.zip").unlink(missing_ok=True)
+    if _is_fetching(delivery):
+        # What an earlier task delivered is not what this one will.
+        (delivery.folder / "delivery.zip").unlink(missing_ok=True)
     write_json(path, {"source": _source(delivery), "task": task})
     reporter.say(f"{delivery.data_id}: requested, task {task}")
     return task
@@ -141,7 +150,8 @@ def deliver(
         If the delivery is not what it should be.
     """
     archive = delivery.folder / "delivery.zip"
-    if not archive.exists():
+    if not (archive.exists() and _is_fetching(delivery)):
+        check_file(archive, is_ours=False)
         _download(delivery, archive, api, session, reporter, polling)
     tiles = _unpack(delivery, archive)
     archive.unlink()
@@ -170,6 +180,8 @@ def _download(
             reporter.warn(f"{delivery.data_id}: the CLMS has dropped the task; requesting anew")
             continue
         url = str(state.url)
+        # From now on what has the name of the archive is it.
+        write_json(_task_file(delivery), read_json(_task_file(delivery)) | {_FETCHING: True})
         try:
             with reporter.task(delivery.data_id, total=state.size, unit="bytes") as progress:
                 download(url, archive, size=state.size, session=session, task=progress)
@@ -222,11 +234,14 @@ def _wait(
 
 
 def _unpack(delivery: Delivery, archive: Path) -> tuple[Tile, ...]:
-    marker = delivery.folder / "complete.json"
-    # Without its marker the old content counts as incomplete while it is replaced.
-    marker.unlink(missing_ok=True)
+    marker, folder = delivery.folder / "complete.json", delivery.folder / "tiles"
+    known = read_json(marker) if marker.exists() else {"tiles": []}
+    if folder.exists() and not known.get(_UNPACKING):
+        check_folder(folder, {delivery.folder / tile["path"] for tile in known["tiles"]})
+    # The old content counts as incomplete while it is replaced.
+    write_json(marker, known | {"source": None, _UNPACKING: True})
     try:
-        files = extract(archive, delivery.folder / "tiles", nested=True)
+        files = extract(archive, folder, nested=True)
         tiles = tuple(_tile(path) for path in files if path.suffix.lower() in (".tif", ".tiff"))
         if not tiles:
             raise IntegrityError(f"{delivery.data_id}: the delivery holds no GeoTIFF")
@@ -254,6 +269,19 @@ def _tile(path: Path) -> Tile:
 
 def _source(delivery: Delivery) -> dict[str, str | None]:
     return {"dataset": delivery.dataset, "file": delivery.file, "version": delivery.version}
+
+
+def _check_mark(path: Path) -> None:
+    """Refuse to replace a file with the name of a mark that is none."""
+    try:
+        check_file(path, is_ours=path.is_file() and "source" in read_json(path))
+    except IntegrityError:
+        check_file(path, is_ours=False)
+
+
+def _is_fetching(delivery: Delivery) -> bool:
+    path = _task_file(delivery)
+    return path.exists() and bool(read_json(path).get(_FETCHING))
 
 
 def _task_file(delivery: Delivery) -> Path:

@@ -18,6 +18,7 @@ from stacbuild.catalog import write_json
 from stacbuild.errors import IntegrityError
 from stacbuild.fetch import archive
 from stacbuild.fetch.download import download
+from stacbuild.fetch.ours import check_file, check_folder
 from stacbuild.harvesters.zenodo_record import RecordFile
 from stacbuild.progress import Reporter
 
@@ -70,24 +71,36 @@ class Cache:
         ------
         RemoteError, IntegrityError, LocalError, LockedError
             As `stacbuild.fetch.download.download` and `stacbuild.fetch.archive.extract`.
+        ConflictError
+            If a file lies there that was not fetched and is not the record's.
         """
-        target = self._path(file.key)
-        self._marker(file).unlink(missing_ok=True)
-        if force or not _is_whole(target, file):
+        target, known = self._path(file.key), self._known(file)
+        folder = archive.stem(file.key)
+        into = None if folder is None else self._path(folder)
+        is_whole = _is_whole(target, file)
+        check_file(target, is_ours=is_whole or target in known)
+        if into is not None and not is_whole:
+            check_folder(into, known)
+        if force or not is_whole:
             with reporter.task(file.key, total=file.size, unit="bytes") as task:
                 download(file.url, target, size=file.size, md5=file.md5, session=session, task=task)
-        folder = archive.stem(file.key)
-        if folder is None:
+        if into is None:
             held = [(file.key, target)]
         else:
             reporter.say(f"{file.key}: unpacking")
-            into = self._path(folder)
+            # A run that died after it had unpacked them did not get to vouch for them.
+            same = {
+                into / member.name
+                for member in archive.members(target)
+                if _has_size(into / member.name, member.size)
+            }
+            check_folder(into, known | same)
             held = [
                 (path.relative_to(into).as_posix(), path) for path in archive.extract(target, into)
             ]
         found = [LocalFile(name, path, path.stat().st_size, _md5(path)) for name, path in held]
         self._vouch(file, found)
-        if folder is not None:
+        if into is not None:
             target.unlink()
         return found
 
@@ -103,6 +116,14 @@ class Cache:
         state = {"url": file.url, "md5": file.md5, "size": file.size, "files": files}
         write_json(self._marker(file), state)
 
+    def _known(self, file: RecordFile) -> set[Path]:
+        """Return the files that an earlier run vouched for, whichever version they are of."""
+        try:
+            known = json.loads(self._marker(file).read_text(encoding="utf-8"))
+            return {self.folder / entry["path"] for entry in known["files"].values()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return set()
+
     def _marker(self, file: RecordFile) -> Path:
         return self._path(f"{file.key}.stacbuild.json")
 
@@ -116,12 +137,11 @@ class Cache:
 
 def _is_whole(path: Path, file: RecordFile) -> bool:
     """Tell whether an earlier run got as far as the download, but not to the end."""
-    return (
-        file.md5 is not None
-        and path.is_file()
-        and path.stat().st_size == file.size
-        and _md5(path) == file.md5
-    )
+    return _has_size(path, file.size) and file.md5 in (None, _md5(path))
+
+
+def _has_size(path: Path, size: int | None) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def _md5(path: Path) -> str:
