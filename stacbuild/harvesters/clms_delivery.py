@@ -8,8 +8,8 @@ stopped::
     tiles/           what was in it
     complete.json    written last: which file this is, and its tiles with size and checksum
 
-The two marks also say that the archive is being fetched, or the tiles replaced: what has these names
-and no such mark is somebody else's.
+The two marks also say that the archive is being fetched, or the tiles replaced: what has these
+names and no such mark is somebody else's.
 """
 
 from __future__ import annotations
