@@ -22,6 +22,7 @@ from stacbuild.describe import declare_extensions, file_time
 from stacbuild.describe.raster import raster_item
 from stacbuild.describe.raster_beside import told_beside
 from stacbuild.describe.raster_header import left_out
+from stacbuild.describe.raster_netcdf import netcdf_tags
 from stacbuild.describe.zarr import period, zarr_item
 from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.describe.zarr_crs import states_crs
@@ -39,7 +40,9 @@ from stacbuild.harvesters.stac_asset import (
     rights_of,
     stated_crs,
     text,
+    time_notes,
     time_of,
+    without_times,
 )
 from stacbuild.harvesters.stac_found import Found
 from stacbuild.harvesters.stac_place import place_notes
@@ -159,9 +162,14 @@ def _describe(
     if data.kind == "raster":
         file = RasterFile(data.read, session=reader.session, storage_options=options)
         with file.open() as raster:
+            times = netcdf_tags(raster).times
+            if times and known.start_datetime is None:
+                profile = without_times(profile)
             item = raster_item(raster, **identity, profile=profile, datetime=time_of(found))
             notes = complete_raster(item, raster, found, data, known)
             notes += left_out(raster, profile)
+            if known.start_datetime is None and known.years is None:
+                notes += time_notes(times, found)
             if "://" not in data.read:
                 notes += told_beside(Path(file.href), raster)
         fields = {"file:size": file.size, **file_fields(data)}
@@ -176,7 +184,7 @@ def _describe(
             own = period(ds)
             if own is not None:
                 # The store's own times are of its data; an item's often of its publication.
-                profile = profile.model_copy(update={"start_datetime": None, "end_datetime": None})
+                profile = without_times(profile)
             told: list[str] = []
             item = zarr_item(
                 group,

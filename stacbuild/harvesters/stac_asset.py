@@ -6,8 +6,9 @@ the item adds what a file seldom says: title, time, unit, legend, licence.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -208,6 +209,31 @@ def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:
         facts["end_datetime"] = None
     known = {key: value for key, value in facts.items() if value is not None}
     return DataProfile.model_validate(known | stated.model_dump(exclude_none=True))
+
+
+def without_times(profile: DataProfile) -> DataProfile:
+    """Return what an item says of its data, but for when they are of.
+
+    A file's own times are of its data; an item's often of its publication.
+    """
+    return profile.model_copy(update={"start_datetime": None, "end_datetime": None})
+
+
+def time_notes(times: Sequence[dt.datetime], found: Found) -> list[str]:
+    """Return a line if times of a file lie in none of the years of its item's period.
+
+    A mere ``datetime`` is often that of a publication.
+    """
+    properties = found.content["properties"]
+    stated = [instant(properties.get(key)) for key in ("start_datetime", "end_datetime")]
+    years = [when.year for when in stated if when is not None]
+    if not times or not years:
+        return []
+    first, last = min(times).year, max(times).year
+    if first <= max(years) and min(years) <= last:
+        return []
+    theirs, ours = f"{min(years)} to {max(years)}", f"{first} to {last} (netCDF tags)"
+    return [f"its item says {theirs}, but the file {ours}, which is what counts"]
 
 
 def time_of(found: Found) -> Any:

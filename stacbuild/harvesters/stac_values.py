@@ -21,6 +21,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from stacbuild import nodata
+from stacbuild.describe import MASK
 from stacbuild.describe.raster_header import exact_nodata
 from stacbuild.harvesters.stac_asset import Data, text
 from stacbuild.harvesters.stac_found import Found
@@ -54,7 +55,7 @@ def complete_raster(
     fields = item.assets["data"].extra_fields
     _describe_bands(fields.get("bands", ()), data)
     dtype = np.dtype(raster.dtypes[0].replace("complex_int16", "complex64"))
-    stated = _checked(_entries(found, data), dtype, notes)
+    stated = _checked(_entries(found, data, notes), dtype, notes)
     if found.content["properties"].get(_SHIFTED) is True and "raster:offset" in stated[0]:
         notes.append(f"its pixels hold the offset already ({_SHIFTED}), so its item's is not used")
         for entry in stated:
@@ -71,6 +72,13 @@ def complete_raster(
     bands: list[Json] = fields.get("bands") or [{} for _ in stated]
     own = [{key: (fields | band)[key] for key in _FIELDS if key in fields | band} for band in bands]
     in_file = exact_nodata(raster)
+    if fields.get(MASK) in ("mask", "values"):
+        unused = [each.pop("nodata") for each in stated if "nodata" in each]
+        notes += [
+            f"its item says no data {value}, but the file has a mask, which is what counts"
+            for value in unused
+            if in_file is None
+        ]
     if in_file is not None:
         for each in own:
             each.setdefault("nodata", nodata.to_json(in_file))
@@ -170,12 +178,13 @@ def _is_chosen(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> bool:
 _CF_NODATA = ("_FillValue", "missing_value")
 
 
-def _entries(found: Found, data: Data) -> list[Json]:
+def _entries(found: Found, data: Data, notes: list[str]) -> list[Json]:
     """Return what is stated of each band; one entry where it is of all. The asset counts most."""
     entries: list[Json] = [{}]
     for level in _levels(found, data):
         flat = _plain(level)
         entries = [entry | flat for entry in entries]
+        _note_twice(level, notes)
         for key in ("raster:bands", "bands"):
             bands = level.get(key)
             if not isinstance(bands, list) or not bands or len(bands) > 10_000:
@@ -187,6 +196,28 @@ def _entries(found: Found, data: Data) -> list[Json]:
                 entries = [entries[0]] * len(own) if len(entries) == 1 else [{}] * len(own)
             entries = [entry | band for entry, band in zip(entries, own, strict=True)]
     return entries
+
+
+def _note_twice(level: Json, notes: list[str]) -> None:
+    """Tell where ``raster:bands`` and ``bands`` of one asset state something else of values."""
+    old, new = (level.get(key) for key in ("raster:bands", "bands"))
+    if not isinstance(old, list) or not isinstance(new, list) or len(old) != len(new):
+        return
+    for first, second in zip(old, new, strict=True):
+        one, other = (
+            _plain(each, bare=True) if isinstance(each, dict) else {} for each in (first, second)
+        )
+        notes += [
+            f"its item says {_word(key)} {_shown(one[key])} in raster:bands, but "
+            f"{_shown(other[key])} in bands, which is what counts"
+            for key in one
+            if key in other and _spelled(one[key]) != _spelled(other[key])
+        ]
+
+
+def _spelled(value: Any) -> str:
+    number = _number(value)
+    return str(value).strip().casefold() if number is None else repr(float(number))
 
 
 def _levels(found: Found, data: Data) -> list[Json]:
