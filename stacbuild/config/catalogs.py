@@ -60,7 +60,11 @@ class StacStore(Located):
         if "://" in self._address:
             return self._address
         path = self._absolute(self._address)
-        return str(path if path.suffix == ".json" else path / "catalog.json")
+        if path.suffix in (".json", ".geojson") or path.is_file():
+            return str(path)
+        collection = path / "collection.json"
+        one_of_them = collection.is_file() and not (path / "catalog.json").exists()
+        return str(collection if one_of_them else path / "catalog.json")
 
     @property
     def folder(self) -> Path | None:

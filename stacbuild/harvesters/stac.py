@@ -196,10 +196,13 @@ def _describe(
             )
             notes = [*told, *complete_zarr(item, ds, found, data, known)]
             if "://" not in data.read:
-                state = {
-                    CHUNKS: count_chunks(group.store, map(str, ds.data_vars)),
-                    "updated": file_time(Path(data.read)),
-                }
+                path = Path(data.read)
+                state: Json = {"updated": file_time(path)}
+                if path.is_file():
+                    # Zipped.
+                    state["file:size"] = path.stat().st_size
+                else:
+                    state[CHUNKS] = count_chunks(group.store, map(str, ds.data_vars))
                 item.assets["data"].extra_fields |= state
     notes += place_notes(item, found, data, said)
     if data.s3:

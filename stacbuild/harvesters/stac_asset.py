@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pyproj.exceptions import CRSError
 
 from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.fetch.hrefs import is_relative_path
 from stacbuild.harvesters.stac_found import Found
 from stacbuild.harvesters.stac_query import instant
 from stacbuild.harvesters.stac_reader import Reader, links
@@ -39,6 +40,7 @@ _ANYTHING = frozenset(
         "application/x-binary",
     }
 )
+_PICTURES = frozenset({"thumbnail", "overview"})
 _LICENSE = re.compile(r"[\w.+-]{1,100}")
 
 
@@ -86,6 +88,10 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
         marked = [key for key in readable if _is_data(assets[key].get("roles"))]
         choice = marked or list(readable)
         if len(choice) > 1:
+            # The same data at other addresses, which stacbuild knows no way to.
+            choice = [key for key in choice if _may_be_read(assets[key])] or choice
+            choice = [key for key in choice if not _is_picture(assets[key])] or choice
+        if len(choice) > 1:
             raise StacbuildError(
                 f"{found.id}: has {len(choice)} assets with data; say which, by ?asset_names= and "
                 f"one of: {clean(', '.join(sorted(choice)))[:300]}"
@@ -106,6 +112,16 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
     return Data(name, readable[name], href, s3, assets[name])
 
 
+def _is_picture(asset: Json) -> bool:
+    roles = asset.get("roles")
+    return isinstance(roles, list) and not _PICTURES.isdisjoint(map(str, roles))
+
+
+def _may_be_read(asset: Json) -> bool:
+    known = ("/", "http:", "https:", "s3:", "file:")
+    return any(is_relative_path(href) or href.startswith(known) for href in _hrefs(asset))
+
+
 def _is_data(roles: Any) -> bool:
     return isinstance(roles, list) and "data" in roles
 
@@ -122,9 +138,11 @@ def kind_of(asset: Json) -> str | None:
         return "zarr"
     if kind in ("image", "application") and _TIFF.intersection(re.split(r"[^a-z0-9]+", name)):
         return "raster"
+    path = _path_of(asset.get("href"))
+    if media == "application/zip" and path.endswith(".zarr.zip"):
+        return "zarr"
     if media in _ANYTHING:
-        path = _path_of(asset.get("href"))
-        if path.endswith(".zarr"):
+        if path.endswith((".zarr", ".zarr.zip")):
             return "zarr"
         if path.endswith((".tif", ".tiff")):
             return "raster"

@@ -26,7 +26,8 @@ _NO_DATA = frozenset({"thumbnail", "overview", "metadata", "visual"})
 
 def is_of_items(document: Json) -> bool:
     """Return whether a document is an item or an item collection, not a catalog."""
-    return document.get("type") in ("Feature", "FeatureCollection")
+    # The last is what item collections were before STAC 1.0.
+    return document.get("type") in ("Feature", "FeatureCollection", "ItemCollection")
 
 
 def items_within(reader: Reader, location: str, document: Json) -> Iterator[Found]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -82,6 +83,8 @@ class Reader:
                 whole = urljoin(base, href)
             except ValueError:
                 raise IntegrityError(f"{base}: holds a link that is no URL") from None
+        elif (file := _of_file_url(href)) is not None:
+            whole = file
         elif is_relative_path(href):
             whole = _file(posixpath.normpath(posixpath.join(posixpath.dirname(base), href)))
         else:
@@ -180,6 +183,12 @@ class Reader:
         return f"{count} cannot be read and left out: {reasons}{'; ...' if locations[3:] else ''}"
 
 
+def _of_file_url(href: str) -> str | None:
+    """Return the path that a ``file`` URL of this machine means (RFC 8089); None if it is none."""
+    found = re.fullmatch(r"file:(?://(?:localhost)?)?(?P<path>/[^/].*)", href, re.IGNORECASE)
+    return _file(posixpath.normpath(found["path"])) if found else None
+
+
 def _file(path: str) -> str:
     """Return the file that a path in a catalog means: as it is written, or else percent-decoded."""
     decoded = posixpath.normpath(unquote(path))
@@ -196,7 +205,12 @@ def _local(path: Path) -> bytes:
             raise IntegrityError(f"{path}: is larger than {MOST_JSON >> 20} MB")
         return path.read_bytes()
     except OSError as error:
-        raise NotFoundError(f"{path}: cannot be read ({error.strerror})") from error
+        said = f"{path}: cannot be read ({error.strerror})"
+        others = sorted(each.name for each in path.parent.glob("*json"))
+        if path.name == "catalog.json" and others:
+            more = ", ..." if others[3:] else ""
+            said += f"; if one of {', '.join(others[:3])}{more} is the catalog, give its path"
+        raise NotFoundError(said) from error
 
 
 def _parsed(location: str, text: bytes) -> Json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
 from stacbuild.errors import IntegrityError, RemoteError, StacbuildError
@@ -118,14 +119,19 @@ def _by_ids(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
     wanted = query.item if named else query.path
     count = 0
     empty = []
+    known = dict(parts)
     for location, document in named or parts:
         some = False
-        for found in items_of(reader, location, document, wanted):
+        # All parts are looked into by themselves.
+        shelves = [(location, document)]
+        if named:
+            shelves = list(_shelves(reader, location, document, known))
+        for found in _of_shelves(reader, shelves, wanted):
             some = True
             if wanted in (None, found.id) and query.takes(found.content):
                 count = counted(reader, count)
                 yield found
-        if not some and not links(document, "item"):
+        if not some and not any(links(each, "item") for _, each in shelves):
             whole = of_assets(location, document)
             if whole and wanted is None and query.takes(whole.content):
                 count = counted(reader, count)
@@ -143,21 +149,64 @@ def _of_document(reader: Reader, location: str, document: Json, query: Query) ->
         yield from (found for found in founds if query.takes(found.content))
         return
     whole = None
-    if not links(document, "item"):
+    shelves = list(_shelves(reader, location, document, {}))
+    if not any(links(each, "item") for _, each in shelves):
         whole = of_assets(location, document)
         if whole is None:
             raise nothing_in(location, document)
     count = 0
-    for found in [whole] if whole else items_of(reader, location, document):
+    for found in [whole] if whole else _of_shelves(reader, shelves):
         if query.takes(found.content):
             count = counted(reader, count)
             yield found
 
 
+def _shelves(
+    reader: Reader, location: str, document: Json, known: Mapping[str, Json]
+) -> Iterator[tuple[str, Json]]:
+    """Yield a collection and the plain catalogs below it, which only sort its items.
+
+    Parameters
+    ----------
+    known
+        Documents that were read already, by their addresses.
+    """
+    seen = {location}
+    level = [(location, document)]
+    for _ in range(_DEEPEST):
+        fresh: dict[str, None] = {}
+        for where, each in level:
+            yield where, each
+            fresh |= dict.fromkeys(reader.addresses(where, links(each, "child")))
+        new = [where for where in fresh if where not in seen]
+        seen.update(new)
+        read = dict(reader.all_json([where for where in new if where not in known]))
+        below = [(where, read.get(where) or known.get(where)) for where in new]
+        level = [(where, each) for where, each in below if each and not _is_collection(each)]
+
+
+def _is_collection(document: Json) -> bool:
+    # Before STAC 1.0 there was no type.
+    return document.get("type") == "Collection" or "extent" in document
+
+
+def _of_shelves(
+    reader: Reader, shelves: list[tuple[str, Json]], named: str | None = None
+) -> Iterator[Found]:
+    """Yield the items of a collection, the first of *shelves*, and of the catalogs below it."""
+    location, document = shelves[0]
+    for where, each in shelves:
+        for found in items_of(reader, where, each, named):
+            yield replace(found, collection=document, collection_location=location)
+            if found.id == named:
+                return
+
+
 def _below(reader: Reader, path: str) -> tuple[str, Json]:
     """Read the document of this path below the folder of the catalog."""
     root = reader.root
-    folder = posixpath.dirname(root) if root.endswith(".json") else root
+    is_file = root.endswith(".json") or "://" not in root
+    folder = posixpath.dirname(root) if is_file else root
     if ".." in unquote(path).split("/"):
         raise IntegrityError(f"{path[:100]}: holds '..'; refused")
     location = f"{folder}/{quote(path) if '://' in folder else path}"
