@@ -12,6 +12,8 @@ from stacbuild.catalog import Catalog
 from stacbuild.cubes.leftovers import tell_of_forgotten, tidy
 from stacbuild.cubes.plan import Box, CubePlan, place_of, plan
 from stacbuild.errors import StacbuildError, failure_of
+from stacbuild.harvesters import load_profiles
+from stacbuild.harvesters.unmatched import tell_of_unmatched
 from stacbuild.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ def build(
     catalog = Catalog(catalog_dir)
     done = [_do(config, each, catalog, bbox, wait, reporter) for each in plans]
     tell_of_forgotten(config, catalog, reporter)
+    tell_of_unmatched(config, catalog, load_profiles(config), reporter)
     return done
 
 

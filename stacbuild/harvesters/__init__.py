@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import DATA_ID, STORE, Catalog, with_digest
-from stacbuild.config import ClmsStore, ZenodoStore
 from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError, failure_of
 from stacbuild.harvesters.base import Harvest, Wanted
+from stacbuild.harvesters.unmatched import collection_key, tell_of_unmatched
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
 
@@ -97,7 +97,7 @@ def harvest(
         raise ConfigError(
             f"--store {unknown[0]}: no dataset uses such a store; there are: {', '.join(wanted)}"
         )
-    return [
+    results = [
         result
         for identifier in wanted
         if not stores or identifier in stores
@@ -105,6 +105,8 @@ def harvest(
             config, identifier, wanted[identifier], catalog, profiles, reporter
         )
     ]
+    tell_of_unmatched(config, catalog, profiles, reporter)
+    return results
 
 
 def harvest_store(
@@ -198,10 +200,7 @@ def profile_digest(store: Store, data_id: str, profiles: Profiles) -> str:
 
     It stands in the item, so that a profile that says something else now is noticed.
     """
-    if isinstance(store, ZenodoStore):
-        collection = store.record
-    else:
-        collection = data_id.partition("|")[0] if isinstance(store, ClmsStore) else data_id
+    collection = collection_key(store, data_id)
     facts = profiles.of(store.key, data_id), profiles.collection(store.key, collection)
     text = "".join(each.model_dump_json(exclude_none=True) for each in facts)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

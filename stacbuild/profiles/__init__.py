@@ -10,23 +10,47 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from stacbuild.config.reading import Problem, read_document
+from stacbuild.config.types import show
+from stacbuild.config.wording import translated
 from stacbuild.nodata import exact
 
 ExactNumber = Annotated[int | float, BeforeValidator(exact)]
 
 PACKAGE_DIRECTORY = Path(__file__).parent
 
+# Names in a message.
+_TOLD = 5
+
 
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
+        # As `stacbuild.config.types.Model` does: pydantic does not say which keys there are.
+        if info.context is not None and isinstance(data, dict):
+            info.context["known"][id(data)] = tuple(cls.model_fields)
+        return data
 
 
 class Class(_Facts):
@@ -105,6 +129,28 @@ class CollectionProfile(_Facts):
     publications: tuple[Publication, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Named:
+    """What there is in a store that profiles can be for.
+
+    Parameters
+    ----------
+    variables
+        Names of the variables of each data id; none where they are not known.
+    collections
+        Keys of the collections: a record, product or bucket.
+    """
+
+    variables: Mapping[str, Sequence[str]]
+    collections: Sequence[str]
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(dict.fromkeys(names))
+    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    return f"there are: {', '.join(found[:_TOLD])}{more}" if found else "there is none"
+
+
 class _DataEntry(DataProfile):
     match: str
 
@@ -118,9 +164,50 @@ class _ProfileFile(_Facts):
     collections: tuple[_CollectionEntry, ...] = ()
     data: tuple[_DataEntry, ...] = ()
 
+    _path: Path | None = PrivateAttr(default=None)
+
+    def set_path(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def is_of_the_package(self) -> bool:
+        return self._path is None or self._path.parent == PACKAGE_DIRECTORY
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.source,) if isinstance(self.source, str) else self.source
+
     def is_for(self, store_key: str) -> bool:
-        patterns = (self.source,) if isinstance(self.source, str) else self.source
-        return any(fnmatchcase(store_key, pattern) for pattern in patterns)
+        return any(fnmatchcase(store_key, pattern) for pattern in self.sources)
+
+    def unmatched(self, there: Mapping[str, Named]) -> Iterator[str]:
+        """Yield what of this file is for nothing, for a user to read."""
+        for pattern in self.sources:
+            if not any(fnmatchcase(key, pattern) for key in there):
+                yield f"{self._path}: source: {pattern!r} matches no store; {_listed(there)}"
+        found = [each for key, each in there.items() if self.is_for(key)]
+        if not found:
+            return
+        data_ids = [data_id for each in found for data_id in each.variables]
+        collections = [key for each in found for key in each.collections]
+        for number, entry in enumerate(self.collections):
+            if not any(fnmatchcase(key, entry.match) for key in collections):
+                at = f"{self._path}: collections.{number}"
+                yield f"{at}: {entry.match!r} matches no collection; {_listed(collections)}"
+        for number, data in enumerate(self.data):
+            at = f"{self._path}: data.{number}"
+            matched = [data_id for data_id in data_ids if fnmatchcase(data_id, data.match)]
+            if not matched:
+                yield f"{at}: {data.match!r} matches no data id; {_listed(data_ids)}"
+            names = [
+                name
+                for each in found
+                for data_id in matched
+                for name in each.variables.get(data_id, ())
+            ]
+            for name in data.variables or {} if names else ():
+                if name not in names:
+                    yield f"{at}.variables: there is no variable {name!r}; {_listed(names)}"
 
 
 _P = TypeVar("_P", DataProfile, CollectionProfile)
@@ -143,6 +230,22 @@ class Profiles:
         """
         users = [path for directory in directories for path in sorted(directory.glob("*.yml"))]
         return cls((*_of_the_package(), *map(_read, users)))
+
+    @property
+    def has_own(self) -> bool:
+        """Whether there are any beside the package's."""
+        return not all(file.is_of_the_package for file in self._files)
+
+    def unmatched(self, there: Mapping[str, Named]) -> list[str]:
+        """Return what in the user's own profiles is for nothing, a line each.
+
+        Parameters
+        ----------
+        there
+            What there is, by the store's key.
+        """
+        own = (file for file in self._files if not file.is_of_the_package)
+        return [line for file in own for line in file.unmatched(there)]
 
     def of(self, store_key: str, data_id: str) -> DataProfile:
         """Give what is known of *data_id*; an empty profile if nothing is."""
@@ -185,14 +288,18 @@ def _of_the_package() -> tuple[_ProfileFile, ...]:
 
 def _read(path: Path) -> _ProfileFile:
     document = read_document(path)
+    if not isinstance(document.data, dict):
+        what = "is empty" if document.data is None else f"is {show(document.data)}"
+        message = f"{what}, but has to be a mapping with source, collections and data"
+        raise document.report([*document.problems, Problem((), message)])
     problems, profile = list(document.problems), None
+    context: dict[str, Any] = {"known": {}}
     try:
-        profile = _ProfileFile.model_validate(document.data)
+        profile = _ProfileFile.model_validate(document.data, context=context)
     except ValidationError as error:
-        problems += [
-            Problem(problem["loc"], problem["msg"], problem["type"] == "extra_forbidden")
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
+        errors = error.errors(include_url=False)
+        problems += translated(errors, document.data, context["known"])
     if problems or profile is None:
         raise document.report(problems)
+    profile.set_path(path)
     return profile
