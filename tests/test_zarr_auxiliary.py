@@ -14,7 +14,7 @@ from stacbuild.describe.zarr_grid import grid_of
 from stacbuild.errors import StacbuildError
 from stacbuild.looking.describe import facts_of
 from tests.built import INSIDE, LAT, LON
-from tests.raw_zarr import GRID, Raw, made, result, write
+from tests.raw_zarr import GRID, Raw, Warned, made, refused, result, write
 
 PIXELS = np.arange(120 * 120, dtype="int32").reshape(120, 120)
 NORTH, EAST = {"units": "degrees_north"}, {"units": "degrees_east"}
@@ -138,3 +138,33 @@ def test_a_grid_mapping_is_not_told_of_as_a_variable(tmp_path: Path) -> None:
     item = pystac.Item.from_file(path)
     item.make_asset_hrefs_absolute()
     assert set(facts_of("one.zarr", [item], None, {})["variables"]) == {"v"}
+
+
+@pytest.mark.parametrize("names", [("a", "z"), ("z", "a")])
+def test_variables_on_another_grid_are_told_of(tmp_path: Path, names: tuple[str, str]) -> None:
+    fine, coarse = names
+    variables = {
+        coarse: Raw(["rows", "columns"], PIXELS[::2, ::2]),
+        "rows": Raw(["rows"], LAT[::2], NORTH),
+        "columns": Raw(["columns"], LON[::2], EAST),
+        fine: Raw(["lat", "lon"], PIXELS),
+        **GRID,
+    }
+    write(tmp_path / "src" / "one.zarr", variables)
+    warned = Warned()
+    found = result(tmp_path, warned=warned)
+    assert found.status == "COMPLETED", found.message
+    with xr.open_zarr(tmp_path / "data" / "cube.zarr") as cube:
+        assert np.array_equal(cube[fine].values, PIXELS[INSIDE])
+        assert set(cube.data_vars) == {fine}
+    said = f"{coarse} lies on another grid (rows, columns) than the one that is taken (lat, lon)"
+    assert any(said in line for line in warned.warnings), warned.warnings
+    chosen = {"open_params": {"variable_names": [coarse]}}
+    assert f"names '{coarse}', which lies on another grid" in refused(tmp_path, chosen)
+
+
+@pytest.mark.parametrize("unit", [None, ["degrees_east"], 1])
+def test_units_that_are_no_text_are_none(unit: Any) -> None:
+    ds = xr.Dataset({"v": (("lat", "lon"), np.zeros((120, 120)))}, {"lat": LAT, "lon": LON})
+    ds["lon"].attrs["units"] = unit
+    assert grid_of(ds).code == "EPSG:4326"

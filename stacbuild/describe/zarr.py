@@ -22,13 +22,15 @@ from pystac.utils import datetime_to_str
 from stacbuild.catalog import DATA_ID, STORE
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.zarr_cube import (
+    LEFT_OUT,
+    OTHER_GRID,
     cube_dimensions,
     cube_variables,
     text_of,
     time_of,
     utc,
 )
-from stacbuild.describe.zarr_grid import CubeGrid, footprint, grid_of
+from stacbuild.describe.zarr_grid import CubeGrid, footprint, grid_of, on_other_grids
 from stacbuild.errors import StacbuildError
 from stacbuild.fetch.zarr_members import outdated
 from stacbuild.fetch.zarr_store import HIDDEN, MEDIA_TYPE, is_consolidated
@@ -101,6 +103,11 @@ def zarr_item(
         raise StacbuildError(
             f"{href}: says nothing of its time; state start_datetime and end_datetime in a profile"
         )
+    variables = cube_variables(ds, profile)
+    for name, dims in on_other_grids(ds, grid).items():
+        if variables.get(name, {}).get("type") == "data":
+            reason = f"{OTHER_GRID} ({dims}) than the one that is taken ({grid.y}, {grid.x})"
+            variables[name].setdefault(LEFT_OUT, reason)
     title = profile.title or text_of(ds.attrs, "title", "product_name") or data_id
     item = pystac.Item(
         id=item_id,
@@ -115,7 +122,7 @@ def zarr_item(
             "end_datetime": datetime_to_str(end),
             **projection(grid),
             "cube:dimensions": cube_dimensions(ds, grid),
-            "cube:variables": cube_variables(ds, profile),
+            "cube:variables": variables,
         },
     )
     if text := profile.description or text_of(ds.attrs, "summary", "description", "comment"):
@@ -134,8 +141,9 @@ def zarr_item(
             "zarr:node_type": "group",
         },
     )
-    variables = item.properties["cube:variables"].values()
-    if parameters := [each for field in variables for each in field.get("cf:parameter", ())]:
+    if parameters := [
+        each for field in variables.values() for each in field.get("cf:parameter", ())
+    ]:
         asset.extra_fields["cf:parameter"] = parameters
     item.add_asset("data", asset)
     # The root of the store, which may be above the group (STAC best practices for Zarr).

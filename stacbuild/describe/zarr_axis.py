@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stacbuild.crs import full_circle
 from stacbuild.describe.zarr_stated import Span
-from stacbuild.describe.zarr_units import factor
+from stacbuild.describe.zarr_units import factor, unit_of
 from stacbuild.errors import StacbuildError
 
 # A coordinate may leave the straight line by this share of a pixel (and its own precision).
@@ -64,7 +64,7 @@ class Axis:
         values = np.asarray(coordinate.values)
         if not np.issubdtype(values.dtype, np.number):
             raise StacbuildError(f"coordinate {name} is not numeric ({values.dtype})")
-        unit = str(coordinate.attrs.get("units", ""))
+        unit = unit_of(coordinate.attrs)
         kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype("float64")
         wide = values.astype("float64")
         if not np.isfinite(wide).all():

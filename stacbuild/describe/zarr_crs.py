@@ -17,7 +17,7 @@ import xarray as xr
 from pyproj.exceptions import CRSError
 
 from stacbuild.crs import WGS84, identified
-from stacbuild.describe.zarr_units import axis_told, is_degrees
+from stacbuild.describe.zarr_units import axis_told, is_degrees, unit_of
 from stacbuild.errors import StacbuildError
 
 Json = dict[str, Any]
@@ -161,7 +161,7 @@ def is_lonlat_axis(ds: xr.Dataset, dim: str) -> bool:
     if dim not in ds.coords:
         return False
     attrs = ds[dim].attrs
-    unit = str(attrs.get("units", ""))
+    unit = unit_of(attrs)
     named = dim.lower() in {"lon", "longitude", "lat", "latitude"}
     meant = attrs.get("standard_name") in {"longitude", "latitude"}
     told = axis_told(unit) is not None

@@ -49,6 +49,10 @@ LEFT_OUT = "stacbuild:left_out"
 """Field of a variable in ``cube:variables``: why it cannot be read, in words after its name."""
 
 
+OTHER_GRID = "lies on another grid"
+"""How it begins what `LEFT_OUT` says of a variable that has pixels of its own."""
+
+
 def cube_dimensions(ds: xr.Dataset, grid: CubeGrid) -> Json:
     """Describe every dimension of *ds* as ``cube:dimensions``.
 

@@ -301,16 +301,34 @@ def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
 def _horizontal(ds: xr.Dataset) -> tuple[str, str]:
     if stated := stated_dimensions(ds):
         return stated[1], stated[0]
-    for variable in sorted(ds.data_vars.values(), key=lambda variable: -variable.ndim):
-        xs = [str(dim) for dim in variable.dims if _is_axis(ds, str(dim), "X")]
-        ys = [str(dim) for dim in variable.dims if _is_axis(ds, str(dim), "Y")]
-        if xs and ys:
-            _check_straight(ds, xs[-1], ys[-1])
-            return xs[-1], ys[-1]
+    found = {name: dims for name in map(str, ds.data_vars) if (dims := _axes_of(ds, name))}
+    if found:
+        # Of several grids that of the variable with most dimensions, and the finest.
+        sizes = {name: (ds[name].ndim, ds.sizes[x] * ds.sizes[y]) for name, (x, y) in found.items()}
+        x, y = found[max(sorted(sizes), key=lambda name: sizes[name])]
+        _check_straight(ds, x, y)
+        return x, y
     _check_straight(ds)
     raise StacbuildError(
         "no variable has horizontal dimensions (lat and lon, or y and x, with coordinates)"
     )
+
+
+def _axes_of(ds: xr.Dataset, name: str) -> tuple[str, str] | None:
+    dims = [str(dim) for dim in ds[name].dims]
+    xs, ys = ([dim for dim in dims if _is_axis(ds, dim, axis)] for axis in "XY")
+    return (xs[-1], ys[-1]) if xs and ys else None
+
+
+def on_other_grids(ds: xr.Dataset, grid: CubeGrid) -> dict[str, str]:
+    """Return the variables that lie on another grid than *grid*, and the names of its y and x."""
+    ds = with_axes(ds)
+    found = {}
+    for name in map(str, ds.data_vars):
+        axes = _axes_of(ds, name)
+        if axes is not None and not {grid.x, grid.y} <= set(ds[name].dims):
+            found[name] = f"{axes[1]}, {axes[0]}"
+    return found
 
 
 def _check_straight(ds: xr.Dataset, *dims: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pyproj
 
@@ -60,6 +62,12 @@ _ANGLE_WORDS |= {"arcminute": math.pi / 10800, "arcsecond": math.pi / 648000}
 def is_degrees(text: str) -> bool:
     """Return whether a unit is degrees, in any of the spellings of CF and others."""
     return _DEGREE.fullmatch(_plain(text)) is not None
+
+
+def unit_of(attrs: Mapping[Any, Any]) -> str:
+    """Return the unit among attributes, empty if it is none or no text."""
+    unit = attrs.get("units")
+    return unit if isinstance(unit, str) else ""
 
 
 def axis_told(text: str) -> str | None:

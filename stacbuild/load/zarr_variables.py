@@ -8,7 +8,7 @@ from typing import Any
 import pystac
 
 from stacbuild.describe.flags import FLAGS
-from stacbuild.describe.zarr_cube import LEFT_OUT
+from stacbuild.describe.zarr_cube import LEFT_OUT, OTHER_GRID
 from stacbuild.errors import BuildError
 from stacbuild.load.packing import PACKING
 from stacbuild.load.pool import zarr_dataset
@@ -61,5 +61,7 @@ def _spatial(item: pystac.Item) -> dict[str, Any]:
         name: entry
         for name, entry in item.properties["cube:variables"].items()
         # Of an array that cannot be read not even the dimensions may be known.
-        if spatial <= set(entry["dimensions"]) or (LEFT_OUT in entry and not entry["dimensions"])
+        if spatial <= set(entry["dimensions"])
+        or (LEFT_OUT in entry and not entry["dimensions"])
+        or entry.get(LEFT_OUT, "").startswith(OTHER_GRID)
     }
