@@ -65,7 +65,7 @@ def test_reference_tells_a_moved_cube_from_one_that_is_right() -> None:
     given = Input("one.tif", pyproj.CRS(3035), transform, {"v": layer}, {})
     box = [4e6, 3e6 - 3000, 4e6 + 4000, 3e6]
     grid = of_config({"crs": "EPSG:3035", "bbox": box, "spatial_res": 100})
-    mean = Aggregate("mean", 0, 0.1, 0.1)
+    mean = Aggregate("mean", 0, 0.1)
     assert not nearest(given, grid, values, values).any()
     assert not bilinear(given, grid, values, values, 0).any()
     assert not aggregated(given, grid, values, values, mean).any()

@@ -54,7 +54,7 @@ def test_aggregates_look_at_the_pixels_under_each_pixel(
         file.write(values, 1)
     cube = made(tmp_path, {"spatial_resample_params": {"agg_methods": method}})
     got = cube["band_data"].values.astype("f8")
-    how = Aggregate(method, rounding=1e-3, spare=0.15, share=0.1)
+    how = Aggregate(method, rounding=1e-3, spare=0.15)
     wrong = aggregated(given, of_config(GRID), values.astype("f8"), got, how)
     assert not np.isnan(got).any()
     assert not wrong.any(), f"{wrong.sum()} of {wrong.size}"

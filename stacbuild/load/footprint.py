@@ -9,20 +9,22 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from pyproj import CRS
 
 from stacbuild.load.globe import turns
 from stacbuild.load.pixelgrid import (
+    STEP,
     Floats,
     PixelGrid,
     Window,
     around,
     clip,
+    edge_positions,
     extremes,
+    full_circle,
     is_aligned,
-    nodes,
     positions,
     same_crs,
+    source_positions,
     span,
 )
 
@@ -38,12 +40,31 @@ _PLACES = 64
 def under(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats, Floats]:
     """Return source rows and columns of places in a target window, the outermost among them."""
     # From the corners of pixels, not their centres: an aggregate looks at all of a pixel.
-    at = np.meshgrid(*(nodes(part) - 0.5 for part in window), indexing="ij")
-    row, col = positions(source, target, *at)
-    if not same_crs(source.crs, target.crs) and _jumps(source, row, col):
-        every = (np.arange(part.start, part.stop + 1, dtype=np.float64) - 0.5 for part in window)
-        row, col = extremes(source, target, *every)
-    return row, col
+    row, col = edge_positions(source, target, *np.meshgrid(*map(_places, window), indexing="ij"))
+    if same_crs(source.crs, target.crs):
+        return row, col
+    if not _jumps(source, row, col):
+        return _bent(row), _bent(col)
+    rows, cols = (np.arange(part.start, part.stop + 1, dtype=np.float64) - 0.5 for part in window)
+    row, col = extremes(source, target, rows, cols, edge_positions)
+    pole = _poles_within(source, target, window)
+    return np.append(row, pole), col
+
+
+def _places(part: slice) -> Floats:
+    """Return three places or more from the first edge to the last, at most 16 pixels apart."""
+    count = max(2, -(-(part.stop - part.start) // STEP))
+    return np.linspace(part.start, part.stop, count + 1) - 0.5
+
+
+def _bent(at: Floats) -> Floats:
+    """Return positions, and how far what bends between them may reach beyond the outermost."""
+    # A bow's height is an eighth of the second difference of places as far apart.
+    bow = max(float(np.abs(np.diff(at, 2, axis=axis)).max()) for axis in (0, 1)) / 8
+    # As much as no margin of whole pixels holds; twice that, as it is not the same everywhere.
+    if bow < 1:
+        return at
+    return np.concatenate([at.ravel(), [at.min() - 2 * bow, at.max() + 2 * bow]])
 
 
 def footprint_window(
@@ -124,8 +145,10 @@ def closes(source: PixelGrid, target: PixelGrid) -> bool:
         if (period := around(source)) is not None:
             if _pole_within(source, target):
                 return True
-            at = here[1]
-            jumps = (np.abs(np.diff(at, axis=axis)) > period / 2 for axis in (0, 1))
+            columns = here[1], _corner_columns(source, target)
+            jumps = (
+                np.abs(np.diff(at, axis=axis)) > period / 2 for at in columns for axis in (0, 1)
+            )
             if any(bool(jump.any()) for jump in jumps):
                 return True
         # Of rows, and of columns: far from its meridian a sinusoidal grid is skewed, so that its
@@ -138,13 +161,37 @@ def closes(source: PixelGrid, target: PixelGrid) -> bool:
     return False
 
 
+def _corner_columns(source: PixelGrid, target: PixelGrid) -> Floats:
+    """Return source columns of corners of target pixels, as PROJ gives their longitudes to GDAL.
+
+    A pixel may have its centre this side of the antimeridian and a corner beyond; a corner that is
+    on it is this side of it for PROJ, and for GDAL.
+    """
+    edges = (np.linspace(0, n, min(n + 1, _SAMPLES)) - 0.5 for n in target.shape)
+    rows, cols = np.meshgrid(*edges, indexing="ij")
+    return edge_positions(source, target, rows, cols)[1]
+
+
 def _pole_within(source: PixelGrid, target: PixelGrid) -> bool:
     """Tell whether a pole lies on the target grid, or within a pixel of it."""
-    known = CRS.from_user_input(source.crs)
-    degrees = PixelGrid(source.crs, (1.0, 0.0, 0.0, 0.0, 1.0, -90.0), (180, 1))
-    if not known.is_geographic:
-        return False
+    rows, cols = (slice(0, n) for n in target.shape)
+    return bool(_poles_within(source, target, (rows, cols)).size)
+
+
+def _poles_within(source: PixelGrid, target: PixelGrid, window: Window) -> Floats:
+    """Return the source rows of the poles that lie on a target window, or within a pixel of it.
+
+    None of a source that is not in degrees.
+    """
+    unit = (full_circle(source.crs) or 0.0) / 360
+    if not unit:
+        return np.empty(0)
+    degrees = PixelGrid(source.crs, (unit, 0.0, 0.0, 0.0, unit, -90.0 * unit), (180, 1))
     # From pixel centres, which are half a pixel on: corners at 90 degrees south and north.
     row, col = positions(target, degrees, np.array([-0.5, 179.5]), np.array([-0.5, -0.5]))
-    height, width = target.shape
-    return bool(((row > -1) & (row < height + 1) & (col > -1) & (col < width + 1)).any())
+    inside = np.ones(2, np.bool_)
+    for at, part in zip((row, col), window, strict=True):
+        with np.errstate(invalid="ignore"):
+            inside &= (at > part.start - 1) & (at < part.stop + 1)
+    latitudes = np.array([-90.0, 90.0])[inside] * unit
+    return source_positions(source, np.zeros(latitudes.shape), latitudes)[0]

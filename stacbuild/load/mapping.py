@@ -190,8 +190,8 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     bent = error >= _COARSE_ERROR
     if bent:
         # Around a pole or across the antimeridian pixels lie far beyond the nodes around them.
-        every = (np.arange(part.start, part.stop, dtype=np.float64) for part in window)
-        row_at, col_at = extremes(source, target, *every)
+        every = [np.arange(part.start, part.stop, dtype=np.float64) for part in window]
+        row_at, col_at = extremes(source, target, every[0], every[1], positions)
     bounds = clip(span(row_at, 1), span(col_at, 1), source.shape)
     if bounds is None:
         return None
@@ -199,9 +199,9 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     # As wide as NumPy's own indices: narrower ones would be widened for every band.
     index = np.empty(shape, np.intp)
     outside = np.zeros(shape, np.bool_) if bent or _leaves(row_at, col_at, source.shape) else None
-    if bent:
-        row_at, col_at = positions(source, target, *np.meshgrid(*at, indexing="ij"))
-    strips = _Strips(source, target, window, bounds, error, *_lines(row_at, col_at, shape[1]))
+    # Nothing is interpolated where every pixel goes through PROJ.
+    lines = (np.empty((0, 0)),) * 2 if bent else _lines(row_at, col_at, shape[1])
+    strips = _Strips(source, target, window, bounds, error, *lines)
     parts = [
         partial(strips.fill, slice(first, min(first + _STRIP, shape[0])), index, outside)
         for first in range(0, shape[0], _STRIP)

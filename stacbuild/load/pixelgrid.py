@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -127,16 +127,20 @@ def around(source: PixelGrid) -> float | None:
 
 
 def extremes(
-    source: PixelGrid, target: PixelGrid, rows: Floats, cols: Floats
+    source: PixelGrid,
+    target: PixelGrid,
+    rows: Floats,
+    cols: Floats,
+    at: Callable[[PixelGrid, PixelGrid, Floats, Floats], tuple[Floats, Floats]],
 ) -> tuple[Floats, Floats]:
     """Give the least and largest source rows and columns of target *rows* and *cols*, each pixel.
 
-    Empty if no pixel can be transformed.
+    Empty if no pixel can be transformed. *at* is `positions` or `edge_positions`.
     """
     found: tuple[list[float], list[float]] = ([], [])
     for first in range(0, len(rows), _STRIP):
-        at = np.meshgrid(rows[first : first + _STRIP], cols, indexing="ij")
-        for values, ends in zip(positions(source, target, *at), found, strict=True):
+        places = np.meshgrid(rows[first : first + _STRIP], cols, indexing="ij")
+        for values, ends in zip(at(source, target, *places), found, strict=True):
             finite = values[np.isfinite(values)]
             if finite.size:
                 ends += [float(finite.min()), float(finite.max())]
@@ -178,16 +182,24 @@ def _spacing(length: int) -> int:
 
 def reduction(source: PixelGrid, target: PixelGrid) -> float:
     """Give how many source pixels a target pixel spans along the axis where it spans more."""
-    # As many nodes as tell it, from all over the grid.
-    spacing = tuple(STEP * -(-length // (STEP * _FEW_NODES)) for length in target.shape)
-    at = (nodes(slice(0, n), apart) for n, apart in zip(target.shape, spacing, strict=True))
-    rows, cols = np.meshgrid(*at, indexing="ij")
+    # As many places as tell it, from all over the grid and none beyond: what lies there may be
+    # half the earth away from a grid of a few large pixels.
+    spacing = (STEP * -(-length // (STEP * _FEW_NODES)) for length in target.shape)
+    down, across = (min(STEP, length) for length in target.shape)
+    rows, cols = np.meshgrid(
+        *(
+            np.minimum(nodes(slice(0, length), apart), length - step) - 0.5
+            for length, apart, step in zip(target.shape, spacing, (down, across), strict=True)
+        ),
+        indexing="ij",
+    )
     here = positions(source, target, rows, cols)
     steps = []
-    for down, across in ((STEP, 0), (0, STEP)):
-        row, col = positions(source, target, rows + down, cols + across)
+    for rows_on, cols_on in ((down, 0), (0, across)):
+        row, col = positions(source, target, rows + rows_on, cols + cols_on)
         with np.errstate(invalid="ignore"):
-            steps.append(np.hypot(row - here[0], _short_way(source, col - here[1])) / STEP)
+            length = np.hypot(row - here[0], _short_way(source, col - here[1]))
+            steps.append(length / (rows_on + cols_on))
     return float(max(np.nanmedian(np.where(np.isfinite(step), step, np.nan)) for step in steps))
 
 
@@ -231,13 +243,17 @@ def coordinates(crs: str, target: PixelGrid, rows: Floats, cols: Floats) -> tupl
     """
     x, y = centres(target, rows, cols)
     if not same_crs(crs, target.crs):
-        place = x, y
-        x, y = transformer(target.crs, crs).transform(x, y)
-        if _beyond_limb(crs, target):
-            lost = _off(crs, target, place, (x, y)) > _LIMB
-            x, y = np.where(lost, np.nan, x), np.where(lost, np.nan, y)
+        x, y = _projected(crs, target, (x, y))
         if (circle := full_circle(crs)) is not None:
             x = _half_open(x, circle)
+    return x, y
+
+
+def _projected(crs: str, target: PixelGrid, place: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    x, y = transformer(target.crs, crs).transform(*place)
+    if _beyond_limb(crs, target):
+        lost = _off(crs, target, place, (x, y)) > _LIMB
+        x, y = np.where(lost, np.nan, x), np.where(lost, np.nan, y)
     return x, y
 
 
@@ -273,6 +289,19 @@ def positions(
 ) -> tuple[Floats, Floats]:
     """Give the fractional source rows and columns of target pixels, each through PROJ."""
     return source_positions(source, *coordinates(source.crs, target, rows, cols))
+
+
+def edge_positions(
+    source: PixelGrid, target: PixelGrid, rows: Floats, cols: Floats
+) -> tuple[Floats, Floats]:
+    """Give the same of places on pixels' edges, the antimeridian on the side where PROJ has it.
+
+    The eastern edge of a grid of all the earth is at 180 degrees, not where the earth begins.
+    """
+    x, y = centres(target, rows, cols)
+    if not same_crs(source.crs, target.crs):
+        x, y = _projected(source.crs, target, (x, y))
+    return source_positions(source, x, y)
 
 
 def nodes(pixels: slice, apart: int = STEP) -> Floats:

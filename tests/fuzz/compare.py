@@ -151,7 +151,7 @@ def _differences(layer: Layer, given: Input, method: str, made: _Made) -> NDArra
     grid, got = made.grid, made.array.values.astype("f8")
     if method == "nearest":
         wrong = reference.nearest(given, grid, layer.decoded, got)
-        if layer.raw.dtype.kind in "iu" and layer.raw.dtype.itemsize == 8:
+        if made.stored.dtype.kind in "iu" and layer.raw.dtype.itemsize == 8:
             # More digits than a double has.
             wrong |= reference.nearest(given, grid, layer.raw, made.stored) & ~np.isnan(got)
         return wrong
@@ -163,7 +163,7 @@ def _differences(layer: Layer, given: Input, method: str, made: _Made) -> NDArra
     pixels = max(float(np.nan_to_num(ratio(given, grid)[0])), 0.2)
     straight = given.crs.equals(grid.crs, ignore_axis_order=True) and not given.transform.b
     spare = 0.02 + (0.1 if straight else 0.5) / pixels + (0 if straight else 0.2)
-    how = reference.Aggregate(method, rounding, spare, 0.1 if straight else 0.25)
+    how = reference.Aggregate(method, rounding, spare)
     return reference.aggregated(given, grid, values, got, how)
 
 

@@ -151,9 +151,13 @@ def positions(given: Input, grid: Target, parts: int = 1, stretch: float = 1.0) 
     """
     offsets = ((np.arange(parts) + 0.5) / parts - 0.5) * stretch * grid.step
     x, y = ((axis[:, None] + offsets).ravel() for axis in (grid.x, grid.y))
-    xs, ys = np.meshgrid(x, y)
-    if not given.crs.equals(grid.crs, ignore_axis_order=True):
-        xs, ys = transformer(grid.crs, given.crs).transform(xs, ys)
+    return positions_at(given, grid.crs, *np.meshgrid(x, y))
+
+
+def positions_at(given: Input, crs: pyproj.CRS, xs: Floats, ys: Floats) -> Positions:
+    """Return where places lie on an input."""
+    if not given.crs.equals(crs, ignore_axis_order=True):
+        xs, ys = transformer(crs, given.crs).transform(xs, ys)
     xs, ys = np.where(np.isfinite(xs), xs, np.nan), np.where(np.isfinite(ys), ys, np.nan)
     a, b, c, d, e, f = tuple(given.transform)[:6]
     if b == d == 0:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tests.fuzz.grids import Floats, Positions, Target, positions
 from tests.fuzz.inputs import Input
+from tests.fuzz.means import is_mean
 
 Bools = NDArray[np.bool_]
 # In source pixels: rounding of coordinates, and what GDAL's transformer is allowed.
@@ -147,7 +148,6 @@ def aggregated(given: Input, grid: Target, values: Floats, got: Floats, how: Agg
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(under.outer, axis=-1), np.nanmax(under.outer, axis=-1)
         least, most = np.nanmin(under.inner, axis=-1), np.nanmax(under.inner, axis=-1)
-        mean = np.nanmean(under.whole, axis=-1)
     slack = how.rounding + 1e-5 * np.nan_to_num(np.maximum(np.abs(low), np.abs(high)))
     some, every = ~np.isnan(low), ~np.isnan(under.inner).all(axis=-1)
     missing = np.isnan(got)
@@ -159,8 +159,10 @@ def aggregated(given: Input, grid: Target, values: Floats, got: Floats, how: Agg
             case "min":
                 right = within & ~(got > least + slack)
             case "mean":
-                off = np.abs(got - mean)
-                right = within & ~(off > how.share * (high - low) + slack)
+                right = within & is_mean(given, grid, values, got, slack)
+            case "mode" | "median":
+                # One of the values that are there.
+                right = within & (np.abs(under.outer - got[..., None]) <= slack[..., None]).any(-1)
             case "sum":
                 return np.asarray(missing & every | ~missing & ~some)
             case _:
@@ -177,10 +179,9 @@ class Aggregate:
     """How pixels are taken together, and what may differ.
 
     ``spare`` is the part of a pixel of the grid by which GDAL's box around a pixel may be larger
-    or smaller than it; ``share`` that of the range of values by which a mean may be off.
+    or smaller than it.
     """
 
     method: str
     rounding: float
     spare: float
-    share: float
