@@ -104,3 +104,35 @@ def test_a_coarse_window_knows_how_its_edges_bend() -> None:
         assert found is not None
         assert found[0] <= exact.min()
         assert found[1] >= exact.max()
+
+
+@pytest.mark.parametrize("how", ["mean", "sum"])
+def test_neighbours_of_what_is_missing_do_not_reach_into_it(tmp_path: Path, how: str) -> None:
+    """Edges of pixels that fall on each other do, though no double holds where they lie."""
+    step, size = 1 / 1200, 300
+    values = np.random.default_rng(1).integers(1, 9, (size, size)).astype("float32")
+    gone = np.kron(np.indices((size // 3, size // 3)).sum(axis=0) % 2, np.ones((3, 3))) == 1
+    values[gone] = np.nan
+    (tmp_path / "src").mkdir()
+    with rasterio.open(
+        tmp_path / "src" / "one.tif", "w", driver="GTiff", width=size, height=size, count=1,
+        dtype="float32", crs="EPSG:4326", transform=Affine(step, 0, 7.1, 0, -step, 48.7),
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+    side, count = 3 * step, size // 3 - 7
+    west, north = 7.1 + 4 * side, 48.7 - 5 * side
+    box = [west, north - count * side, west + count * side, north]
+    grid = {"identifier": "thirds", "crs": "EPSG:4326", "bbox": box, "spatial_res": side}
+    dataset: Json = {
+        "identifier": "cube", "store": "files", "data_id": "one.tif", "grid_mapping": "thirds",
+        "spatial_resample_params": {"agg_methods": how},
+    }  # fmt: skip
+    grid["tile_size"] = 32
+    config = load_config(configuration(tmp_path, [dataset], [SOURCES], grids=[grid]))
+    [result] = build(config, tmp_path / "catalogs")
+    assert result.status == "COMPLETED", result.message
+    with xr.open_zarr(tmp_path / "data" / "cube.zarr") as cube:
+        got = cube["band_data"].values[:count, :count]
+    blocks = values.reshape(size // 3, 3, size // 3, 3).swapaxes(1, 2).astype("f8")
+    wanted = getattr(np, how)(blocks, axis=(2, 3))[5 : 5 + count, 4 : 4 + count]
+    np.testing.assert_allclose(got, wanted, rtol=1e-5)

@@ -18,7 +18,7 @@ from stacbuild.load.around import resample
 from stacbuild.load.block import Block, Onto
 from stacbuild.load.footprint import closes
 from stacbuild.load.mosaic import Mosaic
-from stacbuild.load.pixelgrid import Window, same_crs
+from stacbuild.load.pixelgrid import Window, is_aligned, same_crs
 from stacbuild.load.validity import Layer, NoData, is_fill
 from stacbuild.load.working import Working, whole
 from stacbuild.nodata import Number
@@ -29,6 +29,8 @@ _FLAT = "EPSG:3857"
 # much larger than the source's, are taken in parts.
 _BLOCK_BYTES = 512 * 2**20
 
+# Edges of pixels as near to each other, in source pixels, are one but for rounding.
+_SLIVER = 1e-6
 # How far (in source pixels) GDAL's approximating transformer may be off. Its default of an eighth
 # of a pixel is visible in a bilinear result; this is not, and costs little. `rasterio.warp.
 # reproject` does not pass it on (seen in 1.4.4: 0.06 pixels off whatever it is told), a VRT does.
@@ -173,11 +175,24 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
         _check_exact(block.values[block.values != block.fill], onto.method)
     if closes(source, target):
         return resample(block, onto)
+    working = Working.of(block.values, block.fill, onto.method)
+    found = _warped(working, block, onto)
+    if onto.method == "sum":
+        # GDAL adds what rounding leaves under a pixel, of a millionth of a millionth of its size,
+        # where all else is no data; a mean does not look at it.
+        mean = _warped(working, block, replace(onto, method="mean"))
+        found[is_fill(mean, working.fill)] = working.fill
+        _check_sum(found, block.values.dtype, block.fill)
+    return working.restored(found, block.values.dtype, block.fill)
+
+
+def _warped(working: Working, block: Block, onto: Onto) -> NDArray[Any]:
     # Within one CRS nothing is projected, and GDAL is to know nothing of poles and meridians:
     # blocks may reach beyond 180 degrees.
+    source, target = block.grid, onto.target
     flat = same_crs(source.crs, target.crs)
+    lies, onto_affine = _affines(block, onto, flat=flat)
     rows, cols = onto.window
-    working = Working.of(block.values, block.fill, onto.method)
     values, empty = working.values, working.fill
     # GDAL interpolates along no axis of what is one pixel wide or high (seen in 3.10).
     values = np.pad(values, [(0, int(n == 1)) for n in values.shape], constant_values=empty)
@@ -190,7 +205,7 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
             count=1,
             dtype=values.dtype,
             crs=_FLAT if flat else source.crs,
-            transform=block.as_grid().affine,
+            transform=lies,
             nodata=empty,
         ) as written:
             written.write(values, 1)
@@ -199,7 +214,7 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
             WarpedVRT(
                 dataset,
                 crs=_FLAT if flat else target.crs,
-                transform=_shifted(target.affine, onto.window),
+                transform=onto_affine,
                 height=rows.stop - rows.start,
                 width=cols.stop - cols.start,
                 nodata=empty,
@@ -211,10 +226,8 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
                 YSCALE=1,
             ) as warped,
         ):
-            found = warped.read(1)
-    if onto.method == "sum":
-        _check_sum(found, block.values.dtype, block.fill)
-    return working.restored(found, block.values.dtype, block.fill)
+            found: NDArray[Any] = warped.read(1)
+    return found
 
 
 def _check_exact(valid: NDArray[Any], method: str) -> None:
@@ -242,7 +255,29 @@ def _check_sum(found: NDArray[Any], dtype: np.dtype[Any], fill: Number | None) -
         )
 
 
-def _shifted(transform: Affine, window: Window) -> Affine:
-    a, b, c, d, e, f = tuple(transform)[:6]
-    row, col = window[0].start, window[1].start
-    return Affine(a, b, c + a * col + b * row, d, e, f + d * col + e * row)
+def _affines(block: Block, onto: Onto, *, flat: bool) -> tuple[Affine, Affine]:
+    """Return the transforms of a block and of a target window.
+
+    Within one CRS in pixels of the block, so that edges that are one fall together: where rounding
+    leaves a sliver under a target pixel, GDAL would take its value.
+    """
+    source, target = block.as_grid(), onto.target.affine
+    row, col = (part.start for part in onto.window)
+    target = target @ Affine.translation(col, row)
+    if not (flat and is_aligned(source) and is_aligned(onto.target)):
+        return source.affine, target
+    found = ~source.affine @ target
+    # The shift makes it another matrix than that which GDAL takes for none.
+    (rows, cols), north = onto.window, Affine.translation(1, 1) @ Affine.scale(1, -1)
+    a, c = _snapped(found.a, found.c, cols.stop - cols.start)
+    e, f = _snapped(found.e, found.f, rows.stop - rows.start)
+    return north, north @ Affine(a, 0, c, 0, e, f)
+
+
+def _snapped(step: float, first: float, count: int) -> tuple[float, float]:
+    """Return step and offset of target pixels, whole where only rounding makes them other."""
+    if abs(step - round(step)) * count < _SLIVER:
+        step = float(round(step))
+    if abs(first - round(first)) < _SLIVER:
+        first = float(round(first))
+    return step, first
