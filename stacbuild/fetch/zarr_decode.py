@@ -159,12 +159,11 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
     found = _times(name, plain if whole is None else whole, "us")
     if whole is not None:
         if found.dtype.kind == "O":
-            found = _times(name, plain, "us")
+            found = _times(name, _without_gaps(plain, numbers), "us")
         elif _counted_in_ns(found.values):
             found = _times(name, plain, "ns")
     calendar = variable.attrs.get("calendar", "standard")
     if found.dtype.kind == "O":
-        # cftime takes NaN for a number.
         missing = np.isnan(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.shape, bool)
         labels = found.values.copy()
         labels[missing] = None
@@ -241,6 +240,16 @@ def _whole_range(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable | 
     return xr.Variable(
         "ends", np.asarray(ends).astype("int64"), {key: variable.attrs[key] for key in keys}
     )
+
+
+def _without_gaps(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable:
+    """Return times with a number everywhere, as cftime takes NaN for one, or refuses it."""
+    missing = np.isnan(numbers)
+    there = numbers[~missing]
+    dropped = {*_OF_TIMES, "_Unsigned"} - {"units", "calendar"}
+    attrs = {key: value for key, value in variable.attrs.items() if key not in dropped}
+    filled = np.where(missing, there[0] if there.size else 0, numbers)
+    return xr.Variable(variable.dims, filled, attrs)
 
 
 def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
