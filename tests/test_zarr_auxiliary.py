@@ -168,3 +168,43 @@ def test_units_that_are_no_text_are_none(unit: Any) -> None:
     ds = xr.Dataset({"v": (("lat", "lon"), np.zeros((120, 120)))}, {"lat": LAT, "lon": LON})
     ds["lon"].attrs["units"] = unit
     assert grid_of(ds).code == "EPSG:4326"
+
+
+GEOZARR = {
+    "spatial:dimensions": ["y", "x"],
+    "spatial:shape": [120, 120],
+    "spatial:transform": [10, 0, 500_000, 0, -10, 501_200],
+}
+PROJ = {key.replace("spatial", "proj"): each for key, each in GEOZARR.items()}
+PROJ_BOX = {"proj:shape": [120, 120], "proj:bbox": [500_000, 500_000, 501_200, 501_200]}
+
+
+@pytest.mark.parametrize("stated", [GEOZARR, PROJ, PROJ_BOX])
+def test_transforms_of_an_array(stated: dict[str, Any]) -> None:
+    ds = dataset()
+    ds["v"].attrs.update(stated | {"proj:epsg": 32632})
+    assert grid_of(ds).bbox == (500_000, 500_000, 501_200, 501_200)
+    ds["v"].attrs.update({"proj:shape": [240, 240], "spatial:shape": [240, 240]})
+    with pytest.raises(StacbuildError, match="no transform that fits"):
+        grid_of(ds)
+
+
+def test_a_stale_transform_of_stac_is_told_of() -> None:
+    moved = {**PROJ, "proj:transform": [10, 0, 400_000, 0, -10, 501_200]}
+    grid = grid_of(dataset(METRES[::-1], METRES).assign_attrs(moved, crs="EPSG:32632"))
+    assert grid.bbox == (500_000, 500_000, 501_200, 501_200)
+    [note] = grid.notes
+    assert "proj:transform says pixels x from 400000" in note
+
+
+def test_dimensions_in_the_other_order() -> None:
+    swapped = {"spatial:dimensions": ["x", "y"], "crs": "EPSG:32632"}
+    grid = grid_of(dataset(METRES, METRES).isel(y=slice(60)).assign_attrs(swapped))
+    assert (grid.y, grid.x, grid.notes) == (
+        "y", "x", ("spatial:dimensions says that x is y and y is x; their names count",)
+    )  # fmt: skip
+
+
+def test_nodes_in_capitals() -> None:
+    nodes = {**GEOZARR, "spatial:registration": "Node", "crs": "EPSG:32632"}
+    assert grid_of(dataset().assign_attrs(nodes)).bbox == (499_995, 500_005, 501_195, 501_205)

@@ -117,6 +117,8 @@ def grid_of(ds: xr.Dataset, bbox: Box | None = None) -> CubeGrid:
     ds = with_axes(ds)
     x, y = _horizontal(ds)
     crss, notes = crs_statements(ds, x, y)
+    if stated_dimensions(ds) == (x, y):
+        notes.append(f"spatial:dimensions says that {x} is y and {y} is x; their names count")
     crs = crss[0].crs
     shape = ds.sizes[y], ds.sizes[x]
     stated = statements(ds, x, y)
@@ -300,7 +302,9 @@ def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
 
 def _horizontal(ds: xr.Dataset) -> tuple[str, str]:
     if stated := stated_dimensions(ds):
-        return stated[1], stated[0]
+        y, x = stated
+        # Some write them in the order x, y.
+        return (y, x) if _is_axis(ds, y, "X") and _is_axis(ds, x, "Y") else (x, y)
     found = {name: dims for name in map(str, ds.data_vars) if (dims := _axes_of(ds, name))}
     if found:
         # Of several grids that of the variable with most dimensions, and the finest.

@@ -1,7 +1,8 @@
 """What a Zarr dataset states of its pixels' edges beside the coordinates.
 
 That is ``GeoTransform`` (GDAL, rioxarray), the GeoZarr convention ``spatial:`` v0.1 at the group
-or its arrays (https://github.com/zarr-conventions/spatial), and the ``bbox`` of a profile. Each
+or its arrays (https://github.com/zarr-conventions/spatial), the fields ``proj:transform`` and
+``proj:bbox`` of STAC there (EOPF), and the ``bbox`` of a profile. Each
 becomes a `Span` for either axis. They go stale when somebody cuts a dataset; whether they
 count is decided in `stacbuild.describe.zarr_grid`.
 """
@@ -127,27 +128,29 @@ def _attributes(ds: xr.Dataset, x: str, y: str) -> Iterator[tuple[str, Mapping[A
 
 
 def _spatial(where: str, attrs: Mapping[Any, Any], shape: tuple[int, int]) -> Iterator[Stated]:
-    node = attrs.get("spatial:registration") == "node"
-    of_shape = _numbers(attrs.get("spatial:shape"), 2)
-    fits = not of_shape or tuple(of_shape) == shape
-    numbers = _numbers(attrs.get("spatial:transform"), 6, 9)
-    affine = attrs.get("spatial:transform_type", "affine") == "affine"
-    if numbers and affine:
-        transform = Affine(*numbers[:6])
-        if node:
-            # It then maps to centres of pixels.
-            transform = transform @ Affine.translation(-0.5, -0.5)
-        stated = _of_transform(f"spatial:transform{where}", transform, shape)
-        yield replace(stated, fits=fits)
-    if bbox := _numbers(attrs.get("spatial:bbox"), 4):
-        rows, columns = (int(of_shape[0]), int(of_shape[1])) if of_shape else shape
-        west, south, east, north = bbox
-        if node and rows > 1 and columns > 1:
-            # The outermost centres; the pixels reach half of one beyond.
-            dx, dy = (east - west) / (columns - 1) / 2, (north - south) / (rows - 1) / 2
-            west, south, east, north = west - dx, south - dy, east + dx, north + dy
-        if west < east and south < north:
-            yield of_bbox(f"spatial:bbox{where}", (west, south, east, north), shape, fits=fits)
+    for prefix in ("spatial", "proj"):
+        node = str(attrs.get(f"{prefix}:registration")).lower() == "node"
+        of_shape = _numbers(attrs.get(f"{prefix}:shape"), 2)
+        fits = not of_shape or tuple(of_shape) == shape
+        numbers = _numbers(attrs.get(f"{prefix}:transform"), 6, 9)
+        affine = attrs.get(f"{prefix}:transform_type", "affine") == "affine"
+        if numbers and affine:
+            transform = Affine(*numbers[:6])
+            if node:
+                # It then maps to centres of pixels.
+                transform = transform @ Affine.translation(-0.5, -0.5)
+            stated = _of_transform(f"{prefix}:transform{where}", transform, shape)
+            yield replace(stated, fits=fits)
+        if bbox := _numbers(attrs.get(f"{prefix}:bbox"), 4):
+            rows, columns = (int(of_shape[0]), int(of_shape[1])) if of_shape else shape
+            west, south, east, north = bbox
+            if node and rows > 1 and columns > 1:
+                # The outermost centres; the pixels reach half of one beyond.
+                dx, dy = (east - west) / (columns - 1) / 2, (north - south) / (rows - 1) / 2
+                west, south, east, north = west - dx, south - dy, east + dx, north + dy
+            if west < east and south < north:
+                box = (west, south, east, north)
+                yield of_bbox(f"{prefix}:bbox{where}", box, shape, fits=fits)
 
 
 def _of_transform(by: str, transform: Affine, shape: tuple[int, int]) -> Stated:
