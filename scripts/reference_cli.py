@@ -24,7 +24,7 @@ Written by `scripts/docs` from the commands; `stacbuild COMMAND --help` says the
 | 1 | some part failed: a cube could not be built, or failures were of several kinds |
 | 2 | the configuration or the command line is wrong |
 | 3 | remote: a server failed, or what was asked for is not there |
-| 4 | damaged data: a checksum differs, an archive is hostile, a file cannot be decoded |
+| 4 | damaged data: a checksum differs, an archive is hostile, a file cannot be decoded or placed |
 | 5 | this machine: no such file, no space, no permission |
 | 6 | another run writes the same output |
 | 7 | credentials are missing, incomplete or refused |

@@ -279,6 +279,8 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
         if each.grid is not None:
             rows, cols = each.grid.shape
             yield from _wrapped(f"{rows} x {cols} pixels, EPSG:{each.grid.epsg}", "  ")
+            if each.grid.note:
+                yield from _wrapped(each.grid.note, "  ")
         expected = each.expected
         for variable in expected.variables if expected else ():
             dims = zip(variable.dims, variable.shape, strict=True)

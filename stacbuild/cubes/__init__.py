@@ -15,6 +15,7 @@ from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.harvesters import load_profiles
 from stacbuild.harvesters.unmatched import tell_of_unmatched
 from stacbuild.progress import Reporter, Silent
+from stacbuild.runs import one_run
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
@@ -83,7 +84,8 @@ def build(
     reporter = Silent() if reporter is None else reporter
     plans = plan(config, catalog_dir, datasets, bbox, force=force)
     catalog = Catalog(catalog_dir)
-    done = [_do(config, each, catalog, bbox, wait, reporter) for each in plans]
+    with one_run():
+        done = [_do(config, each, catalog, bbox, wait, reporter) for each in plans]
     tell_of_forgotten(config, catalog, reporter)
     tell_of_unmatched(config, catalog, load_profiles(config), reporter)
     return done

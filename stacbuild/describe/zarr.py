@@ -31,7 +31,7 @@ from stacbuild.describe.zarr_cube import (
     utc,
 )
 from stacbuild.describe.zarr_grid import CubeGrid, footprint, grid_of, on_other_grids
-from stacbuild.errors import StacbuildError
+from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.fetch.zarr_members import outdated
 from stacbuild.fetch.zarr_store import HIDDEN, MEDIA_TYPE, is_consolidated
 from stacbuild.profiles import DataProfile
@@ -87,7 +87,9 @@ def zarr_item(
     except StacbuildError as error:
         hidden = ds.encoding.get(HIDDEN, {}).items()
         also = "".join(f"; {name} {each.reason}" for name, each in hidden)
-        raise type(error)(f"{href}: {error}{also}") from error
+        # As of a raster: what the file does not say, or says wrong.
+        kind = IntegrityError if type(error) is StacbuildError else type(error)
+        raise kind(f"{href}: {error}{also}") from error
     if warn is not None:
         for note in grid.notes:
             warn(f"{href}: {note}")

@@ -25,6 +25,7 @@ from urllib3.util import Retry
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.fetch.hrefs import leads_inwards
 from stacbuild.fetch.pace import pace_of
+from stacbuild.runs import current
 
 Tell = Callable[[str], None]
 
@@ -148,18 +149,43 @@ class _Session(requests.Session):
         return target
 
 
+class _GivenUpError(requests.ConnectionError):
+    """A host that did not answer earlier in the run does not answer again."""
+
+
 class _PacedAdapter(HTTPAdapter):
     """Sends requests at the pace of a kind of server."""
 
-    def __init__(self, kind: str, **kwargs: Any) -> None:
+    def __init__(self, kind: str, given_up: set[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._kind = kind
+        self._given_up = given_up
+        # A host that did not answer after all tries gets one more try each time.
+        self._once = HTTPAdapter()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kw: Any) -> requests.Response:
         """Wait for this request's turn, then send it; each step of a redirect comes by here."""
+        host = urlsplit(request.url or "").netloc.rpartition("@")[2]
         if (pace := pace_of(self._kind, urlsplit(request.url or "").netloc)) is not None:
             pace.wait()
-        return super().send(request, *args, **kw)
+        given_up = host in self._given_up
+        try:
+            if given_up:
+                response = self._once.send(request, *args, **kw)
+            else:
+                response = super().send(request, *args, **kw)
+        except requests.ConnectionError as error:
+            self._given_up.add(host)
+            if given_up:
+                raise _GivenUpError(host, request=request) from error
+            raise
+        self._given_up.discard(host)
+        return response
+
+    def close(self) -> None:
+        """Close all connections."""
+        super().close()
+        self._once.close()
 
 
 def session(
@@ -189,6 +215,7 @@ def session(
     """
     made = _Session(tell)
     made.headers["User-Agent"] = f"stacbuild/{version('stacbuild')}"
+    given_up = current().given_up
     retry = _ToldRetry(
         total=tries - 1,
         redirect=0,
@@ -199,7 +226,9 @@ def session(
         tell=tell,
     )
     for scheme in ("https://", "http://"):
-        made.mount(scheme, _PacedAdapter(kind, max_retries=retry, pool_maxsize=connections))
+        made.mount(
+            scheme, _PacedAdapter(kind, given_up, max_retries=retry, pool_maxsize=connections)
+        )
     return made
 
 
@@ -247,6 +276,8 @@ def status_error(response: requests.Response) -> RemoteError | AuthError:
 
 def reason(error: BaseException) -> str:
     """Say why a request failed, in words and without the URL (that may hold a signature)."""
+    if isinstance(error, _GivenUpError) and error.__cause__ is not None:
+        return f"{reason(error.__cause__)}; as before in this run, so it was tried only once"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     cause: BaseException | None = error

@@ -17,6 +17,7 @@ from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.unmatched import collection_key, tell_of_unmatched
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter, Silent
+from stacbuild.runs import one_run
 
 if TYPE_CHECKING:
     import pystac
@@ -87,7 +88,13 @@ def harvest(
     ConfigError
         If *stores* names one that no dataset uses.
     """
-    reporter = Silent() if reporter is None else reporter
+    with one_run():
+        return _harvest(config, catalog_dir, stores, Silent() if reporter is None else reporter)
+
+
+def _harvest(
+    config: Config, catalog_dir: Path, stores: Sequence[str], reporter: Reporter
+) -> list[HarvestResult]:
     check_catalog_folder(config, catalog_dir)
     profiles = load_profiles(config)
     catalog = Catalog(catalog_dir)

@@ -27,6 +27,10 @@ from stacbuild.safe_text import remember_secret
 ACCEPT = {"Accept": "application/json"}
 
 _REQUIRED = ("client_id", "user_id", "token_uri", "private_key")
+_HOW = (
+    "sign in at https://land.copernicus.eu, create an API token in your profile, save its JSON "
+    "beside the configuration, as clms-credentials.json, and name that in store_params.credentials"
+)
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _PAUSES = (0.5, 2.0)  # seconds before a POST is sent again
 _LIFETIME = 3600  # seconds, the longest that the CLMS accepts for a signed grant
@@ -63,16 +67,13 @@ def read_credentials(path: Path | None, inline: Mapping[str, Any] | None = None)
     origin = str(path) if path else "store_params.credentials"
     content = _read_json(path) if path else inline
     if content is None:
-        raise AuthError(
-            "the CLMS needs credentials: name a file in store_params.credentials (how to get one: "
-            "https://eea.github.io/clms-api-docs/authentication.html)"
-        )
+        raise AuthError(f"the CLMS needs credentials, and the store states none: {_HOW}")
     if not isinstance(content, Mapping):
-        raise AuthError(f"{origin}: is not a JSON object with the fields of CLMS credentials")
+        raise AuthError(f"{origin}: holds no CLMS credentials: {_HOW}")
     values = {name: _text(content.get(name)) for name in _REQUIRED}
     missing = [name for name, value in values.items() if not value]
     if missing:
-        raise AuthError(f"{origin}: {', '.join(missing)}: missing in the CLMS credentials")
+        raise AuthError(f"{origin}: {', '.join(missing)}: missing in the CLMS credentials: {_HOW}")
     remember_secret(values["private_key"])
     return Credentials(
         client_id=values["client_id"],
@@ -87,10 +88,10 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
-        raise AuthError(f"{path}: cannot be read: {error.strerror}") from error
+        raise AuthError(f"{path}: cannot be read: {error.strerror}: {_HOW}") from error
     except ValueError:
         # The decoder's error holds the whole document, so it is not chained.
-        raise AuthError(f"{path}: is not JSON; fetch the credentials again") from None
+        raise AuthError(f"{path}: is not JSON: {_HOW}") from None
 
 
 def _text(value: Any) -> str:

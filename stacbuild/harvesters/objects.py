@@ -37,6 +37,7 @@ from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stated import stated_fields, stated_links
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.progress import Reporter
+from stacbuild.runs import is_first
 
 Json = dict[str, Any]
 ObjectStore = S3Store | FileStore | HttpsStore
@@ -133,7 +134,7 @@ def _describe(
     if data_id.lower().endswith((".tif", ".tiff")):
         facts = stated
         with open_raster(place.read, storage_options=place.options) as raster:
-            when = None if says_time(raster, profile) else _modified(place, "", reporter)
+            when = None if says_time(raster, profile) else _modified(place, "", store, reporter)
             item = raster_item(raster, **identity, datetime=when)
             told = left_out(raster, profile)
             if isinstance(store, FileStore):
@@ -150,7 +151,7 @@ def _describe(
             facts = _merge(_facts_of(ds), stated)
             zipped = place.read.lower().endswith(".zip")
             metadata = "" if zipped else _metadata(group)
-            when = None if period(ds, profile) else _modified(place, metadata, reporter)
+            when = None if period(ds, profile) else _modified(place, metadata, store, reporter)
             item = zarr_item(group, ds, **identity, datetime=when, warn=reporter.warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
@@ -176,7 +177,9 @@ def _metadata(group: zarr.Group) -> str:
     return "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
 
 
-def _modified(place: _Place, suffix: str, reporter: Reporter) -> dt.datetime | None:
+def _modified(
+    place: _Place, suffix: str, store: ObjectStore, reporter: Reporter
+) -> dt.datetime | None:
     """When the file was last changed: the last resort for a dataset without any time."""
     address = place.read + suffix
     try:
@@ -191,10 +194,10 @@ def _modified(place: _Place, suffix: str, reporter: Reporter) -> dt.datetime | N
             when = parsedate_to_datetime(told) if told else None
     except Exception as error:
         raise read_error(error, place.read, place.options) from error
-    if when is not None:
+    if when is not None and is_first(f"{store.key}: undated"):
         reporter.warn(
-            f"{place.read}: says nothing of its time, so it is dated by when it was last changed; "
-            "state start_datetime in a profile"
+            f"{place.read}: says nothing of its time, so it is dated by when it was last changed, "
+            f"as is all in {store.key} that says none; state start_datetime in a profile"
         )
     return when
 

@@ -1,0 +1,101 @@
+"""What one run remembers: hosts that it gave up, and what it warned of."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from stacbuild.config import load_config
+from stacbuild.cubes import build
+from stacbuild.fetch import http
+from stacbuild.harvesters import harvest
+from tests.cli import configuration, geotiff
+from tests.test_harvest_zenodo import Told
+
+STORE = {"identifier": "local", "store_id": "file", "store_params": {"root": "src"}}
+
+
+@pytest.fixture
+def dead() -> Iterator[str]:
+    """Give the address of a port that nobody listens at."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let waits between tries take no time; give them."""
+    found: list[float] = []
+    instead = SimpleNamespace(sleep=found.append, time=time.time, monotonic=time.monotonic)
+    monkeypatch.setattr(http, "time", instead)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["https", "zenodo", "stac"])
+@pytest.mark.parametrize("what", ["harvest", "cube"])
+def test_a_host_is_given_up_once(
+    tmp_path: Path, dead: str, slept: list[float], kind: str, what: str
+) -> None:
+    params = {
+        "https": {"root": dead},
+        "zenodo": {"root": "123", "endpoint_url": dead},
+        "stac": {"url": f"{dead}/catalog.json"},
+    }[kind]
+    names = ["a", "b", "c"]
+    # Two stores on one host.
+    stores = [
+        {"identifier": name, "store_id": kind, "store_params": dict(params)} for name in ("s", "t")
+    ]
+    datasets = [
+        {"identifier": name, "store": store, "data_id": "x" if kind == "stac" else f"{name}.tif"}
+        for name, store in zip(names, ("s", "s", "t"), strict=True)
+    ]
+    config, told = load_config(configuration(tmp_path, datasets, stores)), Told()
+    if what == "harvest":
+        errors = [each.error for each in harvest(config, tmp_path / "catalogs", reporter=told)]
+    else:
+        errors = [each.error for each in build(config, tmp_path / "catalogs", reporter=told)]
+    assert len(errors) >= 2
+    said = [str(error) for error in errors]
+    assert all("no connection" in line for line in said), said
+    assert "tried only once" not in said[0]
+    assert all("as before in this run" in line for line in said[1:]), said
+    assert len(slept) == 5
+    # Another run has the patience of the first.
+    slept.clear()
+    again = build(config, tmp_path / "catalogs", datasets=["a"], reporter=told)
+    assert "as before" not in str(again[0].error)
+    assert len(slept) == 5
+
+
+@pytest.mark.parametrize("what", ["harvest", "cube"])
+def test_undated_files_are_warned_of_once_a_source(tmp_path: Path, what: str) -> None:
+    names = ["a", "b"]
+    for name in names:
+        for folder in ("src", "more"):
+            os.utime(geotiff(tmp_path / folder / f"{name}.tif"), (1e9, 1e9))
+    stores = [STORE, STORE | {"identifier": "more", "store_params": {"root": "more"}}]
+    datasets = [
+        {"identifier": f"{name}_{store['identifier']}", "store": store["identifier"],
+         "data_id": f"{name}.tif"}
+        for store in stores
+        for name in names
+    ]  # fmt: skip
+    config, told = load_config(configuration(tmp_path, datasets, stores)), Told()
+    if what == "harvest":
+        harvest(config, tmp_path / "catalogs", reporter=told)
+    else:
+        assert all(
+            each.error is None for each in build(config, tmp_path / "catalogs", reporter=told)
+        )
+    assert [("file:src" in line, "file:more" in line) for line in told.warned] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    assert all("so it is dated by when it was last changed" in line for line in told.warned)
