@@ -182,3 +182,21 @@ def test_a_zarr_store_in_a_zip(tmp_path: Path, media: str | None) -> None:
     }
     check(tmp_path, build_of(tmp_path, documents))
     assert build_of(tmp_path, {}).status == "UP TO DATE"
+
+
+def test_items_of_one_id_in_several_folders(tmp_path: Path) -> None:
+    later = item(assets={"data": asset("../one.tif")})
+    later["properties"]["datetime"] = "2021-06-01T00:00:00Z"
+    documents = {
+        "catalog.json": container("Catalog", "c", ("item", "one.json"), ("item", "2021/one.json")),
+        "one.json": item(),
+        "2021/one.json": later,
+    }
+    check(tmp_path, build_of(tmp_path, documents), times=2)
+    # The ids are the same where the catalog was moved with all that belongs to it.
+    names = sorted(path.name for path in (tmp_path / "catalogs" / "stac-stac-c").glob("*/*.json"))
+    there = tmp_path / "there"
+    shutil.copytree(tmp_path / "stac", there / "stac")
+    assert build_of(there, {}).status == "COMPLETED"
+    moved = sorted(path.name for path in (there / "catalogs" / "stac-stac-c").glob("*/*.json"))
+    assert moved == names

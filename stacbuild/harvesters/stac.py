@@ -9,6 +9,8 @@ its item says would give a wrong cube that nobody sees.
 from __future__ import annotations
 
 import hashlib
+import posixpath
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,7 +48,7 @@ from stacbuild.harvesters.stac_asset import (
 )
 from stacbuild.harvesters.stac_found import Found
 from stacbuild.harvesters.stac_place import place_notes
-from stacbuild.harvesters.stac_query import Query, parse
+from stacbuild.harvesters.stac_query import parse
 from stacbuild.harvesters.stac_reader import Reader
 from stacbuild.harvesters.stac_search import find
 from stacbuild.harvesters.stac_state import FOUND, state_of
@@ -64,6 +66,15 @@ class _Described:
     item: pystac.Item
     found: Found
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What an item is called: by its id here and its data id; and the asset that is asked for."""
+
+    item_id: str
+    data_id: str
+    asset: str | None
 
 
 def harvest(
@@ -110,11 +121,14 @@ def _describe_all(
 ) -> list[_Described]:
     query = parse(data_id)
     founds = find(reader, query)
+    counts = Counter(found.id for found in founds)
     label = f"{reader.store.identifier}: describe"
     with reporter.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
 
         def one(found: Found) -> _Described:
-            item, notes = _describe(reader, query, data_id, found, profiles)
+            where = _beside(reader.root, found.location) if counts[found.id] > 1 else ""
+            names = _Names(_item_id(found, data_id, where), data_id, query.asset)
+            item, notes = _describe(reader, names, found, profiles)
             task.advance()
             return _Described(item, found, tuple(notes))
 
@@ -141,18 +155,14 @@ def _check_together(data_id: str, items: Sequence[pystac.Item]) -> None:
 
 
 def _describe(
-    reader: Reader,
-    query: Query,
-    data_id: str,
-    found: Found,
-    profiles: Profiles,
+    reader: Reader, names: _Names, found: Found, profiles: Profiles
 ) -> tuple[pystac.Item, list[str]]:
-    store = reader.store
-    data = data_of(reader, found, query.asset)
+    store, data_id = reader.store, names.data_id
+    data = data_of(reader, found, names.asset)
     known = profiles.of(store.key, data_id)
     profile = profile_of(found, data, known)
     identity: Json = {
-        "item_id": _item_id(found, data_id),
+        "item_id": names.item_id,
         "data_id": data_id,
         "store_key": store.key,
         "href": data.href,
@@ -217,10 +227,18 @@ def _describe(
     return item, notes
 
 
-def _item_id(found: Found, data_id: str) -> str:
-    """Give an id that no other data id's item has: one may be named by several queries."""
-    digest = hashlib.sha256(f"{found.id}\n{data_id}".encode()).hexdigest()[:8]
+def _item_id(found: Found, data_id: str, where: str) -> str:
+    """Give an id that no other data id's item has: one may be named by several queries.
+
+    *where* tells items of one id apart.
+    """
+    digest = hashlib.sha256(f"{found.id}{where}\n{data_id}".encode()).hexdigest()[:8]
     return f"{slug(found.id)[:100]}-{digest}"
+
+
+def _beside(root: str, location: str) -> str:
+    """Return where an item lies, in words that do not change with the place of its catalog."""
+    return f"\n{posixpath.relpath(location, posixpath.dirname(root))}"
 
 
 def _collection_id(store_key: str, name: str) -> str:
