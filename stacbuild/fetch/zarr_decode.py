@@ -320,12 +320,19 @@ def _with_one_fill(variable: xr.Variable, zarr_format: int) -> xr.Variable:
             del plain.attrs[key]
     if "_FillValue" in plain.attrs:
         plain.attrs.pop("missing_value", None)
+    if "_Unsigned" in plain.attrs:
+        plain.attrs["_Unsigned"] = _lower(plain.attrs["_Unsigned"])
     return plain
+
+
+def _lower(unsigned: Any) -> str:
+    """Return ``_Unsigned`` as xarray knows it; others write ``True``, or a boolean."""
+    return str(unsigned).lower()
 
 
 def _is_unsigned(variable: xr.Variable) -> bool | None:
     """Tell what ``_Unsigned`` says, None where it is not said or means nothing."""
-    stated = str(variable.attrs.get("_Unsigned", "")).lower()
+    stated = _lower(variable.attrs.get("_Unsigned", ""))
     kind = variable.dtype.kind
     if (stated, kind) == ("true", "i"):
         return True
@@ -336,7 +343,7 @@ def _unsigned(name: str, variable: xr.Variable) -> xr.Variable:
     """Decode ``_Unsigned`` of a data variable, lazily, and nothing else."""
     attrs = dict(variable.attrs)
     sign = variable.copy(deep=False)
-    sign.attrs = {"_Unsigned": attrs.pop("_Unsigned")}
+    sign.attrs = {"_Unsigned": _lower(attrs.pop("_Unsigned"))}
     found = _decode_cf(name, sign, decode_times=False)
     for key in _OF_ITS_TYPE:
         if key in attrs:
