@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +23,9 @@ from stacbuild.cubes.remove import remove
 from stacbuild.cubes.stage_file import Site
 from stacbuild.fetch.archive import extract
 from stacbuild.stac_files import write_json
-from tests.forked import Runs, forked_runs
+from tests.forked import Runs
 from tests.killing import fresh, small
 from tests.test_foreign import foreign_store, snapshot
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    with forked_runs() as forked:
-        yield forked
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +113,20 @@ def test_what_was_begun_of_a_dataset_that_is_gone(
     assert any(name.endswith(".staging") for name in names(killed))
     assert run(["remove", str(path), "good", "--yes"]) == 0
     assert names(killed) == ["else.zarr"]
+
+
+def test_what_zarr_was_writing_in_a_pyramid(tmp_path: Path, runs: Runs) -> None:
+    """In its levels and in the group of all of them, beside the cube itself."""
+    config = small(tmp_path)
+    config.write_text(config.read_text().replace("- grid", "- format_id: levels\n  grid", 1))
+    renamed = runs("cube", fresh(tmp_path, tmp_path.parent / "first") / config.name).renamed
+    at = next(n for n, path in enumerate(renamed, 1) if path.endswith(".staging/zarr.json"))
+    assert runs("cube", config, kill_at=at).code == -9
+    assert list((tmp_path / "data").rglob("*.partial"))
+    assert runs("cube", config).code == 0
+    assert not list((tmp_path / "data").rglob("*.partial"))
+    assert runs("validate", config).code == 0
+    assert runs("remove", config, "good", "--yes").code == 0
 
 
 # --- files that are written and then renamed -----------------------------------------------------

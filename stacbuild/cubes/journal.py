@@ -222,9 +222,7 @@ class Journal:
     def sweep(self) -> None:
         """Remove the files that a run or a worker was writing in the staged store when it died."""
         if self.folder is not None:
-            # The name is zarr's, which writes beside and renames.
-            for path in self.folder.rglob("*.partial"):
-                path.unlink()
+            sweep_partial(self.folder)
 
     def remove(self) -> None:
         """Remove the file: there is nothing to go on with."""
@@ -292,6 +290,12 @@ def new_token() -> str:
 def is_token(text: str) -> bool:
     """Return whether a text could be the token of a journal."""
     return re.fullmatch(rf"[0-9a-f]{{{_TOKEN}}}", text) is not None
+
+
+def sweep_partial(folder: Path) -> None:
+    """Remove the files that zarr was writing in a store: it writes beside and renames."""
+    for path in folder.rglob("*.partial"):
+        path.unlink()
 
 
 def sync_file(path: Path) -> int:

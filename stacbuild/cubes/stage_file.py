@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS
-from stacbuild.cubes.journal import Journal, sync_folder
+from stacbuild.cubes.journal import Journal, sweep_partial, sync_folder
 from stacbuild.cubes.orphans import lost_tokens, sign, signed_path
 from stacbuild.cubes.ownership import (
     Place,
@@ -229,7 +229,8 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
         sign(output.place, journal.token)
         journal.name = name
         journal.folder = site.folder(journal) / output.form.inner
-        journal.sweep()
+        # Of a pyramid the levels and their group, too.
+        sweep_partial(site.folder(journal))
     done = False
     try:
         with local_errors(final):
