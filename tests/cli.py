@@ -32,8 +32,8 @@ def command(*words: object) -> list[str]:
 
 
 @functools.cache
-def _runs() -> Runs:
-    """Start the process whose children the runs are; it lives as long as this one."""
+def shared_runs() -> Runs:
+    """Return the process whose children the runs are; it lives as long as this one."""
     forked = forked_runs()
     atexit.register(forked.__exit__, None, None, None)
     return forked.__enter__()
@@ -55,7 +55,7 @@ def stacbuild(
         )
         assert "Traceback" not in done.stderr
     else:
-        ended = _runs()(*words, env=env)
+        ended = shared_runs()(*words, env=env)
         done = subprocess.CompletedProcess(command(*words), ended.code, ended.stdout, ended.stderr)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     return done

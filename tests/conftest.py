@@ -3,6 +3,8 @@
 import pytest
 
 from stacbuild.fetch import pace
+from tests.cli import shared_runs
+from tests.forked import Runs
 from tests.standins.fixtures import (
     _running,
     _running_s3,
@@ -32,3 +34,9 @@ __all__ = [
 def _a_pace_of_its_own() -> None:
     """Let every test begin as a new process does, not in debt for the requests of the others."""
     pace.forget()
+
+
+@pytest.fixture(scope="session")
+def runs() -> Runs:
+    """Give the process whose children runs of the command are, which can be killed."""
+    return shared_runs()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.forked import Runs, forked_runs
+from tests.forked import Runs
 from tests.killing import check_visible, contents, fresh, small
 
 # Of all places where a run can fail, so many steps apart are tried; the slow suite tries each.
@@ -16,33 +15,27 @@ _STEP = 9
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Runs]:
-    with forked_runs() as runs:
-        yield runs
-
-
-@pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory, run: Runs) -> dict[str, Path]:
+def states(tmp_path_factory: pytest.TempPathFactory, runs: Runs) -> dict[str, Path]:
     """A project before its harvest, after its cube was built, and after another one replaced it."""
     base = tmp_path_factory.mktemp("states")
     start = base / "start"
     config = small(start)
     built = fresh(start, base / "built")
-    assert run("cube", built / config.name).code == 0
+    assert runs("cube", built / config.name).code == 0
     content = yaml.safe_load((built / config.name).read_text())
     content["datasets"][0]["data_id"] = "other.tif"
     changed = fresh(built, base / "changed")
     (changed / config.name).write_text(yaml.safe_dump(content, sort_keys=False))
     replaced = fresh(changed, base / "replaced")
-    assert run("cube", replaced / config.name).code == 0
+    assert runs("cube", replaced / config.name).code == 0
     return {"start": start, "built": built, "changed": changed, "replaced": replaced}
 
 
-def fails(directory: Path, before: Path, after: Path, run: Runs, number: int) -> bool:
+def fails(directory: Path, before: Path, after: Path, runs: Runs, number: int) -> bool:
     """Let write *number* of a build fail; check what is seen, and what the next run makes of it."""
     fresh(before, directory)
     config = directory / "c_config.yml"
-    ended = run("cube", config, fail_at=number, within=directory)
+    ended = runs("cube", config, fail_at=number, within=directory)
     if not ended.failed:
         assert ended.code == 0, ended.stderr
         return False
@@ -52,7 +45,7 @@ def fails(directory: Path, before: Path, after: Path, run: Runs, number: int) ->
     if ended.code:
         assert "error: " in ended.stderr, told
     check_visible(directory)
-    again = run("cube", config)
+    again = runs("cube", config)
     assert again.code == 0, (told, again.stderr)
     found, expected = contents(directory), contents(after)
     assert found.keys() == expected.keys(), told
@@ -65,9 +58,9 @@ def fails(directory: Path, before: Path, after: Path, run: Runs, number: int) ->
     "step", [pytest.param(1, marks=pytest.mark.slow, id="each"), pytest.param(_STEP, id="some")]
 )
 def test_a_write_that_fails_loses_nothing(
-    states: dict[str, Path], run: Runs, tmp_path: Path, before: str, after: str, step: int
+    states: dict[str, Path], runs: Runs, tmp_path: Path, before: str, after: str, step: int
 ) -> None:
     number = 1
-    while fails(tmp_path / "project", states[before], states[after], run, number):
+    while fails(tmp_path / "project", states[before], states[after], runs, number):
         number += step
     assert number > 2 * step, "hardly anything was written"

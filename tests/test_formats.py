@@ -26,7 +26,7 @@ from rasterio import Affine
 import stacbuild as library
 from stacbuild.cubes import forms
 from tests.cli import Json, catalogued, configuration, errors, geotiff, stacbuild
-from tests.forked import Runs, forked_runs
+from tests.forked import Runs
 from tests.killing import fresh
 from tests.standins.s3 import S3Server
 
@@ -87,18 +87,12 @@ def seen(directory: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Runs]:
-    with forked_runs() as runs:
-        yield runs
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, run: Runs) -> dict[str, Path]:
+def built(tmp_path_factory: pytest.TempPathFactory, runs: Runs) -> dict[str, Path]:
     """The same cube in each format, each in a folder of its own."""
     folders = {}
     for format_id in ENDINGS:
         folders[format_id] = tmp_path_factory.mktemp("formats") / format_id
-        assert run("cube", configured(folders[format_id], format_id)).code == 0
+        assert runs("cube", configured(folders[format_id], format_id)).code == 0
     return folders
 
 
@@ -412,14 +406,14 @@ def test_what_netcdf_has_no_type_for_is_refused_before_it_is_computed(tmp_path: 
 # --- from one format to another ------------------------------------------------------------------
 
 
-def test_a_change_of_format_leaves_nothing_of_the_other(tmp_path: Path, run: Runs) -> None:
+def test_a_change_of_format_leaves_nothing_of_the_other(tmp_path: Path, runs: Runs) -> None:
     for format_id in ("zarr", "netcdf", "levels", "netcdf", "zarr", "levels"):
         config = configured(tmp_path, format_id)
-        assert run("cube", config).code == 0
+        assert runs("cube", config).code == 0
         assert seen(tmp_path) == [f"two{ENDINGS[format_id]}"]
         assert [path.name for path in (tmp_path / "data").glob(".*")] == [".two.zarr.lock"]
-        assert run("validate", config).code == 0
-        planned = run("plan", configured(tmp_path, "zarr")).stdout
+        assert runs("validate", config).code == 0
+        planned = runs("plan", configured(tmp_path, "zarr")).stdout
         assert ("two: rebuild: configuration: datasets.two.format_id" in planned) == (
             format_id != "zarr"
         )
@@ -458,59 +452,59 @@ def check_whole(directory: Path, plain: xr.Dataset) -> None:
 
 
 @pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory, run: Runs) -> dict[str, Path]:
+def states(tmp_path_factory: pytest.TempPathFactory, runs: Runs) -> dict[str, Path]:
     """Built in one format, and then configured in another."""
     found = {}
     for before, after in (("zarr", "netcdf"), ("netcdf", "levels"), ("levels", "zarr")):
         directory = tmp_path_factory.mktemp("killed") / "x"
-        run("cube", configured(directory, before))
+        runs("cube", configured(directory, before))
         configured(directory, after)
         found[after] = directory
     return found
 
 
-def killed_then_run(base: Path, run: Runs, at: int, late: bool, plain: xr.Dataset) -> None:
+def killed_then_run(base: Path, runs: Runs, at: int, late: bool, plain: xr.Dataset) -> None:
     directory = fresh(base, base.parent / "y")
     config = directory / "c_config.yml"
-    killed = run("cube", config, kill_at=at, late=late)
+    killed = runs("cube", config, kill_at=at, late=late)
     assert killed.code == -signal.SIGKILL
     check_whole(directory, plain)
-    again = run("cube", config)
+    again = runs("cube", config)
     assert again.code == 0, again.stderr
     format_id = library.load_config(config).datasets[0].format_id
     assert seen(directory) == [f"two{ENDINGS[format_id]}"]
     assert [path.name for path in (directory / "data").glob(".*")] == [".two.zarr.lock"]
     check_whole(directory, plain)
-    assert run("validate", config, "--deep").code == 0
+    assert runs("validate", config, "--deep").code == 0
     shutil.rmtree(directory)
 
 
 @pytest.mark.parametrize("format_id", ["netcdf", "levels", "zarr"])
 def test_killed_then_run_again(
-    format_id: str, states: dict[str, Path], run: Runs, plain: xr.Dataset
+    format_id: str, states: dict[str, Path], runs: Runs, plain: xr.Dataset
 ) -> None:
     base = states[format_id]
     directory = fresh(base, base.parent / "whole")
-    renamed = run("cube", directory / "c_config.yml").renamed
+    renamed = runs("cube", directory / "c_config.yml").renamed
     # While chunks are written, while the rest is made of them, and at each step of the commit.
     first = next(
         n for n, path in enumerate(renamed, 1) if path.endswith("/data/two" + ENDINGS[format_id])
     )
     for at in (10, first - 1, first, len(renamed) - 1):
-        killed_then_run(base, run, at, False, plain)
-    killed_then_run(base, run, len(renamed), True, plain)
+        killed_then_run(base, runs, at, False, plain)
+    killed_then_run(base, runs, len(renamed), True, plain)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format_id", ["netcdf", "levels", "zarr"])
 def test_killed_at_every_renaming(
-    format_id: str, states: dict[str, Path], run: Runs, plain: xr.Dataset
+    format_id: str, states: dict[str, Path], runs: Runs, plain: xr.Dataset
 ) -> None:
     base = states[format_id]
     directory = fresh(base, base.parent / "whole")
-    for at in range(1, len(run("cube", directory / "c_config.yml").renamed) + 1):
+    for at in range(1, len(runs("cube", directory / "c_config.yml").renamed) + 1):
         for late in (False, True):
-            killed_then_run(base, run, at, late, plain)
+            killed_then_run(base, runs, at, late, plain)
 
 
 # --- memory --------------------------------------------------------------------------------------

@@ -7,13 +7,12 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.forked import Ended, Runs, forked_runs
+from tests.forked import Ended, Runs
 from tests.killing import check_visible, contents, fresh
 from tests.standins.data import DEMO_BOX
 from tests.standins.demo import Endpoints, demo_config
@@ -33,33 +32,27 @@ class Reference:
     seconds: dict[str, float]
 
 
-@pytest.fixture(scope="module")
-def run() -> Iterator[Runs]:
-    with forked_runs() as runs:
-        yield runs
-
-
 def well(ended: Ended) -> float:
     assert ended.code == 0, ended.stderr
     return ended.seconds
 
 
 def refer(
-    directory: Path, run: Runs, endpoints: Endpoints, datasets: tuple[str, ...] | None
+    directory: Path, runs: Runs, endpoints: Endpoints, datasets: tuple[str, ...] | None
 ) -> Reference:
     configured = directory / "configured"
     config = demo_config(configured, endpoints, bbox=BOX, datasets=datasets).name
     harvested = fresh(configured, directory / "harvested")
-    seconds = {"harvest": well(run("harvest", harvested / config))}
+    seconds = {"harvest": well(runs("harvest", harvested / config))}
     built = fresh(harvested, directory / "built")
-    seconds["cube"] = well(run("cube", built / config))
+    seconds["cube"] = well(runs("cube", built / config))
     return Reference(configured, harvested, built, seconds)
 
 
-def sweep(kills: int, seed: int, reference: Reference, directory: Path, run: Runs) -> None:
+def sweep(kills: int, seed: int, reference: Reference, directory: Path, runs: Runs) -> None:
     """Kill so many runs; check after each what is seen, and after the next what is there."""
     chance = random.Random(seed)
-    runs = 0
+    count = 0
     died: dict[str, int] = {"harvest": 0, "cube": 0}
     start = time.monotonic()
     # A run that ended before it was to die does not count.
@@ -75,33 +68,33 @@ def sweep(kills: int, seed: int, reference: Reference, directory: Path, run: Run
         # Now and then the run that goes on is killed as well.
         for _ in range(chance.choice([1, 1, 2, 3])):
             times.append(chance.uniform(0, reference.seconds[what]))
-            told = f"seed {seed}, run {runs} of {what} after {times} s, in {directory}"
-            ended = run(what, config, kill_after=times[-1])
-            runs += 1
+            told = f"seed {seed}, run {count} of {what} after {times} s, in {directory}"
+            ended = runs(what, config, kill_after=times[-1])
+            count += 1
             assert ended.code in (0, -signal.SIGKILL), (told, ended.stderr)
             died[what] += ended.code != 0
             try:
                 check_visible(directory)
             except Exception as error:
                 raise AssertionError(told) from error
-        ended = run(what, config)
+        ended = runs(what, config)
         assert ended.code == 0, (told, ended.stderr)
         found, expected = contents(directory), contents(after)
         assert found.keys() == expected.keys(), told
         assert [name for name in found if found[name] != expected[name]] == [], told
     shutil.rmtree(directory)
-    print(f"seed {seed}: {died} killed in {runs} runs, {time.monotonic() - start:.0f} s")
+    print(f"seed {seed}: {died} killed in {count} runs, {time.monotonic() - start:.0f} s")
 
 
-def test_a_few_kills(tmp_path: Path, run: Runs, endpoints: Endpoints) -> None:
-    reference = refer(tmp_path, run, endpoints, ("liu", "gami"))
-    sweep(4, 1, reference, tmp_path / "swept", run)
+def test_a_few_kills(tmp_path: Path, runs: Runs, endpoints: Endpoints) -> None:
+    reference = refer(tmp_path, runs, endpoints, ("liu", "gami"))
+    sweep(4, 1, reference, tmp_path / "swept", runs)
 
 
 @pytest.mark.slow
-def test_a_hundred_kills(tmp_path: Path, run: Runs, endpoints: Endpoints) -> None:
+def test_a_hundred_kills(tmp_path: Path, runs: Runs, endpoints: Endpoints) -> None:
     seed = int(os.environ.get("STACBUILD_SWEEP_SEED", random.randrange(10**6)))
     kills = int(os.environ.get("STACBUILD_SWEEP_KILLS", "100"))
     print(f"STACBUILD_SWEEP_SEED={seed}")
-    reference = refer(tmp_path, run, endpoints, None)
-    sweep(kills, seed, reference, tmp_path / "swept", run)
+    reference = refer(tmp_path, runs, endpoints, None)
+    sweep(kills, seed, reference, tmp_path / "swept", runs)

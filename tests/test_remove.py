@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py  # type: ignore[import-untyped]
@@ -23,7 +23,7 @@ from stacbuild.cubes.remove import plan_removal, remove
 from stacbuild.cubes.stage_file import remove_tree
 from stacbuild.errors import ConfigError
 from tests.cli import catalogued, configuration, errors, geotiff, stacbuild
-from tests.forked import Runs, forked_runs
+from tests.forked import Runs
 from tests.standins.s3 import S3Server
 from tests.test_foreign import KINDS, LOCAL, foreign_store, snapshot
 from tests.test_storage import asset_of, bucket, keys
@@ -47,12 +47,6 @@ def made(_made: Path, tmp_path: Path) -> Path:
     """Give the configuration of two cubes that were built, in a folder of this test's own."""
     shutil.copytree(_made, tmp_path / "made")
     return tmp_path / "made" / "c_config.yml"
-
-
-@pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    with forked_runs() as forked:
-        yield forked
 
 
 def seen(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from stacbuild.catalog import Catalog
 from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.journal import Journal
 from tests.cli import check_left, command, errors, stacbuild
-from tests.forked import Ended, Runs, forked_runs
+from tests.forked import Ended, Runs
 from tests.killing import check_visible, contents, fresh, large, small
 from tests.standins.s3 import S3Server
 from tests.test_storage import asset_of, bucket, keys
@@ -35,12 +35,6 @@ def slow(ds):
     return xr.apply_ufunc(wait, ds, dask="parallelized", output_dtypes=[np.uint8])
 """
 CUSTOM = {"module_path": "modify", "function_name": "slow"}
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Runs]:
-    with forked_runs() as runs:
-        yield runs
 
 
 def finished(directory: Path) -> dict[str, int]:
@@ -118,28 +112,28 @@ def test_what_died_while_it_began_a_journal_leaves_nothing(tmp_path: Path, size:
     assert mine.read_bytes() == b"mine"
 
 
-def test_killed_when_the_journal_begins(tmp_path: Path, run: Runs) -> None:
+def test_killed_when_the_journal_begins(tmp_path: Path, runs: Runs) -> None:
     config = small(tmp_path)
-    run("harvest", config)
-    assert run("cube", config, kill_at=1).code == -signal.SIGKILL
+    runs("harvest", config)
+    assert runs("cube", config, kill_at=1).code == -signal.SIGKILL
     assert list((tmp_path / "data").glob(".good.zarr.journal.*.tmp"))
-    assert run("cube", config).code == 0
+    assert runs("cube", config).code == 0
     check_left(tmp_path, ["good"])
 
 
 # --- killed while chunks are written -------------------------------------------------------------
 
 
-def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, run: Runs) -> None:
+def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, runs: Runs) -> None:
     base = tmp_path / "base"
-    run("harvest", large(base))
+    runs("harvest", large(base))
     whole = fresh(base, tmp_path / "whole")
-    unbroken = run("cube", whole / "c_config.yml")
+    unbroken = runs("cube", whole / "c_config.yml")
     assert unbroken.code == 0
     assert len(chunks(unbroken)) == 120
 
     broken = fresh(base, tmp_path / "broken")
-    assert run("cube", broken / "c_config.yml", kill_at=60).code == -signal.SIGKILL
+    assert runs("cube", broken / "c_config.yml", kill_at=60).code == -signal.SIGKILL
     check_visible(broken)
     assert not (broken / "data" / "good.zarr").exists()
     journal = Journal.read(broken / "data" / ".good.zarr.journal")
@@ -149,7 +143,7 @@ def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, 
     head, rest = journal.path.read_text().split("\n", 1)
     early = json.loads(head) | {"started": "2001-02-03T04:05:06+00:00"}
     journal.path.write_text(json.dumps(early) + "\n" + rest)
-    second = run("cube", broken / "c_config.yml")
+    second = runs("cube", broken / "c_config.yml")
     assert second.code == 0, second.stderr
     assert "going on with what was begun 2001-02-03 04:05 UTC" in second.stderr
     # Not a chunk of what was finished is written again.
@@ -160,12 +154,12 @@ def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, 
     check_left(broken, ["good"])
 
 
-def test_chunks_that_got_lost_meanwhile_are_written_again(tmp_path: Path, run: Runs) -> None:
+def test_chunks_that_got_lost_meanwhile_are_written_again(tmp_path: Path, runs: Runs) -> None:
     base = tmp_path / "base"
-    run("harvest", large(base))
+    runs("harvest", large(base))
     whole = fresh(base, tmp_path / "whole")
-    run("cube", whole / "c_config.yml")
-    run("cube", base / "c_config.yml", kill_at=70)
+    runs("cube", whole / "c_config.yml")
+    runs("cube", base / "c_config.yml", kill_at=70)
     assert finished(base)["one"] >= 24
     (folder,) = staged(base)
     # Region 0 loses a chunk, region 1 the half of one.
@@ -173,37 +167,37 @@ def test_chunks_that_got_lost_meanwhile_are_written_again(tmp_path: Path, run: R
     cut = folder / "one" / "c" / "1" / "5"
     cut.write_bytes(cut.read_bytes()[:-20])
     (folder / "two" / "c" / "0" / "7.0123.partial").write_text("left by a dead run")
-    again = run("cube", base / "c_config.yml")
+    again = runs("cube", base / "c_config.yml")
     assert again.code == 0, again.stderr
     assert {"one/c/0/1", "one/c/1/5"} <= chunks(again)
     assert contents(base) == contents(whole)
 
 
-def test_metadata_that_would_be_others_now_start_it_anew(tmp_path: Path, run: Runs) -> None:
+def test_metadata_that_would_be_others_now_start_it_anew(tmp_path: Path, runs: Runs) -> None:
     config = large(tmp_path)
-    run("harvest", config)
-    run("cube", config, kill_at=70)
+    runs("harvest", config)
+    runs("cube", config, kill_at=70)
     (folder,) = staged(tmp_path)
     path = folder / "two" / "zarr.json"
     path.write_text(path.read_text().replace("uint8", "uint16"))
-    again = run("cube", config)
+    again = runs("cube", config)
     assert again.code == 0, again.stderr
     assert len(chunks(again)) == 120
     check_left(tmp_path, ["good"])
 
 
-def test_another_configuration_starts_anew(tmp_path: Path, run: Runs) -> None:
+def test_another_configuration_starts_anew(tmp_path: Path, runs: Runs) -> None:
     config = large(tmp_path)
-    run("harvest", config)
-    run("cube", config, kill_at=70)
+    runs("harvest", config)
+    runs("cube", config, kill_at=70)
     (before,) = staged(tmp_path)
     config = large(tmp_path, "other.tif")
-    again = run("cube", config, kill_at=70)
+    again = runs("cube", config, kill_at=70)
     assert again.code == -signal.SIGKILL
     assert "going on" not in again.stderr
     (after,) = staged(tmp_path)
     assert after != before
-    assert run("cube", config).code == 0
+    assert runs("cube", config).code == 0
     check_left(tmp_path, ["good"])
 
 
@@ -217,30 +211,30 @@ REBUILD += [("good.json", True)]
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, run: Runs) -> tuple[Path, Path, Ended]:
+def first(tmp_path_factory: pytest.TempPathFactory, runs: Runs) -> tuple[Path, Path, Ended]:
     """A harvested source, the same with its cube, and the run that made it."""
     base = tmp_path_factory.mktemp("first") / "base"
-    run("harvest", small(base))
+    runs("harvest", small(base))
     built = fresh(base, base.parent / "built")
-    return base, built, run("cube", built / "c_config.yml")
+    return base, built, runs("cube", built / "c_config.yml")
 
 
 @pytest.fixture(scope="module")
-def rebuilt(first: tuple[Path, Path, Ended], run: Runs) -> tuple[Path, Path, Ended]:
+def rebuilt(first: tuple[Path, Path, Ended], runs: Runs) -> tuple[Path, Path, Ended]:
     """A cube whose configuration changed since, the same built anew, and that run."""
     base = fresh(first[1], first[1].parent / "changed")
-    run("harvest", small(base, "other.tif"))
+    runs("harvest", small(base, "other.tif"))
     built = fresh(base, base.parent / "rebuilt")
-    return base, built, run("cube", built / "c_config.yml")
+    return base, built, runs("cube", built / "c_config.yml")
 
 
 def killed_then_run(
-    made: tuple[Path, Path, Ended], directory: Path, run: Runs, at: int, late: bool
+    made: tuple[Path, Path, Ended], directory: Path, runs: Runs, at: int, late: bool
 ) -> None:
     base, built, _ = made
     fresh(base, directory)
     before = contents(directory)
-    killed = run("cube", directory / "c_config.yml", kill_at=at, late=late)
+    killed = runs("cube", directory / "c_config.yml", kill_at=at, late=late)
     assert killed.code == -signal.SIGKILL
     check_visible(directory)
     after = contents(directory)
@@ -250,7 +244,7 @@ def killed_then_run(
         {name: data for name, data in state.items() if name.startswith("data/good.zarr/")}
         for state in ({}, before, contents(built))
     ]
-    again = run("cube", directory / "c_config.yml")
+    again = runs("cube", directory / "c_config.yml")
     assert again.code == 0, again.stderr
     assert contents(directory) == contents(built)
     check_left(directory, ["good"])
@@ -258,33 +252,33 @@ def killed_then_run(
 
 @pytest.mark.parametrize(("end", "late"), FIRST)
 def test_killed_in_the_commit(
-    tmp_path: Path, run: Runs, first: tuple[Path, Path, Ended], end: str, late: bool
+    tmp_path: Path, runs: Runs, first: tuple[Path, Path, Ended], end: str, late: bool
 ) -> None:
-    killed_then_run(first, tmp_path / "x", run, renaming(first[2], end), late)
+    killed_then_run(first, tmp_path / "x", runs, renaming(first[2], end), late)
 
 
 @pytest.mark.parametrize(("end", "late"), REBUILD)
 def test_killed_in_the_commit_of_a_rebuild(
-    tmp_path: Path, run: Runs, rebuilt: tuple[Path, Path, Ended], end: str, late: bool
+    tmp_path: Path, runs: Runs, rebuilt: tuple[Path, Path, Ended], end: str, late: bool
 ) -> None:
-    killed_then_run(rebuilt, tmp_path / "x", run, renaming(rebuilt[2], end), late)
+    killed_then_run(rebuilt, tmp_path / "x", runs, renaming(rebuilt[2], end), late)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("made", ["first", "rebuilt"])
 def test_killed_at_every_renaming(
-    tmp_path: Path, run: Runs, made: str, request: pytest.FixtureRequest
+    tmp_path: Path, runs: Runs, made: str, request: pytest.FixtureRequest
 ) -> None:
     state = request.getfixturevalue(made)
     for at in range(1, len(state[2].renamed) + 1):
         for late in (False, True):
-            killed_then_run(state, tmp_path / "x", run, at, late)
+            killed_then_run(state, tmp_path / "x", runs, at, late)
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_killed_at_the_item_then_built_as_before(
     tmp_path: Path,
-    run: Runs,
+    runs: Runs,
     first: tuple[Path, Path, Ended],
     rebuilt: tuple[Path, Path, Ended],
     late: bool,
@@ -292,16 +286,16 @@ def test_killed_at_the_item_then_built_as_before(
     """The new cube lies at its name, and its item is there or not; the old one is wanted again."""
     directory = fresh(rebuilt[0], tmp_path / "x")
     at = renaming(rebuilt[2], "good.json")
-    run("cube", directory / "c_config.yml", kill_at=at, late=late)
+    runs("cube", directory / "c_config.yml", kill_at=at, late=late)
     shutil.copy2(first[1] / "c_config.yml", directory)
-    assert run("cube", directory / "c_config.yml").code == 0
+    assert runs("cube", directory / "c_config.yml").code == 0
     built = {k: v for k, v in contents(first[1]).items() if k.startswith("data/")}
     assert {k: v for k, v in contents(directory).items() if k.startswith("data/")} == built
     check_left(directory, ["good"])
 
 
 def test_a_catalog_that_cannot_be_written_leaves_the_old_cube(
-    tmp_path: Path, run: Runs, rebuilt: tuple[Path, Path, Ended]
+    tmp_path: Path, runs: Runs, rebuilt: tuple[Path, Path, Ended]
 ) -> None:
     directory = fresh(rebuilt[0], tmp_path / "x")
     before = contents(directory)
@@ -309,13 +303,13 @@ def test_a_catalog_that_cannot_be_written_leaves_the_old_cube(
     item = directory / "catalogs" / "c" / "good" / "good.json"
     moved = item.rename(item.with_name("moved.json"))
     item.mkdir()
-    ended = run("cube", directory / "c_config.yml")
+    ended = runs("cube", directory / "c_config.yml")
     assert ended.code == 5
     item.rmdir()
     moved.rename(item)
     seen = {k: v for k, v in contents(directory).items() if "/." not in k}
     assert seen == before
-    assert run("cube", directory / "c_config.yml").code == 0
+    assert runs("cube", directory / "c_config.yml").code == 0
     assert contents(directory) == contents(rebuilt[1])
 
 
@@ -324,11 +318,11 @@ def test_a_catalog_that_cannot_be_written_leaves_the_old_cube(
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM] * 2])
 def test_a_signal_while_chunks_are_written(
-    tmp_path: Path, run: Runs, signals: list[signal.Signals]
+    tmp_path: Path, runs: Runs, signals: list[signal.Signals]
 ) -> None:
     (tmp_path / "modify.py").write_text(SLOW)
     config = large(tmp_path, custom=CUSTOM)
-    run("harvest", config)
+    runs("harvest", config)
     with subprocess.Popen(
         command("cube", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -351,7 +345,7 @@ def test_a_signal_while_chunks_are_written(
     assert 24 <= done < 120
     if len(signals) == 1:
         assert f"good: kept: {done} of 120 chunks" in err
-    again = run("cube", config)
+    again = runs("cube", config)
     assert again.code == 0, again.stderr
     assert f"{done} of 120 chunks are there" in again.stderr
     assert len(chunks(again)) == 120 - done
@@ -376,9 +370,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_disk_that_gets_full(small_disk: Path, run: Runs) -> None:
-    run("harvest", small(small_disk))
-    run("cube", small_disk / "c_config.yml")
+def test_a_disk_that_gets_full(small_disk: Path, runs: Runs) -> None:
+    runs("harvest", small(small_disk))
+    runs("cube", small_disk / "c_config.yml")
     before = contents(small_disk)
     (small_disk / "modify.py").write_text(SLOW)
     config = large(small_disk, custom=CUSTOM)
@@ -399,7 +393,7 @@ def test_a_disk_that_gets_full(small_disk: Path, run: Runs) -> None:
     assert done >= 24
     assert f"good: kept: {done} of 120 chunks" in err
     filler.unlink()
-    again = run("cube", config)
+    again = runs("cube", config)
     assert again.code == 0, again.stderr
     assert f"{done} of 120 chunks are there" in again.stderr
     check_left(small_disk, ["good"])
@@ -407,29 +401,29 @@ def test_a_disk_that_gets_full(small_disk: Path, run: Runs) -> None:
 
 @pytest.mark.parametrize("harvested", [True, False])
 def test_a_disk_that_will_not_do_is_refused_beforehand(
-    small_disk: Path, run: Runs, harvested: bool
+    small_disk: Path, runs: Runs, harvested: bool
 ) -> None:
     config = large(small_disk)
     if harvested:
-        run("harvest", config)
+        runs("harvest", config)
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * (free_bytes(small_disk) - 100_000))
-    ended = run("cube", config)
+    ended = runs("cube", config)
     assert ended.code == 5, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert f"are free in {small_disk / 'data'}; make room" in line
     assert {path.suffix for path in (small_disk / "data").glob("*")} <= {".lock"}
 
 
-def test_a_disk_that_is_full_for_the_catalog(small_disk: Path, run: Runs) -> None:
+def test_a_disk_that_is_full_for_the_catalog(small_disk: Path, runs: Runs) -> None:
     config = small(small_disk)
-    run("harvest", config)
-    run("cube", config)
+    runs("harvest", config)
+    runs("cube", config)
     before = contents(small_disk)
     config = small(small_disk, "other.tif")
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * (free_bytes(small_disk) - 4096))
-    ended = run("harvest", config)
+    ended = runs("harvest", config)
     assert ended.code == 5, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert f"{small_disk / 'catalogs'}" in line
@@ -437,8 +431,8 @@ def test_a_disk_that_is_full_for_the_catalog(small_disk: Path, run: Runs) -> Non
     check_visible(small_disk)
     assert {k: contents(small_disk)[k] for k in before} == before
     filler.unlink()
-    assert run("harvest", config).code == 0
-    assert run("cube", config).code == 0
+    assert runs("harvest", config).code == 0
+    assert runs("cube", config).code == 0
     check_left(small_disk, ["good"])
 
 
@@ -466,12 +460,12 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_fails_half_way_is_gone_on_with(
-    tmp_path: Path, s3_server: S3Server, run: Runs
+    tmp_path: Path, s3_server: S3Server, runs: Runs
 ) -> None:
     config = large(tmp_path, storage=bucket(s3_server, "resume-1"))
-    run("harvest", config)
+    runs("harvest", config)
     s3_server.fail(r"/two/c/", status=403, times=-1)
-    ended = run("cube", config)
+    ended = runs("cube", config)
     assert ended.code == 3, ended.stderr
     (journal,) = (tmp_path / "catalogs").glob(".*.journal")
     found = Journal.read(journal)
@@ -480,7 +474,7 @@ def test_a_bucket_that_fails_half_way_is_gone_on_with(
     assert f"good: kept: {done} of 120 chunks" in ended.stderr
     (name,) = {key for key in keys(s3_server, "resume-1") if key.startswith("cubes/")}
     s3_server.reset()
-    again = run("cube", config)
+    again = runs("cube", config)
     assert again.code == 0, again.stderr
     assert f"{done} of 120 chunks are there" in again.stderr
     assert asset_of(tmp_path).href.endswith(name)
@@ -490,36 +484,36 @@ def test_a_bucket_that_fails_half_way_is_gone_on_with(
     # Another configuration: what was left of this one goes.
     s3_server.fail(r"/two/c/", status=403, times=-1)
     config = large(tmp_path, "other.tif", storage=bucket(s3_server, "resume-1"))
-    assert run("cube", config).code == 3
+    assert runs("cube", config).code == 3
     s3_server.reset()
     assert len(keys(s3_server, "resume-1")) == 3
     config = small(tmp_path, storage=bucket(s3_server, "resume-1"))
-    assert run("cube", config).code == 0
+    assert runs("cube", config).code == 0
     last = asset_of(tmp_path).href.rpartition("/")[2]
     assert keys(s3_server, "resume-1") == {"of-others/kept.txt", f"cubes/{last}"}
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_killed_in_the_commit_to_a_bucket(
-    tmp_path: Path, s3_server: S3Server, run: Runs, late: bool
+    tmp_path: Path, s3_server: S3Server, runs: Runs, late: bool
 ) -> None:
     name = f"resume-late-{late}".lower()
     storage = bucket(s3_server, name)
     config = small(tmp_path, storage=storage)
-    run("harvest", config)
-    first = run("cube", config)
+    runs("harvest", config)
+    first = runs("cube", config)
     assert first.code == 0
     old = asset_of(tmp_path).href
     config = small(tmp_path, "other.tif", storage=storage)
-    run("harvest", config)
+    runs("harvest", config)
     # The renamings of a build to a bucket: its journal's, then the item's; only the first build
     # gives the collection of its sources a picture.
     at = renaming(first, "good.json") - sum("/catalogs/file-" in path for path in first.renamed)
-    assert run("cube", config, kill_at=at, late=late).code == -signal.SIGKILL
+    assert runs("cube", config, kill_at=at, late=late).code == -signal.SIGKILL
     now = asset_of(tmp_path).href
     assert (now != old) == late
     assert len(keys(s3_server, name)) == 3
-    again = run("cube", config)
+    again = runs("cube", config)
     assert again.code == 0, again.stderr
     new = asset_of(tmp_path).href
     assert new != old
