@@ -136,3 +136,13 @@ def test_neighbours_of_what_is_missing_do_not_reach_into_it(tmp_path: Path, how:
     blocks = values.reshape(size // 3, 3, size // 3, 3).swapaxes(1, 2).astype("f8")
     wanted = getattr(np, how)(blocks, axis=(2, 3))[5 : 5 + count, 4 : 4 + count]
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "sum"])
+def test_pixels_that_only_touch_a_source_have_no_data(tmp_path: Path, how: str) -> None:
+    values = np.full((40, 40), 5, "float32")
+    written(tmp_path, values, FINE @ Affine.translation(20, 20))
+    cube = made(tmp_path, {"spatial_resample_params": {"agg_methods": how}})
+    there = np.zeros((100, 100), bool)
+    there[10:30, 10:30] = True
+    np.testing.assert_array_equal(~np.isnan(cube["band_data"].values), there)

@@ -167,7 +167,9 @@ def check(
         box = [4_418_600, 2_346_400, 4_422_700, 2_349_800]
         grid = {"crs": "EPSG:3035", "bbox": box, "spatial_res": step}
     cube = cube_of(folder, grid | {"tile_size": 16}, spatial_resample_params=resampled(method))
-    expected = warped(merged, crs, transform, cube, method)
+    # GDAL is not exact along the very edge of a file: it gets one of no data.
+    around = np.pad(merged, 1, constant_values=np.nan)
+    expected = warped(around, crs, transform * Affine.translation(-1, -1), cube, method)
     assert np.isfinite(expected).any()
     np.testing.assert_allclose(cube.values, expected, rtol=1e-5)
     return cube

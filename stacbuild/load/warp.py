@@ -194,8 +194,9 @@ def _warped(working: Working, block: Block, onto: Onto) -> NDArray[Any]:
     lies, onto_affine = _affines(block, onto, flat=flat)
     rows, cols = onto.window
     values, empty = working.values, working.fill
-    # GDAL interpolates along no axis of what is one pixel wide or high (seen in 3.10).
-    values = np.pad(values, [(0, int(n == 1)) for n in values.shape], constant_values=empty)
+    # Seen in GDAL 3.10: an aggregate of a pixel that only touches the edge of the source takes the
+    # row or column along it, and bilinear goes along no axis of what is one pixel wide or high.
+    values = np.pad(values, 1, constant_values=empty)
     height, width = values.shape
     with MemoryFile() as memory:
         with memory.open(
@@ -205,7 +206,7 @@ def _warped(working: Working, block: Block, onto: Onto) -> NDArray[Any]:
             count=1,
             dtype=values.dtype,
             crs=_FLAT if flat else source.crs,
-            transform=lies,
+            transform=lies @ Affine.translation(-1, -1),
             nodata=empty,
         ) as written:
             written.write(values, 1)
@@ -267,8 +268,7 @@ def _affines(block: Block, onto: Onto, *, flat: bool) -> tuple[Affine, Affine]:
     if not (flat and is_aligned(source) and is_aligned(onto.target)):
         return source.affine, target
     found = ~source.affine @ target
-    # The shift makes it another matrix than that which GDAL takes for none.
-    (rows, cols), north = onto.window, Affine.translation(1, 1) @ Affine.scale(1, -1)
+    (rows, cols), north = onto.window, Affine.scale(1, -1)
     a, c = _snapped(found.a, found.c, cols.stop - cols.start)
     e, f = _snapped(found.e, found.f, rows.stop - rows.start)
     return north, north @ Affine(a, 0, c, 0, e, f)
