@@ -214,11 +214,12 @@ def refuse_groups_only(group: zarr.Group, href: str) -> None:
     """Raise an error that names the groups with arrays below a group that has none, if any."""
     below = [path for path in _group_paths(group.store) if path]
     if below:
-        name = href.rstrip("/").rpartition("/")[2]
+        name = href.rstrip("/").rpartition("/")[2].removesuffix(".zip")
         shown = ", ".join(f"{name}/{path}" for path in below[:20])
         more = f" and {len(below) - 20} more" if len(below) > 20 else ""
         missing = MissingError if _is_local(href) else NotFoundError
-        raise missing(f"{href}: holds groups and no arrays; name one of them: {shown}{more}")
+        do = "unpack the zip archive and name" if _is_zip(href) else "name"
+        raise missing(f"{href}: holds groups and no arrays; {do} one of them: {shown}{more}")
 
 
 def group_paths(href: str, storage_options: Json | None = None) -> list[str]:
