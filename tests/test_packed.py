@@ -45,6 +45,17 @@ def test_of_a_raster(tmp_path: Path, method: str, dtype: str, scale: float, offs
     np.testing.assert_allclose(found["band_data"], expected, rtol=1e-6)
 
 
+def test_of_bands_of_which_some_could_stay_packed(tmp_path: Path) -> None:
+    path = write(tmp_path / "src" / "one.tif", noise("int16", 3))
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = (0.5, -0.5, 1), (0, 20, 0)
+    minima = {"spatial_resample_params": {"agg_methods": "min"}}
+    found = cube(tmp_path, "coarse", open_params={"band_as_variable": True}, **minima)
+    expected = decoded(path)[:, *INSIDE].reshape(3, 10, 2, 10, 2).min(axis=(2, 4))
+    for band in range(3):
+        np.testing.assert_allclose(found[f"band_{band + 1}"], expected[band])
+
+
 def test_numbers_stay_packed_where_they_can(tmp_path: Path) -> None:
     packed(tmp_path / "src" / "one.tif", "int16", 0.5, 200.0)
     _, told = build_raster(tmp_path, "coarse", spatial_resample_params={"agg_methods": "max"})

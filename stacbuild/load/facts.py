@@ -292,7 +292,8 @@ def made_unpacked(
     if not changed:
         return dict(facts)
     scale, offset = next(iter(changed.values())).packing
-    made = dict(facts) | {key: each.unpack() for key, each in changed.items()}
+    # All of them: what is read together is of one type.
+    made = {key: each if each.unpacked else each.unpack() for key, each in facts.items()}
     dtype = made[next(iter(changed))].cube_dtype
     warn(
         f"{variable.data_id}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
