@@ -70,8 +70,9 @@ def test_extreme_values_weigh_in(tmp_path: Path, dtype: str, method: str) -> Non
     assert "_FillValue" not in found.attrs
     expected = plain(path, grid, METHODS[method])
     off = np.abs(found.values.astype("int64") - expected.astype("int64"))
-    # GDAL's own rounding of its own types.
-    assert off.max() <= (0 if dtype == "uint8" else 1)
+    # GDAL's own rounding of its own types, and of halves, which are none in degrees.
+    computed = dtype != "uint8" or method in ("bilinear", "mean")
+    assert off.max() <= int(computed)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint32"])
