@@ -22,10 +22,9 @@ from tests.cli import catalogued, check_left, command
 from tests.forked import Runs
 from tests.killing import large, small
 from tests.standins.s3 import S3Server
-from tests.test_resume import CUSTOM, SLOW, run
+from tests.test_resume import CUSTOM, SLOW
 from tests.test_storage import bucket
 
-__all__ = ["run"]
 HOST = socket.gethostname()
 
 
@@ -73,12 +72,12 @@ def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
             pass
 
 
-def test_two_builds_of_one_cube(tmp_path: Path, run: Runs) -> None:
+def test_two_builds_of_one_cube(tmp_path: Path, runs: Runs) -> None:
     (tmp_path / "modify.py").write_text(SLOW)
     config = large(tmp_path, custom=CUSTOM)
-    run("harvest", config)
+    runs("harvest", config)
     with writing(config) as first:
-        ended = run("cube", config)
+        ended = runs("cube", config)
         assert ended.code == 6
         (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
         assert f"{tmp_path / 'data' / 'good.zarr'}: another run (pid {first.pid} on {HOST}" in line
@@ -118,29 +117,31 @@ def writing(config: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_a_dead_holder_is_no_obstacle(tmp_path: Path, run: Runs) -> None:
+def test_a_dead_holder_is_no_obstacle(tmp_path: Path, runs: Runs) -> None:
     (tmp_path / "modify.py").write_text(SLOW)
     config = large(tmp_path, custom=CUSTOM)
-    run("harvest", config)
+    runs("harvest", config)
     with writing(config) as first:
         pass
     assert first.returncode == -signal.SIGKILL
     assert (tmp_path / "data" / ".good.zarr.holder").exists()
-    assert run("cube", config).code == 0
+    assert runs("cube", config).code == 0
     check_left(tmp_path, ["good"])
 
 
-def test_two_builds_of_one_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server, run: Runs) -> None:
+def test_two_builds_of_one_cube_in_a_bucket(
+    tmp_path: Path, s3_server: S3Server, runs: Runs
+) -> None:
     storage = bucket(s3_server, "locks-1")
-    assert run("cube", small(tmp_path, storage=storage)).code == 0
+    assert runs("cube", small(tmp_path, storage=storage)).code == 0
     locks = {path.name for path in (tmp_path / "catalogs").glob(".*.lock")} - {".catalog.lock"}
     config = small(tmp_path, "other.tif", storage=storage)
-    run("harvest", config)
+    runs("harvest", config)
     with hold(tmp_path / "catalogs" / locks.pop(), "x"):
-        ended = run("cube", config)
+        ended = runs("cube", config)
     assert ended.code == 6
     assert f"another run (pid {os.getpid()} on {HOST}" in ended.stderr
-    assert run("cube", config).code == 0
+    assert runs("cube", config).code == 0
 
 
 PUT = """\

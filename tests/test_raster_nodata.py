@@ -173,7 +173,7 @@ def test_integers_of_every_type_are_reduced(
     assert np.array_equal(np.isnan(found), np.isnan(expected))
     # A mean of integers is rounded; which of several values is the most frequent is open.
     near = np.nanmax(np.abs(found.values - expected))
-    assert near <= 0.5 if method == "mean" else near < 3
+    assert near <= 0.5 + 1e-9 if method == "mean" else near < 3
 
 
 @pytest.mark.parametrize("tag", ["-3.402823e+38", "-inf"])

@@ -110,6 +110,10 @@ def _run(client: Client, address: str, written: da.Array, done: Callable[[Key], 
     try:
         while futures:
             future = _next(client, address, ended)
+            if future.status == "lost" and client.status == "running":
+                # It had ended, and the worker that knew it died: another one does it again.
+                future.add_done_callback(ended.put)
+                continue
             if future.status in ("cancelled", "lost"):
                 raise _lost(address)
             if future.status == "error":

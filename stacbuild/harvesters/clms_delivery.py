@@ -6,7 +6,7 @@ stopped::
     task.json        the task that prepares the file, from the request to the end
     delivery.zip     what was downloaded (``.part`` beside it until it is whole)
     tiles/           what was in it
-    complete.json    written last: which file this is, and its tiles with size and checksum
+    complete.json    written last: which file this is, its tiles with size and checksum, all files
 
 The two marks also say that the archive is being fetched, or the tiles replaced: what has these
 names and no such mark is somebody else's.
@@ -34,7 +34,7 @@ from stacbuild.progress import Reporter
 
 _ATTEMPTS = 3  # a link may have expired: the same task is asked once more, then a new one
 # In the marks: the archive is being fetched, the tiles are being replaced.
-_FETCHING, _UNPACKING = "fetching", "unpacking"
+_FETCHING, _UNPACKING, _FILES = "fetching", "unpacking", "files"
 _LONGEST_ASKED = 3600.0  # seconds of a single pause
 
 
@@ -237,7 +237,9 @@ def _unpack(delivery: Delivery, archive: Path) -> tuple[Tile, ...]:
     marker, folder = delivery.folder / "complete.json", delivery.folder / "tiles"
     known = read_json(marker) if marker.exists() else {"tiles": []}
     if folder.exists() and not known.get(_UNPACKING):
-        check_folder(folder, {delivery.folder / tile["path"] for tile in known["tiles"]})
+        # Marks of older versions name tiles alone.
+        names = known.get(_FILES) or [tile["path"] for tile in known["tiles"]]
+        check_folder(folder, {delivery.folder / name for name in names})
     # The old content counts as incomplete while it is replaced.
     write_json(marker, known | {"source": None, _UNPACKING: True})
     try:
@@ -257,7 +259,8 @@ def _unpack(delivery: Delivery, archive: Path) -> tuple[Tile, ...]:
         }
         for tile in tiles
     ]
-    write_json(marker, {"source": _source(delivery), "tiles": content})
+    names = [path.relative_to(delivery.folder).as_posix() for path in files]
+    write_json(marker, {"source": _source(delivery), "tiles": content, _FILES: names})
     return tiles
 
 
