@@ -11,7 +11,7 @@ from tests.forked import Runs
 from tests.killing import check_visible, contents, fresh, small
 
 # Of all places where a run can fail, so many steps apart are tried; the slow suite tries each.
-_STEP = 9
+_STEP = 17
 
 
 @pytest.fixture(scope="module")

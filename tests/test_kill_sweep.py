@@ -88,7 +88,7 @@ def sweep(kills: int, seed: int, reference: Reference, directory: Path, runs: Ru
 
 def test_a_few_kills(tmp_path: Path, runs: Runs, endpoints: Endpoints) -> None:
     reference = refer(tmp_path, runs, endpoints, ("liu", "gami"))
-    sweep(4, 1, reference, tmp_path / "swept", runs)
+    sweep(2, 1, reference, tmp_path / "swept", runs)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ LONGEST = 15.0
 Files = tuple[Path, list[bytes]]
 
 default = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 thorough = settings(default, max_examples=1500, suppress_health_check=list(HealthCheck))
 

@@ -485,7 +485,7 @@ def _same(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
 
 
 quick = settings(
-    max_examples=3,
+    max_examples=2,
     stateful_step_count=8,
     deadline=None,
     suppress_health_check=list(HealthCheck),
