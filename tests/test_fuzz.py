@@ -45,6 +45,11 @@ def test_spoiled_files_are_built_or_refused_in_one_line(first: int, tmp_path: Pa
     outcomes(range(first, first + BATCH), tmp_path, damaged=True)
 
 
+@pytest.mark.parametrize("seed", [1159, 1903])
+def test_what_was_once_taken_for_wrong(seed: int, tmp_path: Path) -> None:
+    outcomes(range(seed, seed + 1), tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1001, 3001, 50))
 def test_two_thousand_sources_come_out_right(first: int, tmp_path: Path) -> None:

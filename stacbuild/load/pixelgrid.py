@@ -181,7 +181,10 @@ def _spacing(length: int) -> int:
 
 
 def reduction(source: PixelGrid, target: PixelGrid) -> float:
-    """Give how many source pixels a target pixel spans along the axis where it spans more."""
+    """Return how many source pixels a target pixel spans along the axis where it spans more.
+
+    0 where no two places of the target lie on the source's part of the earth.
+    """
     # As many places as tell it, from all over the grid and none beyond: what lies there may be
     # half the earth away from a grid of a few large pixels.
     spacing = (STEP * -(-length // (STEP * _FEW_NODES)) for length in target.shape)
@@ -194,13 +197,14 @@ def reduction(source: PixelGrid, target: PixelGrid) -> float:
         indexing="ij",
     )
     here = positions(source, target, rows, cols)
-    steps = []
+    found = 0.0
     for rows_on, cols_on in ((down, 0), (0, across)):
         row, col = positions(source, target, rows + rows_on, cols + cols_on)
         with np.errstate(invalid="ignore"):
             length = np.hypot(row - here[0], _short_way(source, col - here[1]))
-            steps.append(length / (rows_on + cols_on))
-    return float(max(np.nanmedian(np.where(np.isfinite(step), step, np.nan)) for step in steps))
+        known = length[np.isfinite(length)] / (rows_on + cols_on)
+        found = max(found, float(np.median(known)) if known.size else 0.0)
+    return found
 
 
 def _short_way(source: PixelGrid, columns: Floats) -> Floats:

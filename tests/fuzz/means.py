@@ -23,7 +23,7 @@ Bools = NDArray[np.bool_]
 _OFF = 4e-3
 _FEWEST, _MOST = 4, 32
 # Pixels for which every number of small pixels is tried.
-_FEW = 60
+_FEW = 1000
 
 
 @dataclass(frozen=True)
