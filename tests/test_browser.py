@@ -62,12 +62,14 @@ class Site:
         return self.pages[_walk(self.catalog, path)]  # type: ignore[no-any-return]
 
 
-def _content(catalog: Path, *path: str) -> Json:
+def _file(catalog: Path, *path: str) -> Path:
     if len(path) == 2:
-        file = catalog / path[0] / path[1] / f"{path[1]}.json"
-    else:
-        file = catalog / path[0] / "collection.json" if path else catalog / "catalog.json"
-    return json.loads(file.read_bytes())  # type: ignore[no-any-return]
+        return catalog / path[0] / path[1] / f"{path[1]}.json"
+    return catalog / path[0] / "collection.json" if path else catalog / "catalog.json"
+
+
+def _content(catalog: Path, *path: str) -> Json:
+    return json.loads(_file(catalog, *path).read_bytes())  # type: ignore[no-any-return]
 
 
 def _title(catalog: Path, *path: str) -> str:
@@ -78,6 +80,17 @@ def _title(catalog: Path, *path: str) -> str:
 def _walk(catalog: Path, path: tuple[str, ...]) -> tuple[str, ...]:
     """Give the titles that are clicked on from the root to there."""
     return tuple(_title(catalog, *path[:depth]) for depth in range(len(path) + 1))
+
+
+def _pictures(catalog: Path, path: tuple[str, ...]) -> int:
+    """Return how many thumbnails the page there shows: its own, and those of what it links to."""
+    content = _content(catalog, *path)
+    below = [link for link in content["links"] if link["rel"] in ("child", "item")]
+    shown = [
+        content,
+        *(json.loads((_file(catalog, *path).parent / link["href"]).read_bytes()) for link in below),
+    ]
+    return sum("thumbnail" in each.get("assets", {}) for each in shown)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +110,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, _running: Servers) -> Iterato
         (s3,),
         (s3, GAMI_ITEM),
     ]
-    walks = [_walk(catalog, place) for place in places]
+    walks = [
+        {"path": _walk(catalog, place), "pictures": _pictures(catalog, place)} for place in places
+    ]
     shutil.rmtree(SHOTS, ignore_errors=True)
     SHOTS.mkdir(parents=True)
     with running("browse", "--catalog", catalog, "--port", 0, "--no-open") as (_, url):

@@ -1,6 +1,6 @@
 // Walks through STAC Browser as a user does, by clicking, and tells what each page shows.
 //
-// stdin:  {chromium, playwright, start, walks: [[title, title, ...], ...], screenshots}
+// stdin:  {chromium, playwright, start, walks: [{path: [title, title, ...], pictures}], screenshots}
 // stdout: {pages: [{path, url, title, text, images, links, footprint}], errors, failed, requested}
 import {createRequire} from 'node:module';
 import {readFileSync} from 'node:fs';
@@ -90,20 +90,31 @@ async function footprint(page) {
   return 0;
 }
 
-// Parts of a page come one after the other: it is whole once nothing has been added for a second.
-async function whole(page) {
-  let before = -1;
-  for (let same = 0; same < 3;) {
+// Parts of a page come one after the other, some of them only once they are scrolled to: it is
+// whole once its pictures are there and nothing has been added for a second.
+async function whole(page, pictures) {
+  let before = '';
+  const end = Date.now() + 120000;
+  for (let same = 0; same < 3 && Date.now() < end;) {
+    await page.evaluate(() => {
+      const last = window.scrollY + window.innerHeight >= document.body.scrollHeight;
+      window.scrollTo(0, last ? 0 : window.scrollY + window.innerHeight / 2);
+    });
     await page.waitForTimeout(400);
-    const now = await page.evaluate(() => (
-      [...document.images].every(image => image.complete) ? document.body.innerText.length : -1
-    ));
-    same = now >= 0 && now === before ? same + 1 : 0;
-    before = now;
+    const now = await page.evaluate(() => {
+      const images = [...document.images];
+      const drawn = images.filter(image => image.complete && image.naturalWidth > 0);
+      const shown = drawn.filter(image => image.src.endsWith('thumbnail.png')).length;
+      const text = document.body.innerText.length;
+      return {all: drawn.length === images.length, shown, state: `${text} ${images.length}`};
+    });
+    same = now.all && now.shown >= pictures && now.state === before ? same + 1 : 0;
+    before = now.state;
   }
+  await page.evaluate(() => window.scrollTo(0, 0));
 }
 
-async function take(number, walk) {
+async function take(number, {path: walk, pictures}) {
   const page = await context.newPage();
   watch(page);
   await page.goto(wanted.start);
@@ -114,7 +125,7 @@ async function take(number, walk) {
   }
   // The root has no map.
   const drawn = walk.length > 1 ? await footprint(page) : null;
-  await whole(page);
+  await whole(page, pictures);
   const shown = {path: walk, ...await seen(page), footprint: drawn};
   const name = `${number}-${walk.at(-1).replace(/[^A-Za-z0-9]+/g, '-').slice(0, 40)}`;
   await page.screenshot({path: path.join(wanted.screenshots, `${name}.png`)});
