@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import subprocess
@@ -22,6 +25,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,23 +96,27 @@ def forked_runs() -> Iterator[Runs]:
 
 
 def _serve() -> None:
+    import PIL.Image
+    import pystac
     import rasterio  # noqa: F401
+    import rich._emoji_codes  # noqa: F401
     import s3fs  # noqa: F401
     import stackstac  # noqa: F401
 
-    import stacbuild.cli
-    import stacbuild.config
-    import stacbuild.console
-    import stacbuild.cubes.make
-    import stacbuild.harvesters.clms
-    import stacbuild.harvesters.objects
-    import stacbuild.harvesters.zenodo
-    import stacbuild.load.raster
-    import stacbuild.load.zarr  # noqa: F401
+    import stacbuild
     from stacbuild.profiles import Profiles
 
+    for found in pkgutil.walk_packages(stacbuild.__path__, "stacbuild."):
+        importlib.import_module(found.name)
+    # These import more when they are first used.
+    item = pystac.Item("a", None, None, datetime(2020, 1, 1, tzinfo=UTC), {})
+    pystac.Item.from_dict(item.to_dict())
+    PIL.Image.preinit()
     Profiles.load()
     assert threading.active_count() == 1
+    # What is here is for good: a child that looked for what is not would copy it.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         print(json.dumps(_run(**json.loads(line))), flush=True)
 

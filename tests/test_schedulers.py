@@ -72,6 +72,16 @@ def deadly(ds):
     return ds.map(lambda array: array.copy(data=da.map_blocks(die, array.data, dtype="uint8")))
 
 
+def light(ds):
+    def check(block):
+        import sys
+
+        assert not block.size or "distributed" not in sys.modules
+        return block
+
+    return ds.map(lambda array: array.copy(data=da.map_blocks(check, array.data, dtype="uint8")))
+
+
 def wrong(ds):
     def fail(block):
         if block.size:
@@ -526,6 +536,15 @@ def test_distributed_is_an_extra(tmp_path: Path) -> None:
     words = ("cube", config_path, "--scheduler", "tcp://127.0.0.1:8786")
     (line,) = errors(stacbuild(*words, code=2, env=first(tmp_path / "without")))
     assert "pip install 'stacbuild[distributed]'" in line
+
+
+def test_what_computes_by_itself_does_not_import_distributed(tmp_path: Path) -> None:
+    """Half a second of each build, which dask's delayed objects would take."""
+    path = written(
+        tmp_path,
+        {"identifier": "light", "store": "local", "data_id": "one.tif"} | custom("light"),
+    )
+    stacbuild("cube", path)
 
 
 @pytest.mark.parametrize("name", ["distributed", "tcp://", "tcp://host", "http://host:1", ""])

@@ -7,6 +7,7 @@ endpoint, no credential.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -50,10 +51,13 @@ _SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "xarray", 
 _NOT_CONTENT = ("file:", "storage:", "alternate", "archive", "stacbuild:chunks", "stacbuild:found")
 _STAMPS = {"created", "updated", "version"}
 
+# It reads a file each time, and four times a cube is asked.
+_version = functools.cache(version)
+
 
 def software() -> dict[str, str]:
-    """Give the names and versions of the software that a cube's bytes depend on."""
-    return {name: version(name) for name in _SOFTWARE} | {"PROJ": pyproj.proj_version_str}
+    """Return the names and versions of the software that a cube's bytes depend on."""
+    return {name: _version(name) for name in _SOFTWARE} | {"PROJ": pyproj.proj_version_str}
 
 
 def inputs_of(

@@ -134,14 +134,12 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
         if coordinate.dtype.kind in "UT":
             # Texts of one length have no type in format 3 that other programs know.
             shells[name] = (coordinate.dims, coordinate.values.astype(object), coordinate.attrs)
-    shells.to_zarr(
-        store,
-        compute=False,
-        mode="w-",
-        zarr_format=zarr_format,
-        consolidated=False,
-        encoding=encoding,
+    # `Dataset.to_zarr` without computing does the same, and makes a dask graph of all chunks of the
+    # shells besides, for which dask imports `distributed`: half a second.
+    target = xr.backends.ZarrStore.open_group(
+        store, mode="w-", zarr_format=zarr_format, consolidated=False
     )
+    shells.dump_to_store(target, encoding=encoding)
 
 
 def _time_units(times: xr.DataArray) -> str:
