@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,12 +25,12 @@ from stacbuild.cubes.sizes import fetched, length_of, ratio
 from stacbuild.cubes.sources import is_described
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.load.area import items_within
-from stacbuild.load.dataset import any_touches, beside, check_overlap
-from stacbuild.load.facts import Facts
+from stacbuild.load.dataset import any_touches, beside, check_overlap, resampling_method
+from stacbuild.load.facts import Facts, made_unpacked
 from stacbuild.load.pixelgrid import PixelGrid, Window, clip, positions, span
-from stacbuild.load.raster_names import chosen_bands
+from stacbuild.load.raster_names import chosen_bands, known_as
 from stacbuild.load.select import band_times, by_time, chosen_names, within_time
-from stacbuild.load.temporal import count_steps
+from stacbuild.load.temporal import count_steps, dtype_of_resampled
 from stacbuild.load.units import work_unit
 from stacbuild.load.zarr_variables import left_out, on_grid, spatial_dims
 from stacbuild.processors import available
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Config, Dataset, SourceVariable
     from stacbuild.grid import Grid
+
+_Key = TypeVar("_Key")
+# A variable's name, its facts, the lengths of the dimensions before the spatial ones, and the
+# source's times that are chosen, if they are known.
+_Planned = tuple[str, Facts, dict[str, int], pd.DatetimeIndex | None]
 
 MAX_TASKS = 10**6
 MAX_CHUNKS = 10**7
@@ -187,26 +192,50 @@ def free_bytes(path: Path) -> int:
 def _variables(
     variable: SourceVariable, items: Sequence[pystac.Item], dataset: Dataset, grid: Grid
 ) -> Iterator[Variable]:
-    """Give what one source becomes, as if no function of the user's changed its shape."""
-    item = items[0]
-    if "cube:variables" not in item.properties:
-        chosen = chosen_bands(variable, items)
-        if not variable.open_params.band_as_variable:
-            for name, facts in chosen.items():
-                lead = _lead_of_raster(variable, items, list(facts))
-                named = name if variable.identifier is None else variable.identifier
-                named = f"{named}_{name}" if variable.identifier and len(chosen) > 1 else named
-                dtype = next(iter(facts.values())).cube_dtype.name
-                yield _variable(named, dtype, lead, dataset, grid)
-            return
-        [facts] = chosen.values()
-        types = {f"band_{band}": each.cube_dtype.name for band, each in facts.items()}
-        for each in chosen_names(variable, types):
-            dtype = types[each]
-            named = f"{variable.identifier}_{each}" if variable.identifier else each
-            yield _variable(named, dtype, {}, dataset, grid)
+    """Yield what one source becomes, as if no function of the user's changed its shape."""
+    if "cube:variables" in items[0].properties:
+        planned = _of_zarr(variable, items, grid)
+    else:
+        planned = _of_raster(variable, items, grid)
+    params = variable.temporal_resample_params
+    for name, facts, lead, times in planned:
+        dtype = facts.cube_dtype
+        # A user's function may have made other times before.
+        if params is not None and not variable.custom_processing:
+            chosen = params.variables is None or name in params.variables
+            if "time" not in lead or not chosen:
+                continue
+            if times is not None:
+                dtype = dtype_of_resampled(name, dtype, facts.attrs, times, params)
+        yield _variable(name, dtype.name, lead, dataset, grid)
+
+
+def _of_raster(
+    variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
+) -> Iterator[_Planned]:
+    target = PixelGrid.of_grid(grid)
+    own, sources = variable.identifier, beside(items, target)
+    chosen = chosen_bands(variable, items)
+    if not variable.open_params.band_as_variable:
+        for name, stated in chosen.items():
+            known = name if len(chosen) > 1 else known_as(variable, name)
+            facts = _unpacked(variable, known, stated, sources, target)
+            lead, times = _lead_of_raster(variable, items, list(facts))
+            named = name if own is None else f"{own}_{name}" if len(chosen) > 1 else own
+            yield named, next(iter(facts.values())), lead, times
         return
-    spatial = spatial_dims(item)
+    [(name, stated)] = chosen.items()
+    facts = _unpacked(variable, known_as(variable, name), stated, sources, target)
+    apart = {f"band_{band}": each for band, each in facts.items()}
+    for each in chosen_names(variable, apart):
+        yield f"{own}_{each}" if own else each, apart[each], {}, None
+
+
+def _of_zarr(
+    variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
+) -> Iterator[_Planned]:
+    item, target = items[0], PixelGrid.of_grid(grid)
+    spatial, sources = spatial_dims(item), beside(items, target)
     dimensions = item.properties["cube:dimensions"]
     described = on_grid(item)
     entries = {name: described[name] for name in chosen_names(variable, described, left_out(item))}
@@ -217,40 +246,58 @@ def _variables(
         }
         # Numbers or texts without a unit of time are none.
         of_times = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
+        times = None
         for dim in ["time"] if "time" in of_times else of_times if len(of_times) == 1 else []:
             listed = dimensions[dim].get("values")
             known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
-            lead[dim] = _count(variable, known, lead[dim])
+            lead[dim], times = _times(variable, known, lead[dim])
         named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
-        yield _variable(named, Facts.of_zarr(item, name).dtype.name, lead, dataset, grid)
+        facts = {name: Facts.of_zarr(item, name).filled(variable.fill_value(name))}
+        [facts[name]] = _unpacked(variable, name, facts, sources, target).values()
+        yield named, facts[name], lead, times
+
+
+def _unpacked(
+    variable: SourceVariable,
+    name: str,
+    stated: Mapping[_Key, Facts],
+    sources: Sequence[PixelGrid],
+    target: PixelGrid,
+) -> dict[_Key, Facts]:
+    """Return what is stated of a variable, of unpacked values where the cube will hold them."""
+    method = resampling_method(variable, name, next(iter(stated.values())), sources, target)
+    return made_unpacked(variable, method, stated)
 
 
 def _lead_of_raster(
     variable: SourceVariable, items: Sequence[pystac.Item], bands: Sequence[int]
-) -> dict[str, int]:
-    """Return the lengths of the dimensions before the spatial ones of some bands of a GeoTIFF."""
-    times = pd.DatetimeIndex(by_time(items))
-    if len(times) == 1 and (of_bands := band_times(items[0])) is not None:
-        chosen = of_bands[np.array(bands) - 1]
-        return {"time": _count(variable, chosen, len(chosen))}
-    lead = {"time": _count(variable, times, len(times))} if len(times) > 1 else {}
-    return lead | ({"band": len(bands)} if len(bands) > 1 else {})
+) -> tuple[dict[str, int], pd.DatetimeIndex | None]:
+    """Return the lengths of the dimensions before the spatial ones, and times as `_times`."""
+    of_items = pd.DatetimeIndex(by_time(items))
+    if len(of_items) == 1 and (of_bands := band_times(items[0])) is not None:
+        count, times = _times(variable, of_bands[np.array(bands) - 1], len(bands))
+        return {"time": count}, times
+    lead, times = {}, None
+    if len(of_items) > 1:
+        lead["time"], times = _times(variable, of_items, len(of_items))
+    return lead | ({"band": len(bands)} if len(bands) > 1 else {}), times
 
 
-def _count(variable: SourceVariable, times: pd.DatetimeIndex | None, count: int) -> int:
-    """Count the times of a cube: those of the source that are chosen, or what they become.
+def _times(
+    variable: SourceVariable, times: pd.DatetimeIndex | None, count: int
+) -> tuple[int, pd.DatetimeIndex | None]:
+    """Count the times of a cube, and return those of the source that are chosen.
 
-    As many as the source has where these are not known.
+    As many as the source has, and None, where these are not known.
     """
     if times is None or not times.is_unique:
-        return count
+        return count, None
     whole = xr.Dataset(coords={"time": times})
-    chosen = within_time(variable, whole, None, searched=False).indexes["time"]
+    chosen = pd.DatetimeIndex(within_time(variable, whole, None, searched=False).indexes["time"])
     params = variable.temporal_resample_params
-    # A user's function may have made other times before.
     if params is None or variable.custom_processing:
-        return len(chosen)
-    return count_steps(pd.DatetimeIndex(chosen), params)
+        return len(chosen), chosen
+    return count_steps(chosen, params), chosen
 
 
 def _variable(

@@ -194,7 +194,7 @@ def _open_raster(
     for name, stated in chosen.items():
         warn_of_raster(variable, items, stated, onto.warn)
         first = next(iter(stated.values()))
-        method = _method(variable, names[name], first, beside(items, target), target)
+        method = resampling_method(variable, names[name], first, beside(items, target), target)
         of_bands = made_unpacked(variable, method, stated, onto.warn)
         if variable.open_params.band_as_variable:
             facts = {f"band_{band}": each for band, each in of_bands.items()}
@@ -240,7 +240,7 @@ def _open_zarr(
         stated = Facts.of_zarr(item, name).filled(variable.fill_value(name))
         own = attributes_of(item, name, onto.storage_options)
         stated = replace(stated, attrs=own | stated.attrs)
-        method = _method(variable, name, stated, sources, target)
+        method = resampling_method(variable, name, stated, sources, target)
         [facts[name]] = made_unpacked(variable, method, {name: stated}, onto.warn).values()
         arrays[name] = load_zarr(
             parts,
@@ -256,16 +256,23 @@ def _open_zarr(
     return xr.Dataset(arrays), facts, spatial
 
 
-def _method(
+def resampling_method(
     variable: SourceVariable,
     name: str,
     facts: Facts,
     sources: Sequence[PixelGrid],
     target: PixelGrid,
 ) -> str:
-    """Choose how to resample: what the configuration says, else by type and legend.
+    """Return how a variable is resampled: as configured, else by its type and classes.
 
-    Codes, and integers in general, are nearest: no value appears that the source has not.
+    Classes, and integers in general, are nearest: no value appears that the source has not.
+
+    Parameters
+    ----------
+    name
+        The variable's in ``spatial_resample_params``.
+    sources
+        From `beside`.
     """
     if all(coincide(source, target) for source in sources):
         return "nearest"

@@ -267,7 +267,7 @@ def made_unpacked(
     variable: SourceVariable,
     method: str,
     facts: Mapping[_Key, Facts],
-    warn: Callable[[str], None],
+    warn: Callable[[str], None] | None = None,
 ) -> dict[_Key, Facts]:
     """Return facts, of unpacked values where packed numbers would give other results.
 
@@ -291,14 +291,15 @@ def made_unpacked(
     changed = {key: each for key, each in facts.items() if needed[key] and not each.unpacked}
     if not changed:
         return dict(facts)
-    scale, offset = next(iter(changed.values())).packing
     # All of them: what is read together is of one type.
     made = {key: each if each.unpacked else each.unpack() for key, each in facts.items()}
-    dtype = made[next(iter(changed))].cube_dtype
-    warn(
-        f"{variable.data_id}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
-        f"{reason}, so the cube holds unpacked values ({dtype})"
-    )
+    if warn is not None:
+        scale, offset = next(iter(changed.values())).packing
+        dtype = made[next(iter(changed))].cube_dtype
+        warn(
+            f"{variable.data_id}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
+            f"{reason}, so the cube holds unpacked values ({dtype})"
+        )
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -85,7 +85,9 @@ def resample_in_time(
     shorter = _goes_shorter(dataset.indexes["time"], params, data_id)
     return xr.Dataset(
         {
-            name: _resampled(array, params, _method(str(name), array, params, shorter))
+            name: _resampled(
+                array, params, _method(str(name), array.dtype, array.attrs, params, shorter)
+            )
             for name, array in dataset.data_vars.items()
         },
         attrs=dataset.attrs,
@@ -95,6 +97,27 @@ def resample_in_time(
 def count_steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> int:
     """Return how many times there are after resampling."""
     return len(_steps(times.sort_values(), params))
+
+
+def dtype_of_resampled(
+    name: str,
+    dtype: np.dtype[Any],
+    attrs: Mapping[Any, Any],
+    times: pd.DatetimeIndex,
+    params: TemporalResampleParams,
+) -> np.dtype[Any]:
+    """Return the type that `resample_in_time` gives a variable of this type and attributes.
+
+    Raises
+    ------
+    BuildError
+        As it does, if times are irregular and no method is given.
+    """
+    shorter = _goes_shorter(times.sort_values(), params, name)
+    method = _method(name, dtype, attrs, params, shorter)
+    if not commutes(method, packing_of(attrs)):
+        dtype = _float_of(dtype)
+    return _dtype(dtype, method)
 
 
 def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[str]) -> None:
@@ -123,11 +146,17 @@ def _goes_shorter(times: pd.DatetimeIndex, params: TemporalResampleParams, data_
     return bool(step < pd.Timedelta(steps.mean()) * (1 - _IRREGULAR))
 
 
-def _method(name: str, array: xr.DataArray, params: TemporalResampleParams, shorter: bool) -> str:
+def _method(
+    name: str,
+    dtype: np.dtype[Any],
+    attrs: Mapping[Any, Any],
+    params: TemporalResampleParams,
+    shorter: bool,
+) -> str:
     stated = params.interp_methods if shorter else params.agg_methods
     method = stated.get(name) if isinstance(stated, dict) else stated
     if method is None:
-        codes = is_categorical(array.dtype, array.attrs)
+        codes = is_categorical(dtype, attrs)
         method = "nearest" if codes else "linear" if shorter else "mean"
     return _SAME.get(method, method)
 
@@ -203,7 +232,7 @@ def _aggregated(
     array: xr.DataArray, steps: pd.Series[int], fills: Fills, method: str
 ) -> xr.DataArray:
     ends = np.cumsum(steps.to_numpy())
-    dtype = _dtype(array, method)
+    dtype = _dtype(array.dtype, method)
     others = tuple(range(1, array.ndim))
     # A step at a time: what lies in it is all that is held to compute it, and in one copy.
     parts = [
@@ -306,10 +335,10 @@ def _float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
 
 
-def _dtype(array: xr.DataArray, method: str) -> np.dtype[Any]:
+def _dtype(dtype: np.dtype[Any], method: str) -> np.dtype[Any]:
     if method == "count":
         return np.dtype(np.int32)
-    return array.dtype if method in _PICKING else _float_of(array.dtype)
+    return dtype if method in _PICKING else _float_of(dtype)
 
 
 def _nothing(dtype: np.dtype[Any], fill: Any, method: str) -> Any:
