@@ -223,3 +223,12 @@ def test_a_zip_is_read(tmp_path: Path, fmt: int, inside: bool) -> None:
 def test_a_zip_elsewhere_is_refused() -> None:
     with pytest.raises(StacbuildError, match="is a zip archive"):
         open_source("https://example.com/one.zarr.zip")
+
+
+@pytest.mark.parametrize("fmt", [2, 3])
+def test_an_array_is_no_group(tmp_path: Path, fmt: int) -> None:
+    path = store(tmp_path, fmt)
+    message = refused(tmp_path, {"store": "files", "data_id": "one.zarr/v"})
+    assert f"{path}/v: is an array, not a group; name {path}, and v in " in message
+    missing = refused(tmp_path, {"store": "files", "data_id": "one.zarr/w"})
+    assert "no Zarr group is there" in missing

@@ -13,7 +13,7 @@ import zarr
 from stacbuild.cubes.found import Found
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes, expected_keys, totals
 from stacbuild.errors import IntegrityError
-from stacbuild.fetch.zarr_store import read_error
+from stacbuild.fetch.zarr_errors import read_error
 
 if TYPE_CHECKING:
     import pystac

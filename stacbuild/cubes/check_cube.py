@@ -30,7 +30,8 @@ from stacbuild.errors import (
     StacbuildError,
 )
 from stacbuild.fetch.cube_data import open_netcdf
-from stacbuild.fetch.zarr_store import dataset_of, is_consolidated, open_group, read_error
+from stacbuild.fetch.zarr_errors import read_error
+from stacbuild.fetch.zarr_store import dataset_of, is_consolidated, open_group
 
 if TYPE_CHECKING:
     import pystac

@@ -267,6 +267,11 @@ def format_of(store: Store) -> int:
     return 3 if _json(store, "zarr.json") is not None else 2
 
 
+def holds_array(store: Store) -> bool:
+    """Return whether the root of a store is an array, of format 2."""
+    return _json(store, ".zarray") is not None
+
+
 def _with_dimensions(documents: Documents) -> Documents:
     array, attrs = documents[".zarray"], documents.get(".zattrs", {})
     if _DIMENSIONS in attrs:

@@ -15,25 +15,37 @@ from urllib.parse import urlsplit
 import xarray as xr
 import zarr
 import zarr.errors
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.zip import ZipFileSystem
 from zarr.storage import FsspecStore, LocalStore
 
 from stacbuild.errors import (
-    AuthError,
     IntegrityError,
-    LocalError,
-    MissingError,
     NotFoundError,
-    RemoteError,
     StacbuildError,
 )
 from stacbuild.fetch.hrefs import check_form
 from stacbuild.fetch.http import Patience
 from stacbuild.fetch.zarr_bounds import BoundedStore
 from stacbuild.fetch.zarr_decode import decoded
-from stacbuild.fetch.zarr_members import format_of, groups_of, hidden_of, inherited, is_name, mended
+from stacbuild.fetch.zarr_errors import (
+    MISSING,
+    REFUSED,
+    is_local,
+    is_no_group,
+    not_found,
+    read_error,
+    where_of,
+)
+from stacbuild.fetch.zarr_members import (
+    format_of,
+    groups_of,
+    hidden_of,
+    holds_array,
+    inherited,
+    is_name,
+    mended,
+)
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -46,9 +58,6 @@ HIDDEN = "stacbuild:hidden"
 Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
 
-_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-# The first is what s3fs and local files raise, the second what `zarr_http` does.
-_REFUSED = (PermissionError, AuthError)
 _PATIENCE = Patience(tries=5)
 
 
@@ -86,7 +95,7 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     if not href.startswith("memory://"):
         check_form(href)
     try:
-        if _is_zip(href) and not _is_local(href):
+        if _is_zip(href) and not is_local(href):
             raise NotFoundError(
                 f"{href}: is a zip archive, which is read in a local folder only; download it"
             )
@@ -102,10 +111,10 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
             found = _inherited(href, storage_options)
             if found is None:
                 refuse_groups_only(group, href)
-                missing = MissingError if _is_local(href) else NotFoundError
-                raise missing(
-                    f"{href}: has no consolidated metadata and {_why_unlisted(href)}; run "
-                    "zarr.consolidate_metadata on it, or name it by an address that can be listed"
+                raise not_found(
+                    href,
+                    f"has no consolidated metadata and {_why_unlisted(href)}; run zarr."
+                    "consolidate_metadata on it, or name it by an address that can be listed",
                 )
             group = found
     except StacbuildError:
@@ -217,15 +226,14 @@ def refuse_groups_only(group: zarr.Group, href: str) -> None:
         name = href.rstrip("/").rpartition("/")[2].removesuffix(".zip")
         shown = ", ".join(f"{name}/{path}" for path in below[:20])
         more = f" and {len(below) - 20} more" if len(below) > 20 else ""
-        missing = MissingError if _is_local(href) else NotFoundError
         do = "unpack the zip archive and name" if _is_zip(href) else "name"
-        raise missing(f"{href}: holds groups and no arrays; {do} one of them: {shown}{more}")
+        raise not_found(href, f"holds groups and no arrays; {do} one of them: {shown}{more}")
 
 
 def group_paths(href: str, storage_options: Json | None = None) -> list[str]:
     """Return the paths of the groups with arrays in the group at *href*, ``""`` for itself."""
     try:
-        return _group_paths(_store(href, storage_options, (*_MISSING, *_REFUSED)))
+        return _group_paths(_store(href, storage_options, (*MISSING, *REFUSED)))
     except Exception as error:
         raise read_error(error, href, storage_options) from error
 
@@ -236,7 +244,7 @@ def _group_paths(store: Store) -> list[str]:
 
 def _mended(href: str, storage_options: Json | None, error: Exception) -> zarr.Group:
     """Open a group without the arrays that cannot be read; raise *error* if none can."""
-    store = _store(href, storage_options, (*_MISSING, *_REFUSED))
+    store = _store(href, storage_options, (*MISSING, *REFUSED))
     try:
         zarr_format = format_of(store)
         part = mended(store, zarr_format)
@@ -244,7 +252,9 @@ def _mended(href: str, storage_options: Json | None, error: Exception) -> zarr.G
         if not _lists(group):
             why = part.why_none()
             raise (
-                error if why is None else IntegrityError(f"{_where(href, storage_options)}: {why}")
+                error
+                if why is None
+                else IntegrityError(f"{where_of(href, storage_options)}: {why}")
             )
     except StacbuildError:
         raise
@@ -258,7 +268,7 @@ def _inherited(href: str, storage_options: Json | None) -> zarr.Group | None:
     inside = re.match(r"(?P<above>.*?\.zarr)/(?P<path>.+)", href.rstrip("/"))
     if inside is None:
         return None
-    store, above = (_store(each, storage_options, _MISSING) for each in (href, inside["above"]))
+    store, above = (_store(each, storage_options, MISSING) for each in (href, inside["above"]))
     zarr_format = format_of(above)
     part = inherited(store, above, inside["path"], zarr_format)
     if part is None:
@@ -267,56 +277,29 @@ def _inherited(href: str, storage_options: Json | None) -> zarr.Group | None:
     return group if _lists(group) else None
 
 
-def read_error(error: Exception, href: str, storage_options: Json | None = None) -> StacbuildError:
-    """Turn what fsspec, s3fs, aiohttp, zarr or xarray raised into an error of ours, in one line.
-
-    What a server says about refused credentials is left out: it may quote them.
-    """
-    if isinstance(error, StacbuildError):
-        return error
-    where = _where(href, storage_options)
-    local = _is_local(href)
-    text = _one_line(error, storage_options)
-    if isinstance(error, zarr.errors.GroupNotFoundError | FileNotFoundError):
-        if local:
-            return MissingError(f"{where}: no Zarr group is there; check the path")
-        return NotFoundError(f"{where}: no Zarr group is there; check the address")
-    if isinstance(error, (*_REFUSED, NoCredentialsError)):
-        if local:
-            return LocalError(f"{where}: may not be read (permission denied)")
-        return AuthError(f"{where}: access was refused; check the store's credentials")
-    if not local:
-        # Imported only here: to load it takes a tenth of a second.
-        from aiohttp import ClientError as WebError
-
-        if isinstance(error, WebError):
-            return RemoteError(f"{where}: cannot be read ({text}); try again later")
-    if isinstance(error, BotoCoreError | ClientError | OSError):
-        if local:
-            return LocalError(f"{where}: cannot be read ({text})")
-        return RemoteError(f"{where}: cannot be read ({text}); try again later")
-    return IntegrityError(f"{where}: is not a readable Zarr dataset ({text})")
-
-
 def _open(href: str, storage_options: Json | None) -> zarr.Group:
     # Format by format, not both at once: the first answer comes before more is asked for.
-    strict = _store(href, storage_options, _MISSING)
+    strict = _store(href, storage_options, MISSING)
     refused: Exception | None = None
     try:
         return zarr.open_group(strict, mode="r", zarr_format=3)
     except zarr.errors.GroupNotFoundError:
         pass
-    except _REFUSED as error:
+    except zarr.errors.ContainsArrayError as error:
+        raise is_no_group(href) from error
+    except REFUSED as error:
         # Object stores that may not be listed answer 403 for a key that is not there.
         refused = error
     try:
         return zarr.open_group(strict, mode="r", zarr_format=2)
     except zarr.errors.GroupNotFoundError:
+        if ".zarr/" in href and holds_array(strict):
+            raise is_no_group(href) from None
         raise refused or FileNotFoundError(href) from None
-    except _REFUSED as error:
+    except REFUSED as error:
         refused = error
     # Only the metadata are read leniently; a refused chunk stays an error.
-    lenient = _store(href, storage_options, (*_MISSING, *_REFUSED))
+    lenient = _store(href, storage_options, (*MISSING, *REFUSED))
     try:
         found = zarr.open_group(lenient, mode="r", zarr_format=2)
     except zarr.errors.GroupNotFoundError:
@@ -330,7 +313,7 @@ def _store(
 ) -> BoundedStore:
     if _is_zip(href):
         return BoundedStore(_zipped(href))
-    if _is_local(href):
+    if is_local(href):
         return BoundedStore(LocalStore(href, read_only=True))
     scheme = urlsplit(href).scheme
     # A listing kept from an earlier run would hide what has changed since.
@@ -351,11 +334,15 @@ def _store(
     return BoundedStore(store)
 
 
+def _is_zip(href: str) -> bool:
+    return href.lower().endswith(".zip")
+
+
 def _lists(group: zarr.Group) -> bool:
     # An empty group is as unreadable to a cube as one that does not list its members.
     try:
         return next(iter(group.array_keys()), None) is not None
-    except (*_REFUSED, NotFoundError):
+    except (*REFUSED, NotFoundError):
         return False
 
 
@@ -375,25 +362,3 @@ def _zipped(path: str) -> FsspecStore:
     inner = folder if folder and files.isdir(folder) else ""
     wrapped = AsyncFileSystemWrapper(files, asynchronous=True)
     return FsspecStore(wrapped, path=inner, read_only=True)
-
-
-def _is_zip(href: str) -> bool:
-    return href.lower().endswith(".zip")
-
-
-def _is_local(href: str) -> bool:
-    return Path(href).is_absolute()
-
-
-def _where(href: str, storage_options: Json | None) -> str:
-    options = storage_options or {}
-    endpoint = options.get("endpoint_url") or options.get("client_kwargs", {}).get("endpoint_url")
-    return f"{href} at {endpoint}" if href.startswith("s3://") and endpoint else href
-
-
-def _one_line(error: Exception, storage_options: Json | None) -> str:
-    text = " ".join(str(error).split())[:300] or type(error).__name__
-    for name in ("key", "secret", "token", "username", "password"):
-        if value := (storage_options or {}).get(name):
-            text = text.replace(str(value), "***")
-    return text

@@ -32,7 +32,8 @@ from stacbuild.describe.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.fetch.http import session
 from stacbuild.fetch.opener import open_raster
-from stacbuild.fetch.zarr_store import open_group, read_error, source_of
+from stacbuild.fetch.zarr_errors import read_error
+from stacbuild.fetch.zarr_store import open_group, source_of
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stated import stated_fields, stated_links
 from stacbuild.profiles import CollectionProfile, Profiles, Provider

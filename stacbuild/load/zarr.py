@@ -223,7 +223,7 @@ class ZarrSource:
         except StacbuildError:
             raise
         except Exception as error:
-            from stacbuild.fetch.zarr_store import read_error
+            from stacbuild.fetch.zarr_errors import read_error
 
             told = read_error(error, self.href, dict(self.options))
             if isinstance(told, IntegrityError):

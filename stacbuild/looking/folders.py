@@ -10,7 +10,8 @@ import fsspec
 
 from stacbuild.config.stores import FileStore, S3Store
 from stacbuild.errors import MissingError, StacbuildError
-from stacbuild.fetch.zarr_store import group_paths, read_error
+from stacbuild.fetch.zarr_errors import read_error
+from stacbuild.fetch.zarr_store import group_paths
 from stacbuild.looking.base import Entry, matches
 from stacbuild.progress import Reporter
 

@@ -1,0 +1,89 @@
+"""From what zarr, fsspec, s3fs and aiohttp raise to errors of `stacbuild.errors`, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import zarr.errors
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from stacbuild.errors import (
+    AuthError,
+    IntegrityError,
+    LocalError,
+    MissingError,
+    NotFoundError,
+    RemoteError,
+    StacbuildError,
+)
+
+Json = dict[str, Any]
+
+MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+# The first is what s3fs and local files raise, the second what `zarr_http` does.
+REFUSED = (PermissionError, AuthError)
+
+
+def is_local(href: str) -> bool:
+    """Return whether an href is a path."""
+    return Path(href).is_absolute()
+
+
+def not_found(href: str, why: str) -> StacbuildError:
+    """Return the error of an href at which there is not what is looked for."""
+    return (MissingError if is_local(href) else NotFoundError)(f"{href}: {why}")
+
+
+def is_no_group(href: str) -> StacbuildError:
+    """Return the error of an href that leads to an array."""
+    group, _, name = href.rstrip("/").rpartition("/")
+    return not_found(
+        href, f"is an array, not a group; name {group}, and {name} in open_params.variable_names"
+    )
+
+
+def read_error(error: Exception, href: str, storage_options: Json | None = None) -> StacbuildError:
+    """Turn what fsspec, s3fs, aiohttp, zarr or xarray raised into an error of ours, in one line.
+
+    What a server says about refused credentials is left out: it may quote them.
+    """
+    if isinstance(error, StacbuildError):
+        return error
+    where = where_of(href, storage_options)
+    local = is_local(href)
+    text = _one_line(error, storage_options)
+    if isinstance(error, zarr.errors.GroupNotFoundError | FileNotFoundError):
+        return not_found(
+            where, f"no Zarr group is there; check the {'path' if local else 'address'}"
+        )
+    if isinstance(error, (*REFUSED, NoCredentialsError)):
+        if local:
+            return LocalError(f"{where}: may not be read (permission denied)")
+        return AuthError(f"{where}: access was refused; check the store's credentials")
+    if not local:
+        # Imported only here: to load it takes a tenth of a second.
+        from aiohttp import ClientError as WebError
+
+        if isinstance(error, WebError):
+            return RemoteError(f"{where}: cannot be read ({text}); try again later")
+    if isinstance(error, BotoCoreError | ClientError | OSError):
+        if local:
+            return LocalError(f"{where}: cannot be read ({text})")
+        return RemoteError(f"{where}: cannot be read ({text}); try again later")
+    return IntegrityError(f"{where}: is not a readable Zarr dataset ({text})")
+
+
+def where_of(href: str, storage_options: Json | None) -> str:
+    """Return an address as users know it: of a bucket, with the server."""
+    options = storage_options or {}
+    endpoint = options.get("endpoint_url") or options.get("client_kwargs", {}).get("endpoint_url")
+    return f"{href} at {endpoint}" if href.startswith("s3://") and endpoint else href
+
+
+def _one_line(error: Exception, storage_options: Json | None) -> str:
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    for name in ("key", "secret", "token", "username", "password"):
+        if value := (storage_options or {}).get(name):
+            text = text.replace(str(value), "***")
+    return text
