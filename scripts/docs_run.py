@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
 
 def pages() -> dict[str, str]:
-    """Give the pages of the reference by the name of their file, as they have to be now."""
+    """Return the pages of the reference by the name of their file, as they have to be now."""
     return {
         "configuration.md": reference_config.page(),
         "cli.md": reference_cli.page(),

@@ -54,7 +54,7 @@ SECTIONS: dict[str, tuple[str, list[Any]]] = {
 
 
 def page() -> str:
-    """Give the page as Markdown."""
+    """Return the page as Markdown."""
     lines = [_HEAD]
     for heading, (intro, members) in SECTIONS.items():
         lines += [f"## {heading}", ""]
@@ -128,7 +128,7 @@ def _declared(node: ast.AST) -> str:
 
 
 def signature(node: ast.FunctionDef, indent: int = 0) -> str:
-    """Give a function's first line as ruff would format it."""
+    """Return a function's first line as ruff would format it."""
     returns = f" -> {_unparse(node.returns)}" if node.returns else ""
     whole = f"def {node.name}({_unparse(node.args)}){returns}: ..."
     if len(whole) + indent <= _WIDTH:
@@ -146,7 +146,7 @@ def _unparse(node: ast.AST) -> str:
 
 
 def docstring(text: str) -> Iterator[str]:
-    """Give a numpy docstring as Markdown."""
+    """Yield a numpy docstring as Markdown."""
     lines = text.splitlines()
     in_list = False
     i = 0

@@ -33,7 +33,7 @@ Written by `scripts/docs` from the commands; `stacbuild COMMAND --help` says the
 
 
 def page() -> str:
-    """Give the page as Markdown."""
+    """Return the page as Markdown."""
     root = click.Context(cli, info_name="stacbuild")
     lines = [_HEAD, *_command(cli, root, 2)]
     return "\n".join(lines).rstrip() + "\n"

@@ -52,7 +52,7 @@ defaults filled in.
 
 
 def page() -> str:
-    """Give the page as Markdown."""
+    """Return the page as Markdown."""
     schema = config_schema()
     models: dict[str, Json] = {"Config": schema, **schema["$defs"]}
     # Those of stores are told with their store.
@@ -86,12 +86,12 @@ def _is_store(model: Json) -> bool:
 
 
 def _name(field: Json) -> str:
-    """Give the name of the model that a field refers to."""
+    """Return the name of the model that a field refers to."""
     return str(field["$ref"].rpartition("/")[2])
 
 
 def _kind(field: Json) -> str:
-    """Say what a value may be."""
+    """Return what a value may be."""
     if "$ref" in field:
         heading = HEADINGS[_name(field)]
         return f"[{heading}](#{anchor(heading)})"
@@ -150,12 +150,12 @@ def _refused() -> Iterator[str]:
 
 
 def words(text: str) -> str:
-    """Give a docstring's text on one line, as Markdown."""
+    """Return a docstring's text on one line, as Markdown."""
     return " ".join(text.split()).replace("``", "`")
 
 
 def anchor(heading: str) -> str:
-    """Give the anchor that GitHub makes of a heading."""
+    """Return the anchor that GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

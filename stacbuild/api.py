@@ -77,7 +77,7 @@ def plan(
     bbox: Box | None = None,
     force: bool = False,
 ) -> list[CubePlan]:
-    """Say what a build would do with each cube, and why; nothing is fetched.
+    """Return what a build would do with each cube, and why; nothing is fetched.
 
     Parameters
     ----------

@@ -115,24 +115,24 @@ class Catalog:
         return self.root / "catalog.json"
 
     def item_path(self, collection_id: str, item_id: str) -> Path:
-        """Give the file of an item (a cube's by its identifier), whether it is there or not."""
+        """Return the file of an item (a cube's by its identifier), whether it is there or not."""
         item_id = cube_id(item_id)
         return self.root / collection_id / item_id / f"{item_id}.json"
 
     def collections(self) -> Iterator[Path]:
-        """Give the collection files in the catalog's order."""
+        """Yield the collection files in the catalog's order."""
         if self.path.exists():
             for link in hrefs(read_json(self.path), "child"):
                 yield self._inside(self.path, link)
 
     def items(self) -> Iterator[pystac.Item]:
-        """Give all items, with absolute paths in the hrefs of local assets."""
+        """Yield all items, with absolute paths in the hrefs of local assets."""
         for collection in self.collections():
             for href in hrefs(read_json(collection), "item"):
                 yield self.read_item(self._inside(collection, href))
 
     def readable_items(self, collection_id: str) -> Iterator[pystac.Item]:
-        """Give the items of one collection, if there is such, but for those that are damaged."""
+        """Yield the items of one collection, if there is such, but for those that are damaged."""
         path = self.root / collection_id / "collection.json"
         if path in self.collections():
             for href in hrefs(read_json(path), "item"):
@@ -140,7 +140,7 @@ class Catalog:
                     yield self.read_item(self._inside(path, href))
 
     def find(self, store: str, data_id: str) -> list[pystac.Item]:
-        """Give the items of one data id, sorted by id; an empty list if it is not harvested.
+        """Return the items of one data id, sorted by id; an empty list if it is not harvested.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class Catalog:
         return [Path(href).stem for href in hrefs(read_json(path), "item")]
 
     def get(self, collection_id: str, item_id: str) -> pystac.Item | None:
-        """Give one item by its ids; None if there is none that the catalog links to."""
+        """Return one item by its ids; None if there is none that the catalog links to."""
         path = self.item_path(collection_id, item_id)
         if not path.exists() or not self._links_to(collection_id, item_id):
             return None
@@ -201,7 +201,7 @@ class Catalog:
             raise ConflictError(f"{said}; move it away, or give --catalog another folder")
 
     def put(self, harvest: Harvest) -> bool:
-        """Add or replace a collection and items; tell whether any byte changed.
+        """Add or replace a collection and items; return whether any byte changed.
 
         Items that the collection holds already and that *harvest* does not name stay. The order
         of the writes is item, collection, catalog: at every moment what is linked exists. Of
@@ -275,7 +275,7 @@ class Catalog:
                 remove_item_files(path)
 
     def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
-        """Give a collection a picture, if it is there and has none; tell whether its file changed.
+        """Add a picture to a collection that has none; return whether its file changed.
 
         Raises
         ------
@@ -323,7 +323,7 @@ class Catalog:
         return item
 
     def _inside(self, file: Path, href: str) -> Path:
-        """Give the file that a link of *file* leads to, if that is one of the catalog."""
+        """Return the file that a link of *file* leads to, if that is one of the catalog."""
         path = (file.parent / href).resolve()
         if not path.is_relative_to(self.root):
             raise IntegrityError(f"{file}: links to {href!r} outside of the catalog; refused")

@@ -82,13 +82,13 @@ class _Watched:
         return decimal(int(number)) if self.unit == "bytes" else f"{number:g}"
 
     def finished(self) -> str:
-        """Say what was done, and how long it took."""
+        """Return what was done, and how long it took."""
         unit = "" if self.unit == "bytes" else f" {self.unit}"
         amount = f"{self._amount(self.done)}{unit} in " if self.done else ""
         return f"{amount}{duration(self.seconds)}"
 
     def describe(self) -> str:
-        """Say how much of how much, how fast, how long still."""
+        """Return how much of how much, how fast, how long still."""
         with self._lock:
             done, total, note, before = self.done, self.total, self._note, self._from_before
         unit = "" if self.unit == "bytes" else f" {self.unit}"
@@ -266,7 +266,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
-    """Give the lines that tell a plan, none wider than 80 columns unless a single word is."""
+    """Yield the lines that tell a plan, none wider than 80 columns unless a single word is."""
     for each in plans:
         # A failure is told with the other errors.
         why = "" if each.action == "fails" else each.reason

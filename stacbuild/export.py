@@ -66,7 +66,7 @@ class Place:
     base_url: str | None = None
 
     def href(self, path: Path) -> str:
-        """Give the absolute href of a file.
+        """Return the absolute href of a file.
 
         Raises
         ------
@@ -225,7 +225,7 @@ def _footer(path: Path) -> bytes:
 
 
 def _checked(base_url: str | None) -> str | None:
-    """Give a URL without what is not the folder's."""
+    """Return a URL without what is not the folder's."""
     if base_url is None:
         return None
     try:
@@ -269,7 +269,7 @@ def _canonical(href: str, media_type: str) -> Json:
 
 
 def _entries(content: Json) -> Iterator[Json]:
-    """Give all that has an href of its own."""
+    """Yield all that has an href of its own."""
     yield from content["links"]
     for asset in content.get("assets", {}).values():
         yield asset
@@ -283,7 +283,7 @@ def _resolved(href: str, directory: Path, place: Place) -> str:
 
 
 def _put_parquet(path: Path, items: list[Json], reporter: Reporter) -> list[Path]:
-    """Write stac-geoparquet by atomic replace; give what was written."""
+    """Write stac-geoparquet by atomic replace; return what was written."""
     rows = [_row(item) for item in items if item["geometry"] is not None]
     if len(rows) < len(items):
         reporter.say(

@@ -126,7 +126,7 @@ def _sign(holder: Path) -> None:
 
 
 def _said(holder: Path) -> str:
-    """Say who holds a lock, as far as it is told: that file is for people, and may be torn."""
+    """Return who holds a lock, as far as it is told: that file is for people, and may be torn."""
     try:
         by = json.loads(holder.read_text())
         return (

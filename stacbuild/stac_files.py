@@ -30,13 +30,13 @@ _TEMPORARY = "stacbuild.tmp"
 
 
 def write_json(path: Path, content: Json) -> bool:
-    """Write *content* to *path* by atomic replace; tell whether its bytes changed."""
+    """Write *content* to *path* by atomic replace; return whether its bytes changed."""
     data = (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     return write_bytes(path, data)
 
 
 def write_bytes(path: Path, data: bytes) -> bool:
-    """Write a file by atomic replace; tell whether its bytes changed."""
+    """Write a file by atomic replace; return whether its bytes changed."""
     try:
         if path.exists() and path.read_bytes() == data:
             return False

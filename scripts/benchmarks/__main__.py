@@ -12,7 +12,7 @@ from scripts.benchmarks.data import SIZES
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Be `scripts/bench`."""
+    """Run the command line ``stacbuild``: interruptible, and done when it says so."""
     options = _parse(arguments)
     size, root = SIZES[options.size], options.directory.absolute()
     root.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ HEADLINE = "prob-tiled-band"
 
 
 def cases(size: Size) -> dict[str, Case]:
-    """Give all cases of a size by name."""
+    """Return all cases of a size by name."""
     found = [_annual(size, "prob", layout) for layout in data.LAYOUTS]
     found.append(_annual(size, "annual", "tiled-pixel"))
     ours = (*FLOORS, "stacbuild")

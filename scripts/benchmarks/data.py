@@ -77,7 +77,7 @@ class Size:
         return (-1.25, round(44.8 - rows * RES, 6), round(-1.25 + cols * RES, 6), 44.8)
 
     def times(self, factor: int) -> Size:
-        """Give the size whose grid is *factor* times as high and as wide."""
+        """Return the size whose grid is *factor* times as high and as wide."""
         rows, cols = self.shape
         return Size(
             f"{self.name}-x{factor * factor}", (rows * factor, cols * factor),
@@ -140,7 +140,7 @@ CLMS = ("tree_cover_density", "dominant_leaf_type", "forest_type")
 
 
 def folder(root: Path, size: Size, version: object = _VERSION) -> Path:
-    """Give the folder of a size's files, empty if they were made by another version."""
+    """Return the folder of a size's files, empty if they were made by another version."""
     path, wanted = root / "data" / size.name, json.dumps([asdict(size), version])
     made = path / "made.json"
     if not made.exists() or made.read_text() != wanted:
@@ -249,7 +249,7 @@ def gami(root: Path, size: Size) -> Path:
 
 
 def _cover(box: Box, res: int) -> tuple[float, float, int, int]:
-    """Give west, north, width and height of the pixels of EPSG:3035 around a box."""
+    """Return west, north, width and height of the pixels of EPSG:3035 around a box."""
     to_source = Transformer.from_crs(4326, 3035, always_xy=True)
     west, south, east, north = to_source.transform_bounds(*box, densify_pts=101)
     left, right = math.floor(west / res) - _MARGIN, math.ceil(east / res) + _MARGIN
@@ -266,7 +266,7 @@ def _field(patch: int) -> Array:
 
 
 def _tiled(field: Array, rows: slice, width: int, shift: int = 0) -> Array:
-    """Give some rows of a field that repeats, shifted by *shift* in both directions."""
+    """Return some rows of a field that repeats, shifted by *shift* in both directions."""
     row = (np.arange(rows.start, rows.stop) + shift * 37) % _FIELD
     first = shift * 101 % _FIELD
     return np.tile(field[row], -(-(width + first) // _FIELD))[:, first : first + width]

@@ -42,7 +42,7 @@ def _save(path: Path, job: Job, file: rasterio.DatasetReader) -> None:
 
 
 def _index(job: Job, file: rasterio.DatasetReader) -> Array:
-    """Give the position in the flattened file (which covers the grid) of each centre's pixel."""
+    """Return the position in the flattened file (which covers the grid) of each centre's pixel."""
     to_source = Transformer.from_crs(4326, file.crs, always_xy=True)
     a, _, c, _, e, f = job.transform
     x = c + a * (np.arange(job.shape[1]) + 0.5)

@@ -92,7 +92,7 @@ def _gathered(job: Job, layer: Layer, each: Callable[..., list[Any]]) -> None:
 
 
 def chunk(job: Job) -> Array:
-    """Give the first band of the first tile of a job's first layer, as `run` would write it."""
+    """Return the first band of the first tile of a job's first layer, as `run` would write it."""
     file = _open(job.layers[0].paths[0])
     found = index_map(
         job, file, job.tiles()[0], lambda function, values: list(map(function, values))

@@ -62,7 +62,7 @@ class Job:
         return RES, 0.0, self.box[0], 0.0, -RES, self.box[3]
 
     def tiles(self) -> list[tuple[slice, slice]]:
-        """Give the chunks of the grid."""
+        """Return the chunks of the grid."""
         rows, cols = self.shape
         return [
             (slice(top, min(top + self.tile, rows)), slice(left, min(left + self.tile, cols)))
@@ -84,7 +84,7 @@ class Job:
         )
 
     def encoding(self) -> dict[str, Any]:
-        """Give the format and the codec as zarr wants them."""
+        """Return the format and the codec as zarr wants them."""
         if self.codec == "lz4":
             return {"zarr_format": 2, "compressors": Blosc(cname="lz4")}
         return {"zarr_format": 3, "compressors": ZstdCodec(level=1, checksum=True)}

@@ -64,7 +64,7 @@ def prepare(
 
 
 def cube(config: Path, *, bbox: Box | None = None) -> list[str]:
-    """Give the command that builds all cubes of a configuration."""
+    """Return the command that builds all cubes of a configuration."""
     datasets = yaml.safe_load(config.read_text())["datasets"]
     names = [each["identifier"] for each in datasets if each["identifier"] != _TILES]
     words = [PROGRAM, "cube", str(config), *names]
@@ -121,7 +121,7 @@ def _product(layer: Layer) -> str:
 
 
 def _join_tiles(catalogs: Path, cubes: Mapping[str, Sequence[Layer]]) -> None:
-    """Give the tiles of a product one data id, as a harvester of tiled products does."""
+    """Assign one data id to the tiles of a product, as a harvester of tiled products does."""
     products = {
         Path(path).name: _product(layer)
         for layers in cubes.values()

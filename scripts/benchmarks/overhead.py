@@ -45,7 +45,7 @@ def measure(root: Path, size: Size) -> Row:
 
 
 def table(row: Row) -> str:
-    """Give it as Markdown."""
+    """Return it as Markdown."""
     return (
         f"\n**overhead**: {HEADLINE}\n\n"
         "| tasks | graphs | tasks of the largest | seconds in graphs | outside of tasks |\n"

@@ -74,7 +74,7 @@ def serve(folder: Path, traffic: Traffic) -> Iterator[str]:
         disable_nagle_algorithm = True
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
         def do_HEAD(self) -> None:
             self._answer(body=False)

@@ -12,7 +12,7 @@ from stacbuild.cli.options import DEFAULT_CONFIG, config_type
 
 @click.group()
 def config() -> None:
-    """Say what a configuration may hold, and what one comes to."""
+    """Show what a configuration may hold, and what one comes to."""
 
 
 @config.command()

@@ -102,7 +102,7 @@ def plan(
     bbox: Box | None,
     as_json: bool,
 ) -> None:
-    """Say what stacbuild cube would do with CONFIG, and why; nothing is fetched.
+    """Show what stacbuild cube would do with CONFIG, and why; nothing is fetched.
 
     A cube is up to date if it is there and was made of what the configuration and the catalog say
     now: same settings, same sources, same custom code, same versions of the software. Whether

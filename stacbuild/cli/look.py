@@ -24,7 +24,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON."
 @click.command()
 @_json
 def sources(as_json: bool) -> None:
-    """Say which kinds of store there are, and their parameters.
+    """List the kinds of store, and their parameters.
 
     Those with a star are needed. A parameter with a dot stands below the one before it.
     """
@@ -86,7 +86,7 @@ def list_(
 def describe(
     store_id: str, root: str, data_id: str, endpoint: str | None, signed: bool, as_json: bool
 ) -> None:
-    """Say what DATA_ID is: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
+    """Describe DATA_ID: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
 
     STORE_ID and ROOT as for stacbuild list; ROOT of clms is ''. Only headers are read.
     """
@@ -109,7 +109,7 @@ def describe(
 
 
 def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict[str, Any]:
-    """Give store_params as a configuration would have them."""
+    """Return store_params as a configuration would have them."""
     if store_id in ("s3", "stac") and (endpoint or store_id == "s3" or signed):
         options: dict[str, Any] = {"anon": not signed}
         if endpoint:

@@ -49,5 +49,5 @@ bbox_option = click.option(
 
 
 def catalog_folder(given: Path | None, config: Config) -> Path:
-    """Give the folder of the catalog: what was said, else beside the configuration."""
+    """Return the folder of the catalog: what was said, else beside the configuration."""
     return given.absolute() if given else config.directory / "catalogs"

@@ -106,7 +106,7 @@ def _internal_error(error: BaseException, debug: bool) -> int:
 
 
 def main() -> NoReturn:
-    """Be the program ``stacbuild``: interruptible, and done when it says so."""
+    """Run the command line ``stacbuild``: interruptible, and done when it says so."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     # Importing makes some 300 000 objects that stay; to look through them again and again for

@@ -147,7 +147,7 @@ def _circle(
     grids: dict[str, dict[Any, Any]],
     datasets: dict[str, dict[Any, Any]],
 ) -> list[str]:
-    """Give the datasets that lead from *dataset* back to itself, each by its grid_mapping."""
+    """Return the datasets that lead from *dataset* back to itself, each by its grid_mapping."""
     start = str(dataset.get("identifier"))
     followed = [start]
     while isinstance(name, str) and name in datasets and name not in grids:

@@ -44,7 +44,7 @@ class Filled:
     literal: list[Problem] = field(default_factory=list)
 
     def hides(self, problem: Problem) -> Problem:
-        """Give *problem*, without the environment's value if its message shows that."""
+        """Return *problem*, without the environment's value if its message shows that."""
         if (written := self.written.get(problem.path)) is None:
             return problem
         value = _at(self.data, problem.path)

@@ -246,7 +246,7 @@ def _find(path: Path | None, kind: str, entries: Iterable[_Entry], identifier: s
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """Say what was probably meant, or else what there is."""
+    """Return what was probably meant, or else what there is."""
     # Comparing takes the square of the length, for every name: only among what people name.
     known = sorted(name for name in known if len(name) <= _LONGEST)
     near = known if len(word) <= _LONGEST and len(known) <= _MOST else []

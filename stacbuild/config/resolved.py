@@ -24,7 +24,7 @@ _FIRST = ("identifier", "store_id", "root", "url")
 
 
 def resolved_yaml(path: Path) -> str:
-    """Give a configuration as YAML, with a value for every key that has one.
+    """Return a configuration as YAML, with a value for every key that has one.
 
     What the file says stands as it says it: relative paths, numbers, ``${NAME}``. Credentials that
     stand in the file itself are masked, so that they have to be put in again before it is used.
@@ -46,7 +46,7 @@ def resolved_yaml(path: Path) -> str:
 
 
 def _complete(config: Config) -> dict[str, Any]:
-    """Give the configuration with what is not in its models either: what they lead to."""
+    """Return the configuration with what is not in its models either: what they lead to."""
     content = config.resolved()
     content["general"]["dask_scheduler"] = config.general.dask_scheduler
     for entry, store in zip(content["data_stores"], config.data_stores, strict=True):
@@ -55,7 +55,7 @@ def _complete(config: Config) -> dict[str, Any]:
 
 
 def _effective(store: Store) -> dict[str, Any]:
-    """Give the parameters of a store that stand in none, but in the environment or the code."""
+    """Return the parameters of a store that stand in none, but in the environment or the code."""
     params: dict[str, Any] = {}
     if isinstance(store, ZenodoStore | ClmsStore):
         if store.store_params.cache_store_params is None:
@@ -99,7 +99,7 @@ def _fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
 
 
 def _meaning(model: type[BaseModel], name: str) -> str:
-    """Say what it means that a key is not given, in the words of its description."""
+    """Return what it means that a key is not given, in the words of its description."""
     words = " ".join((model.model_fields[name].description or "").split())
     told = [part for part in _SENTENCE.split(words) if "by default" in part]
     return told[0].strip().removeprefix("by default ") if told else "none"
@@ -111,7 +111,7 @@ def _order(resolved: Iterable[str], stated: Iterable[str]) -> list[str]:
 
 
 def _filled(stated: Any, resolved: Any) -> Any:
-    """Give what is stated, and what is resolved where nothing is."""
+    """Return what is stated, and what is resolved where nothing is."""
     if isinstance(stated, dict) and isinstance(resolved, dict):
         return {
             key: _filled(stated[key], resolved[key])

@@ -41,7 +41,7 @@ PROPERTIES = {
 
 
 def fold(data: Any) -> Any:
-    """Give a configuration's data with such parameters in the data ids; *data* stays as it is.
+    """Return a configuration's data with such parameters in the data ids; *data* stays as it is.
 
     What is not well formed is left where it stands, for others to complain of.
     """
@@ -95,7 +95,7 @@ def _source(entry: Any, stores: set[Any]) -> Any:
 
 
 def _box(params: Mapping[Any, Any]) -> list[float] | None:
-    """Give the box that is meant in degrees, for a search; None if there is none."""
+    """Return the box that is meant in degrees, for a search; None if there is none."""
     try:
         meant = OpenParams.model_validate({key: params[key] for key in _AREA if key in params})
     except ValidationError:

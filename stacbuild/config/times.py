@@ -97,7 +97,7 @@ def _is_frequency(value: str) -> str:
 
 
 def is_of_one_length(frequency: str) -> bool:
-    """Tell whether all steps of a frequency are equally long, as days are and months are not."""
+    """Return whether all steps of a frequency are equally long, as days are and months are not."""
     import pandas as pd
 
     try:

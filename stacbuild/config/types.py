@@ -169,7 +169,7 @@ def _url(value: str) -> str:
 
 
 def known_scheduler(value: str) -> str:
-    """Give back what names a dask scheduler; raise ValueError if it does not."""
+    """Return the name of a dask scheduler; raise ValueError if it is none."""
     names = ("threads", "processes", "synchronous", "sync", "single-threaded")
     if value not in names and not re.fullmatch(r"(tcp|tls)://[^\s/@?#]+:[0-9]{1,5}", value):
         msg = (

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def data_id(dataset: Dataset) -> str:
-    """Give the data id of a cube: the name that it has in its storage."""
+    """Return the data id of a cube: the name that it has in its storage."""
     return f"{dataset.identifier}{FORMS[dataset.format_id].ending}"
 
 
 def describe_assets(
     item: pystac.Item, dataset: Dataset, staging: Staging, group: zarr.Group, cube: xr.Dataset
 ) -> None:
-    """Say in the assets of an item what was written.
+    """Describe in the assets of an item what was written.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _describe_file(item: pystac.Item, dataset: Dataset, file: Path) -> None:
 
 
 def checksum(file: Path) -> str:
-    """Give the multihash of a file's SHA-256, as ``file:checksum`` has it."""
+    """Return the multihash of a file's SHA-256, as ``file:checksum`` has it."""
     with file.open("rb") as content:
         return f"1220{hashlib.file_digest(content, 'sha256').hexdigest()}"
 

@@ -52,7 +52,7 @@ def _grid_mapping(crs: CRS) -> dict[str, Any]:
 
 
 def geozarr_attrs(grid: Grid) -> dict[str, Any]:
-    """Give the attributes of a Zarr group on *grid*, by the conventions ``proj:`` and ``spatial:``.
+    """Return a Zarr group's attributes by the conventions ``proj:`` and ``spatial:``.
 
     They hold for the arrays of the group that have both dimensions of the grid
     (https://github.com/zarr-conventions/proj, inheritance model, and
@@ -81,7 +81,7 @@ def geozarr_attrs(grid: Grid) -> dict[str, Any]:
 def global_attrs(
     title: str, sources: Sequence[SourceCollection], software: str, now: dt.datetime
 ) -> dict[str, Any]:
-    """Give the attributes of the whole cube (CF 2.6.2, ACDD 1.3)."""
+    """Return the attributes of the whole cube (CF 2.6.2, ACDD 1.3)."""
     attrs = {
         "Conventions": CONVENTIONS,
         "title": title,

@@ -20,7 +20,7 @@ _STRUCTURAL = ("root", "parent", "collection", "child", "item", "derived_from")
 
 
 def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
-    """Give the items that can be read; whatever cannot is a problem of the catalog."""
+    """Yield the items that can be read; whatever cannot is a problem of the catalog."""
     seen = {catalog.path}
     for collection in _linked(catalog.path, "child", "Catalog", seen, found):
         _check_picture_of(collection, found)
@@ -45,7 +45,7 @@ def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
 
 
 def _linked(path: Path, rel: str, kind: str, seen: set[Path], found: Found) -> list[Path]:
-    """Give the files that a catalog or collection links to, each once."""
+    """Return the files that a catalog or collection links to, each once."""
     try:
         content = read_json(path)
         if content.get("type") != kind:
@@ -66,7 +66,7 @@ def _linked(path: Path, rel: str, kind: str, seen: set[Path], found: Found) -> l
 
 
 def _check_link(path: Path, link: Json, found: Found) -> Path | None:
-    """Give the file that a link within the catalog leads to; None if it leads elsewhere."""
+    """Return the file that a link within the catalog leads to; None if it leads elsewhere."""
     href = link.get("href")
     if link.get("rel") not in _STRUCTURAL or not isinstance(href, str) or "://" in href:
         return None

@@ -92,7 +92,7 @@ def check_chunks(
 def _check_listing(
     read: str, variable: str, array: zarr.Array[Any], manifest: Any, found: Found
 ) -> bool:
-    """Look for chunks that are missing or strange; tell whether all bytes are accounted for."""
+    """Look for chunks that are missing or strange; return whether all bytes are accounted for."""
     sizes = chunk_sizes(array.store, variable)
     expected = dict.fromkeys(expected_keys(array))
     found.chunks += len(sizes)
@@ -117,7 +117,7 @@ def _check_listing(
 def _check_total(
     read: str, variable: str, array: zarr.Array[Any], manifest: Any, found: Found
 ) -> None:
-    """Say that bytes differ where no chunk is damaged in itself, and none is missing."""
+    """Report that bytes differ where no chunk is damaged in itself, and none is missing."""
     sizes = chunk_sizes(array.store, variable)
     stated = (manifest or {}).get(variable)
     if stated is None or len(sizes) != stated["count"] or variable in found.damaged:
@@ -221,7 +221,7 @@ def _window(array: zarr.Array[Any], index: Sequence[int]) -> str:
 
 
 def _has_checksum(array: zarr.Array[Any]) -> bool:
-    """Tell whether the last codec of the chunks checks them."""
+    """Return whether the last codec of the chunks checks them."""
     names = [type(codec).__name__ for codec in array.compressors]
     return any("Crc32" in name for name in names) or any(
         getattr(codec, "checksum", False) for codec in array.compressors

@@ -181,7 +181,7 @@ def _check_metadata(group: zarr.Group, read: str, found: Found) -> None:
 def _check_dataset(
     cube: xr.Dataset, read: str, item: pystac.Item | None, found: Found
 ) -> list[str]:
-    """Compare grid, dimensions and variables with the item; give the names of the variables."""
+    """Compare grid, dimensions and variables with the item; return the names of the variables."""
     variables = [str(name) for name in cube.data_vars]
     if item is None:
         return variables
@@ -237,7 +237,7 @@ def _flat(section: str, described: Json, fields: Sequence[str]) -> Json:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same in JSON, numbers but for their last digits.
+    """Return whether two values are the same in JSON, numbers but for their last digits.
 
     Another version of a library may round those otherwise.
     """

@@ -157,7 +157,7 @@ def _next(client: Client, address: str, ended: queue.SimpleQueue[Future]) -> Fut
 
 
 def _known(client: Client) -> Mapping[str, Any]:
-    """Give workers that the scheduler told of lately, without asking it."""
+    """Return workers that the scheduler told of lately, without asking it."""
     workers: Mapping[str, Any] = client.scheduler_info()["workers"]
     return workers
 
@@ -226,7 +226,7 @@ def _software() -> dict[str, str]:
 
 
 def _look(files: Mapping[str, int | None], probe: Path | None) -> tuple[dict[str, str], str]:
-    """Give a worker's software, and what it does not see; runs on the worker."""
+    """Return a worker's software, and what it does not see; runs on the worker."""
     return _software(), _trouble(files, probe)
 
 

@@ -112,7 +112,7 @@ def estimate(
     *,
     before: pystac.Item | None = None,
 ) -> Estimate:
-    """Say what a cube will be and cost.
+    """Estimate what a cube will be and cost.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def check_space(config: Config, dataset: Dataset, expected: Estimate, there: int
 
 
 def free_bytes(path: Path) -> int:
-    """Give the free space where a folder is or will be."""
+    """Return the free space where a folder is or will be."""
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     return shutil.disk_usage(there).free
 
@@ -315,7 +315,7 @@ def _variable(
 
 
 def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
-    """Give the part of a source that lies under a grid, from some of the grid's pixels."""
+    """Return the part of a source that lies under a grid, from some of the grid's pixels."""
     at = np.meshgrid(*(np.linspace(0, n - 1, _SAMPLES) for n in target.shape), indexing="ij")
     row, col = positions(source, target, *at)
     with np.errstate(invalid="ignore"):
@@ -323,7 +323,7 @@ def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
 
 
 def _unit(variable: Variable, grid: Grid) -> int:
-    """Give the pixels of the grid that a task computes."""
+    """Return the pixels of the grid that a task computes."""
     rows, cols = work_unit(grid, np.dtype(variable.dtype).itemsize)
     return rows * cols
 

@@ -142,12 +142,12 @@ def _files(customs: Iterable[CustomProcessing]) -> tuple[dict[str, Path], dict[s
 
 
 def fingerprint(inputs: Inputs) -> str:
-    """Give one SHA-256 over all digests, in hexadecimal digits."""
+    """Return one SHA-256 over all digests, in hexadecimal digits."""
     return hashlib.sha256(_bytes(inputs)).hexdigest()
 
 
 def changes(before: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list[str]:
-    """Say what is different, in the user's terms; an empty list if nothing is.
+    """Return what is different, in the user's terms; an empty list if nothing is.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _differences(
 def _settings(
     config: Config, dataset: Dataset, grid: Grid, boxed: bool
 ) -> Iterator[tuple[str, Any]]:
-    """Give the keys of the configuration that bear on the output, with their values."""
+    """Yield the keys of the configuration that bear on the output, with their values."""
     top = f"datasets.{dataset.identifier}"
     # Of a single dataset that is all; of one of several sources what they share.
     shared = {"identifier", "grid_mapping", "format_id", "variables"}
@@ -243,7 +243,7 @@ def _function(variable: SourceVariable) -> str:
 
 
 def _content(item: pystac.Item) -> dict[str, Any]:
-    """Give what tells the bytes of a source from others: a checksum, or else all that is known."""
+    """Return what identifies the bytes of a source: a checksum, or else all that is known."""
     fields = item.assets["data"].extra_fields
     if checksum := fields.get("file:checksum"):
         return {"file:checksum": checksum}

@@ -69,7 +69,7 @@ FORMS: dict[FormatId, Form] = {
 
 
 def data_path(storage: FileStore | MemoryStore | S3Store, dataset: Dataset) -> Path | None:
-    """Give what clients open of a dataset's cube in a folder; None in any other storage."""
+    """Return what clients open of a dataset's cube in a folder; None in any other storage."""
     if not isinstance(storage, FileStore):
         return None
     form = FORMS[dataset.format_id]
@@ -77,7 +77,7 @@ def data_path(storage: FileStore | MemoryStore | S3Store, dataset: Dataset) -> P
 
 
 def whole(item: pystac.Item) -> pystac.Asset:
-    """Give the asset of a cube's item that holds all of the cube."""
+    """Return the asset of a cube's item that holds all of the cube."""
     return item.assets.get(MULTISCALES) or item.assets["data"]
 
 

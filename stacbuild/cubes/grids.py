@@ -31,7 +31,7 @@ def grid_name(config: Config, dataset: Dataset) -> str:
 
 
 def described_grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid | None:
-    """Give the grid that the configuration describes; None if a source has to be looked at.
+    """Return the grid that the configuration describes; None if a source has to be looked at.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def described_grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid |
 
 
 def known_grid(config: Config, dataset: Dataset, catalog: Catalog, bbox: Box | None) -> Grid | None:
-    """Give the grid as far as the catalog tells; None if its source is not harvested yet.
+    """Return the grid as far as the catalog tells; None if its source is not harvested yet.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def find_grid(
     bbox: Box | None,
     reporter: Reporter,
 ) -> Grid:
-    """Give the grid; its source is harvested if it has to be.
+    """Return the grid; its source is harvested if it has to be.
 
     Raises
     ------

@@ -50,7 +50,7 @@ Region = tuple[tuple[int, int], ...]
 def hidden_path(
     storage: FileStore | S3Store | MemoryStore, identifier: str, catalog: Path, suffix: str
 ) -> Path:
-    """Give a file that goes with a cube and is no part of it.
+    """Return a file that goes with a cube and is no part of it.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class Journal:
         self._append({"remove": fingerprint, "name": name})
 
     def sync(self, keys: Iterable[str]) -> int:
-        """Bring some keys of the staged store to disk; give their bytes, -1 if it is elsewhere."""
+        """Bring some keys of the staged store to disk; return their bytes, -1 if elsewhere."""
         if self.folder is None:
             # An object store says that an object is there when it is safe.
             return -1
@@ -299,7 +299,7 @@ def sweep_partial(folder: Path) -> None:
 
 
 def sync_file(path: Path) -> int:
-    """Bring a file to disk; give its size in bytes."""
+    """Bring a file to disk; return its size in bytes."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return os.fstat(file.fileno()).st_size

@@ -57,7 +57,7 @@ class _Level:
 
 
 def coarser(grid: Grid) -> list[Grid]:
-    """Give the grids of the levels above *grid*, each of half the rows and columns of the last.
+    """Return the grids of the levels above *grid*, each of half the rows and columns of the last.
 
     All have the corner of *grid*. The last pixels of a row or column reach beyond it where it has
     an odd number of them.
@@ -118,12 +118,12 @@ def add_levels(
 
 
 def is_mean(array: xr.DataArray) -> bool:
-    """Tell whether pixels of a variable are put together to their mean."""
+    """Return whether pixels of a variable are put together to their mean."""
     return not is_categorical(array.dtype, array.attrs)
 
 
 def _outline(cube: xr.Dataset, grid: Grid) -> xr.Dataset:
-    """Give the dataset of a level, without its values."""
+    """Return the dataset of a level, without its values."""
     sizes = dict(zip(grid.dims, grid.shape, strict=True))
     on_grid = [name for name, each in cube.variables.items() if set(grid.dims) & set(each.dims)]
     outline = cube.drop_vars(on_grid).assign_coords(
@@ -142,7 +142,7 @@ def _outline(cube: xr.Dataset, grid: Grid) -> xr.Dataset:
 
 
 def _root_attrs(cube: xr.Dataset, grid: Grid, grids: list[Grid]) -> dict[str, Any]:
-    """Give the attributes of the whole: those of the cube, and the layout."""
+    """Return the attributes of the whole: those of the cube, and the layout."""
     layout: list[dict[str, Any]] = [{"asset": "0", **_place(grid)}]
     for number, each in enumerate(grids, 1):
         # Half as many pixels of twice the size, from the same corner.

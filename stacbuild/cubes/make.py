@@ -172,7 +172,7 @@ def _make(
 
 
 def _say_going_on(name: str, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> None:
-    """Tell what an earlier run left."""
+    """Report what an earlier run left."""
     kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
     if kept:
         since = f"{staging.started:%Y-%m-%d %H:%M} UTC"
@@ -181,7 +181,7 @@ def _say_going_on(name: str, cube: xr.Dataset, staging: Staging, reporter: Repor
 
 
 def _say_kept(name: str, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> None:
-    """Tell how much the next run need not do again."""
+    """Report how much the next run need not do again."""
     kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
     if kept:
         reporter.say(f"{name}: kept: {kept} of {chunk_count(cube)} chunks")
@@ -213,7 +213,7 @@ def _picture_sources(
     found: Sequence[Sequence[pystac.Item]],
     pictured: Pictured,
 ) -> None:
-    """Give collections of sources that have none a picture: of what a cube was made of them.
+    """Add pictures to collections of sources that have none: of what a cube was made of them.
 
     To draw them from the sources would fetch what nothing else needs.
     """
@@ -227,7 +227,7 @@ def _picture_sources(
 
 
 def _is_new(item: pystac.Item, before: pystac.Item | None, fingerprint: str) -> bool:
-    """Tell whether an item came to be since *before*, with this fingerprint."""
+    """Return whether an item came to be since *before*, with this fingerprint."""
     return item.properties.get(FINGERPRINT) == fingerprint and (
         before is None or before.properties.get("created") != item.properties.get("created")
     )

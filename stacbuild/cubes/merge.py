@@ -100,7 +100,7 @@ def _renamed(block: NDArray[Any], own: Any, fill: Any, name: str) -> NDArray[Any
 
 
 def _fills(dataset: MultiDataset, arrays: dict[str, xr.DataArray]) -> dict[str, Any]:
-    """Give what each variable is where it has no value, in its own dtype."""
+    """Return what each variable is where it has no value, in its own dtype."""
     stated = dataset.xr_merge_params.fill_value
     if isinstance(stated, dict):
         for name in stated:

@@ -123,7 +123,7 @@ def _create(file: h5netcdf.File, name: str, array: xr.Variable) -> h5netcdf.Vari
 
 
 def _attr(value: Any) -> Any:
-    """Give an attribute as netCDF has it."""
+    """Return an attribute as netCDF has it."""
     if isinstance(value, bool):
         return np.int8(value)
     if isinstance(value, list | tuple):

@@ -84,7 +84,7 @@ class CubePlan:
         return "; ".join(self.reasons[:_TOLD]) + more
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as plain JSON data; bytes are whole numbers, null where not known."""
+        """Return it as plain JSON data; bytes are whole numbers, null where not known."""
         expected = self.expected
         return {
             "name": self.name,
@@ -117,7 +117,7 @@ class CubePlan:
 
 
 def collection_id(config: Config) -> str:
-    """Give the id of the collection that a configuration's cubes go to."""
+    """Return the id of the collection that a configuration's cubes go to."""
     stem = config.path.stem if config.path else "cubes"
     return slug(stem.removesuffix("_config").removesuffix("-config"))
 
@@ -142,7 +142,7 @@ def plan(
     *,
     force: bool = False,
 ) -> list[CubePlan]:
-    """Say what a build would do with each cube, and why.
+    """Return what a build would do with each cube, and why.
 
     Parameters
     ----------

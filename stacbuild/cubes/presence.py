@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.Item) -> list[str]:
-    """Say why a cube has to be built again, whatever it is made of; nothing if it does not."""
+    """Return why a cube has to be built again, whatever it is made of; nothing if it does not."""
     storage, href = config.storage, whole(before).href
     if isinstance(storage, MemoryStore):
         return ["in memory only"]
@@ -57,12 +57,12 @@ def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.I
 
 
 def journal_path(config: Config, catalog: Catalog, name: str) -> Path:
-    """Give the file that tells what an earlier run finished of a cube."""
+    """Return the file that tells what an earlier run finished of a cube."""
     return hidden_path(config.storage, name, catalog.root, "journal")
 
 
 def written_before(config: Config, catalog: Catalog, name: str) -> int:
-    """Give the bytes that an earlier run wrote of a cube; its place takes them up again."""
+    """Return the bytes that an earlier run wrote of a cube; its place takes them up again."""
     if not isinstance(config.storage, FileStore):
         return 0
     journal = Journal.read(journal_path(config, catalog, name))

@@ -135,7 +135,7 @@ def _properties(
 
 
 def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Give the part of the resolved configuration that this cube depends on."""
+    """Return the part of the resolved configuration that this cube depends on."""
     resolved = config.resolved()
     stores = {variable.store for variable in dataset.variables} | {"storage"}
 
@@ -191,7 +191,7 @@ def _derived_from(source: pystac.Item) -> pystac.Link:
 
 
 def _add_looks(item: pystac.Item, pictured: Pictured) -> None:
-    """Say how the cube's variables are drawn and what is in them."""
+    """Describe how the cube's variables are drawn and what is in them."""
     item.properties["renders"] = pictured.renders
     for name, found in pictured.statistics.items():
         item.properties["cube:variables"][name]["statistics"] = found

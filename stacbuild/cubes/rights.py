@@ -20,7 +20,7 @@ _HERE: Json = {"name": "stacbuild", "roles": ["processor"]}
 
 
 def rights(collections: Sequence[SourceCollection]) -> Json:
-    """Give licence, providers and publications of a cube, as properties of its item.
+    """Return licence, providers and publications of a cube, as properties of its item.
 
     The licence is that of all sources, or ``other``. Their hosts are not the cube's. What is to be
     cited are publications of the scientific extension (v1.0.0): a DOI of its own a cube has not.
@@ -36,7 +36,7 @@ def rights(collections: Sequence[SourceCollection]) -> Json:
 
 
 def license_links(collections: Sequence[SourceCollection]) -> list[pystac.Link]:
-    """Give the links to the terms of all sources, each once."""
+    """Return the links to the terms of all sources, each once."""
     links = {
         link["href"]: link.get("title") for found in collections for link in found.license_links
     }
@@ -78,7 +78,7 @@ def _publications(collection: SourceCollection) -> list[Json]:
 
 
 def _providers(stated: Iterable[Json]) -> list[Json]:
-    """Give each provider once, with all of its roles but that of a host."""
+    """Return each provider once, with all of its roles but that of a host."""
     found: dict[str, Json] = {}
     for entry in stated:
         roles = [role for role in entry.get("roles", []) if role != "host"]

@@ -38,7 +38,7 @@ def length_of(dimension: dict[str, Any]) -> int:
 
 
 def _source_bytes(item: pystac.Item) -> int:
-    """Give the bytes of a source without compression."""
+    """Return the bytes of a source without compression."""
     if "cube:variables" in item.properties:
         return sum(_zarr_bytes(item).values())
     fields = item.assets["data"].extra_fields
@@ -47,7 +47,7 @@ def _source_bytes(item: pystac.Item) -> int:
 
 
 def _stored_bytes(item: pystac.Item) -> int | None:
-    """Give the bytes of a source as it is, if its item tells."""
+    """Return the bytes of a source as it is, if its item tells."""
     fields = item.assets["data"].extra_fields
     if CHUNKS in fields:
         return sum(int(entry["bytes"]) for entry in fields[CHUNKS].values())
@@ -58,7 +58,7 @@ def _stored_bytes(item: pystac.Item) -> int | None:
 def ratio(
     variables: Sequence[Variable], items: Sequence[pystac.Item], before: pystac.Item | None
 ) -> float:
-    """Give the bytes on disk for each byte of the variables that one source becomes."""
+    """Return the bytes on disk for each byte of the variables that one source becomes."""
     if before is not None:
         stored = before.assets["data"].extra_fields.get(CHUNKS, {})
         raw = _zarr_bytes(before)
@@ -73,7 +73,7 @@ def ratio(
 
 
 def _zarr_bytes(item: pystac.Item) -> dict[str, int]:
-    """Give the bytes of each variable on the grid of a Zarr item, without compression."""
+    """Return the bytes of each variable on the grid of a Zarr item, without compression."""
     spatial, dimensions = spatial_dims(item), item.properties["cube:dimensions"]
     pixels: int = math.prod(item.properties["proj:shape"])
     return {
@@ -85,7 +85,7 @@ def _zarr_bytes(item: pystac.Item) -> dict[str, int]:
 
 
 def fetched(item: pystac.Item, window: Window | None) -> int:
-    """Give the bytes of a source that come over the network: its share under the grid."""
+    """Return the bytes of a source that come over the network: its share under the grid."""
     if "://" not in item.assets["data"].href or window is None:
         return 0
     rows, cols = window

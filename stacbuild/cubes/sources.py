@@ -106,7 +106,7 @@ def variable_items(
     profiles: Profiles,
     reporter: Reporter,
 ) -> list[list[pystac.Item]]:
-    """Give the items of variables of a dataset, in their order.
+    """Return the items of variables of a dataset, in their order.
 
     What the catalog does not hold yet, or holds without its file or as it was before, is
     harvested and preloaded first, and the reporter is told so.
@@ -149,7 +149,7 @@ def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[S
 
 
 def known_items(config: Config, variable: SourceVariable, catalog: Catalog) -> list[pystac.Item]:
-    """Give the items that the catalog holds, if they lead nowhere that they may not."""
+    """Return the items that the catalog holds, if they lead nowhere that they may not."""
     store = config.store(variable.store)
     items = catalog.find(store.key, variable.data_id)
     check_items(items, config, store, catalog.root)
@@ -167,7 +167,7 @@ def _found(config: Config, variable: SourceVariable, catalog: Catalog) -> list[p
 
 
 def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles) -> str:
-    """Say why items are not, or not any more, what a harvest would give; empty if they are."""
+    """Return why items are not, or not any more, what a harvest would give; empty if they are."""
     if not items:
         return "not harvested yet"
     if not all(map(is_described, items)):
@@ -188,7 +188,7 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
 
 
 def _was_written(asset: pystac.Asset) -> bool:
-    """Tell whether a file of the user's own changed, as far as its size and time tell."""
+    """Return whether a file of the user's own changed, as far as its size and time tell."""
     path, fields = Path(asset.href), asset.extra_fields
     if chunks := fields.get("stacbuild:chunks"):
         # Imported when used: to see that there is nothing to do should take no longer than that.
@@ -212,12 +212,12 @@ def _was_written(asset: pystac.Asset) -> bool:
 
 
 def is_described(item: pystac.Item) -> bool:
-    """Tell whether an item says where its pixels lie; those of archives do once preloaded."""
+    """Return whether an item says where its pixels lie; those of archives do once preloaded."""
     return "proj:transform" in item.properties
 
 
 def _ready(items: Sequence[pystac.Item]) -> bool:
-    """Tell whether there are items and all of them can be opened: described, and files present."""
+    """Return whether there are items and all can be opened: described, and files present."""
     return bool(items) and all(
         is_described(item) and _is_there(item.assets["data"].href) for item in items
     )

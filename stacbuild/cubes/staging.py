@@ -144,7 +144,7 @@ def free_token(is_free: Callable[[str], bool]) -> str:
 
 @contextmanager
 def local_errors(path: Path) -> Iterator[None]:
-    """Say of which disk it was that something could not be read or written."""
+    """Name the disk on which something could not be read or written."""
     try:
         yield
     except OSError as error:
@@ -165,7 +165,7 @@ def _is_below(name: object, folder: Path) -> bool:
 
 
 def size_text(count: float) -> str:
-    """Give a number of bytes as a person reads it."""
+    """Return a number of bytes as a person reads it."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

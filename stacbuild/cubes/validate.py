@@ -70,7 +70,7 @@ class Check:
         return not self.found.problems
 
     def to_dict(self) -> Json:
-        """Give it as plain data."""
+        """Return it as plain data."""
         return {
             "kind": self.kind,
             "name": self.name,
@@ -193,7 +193,7 @@ def _check_strangers(cube: pystac.Item, config: Config | None, found: Found) -> 
 
 
 def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Found | None:
-    """Say if an item leads to where its store of the configuration has nothing."""
+    """Return a problem if an item leads to where its store of the configuration has nothing."""
     if config is None:
         return None
     store: Store | None
@@ -211,7 +211,7 @@ def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Foun
 
 
 def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
-    """Say in one line what was looked at, for checks without a problem."""
+    """Return in one line what was looked at, for checks without a problem."""
     cubes = [check.found for check in checks if check.kind == "cube"]
     sources = [check for check in checks if check.kind == "source"]
     here = sum("://" not in check.place for check in sources)
@@ -296,7 +296,7 @@ def _address(
 
 
 def _options(item: pystac.Item, config: Config | None) -> Json | None:
-    """Give the credentials for an item's store, if the configuration has such a store."""
+    """Return the credentials for an item's store, if the configuration has such a store."""
     for store in (config.storage, *config.data_stores) if config else ():
         if isinstance(store, S3Store | StacStore) and store.key == item.properties.get(STORE):
             return store.storage_options

@@ -192,7 +192,7 @@ def _alike(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
 
 
 def _parts(array: xr.DataArray, grid: Grid) -> Iterator[dict[str, slice]]:
-    """Give the parts of the grid that the variable's computed chunks divide it into."""
+    """Yield the parts of the grid that the variable's computed chunks divide it into."""
     row, col = grid.dims
     edges = {dim: np.cumsum([0, *array.chunksizes[dim]]) for dim in (row, col)}
     for top, bottom in pairwise(edges[row]):

@@ -28,7 +28,7 @@ ROOT = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata"})
 
 
 def metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
-    """Give everything but the chunks of the variables, by key; consolidated.
+    """Return everything but the chunks of the variables, by key; consolidated.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def open_for_writing(store: Store, path: str, zarr_format: int) -> zarr.Array[An
 
 
 def holds(store: Store, expected: dict[str, bytes]) -> bool:
-    """Tell whether a store has these metadata, but for the group's, which come last."""
+    """Return whether a store has these metadata, but for the group's, which come last."""
     prototype = default_buffer_prototype()
     return all(
         (found := sync(store.get(key, prototype))) is not None and found.to_bytes() == content
@@ -143,7 +143,7 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
 
 
 def _time_units(times: xr.DataArray) -> str:
-    """Give the longest unit that all times are whole numbers of."""
+    """Return the longest unit that all times are whole numbers of."""
     units = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
     since = pd.DatetimeIndex(times.values.ravel()) - pd.Timestamp(0)
     unit = next(unit for unit in units if (since % pd.Timedelta(1, unit) == pd.Timedelta(0)).all())

@@ -70,7 +70,7 @@ def multihash_md5(digest: str) -> str:
 
 
 def file_time(path: Path) -> str:
-    """Give when a file was last written to, in UTC, as the field ``updated`` of its asset.
+    """Return when a file was last written to, in UTC, as the field ``updated`` of its asset.
 
     Of a folder it is the newest file below it: what is deleted does not count.
     """

@@ -14,7 +14,7 @@ FLAGS = ("flag_values", "flag_masks", "flag_meanings")
 
 
 def is_categorical(dtype: np.dtype[Any], attrs: Mapping[str, Any]) -> bool:
-    """Tell whether the mean of two values may be none that there is.
+    """Return whether the mean of two values may be none that there is.
 
     True of integers (codes as far as anyone can tell), of what has CF flags, and of dates.
     """

@@ -80,7 +80,7 @@ class Pixels:
         return col, row
 
     def hold(self, lon: Floats, lat: Floats) -> bool:
-        """Tell whether all of some places lie on the pixels."""
+        """Return whether all of some places lie on the pixels."""
         col, row = self.pixel(lon, lat)
         rows, cols = self.shape
         with np.errstate(invalid="ignore"):

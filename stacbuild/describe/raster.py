@@ -123,7 +123,7 @@ def raster_item(
 def item_times(
     profile: DataProfile, published: dt.datetime | None, href: str
 ) -> dict[str, dt.datetime]:
-    """Give ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``."""
+    """Return ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``."""
     start, end = profile.start_datetime, profile.end_datetime
     if profile.years:
         start, _ = year_of(profile.years.first)
@@ -141,7 +141,7 @@ def item_times(
 
 
 def says_time(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
-    """Tell whether a profile, or the header itself, dates a GeoTIFF."""
+    """Return whether a profile, or the header itself, dates a GeoTIFF."""
     stated = profile.start_datetime is not None or profile.years is not None
     return stated or bool(netcdf_tags(dataset).times)
 
@@ -161,7 +161,7 @@ def _times(
 
 
 def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
-    """Give ``proj:code`` (or ``proj:wkt2``), shape, transform and box."""
+    """Return ``proj:code`` (or ``proj:wkt2``), shape, transform and box."""
     crs = _crs(dataset, href)
     code = epsg_code(crs)
     fields: Json = {"proj:code": f"EPSG:{code}" if code else None}
@@ -178,7 +178,7 @@ def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
 
 
 def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list[float]]:
-    """Give the outline in longitude and latitude as GeoJSON, cut at the antimeridian, and its box.
+    """Return the outline (lon/lat, GeoJSON), cut at the antimeridian, and its bbox.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list
 
 
 def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
-    """Give ``raster:sampling`` and ``raster:spatial_resolution`` in metres (rough for degrees)."""
+    """Return ``raster:sampling`` and ``raster:spatial_resolution`` (metres, rough for degrees)."""
     point = dataset.tags().get("AREA_OR_POINT", "Area").lower() == "point"
     height = math.hypot(dataset.transform.b, dataset.transform.e)
     factor = _METRES_A_DEGREE if dataset.crs.is_geographic else dataset.crs.linear_units_factor[1]
@@ -206,7 +206,7 @@ def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
 
 
 def media_type(dataset: rasterio.io.DatasetReader) -> str:
-    """Give the media type, with the profile of a COG only if the file says that it is one."""
+    """Return the media type, with the profile of a COG only if the file says that it is one."""
     layout = dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
     return CLOUD_OPTIMIZED if layout == "COG" else MEDIA_TYPE
 

@@ -67,7 +67,7 @@ def _per_band(
 
 
 def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
-    """Tell whether a profile or netCDF tags tell what every band is.
+    """Return whether a profile or netCDF tags tell what every band is.
 
     GDAL takes the fourth of four bytes for alpha.
     """
@@ -78,7 +78,7 @@ def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> b
 
 
 def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
-    """Give ``classification:classes`` of the profile, with colours of the file's colour table.
+    """Return ``classification:classes`` of the profile, with colours of the file's colour table.
 
     Every value but the first that stands for nodata is a class too, marked as such: STAC has
     room for one value only.

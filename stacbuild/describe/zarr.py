@@ -156,7 +156,7 @@ def zarr_item(
 
 
 def projection(grid: CubeGrid) -> Json:
-    """Give the ``proj:`` fields of *grid*; ``proj:wkt2`` only where the CRS has no EPSG code."""
+    """Return the ``proj:`` fields of *grid*; ``proj:wkt2`` only where the CRS has no EPSG code."""
     code: Json = {"proj:code": grid.code}
     if grid.code is None:
         code["proj:wkt2"] = grid.crs.to_wkt("WKT2_2019")
@@ -171,7 +171,7 @@ def projection(grid: CubeGrid) -> Json:
 def period(
     ds: xr.Dataset, profile: DataProfile = _NO_PROFILE
 ) -> tuple[dt.datetime, dt.datetime] | None:
-    """Give the first and last time of *ds* in UTC, or None if nothing tells.
+    """Return the first and last time of *ds* in UTC, or None if nothing tells.
 
     Asked in this order: the profile, the temporal coordinates (without steps that have no value)
     along one dimension or none, the attributes

@@ -44,12 +44,12 @@ def count_chunks(store: Store, variables: Iterable[str]) -> Manifest:
 
 
 def totals(sizes: dict[str, int]) -> dict[str, int]:
-    """Give the entry of a manifest for chunks of these sizes."""
+    """Return the entry of a manifest for chunks of these sizes."""
     return {"count": len(sizes), "bytes": sum(sizes.values())}
 
 
 def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
-    """Give the size of each chunk that lies in a store, by its key below the variable.
+    """Return the size of each chunk that lies in a store, by its key below the variable.
 
     Everything below the variable counts but its metadata, so a stray file is found, too.
 
@@ -71,7 +71,7 @@ def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
 
 
 def expected_keys(array: zarr.Array[Any]) -> Iterator[str]:
-    """Give the key, below the variable, of every chunk that an array has if it is whole."""
+    """Yield the key, below the variable, of every chunk that an array has if it is whole."""
     for index in np.ndindex(array.cdata_shape):
         yield array.metadata.encode_chunk_key(index)
 
@@ -99,7 +99,7 @@ def _listed(fs: AbstractFileSystem, directory: str) -> Iterator[tuple[str, int]]
 
 
 def _blocking(fs: AbstractFileSystem) -> AbstractFileSystem:
-    """Give the same file system for calls that wait; zarr's own is for coroutines."""
+    """Return the same file system for calls that wait; zarr's own is for coroutines."""
     if isinstance(fs, AsyncFileSystemWrapper):
         return fs.sync_fs
     if not fs.asynchronous:

@@ -97,7 +97,7 @@ def crs_statements(ds: xr.Dataset, x: str, y: str) -> tuple[list[StatedCrs], lis
 
 
 def states_crs(ds: xr.Dataset) -> bool:
-    """Tell whether *ds* itself states a CRS, right or wrong."""
+    """Return whether *ds* itself states a CRS, right or wrong."""
     return next(_stated_crs(ds, ()), None) is not None
 
 

@@ -287,7 +287,7 @@ def _bounds(ds: xr.Dataset) -> set[str]:
 
 
 def text_of(attrs: dict[Any, Any], *keys: str) -> str | None:
-    """Give the first of some attributes that is a text, on one line."""
+    """Return the first of some attributes that is a text, on one line."""
     for key in keys:
         value = attrs.get(key)
         if isinstance(value, str) and value.strip():
@@ -296,7 +296,7 @@ def text_of(attrs: dict[Any, Any], *keys: str) -> str | None:
 
 
 def time_of(value: pd.Timestamp) -> dt.datetime:
-    """Give a time of NumPy or pandas in UTC, to the microsecond."""
+    """Return a time of NumPy or pandas in UTC, to the microsecond."""
     return utc(value.floor("us").to_pydatetime())
 
 

@@ -287,7 +287,7 @@ def _beside_pole(rows: Axis, grid: CubeGrid) -> Iterator[str]:
 
 
 def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
-    """Give the GeoJSON geometry and the box (W, S, E, N) of *grid* in longitude and latitude.
+    """Return the GeoJSON geometry and the box (W, S, E, N) of *grid* in longitude and latitude.
 
     Longitudes beyond 180 are brought back; what crosses the antimeridian is a MultiPolygon whose
     box has W > E (RFC 7946, 5.2).

@@ -59,7 +59,7 @@ class Member:
 
 
 def stem(name: str) -> str | None:
-    """Give the name of an archive without its suffix; None if it does not look like one."""
+    """Return the name of an archive without its suffix; None if it does not look like one."""
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
@@ -218,7 +218,7 @@ class _TarInfo(tarfile.TarInfo):
 
 
 def _listed(archive: _Archive, name: str, limit: int) -> list[tuple[Member, _Info]]:
-    """Give the files of an archive with their records, once all of them are found safe."""
+    """Return the files of an archive with their records, once all of them are found safe."""
     found: list[tuple[Member, _Info]] = []
     seen: dict[str, str] = {}
     total = 0
@@ -279,7 +279,7 @@ def _is_plain(info: _Info) -> bool:
 
 
 def _limit(archive: _Archive) -> int:
-    """Give the bytes that an archive may unpack to."""
+    """Return the bytes that an archive may unpack to."""
     if isinstance(archive, zipfile.ZipFile):
         packed = sum(info.compress_size for info in archive.infolist())
         if archive.fp is not None:

@@ -48,7 +48,7 @@ def open_cube_data(
 
 
 def first_level(attrs: Json) -> str | None:
-    """Give the group of the first level, from the attributes of a group; None if it has none."""
+    """Return the group of the first level, from the attributes of a group; None if it has none."""
     pyramid = attrs.get("multiscales")
     layout = pyramid.get("layout") if isinstance(pyramid, dict) else None
     first = layout[0].get("asset") if isinstance(layout, list | tuple) and layout else None

@@ -253,7 +253,7 @@ def _write_body(
 
 
 def _extent(response: requests.Response) -> tuple[int, int | None]:
-    """Give the first byte of the body and the length of the whole file (if it is said)."""
+    """Return the first byte of the body and the length of the whole file (if it is said)."""
     if response.status_code == 206:
         found = re.fullmatch(
             r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
@@ -323,7 +323,7 @@ def _check_space(part: Path, needed: int) -> None:
 
 
 def _difference(part: Path, size: int | None, md5: str | None) -> str:
-    """Say what differs from what is due; an empty text if nothing does."""
+    """Return what differs from what is due; an empty text if nothing does."""
     length = part.stat().st_size
     if size is not None and length != size:
         return f"has {length} bytes instead of {size}"

@@ -138,13 +138,13 @@ def check_form(href: str) -> None:
 
 
 def is_relative_path(href: str) -> bool:
-    """Tell whether an href is a relative path, and not XML or a driver's name with a colon."""
+    """Return whether an href is a relative path, and not XML or a driver's name with a colon."""
     prefixed = re.match(r"\s*[A-Za-z][A-Za-z0-9_+.-]*:", href)
     return not (prefixed or Path(href).is_absolute() or href.lstrip().startswith(("<", "{")))
 
 
 def leads_inwards(source: str, target: str) -> bool:
-    """Tell whether *target*, to which *source* redirects or refers, is further within than it.
+    """Return whether *target*, to which *source* redirects or refers, is further within than it.
 
     Always true for a target on this link, whose only uses are hostile. A name that means another
     address when it is looked up again, for the connection, is not found out.
@@ -165,7 +165,7 @@ def _check_folder(path: str, folders: Sequence[Path]) -> None:
 
 @lru_cache(maxsize=1024)
 def zone_of(host: str) -> Zone:
-    """Say where a host is, by its addresses; the innermost if there are several.
+    """Return where a host is, by its addresses; the innermost if there are several.
 
     A name that nobody knows is taken for one of the web: a connection to it fails, or is made by
     a proxy that knows it.

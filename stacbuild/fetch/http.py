@@ -67,13 +67,13 @@ class Patience:
 
 
 def public_url(url: str) -> str:
-    """Give *url* without user, password, query and fragment: what may stand in a message."""
+    """Return *url* without user, password, query and fragment: what may stand in a message."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _silent(message: str) -> None:
-    """Tell nobody."""
+    """Ignore a line."""
 
 
 class _ToldRetry(Retry):
@@ -129,7 +129,7 @@ class _Session(requests.Session):
         return super().request(*args, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Give where an answer leads, if one may go there."""
+        """Return where an answer leads, if one may go there."""
         # requests itself drops Authorization when the host changes; the scheme is ours to check.
         target = super().get_redirect_target(resp)
         if target is not None:
@@ -233,7 +233,7 @@ def session(
 
 
 def tell_of(session: requests.Session) -> Tell:
-    """Give what takes the lines of *session*; bodies that break are told of there, too."""
+    """Return what takes the lines of *session*; bodies that break are told of there, too."""
     return session.tell if isinstance(session, _Session) else _silent
 
 
@@ -275,7 +275,7 @@ def status_error(response: requests.Response) -> RemoteError | AuthError:
 
 
 def reason(error: BaseException) -> str:
-    """Say why a request failed, in words and without the URL (that may hold a signature)."""
+    """Return why a request failed, in words and without the URL (that may hold a signature)."""
     if isinstance(error, _GivenUpError) and error.__cause__ is not None:
         return f"{reason(error.__cause__)}; as before in this run, so it was tried only once"
     if isinstance(error, requests.Timeout):
@@ -362,7 +362,7 @@ def refuse_page(response: requests.Response, due: str, start: bytes = b"") -> No
 
 
 def is_page(start: bytes) -> bool:
-    """Tell whether a body that begins with *start* is a web page."""
+    """Return whether a body that begins with *start* is a web page."""
     return (
         start[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
     )

@@ -269,7 +269,7 @@ class RasterFile:
             raise error
 
     def _explained(self, error: RasterioError, what: str) -> Exception:
-        """Say why GDAL failed: because bytes did not come, or because they are wrong."""
+        """Return why GDAL failed: because bytes did not come, or because they are wrong."""
         self._raise_trouble()
         said = error.__cause__ if isinstance(error, RasterioIOError) else None
         return IntegrityError(f"{self.name}: {what} ({' '.join(str(said or error).split())})")
@@ -312,7 +312,7 @@ class _GdalHandle(PagedFile):
         return self
 
     def open(self, path: str, mode: str) -> _GdalHandle:  # noqa: ARG002 - of fsspec
-        """Give another handle of the same file."""
+        """Return another handle of the same file."""
         return _GdalHandle(self.pages, self._trouble)
 
     def readinto(self, buffer: Any) -> int:
@@ -345,7 +345,7 @@ def bytes_of(dataset: DatasetReader, start: int, stop: int) -> bytes | None:
 
 
 def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> Iterator[Span]:
-    """Give where in the file the blocks of a window lie, as first byte and byte after the last.
+    """Yield where in the file the blocks of a window lie, as first byte and byte after the last.
 
     Blocks that a sparse file leaves out are not given. From GDAL's TIFF metadata domain
     (https://gdal.org/drivers/raster/gtiff.html#metadata, ``BLOCK_OFFSET_x_y``).

@@ -56,7 +56,7 @@ class Pace:
                 self.sleep(wait)
 
     def _take_turn(self) -> float:
-        """Count one more request at the first time that is free; give the seconds until then."""
+        """Count one more request at the first time that is free; return the seconds until then."""
         if self.state is not None:
             try:
                 self.state.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Pace:
 
 
 def _read(state: Path, now: float, limits: tuple[Limit, ...]) -> list[float]:
-    """Give the times that are of any consequence still; none if the file is not there or torn."""
+    """Return the times that are of any consequence still; none if the file is not there or torn."""
     try:
         times = sorted(float(each) for each in json.loads(state.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -98,7 +98,7 @@ _paces_lock = threading.Lock()
 
 
 def pace_of(kind: str, host: str) -> Pace | None:
-    """Give the pace that all on this machine share for a host; None if it has no limit.
+    """Return the pace that all on this machine share for a host; None if it has no limit.
 
     Parameters
     ----------

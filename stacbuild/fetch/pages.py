@@ -62,7 +62,7 @@ class Pages:
         weakref.finalize(self, os.close, self._file)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Give the bytes from *start* up to *stop*, or up to the end of the file.
+        """Return the bytes from *start* up to *stop*, or up to the end of the file.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Pages:
             future.result()
 
     def _missing(self, wanted: list[int]) -> Iterator[tuple[int, int]]:
-        """Give the first and last of each run of pages to fetch, small gaps fetched with them."""
+        """Yield the first and last of each run of pages to fetch, small gaps fetched with them."""
         away = [n for n in wanted if n not in self._here and n not in self._coming]
         if not away:
             return
@@ -161,11 +161,11 @@ class PagedFile(io.RawIOBase):
         return self.pages.size
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it has positions."""
+        """Return True: it has positions."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -177,7 +177,7 @@ class PagedFile(io.RawIOBase):
         return self._at
 
     def tell(self) -> int:
-        """Give the position."""
+        """Return the position."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:

@@ -59,7 +59,7 @@ class HttpRanges:
         self.size = size if size is not None else self._learn_size()
 
     def fetch(self, start: int, stop: int) -> bytes:
-        """Give the bytes from *start* up to *stop* (exclusive)."""
+        """Return the bytes from *start* up to *stop* (exclusive)."""
         have = self._first[:stop] if start == 0 else b""
         failures = 0
         while len(have) < stop - start:

@@ -124,7 +124,7 @@ def count_of(unit: str, calendar: Any) -> Count | None:
 
 
 def is_time_unit(unit: Any) -> bool:
-    """Tell whether a unit counts from a date, such as ``days since 2000-01-01`` (CF 1.11, 4.4)."""
+    """Return whether a unit counts from a date, as ``days since 2000-01-01`` (CF 1.11, 4.4)."""
     return isinstance(unit, str) and " since " in unit
 
 
@@ -331,7 +331,7 @@ def _lower(unsigned: Any) -> str:
 
 
 def _is_unsigned(variable: xr.Variable) -> bool | None:
-    """Tell what ``_Unsigned`` says, None where it is not said or means nothing."""
+    """Return what ``_Unsigned`` says, None where it is not said or means nothing."""
     stated = _lower(variable.attrs.get("_Unsigned", ""))
     kind = variable.dtype.kind
     if (stated, kind) == ("true", "i"):

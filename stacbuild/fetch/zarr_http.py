@@ -27,7 +27,7 @@ _METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
 
 def client_options(patience: Patience, href: str) -> dict[str, object]:
-    """Give what fsspec's http file system hands to `aiohttp.ClientSession` for a store there."""
+    """Return what fsspec's http file system hands to `aiohttp.ClientSession` for a store there."""
     # No limit on the whole of a chunk's transfer (that is `Retrying`'s), but one on silence.
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=patience.seconds)
     # Chunks are compressed as they are. A body that a server compresses on top of that could grow

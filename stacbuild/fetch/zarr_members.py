@@ -165,7 +165,7 @@ def _compared(documents: Documents) -> Json:
 
 
 def is_array(documents: Documents) -> bool:
-    """Tell whether these are the metadata of an array."""
+    """Return whether these are the metadata of an array."""
     return ".zarray" in documents or documents.get("zarr.json", {}).get("node_type") == "array"
 
 
@@ -303,7 +303,7 @@ def _dims(documents: Documents) -> tuple[str, ...]:
 
 
 def is_name(dim: Any) -> bool:
-    """Tell whether this names a dimension: in format 3 one may be null."""
+    """Return whether this names a dimension: in format 3 one may be null."""
     return isinstance(dim, str) and dim != ""
 
 

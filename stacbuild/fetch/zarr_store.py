@@ -125,7 +125,7 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
 
 
 def is_consolidated(group: zarr.Group) -> bool:
-    """Tell whether *group* was opened from consolidated metadata."""
+    """Return whether *group* was opened from consolidated metadata."""
     return group.metadata.consolidated_metadata is not None
 
 

@@ -153,7 +153,7 @@ def harvest_store(
 
 
 def _state_rights(item: pystac.Item, collection: pystac.Collection) -> None:
-    """Say on the item, too, whose data it is: a search finds items without their collections."""
+    """State on the item, too, whose data it is: a search finds items without their collections."""
     item.properties.setdefault("license", collection.license)
     if collection.providers:
         stated = [provider.to_dict() for provider in collection.providers]
@@ -177,7 +177,7 @@ def _keep_apart(found: Harvest, catalog: Catalog) -> None:
 
 
 def _make_distinct(found: Harvest, catalog: Catalog) -> None:
-    """Give items another id whose own is that of other data: ids have less signs than data ids.
+    """Disambiguate items: distinct data ids can have the same slug.
 
     So ``forest.tif`` and ``forest.zarr`` are both found, whichever was harvested first; so are
     ``Forest`` and ``forest``, which some file systems take for one.
@@ -203,7 +203,7 @@ def load_profiles(config: Config) -> Profiles:
 
 
 def profile_digest(store: Store, data_id: str, profiles: Profiles) -> str:
-    """Give a digest of what the profiles say of a data id and of its collection.
+    """Return a digest of what the profiles say of a data id and of its collection.
 
     It stands in the item, so that a profile that says something else now is noticed.
     """

@@ -40,7 +40,7 @@ _Failed = list[tuple[str, StacbuildError]]
 
 
 def canonical_data_id(data_id: str) -> str:
-    """Give the data id without the ``.zarr`` that configurations of other tools put at its end."""
+    """Return the data id without the ``.zarr`` that configurations of other tools append."""
     return data_id.removesuffix(".zarr")
 
 
@@ -97,7 +97,7 @@ def harvest(
 def _find(
     store: ClmsStore, wanted: Wanted, api: ClmsApi, failed: _Failed
 ) -> tuple[dict[str, Json], dict[str, list[Delivery]]]:
-    """Give the search records, and what is wanted of each product."""
+    """Return the search records, and what is wanted of each product."""
     data_ids = sorted({canonical_data_id(each) for each in (*wanted.data_ids, *wanted.preload)})
     records = api.search({data_id.partition("|")[0] for data_id in data_ids})
     products: dict[str, list[Delivery]] = {}
@@ -150,7 +150,7 @@ def _request(
     reporter: Reporter,
     failed: _Failed,
 ) -> set[Delivery]:
-    """Request what is to be preloaded and not here; give what there is to wait for."""
+    """Request what is to be preloaded and not here; return what there is to wait for."""
     preload = {canonical_data_id(data_id) for data_id in wanted.preload}
     awaited = set()
     for delivery in deliveries:
@@ -254,7 +254,7 @@ def _link_page(entity: pystac.Item | pystac.Collection, record: Json) -> None:
 
 
 def _text(markup: Any) -> str:
-    """Give the words of a description, which is plain text or a little HTML."""
+    """Return the words of a description, which is plain text or a little HTML."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", str(markup or ""))).split())
 
 
@@ -273,7 +273,7 @@ def _bbox(record: Json) -> list[float]:
 
 
 def _period(record: Json) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """Give begin and end (UTC); a date at the end means all of its day."""
+    """Return begin and end (UTC); a date at the end means all of its day."""
     begin, end = (_time(record.get(f"temporalExtent{which}")) for which in ("Start", "End"))
     if end and len(record["temporalExtentEnd"]) == len("2015-12-31"):
         end += dt.timedelta(days=1, seconds=-1)

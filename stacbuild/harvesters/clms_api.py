@@ -94,7 +94,7 @@ class ClmsApi:
         return found
 
     def request(self, dataset: str, file: str) -> str:
-        """Ask for a file of a data set; give the id of the task that prepares it.
+        """Ask for a file of a data set; return the id of the task that prepares it.
 
         A task under way for the same file (of a run that was killed, or from the web page) is
         taken over: the CLMS refuses duplicates or works twice.
@@ -154,7 +154,7 @@ class ClmsApi:
         )
 
     def records(self) -> Iterator[Json]:
-        """Give the search records of all data sets, page after page."""
+        """Yield the search records of all data sets, page after page."""
         query = [("portal_type", "DataSet"), *(("metadata_fields", name) for name in _FIELDS)]
         url: str | None = requests.Request("GET", f"{self.url}/@search", params=query).prepare().url
         seen = set()

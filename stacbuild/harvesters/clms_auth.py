@@ -133,7 +133,7 @@ class Token:
         return self._credentials
 
     def header(self) -> dict[str, str]:
-        """Give the header of an authorized request."""
+        """Return the header of an authorized request."""
         value = self._value
         if value is None or self._clock() >= self._ends:
             value = self._value = self._fetch()
@@ -197,7 +197,7 @@ def send(session: requests.Session, method: str, url: str, **options: Any) -> re
 
 
 def content_of(response: requests.Response) -> Any:
-    """Give the JSON of an answer of success; raise what any other answer means."""
+    """Return the JSON of an answer of success; raise what any other answer means."""
     where = public_url(response.url)
     body = read_json_body(response, f"JSON (HTTP {response.status_code})")
     try:
@@ -215,7 +215,7 @@ def content_of(response: requests.Response) -> Any:
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Give the seconds that ``Retry-After`` asks to wait, if it does."""
+    """Return the seconds that ``Retry-After`` asks to wait, if it does."""
     value = response.headers.get("Retry-After")
     try:
         return Retry().parse_retry_after(value) if value else None
@@ -224,7 +224,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def positive(value: Any) -> float | None:
-    """Give a positive number, also one that is written as text; None for anything else."""
+    """Return a positive number, also one that is written as text; None for anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -233,7 +233,7 @@ def positive(value: Any) -> float | None:
 
 
 def _skew(response: requests.Response, now: float) -> str:
-    """Say by how much the clocks differ, if that is what a refusal may come from."""
+    """Return by how much the clocks differ, if that is what a refusal may come from."""
     try:
         there = parsedate_to_datetime(response.headers["Date"]).timestamp()
     except (KeyError, ValueError):

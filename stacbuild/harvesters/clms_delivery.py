@@ -89,7 +89,7 @@ class Polling:
     sleep: Callable[[float], None] = time.sleep
 
     def pauses(self) -> Iterator[float]:
-        """Give the pauses, without end."""
+        """Yield the pauses, without end."""
         pause = self.first
         while True:
             yield min(pause, self.longest)
@@ -97,7 +97,7 @@ class Polling:
 
 
 def present(delivery: Delivery) -> tuple[Tile, ...] | None:
-    """Give the tiles that are on disk; None if they are not whole or are of another version."""
+    """Return the tiles that are on disk; None if they are not whole or are of another version."""
     marker = delivery.folder / "complete.json"
     if not marker.exists():
         return None
@@ -113,7 +113,7 @@ def present(delivery: Delivery) -> tuple[Tile, ...] | None:
 
 
 def request(delivery: Delivery, api: ClmsApi, reporter: Reporter) -> str:
-    """Ask for the file, unless that was done before; give the id of its task."""
+    """Ask for the file, unless that was done before; return the id of its task."""
     path = _task_file(delivery)
     _check_mark(path)
     _check_mark(delivery.folder / "complete.json")
@@ -195,7 +195,7 @@ def _download(
 
 
 def _is_refused(url: str, session: requests.Session) -> bool:
-    """Tell whether a link is no longer served, rather than its server in trouble."""
+    """Return whether a link is no longer served, rather than its server in trouble."""
     with send(session, "GET", url, headers={"Range": "bytes=0-0"}, stream=True) as response:
         if response.ok:
             # A page that asks to log in, say.

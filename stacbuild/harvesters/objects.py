@@ -283,6 +283,6 @@ def _collection(
 
 
 def _common(items: Sequence[pystac.Item], key: str, otherwise: Any) -> Any:
-    """Give what all items state."""
+    """Return what all items state."""
     first, *others = (item.properties.get(key) for item in items)
     return first if first and all(other == first for other in others) else otherwise

@@ -228,7 +228,7 @@ def _describe(
 
 
 def _item_id(found: Found, data_id: str, where: str) -> str:
-    """Give an id that no other data id's item has: one may be named by several queries.
+    """Return an id that no other data id's item has: one may be named by several queries.
 
     *where* tells items of one id apart.
     """

@@ -157,7 +157,7 @@ def _path_of(href: Any) -> str:
 
 
 def _place(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:
-    """Give where an asset is read: https or a file if there is any, else S3."""
+    """Return where an asset is read: https or a file if there is any, else S3."""
     refused: StacbuildError | None = None
     on_s3 = None
     for href in _hrefs(asset):
@@ -194,7 +194,7 @@ def _hrefs(asset: Json) -> Iterator[str]:
 
 
 def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
-    """Give the CRS that asset, item or collection states, in any version of the extension."""
+    """Return the CRS that asset, item or collection states, in any version of the extension."""
     summaries = found.collection.get("summaries")
     for fields in (data.content, found.content["properties"], summaries):
         for key in ("proj:code", "proj:epsg"):
@@ -211,7 +211,7 @@ def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
 
 
 def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:
-    """Give what the item says of its data; what a profile states goes before it."""
+    """Return what the item says of its data; what a profile states goes before it."""
     properties = found.content["properties"]
     facts: Json = {
         "title": text(data.content.get("title") or properties.get("title"), 300),
@@ -255,7 +255,7 @@ def time_notes(times: Sequence[dt.datetime], found: Found) -> list[str]:
 
 
 def time_of(found: Found) -> Any:
-    """Give the instant of an item, or the start of its collection; None if neither says it."""
+    """Return the instant of an item, or the start of its collection; None if neither says it."""
     if when := instant(found.content["properties"].get("datetime")):
         return when
     try:
@@ -265,7 +265,7 @@ def time_of(found: Found) -> Any:
 
 
 def file_fields(data: Data) -> Json:
-    """Give what tells whether the file changed: its checksum and the time of its last change."""
+    """Return what tells whether the file changed: its checksum and the time of its last change."""
     fields: Json = {}
     checksum = data.content.get("file:checksum")
     if isinstance(checksum, str) and _CHECKSUM.fullmatch(checksum):
@@ -276,7 +276,7 @@ def file_fields(data: Data) -> Json:
 
 
 def rights_of(found: Found) -> Json:
-    """Give licence and providers: the item's own, else its collection's."""
+    """Return licence and providers: the item's own, else its collection's."""
     fields: Json = {}
     for source in (found.collection, found.content["properties"]):
         license_ = source.get("license")
@@ -295,7 +295,7 @@ def rights_of(found: Found) -> Json:
 
 
 def outer_links(reader: Reader, location: str, document: Json) -> list[tuple[str, str]]:
-    """Give relation and URL of the links that people follow: licence, citation, about."""
+    """Return relation and URL of the links that people follow: licence, citation, about."""
     found = []
     for link in links(document, "license", "cite-as", "about")[:20]:
         href = link.get("href")
@@ -309,7 +309,7 @@ def outer_links(reader: Reader, location: str, document: Json) -> list[tuple[str
 
 
 def text(value: Any, longest: int = 10_000) -> str | None:
-    """Give a text without control characters but line breaks, None if it is none."""
+    """Return a text without control characters but line breaks, None if it is none."""
     if not isinstance(value, str) or not value.strip():
         return None
     return "\n".join(clean(line) for line in value[:longest].splitlines()).strip()

@@ -70,7 +70,7 @@ class Query:
         return "/".join(_rfc3339(when) if when else ".." for when in (start, end))
 
     def takes(self, item: Json) -> bool:
-        """Tell whether an item lies in box and interval; one that does not say it is taken."""
+        """Return whether an item lies in box and interval; one that does not say it is taken."""
         return self._in_box(item.get("bbox")) and self.in_time(item)
 
     def _in_box(self, box: Any) -> bool:

@@ -67,7 +67,7 @@ class Reader:
         self.session.close()
 
     def resolve(self, base: str, href: Any) -> str:
-        """Give the address that an href of the document at *base* means.
+        """Return the address that an href of the document at *base* means.
 
         Raises
         ------
@@ -225,7 +225,7 @@ def _parsed(location: str, text: bytes) -> Json:
 
 
 def links(document: Json, *rels: str) -> list[Json]:
-    """Give a document's links, of these relations only if any are given."""
+    """Return a document's links, of these relations only if any are given."""
     given = document.get("links")
     entries = given if isinstance(given, list) else []
     return [

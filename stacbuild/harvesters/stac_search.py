@@ -71,12 +71,12 @@ def _nothing(reader: Reader, query: Query) -> StacbuildError:
 
 
 def is_api(landing: Json) -> bool:
-    """Tell whether the root of a catalog is that of an API that can be searched."""
+    """Return whether the root of a catalog is that of an API that can be searched."""
     return any(link.get("rel") == "search" for link in links(landing))
 
 
 def collections(reader: Reader) -> Iterator[Json]:
-    """Give the collections of an API, page after page.
+    """Yield the collections of an API, page after page.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def collections(reader: Reader) -> Iterator[Json]:
 
 
 def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
-    """Give the items that a query means, page after page."""
+    """Yield the items that a query means, page after page."""
     where = f"{reader.root}/collections/{quote(query.collection, safe='')}"
     collection = reader.json(where)
     try:

@@ -33,7 +33,7 @@ def state_of(founds: Sequence[Found]) -> str:
 
 
 def why_other(store: StacStore, data_id: str, items: Sequence[pystac.Item]) -> str:
-    """Say why a data id of a catalog on this machine means other items now; empty if it does not.
+    """Return why a data id of a local catalog means other items now; empty if it does not.
 
     Only documents of the catalog are read. One that cannot be read is no change: harvesting it
     would fail, and what was made of it stays as it is.

@@ -199,7 +199,7 @@ def _entries(found: Found, data: Data, notes: list[str]) -> list[Json]:
 
 
 def _note_twice(level: Json, notes: list[str]) -> None:
-    """Tell where ``raster:bands`` and ``bands`` of one asset state something else of values."""
+    """Note where ``raster:bands`` and ``bands`` of one asset state different values."""
     old, new = (level.get(key) for key in ("raster:bands", "bands"))
     if not isinstance(old, list) or not isinstance(new, list) or len(old) != len(new):
         return

@@ -113,7 +113,7 @@ class _Work:
     def items(
         self, file: RecordFile, data_ids: Sequence[str], preload: bool, force: bool
     ) -> tuple[list[pystac.Item], _Failed]:
-        """Give the items of one file of the record, and which of *data_ids* are not among them."""
+        """Return the items of one file of the record, and the *data_ids* that are missing."""
         folder = archive.stem(file.key)
         local = self.cache.find(file)
         if preload and (local is None or force):

@@ -46,7 +46,7 @@ class Cache:
         self.folder = folder.resolve()
 
     def find(self, file: RecordFile) -> list[LocalFile] | None:
-        """Give what is here of *file*, if all of it is, and as the record has it now."""
+        """Return what is here of *file*, if all of it is, and as the record has it now."""
         try:
             known = json.loads(self._marker(file).read_text(encoding="utf-8"))
             held = [
@@ -128,7 +128,7 @@ class Cache:
         return self._path(f"{file.key}.stacbuild.json")
 
     def _path(self, key: str) -> Path:
-        """Give the place of *key*, which the server chose, within this folder."""
+        """Return the place of *key*, which the server chose, within this folder."""
         path = (self.folder / key).resolve()
         if self.folder not in path.parents:
             raise IntegrityError(f"{key!r}: refused, such a file would leave {self.folder}")
@@ -136,7 +136,7 @@ class Cache:
 
 
 def _is_whole(path: Path, file: RecordFile) -> bool:
-    """Tell whether an earlier run got as far as the download, but not to the end."""
+    """Return whether an earlier run got as far as the download, but not to the end."""
     return _has_size(path, file.size) and file.md5 in (None, _md5(path))
 
 

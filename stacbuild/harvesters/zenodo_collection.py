@@ -67,19 +67,19 @@ def record_collection(
 
 
 def file_fields(file: RecordFile) -> dict[str, Any]:
-    """Give ``file:size`` and ``file:checksum`` of a file of the record."""
+    """Return ``file:size`` and ``file:checksum`` of a file of the record."""
     checksum = {"file:checksum": multihash_md5(file.md5)} if file.md5 else {}
     return {"file:size": file.size, **checksum}
 
 
 def archive_type(key: str) -> str:
-    """Give the media type of an archive by its name."""
+    """Return the media type of an archive by its name."""
     suffix = f".{key.lower().rpartition('.')[2]}"
     return _ARCHIVE_TYPES.get(suffix, "application/octet-stream")
 
 
 def is_geotiff(name: str) -> bool:
-    """Tell whether a file is a GeoTIFF by its name."""
+    """Return whether a file is a GeoTIFF by its name."""
     return name.lower().endswith((".tif", ".tiff"))
 
 

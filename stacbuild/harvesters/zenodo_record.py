@@ -194,7 +194,7 @@ def _date(text: str) -> dt.datetime:
 
 
 def plain_text(markup: str) -> str:
-    """Give the text of HTML: paragraphs parted by empty lines, list items marked by dashes."""
+    """Return the text of HTML: paragraphs parted by empty lines, list items marked by dashes."""
     reader = _TextOf()
     reader.feed(markup)
     reader.close()

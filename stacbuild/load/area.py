@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 
 
 def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
-    """Give the items cut to the box of ``open_params``, without those that lie beyond it.
+    """Return the items cut to the box of ``open_params``, without those that lie beyond it.
 
     What is cut is what they say of themselves, in memory only: ``proj:transform`` and
     ``proj:shape`` become those of the pixels whose centres lie in the box (on its west or north
@@ -77,6 +77,6 @@ def _cut(item: pystac.Item, box: Box, crs: str) -> Iterator[pystac.Item]:
 
 
 def origin_of(properties: dict[str, Any]) -> tuple[int, int]:
-    """Give the row and column of an item's first pixel in its file."""
+    """Return the row and column of an item's first pixel in its file."""
     row, col = properties.get(ORIGIN, (0, 0))
     return int(row), int(col)

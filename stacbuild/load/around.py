@@ -151,7 +151,7 @@ def _pieces(window: Window, parts: int) -> Iterator[Window]:
 
 
 def _gathered(block: Block, target: PixelGrid, window: Window, parts: int) -> Floats | None:
-    """Give the values in each pixel, shape (rows, columns, parts * parts); None if there are none.
+    """Return the values in each pixel (rows, columns, parts * parts); None if there are none.
 
     "No data" is NaN.
     """

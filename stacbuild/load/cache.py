@@ -45,7 +45,7 @@ class Cache:
             return sum(self._sizes.values())
 
     def get(self, key: Hashable, make: Callable[[], T], *, uses: int | None = None) -> T:
-        """Give the value of *key*, made by *make* if it is not there.
+        """Return the value of *key*, made by *make* if it is not there.
 
         Parameters
         ----------

@@ -87,7 +87,7 @@ def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
 def _checked(
     block: Any, *, where: str, variable: str, block_info: dict[Any, dict[str, Any]]
 ) -> NDArray[Any]:
-    """Give a block if it is what was announced: a smaller one would leave holes in the cube."""
+    """Return a block if it is what was announced: a smaller one would leave holes in the cube."""
     announced = block_info[None]
     shape, dtype = tuple(announced["chunk-shape"]), np.dtype(announced["dtype"])
     found = np.asarray(block)
@@ -113,12 +113,12 @@ def _import(path: Path, directory: Path) -> ModuleType:
 
 
 def comes_from(error: BaseException, path: Path) -> bool:
-    """Tell whether a line of the file *path* was being run when the error arose."""
+    """Return whether a line of the file *path* was being run when the error arose."""
     return bool(_lines(error, path))
 
 
 def place(error: BaseException, path: Path) -> str:
-    """Say in one line what the error is and where in the user's file it arose."""
+    """Return in one line what the error is and where in the user's file it arose."""
     lines = _lines(error, path)
     at = f" at {path.name}:{lines[-1]}" if lines else ""
     return f"{type(error).__name__}{at}: {' '.join(str(error).split())}"

@@ -154,7 +154,7 @@ def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None
 
 
 def beside(items: Sequence[pystac.Item], target: PixelGrid) -> list[PixelGrid]:
-    """Give the grids of items as they lie beside a target grid, as often as they do.
+    """Return the grids of items as they lie beside a target grid, as often as they do.
 
     See `stacbuild.load.globe`.
     """
@@ -163,12 +163,12 @@ def beside(items: Sequence[pystac.Item], target: PixelGrid) -> list[PixelGrid]:
 
 
 def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
-    """Tell whether any part of a target grid may lie on what items describe."""
+    """Return whether any part of a target grid may lie on what items describe."""
     return any(touches(PixelGrid.of_properties(item.properties), target) for item in items)
 
 
 def _through_s3(item: pystac.Item) -> pystac.Item:
-    """Give the item with the s3:// address of its asset, which credentials can be used with."""
+    """Return the item with the s3:// address of its asset, which credentials can be used with."""
     copy = item.clone()
     asset = copy.assets["data"]
     asset.href = asset.extra_fields["alternate"]["s3"]["href"]
@@ -314,7 +314,7 @@ def check_overlap(
 def _canonical(
     dataset: xr.Dataset, grid: Grid, spatial: tuple[str, str], data_id: str
 ) -> xr.Dataset:
-    """Give the spatial dimensions the grid's names, its coordinates, and the last two places."""
+    """Return a dataset whose spatial dimensions are last, with the grid's names and coordinates."""
     if taken := sorted({*grid.dims, "spatial_ref"} & set(map(str, dataset.data_vars))):
         raise BuildError(
             f"{data_id}: its variable {taken[0]} has the name of a coordinate of the cube; choose "

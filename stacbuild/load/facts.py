@@ -309,7 +309,7 @@ def warn_of_raster(
     of_bands: Mapping[int, Facts],
     warn: Callable[[str], None],
 ) -> None:
-    """Tell where a cube's variable differs from what its GeoTIFFs say of values and bands."""
+    """Warn where a cube's variable differs from what its GeoTIFFs say of values and bands."""
     facts = next(iter(of_bands.values()))
     name, dtype = variable.data_id, facts.cube_dtype
     if facts.masked and facts.dtype != dtype and not facts.unpacked:

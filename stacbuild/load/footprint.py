@@ -70,14 +70,14 @@ def _bent(at: Floats) -> Floats:
 def footprint_window(
     source: PixelGrid, target: PixelGrid, window: Window, margin: int
 ) -> Window | None:
-    """Give the source rows and columns under a target window, grown by *margin* pixels a side."""
+    """Return the source rows and columns under a target window, grown by *margin* pixels a side."""
     row, col = under(source, target, window)
     with np.errstate(invalid="ignore"):
         return clip(span(row, margin), span(col, margin), source.shape)
 
 
 def touches(source: PixelGrid, target: PixelGrid) -> bool:
-    """Tell whether any part of the target grid may lie on the source.
+    """Return whether any part of the target grid may lie on the source.
 
     Looks at so many places of either grid at the most, however large they are.
     """
@@ -117,7 +117,7 @@ def _any_inside(row: Floats, col: Floats, grid: PixelGrid) -> bool:
 
 
 def _jumps(source: PixelGrid, row: Floats, col: Floats) -> bool:
-    """Tell whether positions of nodes say little of what lies between them."""
+    """Return whether positions of nodes say little of what lies between them."""
     if not (np.isfinite(row).all() and np.isfinite(col).all()):
         return True
     period = around(source)
@@ -129,7 +129,7 @@ def _jumps(source: PixelGrid, row: Floats, col: Floats) -> bool:
 
 @lru_cache(maxsize=64)
 def closes(source: PixelGrid, target: PixelGrid) -> bool:
-    """Tell whether GDAL's warper is wrong for these grids, in any part of the target.
+    """Return whether GDAL's warper is wrong for these grids, in any part of the target.
 
     It is one answer for all of the target, so that its tiles fit together.
     """
@@ -173,7 +173,7 @@ def _corner_columns(source: PixelGrid, target: PixelGrid) -> Floats:
 
 
 def _pole_within(source: PixelGrid, target: PixelGrid) -> bool:
-    """Tell whether a pole lies on the target grid, or within a pixel of it."""
+    """Return whether a pole lies on the target grid, or within a pixel of it."""
     rows, cols = (slice(0, n) for n in target.shape)
     return bool(_poles_within(source, target, (rows, cols)).size)
 

@@ -102,7 +102,7 @@ class IndexMap:
         return rows + self.window[0].start, cols + self.window[1].start
 
     def strips(self, height: int) -> Iterator[Window]:
-        """Give the parts of the source window that are looked at.
+        """Yield the parts of the source window that are looked at.
 
         A target window lies askew on the source, so that the corners of the source window are
         not looked at: up to a fifth of it that need not be read.
@@ -287,7 +287,7 @@ class _Strips:
 
 
 def _cells(row_at: Floats, col_at: Floats) -> Floats:
-    """Give the source rows and columns of the cells between nodes, a pixel more on each side."""
+    """Return the source rows and columns of the cells between nodes, a pixel more on each side."""
     edges = []
     for at in (row_at, col_at):
         corners = np.stack([at[:-1, :-1], at[:-1, 1:], at[1:, :-1], at[1:, 1:]])
@@ -331,7 +331,7 @@ def _interpolation_error(
 
 
 def _leaves(row: NDArray[np.float64], col: NDArray[np.float64], shape: tuple[int, int]) -> bool:
-    """Tell whether any target pixel may lie beyond the source (one pixel of caution)."""
+    """Return whether any target pixel may lie beyond the source (one pixel of caution)."""
     return not all(
         bool(((position > 1) & (position < count - 1)).all())
         for position, count in ((row, shape[0]), (col, shape[1]))

@@ -30,7 +30,7 @@ TILE = (1024, 1024)
 
 
 def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
-    """Give the grid that a source lies on.
+    """Return the grid that a source lies on.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ class PixelGrid:
 
 @lru_cache(maxsize=64)
 def transformer(source: str, target: str) -> Transformer:
-    """Give the transformer between two CRSs, x before y.
+    """Return the transformer between two CRSs, x before y.
 
     One is kept for each pair: making it takes longer than transforming a tile, and pyproj's
     transformers may be used from several threads.
@@ -98,7 +98,7 @@ def transformer(source: str, target: str) -> Transformer:
 
 @lru_cache(maxsize=64)
 def same_crs(one: str, other: str) -> bool:
-    """Tell whether two CRSs give the same coordinates in x, y order."""
+    """Return whether two CRSs give the same coordinates in x, y order."""
     return CRS.from_user_input(one).equals(CRS.from_user_input(other), ignore_axis_order=True)
 
 
@@ -117,7 +117,7 @@ def _half_open(x: Floats, circle: float) -> Floats:
 
 @lru_cache(maxsize=256)
 def around(source: PixelGrid) -> float | None:
-    """Give how many columns it takes once around the earth; None if it is not in degrees."""
+    """Return how many columns it takes once around the earth; None if it is not in degrees."""
     circle = full_circle(source.crs)
     if circle is None or not is_aligned(source):
         return None
@@ -133,7 +133,7 @@ def extremes(
     cols: Floats,
     at: Callable[[PixelGrid, PixelGrid, Floats, Floats], tuple[Floats, Floats]],
 ) -> tuple[Floats, Floats]:
-    """Give the least and largest source rows and columns of target *rows* and *cols*, each pixel.
+    """Return the least and largest source rows and columns of target *rows* and *cols*, each pixel.
 
     Empty if no pixel can be transformed. *at* is `positions` or `edge_positions`.
     """
@@ -148,7 +148,7 @@ def extremes(
 
 
 def covers(sources: Sequence[PixelGrid], target: PixelGrid) -> bool:
-    """Tell whether the sources together lie under every 16th pixel of the target grid.
+    """Return whether the sources together lie under every 16th pixel of the target grid.
 
     On grids of more than 10^9 pixels it is every so many that they are not more; they are looked
     at some rows at a time.
@@ -216,13 +216,13 @@ def _short_way(source: PixelGrid, columns: Floats) -> Floats:
 
 
 def is_aligned(grid: PixelGrid) -> bool:
-    """Tell whether rows run along y and columns along x."""
+    """Return whether rows run along y and columns along x."""
     _, b, _, d, _, _ = grid.transform
     return b == 0 and d == 0
 
 
 def centres(grid: PixelGrid, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
-    """Give x and y of pixel centres."""
+    """Return x and y of pixel centres."""
     # From whole pixel numbers of the whole grid, so that a pixel's centre does not depend on
     # the window that it is asked for in.
     a, b, c, d, e, f = grid.transform
@@ -241,7 +241,7 @@ def source_positions(grid: PixelGrid, x: Floats, y: Floats) -> tuple[Floats, Flo
 
 
 def coordinates(crs: str, target: PixelGrid, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
-    """Give x and y of target pixels' centres in another CRS, each through PROJ.
+    """Return x and y of target pixels' centres in another CRS, each through PROJ.
 
     Longitudes that PROJ gives are -180 or more and less than 180: see `stacbuild.load.globe`.
     """
@@ -263,7 +263,7 @@ def _projected(crs: str, target: PixelGrid, place: tuple[Floats, Floats]) -> tup
 
 @lru_cache(maxsize=64)
 def _beyond_limb(crs: str, target: PixelGrid) -> bool:
-    """Tell whether a target grid reaches beyond the earth where PROJ gives places all the same.
+    """Return whether a target grid reaches beyond the earth where PROJ gives places all the same.
 
     Places beyond the limb of some projections (Equal Earth, Natural Earth, sinusoidal) get
     longitudes too, which do not lead back to them. In cylindrical ones, where x goes on around
@@ -291,14 +291,14 @@ def _off(
 def positions(
     source: PixelGrid, target: PixelGrid, rows: Floats, cols: Floats
 ) -> tuple[Floats, Floats]:
-    """Give the fractional source rows and columns of target pixels, each through PROJ."""
+    """Return the fractional source rows and columns of target pixels, each through PROJ."""
     return source_positions(source, *coordinates(source.crs, target, rows, cols))
 
 
 def edge_positions(
     source: PixelGrid, target: PixelGrid, rows: Floats, cols: Floats
 ) -> tuple[Floats, Floats]:
-    """Give the same of places on pixels' edges, the antimeridian on the side where PROJ has it.
+    """Return the same of places on pixels' edges, the antimeridian on the side where PROJ has it.
 
     The eastern edge of a grid of all the earth is at 180 degrees, not where the earth begins.
     """
@@ -309,13 +309,13 @@ def edge_positions(
 
 
 def nodes(pixels: slice, apart: int = STEP) -> Floats:
-    """Give every 16th pixel number, the last one at or beyond the end of the window."""
+    """Return every 16th pixel number, the last one at or beyond the end of the window."""
     count = -(-(pixels.stop - pixels.start) // apart)
     return np.arange(count + 1, dtype=np.float64) * apart + float(pixels.start)
 
 
 def span(position: Floats, margin: int) -> tuple[float, float] | None:
-    """Give the first pixel and the one after the last that positions touch, *margin* more."""
+    """Return the first pixel and the one after the last that positions touch, *margin* more."""
     finite = position[np.isfinite(position)]
     if not finite.size:
         return None
@@ -340,7 +340,7 @@ def cuts(pixels: slice, step: int) -> Iterator[tuple[int, int]]:
 
 
 def shifted(window: Window, origin: tuple[int, int]) -> Window:
-    """Give a window of a part in the pixels of the whole, where the part begins at *origin*."""
+    """Return a window of a part in the pixels of the whole, where the part begins at *origin*."""
     rows, cols = (
         slice(part.start + first, part.stop + first)
         for part, first in zip(window, origin, strict=True)
@@ -349,7 +349,7 @@ def shifted(window: Window, origin: tuple[int, int]) -> Window:
 
 
 def coincide(source: PixelGrid, target: PixelGrid) -> bool:
-    """Tell whether every pixel of the target is one of the source: nothing has to be resampled."""
+    """Return whether every target pixel is one of the source: nothing has to be resampled."""
     if not (same_crs(source.crs, target.crs) and is_aligned(source) and is_aligned(target)):
         return False
     rows, cols = target.shape

@@ -111,13 +111,13 @@ def open_raster(
 
 
 def shared_index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap | None:
-    """Give the index map of a target window, made once for all that is on the same two grids."""
+    """Return the index map of a target window, made once for all that is on the same two grids."""
     key = ("map", source, target, window_key(window))
     return cache.get(key, lambda: index_map(source, target, window))
 
 
 def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
-    """Give an open Zarr group, lazily indexed, without dask; shared by all threads.
+    """Return an open Zarr group, lazily indexed, without dask; shared by all threads.
 
     Raises
     ------

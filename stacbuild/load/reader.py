@@ -153,7 +153,7 @@ class RasterSource:
         return mosaics(tuple(tile.grid for tile in self.tiles), self.target)
 
     def is_cheaper_wide(self) -> bool:
-        """Tell whether windows side by side are read faster at once: from strips.
+        """Return whether windows side by side are read faster at once: from strips.
 
         Strips of all bands are not: what tells is memory, which a wider window has less of for
         each band.
@@ -216,7 +216,7 @@ class RasterSource:
     def _decoded(
         self, tile: Tile, band: int, window: Window, strips: Callable[[int], Iterator[Window]]
     ) -> NDArray[Any]:
-        """Give one band of a source window, every "no data" value made the fill value.
+        """Return one band of a source window, every "no data" value made the fill value.
 
         Only *strips* of it are read, made for some number of rows; the rest is not looked at.
         """
@@ -322,7 +322,7 @@ class WindowReader:
 
 
 def _is_together(dataset: DatasetReader) -> bool:
-    """Tell whether every block holds all bands."""
+    """Return whether every block holds all bands."""
     return bool(dataset.count > 1 and dataset.interleaving == Interleaving.pixel)
 
 

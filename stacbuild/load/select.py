@@ -84,7 +84,7 @@ def check_names(
 
 
 def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item]]:
-    """Give the tiles of each time (UTC), in order; of one, where they are no STAC catalog's.
+    """Return the tiles of each time (UTC), in order; of one, where they are no STAC catalog's.
 
     The files of all other stores are tiles of one product, whatever their dates.
     """
@@ -99,7 +99,7 @@ def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item
 
 
 def band_times(item: pystac.Item) -> pd.DatetimeIndex | None:
-    """Give the times (UTC) of a GeoTIFF's bands; None if they have none."""
+    """Return the times (UTC) of a GeoTIFF's bands; None if they have none."""
     bands = item.assets["data"].extra_fields.get("bands", [])
     starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
     if not starts or len(starts) != len(bands):
@@ -114,7 +114,7 @@ def within_time(
     *,
     searched: bool,
 ) -> xr.Dataset:
-    """Give the times of ``open_params.time_range``, both ends included.
+    """Return the times of ``open_params.time_range``, both ends included.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def _times_of(variable: SourceVariable, dataset: xr.Dataset) -> xr.DataArray | N
 
 
 def bands_apart(dataset: xr.Dataset, name: str) -> xr.Dataset:
-    """Give the bands of the variable *name* as variables ``band_1``, ``band_2``, ..."""
+    """Return the bands of the variable *name* as variables ``band_1``, ``band_2``, ..."""
     array = dataset[name]
     if "band" not in array.dims:
         return dataset.rename({name: "band_1"})

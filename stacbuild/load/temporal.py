@@ -130,7 +130,7 @@ def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[
 
 
 def _goes_shorter(times: pd.DatetimeIndex, params: TemporalResampleParams, data_id: str) -> bool:
-    """Tell whether the times to come are closer to each other than *times* are."""
+    """Return whether the times to come are closer to each other than *times* are."""
     if params.agg_methods is not None or params.interp_methods is not None:
         return params.interp_methods is not None
     if params.frequency == "all" or len(times) == 1:
@@ -206,7 +206,7 @@ def _unpacked(array: xr.DataArray) -> xr.DataArray:
 def _empty(
     array: xr.DataArray, steps: pd.Series[int], params: TemporalResampleParams, method: str
 ) -> bool:
-    """Tell whether a step may come to have no value where every value is one.
+    """Return whether a step may come to have no value where every value is one.
 
     Only of methods that keep the type: the others have NaN for it.
     """
@@ -216,7 +216,7 @@ def _empty(
 
 
 def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series[int]:
-    """Give the beginnings of steps and how many times lie in each; it is closed on the left."""
+    """Return the beginnings of steps and how many times lie in each; it is closed on the left."""
     if params.frequency == "all":
         return pd.Series([len(times)], times[:1])
     sizes = pd.Series(1, times).resample(
@@ -363,7 +363,7 @@ def _nearby(
 
 
 def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr.DataArray:
-    """Give values on the straight line between two times; NaN before the first and after the last.
+    """Return values interpolated linearly in time; NaN before the first and after the last.
 
     Each value needs its two neighbours only, whatever the length of the series.
     """
@@ -384,7 +384,7 @@ def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr
 
 
 def _at(array: xr.DataArray, times: pd.DatetimeIndex, data: Any) -> xr.DataArray:
-    """Give an array like another, with other times and values."""
+    """Return an array like another, with other times and values."""
     coords = {name: coord for name, coord in array.coords.items() if "time" not in coord.dims}
     return xr.DataArray(data, dims=array.dims, coords={**coords, "time": times}, name=array.name)
 

@@ -131,7 +131,7 @@ class NoData:
 
 
 def is_fill(array: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
-    """Tell where an array holds what stands for "no data"."""
+    """Return where an array holds what stands for "no data"."""
     return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
 
 

@@ -134,7 +134,7 @@ class Working:
 
 
 def _are_single(values: NDArray[Any]) -> bool:
-    """Tell whether numbers of up to 53 bits are the same as float32."""
+    """Return whether numbers of up to 53 bits are the same as float32."""
     exact = values.astype("float64", copy=False)
     with np.errstate(over="ignore"):
         return np.array_equal(exact.astype("float32"), exact)

@@ -184,7 +184,7 @@ class ZarrSource:
         return np.array(cache.get(key, make, uses=uses)[inner])
 
     def _decoded(self, where: Mapping[str, slice], window: Window) -> NDArray[Any]:
-        """Give what *where* asks for of the source window, "no data" made the fill value."""
+        """Return what *where* asks for of the source window, "no data" made the fill value."""
         span, inner, uses = self._span(where)
         span |= dict(zip(self.spatial, window, strict=True))
         return cache.get(self._key("zarr", span), lambda: self._read(span), uses=uses)[inner]
@@ -346,7 +346,7 @@ def _check_whole(item: pystac.Item, variable: str) -> None:
 
 
 def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
-    """Give the attributes without those that say how the store holds the values."""
+    """Return the attributes without those that say how the store holds the values."""
     of_store = {"_FillValue", "missing_value", "grid_mapping"}
     return {str(name): value for name, value in array.attrs.items() if name not in of_store}
 

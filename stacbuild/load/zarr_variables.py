@@ -15,7 +15,7 @@ from stacbuild.load.pool import zarr_dataset
 
 
 def spatial_dims(item: pystac.Item) -> tuple[str, str]:
-    """Give the names of a Zarr item's row and column dimensions."""
+    """Return the names of a Zarr item's row and column dimensions."""
     axes = {
         dimension.get("axis"): name
         for name, dimension in item.properties.get("cube:dimensions", {}).items()

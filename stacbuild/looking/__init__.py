@@ -80,7 +80,7 @@ def describe_data(
     params: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Say what a data id is: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
+    """Describe a data id: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
 
     Only headers are read. Parameters and errors as `list_data`; keys that nothing is known of
     are not there.

@@ -39,7 +39,7 @@ class Entry:
     title: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON-ready data; what is not known is left out."""
+        """Return it as JSON-ready data; what is not known is left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
@@ -73,10 +73,10 @@ def make_store(store_id: str, root: str, params: Mapping[str, Any] | None = None
 
 
 def matches(data_id: str, pattern: str | None) -> bool:
-    """Tell whether a data id fits a pattern; every one fits none."""
+    """Return whether a data id fits a pattern; every one fits none."""
     return pattern is None or fnmatch.fnmatchcase(data_id, pattern)
 
 
 def looks_into(name: str, pattern: str | None) -> bool:
-    """Tell whether a pattern asks for what is inside of *name*: it has a ``/`` and fits so far."""
+    """Return whether a pattern asks for what is inside *name*: it has a ``/`` and fits so far."""
     return pattern is not None and "/" in pattern and matches(name, pattern.partition("/")[0])

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def entries(store: ClmsStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
-    """Give the files of all data sets that can be requested as GeoTIFF."""
+    """Yield the files of all data sets that can be requested as GeoTIFF."""
     for record, file in _files(store, reporter):
         data_id = f"{record['id']}|{file['file']}"
         if matches(data_id, match) or matches(str(record["id"]), match):
@@ -27,7 +27,7 @@ def entries(store: ClmsStore, match: str | None, reporter: Reporter) -> Iterator
 
 
 def describe(store: ClmsStore, data_id: str, reporter: Reporter) -> Json:
-    """Give what the service's search says of a file; its header is known once it is preloaded."""
+    """Return what the service's search says of a file; its header is known once it is preloaded."""
     wanted = canonical_data_id(data_id)
     for record, file in _files(store, reporter):
         if f"{record['id']}|{file['file']}" == wanted:

@@ -58,7 +58,7 @@ def describe(store: Store, data_id: str, reporter: Reporter) -> Json:
 def facts_of(
     data_id: str, items: Sequence[pystac.Item], license_: str | None, options: Json
 ) -> Json:
-    """Say what the items of a data id are; several are tiles of one picture."""
+    """Describe the items of a data id; several are tiles of one picture."""
     first = items[0]
     asset = first.assets["data"]
     properties, fields = first.properties, asset.extra_fields
@@ -128,7 +128,7 @@ def _blocks(asset: pystac.Asset, options: Json) -> list[int]:
 
 
 def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
-    """Say what each variable is, with its shape, which only the store itself has."""
+    """Describe each variable, with its shape, which only the store itself has."""
     import zarr
 
     from stacbuild.describe.zarr_crs import is_grid_mapping
@@ -150,7 +150,7 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
 
 
 def _address(asset: pystac.Asset, options: Json) -> str:
-    """Give where an asset is read: on S3 if there are credentials."""
+    """Return where an asset is read: on S3 if there are credentials."""
     s3 = asset.extra_fields.get("alternate", {}).get("s3") if options else None
     return str(s3["href"] if s3 else asset.href)
 

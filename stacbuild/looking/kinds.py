@@ -26,7 +26,7 @@ class SourceKind:
     parameters: dict[str, bool]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON-ready data."""
+        """Return it as JSON-ready data."""
         needed = [name for name, required in self.parameters.items() if required]
         return {
             "store_id": self.store_id,
@@ -37,7 +37,7 @@ class SourceKind:
 
 
 def sources() -> list[SourceKind]:
-    """Give every kind of store that can be read from, by its store id."""
+    """Return every kind of store that can be read from, by its store id."""
     found = []
     for model in get_args(Store):
         if model is MemoryStore:

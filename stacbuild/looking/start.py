@@ -60,7 +60,7 @@ def first_configuration(
     crs: str = "EPSG:4326",
     name: str = "cube",
 ) -> str:
-    """Give the text of a configuration that builds one cube, with comments.
+    """Return the text of a configuration that builds one cube, with comments.
 
     Parameters
     ----------

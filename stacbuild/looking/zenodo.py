@@ -15,7 +15,7 @@ from stacbuild.progress import Reporter
 
 
 def entries(store: ZenodoStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
-    """Give the GeoTIFFs and archives of a record; of a zip its table of contents, if asked for."""
+    """Yield the GeoTIFFs and archives of a record; of a zip its table of contents, if asked for."""
     with http.session(reporter.say, kind="zenodo") as session:
         session.auth = Token(store.api, store.access_token)
         for file in fetch_record(session, store.api, store.record).files:

@@ -81,7 +81,7 @@ class DataStore:
         )
 
     def has_data(self, data_id: str) -> bool:
-        """Tell whether *data_id* is one of `list_data_ids`."""
+        """Return whether *data_id* is one of `list_data_ids`."""
         return data_id in self.list_data_ids()
 
     def open_data(self, data_id: str, *, chunks: dict[str, int] | None = None) -> xr.Dataset:

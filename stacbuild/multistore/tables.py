@@ -45,7 +45,7 @@ class Table:
 
 
 def in_notebook() -> bool:
-    """Tell whether output goes to a notebook, which can show HTML and change it in place."""
+    """Return whether output goes to a notebook, which can show HTML and change it in place."""
     # Who is in a notebook has imported IPython; it is optional and slow to load.
     ipython: Any = sys.modules.get("IPython")
     if ipython is None:

@@ -85,7 +85,7 @@ def read_plane(
 
 
 def _sample(plane: Plane) -> str:
-    """Say what of a variable was read, if not all of it."""
+    """Return what of a variable was read, if not all of it."""
     said = [f"1 of {plane.step} rows and columns"] if plane.step > 1 else []
     for dim, position in plane.place.items():
         if plane.array.sizes[dim] > 1:
@@ -116,7 +116,7 @@ def _extent(array: xr.DataArray, rows: str, cols: str) -> tuple[float, float, fl
 
 
 def statistics(plane: Plane) -> dict[str, float | str]:
-    """Give the STAC ``statistics`` of a plane, as it was read: of a sample, not of all pixels.
+    """Return the STAC ``statistics`` of a plane, as it was read: of a sample, not of all pixels.
 
     See https://github.com/radiantearth/stac-spec/blob/v1.1.0/commons/common-metadata.md. Of which
     sample stands in a field of our own.

@@ -36,7 +36,7 @@ class Legend:
         return result
 
     def colormap(self) -> dict[str, list[int]]:
-        """Give the ``colormap`` of the STAC render extension."""
+        """Return the ``colormap`` of the STAC render extension."""
         return {str(code): [*color, 255] for code, _, color in self.classes}
 
 
@@ -56,7 +56,7 @@ class Scale:
         return result
 
     def colormap(self) -> dict[str, list[int]]:
-        """Give the ``colormap`` of the STAC render extension: of values rescaled to 0 to 255."""
+        """Return the ``colormap`` of the STAC render extension: of values rescaled to 0 to 255."""
         table = colormaps[COLORMAP](np.arange(256) / 255, bytes=True)
         return {str(index): [int(part) for part in color] for index, color in enumerate(table)}
 

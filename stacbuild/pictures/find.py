@@ -9,7 +9,7 @@ from stacbuild.errors import MissingError
 
 
 def find_cube(text: str, catalog: Path) -> str:
-    """Give the path or URL of the Zarr store or netCDF file that *text* means.
+    """Return the path or URL of the Zarr store or netCDF file that *text* means.
 
     Parameters
     ----------

@@ -165,7 +165,7 @@ def _is_geographic(plane: Plane) -> bool:
 
 
 def _stretch(plane: Plane) -> float:
-    """Give how much longer a unit of y is than one of x: about right in degrees."""
+    """Return how much longer a unit of y is than one of x: about right in degrees."""
     if not _is_geographic(plane):
         return 1.0
     middle = (plane.extent[2] + plane.extent[3]) / 2

@@ -76,7 +76,7 @@ def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
 
 
 def _most_common(plane: Plane) -> float:
-    """Give the share of the value that there is most of."""
+    """Return the share of the value that there is most of."""
     values = plane.values[plane.valid]
     if not len(values):
         return 1.0
@@ -84,7 +84,7 @@ def _most_common(plane: Plane) -> float:
 
 
 def encode(rgba: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    """Give a PNG of colours of shape (rows, columns, 4); always the same for the same."""
+    """Return a PNG of colours of shape (rows, columns, 4); always the same for the same."""
     buffer = io.BytesIO()
     # By this text it is known as ours, and may be replaced.
     mark = PngInfo()

@@ -248,7 +248,7 @@ class Profiles:
         return [line for file in own for line in file.unmatched(there)]
 
     def of(self, store_key: str, data_id: str) -> DataProfile:
-        """Give what is known of *data_id*; an empty profile if nothing is."""
+        """Return what is known of *data_id*; an empty profile if nothing is."""
         found = (
             entry
             for file in self._files
@@ -259,7 +259,7 @@ class Profiles:
         return _merge(DataProfile, found)
 
     def collection(self, store_key: str, key: str) -> CollectionProfile:
-        """Give what is known of the collection *key* (a record, product or bucket)."""
+        """Return what is known of the collection *key* (a record, product or bucket)."""
         found = (
             entry
             for file in self._files

@@ -40,7 +40,7 @@ _CONFIG = "config.js"
 
 
 def default_folder() -> Path:
-    """Give the folder of the build in the user's cache, whether it is there or not."""
+    """Return the folder of the build in the user's cache, whether it is there or not."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     # Relative ones are to be ignored (XDG Base Directory Specification).
     root = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
@@ -48,12 +48,12 @@ def default_folder() -> Path:
 
 
 def is_built(folder: Path) -> bool:
-    """Tell whether a folder holds a build of STAC Browser."""
+    """Return whether a folder holds a build of STAC Browser."""
     return (folder / _INDEX).is_file()
 
 
 def given(folder: Path) -> Path:
-    """Give a folder with a build that the user names.
+    """Return a folder with a build that the user names.
 
     Raises
     ------

@@ -128,7 +128,7 @@ class Server(ThreadingMixIn, TCPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away in the middle."""
+        """Ignore clients that go away in the middle."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -200,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(found, file, with_body=with_body)
 
     def _page(self, path: str) -> Served | None:
-        """Give a file of the browser."""
+        """Return a file of the browser."""
         parts = decoded(path)
         if self.server.browser is None or parts is None or parts[0].startswith("."):
             return None
@@ -270,13 +270,13 @@ class _Handler(BaseHTTPRequestHandler):
             return False
 
     def _asks_for_part(self, etag: str, headers: Mapping[str, str]) -> bool:
-        """Tell whether there is one range, of the file as it is now (others may be ignored)."""
+        """Return whether there is one range, of the file as it is now (others may be ignored)."""
         if not re.fullmatch(r"bytes=(\d+-\d*|-\d+)", self.headers.get("Range", "").strip(), re.A):
             return False
         return self.headers.get("If-Range", etag) in (etag, headers["Last-Modified"])
 
     def _range(self, size: int, etag: str, changed: str) -> tuple[int, int] | None:
-        """Give the bytes asked for as start and stop; None if there are none of them."""
+        """Return the bytes asked for as start and stop; None if there are none of them."""
         if not self._asks_for_part(etag, {"Last-Modified": changed}):
             return 0, size
         first, _, last = self.headers["Range"].strip().removeprefix("bytes=").partition("-")

@@ -116,7 +116,7 @@ class Site:
         return "/".join(["", PREFIX, *(quote(part) for part in relative.parts)])
 
     def find(self, url_path: str) -> Served | None:
-        """Give the file that the path of a URL means; None if there is none to be served.
+        """Return the file that the path of a URL means; None if there is none to be served.
 
         Parameters
         ----------
@@ -210,7 +210,7 @@ class Site:
 
 
 def decoded(url_path: str) -> list[str] | None:
-    """Give the parts of a URL's path; None if it is no plain path of names."""
+    """Return the parts of a URL's path; None if it is no plain path of names."""
     if not url_path.startswith("/"):
         return None
     try:
@@ -237,7 +237,7 @@ def _assets(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _normal(folder: Path, href: str) -> Path | None:
-    """Give the path that a relative href means, without a look at the disk."""
+    """Return the path that a relative href means, without a look at the disk."""
     if "://" in href or "\0" in href or not is_relative_path(href):
         return None
     return Path(os.path.normpath(folder / href))
