@@ -114,8 +114,8 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
     shells = dataset.copy()
     encoding: dict[str, dict[str, Any]] = {}
     for name, array in dataset.data_vars.items():
-        # xarray would build the whole graph to leave it unused; a shell costs nothing.
-        shell = da.zeros(array.shape, dtype=array.dtype, chunks=array.encoding["chunks"])
+        # Nothing of a dask array is written here; of one block it costs nothing either.
+        shell = da.zeros(array.shape, dtype=array.dtype, chunks=-1)
         shells[name] = (array.dims, shell, array.attrs)
         encoding[str(name)] = {
             "chunks": array.encoding["chunks"],
