@@ -275,6 +275,8 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
             continue
         if each.action == "up to date":
             yield from _wrapped(f"{each.href}", "  ")
+            if each.made_with:
+                yield from _wrapped(f"made with {'; '.join(each.made_with)}", "  ")
             continue
         if each.grid is not None:
             rows, cols = each.grid.shape

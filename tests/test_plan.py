@@ -21,8 +21,8 @@ import yaml
 from stacbuild.cli import run
 from stacbuild.config import load_config
 from stacbuild.cubes import build, plan
-from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS
-from tests.cli import configuration, geotiff, stacbuild
+from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, fingerprint
+from tests.cli import Json, configuration, geotiff, stacbuild
 from tests.standins.demo import Servers, demo_config
 from tests.standins.s3 import S3Server
 from tests.test_storage import bucket, keys
@@ -163,10 +163,11 @@ def test_the_item_says_what_the_cube_was_made_of(built: Path) -> None:
     text = (built.parent / "catalogs" / "c" / "b" / "b.json").read_text()
     properties = json.loads(text)["properties"]
     inputs = properties[INPUTS]
-    assert set(inputs) == {"configuration", "sources", "descriptions", "code", "software"}
+    assert set(inputs) == {"configuration", "sources", "descriptions", "code", "algorithm"}
     assert set(inputs["sources"]) == {"file-src/two"}
     assert set(inputs["code"]) == {"modify.py:same"}
-    assert {"stacbuild", "rasterio", "PROJ", "zarr"} <= set(inputs["software"])
+    assert inputs["algorithm"] == {"stacbuild": "1"}
+    assert {"stacbuild", "rasterio", "PROJ", "zarr"} <= set(properties["processing:software"])
     assert len(properties[FINGERPRINT]) == 64
     assert str(built.parent) not in text
     with xr.open_zarr(built.parent / "data" / "b.zarr") as cube:
@@ -243,19 +244,53 @@ def test_custom_code(built: Path) -> None:
     check(built, {"b": ["custom code changed: modify.py:same"]})
 
 
-def test_a_version(built: Path) -> None:
+def test_another_algorithm(built: Path) -> None:
+    _rewritten(built, lambda inputs: inputs["algorithm"].update(stacbuild="0"))
+    check(built, {"a": ["stacbuild computes cubes in another way: version 1, not 0"]})
+
+
+def test_another_library_rebuilds_nothing_and_is_shown(built: Path) -> None:
     path = built.parent / "catalogs" / "c" / "a" / "a.json"
     content = json.loads(path.read_text())
-    now = content["properties"][INPUTS]["software"]["rasterio"]
-    content["properties"][INPUTS]["software"]["rasterio"] = "1.0.0"
-    was, content["properties"][FINGERPRINT] = content["properties"][FINGERPRINT], "0" * 64
+    now = content["properties"]["processing:software"]["rasterio"]
+    content["properties"]["processing:software"]["rasterio"] = "1.0.0"
+    path.write_text(json.dumps(content))
+    assert reasons(built) == {}
+    assert built_by(built) == set()
+    lines = call("plan", built).splitlines()
+    assert lines[lines.index("a: up to date") + 2] == f"  made with rasterio 1.0.0, now {now}"
+    assert planned(built)["a"]["made_with"] == [f"rasterio 1.0.0, now {now}"]
+
+
+def test_a_cube_of_before_there_were_algorithms_is_up_to_date(built: Path) -> None:
+    def as_it_was(inputs: Json) -> None:
+        del inputs["algorithm"]
+        inputs["software"] = {"stacbuild": "0.1.0", "rasterio": "1.0.0", "PROJ": "9.0.0"}
+
+    _rewritten(built, as_it_was)
+    assert reasons(built) == {}
+    assert built_by(built) == set()
+
+
+def test_an_item_that_was_edited(built: Path) -> None:
+    _rewritten(built, lambda inputs: None, fingerprint_of=lambda inputs: "0" * 64)
+    check(built, {"a": ["its fingerprint is not that of what it was made of"]})
+
+
+def _rewritten(
+    built: Path,
+    change: Callable[[Json], object],
+    fingerprint_of: Callable[[Json], str] = fingerprint,
+) -> None:
+    """Let the cube ``a`` have been made of something else, by its item and its own attributes."""
+    path = built.parent / "catalogs" / "c" / "a" / "a.json"
+    content = json.loads(path.read_text())
+    change(content["properties"][INPUTS])
+    was = content["properties"][FINGERPRINT]
+    now = content["properties"][FINGERPRINT] = fingerprint_of(content["properties"][INPUTS])
     path.write_text(json.dumps(content))
     metadata = built.parent / "data" / "a.zarr" / "zarr.json"
-    metadata.write_text(metadata.read_text().replace(was, "0" * 64))
-    said = reasons(built)
-    assert said["a"] == [f"software: rasterio 1.0.0 -> {now}"]
-    assert set(said) == {"a"}
-    assert built_by(built) == {"a"}
+    metadata.write_text(metadata.read_text().replace(was, now))
 
 
 # --- cubes that are gone -------------------------------------------------------------------------

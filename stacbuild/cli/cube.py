@@ -105,8 +105,9 @@ def plan(
     """Show what stacbuild cube would do with CONFIG, and why; nothing is fetched.
 
     A cube is up to date if it is there and was made of what the configuration and the catalog say
-    now: same settings, same sources, same custom code, same versions of the software. Whether
-    sources changed on their servers is seen by stacbuild harvest.
+    now: same settings, same sources, same custom code. Newer libraries are no reason to build it
+    again; which others it was made with is shown. Whether sources changed on their servers is seen
+    by stacbuild harvest.
 
     Prints for each cube whether it is created, built again or up to date, and what it will be:
     its variables, the custom code that is run, bytes to fetch and to write, memory. Bytes are

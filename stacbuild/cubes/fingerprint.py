@@ -42,9 +42,16 @@ DEPENDS_ON = "depends_on"
 
 Inputs = dict[str, dict[str, str]]
 
-# What pixels and attributes depend on. dask is not here: it says when a block is computed, not what
-# is in it. Wheels of rasterio bring their GDAL along, and to ask GDAL itself would cost half a
-# second in every run that has nothing to do.
+ALGORITHM_VERSION = 1
+"""Raised whenever the same configuration and sources would give other values or attributes."""
+
+_ALGORITHM = "algorithm"
+# Items of earlier versions have the versions of libraries here, all of them with algorithm 1.
+_FIRST = {"stacbuild": "1"}
+
+# What is recorded as provenance. dask is not here: it says when a block is computed, not what is in
+# it. Wheels of rasterio bring their GDAL along, and to ask GDAL itself would cost half a second in
+# every run that has nothing to do.
 _SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "xarray", "zarr", "numcodecs")
 
 # Where something is and when it was written down is not what it is.
@@ -56,7 +63,7 @@ _version = functools.cache(version)
 
 
 def software() -> dict[str, str]:
-    """Return the names and versions of the software that a cube's bytes depend on."""
+    """Return the names and versions of the software that makes a cube now."""
     return {name: _version(name) for name in _SOFTWARE} | {"PROJ": pyproj.proj_version_str}
 
 
@@ -88,7 +95,7 @@ def inputs_of(
     files hold, by ``<collection>/<item>``; ``descriptions``: what items and collections say of
     them; ``code``: custom functions by ``<file>:<function>``, and the modules that these import by
     their path in the configuration's folder; ``depends_on``: the files that they are said to read,
-    by that path (only if there are any); ``software``: versions, as they are.
+    by that path (only if there are any); ``algorithm``: `ALGORITHM_VERSION`.
 
     Raises
     ------
@@ -123,7 +130,7 @@ def inputs_of(
             if declared
             else {}
         ),
-        "software": software(),
+        _ALGORITHM: {"stacbuild": str(ALGORITHM_VERSION)},
     }
 
 
@@ -174,9 +181,22 @@ def changes(before: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list[s
     for key, old, new in _differences(before, now, DEPENDS_ON):
         what = "new" if old is None else "no longer there or declared" if new is None else "changed"
         said.append(f"depends_on: {key} {what}")
-    for key, old, new in _differences(before, now, "software"):
-        said.append(f"software: {key} {old or 'none'} -> {new or 'none'}")
+    for _, old, new in _differences({_ALGORITHM: _FIRST, **before}, now, _ALGORITHM):
+        said.append(f"stacbuild computes cubes in another way: version {new}, not {old}")
     return said
+
+
+def other_software(item: pystac.Item) -> list[str]:
+    """Return which software made a cube in another version than would make it now.
+
+    A cube stays up to date: what other versions compute otherwise raises `ALGORITHM_VERSION`.
+    """
+    made_with: Mapping[str, str] = item.properties.get("processing:software", {})
+    return [
+        f"{name} {made_with[name]}, now {number}"
+        for name, number in software().items()
+        if made_with.get(name, number) != number
+    ]
 
 
 def _differences(

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from stacbuild.catalog import Catalog, slug
 from stacbuild.config import MemoryStore
 from stacbuild.config.overlaps import check_catalog_folder
-from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, changes, fingerprint, inputs_of
+from stacbuild.cubes.fingerprint import (
+    FINGERPRINT,
+    INPUTS,
+    changes,
+    fingerprint,
+    inputs_of,
+    other_software,
+)
 from stacbuild.cubes.forms import check_form, data_path
 from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
 from stacbuild.cubes.own_sources import check_sources
@@ -60,6 +67,9 @@ class CubePlan:
         Custom functions that a build runs, as ``<file>:<function>``.
     harvest
         What has to be harvested or fetched first: ``<store>: <data id>: <why>``.
+    made_with
+        Software that made the cube in another version than is there now: ``<name> <version>, now
+        <version>``. It is no reason to build it again.
     expected
         What it will be and cost; None for one that is up to date.
     error
@@ -74,6 +84,7 @@ class CubePlan:
     item: str | None = None
     code: tuple[str, ...] = ()
     harvest: tuple[str, ...] = ()
+    made_with: tuple[str, ...] = ()
     expected: Estimate | None = field(default=None)
     error: StacbuildError | None = None
 
@@ -109,6 +120,7 @@ class CubePlan:
             ],
             "harvest": list(self.harvest),
             "custom_code": list(self.code),
+            "made_with": list(self.made_with),
             "bytes_to_fetch": expected.fetch if expected else 0,
             "bytes_to_write": expected.write if expected else 0,
             "peak_memory": expected.memory if expected else 0,
@@ -211,7 +223,13 @@ def _plan(
         check_sources(target, (item for items in sources.items for item in items))
         if before is not None:
             path = str(catalog.item_path(collection, name))
-            planned = replace(planned, action="rebuild", href=before.assets["data"].href, item=path)
+            planned = replace(
+                planned,
+                action="rebuild",
+                href=before.assets["data"].href,
+                item=path,
+                made_with=tuple(other_software(before)),
+            )
         reasons = _reasons(config, dataset, grid, catalog, sources, before, bbox is not None)
         if force and not reasons:
             reasons = ["--force"]
@@ -271,7 +289,8 @@ def _reasons(
         known = before.properties.get(INPUTS)
         if known is None:
             reasons.append("its item does not say what it was made of")
-        elif before.properties.get(FINGERPRINT) != fingerprint(inputs):
-            told = changes(known, inputs, grid_name(config, dataset))
-            reasons += told or ["its fingerprint differs"]
+        else:
+            reasons += changes(known, inputs, grid_name(config, dataset))
+            if before.properties.get(FINGERPRINT) != fingerprint(known):
+                reasons.append("its fingerprint is not that of what it was made of")
     return reasons + absence(config, catalog, dataset, before)
