@@ -30,17 +30,10 @@ from stacbuild.nodata import exact
 from stacbuild.safe_text import MASK, remember_secret
 
 
-class Model(BaseModel):
-    """A mapping of the configuration: only known keys, and nothing changes after reading."""
+class Strict(BaseModel):
+    """A mapping of a file: only known keys, and nothing changes after reading."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        protected_namespaces=(),
-        # What stands below a field is its description in the JSON Schema.
-        use_attribute_docstrings=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -49,6 +42,17 @@ class Model(BaseModel):
         if info.context is not None and isinstance(data, dict):
             info.context["known"][id(data)] = tuple(cls.model_fields)
         return data
+
+
+class Model(Strict):
+    """A mapping of the configuration."""
+
+    model_config = ConfigDict(
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+        # What stands below a field is its description in the JSON Schema.
+        use_attribute_docstrings=True,
+    )
 
 
 class Located(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
@@ -27,21 +27,44 @@ def documents(reader: Reader, landing: Json) -> Iterator[tuple[str, Json]]:
     """Yield the catalogs and collections below the root of a static catalog, itself first.
 
     Each is given once, whatever links lead to it. Those that cannot be read are left out.
+
+    Raises
+    ------
+    IntegrityError
+        The catalog is too deep.
     """
-    seen = {reader.root}
-    level = [(reader.root, landing)]
+    return _walk(reader, (reader.root, landing), {}, lambda document: True)  # noqa: ARG005
+
+
+def _walk(
+    reader: Reader,
+    start: tuple[str, Json],
+    known: Mapping[str, Json],
+    enters: Callable[[Json], bool],
+) -> Iterator[tuple[str, Json]]:
+    """Yield a document and those below it that are to be entered, level by level, each once.
+
+    Parameters
+    ----------
+    known
+        Documents that were read already, by their addresses.
+    """
+    seen = {start[0]}
+    level = [start]
     for _ in range(_DEEPEST):
-        following: dict[str, None] = {}
-        for location, document in level:
-            yield location, document
-            following |= dict.fromkeys(reader.addresses(location, links(document, "child")))
-        fresh = [location for location in following if location not in seen]
+        linked: dict[str, None] = {}
+        for where, each in level:
+            yield where, each
+            linked |= dict.fromkeys(reader.addresses(where, links(each, "child")))
+        fresh = [where for where in linked if where not in seen]
         seen.update(fresh)
-        if not fresh:
+        read = dict(reader.all_json([where for where in fresh if where not in known]))
+        below = [(where, read.get(where) or known.get(where)) for where in fresh]
+        level = [(where, each) for where, each in below if each and enters(each)]
+        if not level:
             return
-        level = list(reader.all_json(fresh))
     raise IntegrityError(
-        f"{public_url(reader.root)}: is deeper than {_DEEPEST} catalogs; name one further down"
+        f"{public_url(start[0])}: is deeper than {_DEEPEST} catalogs; name one further down"
     )
 
 
@@ -169,20 +192,9 @@ def _shelves(
     Parameters
     ----------
     known
-        Documents that were read already, by their addresses.
+        As for `_walk`.
     """
-    seen = {location}
-    level = [(location, document)]
-    for _ in range(_DEEPEST):
-        fresh: dict[str, None] = {}
-        for where, each in level:
-            yield where, each
-            fresh |= dict.fromkeys(reader.addresses(where, links(each, "child")))
-        new = [where for where in fresh if where not in seen]
-        seen.update(new)
-        read = dict(reader.all_json([where for where in new if where not in known]))
-        below = [(where, read.get(where) or known.get(where)) for where in new]
-        level = [(where, each) for where, each in below if each and not _is_collection(each)]
+    return _walk(reader, (location, document), known, lambda each: not _is_collection(each))
 
 
 def _is_collection(document: Json) -> bool:

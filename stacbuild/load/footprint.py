@@ -67,15 +67,6 @@ def _bent(at: Floats) -> Floats:
     return np.concatenate([at.ravel(), [at.min() - 2 * bow, at.max() + 2 * bow]])
 
 
-def footprint_window(
-    source: PixelGrid, target: PixelGrid, window: Window, margin: int
-) -> Window | None:
-    """Return the source rows and columns under a target window, grown by *margin* pixels a side."""
-    row, col = under(source, target, window)
-    with np.errstate(invalid="ignore"):
-        return clip(span(row, margin), span(col, margin), source.shape)
-
-
 def touches(source: PixelGrid, target: PixelGrid) -> bool:
     """Return whether any part of the target grid may lie on the source.
 

@@ -17,19 +17,15 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
-    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from stacbuild.config.reading import Problem, read_document
-from stacbuild.config.types import show
+from stacbuild.config.types import Strict, show
 from stacbuild.config.wording import translated
 from stacbuild.nodata import exact
 
@@ -41,19 +37,7 @@ PACKAGE_DIRECTORY = Path(__file__).parent
 _TOLD = 5
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
-        # As `stacbuild.config.types.Model` does: pydantic does not say which keys there are.
-        if info.context is not None and isinstance(data, dict):
-            info.context["known"][id(data)] = tuple(cls.model_fields)
-        return data
-
-
-class Class(_Facts):
+class Class(Strict):
     """One code of a legend, as in the STAC classification extension 2.0.0."""
 
     value: int
@@ -64,14 +48,14 @@ class Class(_Facts):
     nodata: bool = False
 
 
-class Years(_Facts):
+class Years(Strict):
     """Bands that are years: band ``i`` (from 1) is the year ``first + i - 1``."""
 
     first: int
     count: int = Field(gt=0)
 
 
-class DataProfile(_Facts):
+class DataProfile(Strict):
     """Facts about one data id, or one variable of a Zarr store.
 
     ``nodata`` lists every value that stands for "no data"; ``unit`` is a UDUNITS string;
@@ -99,7 +83,7 @@ class DataProfile(_Facts):
         return (value,) if isinstance(value, int | float) else value
 
 
-class Provider(_Facts):
+class Provider(Strict):
     """An organisation or person, as in a STAC provider object."""
 
     name: str
@@ -108,14 +92,14 @@ class Provider(_Facts):
     description: str | None = None
 
 
-class Publication(_Facts):
+class Publication(Strict):
     """A paper about the data."""
 
     doi: str | None = None
     citation: str | None = None
 
 
-class CollectionProfile(_Facts):
+class CollectionProfile(Strict):
     """Facts about a whole record, store or product; ``license`` is an SPDX id or ``other``."""
 
     title: str | None = None
@@ -159,7 +143,7 @@ class _CollectionEntry(CollectionProfile):
     match: str = "*"
 
 
-class _ProfileFile(_Facts):
+class _ProfileFile(Strict):
     source: str | tuple[str, ...]
     collections: tuple[_CollectionEntry, ...] = ()
     data: tuple[_DataEntry, ...] = ()
