@@ -200,3 +200,23 @@ def test_items_of_one_id_in_several_folders(tmp_path: Path) -> None:
     assert build_of(there, {}).status == "COMPLETED"
     moved = sorted(path.name for path in (there / "catalogs" / "stac-stac-c").glob("*/*.json"))
     assert moved == names
+
+
+def test_items_that_are_sorted_too_deep_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    depth = 12
+    documents: Json = {
+        f"{'d/' * level}collection.json"
+        if level == 0
+        else f"{'d/' * level}catalog.json": container(
+            "Collection" if level == 0 else "Catalog",
+            "c" if level == 0 else f"d{level}",
+            ("child", "./d/catalog.json") if level < depth else ("item", "./one.json"),
+        )
+        for level in range(depth + 1)
+    }
+    raster = asset("/".join([".."] * depth) + "/one.tif")
+    documents[f"{'d/' * depth}one.json"] = item(assets={"data": raster})
+    result = build_of(tmp_path, documents, data_id="collection.json")
+    assert "is deeper than 12 catalogs; name one further down" in result.message
+    result = build_of(tmp_path, documents, data_id="d/d/catalog.json")
+    check(tmp_path, result)
