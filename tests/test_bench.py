@@ -49,6 +49,7 @@ def test_all_cubes_together(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_reading_over_http_is_counted(tmp_path: Path) -> None:
     _, (row,) = bench(tmp_path, "--case=http-tiled-band")
     assert (row["case"], row["tool"]) == ("http-tiled-band", "stacbuild")
@@ -63,6 +64,7 @@ def test_bytes_sent_twice_are_found() -> None:
     assert traffic.twice == 60
 
 
+@pytest.mark.slow
 def test_the_overhead_of_tasks_is_counted(tmp_path: Path) -> None:
     text, (row,) = bench(tmp_path, "--case=overhead")
     assert 0 < row["largest"] <= row["tasks"]
