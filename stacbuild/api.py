@@ -20,7 +20,8 @@ from stacbuild.catalog import Catalog
 from stacbuild.config import Config, S3Store, load_config
 from stacbuild.cubes import CubePlan, CubeResult
 from stacbuild.cubes.allowed import check_items
-from stacbuild.cubes.plan import Box, collection_id
+from stacbuild.cubes.grids import Box
+from stacbuild.cubes.resolve import collection_id
 from stacbuild.errors import NotFoundError, raise_failures
 from stacbuild.harvesters import HarvestResult
 from stacbuild.progress import Reporter

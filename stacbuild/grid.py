@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -49,6 +49,8 @@ class Grid:
         Rows and columns of a chunk, at most those of the grid.
     note
         What was changed to make the box a whole number of pixels, empty if nothing.
+    name
+        Its identifier in the configuration, or of which source it is; for messages.
     """
 
     west: Fraction
@@ -58,6 +60,7 @@ class Grid:
     epsg: int
     tile: tuple[int, int]
     note: str = ""
+    name: str = field(default="", compare=False)
 
     @classmethod
     def from_mapping(cls, mapping: GridMapping) -> Grid:
@@ -77,6 +80,7 @@ class Grid:
             shape=(rows, columns),
             epsg=check_crs(mapping.crs),
             tile=(min(height, rows), min(width, columns)),
+            name=mapping.identifier,
         )
         if exact_x and exact_y:
             return grid

@@ -18,8 +18,8 @@ from stacbuild.config import load_config
 from stacbuild.cubes import build
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.journal import Journal
-from stacbuild.cubes.plan import place_of
 from stacbuild.cubes.remove import remove
+from stacbuild.cubes.resolve import place_of
 from stacbuild.cubes.stage_file import Site
 from stacbuild.fetch.archive import extract
 from stacbuild.stac_files import write_json

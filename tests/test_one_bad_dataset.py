@@ -131,10 +131,10 @@ def test_an_unforeseen_error_in_planning(tmp_path: Path, monkeypatch: pytest.Mon
     stacbuild.harvest(path)
     computed = estimate.estimate
 
-    def broken(config: Any, dataset: Any, *rest: Any, **options: Any) -> Any:
+    def broken(dataset: Any, *rest: Any) -> Any:
         if dataset.identifier == "bad":
             raise ZeroDivisionError("division by zero")
-        return computed(config, dataset, *rest, **options)
+        return computed(dataset, *rest)
 
     monkeypatch.setattr(estimate, "estimate", broken)
     plans = {each.name: each for each in stacbuild.plan(path)}

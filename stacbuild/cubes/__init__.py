@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild.catalog import Catalog
+from stacbuild.cubes.grids import Box
 from stacbuild.cubes.leftovers import tell_of_forgotten, tidy
-from stacbuild.cubes.plan import Box, CubePlan, place_of, plan
+from stacbuild.cubes.plan import CubePlan, plan, plans
+from stacbuild.cubes.resolve import Resolver
 from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.harvesters import load_profiles
 from stacbuild.harvesters.unmatched import tell_of_unmatched
@@ -82,29 +84,23 @@ def build(
         If there is no such dataset, or the box does not lie on a grid.
     """
     reporter = Silent() if reporter is None else reporter
-    plans = plan(config, catalog_dir, datasets, bbox, force=force)
-    catalog = Catalog(catalog_dir)
+    planned = plans(config, catalog_dir, datasets, bbox, force=force)
+    resolver = Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox)
     with one_run():
-        done = [_do(config, each, catalog, bbox, wait, reporter) for each in plans]
-    tell_of_forgotten(config, catalog, reporter)
-    tell_of_unmatched(config, catalog, load_profiles(config), reporter)
+        done = [_do(resolver, each, wait, reporter) for each in planned]
+    tell_of_forgotten(config, resolver.catalog, reporter)
+    tell_of_unmatched(config, resolver.catalog, resolver.profiles, reporter)
     return done
 
 
-def _do(
-    config: Config,
-    planned: CubePlan,
-    catalog: Catalog,
-    bbox: Box | None,
-    wait: bool,
-    reporter: Reporter,
-) -> CubeResult:
+def _do(resolver: Resolver, planned: CubePlan, wait: bool, reporter: Reporter) -> CubeResult:
     start, name = time.monotonic(), planned.name
     if planned.error is not None:
         return CubeResult(name, "FAILED", str(planned.error), 0.0, error=planned.error)
+    dataset = resolver.config.dataset(name)
     if planned.action == "up to date":
         assert planned.href is not None  # noqa: S101 - it was looked at there
-        tidy(place_of(config, config.dataset(name), catalog), reporter)
+        tidy(resolver.place(dataset), reporter)
         return CubeResult(name, "UP TO DATE", planned.href, 0.0, planned.href, planned.item)
     if planned.action == "rebuild":
         reporter.say(f"{name}: is built again: {planned.reason}")
@@ -112,14 +108,8 @@ def _do(
         # Imported when used: to see that there is nothing to do should take no longer than that.
         from stacbuild.cubes.make import make_cube
 
-        href, item = make_cube(
-            config,
-            config.dataset(name),
-            catalog,
-            bbox=bbox,
-            wait=wait,
-            reporter=reporter,
-        )
+        job = planned.job or resolver.harvested(dataset, reporter)
+        href, item = make_cube(job, wait=wait, reporter=reporter)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
         failed = failure_of(error, name)
         return CubeResult(name, "FAILED", str(failed), time.monotonic() - start, error=failed)

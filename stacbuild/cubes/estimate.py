@@ -20,7 +20,6 @@ import xarray as xr
 
 from stacbuild.config import FileStore
 from stacbuild.cubes.forms import FORMS
-from stacbuild.cubes.grids import grid_name
 from stacbuild.cubes.sizes import fetched, length_of, ratio
 from stacbuild.cubes.sources import is_described
 from stacbuild.errors import ConfigError, LocalError
@@ -38,7 +37,8 @@ from stacbuild.processors import available
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import Config, Dataset, SourceVariable
+    from stacbuild.config import Dataset, MemoryStore, S3Store, SourceVariable
+    from stacbuild.cubes.ownership import Place
     from stacbuild.grid import Grid
 
 _Key = TypeVar("_Key")
@@ -105,11 +105,10 @@ class Estimate:
 
 
 def estimate(
-    config: Config,
     dataset: Dataset,
     grid: Grid,
     found: Sequence[Sequence[pystac.Item]],
-    *,
+    storage: FileStore | S3Store | MemoryStore,
     before: pystac.Item | None = None,
 ) -> Estimate:
     """Estimate what a cube will be and cost.
@@ -118,6 +117,8 @@ def estimate(
     ----------
     found
         The items of each variable; none where it is not harvested yet.
+    storage
+        Where it goes.
     before
         The item of the cube of this name that there is now.
 
@@ -150,21 +151,23 @@ def estimate(
             for source in beside([item], target)
         )
         memory = max(memory, *(_memory(each, grid) for each in planned))
-    _check_counts(grid_name(config, dataset), variables, grid)
+    _check_counts(variables, grid)
     return Estimate(
         variables=tuple(variables),
         fetch=fetch if known else None,
         write=round(write * FORMS[dataset.format_id].space) if known else None,
         memory=memory if known else None,
-        free=free_bytes(config.storage.root) if isinstance(config.storage, FileStore) else None,
+        free=free_bytes(storage.root) if isinstance(storage, FileStore) else None,
     )
 
 
-def check_space(config: Config, dataset: Dataset, expected: Estimate, there: int = 0) -> None:
+def check_space(place: Place, expected: Estimate, there: int = 0) -> None:
     """Refuse a cube that the disk has no room for.
 
     Parameters
     ----------
+    place
+        Where it goes.
     there
         Bytes of it that an earlier run wrote.
 
@@ -173,12 +176,13 @@ def check_space(config: Config, dataset: Dataset, expected: Estimate, there: int
     LocalError
         With what it needs and what there is.
     """
-    if expected.free is None or expected.write is None:
+    storage = place.storage
+    if expected.free is None or expected.write is None or not isinstance(storage, FileStore):
         return
     if expected.write - there > expected.free:
         raise LocalError(
-            f"{dataset.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
-            f"{expected.free / 1e9:.3g} GB are free in {config.storage.root}; make room, move "
+            f"{place.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
+            f"{expected.free / 1e9:.3g} GB are free in {storage.root}; make room, move "
             "the storage, or take a smaller grid"
         )
 
@@ -341,8 +345,8 @@ def _memory(variable: Variable, grid: Grid) -> int:
     return _BASE_MEMORY + held + available() * _COPIES * block
 
 
-def _check_counts(mapping: str, variables: Sequence[Variable], grid: Grid) -> None:
-    where = f"grid_mappings.{mapping}"
+def _check_counts(variables: Sequence[Variable], grid: Grid) -> None:
+    where = f"grid_mappings.{grid.name}"
     for each in variables:
         tasks = _bands(each) * math.ceil(math.prod(grid.shape) / _unit(each, grid))
         if tasks > MAX_TASKS:

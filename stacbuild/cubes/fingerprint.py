@@ -68,11 +68,8 @@ def software() -> dict[str, str]:
 
 
 def inputs_of(
-    config: Config,
     dataset: Dataset,
-    grid: Grid,
-    *,
-    boxed: bool,
+    settings: Mapping[str, Any],
     sources: Iterable[pystac.Item],
     collections: Iterable[SourceCollection],
 ) -> Inputs:
@@ -80,10 +77,8 @@ def inputs_of(
 
     Parameters
     ----------
-    grid
-        Of the cube.
-    boxed
-        Whether the grid is a part of the configured one.
+    settings
+        From `settings_of`.
     sources
         The items that it is made of.
     collections
@@ -108,9 +103,7 @@ def inputs_of(
     rights = {each.id: asdict(each) for each in collections}
     named = {f"{item.collection_id}/{item.id}": item for item in items}
     return {
-        "configuration": {
-            key: _digest(value) for key, value in _settings(config, dataset, grid, boxed)
-        },
+        "configuration": {key: _digest(value) for key, value in settings.items()},
         "sources": {name: _digest(_content(item)) for name, item in named.items()},
         "descriptions": {
             **{name: _digest(stated) for name, stated in rights.items()},
@@ -208,10 +201,22 @@ def _differences(
             yield key, old.get(key), new.get(key)
 
 
+def settings_of(config: Config, dataset: Dataset, grid: Grid, *, boxed: bool) -> dict[str, Any]:
+    """Return the keys of the configuration that bear on a cube, with their values.
+
+    Parameters
+    ----------
+    grid
+        Of the cube.
+    boxed
+        Whether the grid is a part of the configured one.
+    """
+    return dict(_settings(config, dataset, grid, boxed))
+
+
 def _settings(
     config: Config, dataset: Dataset, grid: Grid, boxed: bool
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the keys of the configuration that bear on the output, with their values."""
     top = f"datasets.{dataset.identifier}"
     # Of a single dataset that is all; of one of several sources what they share.
     shared = {"identifier", "grid_mapping", "format_id", "variables"}

@@ -17,16 +17,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stacbuild.config import FileStore, MemoryStore
+from stacbuild.config import FileStore
 from stacbuild.errors import ConfigError
 
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import Config, Dataset, S3Store
+    from stacbuild.config import Dataset, MemoryStore, S3Store
 
 FormatId = Literal["zarr", "netcdf", "levels"]
 
@@ -68,21 +67,13 @@ FORMS: dict[FormatId, Form] = {
 }
 
 
-def data_path(storage: FileStore | MemoryStore | S3Store, dataset: Dataset) -> Path | None:
-    """Return what clients open of a dataset's cube in a folder; None in any other storage."""
-    if not isinstance(storage, FileStore):
-        return None
-    form = FORMS[dataset.format_id]
-    return storage.root / f"{dataset.identifier}{form.ending}" / form.public
-
-
 def whole(item: pystac.Item) -> pystac.Asset:
     """Return the asset of a cube's item that holds all of the cube."""
     return item.assets.get(MULTISCALES) or item.assets["data"]
 
 
-def check_form(config: Config, dataset: Dataset) -> None:
-    """Refuse a format that cannot be written there, or here.
+def check_form(storage: FileStore | MemoryStore | S3Store, dataset: Dataset) -> None:
+    """Refuse a format that cannot be written to a storage, or on this machine.
 
     Raises
     ------
@@ -92,10 +83,10 @@ def check_form(config: Config, dataset: Dataset) -> None:
     if dataset.format_id != "netcdf":
         return
     where = f"datasets.{dataset.identifier}.format_id"
-    if not isinstance(config.storage, FileStore):
+    if not isinstance(storage, FileStore):
         raise ConfigError(
             f"{where}: netcdf can be written to a folder only, and the storage is of kind "
-            f"{config.storage.store_id!r}; take zarr or levels, or a storage of kind 'file'"
+            f"{storage.store_id!r}; take zarr or levels, or a storage of kind 'file'"
         )
     if find_spec("h5netcdf") is None or find_spec("h5py") is None:
         raise ConfigError(f"{where}: netcdf needs more: pip install 'stacbuild[netcdf]'")

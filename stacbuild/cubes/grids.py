@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stacbuild.config import GridMapping
-from stacbuild.cubes.sources import is_described, known_items, variable_items
+from stacbuild.cubes.sources import is_described, known_items
 from stacbuild.errors import ConfigError
 from stacbuild.grid import Grid
 
 if TYPE_CHECKING:
     from stacbuild.catalog import Catalog
     from stacbuild.config import Config, Dataset
-    from stacbuild.profiles import Profiles
-    from stacbuild.progress import Reporter
 
 Box = tuple[float, float, float, float]
 
@@ -62,39 +61,16 @@ def known_grid(config: Config, dataset: Dataset, catalog: Catalog, bbox: Box | N
     # Imported when used: a configured grid needs none of it.
     from stacbuild.load.own_grid import own_grid
 
-    return _cut(own_grid(of.variables[0], items), bbox)
+    grid = own_grid(of.variables[0], items)
+    return _cut(replace(grid, name=grid_name(config, dataset)), bbox)
 
 
-def find_grid(
-    config: Config,
-    dataset: Dataset,
-    catalog: Catalog,
-    profiles: Profiles,
-    bbox: Box | None,
-    reporter: Reporter,
-) -> Grid:
-    """Return the grid; its source is harvested if it has to be.
-
-    Raises
-    ------
-    StacbuildError
-        As `known_grid`, and what the harvester of a missing source raises.
-    """
-    of = config.grid_of(dataset)
-    if not isinstance(of, GridMapping):
-        variable_items(config, of, of.variables[:1], catalog, profiles, reporter)
-    grid = known_grid(config, dataset, catalog, bbox)
-    assert grid is not None  # noqa: S101 - was harvested
-    check_pixels(grid_name(config, dataset), grid)
-    return grid
-
-
-def check_pixels(name: str, grid: Grid) -> None:
+def check_pixels(grid: Grid) -> None:
     """Refuse a grid that no machine could fill."""
     rows, columns = grid.shape
     if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
         raise ConfigError(
-            f"grid_mappings.{name}: {rows} x {columns} pixels are too many (at "
+            f"grid_mappings.{grid.name}: {rows} x {columns} pixels are too many (at "
             f"most {MAX_PIXELS:.0e}, and {MAX_SIDE:.0e} a side); check spatial_res and bbox"
         )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from stacbuild.config import FileStore, S3Store
 from stacbuild.cubes.journal import Journal
 from stacbuild.cubes.ownership import Place, is_own, staging_folder
-from stacbuild.cubes.plan import collection_id
+from stacbuild.cubes.resolve import collection_id
 
 if TYPE_CHECKING:
     from stacbuild.catalog import Catalog

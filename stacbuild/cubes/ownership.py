@@ -86,6 +86,11 @@ class Place:
         return self.storage.root / f"{self.identifier}{FORMS[self.format_id].ending}"
 
     @property
+    def data_path(self) -> Path | None:
+        """What clients open of the cube, in a folder; None in any other storage."""
+        return None if self.path is None else self.path / FORMS[self.format_id].public
+
+    @property
     def journal(self) -> Path:
         """The file of its journal."""
         return self.hidden("journal")

@@ -7,12 +7,12 @@ a cube that is to be built needs is imported for that, so that nothing to do is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stacbuild.catalog import Catalog, slug
+from stacbuild.catalog import Catalog
 from stacbuild.config import MemoryStore
 from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.cubes.fingerprint import (
@@ -20,15 +20,14 @@ from stacbuild.cubes.fingerprint import (
     INPUTS,
     changes,
     fingerprint,
-    inputs_of,
     other_software,
 )
-from stacbuild.cubes.forms import check_form, data_path
-from stacbuild.cubes.grids import check_pixels, described_grid, grid_name, known_grid
+from stacbuild.cubes.forms import check_form
+from stacbuild.cubes.grids import Box, described_grid, grid_name
 from stacbuild.cubes.own_sources import check_sources
-from stacbuild.cubes.ownership import Place, check_item, check_place
-from stacbuild.cubes.presence import absence, written_before
-from stacbuild.cubes.sources import Sources, look, source_collections
+from stacbuild.cubes.ownership import check_item, check_place
+from stacbuild.cubes.presence import absence
+from stacbuild.cubes.resolve import Resolver
 from stacbuild.errors import ConfigError, ConflictError, StacbuildError, failure_of
 from stacbuild.harvesters import load_profiles
 
@@ -37,10 +36,10 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Config, Dataset
     from stacbuild.cubes.estimate import Estimate
+    from stacbuild.cubes.job import Job
+    from stacbuild.cubes.sources import Sources
     from stacbuild.grid import Grid
-    from stacbuild.profiles import Profiles
 
-Box = tuple[float, float, float, float]
 Action = Literal["create", "rebuild", "up to date", "conflict", "fails"]
 
 # Reasons that are told in full; of more it is told how many.
@@ -72,6 +71,8 @@ class CubePlan:
         <version>``. It is no reason to build it again.
     expected
         What it will be and cost; None for one that is up to date.
+    job
+        What a build runs; None if there is nothing to do, or sources have to be harvested first.
     error
         Why it fails.
     """
@@ -86,6 +87,7 @@ class CubePlan:
     harvest: tuple[str, ...] = ()
     made_with: tuple[str, ...] = ()
     expected: Estimate | None = field(default=None)
+    job: Job | None = field(default=None, repr=False)
     error: StacbuildError | None = None
 
     @property
@@ -128,24 +130,6 @@ class CubePlan:
         }
 
 
-def collection_id(config: Config) -> str:
-    """Return the id of the collection that a configuration's cubes go to."""
-    stem = config.path.stem if config.path else "cubes"
-    return slug(stem.removesuffix("_config").removesuffix("-config"))
-
-
-def place_of(config: Config, dataset: Dataset, catalog: Catalog) -> Place:
-    """Return where the cube of a dataset goes, and whose it is."""
-    return Place(
-        config.storage,
-        dataset.identifier,
-        catalog,
-        collection_id(config),
-        config.path,
-        dataset.format_id,
-    )
-
-
 def plan(
     config: Config,
     catalog_dir: Path,
@@ -179,6 +163,24 @@ def plan(
     ConfigError
         If there is no such dataset, or the box does not lie on a grid.
     """
+    return list(plans(config, catalog_dir, datasets, bbox, force=force))
+
+
+def plans(
+    config: Config,
+    catalog_dir: Path,
+    datasets: Sequence[str] = (),
+    bbox: Box | None = None,
+    *,
+    force: bool = False,
+) -> Iterator[CubePlan]:
+    """Return the plans of `plan`, each made when it is asked for: what was built before counts.
+
+    Raises
+    ------
+    ConfigError
+        At once, as `plan`.
+    """
     chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
     for dataset in chosen:
         try:
@@ -188,19 +190,12 @@ def plan(
         except Exception:  # noqa: BLE001, S112 - of this dataset only, whose plan says it below
             continue
     check_catalog_folder(config, catalog_dir)
-    profiles, catalog = load_profiles(config), Catalog(catalog_dir)
-    return [_plan(config, dataset, catalog, profiles, bbox, force) for dataset in chosen]
+    resolver = Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox)
+    return (_plan(resolver, dataset, force=force) for dataset in chosen)
 
 
-def _plan(
-    config: Config,
-    dataset: Dataset,
-    catalog: Catalog,
-    profiles: Profiles,
-    bbox: Box | None,
-    force: bool,
-) -> CubePlan:
-    name, collection = dataset.identifier, collection_id(config)
+def _plan(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
+    place = resolver.place(dataset)
     code = tuple(
         dict.fromkeys(
             f"{custom.file.name}:{custom.function_name}"
@@ -208,89 +203,69 @@ def _plan(
             if (custom := variable.custom_processing)
         )
     )
-    place = data_path(config.storage, dataset)
-    planned = CubePlan(name, "create", (), None, str(place) if place else None, code=code)
+    href = str(place.data_path) if place.data_path else None
+    planned = CubePlan(dataset.identifier, "create", (), None, href, code=code)
     try:
-        check_form(config, dataset)
-        grid = known_grid(config, dataset, catalog, bbox)
-        planned = replace(planned, grid=grid)
-        if grid is not None:
-            check_pixels(grid_name(config, dataset), grid)
-        target = place_of(config, dataset, catalog)
-        check_item(target)
-        before = catalog.get(collection, name)
-        sources = look(config, dataset.variables, catalog, profiles)
-        check_sources(target, (item for items in sources.items for item in items))
+        check_form(place.storage, dataset)
+        planned = replace(planned, grid=resolver.grid(dataset))
+        check_item(place)
+        before = place.item()
+        sources = resolver.sources(dataset)
+        check_sources(place, (item for items in sources.items for item in items))
         if before is not None:
-            path = str(catalog.item_path(collection, name))
             planned = replace(
                 planned,
                 action="rebuild",
                 href=before.assets["data"].href,
-                item=path,
+                item=str(place.catalog.item_path(place.collection, place.identifier)),
                 made_with=tuple(other_software(before)),
             )
-        reasons = _reasons(config, dataset, grid, catalog, sources, before, bbox is not None)
+        reasons = _reasons(resolver, dataset, planned.grid, sources, before)
         if force and not reasons:
             reasons = ["--force"]
         if not reasons:
             return replace(planned, action="up to date")
-        check_place(target)
+        check_place(place)
         needed = {**sources.absent, **sources.changed}
         planned = replace(
             planned,
             reasons=tuple(reasons),
             harvest=tuple(f"{store}: {data_id}: {why}" for (store, data_id), why in needed.items()),
         )
-        if grid is None:
+        if planned.grid is None:
             return planned
-        # Imported when used: it takes a second.
-        from stacbuild.cubes.estimate import check_space, estimate
-
-        expected = estimate(config, dataset, grid, sources.items, before=before)
-        check_space(config, dataset, expected, written_before(config, catalog, name))
+        expected = resolver.estimate(dataset, planned.grid, sources.items)
+        job = None if needed else resolver.job(dataset, planned.grid, sources.items, expected)
     except ConflictError as error:
         return replace(planned, action="conflict", reasons=(str(error),), error=error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
-        return _failing(planned, failure_of(error, name))
-    return replace(planned, expected=expected)
-
-
-def _failing(planned: CubePlan, error: StacbuildError) -> CubePlan:
-    return replace(planned, action="fails", reasons=(str(error),), error=error)
+        failure = failure_of(error, dataset.identifier)
+        return replace(planned, action="fails", reasons=(str(failure),), error=failure)
+    return replace(planned, expected=expected, job=job)
 
 
 def _reasons(
-    config: Config,
+    resolver: Resolver,
     dataset: Dataset,
     grid: Grid | None,
-    catalog: Catalog,
     sources: Sources,
     before: pystac.Item | None,
-    boxed: bool,
 ) -> list[str]:
+    place = resolver.place(dataset)
     if before is None:
         return [
-            "in memory only" if isinstance(config.storage, MemoryStore) else "not in the catalog"
+            "in memory only" if isinstance(place.storage, MemoryStore) else "not in the catalog"
         ]
     reasons = [f"source {data_id}: {why}" for (_, data_id), why in sources.changed.items()]
     items = [item for found in sources.items for item in found]
     if grid is None:
-        reasons.append(f"its grid, {grid_name(config, dataset)}, is not known yet")
+        reasons.append(f"its grid, {grid_name(resolver.config, dataset)}, is not known yet")
     elif all(sources.items):
-        inputs = inputs_of(
-            config,
-            dataset,
-            grid,
-            boxed=boxed,
-            sources=items,
-            collections=source_collections(catalog, items),
-        )
         known = before.properties.get(INPUTS)
         if known is None:
             reasons.append("its item does not say what it was made of")
         else:
-            reasons += changes(known, inputs, grid_name(config, dataset))
+            reasons += changes(known, resolver.inputs(dataset, grid, items), grid.name)
             if before.properties.get(FINGERPRINT) != fingerprint(known):
                 reasons.append("its fingerprint is not that of what it was made of")
-    return reasons + absence(config, catalog, dataset, before)
+    return reasons + absence(place, before)

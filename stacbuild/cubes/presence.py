@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 from stacbuild.config import FileStore, MemoryStore
 from stacbuild.cubes.fingerprint import FINGERPRINT
-from stacbuild.cubes.forms import data_path, whole
-from stacbuild.cubes.journal import Journal, hidden_path
+from stacbuild.cubes.forms import whole
+from stacbuild.cubes.journal import Journal
 from stacbuild.cubes.ownership import ATTRIBUTE, attribute_of
 from stacbuild.errors import RemoteError
 
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.catalog import Catalog
-    from stacbuild.config import Config, Dataset, S3Store
+    from stacbuild.config import S3Store
+    from stacbuild.cubes.ownership import Place
 
 
-def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.Item) -> list[str]:
+def absence(place: Place, before: pystac.Item) -> list[str]:
     """Return why a cube has to be built again, whatever it is made of; nothing if it does not."""
-    storage, href = config.storage, whole(before).href
+    storage, href = place.storage, whole(before).href
     if isinstance(storage, MemoryStore):
         return ["in memory only"]
     if isinstance(storage, FileStore):
-        if Path(before.assets["data"].href) != data_path(storage, dataset):
+        if Path(before.assets["data"].href) != place.data_path:
             return ["its place changed"]
         if Path(href).is_symlink():
             return ["its place is a symbolic link"]
@@ -46,7 +46,7 @@ def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.I
             return ["its place changed"]
         if not _is_in_bucket(storage, href.removeprefix(storage.https_url("")).strip("/")):
             return ["the cube is gone"]
-    journal = Journal.read(journal_path(config, catalog, dataset.identifier))
+    journal = Journal.read(place.journal)
     if journal is not None and (journal.committing or journal.removing) and not journal.done:
         return [
             "the run that removed it did not end"
@@ -56,16 +56,11 @@ def absence(config: Config, catalog: Catalog, dataset: Dataset, before: pystac.I
     return []
 
 
-def journal_path(config: Config, catalog: Catalog, name: str) -> Path:
-    """Return the file that tells what an earlier run finished of a cube."""
-    return hidden_path(config.storage, name, catalog.root, "journal")
-
-
-def written_before(config: Config, catalog: Catalog, name: str) -> int:
+def written_before(place: Place) -> int:
     """Return the bytes that an earlier run wrote of a cube; its place takes them up again."""
-    if not isinstance(config.storage, FileStore):
+    if not isinstance(place.storage, FileStore):
         return 0
-    journal = Journal.read(journal_path(config, catalog, name))
+    journal = Journal.read(place.journal)
     finished = journal.finished.values() if journal else ()
     return sum(max(size, 0) for regions in finished for size in regions.values())
 

@@ -14,20 +14,17 @@ import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
 from stacbuild.catalog import cube_id
-from stacbuild.config import GridMapping
 from stacbuild.cubes.assets import data_id, describe_assets
-from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, Inputs, fingerprint, software
-from stacbuild.cubes.grids import grid_name
-from stacbuild.cubes.plan import collection_id
+from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, software
+from stacbuild.cubes.ownership import CONFIGURATION
 from stacbuild.cubes.rights import cube_collection, license_links, rights
-from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 from stacbuild.describe.flags import legend_of
 from stacbuild.describe.zarr import zarr_item
 from stacbuild.harvesters.base import Harvest
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config, Dataset
+    from stacbuild.cubes.job import Job
     from stacbuild.cubes.storage import Staging
     from stacbuild.pictures.thumbnail import Pictured
     from stacbuild.progress import Reporter
@@ -37,26 +34,12 @@ PICTURES = "stacbuild.pictures.thumbnail"
 
 
 def publish(
-    config: Config,
-    dataset: Dataset,
-    staging: Staging,
-    sources: Sequence[pystac.Item],
-    collections: Sequence[SourceCollection],
-    now: dt.datetime,
-    inputs: Inputs,
-    siblings: Sequence[pystac.Item],
-    reporter: Reporter,
+    job: Job, staging: Staging, siblings: Sequence[pystac.Item], reporter: Reporter
 ) -> tuple[Harvest, Pictured | None]:
     """Describe a cube that stands in its staging place, as it will be at its final one.
 
     Parameters
     ----------
-    sources
-        The items that it was made of; each becomes a ``derived_from`` link.
-    collections
-        Their collections, for licences and providers.
-    inputs
-        Digests of all that it was made of.
     siblings
         The other cubes of the configuration, for what their collection states of all.
 
@@ -64,6 +47,7 @@ def publish(
     -------
     What `stacbuild.catalog.Catalog.put` takes, and how the cube looks.
     """
+    sources, collections, dataset = job.items, job.collections, job.dataset
     pictured = None
     group = zarr.open_group(staging.store, mode="r")
     # Without dask: what pictures need of it would be a task for every chunk.
@@ -75,11 +59,11 @@ def publish(
             cube,
             item_id=cube_id(dataset.identifier),
             data_id=data_id(dataset),
-            store_key=config.storage.key,
+            store_key=job.place.storage.key,
             href=staging.href,
             datetime=_start(sources),
-            properties=_properties(config, dataset, cube, sources, collections, now)
-            | {FINGERPRINT: fingerprint(inputs), INPUTS: inputs},
+            properties=_properties(job, cube, staging.started)
+            | {FINGERPRINT: job.fingerprint, INPUTS: job.inputs},
         )
         try:
             pictured = import_module(PICTURES).picture(cube)
@@ -99,67 +83,34 @@ def publish(
     thumbnails = {}
     if pictured and pictured.pngs:
         png = pictured.pngs[pictured.telling[0]]
-        thumbnails = {item.id: png, collection_id(config): png}
+        thumbnails = {item.id: png, job.place.collection: png}
         _add_looks(item, pictured)
     declare_extensions(item)
-    return Harvest(cube_collection(config, [item, *siblings]), (item,), thumbnails), pictured
+    if job.place.stated_configuration is not None:
+        item.properties[CONFIGURATION] = job.place.stated_configuration
+    collection = cube_collection(job.place, [item, *siblings])
+    return Harvest(collection, (item,), thumbnails), pictured
 
 
-def _properties(
-    config: Config,
-    dataset: Dataset,
-    cube: xr.Dataset,
-    sources: Sequence[pystac.Item],
-    collections: Sequence[SourceCollection],
-    now: dt.datetime,
-) -> dict[str, Any]:
+def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
+    collections = job.collections
     names = ", ".join(str(name) for name in cube.data_vars)
     titles = "; ".join(collection.title for collection in collections)
     more = f" and {len(collections) - 1} more" if len(collections) > 1 else ""
-    count = "1 source item" if len(sources) == 1 else f"{len(sources)} source items"
+    count = len(job.items)
+    made_from = "1 source item" if count == 1 else f"{count} source items"
     return {
-        "title": f"{dataset.identifier}: {collections[0].title}{more}",
+        "title": f"{job.name}: {collections[0].title}{more}",
         "description": f"Cube of {names} on one grid, made from: {titles}.",
         **rights(collections),
         "created": datetime_to_str(now),
         "processing:software": software(),
         "processing:datetime": datetime_to_str(now),
-        "processing:lineage": (
-            f"{count} put on the grid {grid_name(config, dataset)} by stacbuild"
-        ),
+        "processing:lineage": (f"{made_from} put on the grid {job.grid.name} by stacbuild"),
         "processing:expression": {
             "format": "stacbuild-config",
-            "expression": _expression(config, dataset),
+            "expression": job.expression,
         },
-    }
-
-
-def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Return the part of the resolved configuration that this cube depends on."""
-    resolved = config.resolved()
-    stores = {variable.store for variable in dataset.variables} | {"storage"}
-
-    def named(section: str, names: set[str]) -> list[Any]:
-        return [entry for entry in resolved.get(section, []) if entry["identifier"] in names]
-
-    grid = config.grid_of(dataset)
-    taken = {"grid_mapping": grid.identifier}
-    if not isinstance(grid, GridMapping):
-        # With the dataset whose grid was taken over, and that one's store.
-        stores |= {variable.store for variable in grid.variables}
-        datasets = named("datasets", {dataset.identifier, grid.identifier})
-        return {
-            "datasets": [
-                entry | ({} if entry["identifier"] == grid.identifier else taken)
-                for entry in datasets
-            ],
-            "data_stores": named("data_stores", stores),
-        }
-    return {
-        # By the grid's own name: it may have been taken over from a dataset that is not in here.
-        "datasets": [entry | taken for entry in named("datasets", {dataset.identifier})],
-        "data_stores": named("data_stores", stores),
-        "grid_mappings": named("grid_mappings", {grid.identifier}),
     }
 
 

@@ -30,7 +30,7 @@ from stacbuild.cubes.ownership import (
     is_cube,
     staging_folder,
 )
-from stacbuild.cubes.plan import collection_id, place_of
+from stacbuild.cubes.resolve import collection_id, place_of
 from stacbuild.cubes.strangers import check_inside, stray_message
 from stacbuild.cubes.unused import going_along, unused
 from stacbuild.errors import ConflictError, RemoteError, StacbuildError
@@ -165,7 +165,7 @@ def remove(
         planned = _with_beside(catalog, _planned(config, catalog, name, going, sources), done)
         if planned.error is None:
             try:
-                _remove(config, place, planned, wait, reporter)
+                _remove(place, planned, wait, reporter)
             except StacbuildError as error:
                 planned = Removal(name, left=planned.left, error=error)
         done.append(planned)
@@ -301,7 +301,7 @@ def s3_key(place: Place, item: pystac.Item) -> str | None:
     return own_key(place.storage, place.identifier, item)
 
 
-def _remove(config: Config, place: Place, planned: Removal, wait: bool, reporter: Reporter) -> None:
+def _remove(place: Place, planned: Removal, wait: bool, reporter: Reporter) -> None:
     if isinstance(place.storage, MemoryStore):
         return
     if place.lock.parent.is_dir():
@@ -311,7 +311,7 @@ def _remove(config: Config, place: Place, planned: Removal, wait: bool, reporter
                 _remove_local(place, reporter)
             elif isinstance(place.storage, S3Store):
                 _remove_object(place, place.storage, reporter)
-            _describe_rest(config, place)
+            _describe_rest(place)
     # The files first: as long as their items are there, the next run finds what is left of them.
     for file in planned.files:
         Path(file).unlink(missing_ok=True)
@@ -376,13 +376,13 @@ def _journal(place: Place, fingerprint: str, name: str, is_free: Callable[[str],
     return journal
 
 
-def _describe_rest(config: Config, place: Place) -> None:
+def _describe_rest(place: Place) -> None:
     """Let the collection say what its cubes say that are left."""
     from stacbuild.cubes.rights import cube_collection
     from stacbuild.harvesters.base import Harvest
 
     if rest := list(place.catalog.readable_items(place.collection)):
-        place.catalog.put(Harvest(cube_collection(config, rest), ()))
+        place.catalog.put(Harvest(cube_collection(place, rest), ()))
 
 
 __all__ = ["Removal", "plan_removal", "remove"]

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pystac
 
-from stacbuild.cubes.plan import collection_id
 from stacbuild.cubes.sources import SourceCollection
 from stacbuild.describe import declare_extensions
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config
+    from stacbuild.cubes.ownership import Place
 
 Json = dict[str, Any]
 
@@ -43,13 +42,13 @@ def license_links(collections: Sequence[SourceCollection]) -> list[pystac.Link]:
     return [pystac.Link("license", href, title=title) for href, title in links.items()]
 
 
-def cube_collection(config: Config, items: Sequence[pystac.Item]) -> pystac.Collection:
-    """Describe the collection of a configuration's cubes, from their items."""
-    name = config.path.name if config.path else "a configuration"
+def cube_collection(place: Place, items: Sequence[pystac.Item]) -> pystac.Collection:
+    """Describe the collection that a cube's place is in, from the items of all its cubes."""
+    name = place.configuration.name if place.configuration else "a configuration"
     properties = [item.properties for item in items]
     publications = _unique(_all(properties, "sci:publications"))
     collection = pystac.Collection(
-        id=collection_id(config),
+        id=place.collection,
         title=f"Cubes of {name}",
         description=f"Analysis-ready cubes that stacbuild made as {name} says.",
         license=_one({each.get("license", "other") for each in properties}),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stacbuild.catalog import STORE, THUMBNAIL, Catalog, cube_id
 from stacbuild.config import ClmsStore, Config, Dataset, ZenodoStore
 from stacbuild.cubes.fingerprint import FINGERPRINT
-from stacbuild.cubes.plan import collection_id
+from stacbuild.cubes.resolve import collection_id
 from stacbuild.stac_files import strange_picture
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from stacbuild.cubes.check_cube import check_cube, check_file, check_pyramid
 from stacbuild.cubes.check_source import check_source
 from stacbuild.cubes.forms import FORMS, MULTISCALES, whole
 from stacbuild.cubes.found import Found, cube_identifier
-from stacbuild.cubes.plan import collection_id
+from stacbuild.cubes.resolve import collection_id
 from stacbuild.cubes.strangers import Parts, strangers, stray_message
 from stacbuild.errors import (
     ConfigError,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stacbuild.catalog import DATA_ID, STORE, Catalog
 from stacbuild.config import Config, FileStore, MemoryStore, S3Store
 from stacbuild.config.models import STORAGE
-from stacbuild.cubes.forms import FORMS, data_path
+from stacbuild.cubes.forms import FORMS
 from stacbuild.errors import ConfigError, MissingError
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ class DataStore:
             path = f"/{store.root}/{dataset.identifier}{form.ending}/{form.public}".rstrip("/")
             return f"memory:/{path}" if fsspec.filesystem("memory").exists(path) else None
         if isinstance(store, FileStore):
-            path_here = data_path(store, dataset)
-            return str(path_here) if path_here and path_here.exists() else None
+            here = store.root / f"{dataset.identifier}{form.ending}" / form.public
+            return str(here) if here.exists() else None
         # On S3 each build has a key of its own, and its item says which is the present one.
         if not (self._catalog_dir / "catalog.json").exists():
             return None
