@@ -185,10 +185,28 @@ def reduction(source: PixelGrid, target: PixelGrid) -> float:
 
     0 where no two places of the target lie on the source's part of the earth.
     """
+    # From several pixels at once, of which rounding is least. Fewer where all of those steps lead
+    # off the earth: a grid that reaches beyond a pole, or a whole earth of a few large pixels.
+    found = [0.0, 0.0]
+    for most in (STEP, STEP // 4, 1):
+        for axis, lengths in enumerate(_lengths(source, target, most)):
+            if not found[axis] and lengths.size:
+                found[axis] = float(np.median(lengths))
+        if all(found):
+            break
+    return max(found)
+
+
+def _lengths(source: PixelGrid, target: PixelGrid, most: int) -> Iterator[Floats]:
+    """Yield for rows and for columns the source pixels that a target pixel spans, place by place.
+
+    Measured over *most* pixels of the target, or all of them; where that is off the earth there is
+    none.
+    """
     # As many places as tell it, from all over the grid and none beyond: what lies there may be
     # half the earth away from a grid of a few large pixels.
-    spacing = (STEP * -(-length // (STEP * _FEW_NODES)) for length in target.shape)
-    down, across = (min(STEP, length) for length in target.shape)
+    spacing = (most * -(-length // (most * _FEW_NODES)) for length in target.shape)
+    down, across = (min(most, length) for length in target.shape)
     rows, cols = np.meshgrid(
         *(
             np.minimum(nodes(slice(0, length), apart), length - step) - 0.5
@@ -197,14 +215,11 @@ def reduction(source: PixelGrid, target: PixelGrid) -> float:
         indexing="ij",
     )
     here = positions(source, target, rows, cols)
-    found = 0.0
     for rows_on, cols_on in ((down, 0), (0, across)):
         row, col = positions(source, target, rows + rows_on, cols + cols_on)
         with np.errstate(invalid="ignore"):
             length = np.hypot(row - here[0], _short_way(source, col - here[1]))
-        known = length[np.isfinite(length)] / (rows_on + cols_on)
-        found = max(found, float(np.median(known)) if known.size else 0.0)
-    return found
+        yield length[np.isfinite(length)] / (rows_on + cols_on)
 
 
 def _short_way(source: PixelGrid, columns: Floats) -> Floats:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.fuzz.grids import Floats, Positions, Target, positions
+from tests.fuzz.grids import Floats, Positions, Target, positions, positions_at
 from tests.fuzz.inputs import Input
 from tests.fuzz.means import is_mean
 
@@ -24,6 +24,8 @@ Bools = NDArray[np.bool_]
 _EDGE, _OFF = 1e-6, 2e-3
 # Small pixels along the side of a pixel of the grid, for what is aggregated.
 _PARTS = 12
+# And where so many do not find a value that is there.
+_MANY = 96
 
 
 def nearest(given: Input, grid: Target, stored: NDArray[Any], got: NDArray[Any]) -> Bools:
@@ -167,7 +169,9 @@ def aggregated(given: Input, grid: Target, values: Floats, got: Floats, how: Agg
                 right = within & is_mean(given, grid, values, got, slack)
             case "mode" | "median":
                 # One of the values that are there.
-                right = within & (np.abs(under.outer - got[..., None]) <= slack[..., None]).any(-1)
+                right = (np.abs(under.outer - got[..., None]) <= slack[..., None]).any(-1)
+                left = ~right & ~missing & some
+                right[left] = _is_among(given, grid, values, got, (left, slack, how.spare))
             case "sum":
                 return np.asarray(missing & every | ~missing & ~some)
             case _:
@@ -177,6 +181,26 @@ def aggregated(given: Input, grid: Target, values: Floats, got: Floats, how: Agg
     clear = ~np.isnan(under.whole).any(axis=-1)
     unsure = ~np.isfinite(high - low) & some
     return np.asarray((wrong | missing & clear) & ~unsure)
+
+
+def _is_among(
+    given: Input, grid: Target, values: Floats, got: Floats, where: tuple[Bools, Floats, float]
+) -> Bools:
+    """Return whether *got* is one of the values under a pixel, at some places at a time.
+
+    *where* says which, what rounding may do, and how much larger than a pixel to look. As near to
+    each other as this, small pixels miss no source pixel, also at a pole.
+    """
+    left, slack, spare = where
+    inside = ((np.arange(_MANY) + 0.5) / _MANY - 0.5) * (1 + 2 * spare) * grid.step
+    found = []
+    for place in np.argwhere(left):
+        *band, row, col = place
+        at = positions_at(given, grid.crs, *np.meshgrid(grid.x[col] + inside, grid.y[row] - inside))
+        picked, there = _picked(given, at, values[tuple(band)], at.row, at.col)
+        near = np.abs(picked[there] - got[tuple(place)]) <= slack[tuple(place)]
+        found.append(bool(near.any()))
+    return np.array(found, bool)
 
 
 @dataclass(frozen=True)
