@@ -61,7 +61,8 @@ def test_larger_pixels_are_aggregated(tmp_path: Path, grid: Json) -> None:
         for name in ("largest", "usual")
     )
     known = np.isfinite(largest)
-    assert known.any() and not known.all()
+    assert known.any()
+    assert not known.all()
     # Interpolated between four pixels a value is none of them, as a rule; a maximum is one.
     assert np.isin(largest[known], values).all()
     if grid is WORLD:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.dtypes import dtype_rev, typename_fwd
 from rasterio.enums import Resampling
-from rasterio.io import MemoryFile
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from stacbuild.errors import BuildError
@@ -202,38 +205,49 @@ def _warped(working: Working, block: Block, onto: Onto) -> NDArray[Any]:
     # row or column along it, and bilinear goes along no axis of what is one pixel wide or high.
     apron = _APRON if onto.method == "sum" else 1
     values = np.pad(values, apron, constant_values=empty)
-    height, width = values.shape
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff",
-            height=height,
-            width=width,
-            count=1,
-            dtype=values.dtype,
-            crs=_FLAT if flat else source.crs,
-            transform=lies @ Affine.translation(-apron, -apron),
+    with (
+        _in_memory(values) as dataset,
+        WarpedVRT(
+            dataset,
+            src_crs=_FLAT if flat else source.crs,
+            src_transform=lies @ Affine.translation(-apron, -apron),
+            src_nodata=empty,
+            crs=_FLAT if flat else target.crs,
+            transform=onto_affine,
+            height=rows.stop - rows.start,
+            width=cols.stop - cols.start,
             nodata=empty,
-        ) as written:
-            written.write(values, 1)
-        with (
-            memory.open() as dataset,
-            WarpedVRT(
-                dataset,
-                crs=_FLAT if flat else target.crs,
-                transform=onto_affine,
-                height=rows.stop - rows.start,
-                width=cols.stop - cols.start,
-                nodata=empty,
-                resampling=METHODS[onto.method],
-                tolerance=_TOLERANCE,
-                # GDAL would guess the scale from the two windows, and blur a little where it
-                # takes a turned window for a reduction.
-                XSCALE=1,
-                YSCALE=1,
-            ) as warped,
-        ):
-            found: NDArray[Any] = warped.read(1)
+            resampling=METHODS[onto.method],
+            tolerance=_TOLERANCE,
+            # GDAL would guess the scale from the two windows, and blur a little where it
+            # takes a turned window for a reduction.
+            XSCALE=1,
+            YSCALE=1,
+        ) as warped,
+    ):
+        found: NDArray[Any] = warped.read(1)
     return found
+
+
+@contextmanager
+def _in_memory(values: NDArray[Any]) -> Iterator[DatasetReader]:
+    """Open a 2-D array as a dataset, read only and where it lies (GDAL's MEM driver).
+
+    Not as a GeoTIFF in memory: its blocks would be in the cache that all threads share, not yet
+    written, where another thread may come to write them. And it would put the CRS through the
+    keys of GeoTIFF, which not all of them survive; for units other than metres GDAL 3.10 also asks
+    PROJ in a context that threads share without a lock (and that says "Cannot find proj.db").
+    """
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    (height, width), dtype = values.shape, typename_fwd[dtype_rev[values.dtype.name]]
+    # The geotransform means nothing (that of the block is given to the warper); rasterio warns of
+    # a dataset that has none.
+    name = (
+        f"MEM:::DATAPOINTER={values.ctypes.data},PIXELS={width},LINES={height},"
+        f"DATATYPE={dtype},GEOTRANSFORM=0/2/0/0/0/-2"
+    )
+    with rasterio.Env(GDAL_MEM_ENABLE_OPEN=True), rasterio.open(name, driver="MEM") as dataset:
+        yield dataset
 
 
 def _check_exact(valid: NDArray[Any], method: str) -> None:
