@@ -31,7 +31,7 @@ from stacbuild.load.raster_names import chosen_bands, known_as
 from stacbuild.load.select import band_times, by_time, chosen_names, within_time
 from stacbuild.load.temporal import count_steps, dtype_of_resampled
 from stacbuild.load.units import work_unit
-from stacbuild.load.zarr_variables import left_out, on_grid, spatial_dims
+from stacbuild.load.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.processors import available
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _of_zarr(
     item, target = items[0], PixelGrid.of_grid(grid)
     spatial, sources = spatial_dims(item), beside(items, target)
     dimensions = item.properties["cube:dimensions"]
-    described = on_grid(item)
+    described = on_grid(item, asked_for(variable))
     entries = {name: described[name] for name in chosen_names(variable, described, left_out(item))}
     own = variable.identifier
     for name, entry in entries.items():

@@ -214,6 +214,6 @@ def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[s
         lines.append(
             f"band {', '.join(map(str, alpha))} is opacity (alpha) by its header and no "
             "data; if it is data, set its color interpretation, for example with gdal_translate "
-            "-colorinterp_4 undefined"
+            f"-colorinterp_{alpha[0]} undefined"
         )
     return lines

@@ -23,6 +23,7 @@ from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
 from stacbuild.load.raster_names import (
     RASTER_NAME,
     bands_by_name,
+    check_labels,
     check_together,
     chosen_bands,
     known_as,
@@ -215,6 +216,7 @@ def _open_raster(
             array = with_labels(array, items[0], list(of_bands))
         arrays[name] = array
     check_together(variable, items, arrays)
+    check_labels(variable, items, onto.warn)
     return xr.Dataset(arrays), facts, ("y", "x")
 
 
@@ -224,7 +226,13 @@ def _open_zarr(
     onto: _Onto,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     from stacbuild.load.zarr import load_zarr
-    from stacbuild.load.zarr_variables import attributes_of, left_out, on_grid, spatial_dims
+    from stacbuild.load.zarr_variables import (
+        asked_for,
+        attributes_of,
+        left_out,
+        on_grid,
+        spatial_dims,
+    )
 
     item, target = parts[0], PixelGrid.of_grid(onto.grid)
     spatial = spatial_dims(item)
@@ -233,7 +241,7 @@ def _open_zarr(
         raise BuildError(
             f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
         )
-    known = list(on_grid(item))
+    known = list(on_grid(item, asked_for(variable)))
     _check_methods(variable, known)
     arrays, facts = {}, {}
     for name in chosen_names(variable, known, left_out(item)):
@@ -280,7 +288,9 @@ def resampling_method(
     stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
     if stated:
         return "nearest" if stated == "center" else stated
-    if facts.classes or is_categorical(facts.dtype, facts.attrs):
+    # STAC has room for one nodata value; further ones are classes that say nothing of the type.
+    legend = any(not entry.get("nodata") for entry in facts.classes)
+    if legend or is_categorical(facts.dtype, facts.attrs):
         return "nearest"
     return "bilinear" if pixels < _AVERAGED_FROM else "mean"
 

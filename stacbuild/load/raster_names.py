@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,11 +116,10 @@ def with_labels(array: xr.DataArray, item: pystac.Item, bands: Sequence[int]) ->
     bands
         The numbers in the file, from 1, of the array's bands.
     """
-    stated = item.assets["data"].extra_fields.get("bands", ())
+    stated = _labels(item)
     if "band" not in array.dims or len(stated) < max(bands, default=0):
         return array
-    entries = [stated[band - 1] for band in bands]
-    said = [entry.get("description") or _own_name(entry) for entry in entries]
+    said = [stated[band - 1] for band in bands]
     if not any(said) or array.sizes["band"] != len(said):
         return array
     numbers = array["band"].values
@@ -133,9 +132,52 @@ def with_labels(array: xr.DataArray, item: pystac.Item, bands: Sequence[int]) ->
     return array.assign_coords(band=array["band"].assign_attrs(attrs))
 
 
+def _labels(item: pystac.Item) -> list[str | None]:
+    """Return what the file, or else its item, calls each band of it."""
+    stated = item.assets["data"].extra_fields.get("bands", ())
+    return [entry.get("description") or _own_name(entry) for entry in stated]
+
+
 def _own_name(entry: Mapping[str, object]) -> str | None:
     name = str(entry.get("name") or "")
     return None if re.fullmatch(r"b\d+", name) else name or None
+
+
+def check_labels(
+    variable: SourceVariable, items: Sequence[pystac.Item], warn: Callable[[str], None]
+) -> None:
+    """Warn of files whose bands have other names than those of the first.
+
+    Bands are put together by their number.
+
+    Raises
+    ------
+    BuildError
+        If a name belongs to one band in one file and to another band in another: the bands are
+        in another order.
+    """
+    first, *others = (_labels(item) for item in items)
+    unlike = ""
+    for item, labels in zip(items[1:], others, strict=True):
+        pairs = [(a, b) for a, b in zip(first, labels, strict=False) if a and b and a != b]
+        if not pairs or len(first) == 1:
+            continue
+        names = f"{items[0].id} has {_listed(first)}; {item.id} has {_listed(labels)}"
+        if any(a in labels or b in first for a, b in pairs):
+            raise BuildError(
+                f"{variable.data_id}: its files have bands in different orders ({names}); take "
+                "those of one order at a time, or write them in the same order"
+            )
+        unlike = unlike or names
+    if unlike:
+        warn(
+            f"{variable.data_id}: its files name bands differently ({unlike}); bands of the same "
+            "number are put together"
+        )
+
+
+def _listed(labels: Sequence[str | None]) -> str:
+    return ", ".join(label or "none" for label in labels)
 
 
 def check_together(

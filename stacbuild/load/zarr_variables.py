@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pystac
 
 from stacbuild.describe.flags import FLAGS
 from stacbuild.describe.zarr_cube import LEFT_OUT, OTHER_GRID
+from stacbuild.describe.zarr_units import axis_told
 from stacbuild.errors import BuildError
 from stacbuild.load.packing import PACKING
 from stacbuild.load.pool import zarr_dataset
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+
+_LONLAT = {"lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "xlat", "xlong"}
 
 
 def spatial_dims(item: pystac.Item) -> tuple[str, str]:
@@ -39,10 +46,39 @@ def attributes_of(item: pystac.Item, variable: str, options: Mapping[str, Any]) 
     return {key: attrs[key] for key in (*(() if legend else FLAGS), *PACKING) if key in attrs}
 
 
-def on_grid(item: pystac.Item) -> dict[str, Any]:
-    """Return the entries of a Zarr item's variables on its grid that can be read, by name."""
+def on_grid(item: pystac.Item, asked: Collection[str] = ()) -> dict[str, Any]:
+    """Return the entries of a Zarr item's variables on its grid that can be read, by name.
+
+    Parameters
+    ----------
+    asked
+        Those that a configuration names. Longitudes and latitudes of each pixel, and the corners
+        of pixels, are among the result only if they are: they tell where the store's pixels lie,
+        which is not where those of a cube do.
+    """
     unreadable = left_out(item)
-    return {name: entry for name, entry in _spatial(item).items() if name not in unreadable}
+    entries = _spatial(item)
+    of_data = {
+        dim for entry in entries.values() if entry["type"] == "data" for dim in entry["dimensions"]
+    }
+    return {
+        name: entry
+        for name, entry in entries.items()
+        if name not in unreadable and (name in asked or not _places_pixels(name, entry, of_data))
+    }
+
+
+def asked_for(variable: SourceVariable) -> set[str]:
+    """Return the variables that an entry of the configuration names."""
+    named = (variable.open_params.variable_names, variable.spatial_resample_params.variables)
+    return {name for names in named for name in names or ()}
+
+
+def _places_pixels(name: str, entry: Mapping[str, Any], of_data: Collection[str]) -> bool:
+    if axis_told(entry.get("unit") or ""):
+        return True
+    is_corner = not set(entry["dimensions"]) <= set(of_data)
+    return entry["type"] == "auxiliary" and (name.lower() in _LONLAT or is_corner)
 
 
 def left_out(item: pystac.Item) -> dict[str, str]:
