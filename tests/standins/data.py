@@ -40,15 +40,16 @@ _PIXEL = {**_TILED, "interleave": "pixel"}
 # No two files of a source are stored alike: how the real ones are is not known.
 _STORAGE: Mapping[str, dict[str, Any]] = {
     "annual_disturbances": {**_PIXEL, "compress": "deflate", "zlevel": 1},
-    "disturbance_agent": {"interleave": "band", "compress": "deflate", "zlevel": 1},
-    "disturbance_probability": {"interleave": "band", "compress": "deflate", "zlevel": 1},
+    # A gigabyte of fill values in the strips of each of these: what packs fast.
+    "disturbance_agent": {"interleave": "band", "compress": "zstd", "zstd_level": 1},
+    "disturbance_probability": {"interleave": "band", "compress": "packbits"},
     "disturbance_severity": {**_PIXEL, "compress": "lzw"},
     "disturbance_agent_aggregated": {"compress": "lzw"},
     "forest_mask": {**_TILED, "compress": "packbits"},
     "greatest_disturbance": {**_TILED, "compress": "lzw", "predictor": 2},
     "latest_disturbance": {"compress": "lzw"},
     "number_disturbances": {**_TILED, "compress": "deflate"},
-    "agb": {"compress": "deflate", "zlevel": 1, "predictor": 3},
+    "agb": {"compress": "zstd", "zstd_level": 1, "predictor": 3},
     # Uncompressed and not "sparse" to TIFF: 25 GB, holes in the file system.
     "canopy_cover": _TILED,
     "canopy_height": {**_TILED, "compress": "lzw"},
