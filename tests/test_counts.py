@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import subprocess
 import sys
@@ -158,7 +159,15 @@ def windows_of_blocks(job: Job) -> Counter[tuple[int, int]]:
     return found
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "tiled-band",
+        "striped-pixel",
+        pytest.param("tiled-pixel", marks=pytest.mark.slow),
+        pytest.param("striped-band", marks=pytest.mark.slow),
+    ],
+)
 def test_reading_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
     path = noise(tmp_path / "a.tif", layout)
     box = box_of(ASKEW, 2 * TILE)
@@ -278,7 +287,7 @@ class Counts:
     once: int = 0
 
 
-BANDS = 39
+BANDS = 26
 TILES = 4
 
 
@@ -318,7 +327,7 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> Counts:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the bytes that are read")
 def test_an_interleaved_block_is_read_from_disk_once_a_tile(counts: Counts) -> None:
-    # Some more is read than blocks, such as PROJ's database; once a band would be 39 times as
+    # Some more is read than blocks, such as PROJ's database; once a band would be 26 times as
     # much, and once a thread three times.
     assert 0.5 * counts.once < counts.read < 1.5 * counts.once
 
@@ -422,7 +431,11 @@ def peak(words: Sequence[object], folder: Path) -> float:
     return measure([sys.executable, "-c", _BOUNDED, *map(str, words)], folder).peak_rss_mb
 
 
-def test_memory_does_not_grow_with_the_number_of_tiles(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_tiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What others have left to be written changes times only.
+    monkeypatch.setattr(os, "sync", lambda: None)
     bands = 8
     corner = (-1.25, 44.8)
     small, large = (box_of(corner, across * TILE) for across in (2, 4))
