@@ -37,9 +37,13 @@ def small(directory: Path, data_id: str = "good.tif", **sections: object) -> Pat
 
 
 def large(
-    directory: Path, data_id: str = "good.tif", custom: Json | None = None, **sections: object
+    directory: Path,
+    data_id: str = "good.tif",
+    custom: Json | None = None,
+    tile_size: int = 512,
+    **sections: object,
 ) -> Path:
-    """Configure a cube ``good`` of two variables in five regions each, 120 chunks."""
+    """Configure a cube ``good`` of two variables in five regions each, 120 chunks or fewer."""
     path = small(directory, data_id, **sections)
     content = yaml.safe_load(path.read_text())
     more = {"custom_processing": custom} if custom else {}
@@ -48,7 +52,7 @@ def large(
         for name in ("one", "two")
     ]
     content["datasets"] = [{"identifier": "good", "grid_mapping": "grid", "variables": variables}]
-    content["grid_mappings"] = [LONG]
+    content["grid_mappings"] = [LONG | {"tile_size": tile_size}]
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
