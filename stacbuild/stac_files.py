@@ -161,10 +161,9 @@ def strange_picture(path: Path) -> str | None:
     picture = path.with_name(THUMBNAIL)
     if not os.path.lexists(picture):
         return None
+    if is_own_picture(picture):
+        return None
     if not picture.is_symlink() and picture.is_file():
-        with picture.open("rb") as file:
-            if _PICTURE_MARK in file.read(200):
-                return None
         try:
             # Pictures of older versions bear no mark.
             if path.exists() and "thumbnail" in read_json(path).get("assets", {}):
@@ -172,6 +171,14 @@ def strange_picture(path: Path) -> str | None:
         except (IntegrityError, LocalError):
             pass
     return f"{picture}: is a file that stacbuild did not write"
+
+
+def is_own_picture(path: Path) -> bool:
+    """Return whether a file is a picture that says it was drawn by stacbuild."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _PICTURE_MARK in file.read(200)
 
 
 def remove_item_files(path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from PIL import Image
 
+from stacbuild.errors import ConflictError
 from stacbuild.pictures.preview import preview
 from tests.cli import configuration, errors, geotiff, stacbuild
 
@@ -83,3 +84,25 @@ def test_every_shape_can_be_drawn(tmp_path: Path) -> None:
     for path in pictures:
         preview(cube, "codes", path.stem, path)
     assert pictures[0].read_bytes() != pictures[1].read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["picture", "text", "link", "dangling link"])
+def test_what_preview_did_not_draw_stays(tmp_path: Path, kind: str) -> None:
+    cube = xr.Dataset(
+        {"v": (("y", "x"), np.arange(4.0).reshape(2, 2))}, {"y": [1.0, 0.0], "x": [0.0, 1.0]}
+    )
+    png, other = tmp_path / "v.png", tmp_path / "other.png"
+    Image.new("L", (3, 3)).save(other)
+    if kind == "text":
+        png.write_text("mine")
+    elif kind == "picture":
+        png.write_bytes(other.read_bytes())
+    else:
+        png.symlink_to(other if kind == "link" else tmp_path / "nowhere")
+    before = other.read_bytes(), png.is_symlink(), png.exists() and png.read_bytes()
+    with pytest.raises(ConflictError, match=r"v\.png: is no picture that stacbuild drew"):
+        preview(cube, None, None, png)
+    assert before == (other.read_bytes(), png.is_symlink(), png.exists() and png.read_bytes())
+    assert not (tmp_path / "nowhere").exists()
+    preview(cube, None, None, tmp_path / "new.png")
+    preview(cube, None, None, tmp_path / "new.png")

@@ -194,20 +194,36 @@ def _hrefs(asset: Json) -> Iterator[str]:
 
 
 def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
-    """Return the CRS that asset, item or collection states, in any version of the extension."""
+    """Return the CRS that asset, item or collection states, in any version of the extensions.
+
+    Each in the fields of the projection extension, else in the ``reference_system`` of the
+    datacube extension.
+    """
     summaries = found.collection.get("summaries")
-    for fields in (data.content, found.content["properties"], summaries):
-        for key in ("proj:code", "proj:epsg"):
-            value = fields.get(key) if isinstance(fields, dict) else None
+    for fields in (data.content, found.content["properties"], summaries, found.collection):
+        if not isinstance(fields, dict):
+            continue
+        for value in (*(fields.get(key) for key in _CRS_FIELDS), *_reference_systems(fields)):
             if isinstance(value, list) and len(value) == 1:
                 value = value[0]
-            if isinstance(value, bool) or not isinstance(value, int | str):
+            if isinstance(value, bool) or not isinstance(value, int | str | dict):
                 continue
             try:
                 return pyproj.CRS.from_user_input(value)
-            except CRSError:
+            except (CRSError, ValueError):
                 continue
     return None
+
+
+_CRS_FIELDS = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson")
+
+
+def _reference_systems(fields: Json) -> Iterator[Any]:
+    """Yield what ``cube:dimensions`` state of x and y."""
+    dimensions = fields.get("cube:dimensions")
+    for each in dimensions.values() if isinstance(dimensions, dict) else ():
+        if isinstance(each, dict) and each.get("axis") in ("x", "y"):
+            yield each.get("reference_system")
 
 
 def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:

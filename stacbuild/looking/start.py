@@ -107,7 +107,7 @@ def write_configuration(path: Path, text: str, *, force: bool = False) -> None:
     ConflictError
         In the schema's place lies what stacbuild did not write.
     """
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise LocalError(f"{path}: is there already; name another file, or say --force")
     schema = json.dumps(config_schema(), indent=2) + "\n"
     beside = path.with_name(SCHEMA)

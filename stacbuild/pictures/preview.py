@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,9 +17,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from stacbuild.errors import BuildError, ConfigError
+from stacbuild.errors import BuildError, ConfigError, ConflictError
 from stacbuild.pictures.coarse import Plane, read_plane
 from stacbuild.pictures.colors import COLORMAP, Legend, Scale, colors_of
+from stacbuild.stac_files import is_own_picture, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +47,7 @@ def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path
         The beginning of a date such as ``2010`` or ``2010-06``, the first that fits is drawn; by
         default the last. Of other dimensions the first value is.
     path
-        Where to write; the same cube gives the same bytes.
+        Where to write; the same cube gives the same bytes. An earlier picture is replaced.
 
     Raises
     ------
@@ -52,14 +55,24 @@ def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path
         If there is no such variable or time; with what there is.
     BuildError
         If the plane is too large to be read, or there is nothing on it.
+    ConflictError
+        If something else than an earlier picture lies at *path*.
+    LocalError
+        If it cannot be written.
     """
+    if os.path.lexists(path) and not is_own_picture(path):
+        raise ConflictError(
+            f"{path}: is no picture that stacbuild drew; move it away, or write elsewhere (-o)"
+        )
     array = _chosen(cube, variable)
     plane = read_plane(array, _place(array, time), side=_SIDE)
     if plane is None:
         raise BuildError(f"{array.name}: a plane of it has more than 2 GB; draw a part yourself")
     figure = _draw(plane)
-    # Without the name and version of what wrote it.
-    figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
+    drawn = io.BytesIO()
+    # The mark of `is_own_picture`, instead of the name and version of matplotlib.
+    figure.savefig(drawn, format="png", dpi=_DPI, metadata={"Software": "stacbuild"})
+    write_bytes(path, drawn.getvalue())
 
 
 def _chosen(cube: xr.Dataset, variable: str | None) -> xr.DataArray:
