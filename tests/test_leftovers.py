@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from stacbuild.cubes.remove import remove
 from stacbuild.cubes.resolve import place_of
 from stacbuild.cubes.stage_file import Site
 from stacbuild.fetch.archive import extract
-from stacbuild.stac_files import write_json
+from stacbuild.stac_files import temporary, write_json
 from tests.forked import Runs
 from tests.killing import fresh, small
 from tests.test_foreign import foreign_store, snapshot
@@ -138,10 +139,17 @@ def dead_pid() -> int:
     return ended.pid
 
 
+def written_by(pid: int, path: Path, more: str = "", machine: str | None = None) -> Path:
+    """Return where a process writes what is to have a path."""
+    here, _, rest = temporary(path, more).name.rpartition(f"-{os.getpid()}.")
+    if machine is not None:
+        here = here[: -len(machine)] + machine
+    return path.with_name(f"{here}-{pid}.{rest}")
+
+
 def test_temporary_files_of_runs_that_died(tmp_path: Path) -> None:
     target = tmp_path / "mark.json"
-    dead = tmp_path / f".mark.json.{dead_pid()}.stacbuild.tmp"
-    alive = tmp_path / f".mark.json.{os.getppid()}.stacbuild.tmp"
+    dead, alive = written_by(dead_pid(), target), written_by(os.getppid(), target)
     mine = tmp_path / ".mark.json.mine.tmp"
     for path in (dead, alive, mine):
         path.write_text("{")
@@ -149,10 +157,47 @@ def test_temporary_files_of_runs_that_died(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([target, alive, mine])
 
 
+@pytest.mark.parametrize("more", ["", "0123abcd."])
+def test_temporary_files_of_other_machines(tmp_path: Path, more: str) -> None:
+    """On a shared disk the number of a process says nothing of one elsewhere."""
+    target = tmp_path / "mark.json"
+    elsewhere = written_by(dead_pid(), target, more, machine="01234567")
+    # As earlier versions wrote, which did not name the machine.
+    unnamed = tmp_path / f".mark.json.{dead_pid()}.{more}stacbuild.tmp"
+    folder = written_by(dead_pid(), target, "folder.", machine="01234567")
+    for path in (elsewhere, unnamed):
+        path.write_text("{")
+    folder.mkdir()
+    (folder / "one.txt").write_text("half")
+    write_json(target, {})
+    assert sorted(tmp_path.iterdir()) == sorted([target, elsewhere, unnamed, folder])
+    ago = time.time() - 8 * 24 * 3600
+    for path in (elsewhere, unnamed, folder):
+        os.utime(path, (ago, ago))
+    # What is in it was written now.
+    write_json(target, {"more": 1})
+    assert sorted(tmp_path.iterdir()) == sorted([target, folder])
+    os.utime(folder / "one.txt", (ago, ago))
+    write_json(target, {"more": 2})
+    assert sorted(tmp_path.iterdir()) == [target]
+
+
+def test_journals_whose_writing_was_killed(tmp_path: Path) -> None:
+    config = load_config(small(tmp_path))
+    catalog, data = Catalog(tmp_path / "catalogs"), tmp_path / "data"
+    data.mkdir()
+    journal = place_of(config, config.datasets[0], catalog).journal
+    dead = written_by(dead_pid(), journal)
+    dead.write_text('{"version": 1')
+    [result] = build(config, tmp_path / "catalogs")
+    assert result.status == "COMPLETED", result.message
+    assert not dead.exists()
+
+
 def test_archives_whose_unpacking_was_killed(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("one.txt", "1")
-    dead = tmp_path / f".a.{dead_pid()}.0123abcd.stacbuild.tmp"
+    dead = written_by(dead_pid(), tmp_path / "a", "0123abcd.")
     dead.mkdir()
     (dead / "one.txt").write_text("half")
     (tmp_path / ".a.mine").mkdir()
@@ -169,7 +214,7 @@ def test_first_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert f"{schema}: is a file that stacbuild did not write" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [schema.name]
     shutil.move(schema, tmp_path / "mine.json")
-    dead = tmp_path / f".a.yml.{dead_pid()}.stacbuild.tmp"
+    dead = written_by(dead_pid(), tmp_path / "a.yml")
     dead.write_text("half")
     assert run(words) == 0
     assert run([*words, "--force"]) == 0

@@ -18,7 +18,6 @@ run never counted.
 from __future__ import annotations
 
 import datetime as dt
-import glob
 import hashlib
 import json
 import os
@@ -31,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.catalog import slug
 from stacbuild.config import FileStore
+from stacbuild.stac_files import sweep, temporary
 
 if TYPE_CHECKING:
     from stacbuild.config import MemoryStore, S3Store
@@ -39,9 +39,6 @@ _VERSION = 1
 
 # Hexadecimal digits of a token.
 _TOKEN = 8
-
-# Of the first line of every journal.
-_BEGINNING = f'{{"version": {_VERSION}, "fingerprint": "'.encode()
 
 Region = tuple[tuple[int, int], ...]
 """First and one after the last index in each dimension of a variable."""
@@ -226,7 +223,7 @@ class Journal:
 
     def remove(self) -> None:
         """Remove the file: there is nothing to go on with."""
-        _sweep_beside(self.path)
+        sweep(self.path)
         self.path.unlink(missing_ok=True)
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -271,9 +268,8 @@ class Journal:
             last.append(
                 self._commit_line(self.replaces, self.replaced) | {"commit": self.committing}
             )
-        _sweep_beside(self.path)
-        # By the token, so that it is nobody else's.
-        beside = self.path.with_name(f"{self.path.name}.{self.token}.tmp")
+        sweep(self.path)
+        beside = temporary(self.path)
         with beside.open("wb") as file:
             file.writelines(map(_encoded, [head, *regions, *last]))
             file.flush()
@@ -320,18 +316,6 @@ def sync_tree(path: Path) -> None:
         for name in names:
             sync_file(Path(folder, name))
         sync_folder(Path(folder))
-
-
-def _sweep_beside(path: Path) -> None:
-    """Remove what a run was writing beside a journal when it died, and nobody else's file."""
-    for left in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * _TOKEN}.tmp"):
-        if left.is_symlink() or not left.is_file():
-            continue
-        with left.open("rb") as file:
-            begun = file.read(len(_BEGINNING))
-        # Torn, or empty, where the run died early.
-        if _BEGINNING.startswith(begun):
-            left.unlink()
 
 
 def _encoded(line: object) -> bytes:
