@@ -43,7 +43,7 @@ from stacbuild.config import load_config
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.ownership import ATTRIBUTE
 from stacbuild.cubes.plan import CubePlan, plan
-from tests.forked import Ended, Runs, forked_runs
+from tests.forked import Ended, Runs
 
 SIDE, WEST, NORTH, RES = 64, 10.0, 46.0, 0.01
 CUBES = {"one": ("a.tif",), "two": ("a.tif", "b.tif"), "three": ("c.zarr",)}
@@ -495,37 +495,35 @@ quick = settings(
 )
 
 
-def live(chosen: settings) -> None:
-    with forked_runs() as runs:
-        kind = type("Life", (Life,), {"runs": runs})
-        run_state_machine_as_test(kind, settings=chosen)
+def live(runs: Runs, chosen: settings) -> None:
+    kind = type("Life", (Life,), {"runs": runs})
+    run_state_machine_as_test(kind, settings=chosen)
 
 
-def test_a_short_life() -> None:
-    live(quick)
+def test_a_short_life(runs: Runs) -> None:
+    live(runs, quick)
 
 
 @pytest.mark.slow
-def test_many_long_lives() -> None:
-    live(settings(quick, max_examples=30, stateful_step_count=30))
+def test_many_long_lives(runs: Runs) -> None:
+    live(runs, settings(quick, max_examples=30, stateful_step_count=30))
 
 
-def test_a_zarr_source_that_is_written_anew_with_as_many_bytes_is_noticed() -> None:
-    with forked_runs() as runs:
-        life = type("Life", (Life,), {"runs": runs})()
-        try:
-            life.build(("three",))
-            size = sum(path.stat().st_size for path in (life.folder / "src/c.zarr").rglob("*/*.*"))
-            life.edit_source("c.zarr", 4)
-            again = sum(path.stat().st_size for path in (life.folder / "src/c.zarr").rglob("*/*.*"))
-            assert size == again
-            (planned,) = life._plan(["three"])
-            assert planned.reason == "source c.zarr: written to since it was harvested"
-            done = life.runs("validate", life.config)
-            assert done.code == DAMAGED
-            assert "c.zarr: was written at" in done.stderr
-            life.build(("three",))
-            life.every_cube_is_whole_and_that_of_its_item()
-            life.validate()
-        finally:
-            life.teardown()
+def test_a_zarr_source_that_is_written_anew_with_as_many_bytes_is_noticed(runs: Runs) -> None:
+    life = type("Life", (Life,), {"runs": runs})()
+    try:
+        life.build(("three",))
+        size = sum(path.stat().st_size for path in (life.folder / "src/c.zarr").rglob("*/*.*"))
+        life.edit_source("c.zarr", 4)
+        again = sum(path.stat().st_size for path in (life.folder / "src/c.zarr").rglob("*/*.*"))
+        assert size == again
+        (planned,) = life._plan(["three"])
+        assert planned.reason == "source c.zarr: written to since it was harvested"
+        done = life.runs("validate", life.config)
+        assert done.code == DAMAGED
+        assert "c.zarr: was written at" in done.stderr
+        life.build(("three",))
+        life.every_cube_is_whole_and_that_of_its_item()
+        life.validate()
+    finally:
+        life.teardown()

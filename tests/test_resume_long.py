@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -91,7 +92,15 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path.parent
 
 
-@pytest.mark.parametrize("share", [0.04, 0.45, 0.9, 0.999])
+@pytest.mark.parametrize(
+    "share",
+    [
+        pytest.param(0.04, marks=pytest.mark.slow),
+        0.45,
+        pytest.param(0.9, marks=pytest.mark.slow),
+        0.999,
+    ],
+)
 def test_an_interrupted_build_keeps_what_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: Path, share: float
 ) -> None:
@@ -114,7 +123,8 @@ def test_wherever_it_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduler: str
 ) -> None:
     path = project(tmp_path, scheduler)
-    interrupt(path, monkeypatch, 180)
+    with dask.config.set(num_workers=1):
+        interrupt(path, monkeypatch, 180)
     assert kept(tmp_path) == 180
     # By threads now: what is kept does not depend on that.
     [result] = stacbuild.build(project(tmp_path))
