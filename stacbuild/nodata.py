@@ -111,6 +111,26 @@ def matches(block: NDArray[Any], value: Number, *, tolerant: bool = False) -> ND
     return found
 
 
+def limits_meant(values: Sequence[Number], dtype: np.dtype[Any]) -> list[Number]:
+    """Return the lowest or largest float if a value of few digits means it, as in GDAL.
+
+    Other values of Zarr stores are compared exactly, as xarray does; -3.402823e+38 is no pixel's.
+    """
+    if dtype.kind != "f":
+        return []
+    largest = float(np.finfo(dtype).max)
+    return [
+        limit
+        for limit in (-largest, largest)
+        if limit not in values
+        and any(
+            matches(np.array([limit], dtype), value, tolerant=True)[0]
+            for value in values
+            if not math.isnan(value)
+        )
+    ]
+
+
 def fill_nodata(
     block: NDArray[Any], nodata: Sequence[Number], fill: Number, *, tolerant: bool = False
 ) -> None:

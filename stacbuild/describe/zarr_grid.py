@@ -184,7 +184,10 @@ def _edges(
     if axis.count == 1:
         near = [span for span in spans if span.count == 1]
         if not near:
-            raise StacbuildError(f"coordinate {dim} has one value and no bounds: size unknown")
+            raise StacbuildError(
+                f"coordinate {dim} has one value, and neither cell bounds nor a transform say how "
+                "large its pixel is; state bbox in a profile"
+            )
         # A transform of the whole still has the size of a pixel.
         pitch = near[0].pitch
         return Span(axis.first - pitch / 2, pitch, 1)

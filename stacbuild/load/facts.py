@@ -149,7 +149,8 @@ class Facts:
         if "description" in fields:
             attrs["description"] = fields["description"]
         found = cls._of(fields, attrs | _packing(fields), f"{item.id}: {variable}")
-        return replace(found, dtype=read_as(found.dtype))
+        limits = nodata.limits_meant(found.nodata, found.dtype)
+        return replace(found, dtype=read_as(found.dtype), nodata=(*found.nodata, *limits))
 
     @classmethod
     def _of(cls, fields: Json, attrs: dict[str, Any], name: str) -> Facts:

@@ -38,7 +38,7 @@ REASONS = {
     "rotated": r"rotated",
     "unit": r"is in .*, not in the unit of its CRS",
     "empty": r"length zero|is empty|no (times|values|steps)",
-    "one pixel": r"one value and no bounds",
+    "one pixel": r"one value, and neither",
     "undefined": r"outside of (where|what)",
     "no time": r"time has no value \(NaT\) at step",
     "sum": r"^(.*: )?sum gives .*, which u?int\d+ cannot hold",
