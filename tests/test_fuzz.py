@@ -45,7 +45,7 @@ def test_spoiled_files_are_built_or_refused_in_one_line(first: int, tmp_path: Pa
     outcomes(range(first, first + BATCH), tmp_path, damaged=True)
 
 
-@pytest.mark.parametrize("seed", [1159, 1903])
+@pytest.mark.parametrize("seed", [1159, 1903, 1969, 4290])
 def test_what_was_once_taken_for_wrong(seed: int, tmp_path: Path) -> None:
     outcomes(range(seed, seed + 1), tmp_path)
 

@@ -103,8 +103,10 @@ def bilinear(given: Input, grid: Target, values: Floats, got: Floats, rounding: 
         edge |= (np.abs(at.col) < _OFF) | (np.abs(at.col - cols) < _OFF)
         # Hardly any pixel there that has data, or values that are no numbers to weigh.
         unsure = edge | (weights < 0.02) & (weights > 0) | ~np.isfinite(high - low) & (high >= low)
-        # GDAL leaves out what has no data under its very centre.
-        unsure |= np.isnan(got) & np.isnan(_around(given, at, values, at.row - 0.5, at.col - 0.5))
+        # GDAL leaves out what has no data under its very centre, as far as it knows where that is.
+        for down, across in product((-0.5 - _OFF, -0.5 + _OFF), repeat=2):
+            centre = _around(given, at, values, at.row + down, at.col + across)
+            unsure |= np.isnan(got) & np.isnan(centre)
         unsure |= (weights == 0) & (high >= low) & inside & _touched(given, at, values)
     return ~(right | unsure | at.near_seam(_OFF))
 
