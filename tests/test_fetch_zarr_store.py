@@ -199,7 +199,10 @@ def test_refused_credentials_show_no_key() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_nobody_there_is_a_remote_error(unused_url: str) -> None:
+def test_nobody_there_is_a_remote_error(
+    unused_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for href, options in (
         (f"{unused_url}/a.zarr", None),
         ("s3://bucket/a.zarr", {"anon": True, "endpoint_url": unused_url}),
