@@ -199,9 +199,7 @@ def test_refused_credentials_show_no_key() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_nobody_there_is_a_remote_error(
-    unused_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_there_is_a_remote_error(unused_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for href, options in (
         (f"{unused_url}/a.zarr", None),

@@ -33,7 +33,7 @@ def outcomes(seeds: range, folder: Path, *, damaged: bool = False) -> list[Outco
     return found
 
 
-@pytest.mark.parametrize("first", range(1, 31, BATCH))
+@pytest.mark.parametrize("first", range(1, 21, BATCH))
 def test_sources_as_people_write_them_come_out_right(first: int, tmp_path: Path) -> None:
     found = Counter(each.verdict for each in outcomes(range(first, first + BATCH), tmp_path))
     # Most are built: a fuzzer whose inputs are all refused finds nothing.
@@ -51,7 +51,7 @@ def test_what_was_once_taken_for_wrong(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(1001, 3001, 50))
+@pytest.mark.parametrize("first", [21, *range(1001, 3001, 50)])
 def test_two_thousand_sources_come_out_right(first: int, tmp_path: Path) -> None:
     outcomes(range(first, first + 50), tmp_path)
 

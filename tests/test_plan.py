@@ -437,12 +437,29 @@ def asked(servers: Servers) -> tuple[int, int, int]:
     return len(servers.zenodo.log), len(servers.clms.log), len(servers.s3.log)
 
 
-def test_over_the_network_nothing_is_asked_for_nothing(tmp_path: Path, standins: Servers) -> None:
-    config = demo_config(tmp_path, standins.endpoints, tile_size=512)
+@pytest.fixture(scope="module")
+def demo(_running: Servers, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's configuration, planned and then harvested."""
+    _running.reset()
+    config = demo_config(tmp_path_factory.mktemp("demo"), _running.endpoints, tile_size=512)
     call("plan", config)
-    assert asked(standins) == (0, 0, 0)
+    assert asked(_running) == (0, 0, 0)
     stacbuild("harvest", config)
-    standins.reset()
+    return config
+
+
+def test_a_second_harvest_asks_for_descriptions_only(demo: Path, standins: Servers) -> None:
+    done = stacbuild("harvest", demo)
+    assert done.stderr.count("unchanged") == 6
+    # Records, headers of the files that are read in place, and searches; no archive, no product.
+    assert not [each for each in standins.zenodo.log if ".zip" in each.path]
+    assert not [each for each in standins.clms.log if "@datarequest" in each.path]
+    assert len(standins.zenodo.log) < 20
+    assert standins.zenodo.bytes_sent + standins.clms.bytes_sent < 1_000_000
+
+
+def test_over_the_network_nothing_is_asked_for_nothing(demo: Path, standins: Servers) -> None:
+    config = demo
     assert planned(config, "--bbox", BOX)["liu"]["bytes_to_fetch"] > 0
     assert planned(config, "--bbox", BOX)["senf"]["bytes_to_fetch"] == 0
     assert asked(standins) == (0, 0, 0)
@@ -462,19 +479,6 @@ def test_over_the_network_nothing_is_asked_for_nothing(tmp_path: Path, standins:
 
 def record(path: str) -> str:
     return path.partition("/records/")[2].partition("/")[0]
-
-
-def test_a_second_harvest_asks_for_descriptions_only(tmp_path: Path, standins: Servers) -> None:
-    config = demo_config(tmp_path, standins.endpoints, tile_size=512)
-    stacbuild("harvest", config)
-    standins.reset()
-    done = stacbuild("harvest", config)
-    assert done.stderr.count("unchanged") == 6
-    # Records, headers of the files that are read in place, and searches; no archive, no product.
-    assert not [each for each in standins.zenodo.log if ".zip" in each.path]
-    assert not [each for each in standins.clms.log if "@datarequest" in each.path]
-    assert len(standins.zenodo.log) < 20
-    assert standins.zenodo.bytes_sent + standins.clms.bytes_sent < 1_000_000
 
 
 def test_a_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
