@@ -36,6 +36,12 @@ _ATTRIBUTES = (
 )
 _NUMBERS = ("earth_radius", "semi_major_axis", "semi_minor_axis", "inverse_flattening")
 
+# Grid mappings that are centred on Greenwich unless they say otherwise.
+_WITHOUT_ORIGIN = (
+    *("latitude_longitude", "unknown"),
+    *("sinusoidal", "mercator", "lambert_cylindrical_equal_area"),
+)
+
 
 @dataclass(frozen=True)
 class StatedCrs:
@@ -131,12 +137,18 @@ def _says(value: Any) -> bool:
 
 def _understood(stated: Any) -> pyproj.CRS:
     if isinstance(stated, _Parameters):
+        _check_origin(stated)
         return pyproj.CRS.from_cf({key: _plain(key, value) for key, value in stated.items()})
     if isinstance(stated, dict) and {"wkt", "projjson", "url"} & set(stated):
         # GDAL's Zarr driver writes the same CRS up to three times.
         stated = next(stated[key] for key in ("wkt", "projjson", "url") if stated.get(key))
     if isinstance(stated, dict) and set(stated) == {"init"}:
         stated = stated["init"]
+    if isinstance(stated, dict) and stated.get("type") == "name":
+        # As in GeoJSON of 2008.
+        stated = stated.get("properties", {}).get("name")
+    if isinstance(stated, float) and stated.is_integer():
+        stated = int(stated)
     if isinstance(stated, str):
         # PROJ's old "+init=" form means the same code, with a warning.
         stated = stated.strip().removeprefix("+init=")
@@ -144,6 +156,22 @@ def _understood(stated: Any) -> pyproj.CRS:
     elif isinstance(stated, np.generic | np.ndarray):
         stated = stated.item()
     return pyproj.CRS.from_user_input(stated)
+
+
+def _check_origin(mapping: _Parameters) -> None:
+    """Refuse a projection that does not say where it is centred: pyproj would take 0 for it.
+
+    Raises
+    ------
+    ValueError
+        Nothing states a longitude of origin, which CF asks of all of these.
+    """
+    name = mapping["grid_mapping_name"]
+    if name in _WITHOUT_ORIGIN:
+        return
+    if not any("longitude" in key and "prime_meridian" not in key for key in mapping):
+        msg = f"the grid mapping {name} lacks its parameters, such as the longitude of its origin"
+        raise ValueError(msg)
 
 
 def _plain(key: str, value: Any) -> Any:
