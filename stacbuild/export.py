@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 
 import pystac
 
+from stacbuild import progress
 from stacbuild.catalog import Catalog, read_json, write_json
 from stacbuild.cubes.fingerprint import INPUTS
 from stacbuild.errors import (
@@ -31,7 +32,7 @@ from stacbuild.errors import (
     MissingError,
     StacbuildError,
 )
-from stacbuild.progress import Reporter, Silent
+from stacbuild.progress import Reporter
 from stacbuild.stac_files import sweep_dead, temporary
 
 Json = dict[str, Any]
@@ -133,20 +134,24 @@ def export(
     IntegrityError
         If a file of the catalog is damaged.
     """
-    reporter = reporter or Silent()
-    source = Catalog(catalog)
+    with progress.reported_to(reporter):
+        return _export(Catalog(catalog), folder.resolve(), base_url, parquet)
+
+
+def _export(
+    source: Catalog, target: Path, base_url: str | None, parquet: bool | None
+) -> list[Path]:
     if not source.path.exists():
         raise MissingError(
             f"{source.path}: there is no catalog; run stacbuild harvest, or name its folder"
         )
-    target = folder.resolve()
     if target.is_relative_to(source.root):
         raise ConfigError(f"{target}: lies in the catalog, which holds STAC only; write elsewhere")
     found = importlib.util.find_spec("rustac") is not None
     if parquet and not found:
         raise LocalError(f"{PARQUET}: needs rustac: pip install 'stacbuild[export]'")
     if parquet is None and not found:
-        reporter.say(f"no {PARQUET}: rustac is not installed (pip install 'stacbuild[export]')")
+        progress.say(f"no {PARQUET}: rustac is not installed (pip install 'stacbuild[export]')")
     place = Place(source.root, _checked(base_url))
     collections = {path: _collection(path, place) for path in source.collections()}
     items = sorted(
@@ -163,7 +168,7 @@ def export(
     written = [target / ITEMS]
     write_json(target / ITEMS, {"type": "FeatureCollection", "features": items})
     if with_parquet:
-        written += _put_parquet(target / PARQUET, items, reporter)
+        written += _put_parquet(target / PARQUET, items)
     else:
         _remove(target / PARQUET)
     for path, content in files.items():
@@ -282,11 +287,11 @@ def _resolved(href: str, directory: Path, place: Place) -> str:
     return place.href(Path(os.path.normpath(directory / href)))
 
 
-def _put_parquet(path: Path, items: list[Json], reporter: Reporter) -> list[Path]:
+def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
     """Write stac-geoparquet by atomic replace; return what was written."""
     rows = [_row(item) for item in items if item["geometry"] is not None]
     if len(rows) < len(items):
-        reporter.say(
+        progress.say(
             f"{PARQUET}: {len(rows)} of {len(items)} items; {len(items) - len(rows)} without a "
             f"geometry, as their files are not here yet, are in {ITEMS} only"
         )

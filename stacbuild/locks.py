@@ -17,8 +17,8 @@ from pathlib import Path
 
 import filelock
 
+from stacbuild import progress
 from stacbuild.errors import ConflictError, LocalError, LockedError
-from stacbuild.progress import Reporter, Silent
 
 _LONGEST_COMMAND = 200
 
@@ -27,9 +27,7 @@ _BEGINS = b'{"host": '
 
 
 @contextmanager
-def hold(
-    path: Path, what: str, *, wait: float = 0, reporter: Reporter | None = None
-) -> Iterator[None]:
+def hold(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
     """Hold the lock of a file for the length of the block.
 
     Parameters
@@ -41,8 +39,6 @@ def hold(
         What is locked, for messages.
     wait
         How many seconds to wait for another holder; without end if negative.
-    reporter
-        Told for whom it is waited.
 
     Raises
     ------
@@ -51,7 +47,6 @@ def hold(
     LocalError
         If the lock's file cannot be made.
     """
-    reporter = Silent() if reporter is None else reporter
     holder = path.with_suffix(".holder")
     check_lock(path)
     lock = filelock.FileLock(path)
@@ -61,7 +56,7 @@ def hold(
         except filelock.Timeout:
             if wait == 0:
                 raise
-            reporter.say(f"{what}: waiting for {_said(holder)}")
+            progress.say(f"{what}: waiting for {_said(holder)}")
             lock.acquire(timeout=wait)
     except filelock.Timeout:
         raise LockedError(

@@ -1,9 +1,14 @@
-"""What a long job tells whoever watches. The library reports; only the CLI and notebook draw."""
+"""What a long job tells whoever watches. The library reports; only the CLI and notebook draw.
+
+Who is told is a context variable, so that no function has to hand a reporter on. A thread has a
+context of its own: what it is to call takes `current` with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Literal, Protocol
 
 Unit = Literal["bytes", "chunks", "items", "polls"]
@@ -67,3 +72,39 @@ class Silent:
     ) -> Iterator[SilentTask]:
         """Yield a task nobody watches."""
         yield SilentTask()
+
+
+_SILENT = Silent()
+_CURRENT: ContextVar[Reporter] = ContextVar("stacbuild_reporter")
+
+
+@contextmanager
+def reported_to(reporter: Reporter | None) -> Iterator[None]:
+    """Let a reporter be told what is reported within; None leaves who is told."""
+    token = _CURRENT.set(current() if reporter is None else reporter)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def current() -> Reporter:
+    """Return who is told."""
+    return _CURRENT.get(_SILENT)
+
+
+def say(message: str) -> None:
+    """Tell one line of plain text."""
+    current().say(message)
+
+
+def warn(message: str) -> None:
+    """Tell one line that the user should see even when not watching."""
+    current().warn(message)
+
+
+def task(
+    label: str, *, total: float | None = None, unit: Unit = "items"
+) -> AbstractContextManager[Task]:
+    """Open a task; it ends when the context is left, as failed if by an exception."""
+    return current().task(label, total=total, unit=unit)

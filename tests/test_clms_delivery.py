@@ -17,6 +17,7 @@ from stacbuild.fetch.http import session
 from stacbuild.harvesters.clms_api import ClmsApi
 from stacbuild.harvesters.clms_auth import read_credentials
 from stacbuild.harvesters.clms_delivery import Delivery, Polling, Tile, deliver, present, request
+from stacbuild.progress import reported_to
 from tests.clms_helpers import DATA_ID, FILE, Recorder, asked, pack, product, two_tiles
 from tests.standins.clms import ClmsServer, Product
 
@@ -58,7 +59,8 @@ Run = Callable[..., tuple[Tile, ...]]
 @pytest.fixture
 def run(api: ClmsApi, http: requests.Session, delivery: Delivery) -> Run:
     def run(reporter: Recorder | None = None, polling: Polling = AT_ONCE) -> tuple[Tile, ...]:
-        return deliver(delivery, api, http, reporter or Recorder(), polling)
+        with reported_to(reporter):
+            return deliver(delivery, api, http, polling)
 
     return run
 
@@ -144,7 +146,7 @@ def test_a_run_killed_right_after_its_request_finds_the_task(
     run: Run, server: ClmsServer, api: ClmsApi, delivery: Delivery
 ) -> None:
     server.script = ("Queued", "Queued", "In_progress", "Finished_ok")
-    request(delivery, api, Recorder())
+    request(delivery, api)
     (delivery.folder / "task.json").unlink()
     assert len(run()) == 2
     assert server.posts == 1
@@ -159,7 +161,7 @@ def test_a_token_that_ends_in_the_wait_is_renewed(run: Run, server: ClmsServer) 
 def test_a_task_that_the_portal_dropped_is_asked_for_anew(
     run: Run, server: ClmsServer, api: ClmsApi, delivery: Delivery
 ) -> None:
-    request(delivery, api, Recorder())
+    request(delivery, api)
     server.tasks.clear()
     reporter = Recorder()
     assert len(run(reporter)) == 2
@@ -213,7 +215,7 @@ def test_a_file_of_another_size_is_refused(
     run: Run, server: ClmsServer, api: ClmsApi, delivery: Delivery
 ) -> None:
     server.script = ("Finished_ok",)
-    state = api.status(request(delivery, api, Recorder()))
+    state = api.status(request(delivery, api))
     content = {"Status": "Finished_ok", "DownloadURL": state.url, "FileSize": (state.size or 0) + 1}
     server.fail("@datarequest_status_get", body=json.dumps(content).encode(), headers=JSON)
     with pytest.raises((IntegrityError, RemoteError), match=str(content["FileSize"])):
@@ -225,7 +227,7 @@ def test_a_file_of_another_size_is_refused(
 def test_a_run_killed_after_its_download_does_not_download_again(
     run: Run, server: ClmsServer, api: ClmsApi, delivery: Delivery, tmp_path: Path
 ) -> None:
-    request(delivery, api, Recorder())
+    request(delivery, api)
     task = delivery.folder / "task.json"
     task.write_text(json.dumps(json.loads(task.read_text()) | {"fetching": True}))
     (delivery.folder / "delivery.zip").write_bytes((tmp_path / "sent.zip").read_bytes())

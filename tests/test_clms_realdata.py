@@ -16,7 +16,6 @@ from stacbuild.harvesters.base import Wanted
 from stacbuild.harvesters.clms import harvest
 from stacbuild.harvesters.clms_delivery import Polling
 from stacbuild.profiles import Profiles
-from stacbuild.progress import Silent
 from tests.standins.clms import ClmsServer, Product
 
 FILES = {
@@ -54,7 +53,6 @@ def items(realdata: Path, tmp_path: Path) -> Iterator[dict[str, pystac.Item]]:
             store,
             Wanted(data_ids, data_ids),
             Profiles.load(),
-            Silent(),
             polling=Polling(sleep=lambda _: None),
         )
         yield {item.id: item for one in harvested for item in one.items}

@@ -554,9 +554,9 @@ with open_workers("synchronous", [], MemoryStore.model_construct()) as run, \\
         silent.task("x", total=1) as task:
     write(cube, grid, LocalStore(root / "0"), zarr_format=3, run=run, task=task)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-write_netcdf(LocalStore(root / "0"), root / "x.nc", silent)
+write_netcdf(LocalStore(root / "0"), root / "x.nc")
 between = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-add_levels(LocalStore(root), cube, grid, zarr_format=3, reporter=silent)
+add_levels(LocalStore(root), cube, grid, zarr_format=3)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(before, between, after)
 """

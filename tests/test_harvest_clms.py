@@ -18,6 +18,7 @@ from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.clms import canonical_data_id, harvest
 from stacbuild.harvesters.clms_delivery import Polling
 from stacbuild.profiles import Profiles
+from stacbuild.progress import reported_to
 from tests.clms_helpers import DATA_ID, FILE, SLUG, Recorder, asked, product, two_tiles
 from tests.standins.clms import ClmsServer
 
@@ -64,10 +65,11 @@ def run(
 ) -> list[Harvest]:
     """Harvest; *found* keeps what came before an error."""
     found = [] if found is None else found
-    for one in harvest(store, wanted, Profiles.load(), reporter or Recorder(), polling=AT_ONCE):
-        found.append(one)
-        if catalog is not None:
-            Catalog(catalog).put(one)
+    with reported_to(reporter):
+        for one in harvest(store, wanted, Profiles.load(), polling=AT_ONCE):
+            found.append(one)
+            if catalog is not None:
+                Catalog(catalog).put(one)
     return found
 
 

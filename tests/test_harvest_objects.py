@@ -30,7 +30,7 @@ from stacbuild.errors import (
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.objects import harvest
 from stacbuild.profiles import Profiles
-from stacbuild.progress import Silent
+from stacbuild.progress import Silent, reported_to
 from tests.standins.data import Data
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY, S3Server
@@ -93,7 +93,8 @@ def web_store(root: str) -> HttpsStore:
 
 
 def one(store: Any, *data_ids: str, reporter: Silent | None = None) -> Harvest:
-    found = list(harvest(store, Wanted(data_ids), Profiles.load(), reporter or Silent()))
+    with reported_to(reporter):
+        found = list(harvest(store, Wanted(data_ids), Profiles.load()))
     assert len(found) == 1
     return found[0]
 
@@ -257,12 +258,12 @@ def test_refused_credentials() -> None:
 def test_the_rest_is_harvested_when_one_fails(tmp_path: Path) -> None:
     write_cube(tmp_path / "a.zarr")
     store, profiles = file_store(tmp_path), Profiles.load()
-    given = harvest(store, Wanted(("no.zarr", "a.zarr")), profiles, Silent())
+    given = harvest(store, Wanted(("no.zarr", "a.zarr")), profiles)
     assert [item.id for item in next(given).items] == ["a"]
     with pytest.raises(MissingError, match=r"no\.zarr"):
         next(given)
     with pytest.raises(Failures) as caught:
-        list(harvest(store, Wanted(("b.zarr", "c.zarr")), profiles, Silent()))
+        list(harvest(store, Wanted(("b.zarr", "c.zarr")), profiles))
     assert [name for name, _ in caught.value.failures] == ["b.zarr", "c.zarr"]
     assert caught.value.exit_code == MissingError.exit_code
 
@@ -327,5 +328,5 @@ def test_a_web_server_that_is_not_there(tmp_path: Path) -> None:
 def test_preloads_are_read_in_place(tmp_path: Path) -> None:
     write_cube(tmp_path / "a.zarr")
     wanted = Wanted(("a.zarr",), preload=("a.zarr",))
-    (found,) = harvest(file_store(tmp_path), wanted, Profiles.load(), Silent())
+    (found,) = harvest(file_store(tmp_path), wanted, Profiles.load())
     assert len(found.items) == 1

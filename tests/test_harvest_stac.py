@@ -34,7 +34,7 @@ from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stac import harvest
 from stacbuild.harvesters.stac_query import interval, parse
 from stacbuild.profiles import Profiles
-from stacbuild.progress import Silent
+from stacbuild.progress import Silent, reported_to
 from tests.cli import BOX, NORTH, WEST, configuration, errors, geotiff, stacbuild
 from tests.standins.s3 import BUCKET, S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html
@@ -81,7 +81,8 @@ def store(**params: Any) -> StacStore:
 
 
 def take(where: StacStore, *data_ids: str, reporter: Silent | None = None) -> list[Harvest]:
-    return list(harvest(where, Wanted(data_ids), Profiles(), reporter or Silent()))
+    with reported_to(reporter):
+        return list(harvest(where, Wanted(data_ids), Profiles()))
 
 
 def item(name: str, href: str, bbox: Any = BOX, /, **changes: Any) -> Json:

@@ -28,7 +28,7 @@ from stacbuild.harvesters.zenodo import harvest
 from stacbuild.harvesters.zenodo_collection import record_collection
 from stacbuild.harvesters.zenodo_record import fetch_record, plain_text
 from stacbuild.profiles import CollectionProfile, Profiles
-from stacbuild.progress import Silent
+from stacbuild.progress import Silent, reported_to
 from tests.fetch_server import FileServer
 from tests.standins.demo import Servers
 from tests.standins.zenodo import Record, ZenodoServer
@@ -68,7 +68,7 @@ def harvested(
     store: ZenodoStore, *data_ids: str, preload: tuple[str, ...] = (), **options: Any
 ) -> Harvest:
     wanted = Wanted(data_ids, preload, options.pop("force", False))
-    (found,) = harvest(store, wanted, options.pop("profiles", Profiles.load()), Told())
+    (found,) = harvest(store, wanted, options.pop("profiles", Profiles.load()))
     return found
 
 
@@ -177,7 +177,8 @@ def test_a_newer_version_is_told_and_linked(standins: Servers, tmp_path: Path) -
     standins.zenodo.records["8154445"] = dataclasses.replace(record, newer="13333034")
     told = Told()
     store = store_of(standins.zenodo, "8154445", tmp_path)
-    (found,) = harvest(store, Wanted((COVER,)), Profiles.load(), told)
+    with reported_to(told):
+        (found,) = harvest(store, Wanted((COVER,)), Profiles.load())
     assert "there is a newer version of this record" in told.warned[0]
     (link,) = found.collection.get_links("latest-version")
     assert link.href.endswith("/records/8154445/latest")
@@ -450,7 +451,8 @@ def test_429_is_waited_for_and_said(standins: Servers, tmp_path: Path) -> None:
     standins.zenodo.fail("/content", status=429, headers={"Retry-After": "0"})
     told = Told()
     store = store_of(standins.zenodo, "8154445", tmp_path)
-    assert list(harvest(store, Wanted((COVER,)), Profiles.load(), told))
+    with reported_to(told):
+        assert list(harvest(store, Wanted((COVER,)), Profiles.load()))
     assert told.said == ["127.0.0.1 answers 429 Too Many Requests; trying again in 0 s"]
 
 

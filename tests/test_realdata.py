@@ -24,7 +24,6 @@ from stacbuild.config import ZenodoStore
 from stacbuild.harvesters.base import Wanted
 from stacbuild.harvesters.zenodo import harvest
 from stacbuild.profiles import Profiles
-from stacbuild.progress import Silent
 from tests.cli import Json, catalogued, configuration, errors, stacbuild
 from tests.standins.clms import ClmsServer, Product
 from tests.standins.zenodo import Record, ZenodoServer
@@ -225,7 +224,7 @@ def test_a_real_record_becomes_a_collection(
     )
     zenodo_server.records["3490058"] = Record("3490058", "not what is served")
     store = zenodo(zenodo_server, "3490058", tmp_path)
-    (found,) = harvest(store, Wanted((), ()), Profiles.load(), Silent())
+    (found,) = harvest(store, Wanted((), ()), Profiles.load())
     catalog = Catalog(tmp_path / "catalogs")
     catalog.put(found)
     collection = pystac.Collection.from_file(

@@ -18,6 +18,7 @@ from stacbuild.cubes import build
 from stacbuild.harvesters.base import Wanted
 from stacbuild.harvesters.stac import harvest
 from stacbuild.profiles import Profiles
+from stacbuild.progress import reported_to
 from tests.built import LAT, LON
 from tests.cli import NORTH, WEST, configuration
 from tests.rasters import noise, write
@@ -62,7 +63,8 @@ def stated(name: str = "i", href: str = "./a.tif", /, **fields: Any) -> Json:
 def described(folder: Path, data_id: str = "c") -> tuple[list[pystac.Item], list[str]]:
     told = Told()
     where = store(root=str(folder))
-    found = list(harvest(where, Wanted((data_id,)), Profiles(), told))
+    with reported_to(told):
+        found = list(harvest(where, Wanted((data_id,)), Profiles()))
     return [each for group in found for each in group.items], told.warnings
 
 

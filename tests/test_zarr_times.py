@@ -15,7 +15,6 @@ from stacbuild.errors import MissingError, StacbuildError
 from stacbuild.fetch.zarr_decode import decoded
 from stacbuild.looking.base import make_store
 from stacbuild.looking.folders import entries
-from stacbuild.progress import Silent
 from tests.built import INSIDE, LAT, LON
 from tests.raw_zarr import GRID, Raw, made, refused, write
 
@@ -151,4 +150,4 @@ def test_a_folder_that_is_not_there_is_no_store(tmp_path: Path) -> None:
     folder = make_store("file", str(tmp_path / "nowhere"))
     assert isinstance(folder, FileStore)
     with pytest.raises(MissingError, match="nowhere: there is no such folder; check the path"):
-        next(entries(folder, None, Silent()))
+        next(entries(folder, None))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from stacbuild import progress
 from stacbuild.catalog import Catalog
 from stacbuild.cubes.grids import Box
 from stacbuild.cubes.leftovers import tell_of_forgotten, tidy
@@ -16,7 +17,7 @@ from stacbuild.cubes.resolve import Resolver
 from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.harvesters import load_profiles
 from stacbuild.harvesters.unmatched import tell_of_unmatched
-from stacbuild.progress import Reporter, Silent
+from stacbuild.progress import Reporter
 from stacbuild.runs import one_run
 
 if TYPE_CHECKING:
@@ -83,33 +84,33 @@ def build(
     ConfigError
         If there is no such dataset, or the box does not lie on a grid.
     """
-    reporter = Silent() if reporter is None else reporter
-    planned = plans(config, catalog_dir, datasets, bbox, force=force)
-    resolver = Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox)
-    with one_run():
-        done = [_do(resolver, each, wait, reporter) for each in planned]
-    tell_of_forgotten(config, resolver.catalog, reporter)
-    tell_of_unmatched(config, resolver.catalog, resolver.profiles, reporter)
+    with progress.reported_to(reporter):
+        planned = plans(config, catalog_dir, datasets, bbox, force=force)
+        resolver = Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox)
+        with one_run():
+            done = [_do(resolver, each, wait) for each in planned]
+        tell_of_forgotten(config, resolver.catalog)
+        tell_of_unmatched(config, resolver.catalog, resolver.profiles)
     return done
 
 
-def _do(resolver: Resolver, planned: CubePlan, wait: bool, reporter: Reporter) -> CubeResult:
+def _do(resolver: Resolver, planned: CubePlan, wait: bool) -> CubeResult:
     start, name = time.monotonic(), planned.name
     if planned.error is not None:
         return CubeResult(name, "FAILED", str(planned.error), 0.0, error=planned.error)
     dataset = resolver.config.dataset(name)
     if planned.action == "up to date":
         assert planned.href is not None  # noqa: S101 - it was looked at there
-        tidy(resolver.place(dataset), reporter)
+        tidy(resolver.place(dataset))
         return CubeResult(name, "UP TO DATE", planned.href, 0.0, planned.href, planned.item)
     if planned.action == "rebuild":
-        reporter.say(f"{name}: is built again: {planned.reason}")
+        progress.say(f"{name}: is built again: {planned.reason}")
     try:
         # Imported when used: to see that there is nothing to do should take no longer than that.
         from stacbuild.cubes.make import make_cube
 
-        job = planned.job or resolver.harvested(dataset, reporter)
-        href, item = make_cube(job, wait=wait, reporter=reporter)
+        job = planned.job or resolver.harvested(dataset)
+        href, item = make_cube(job, wait=wait)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
         failed = failure_of(error, name)
         return CubeResult(name, "FAILED", str(failed), time.monotonic() - start, error=failed)

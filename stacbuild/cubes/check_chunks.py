@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
+from stacbuild import progress
 from stacbuild.cubes.found import Found
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes, expected_keys, totals
 from stacbuild.errors import IntegrityError
@@ -18,7 +19,6 @@ from stacbuild.fetch.zarr_errors import read_error
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
@@ -36,7 +36,6 @@ def check_chunks(
     asset: pystac.Asset | None,
     variables: Sequence[str],
     deep: bool,
-    reporter: Reporter,
     found: Found,
 ) -> None:
     """Compare the chunks of some arrays of a group with the manifest, and with *deep* decode them.
@@ -74,7 +73,7 @@ def check_chunks(
             suspects[variable] = array
     if suspects:
         total = sum(array.nchunks for array in suspects.values())
-        with reporter.task(f"{name}: read", total=total, unit="chunks") as task:
+        with progress.task(f"{name}: read", total=total, unit="chunks") as task:
             for variable, array in suspects.items():
                 before = len(found.problems)
                 _read_chunks(read, options, variable, array, task.advance, found)

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 import zarr.errors
 
+from stacbuild import progress
 from stacbuild.cubes.assets import checksum
 from stacbuild.cubes.check_chunks import check_chunks
 from stacbuild.cubes.fingerprint import FINGERPRINT
@@ -36,7 +37,6 @@ from stacbuild.fetch.zarr_store import dataset_of, is_consolidated, open_group
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
@@ -47,13 +47,7 @@ _COMPARED_OF_VARIABLES = ("type", "dimensions", "data_type", "chunks")
 
 
 def check_cube(
-    name: str,
-    read: str,
-    options: Json | None,
-    item: pystac.Item | None,
-    *,
-    deep: bool,
-    reporter: Reporter,
+    name: str, read: str, options: Json | None, item: pystac.Item | None, *, deep: bool
 ) -> Found:
     """Compare a cube with its item and manifest, and with *deep* read every chunk.
 
@@ -80,7 +74,7 @@ def check_cube(
         with dataset_of(group, read, options) as cube:
             variables = _check_dataset(cube, read, item, found)
         asset = item.assets["data"] if item else None
-        check_chunks(name, group, read, options, asset, variables, deep, reporter, found)
+        check_chunks(name, group, read, options, asset, variables, deep, found)
     except StacbuildError as error:
         found.problems.append(error)
     except Exception as error:  # noqa: BLE001 - whatever damaged metadata lead zarr or xarray to
@@ -89,13 +83,7 @@ def check_cube(
 
 
 def check_pyramid(
-    name: str,
-    read: str,
-    options: Json | None,
-    item: pystac.Item,
-    *,
-    deep: bool,
-    reporter: Reporter,
+    name: str, read: str, options: Json | None, item: pystac.Item, *, deep: bool
 ) -> Found:
     """Compare the coarser levels of a pyramid with its item; of the finest see `check_cube`.
 
@@ -119,7 +107,7 @@ def check_pyramid(
                 _check_metadata(inner, f"{read}/{level}", found)
                 with dataset_of(inner, f"{read}/{level}", options) as cube:
                     variables += [f"{level}/{each}" for each in cube.data_vars]
-        check_chunks(name, group, read, options, asset, variables, deep, reporter, found)
+        check_chunks(name, group, read, options, asset, variables, deep, found)
     except StacbuildError as error:
         found.problems.append(error)
     except Exception as error:  # noqa: BLE001 - whatever damaged metadata lead zarr or xarray to
@@ -127,9 +115,7 @@ def check_pyramid(
     return found
 
 
-def check_file(
-    name: str, path: Path, item: pystac.Item, *, deep: bool, reporter: Reporter
-) -> Found:
+def check_file(name: str, path: Path, item: pystac.Item, *, deep: bool) -> Found:
     """Compare a cube in one netCDF file with its item, and with *deep* take its checksum."""
     found = Found(rebuild=rebuild_command(item))
     asset = item.assets["data"]
@@ -152,7 +138,7 @@ def check_file(
             if cube.attrs.get(ATTRIBUTE) != item.properties.get(FINGERPRINT):
                 found.wrong(f"{path}: is not the cube of its item; {found.rebuild}")
         if deep:
-            with reporter.task(f"{name}: read", total=size, unit="bytes") as task:
+            with progress.task(f"{name}: read", total=size, unit="bytes") as task:
                 if checksum(path) != asset.extra_fields.get("file:checksum"):
                     found.wrong(f"{path}: its checksum is not that of its item; {found.rebuild}")
                 task.advance(size)

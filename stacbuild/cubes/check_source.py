@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stacbuild import progress
 from stacbuild.cubes.found import Found
 from stacbuild.describe import file_time
 from stacbuild.describe.zarr_chunks import CHUNKS, chunk_sizes, totals
@@ -16,7 +17,6 @@ from stacbuild.fetch.zarr_store import MEDIA_TYPE, open_group
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
@@ -26,9 +26,7 @@ _HASHES = {"d50110": "md5", "1220": "sha256"}
 _BLOCK = 4 * 2**20
 
 
-def check_source(
-    item: pystac.Item, options: Json | None, *, deep: bool, remote: bool, reporter: Reporter
-) -> Found:
+def check_source(item: pystac.Item, options: Json | None, *, deep: bool, remote: bool) -> Found:
     """Compare a source with its item.
 
     Parameters
@@ -51,7 +49,7 @@ def check_source(
         elif asset.media_type == MEDIA_TYPE:
             _check_group(asset, found)
         else:
-            _check_file(asset, item.id, deep, reporter, found)
+            _check_file(asset, item.id, deep, found)
     except OSError as error:
         found.problems.append(LocalError(f"{asset.href}: cannot be read: {error.strerror}"))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this source's
@@ -59,9 +57,7 @@ def check_source(
     return found
 
 
-def _check_file(
-    asset: pystac.Asset, name: str, deep: bool, reporter: Reporter, found: Found
-) -> None:
+def _check_file(asset: pystac.Asset, name: str, deep: bool, found: Found) -> None:
     path, fields = Path(asset.href), asset.extra_fields
     if not path.is_file():
         found.wrong(f"{path}: is in the catalog, but there is no such file; harvest it again")
@@ -79,7 +75,7 @@ def _check_file(
     if code is None:
         _check_time(asset, path, found)
     elif deep:
-        said, stated = _digest(path, _HASHES[code], name, reporter), checksum.removeprefix(code)
+        said, stated = _digest(path, _HASHES[code], name), checksum.removeprefix(code)
         if said != stated:
             found.wrong(
                 f"{path}: its {_HASHES[code]} is {said}, {stated} when it was harvested; remove "
@@ -138,11 +134,11 @@ def _check_remote(asset: pystac.Asset, options: Json | None, found: Found) -> No
         )
 
 
-def _digest(path: Path, method: str, name: str, reporter: Reporter) -> str:
+def _digest(path: Path, method: str, name: str) -> str:
     digest = hashlib.new(method, usedforsecurity=False)
     with (
         path.open("rb") as file,
-        reporter.task(
+        progress.task(
             f"{name}: {method}", total=os.fstat(file.fileno()).st_size, unit="bytes"
         ) as task,
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from stacbuild import progress
 from stacbuild.config import FileStore, S3Store
 from stacbuild.cubes.journal import Journal
 from stacbuild.cubes.orphans import forgotten, lost_tokens
@@ -15,10 +16,9 @@ from stacbuild.locks import hold
 if TYPE_CHECKING:
     from stacbuild.catalog import Catalog
     from stacbuild.config import Config
-    from stacbuild.progress import Reporter
 
 
-def tidy(place: Place, reporter: Reporter) -> None:
+def tidy(place: Place) -> None:
     """Remove what an earlier run left of a cube that is up to date.
 
     What is another configuration's, or is being written, is left alone.
@@ -28,10 +28,10 @@ def tidy(place: Place, reporter: Reporter) -> None:
         return
     with contextlib.suppress(StacbuildError), hold(place.lock, place.identifier):
         check_beside(place, locked=True)
-        clear(place, reporter)
+        clear(place)
 
 
-def clear(place: Place, reporter: Reporter) -> None:
+def clear(place: Place) -> None:
     """Remove what an earlier run left of a cube whose lock is held, but for the cube itself."""
     journal = Journal.read(place.journal)
     # Imported when used: to see that there is nothing to do should take no longer than that.
@@ -40,23 +40,23 @@ def clear(place: Place, reporter: Reporter) -> None:
 
         site = Site(place, place.journal.parent)
         site.sweep()
-        left = site.mend(journal, reporter) if journal is not None else None
+        left = site.mend(journal) if journal is not None else None
         if left is not None and site.is_public(left):
-            site.finish(left, reporter)
+            site.finish(left)
         elif left is not None:
             site.remove_staged(left)
             left.remove()
     elif isinstance(place.storage, S3Store) and journal is not None:
         from stacbuild.cubes.stage_s3 import mend_s3
 
-        mend_s3(place, place.storage, reporter)
+        mend_s3(place, place.storage)
 
 
-def tell_of_forgotten(config: Config, catalog: Catalog, reporter: Reporter) -> None:
+def tell_of_forgotten(config: Config, catalog: Catalog) -> None:
     """Warn of what interrupted runs left of datasets that the configuration has no more."""
     for name, journal in forgotten(config, catalog):
         given = config.path.name if config.path is not None else "CONFIG"
-        reporter.warn(
+        progress.warn(
             f"{journal}: a run of {name!r} did not end, and {given} has no such dataset any more; "
             f"add it again to go on, or remove what is left: stacbuild remove {given} {name}"
         )

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
+from stacbuild import progress
 from stacbuild.cubes.cf import add_grid, geozarr_attrs
 from stacbuild.cubes.journal import sync_file, sync_folder, sync_tree
 from stacbuild.cubes.write import chunk_count
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from stacbuild.grid import Grid
-    from stacbuild.progress import Reporter
 
 SMALLEST = 256
 """Rows or columns, whichever are more, that the last level has at the most."""
@@ -71,9 +71,7 @@ def coarser(grid: Grid) -> list[Grid]:
     return grids
 
 
-def add_levels(
-    root: Store, cube: xr.Dataset, grid: Grid, *, zarr_format: int, reporter: Reporter
-) -> None:
+def add_levels(root: Store, cube: xr.Dataset, grid: Grid, *, zarr_format: int) -> None:
     """Make the levels of a cube that is written in the group ``0`` of a staged store.
 
     What an earlier run made of them is made anew: it takes little beside the cube itself.
@@ -99,7 +97,7 @@ def add_levels(
         _Level(str(number), each, _outline(cube, each)) for number, each in enumerate(grids, 1)
     ]
     total = sum(chunk_count(level.outline) for level in levels)
-    with reporter.task(f"{cube.attrs['title']}: levels", total=total, unit="chunks") as task:
+    with progress.task(f"{cube.attrs['title']}: levels", total=total, unit="chunks") as task:
         below = "0"
         for level in levels:
             sync(root.delete_dir(level.name))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pystac
 import xarray as xr
 
-from stacbuild import load
+from stacbuild import load, progress
 from stacbuild.catalog import cube_id
 from stacbuild.config import MultiDataset
 from stacbuild.cubes.cf import add_grid, geozarr_attrs, global_attrs
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from stacbuild.config import Dataset
     from stacbuild.cubes.job import Job
     from stacbuild.pictures.thumbnail import Pictured
-    from stacbuild.progress import Reporter
 
 
-def make_cube(job: Job, *, wait: bool, reporter: Reporter) -> tuple[str, str | None]:
+def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
     """Build one cube, whatever there is of it.
 
     Parameters
@@ -49,7 +48,7 @@ def make_cube(job: Job, *, wait: bool, reporter: Reporter) -> tuple[str, str | N
     """
     try:
         with load.using():
-            return _make(job, wait, reporter)
+            return _make(job, wait)
     except StacbuildError:
         raise
     except (Exception, SystemExit) as error:
@@ -57,25 +56,25 @@ def make_cube(job: Job, *, wait: bool, reporter: Reporter) -> tuple[str, str | N
         raise _unforeseen(job.dataset, error) from error
 
 
-def _make(job: Job, wait: bool, reporter: Reporter) -> tuple[str, str | None]:
+def _make(job: Job, wait: bool) -> tuple[str, str | None]:
     output, catalog = Output(job.place, job.fingerprint), job.place.catalog
     collection = job.place.collection
-    with stage(output, wait=wait, reporter=reporter) as staging:
+    with stage(output, wait=wait) as staging:
         item = output.item()
         if item is not None and _is_new(item, job):
             # By the run that this one waited for.
             return item.assets["data"].href, str(catalog.item_path(collection, job.name))
-        cube = _described(_lazy(job, reporter), job, staging)
+        cube = _described(_lazy(job), job, staging)
         if staging.file is not None:
             from stacbuild.cubes.netcdf import check_types
 
             check_types(cube)
-        _write(job, cube, staging, reporter)
-        _finish(job, staging, cube, reporter)
+        _write(job, cube, staging)
+        _finish(job, staging, cube)
         siblings = [
             each for each in catalog.readable_items(collection) if each.id != cube_id(job.name)
         ]
-        described, pictured = publish(job, staging, siblings, reporter)
+        described, pictured = publish(job, staging, siblings)
         if pictured is not None and staging.catalogued:
             # Before the item: with it the cube is done, and nothing looks at its sources again.
             _picture_sources(job, pictured)
@@ -83,7 +82,7 @@ def _make(job: Job, wait: bool, reporter: Reporter) -> tuple[str, str | None]:
         if staging.catalogued:
             catalog.put(described)
     if not staging.catalogued:
-        reporter.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
+        progress.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(collection, job.name))
 
@@ -99,15 +98,15 @@ def _described(cube: xr.Dataset, job: Job, staging: Staging) -> xr.Dataset:
     return prepare(cube, job.grid, job.dataset.chunksize)
 
 
-def _write(job: Job, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> None:
+def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
     """Compute a cube and write it to its staging place."""
     with (
         open_workers(job.scheduler, job.items, job.place.storage) as run,
-        reporter.task(f"{job.name}.zarr", total=chunk_count(cube), unit="chunks") as task,
+        progress.task(f"{job.name}.zarr", total=chunk_count(cube), unit="chunks") as task,
     ):
         # What draws takes a while to import, which costs nothing beside the work.
         Thread(target=import_module, args=[PICTURES], daemon=True).start()
-        _say_going_on(job.name, cube, staging, reporter)
+        _say_going_on(job.name, cube, staging)
         try:
             write(
                 cube,
@@ -119,37 +118,37 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> 
                 journal=staging.journal,
             )
         except BaseException:
-            _say_kept(job.name, cube, staging, reporter)
+            _say_kept(job.name, cube, staging)
             raise
 
 
-def _say_going_on(name: str, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> None:
+def _say_going_on(name: str, cube: xr.Dataset, staging: Staging) -> None:
     """Report what an earlier run left."""
     kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
     if kept:
         since = f"{staging.started:%Y-%m-%d %H:%M} UTC"
         there = f"{kept} of {chunk_count(cube)} chunks are there"
-        reporter.say(f"{name}: going on with what was begun {since}; {there}")
+        progress.say(f"{name}: going on with what was begun {since}; {there}")
 
 
-def _say_kept(name: str, cube: xr.Dataset, staging: Staging, reporter: Reporter) -> None:
+def _say_kept(name: str, cube: xr.Dataset, staging: Staging) -> None:
     """Report how much the next run need not do again."""
     kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
     if kept:
-        reporter.say(f"{name}: kept: {kept} of {chunk_count(cube)} chunks")
+        progress.say(f"{name}: kept: {kept} of {chunk_count(cube)} chunks")
 
 
-def _finish(job: Job, staging: Staging, cube: xr.Dataset, reporter: Reporter) -> None:
+def _finish(job: Job, staging: Staging, cube: xr.Dataset) -> None:
     """Make what a format has beside the cube as one Zarr group, or instead of it."""
     # Imported when used: most cubes are just that.
     if job.dataset.format_id == "levels":
         from stacbuild.cubes.levels import add_levels
 
-        add_levels(staging.root, cube, job.grid, zarr_format=job.zarr_format, reporter=reporter)
+        add_levels(staging.root, cube, job.grid, zarr_format=job.zarr_format)
     elif staging.file is not None:
         from stacbuild.cubes.netcdf import write_netcdf
 
-        write_netcdf(staging.store, staging.file, reporter)
+        write_netcdf(staging.store, staging.file)
 
 
 def _picture_sources(job: Job, pictured: Pictured) -> None:
@@ -173,17 +172,21 @@ def _is_new(item: pystac.Item, job: Job) -> bool:
     )
 
 
-def _lazy(job: Job, reporter: Reporter) -> xr.Dataset:
+def _lazy(job: Job) -> xr.Dataset:
     """Load every variable and merge them."""
     parts = []
     for source in job.sources:
         parts.append(
             load.load_variable(
-                source.variable, source.items, job.grid, source.storage_options, reporter.warn
+                source.variable,
+                source.items,
+                job.grid,
+                source.storage_options,
+                progress.current().warn,
             )
         )
         if left_out := load.unread(source.variable, source.items):
-            reporter.warn(f"{job.name}: {left_out}")
+            progress.warn(f"{job.name}: {left_out}")
     if len(parts) == 1:
         return parts[0]
     assert isinstance(job.dataset, MultiDataset)  # noqa: S101 - the others have one source

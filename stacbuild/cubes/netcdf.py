@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from stacbuild import progress
 from stacbuild.cubes.journal import sync_file, sync_folder
 from stacbuild.errors import BuildError
 
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
     import h5netcdf  # type: ignore[import-untyped]
     from zarr.abc.store import Store
 
-    from stacbuild.progress import Reporter
 
 # Of deflate's levels the cheapest: the others take several times as long for a few percent.
 _DEFLATE = 1
 _TYPED = {"flag_values", "flag_masks", "valid_min", "valid_max", "valid_range", "missing_value"}
 
 
-def write_netcdf(store: Store, path: Path, reporter: Reporter) -> None:
+def write_netcdf(store: Store, path: Path) -> None:
     """Write a file of a Zarr group, and bring it to disk.
 
     Parameters
@@ -53,7 +53,7 @@ def write_netcdf(store: Store, path: Path, reporter: Reporter) -> None:
         arrays: dict[str, zarr.Array[Any]] = {name: group[name] for name in names}  # type: ignore[misc]
         total = sum(array.nchunks for array in arrays.values())
         with (
-            reporter.task(path.name, total=total, unit="chunks") as task,
+            progress.task(path.name, total=total, unit="chunks") as task,
             h5netcdf.File(path, "w") as file,
         ):
             file.dimensions = {str(dim): size for dim, size in raw.sizes.items()}

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
+from stacbuild import progress
 from stacbuild.catalog import cube_id
 from stacbuild.cubes.assets import data_id, describe_assets
 from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, software
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from stacbuild.cubes.job import Job
     from stacbuild.cubes.storage import Staging
     from stacbuild.pictures.thumbnail import Pictured
-    from stacbuild.progress import Reporter
 
 PICTURES = "stacbuild.pictures.thumbnail"
 """The module that draws; not imported with this one."""
 
 
 def publish(
-    job: Job, staging: Staging, siblings: Sequence[pystac.Item], reporter: Reporter
+    job: Job, staging: Staging, siblings: Sequence[pystac.Item]
 ) -> tuple[Harvest, Pictured | None]:
     """Describe a cube that stands in its staging place, as it will be at its final one.
 
@@ -68,7 +68,7 @@ def publish(
         try:
             pictured = import_module(PICTURES).picture(cube)
         except Exception as error:  # noqa: BLE001 - a cube is none the worse without a picture
-            reporter.warn(f"{dataset.identifier}: no thumbnail: {' '.join(str(error).split())}")
+            progress.warn(f"{dataset.identifier}: no thumbnail: {' '.join(str(error).split())}")
     period = _period(sources)
     if len(cube.indexes.get("time", ())) == 0:
         item.properties |= period

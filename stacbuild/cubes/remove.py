@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stacbuild import progress
 from stacbuild.catalog import Catalog, cube_id
 from stacbuild.config import Config, FileStore, MemoryStore, S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
@@ -35,7 +36,7 @@ from stacbuild.cubes.strangers import check_inside, stray_message
 from stacbuild.cubes.unused import going_along, unused
 from stacbuild.errors import ConflictError, RemoteError, StacbuildError
 from stacbuild.locks import hold
-from stacbuild.progress import Reporter, Silent
+from stacbuild.progress import Reporter
 from stacbuild.stac_files import remove_empty
 
 if TYPE_CHECKING:
@@ -153,8 +154,13 @@ def remove(
     ConfigError
         As `plan_removal`.
     """
-    reporter = Silent() if reporter is None else reporter
-    catalog = Catalog(catalog_dir)
+    with progress.reported_to(reporter):
+        return _remove_all(config, Catalog(catalog_dir), datasets, sources, wait)
+
+
+def _remove_all(
+    config: Config, catalog: Catalog, datasets: Sequence[str], sources: bool, wait: bool
+) -> list[Removal]:
     names = list(dict.fromkeys(datasets))
     places = {name: _place(config, catalog, name) for name in names}
     done: list[Removal] = []
@@ -165,7 +171,7 @@ def remove(
         planned = _with_beside(catalog, _planned(config, catalog, name, going, sources), done)
         if planned.error is None:
             try:
-                _remove(place, planned, wait, reporter)
+                _remove(place, planned, wait)
             except StacbuildError as error:
                 planned = Removal(name, left=planned.left, error=error)
         done.append(planned)
@@ -301,16 +307,16 @@ def s3_key(place: Place, item: pystac.Item) -> str | None:
     return own_key(place.storage, place.identifier, item)
 
 
-def _remove(place: Place, planned: Removal, wait: bool, reporter: Reporter) -> None:
+def _remove(place: Place, planned: Removal, wait: bool) -> None:
     if isinstance(place.storage, MemoryStore):
         return
     if place.lock.parent.is_dir():
-        with hold(place.lock, place.identifier, wait=-1 if wait else 0, reporter=reporter):
+        with hold(place.lock, place.identifier, wait=-1 if wait else 0):
             check_beside(place, locked=True)
             if isinstance(place.storage, FileStore):
-                _remove_local(place, reporter)
+                _remove_local(place)
             elif isinstance(place.storage, S3Store):
-                _remove_object(place, place.storage, reporter)
+                _remove_object(place, place.storage)
             _describe_rest(place)
     # The files first: as long as their items are there, the next run finds what is left of them.
     for file in planned.files:
@@ -323,11 +329,11 @@ def _remove(place: Place, planned: Removal, wait: bool, reporter: Reporter) -> N
         place.catalog.remove(collection, ids)
 
 
-def _remove_local(place: Place, reporter: Reporter) -> None:
+def _remove_local(place: Place) -> None:
     from stacbuild.cubes.stage_file import Site
 
     site = Site(place, place.journal.parent)
-    clear(place, reporter)
+    clear(place)
     item = place.item()
     path = local_path(place, item) if item is not None else None
     said = str(item.properties.get(FINGERPRINT)) if item is not None else ""
@@ -338,15 +344,15 @@ def _remove_local(place: Place, reporter: Reporter) -> None:
     check_inside(path, item)
     journal = _journal(place, said, path.name, site.is_free)
     place.catalog.remove(place.collection, [cube_id(place.identifier)])
-    site.remove_cube(journal, path, said, reporter)
+    site.remove_cube(journal, path, said)
     site.remove_staged(journal)
     journal.remove()
 
 
-def _remove_object(place: Place, storage: S3Store, reporter: Reporter) -> None:
+def _remove_object(place: Place, storage: S3Store) -> None:
     from stacbuild.cubes.stage_s3 import remove_s3
 
-    clear(place, reporter)
+    clear(place)
     item = place.item()
     key = s3_key(place, item) if item is not None else None
     if item is None or key is None:
@@ -356,7 +362,7 @@ def _remove_object(place: Place, storage: S3Store, reporter: Reporter) -> None:
     said = str(item.properties.get(FINGERPRINT))
     journal = _journal(place, said, key, lambda _: True)
     place.catalog.remove(place.collection, [cube_id(place.identifier)])
-    if not remove_s3(storage, key, said, reporter):
+    if not remove_s3(storage, key, said):
         raise RemoteError(
             f"{storage.s3_url(key)}: cannot be deleted; run the same command again, with "
             "credentials that may delete"

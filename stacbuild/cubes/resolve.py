@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from stacbuild.cubes.grids import Box
     from stacbuild.grid import Grid
     from stacbuild.profiles import Profiles
-    from stacbuild.progress import Reporter
 
 
 def collection_id(config: Config) -> str:
@@ -133,7 +132,7 @@ class Resolver:
             before=place.item(),
         )
 
-    def harvested(self, dataset: Dataset, reporter: Reporter) -> Job:
+    def harvested(self, dataset: Dataset) -> Job:
         """Harvest what the catalog lacks for a cube, and resolve its job.
 
         Raises
@@ -141,21 +140,19 @@ class Resolver:
         StacbuildError
             What the harvester of a missing source raises, and all that refuses the cube.
         """
-        found = self._harvest(dataset, dataset.variables, reporter)
+        found = self._harvest(dataset, dataset.variables)
         check_sources(self.place(dataset), (item for items in found for item in items))
         of = self.config.grid_of(dataset)
         if not isinstance(of, GridMapping) and of is not dataset:
-            self._harvest(of, of.variables[:1], reporter)
+            self._harvest(of, of.variables[:1])
         grid = self.grid(dataset)
         assert grid is not None  # noqa: S101 - was harvested
         return self.job(dataset, grid, found, self.estimate(dataset, grid, found))
 
     def _harvest(
-        self, dataset: Dataset, variables: Sequence[SourceVariable], reporter: Reporter
+        self, dataset: Dataset, variables: Sequence[SourceVariable]
     ) -> list[list[pystac.Item]]:
-        return variable_items(
-            self.config, dataset, variables, self.catalog, self.profiles, reporter
-        )
+        return variable_items(self.config, dataset, variables, self.catalog, self.profiles)
 
     def _storage_options(
         self, variable: SourceVariable, items: Sequence[pystac.Item]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pystac
 
+from stacbuild import progress
 from stacbuild.catalog import DATA_ID, STORE, Catalog, read_json
 from stacbuild.config import FileStore, StacStore
 from stacbuild.cubes.allowed import check_items
@@ -20,7 +21,6 @@ from stacbuild.harvesters.base import Wanted
 if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset, SourceVariable, Store
     from stacbuild.profiles import Profiles
-    from stacbuild.progress import Reporter
 
 
 # Kinds of store whose collection is no product of anybody's.
@@ -104,12 +104,11 @@ def variable_items(
     variables: Sequence[SourceVariable],
     catalog: Catalog,
     profiles: Profiles,
-    reporter: Reporter,
 ) -> list[list[pystac.Item]]:
     """Return the items of variables of a dataset, in their order.
 
     What the catalog does not hold yet, or holds without its file or as it was before, is
-    harvested and preloaded first, and the reporter is told so.
+    harvested and preloaded first, which is told.
 
     Raises
     ------
@@ -123,9 +122,9 @@ def variable_items(
         for store, data_id in {**sources.changed, **sources.absent}:
             wanted_of.setdefault(store, []).append(data_id)
         for store, data_ids in wanted_of.items():
-            reporter.say(f"{dataset.identifier}: {what} {', '.join(data_ids)} from {store}")
+            progress.say(f"{dataset.identifier}: {what} {', '.join(data_ids)} from {store}")
             wanted = Wanted(tuple(data_ids), preload=tuple(data_ids) if preload else ())
-            results = harvest_store(config, store, wanted, catalog, profiles, reporter)
+            results = harvest_store(config, store, wanted, catalog, profiles)
             failures = [(result.name, result.error) for result in results if result.error]
             if failures:
                 raise failures[0][1] if len(failures) == 1 else Failures(failures)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from zarr.storage import LocalStore
 
+from stacbuild import progress
 from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import FORMS
@@ -32,7 +33,6 @@ from stacbuild.cubes.ownership import (
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors, size_text
 from stacbuild.cubes.strangers import Parts, check_inside, strangers, stray_message
 from stacbuild.errors import LocalError, StacbuildError
-from stacbuild.progress import Reporter
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ class Site:
             and is_cube(self.target(journal), journal.fingerprint)
         )
 
-    def finish(self, journal: Journal, reporter: Reporter) -> None:
+    def finish(self, journal: Journal) -> None:
         """Remove all that a run leaves whose item is in the catalog, its journal last."""
         journal.finish()
         if journal.replaces in self.names and journal.replaces != self.target(journal).name:
-            self.remove_cube(journal, self.root / str(journal.replaces), journal.replaced, reporter)
+            self.remove_cube(journal, self.root / str(journal.replaces), journal.replaced)
         self.remove_staged(journal)
         journal.remove()
 
@@ -133,17 +133,15 @@ class Site:
                     self.old(lost).rename(here)
             self.remove_staged(lost)
 
-    def remove_cube(
-        self, journal: Journal, path: Path, fingerprint: str | None, reporter: Reporter
-    ) -> None:
+    def remove_cube(self, journal: Journal, path: Path, fingerprint: str | None) -> None:
         """Remove a cube, if it still is that of a fingerprint and nothing else is in it."""
         if not os.path.lexists(path):
             return
         if not is_cube(path, fingerprint):
-            reporter.warn(f"{path}: is left alone, as it is not the cube that was replaced")
+            progress.warn(f"{path}: is left alone, as it is not the cube that was replaced")
             return
         if found := list(strangers(path, Parts.of_cube(path), whole_tree=True)):
-            reporter.warn(f"{path}: is left alone: {stray_message(found)}")
+            progress.warn(f"{path}: is left alone: {stray_message(found)}")
             return
         remove_tree(self.gone(journal))
         path.rename(self.gone(journal))
@@ -162,7 +160,7 @@ class Site:
         if is_cube(path, said):
             check_inside(path)
 
-    def mend(self, journal: Journal, reporter: Reporter) -> Journal | None:
+    def mend(self, journal: Journal) -> Journal | None:
         """Put in order what a run left that died; return its journal if it can be gone on with.
 
         Raises
@@ -171,11 +169,11 @@ class Site:
             If something else is in the cube that it made or removed.
         """
         if journal.done:
-            self.finish(journal, reporter)
+            self.finish(journal)
             return None
         self.check_inside(journal)
         if journal.removing:
-            self.remove_cube(journal, self.target(journal), journal.removing, reporter)
+            self.remove_cube(journal, self.target(journal), journal.removing)
             self.remove_staged(journal)
             journal.remove()
             return None
@@ -187,7 +185,7 @@ class Site:
 
 
 @contextmanager
-def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> Iterator[Staging]:
+def stage_file(output: Output, root: Path, needed: int) -> Iterator[Staging]:
     """Open a place for a cube below *root*; see `stacbuild.cubes.storage.stage`."""
     # An identifier may begin with folders: all that goes with the cube lies in its own.
     final = root / f"{output.identifier}{output.form.ending}"
@@ -215,12 +213,12 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
         found = Journal.read(output.journal)
         if found is not None:
             public = site.is_public(found)
-            found = site.mend(found, reporter)
+            found = site.mend(found)
             if found is not None and public:
                 if found.fingerprint == output.fingerprint:
                     site.undo(found)
                 else:
-                    site.finish(found, reporter)
+                    site.finish(found)
                     found = None
         if found is not None and found.fingerprint != output.fingerprint:
             site.remove_staged(found)
@@ -250,7 +248,7 @@ def stage_file(output: Output, root: Path, needed: int, reporter: Reporter) -> I
     finally:
         if done:
             with local_errors(final):
-                site.finish(journal, reporter)
+                site.finish(journal)
         elif not site.is_public(journal):
             site.undo(journal)
             if not any(journal.finished.values()) and not os.path.lexists(site.old(journal)):

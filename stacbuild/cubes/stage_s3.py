@@ -11,6 +11,7 @@ import s3fs
 from botocore.exceptions import BotoCoreError
 from zarr.storage import FsspecStore
 
+from stacbuild import progress
 from stacbuild.config import S3Store
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import whole
@@ -19,14 +20,13 @@ from stacbuild.cubes.ownership import ATTRIBUTE, Place, check_place
 from stacbuild.cubes.staging import Output, Staging, go_on, local_errors
 from stacbuild.cubes.strangers import CONSOLIDATED, Parts, is_zarr_key, strange_keys
 from stacbuild.errors import ConflictError, RemoteError
-from stacbuild.progress import Reporter
 
 if TYPE_CHECKING:
     import pystac
 
 
 @contextmanager
-def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[Staging]:
+def stage_s3(output: Output, storage: S3Store) -> Iterator[Staging]:
     """Open a place for a cube in a bucket; see `stacbuild.cubes.storage.stage`."""
     place = output.place
 
@@ -46,7 +46,7 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
         found.done or found.removing or found.fingerprint != output.fingerprint
     ):
         # What another configuration left, or only its end was missing.
-        mend_s3(place, storage, reporter)
+        mend_s3(place, storage)
         found = None
     with local_errors(output.journal):
         journal = go_on(output, found, is_free)
@@ -79,10 +79,10 @@ def stage_s3(output: Output, storage: S3Store, reporter: Reporter) -> Iterator[S
         raise RemoteError(f"{storage.s3_url(name)}: cannot be written: {error}") from error
     finally:
         if done:
-            _finish(storage, journal, reporter)
+            _finish(storage, journal)
         elif not any(journal.finished.values()) and _public(place, storage) != name:
             # No item names it, so what cannot be removed is litter and not a cube.
-            remove_s3(storage, name, None, reporter)
+            remove_s3(storage, name, None)
             journal.remove()
 
 
@@ -114,18 +114,18 @@ def own_key(storage: S3Store, identifier: str, item: pystac.Item) -> str | None:
     return named if is_token(token) and named == f"{identifier}-{token}.zarr" else None
 
 
-def mend_s3(place: Place, storage: S3Store, reporter: Reporter) -> None:
+def mend_s3(place: Place, storage: S3Store) -> None:
     """Remove what an earlier run left, but for the cube that the item names."""
     found = Journal.read(place.journal)
     if found is None:
         return
     if found.done or _public(place, storage) == _key(place, found):
-        _finish(storage, found, reporter)
+        _finish(storage, found)
     elif found.removing:
-        _remove_previous(storage, str(found.name), found.removing, reporter)
+        _remove_previous(storage, str(found.name), found.removing)
         found.remove()
     else:
-        remove_s3(storage, _key(place, found), None, reporter)
+        remove_s3(storage, _key(place, found), None)
         found.remove()
 
 
@@ -138,22 +138,20 @@ def _public(place: Place, storage: S3Store) -> str | None:
     return own_key(storage, place.identifier, item) if item else None
 
 
-def _finish(storage: S3Store, journal: Journal, reporter: Reporter) -> None:
+def _finish(storage: S3Store, journal: Journal) -> None:
     journal.finish()
     if journal.replaces:
-        _remove_previous(storage, journal.replaces, journal.replaced, reporter)
+        _remove_previous(storage, journal.replaces, journal.replaced)
     journal.remove()
 
 
-def _remove_previous(
-    storage: S3Store, name: str, fingerprint: str | None, reporter: Reporter
-) -> None:
-    if not remove_s3(storage, name, fingerprint, reporter):
+def _remove_previous(storage: S3Store, name: str, fingerprint: str | None) -> None:
+    if not remove_s3(storage, name, fingerprint):
         old = storage.https_url(name)
-        reporter.warn(f"{old}: could not delete the previous cube; remove it yourself")
+        progress.warn(f"{old}: could not delete the previous cube; remove it yourself")
 
 
-def remove_s3(storage: S3Store, name: str, fingerprint: str | None, reporter: Reporter) -> bool:
+def remove_s3(storage: S3Store, name: str, fingerprint: str | None) -> bool:
     """Remove a cube under *name* in an S3 store; return whether nothing of it is left there.
 
     Not an error of its own: credentials that may write but not delete are common.
@@ -168,7 +166,7 @@ def remove_s3(storage: S3Store, name: str, fingerprint: str | None, reporter: Re
     try:
         keys = fs.find(path)
         if keys and fingerprint is not None and _fingerprint_of(fs, path) != fingerprint:
-            reporter.warn(f"{storage.s3_url(name)}: is left alone, as it is not the cube that was")
+            progress.warn(f"{storage.s3_url(name)}: is left alone, as it is not the cube that was")
             return True
         own = [key for key in keys if is_zarr_key(key.removeprefix(f"{path}/"))]
         if fingerprint is not None and (parts := _parts_of(fs, path)) is not None:
@@ -185,7 +183,7 @@ def remove_s3(storage: S3Store, name: str, fingerprint: str | None, reporter: Re
         return False
     if left := sorted(set(keys) - set(own)):
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        reporter.warn(f"s3://{left[0]}{more}: is left alone, as stacbuild did not write it")
+        progress.warn(f"s3://{left[0]}{more}: is left alone, as stacbuild did not write it")
     return True
 
 

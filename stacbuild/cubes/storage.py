@@ -21,17 +21,10 @@ from stacbuild.cubes.ownership import check_place
 from stacbuild.cubes.stage_file import stage_file
 from stacbuild.cubes.staging import Output, Staging, local_errors
 from stacbuild.locks import hold
-from stacbuild.progress import Reporter, Silent
 
 
 @contextmanager
-def stage(
-    output: Output,
-    *,
-    needed: int = 0,
-    wait: bool = False,
-    reporter: Reporter | None = None,
-) -> Iterator[Staging]:
+def stage(output: Output, *, needed: int = 0, wait: bool = False) -> Iterator[Staging]:
     """Open a place for a cube; leave it after its item is in the catalog.
 
     What was not committed is kept for the next run if any region is finished, and removed if not.
@@ -52,22 +45,21 @@ def stage(
     LocalError, RemoteError
         If the place cannot be written, or has not *needed* bytes left.
     """
-    reporter = Silent() if reporter is None else reporter
     if isinstance(output.storage, MemoryStore):
         with _stage_memory(output.storage, output) as staging:
             yield staging
         return
     with local_errors(output.lock.parent):
         output.lock.parent.mkdir(parents=True, exist_ok=True)
-    with hold(output.lock, output.name, wait=-1 if wait else 0, reporter=reporter):
+    with hold(output.lock, output.name, wait=-1 if wait else 0):
         if isinstance(output.storage, FileStore):
-            with stage_file(output, output.storage.root, needed, reporter) as staging:
+            with stage_file(output, output.storage.root, needed) as staging:
                 yield staging
         else:
             # Imported when used: cubes on disk need no S3.
             from stacbuild.cubes.stage_s3 import stage_s3
 
-            with stage_s3(output, output.storage, reporter) as staging:
+            with stage_s3(output, output.storage) as staging:
                 yield staging
 
 

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 import fsspec
 import pystac
 
+from stacbuild import progress
 from stacbuild.catalog import STORE, Catalog, cube_id
 from stacbuild.config import FileStore, MemoryStore, S3Store, StacStore
 from stacbuild.cubes.allowed import check_items
@@ -37,7 +38,7 @@ from stacbuild.errors import (
     StacbuildError,
 )
 from stacbuild.fetch.cube_data import NETCDF
-from stacbuild.progress import Reporter, Silent
+from stacbuild.progress import Reporter
 
 if TYPE_CHECKING:
     from stacbuild.config import Config, Store
@@ -119,7 +120,13 @@ def validate(
     ConfigError
         If there is no such cube in catalog or configuration.
     """
-    reporter = Silent() if reporter is None else reporter
+    with progress.reported_to(reporter):
+        return _validate(catalog_dir, config, names, deep, remote)
+
+
+def _validate(
+    catalog_dir: Path, config: Config | None, names: Sequence[str], deep: bool, remote: bool
+) -> list[Check]:
     catalog = Catalog(catalog_dir)
     memory = config.storage if config and isinstance(config.storage, MemoryStore) else None
     if not catalog.path.exists() and memory is None:
@@ -141,32 +148,32 @@ def validate(
         read, _ = _address(cube, cube.assets["data"], config)
         result = _refused(cube, config, catalog)
         if result is None:
-            result = _check_cube(cube, config, deep, reporter)
+            result = _check_cube(cube, config, deep)
             _check_strangers(cube, config, result)
         checks.append(Check("cube", cube.id, read, result))
     if memory:
-        checks += _check_memory(memory, names or datasets, deep, reporter)
+        checks += _check_memory(memory, names or datasets, deep)
     used = {path for cube in chosen for path in _sources(cube)}
     for item in described:
         if not _is_cube(item) and (not names or item.self_href in used):
             result = _refused(item, config, catalog) or check_source(
-                item, _options(item, config), deep=deep, remote=remote, reporter=reporter
+                item, _options(item, config), deep=deep, remote=remote
             )
             name = f"{item.collection_id}/{item.id}"
             checks.append(Check("source", name, item.assets["data"].href, result))
     return checks
 
 
-def _check_cube(cube: pystac.Item, config: Config | None, deep: bool, reporter: Reporter) -> Found:
+def _check_cube(cube: pystac.Item, config: Config | None, deep: bool) -> Found:
     """Look at a cube of whatever format."""
     asset = cube.assets["data"]
     if asset.media_type == NETCDF:
-        return check_file(cube.id, Path(asset.href), cube, deep=deep, reporter=reporter)
+        return check_file(cube.id, Path(asset.href), cube, deep=deep)
     read, options = _address(cube, asset, config)
-    found = check_cube(cube.id, read, options, cube, deep=deep, reporter=reporter)
+    found = check_cube(cube.id, read, options, cube, deep=deep)
     if MULTISCALES in cube.assets:
         read, options = _address(cube, cube.assets[MULTISCALES], config)
-        found.add(check_pyramid(cube.id, read, options, cube, deep=deep, reporter=reporter))
+        found.add(check_pyramid(cube.id, read, options, cube, deep=deep))
     return found
 
 
@@ -251,16 +258,14 @@ def _check_unnamed(
             found.notes.append(f"{name}: is not built yet")
 
 
-def _check_memory(
-    storage: MemoryStore, names: Sequence[str], deep: bool, reporter: Reporter
-) -> Iterator[Check]:
+def _check_memory(storage: MemoryStore, names: Sequence[str], deep: bool) -> Iterator[Check]:
     for name in names:
         read = f"memory://{storage.root}/{name}.zarr"
         levels = (f"{read}/0/zarr.json", f"{read}/0/.zgroup")
         if any(map(fsspec.filesystem("memory").exists, levels)):
             read = f"{read}/0"
         if fsspec.filesystem("memory").exists(read):
-            result = check_cube(name, read, None, None, deep=deep, reporter=reporter)
+            result = check_cube(name, read, None, None, deep=deep)
         else:
             result = Found(notes=[f"{read}: is not in the memory of this process"])
         yield Check("cube", name, read, result)

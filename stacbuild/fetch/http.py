@@ -202,7 +202,7 @@ def session(
     ----------
     tell
         Takes one line each time the session waits before it asks again, for example
-        ``reporter.say``.
+        that of `stacbuild.progress.current`.
     kind
         Of store, such as ``zenodo``: its servers get no more requests than they allow
         (`stacbuild.fetch.pace`).

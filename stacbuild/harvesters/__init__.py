@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from stacbuild import progress
 from stacbuild.catalog import DATA_ID, STORE, Catalog, with_digest
 from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError, failure_of
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.unmatched import collection_key, tell_of_unmatched
 from stacbuild.profiles import Profiles
-from stacbuild.progress import Reporter, Silent
+from stacbuild.progress import Reporter
 from stacbuild.runs import one_run
 
 if TYPE_CHECKING:
@@ -88,13 +89,11 @@ def harvest(
     ConfigError
         If *stores* names one that no dataset uses.
     """
-    with one_run():
-        return _harvest(config, catalog_dir, stores, Silent() if reporter is None else reporter)
+    with one_run(), progress.reported_to(reporter):
+        return _harvest(config, catalog_dir, stores)
 
 
-def _harvest(
-    config: Config, catalog_dir: Path, stores: Sequence[str], reporter: Reporter
-) -> list[HarvestResult]:
+def _harvest(config: Config, catalog_dir: Path, stores: Sequence[str]) -> list[HarvestResult]:
     check_catalog_folder(config, catalog_dir)
     profiles = load_profiles(config)
     catalog = Catalog(catalog_dir)
@@ -108,21 +107,14 @@ def _harvest(
         result
         for identifier in wanted
         if not stores or identifier in stores
-        for result in harvest_store(
-            config, identifier, wanted[identifier], catalog, profiles, reporter
-        )
+        for result in harvest_store(config, identifier, wanted[identifier], catalog, profiles)
     ]
-    tell_of_unmatched(config, catalog, profiles, reporter)
+    tell_of_unmatched(config, catalog, profiles)
     return results
 
 
 def harvest_store(
-    config: Config,
-    identifier: str,
-    wanted: Wanted,
-    catalog: Catalog,
-    profiles: Profiles,
-    reporter: Reporter,
+    config: Config, identifier: str, wanted: Wanted, catalog: Catalog, profiles: Profiles
 ) -> list[HarvestResult]:
     """Harvest one store into the catalog; what fails becomes a result with its error.
 
@@ -133,7 +125,7 @@ def harvest_store(
     results = []
     try:
         harvester = importlib.import_module(HARVESTERS[store.store_id])
-        for found in harvester.harvest(store, wanted, profiles, reporter):
+        for found in harvester.harvest(store, wanted, profiles):
             for item in found.items:
                 data_id = item.properties[DATA_ID]
                 item.properties[PROFILE] = profile_digest(store, data_id, profiles)

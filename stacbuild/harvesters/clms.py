@@ -19,6 +19,7 @@ from typing import Any
 
 import pystac
 
+from stacbuild import progress
 from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import ClmsStore
 from stacbuild.describe import declare_extensions
@@ -32,7 +33,6 @@ from stacbuild.harvesters.clms_auth import read_credentials
 from stacbuild.harvesters.clms_delivery import Delivery, Polling, Tile, deliver, present, request
 from stacbuild.harvesters.stated import stated_fields, stated_links
 from stacbuild.profiles import CollectionProfile, DataProfile, Profiles
-from stacbuild.progress import Reporter
 
 _SHA256 = "1220"  # multihash prefix of a SHA-256 in hexadecimal digits
 
@@ -48,7 +48,6 @@ def harvest(
     store: ClmsStore,
     wanted: Wanted,
     profiles: Profiles,
-    reporter: Reporter,
     *,
     polling: Polling = Polling(),  # noqa: B008 - frozen
 ) -> Iterator[Harvest]:
@@ -73,18 +72,18 @@ def harvest(
         After the last product: what failed, or `Failures` if that was more than one.
     """
     failed: _Failed = []
-    with session(reporter.say) as http:
+    with session(progress.current().say) as http:
         api = ClmsApi(
             store.api, http, lambda: read_credentials(store.credentials, store.credentials_inline)
         )
         records, products = _find(store, wanted, api, failed)
-        awaited = _request(chain(*products.values()), wanted, api, reporter, failed)
+        awaited = _request(chain(*products.values()), wanted, api, failed)
         for product, deliveries in products.items():
             tiles: dict[Delivery, tuple[Tile, ...]] = {}
             for delivery in deliveries:
                 try:
                     if delivery in awaited:
-                        tiles[delivery] = deliver(delivery, api, http, reporter, polling)
+                        tiles[delivery] = deliver(delivery, api, http, polling)
                     else:
                         tiles[delivery] = present(delivery) or ()
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
@@ -144,11 +143,7 @@ def _or(name: str, known: Iterable[str]) -> str:
 
 
 def _request(
-    deliveries: Iterable[Delivery],
-    wanted: Wanted,
-    api: ClmsApi,
-    reporter: Reporter,
-    failed: _Failed,
+    deliveries: Iterable[Delivery], wanted: Wanted, api: ClmsApi, failed: _Failed
 ) -> set[Delivery]:
     """Request what is to be preloaded and not here; return what there is to wait for."""
     preload = {canonical_data_id(data_id) for data_id in wanted.preload}
@@ -158,7 +153,7 @@ def _request(
             continue
         try:
             if wanted.force or present(delivery) is None:
-                request(delivery, api, reporter)
+                request(delivery, api)
                 awaited.add(delivery)
         except AuthError as error:
             # The next request would be refused as well.

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import requests
 
+from stacbuild import progress
 from stacbuild.catalog import read_json, write_json
 from stacbuild.errors import AuthError, IntegrityError, NotFoundError, RemoteError
 from stacbuild.fetch.archive import extract
@@ -30,7 +31,6 @@ from stacbuild.fetch.http import public_url
 from stacbuild.fetch.ours import check_file, check_folder
 from stacbuild.harvesters.clms_api import FAILED, FINISHED, UNDER_WAY, ClmsApi, TaskState
 from stacbuild.harvesters.clms_auth import send
-from stacbuild.progress import Reporter
 
 _ATTEMPTS = 3  # a link may have expired: the same task is asked once more, then a new one
 # In the marks: the archive is being fetched, the tiles are being replaced.
@@ -112,7 +112,7 @@ def present(delivery: Delivery) -> tuple[Tile, ...] | None:
     return tiles if whole else None
 
 
-def request(delivery: Delivery, api: ClmsApi, reporter: Reporter) -> str:
+def request(delivery: Delivery, api: ClmsApi) -> str:
     """Ask for the file, unless that was done before; return the id of its task."""
     path = _task_file(delivery)
     _check_mark(path)
@@ -126,16 +126,12 @@ def request(delivery: Delivery, api: ClmsApi, reporter: Reporter) -> str:
         # What an earlier task delivered is not what this one will.
         (delivery.folder / "delivery.zip").unlink(missing_ok=True)
     write_json(path, {"source": _source(delivery), "task": task})
-    reporter.say(f"{delivery.data_id}: requested, task {task}")
+    progress.say(f"{delivery.data_id}: requested, task {task}")
     return task
 
 
 def deliver(
-    delivery: Delivery,
-    api: ClmsApi,
-    session: requests.Session,
-    reporter: Reporter,
-    polling: Polling,
+    delivery: Delivery, api: ClmsApi, session: requests.Session, polling: Polling
 ) -> tuple[Tile, ...]:
     """Wait for the file, download it and extract its tiles.
 
@@ -152,7 +148,7 @@ def deliver(
     archive = delivery.folder / "delivery.zip"
     if not (archive.exists() and _is_fetching(delivery)):
         check_file(archive, is_ours=False)
-        _download(delivery, archive, api, session, reporter, polling)
+        _download(delivery, archive, api, session, polling)
     tiles = _unpack(delivery, archive)
     archive.unlink()
     _task_file(delivery).unlink(missing_ok=True)
@@ -160,31 +156,26 @@ def deliver(
 
 
 def _download(
-    delivery: Delivery,
-    archive: Path,
-    api: ClmsApi,
-    session: requests.Session,
-    reporter: Reporter,
-    polling: Polling,
+    delivery: Delivery, archive: Path, api: ClmsApi, session: requests.Session, polling: Polling
 ) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         if attempt == _ATTEMPTS:
-            reporter.warn(f"{delivery.data_id}: the download link has expired; requesting anew")
+            progress.warn(f"{delivery.data_id}: the download link has expired; requesting anew")
             _forget(delivery)
         try:
-            state = _wait(delivery, request(delivery, api, reporter), api, reporter, polling)
+            state = _wait(delivery, request(delivery, api), api, polling)
         except NotFoundError:
             _forget(delivery)
             if attempt == _ATTEMPTS:
                 raise
-            reporter.warn(f"{delivery.data_id}: the CLMS has dropped the task; requesting anew")
+            progress.warn(f"{delivery.data_id}: the CLMS has dropped the task; requesting anew")
             continue
         url = str(state.url)
         # From now on what has the name of the archive is it.
         write_json(_task_file(delivery), read_json(_task_file(delivery)) | {_FETCHING: True})
         try:
-            with reporter.task(delivery.data_id, total=state.size, unit="bytes") as progress:
-                download(url, archive, size=state.size, session=session, task=progress)
+            with progress.task(delivery.data_id, total=state.size, unit="bytes") as watched:
+                download(url, archive, size=state.size, session=session, task=watched)
         except (RemoteError, AuthError) as error:
             if attempt == _ATTEMPTS or not _is_refused(url, session):
                 # Whoever has the link can download: it is not to stand in a log.
@@ -203,16 +194,14 @@ def _is_refused(url: str, session: requests.Session) -> bool:
         return 400 <= response.status_code < 500 and response.status_code != 429
 
 
-def _wait(
-    delivery: Delivery, task: str, api: ClmsApi, reporter: Reporter, polling: Polling
-) -> TaskState:
+def _wait(delivery: Delivery, task: str, api: ClmsApi, polling: Polling) -> TaskState:
     label = f"{delivery.data_id}: task {task}"
     waited = 0.0
-    with reporter.task(label, unit="polls") as progress:
+    with progress.task(label, unit="polls") as watched:
         for pause in polling.pauses():
             state = api.status(task)
-            progress.advance(1)
-            progress.update(note=state.status)
+            watched.advance(1)
+            watched.update(note=state.status)
             if state.status == FINISHED and state.url:
                 return state
             if state.status in FAILED:

@@ -21,6 +21,7 @@ import s3fs
 import xarray as xr
 import zarr
 
+from stacbuild import progress
 from stacbuild.catalog import STORE, slug
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.describe import declare_extensions, file_time
@@ -37,7 +38,6 @@ from stacbuild.fetch.zarr_store import open_group, source_of
 from stacbuild.harvesters.base import Harvest, Wanted
 from stacbuild.harvesters.stated import stated_fields, stated_links
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
-from stacbuild.progress import Reporter
 from stacbuild.runs import is_first
 
 Json = dict[str, Any]
@@ -51,9 +51,7 @@ _CREATIVE_COMMONS = re.compile(
 _SCHEME = "s3"
 
 
-def harvest(
-    store: ObjectStore, wanted: Wanted, profiles: Profiles, reporter: Reporter
-) -> Iterator[Harvest]:
+def harvest(store: ObjectStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
     """Describe what is wanted of *store*.
 
     Data ids that are to be preloaded are only described: they are read in place.
@@ -73,10 +71,10 @@ def harvest(
     described: list[_Described] = []
     failures: list[tuple[str, StacbuildError]] = []
     data_ids = tuple(dict.fromkeys((*wanted.data_ids, *wanted.preload)))
-    with reporter.task(f"{store.identifier}: describe", total=len(data_ids)) as task:
+    with progress.task(f"{store.identifier}: describe", total=len(data_ids)) as task:
         for data_id in data_ids:
             try:
-                described.append(_describe(store, data_id, profiles, reporter))
+                described.append(_describe(store, data_id, profiles))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this data id's
                 failures.append((data_id, failure_of(error, data_id)))
             task.advance()
@@ -119,9 +117,7 @@ class _Place:
                 return cls(url, url)
 
 
-def _describe(
-    store: ObjectStore, data_id: str, profiles: Profiles, reporter: Reporter
-) -> _Described:
+def _describe(store: ObjectStore, data_id: str, profiles: Profiles) -> _Described:
     place = _Place.of(store, data_id)
     profile = profiles.of(store.key, data_id)
     stated = profiles.collection(store.key, data_id)
@@ -135,13 +131,13 @@ def _describe(
     if data_id.lower().endswith((".tif", ".tiff")):
         facts = stated
         with open_raster(place.read, storage_options=place.options) as raster:
-            when = None if says_time(raster, profile) else _modified(place, "", store, reporter)
+            when = None if says_time(raster, profile) else _modified(place, "", store)
             item = raster_item(raster, **identity, datetime=when)
             told = left_out(raster, profile)
             if isinstance(store, FileStore):
                 told += told_beside(Path(place.read), raster)
             for line in told:
-                reporter.warn(f"{data_id}: {line}")
+                progress.warn(f"{data_id}: {line}")
         if isinstance(store, FileStore):
             path = Path(place.read)
             state: Json = {"file:size": path.stat().st_size, "updated": file_time(path)}
@@ -152,8 +148,8 @@ def _describe(
             facts = _merge(_facts_of(ds), stated)
             zipped = place.read.lower().endswith(".zip")
             metadata = "" if zipped else _metadata(group)
-            when = None if period(ds, profile) else _modified(place, metadata, store, reporter)
-            item = zarr_item(group, ds, **identity, datetime=when, warn=reporter.warn)
+            when = None if period(ds, profile) else _modified(place, metadata, store)
+            item = zarr_item(group, ds, **identity, datetime=when, warn=progress.current().warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
             if isinstance(store, FileStore) and zipped:
@@ -178,9 +174,7 @@ def _metadata(group: zarr.Group) -> str:
     return "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
 
 
-def _modified(
-    place: _Place, suffix: str, store: ObjectStore, reporter: Reporter
-) -> dt.datetime | None:
+def _modified(place: _Place, suffix: str, store: ObjectStore) -> dt.datetime | None:
     """When the file was last changed: the last resort for a dataset without any time."""
     address = place.read + suffix
     try:
@@ -190,13 +184,13 @@ def _modified(
         elif Path(place.read).is_absolute():
             when = dt.datetime.fromtimestamp(int(Path(address).stat().st_mtime), dt.UTC)
         else:
-            with session(reporter.say) as http:
+            with session(progress.current().say) as http:
                 told = http.head(address, allow_redirects=True).headers.get("Last-Modified")
             when = parsedate_to_datetime(told) if told else None
     except Exception as error:
         raise read_error(error, place.read, place.options) from error
     if when is not None and is_first(f"{store.key}: undated"):
-        reporter.warn(
+        progress.warn(
             f"{place.read}: says nothing of its time, so it is dated by when it was last changed, "
             f"as is all in {store.key} that says none; state start_datetime in a profile"
         )

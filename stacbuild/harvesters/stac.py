@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pystac
 
+from stacbuild import progress
 from stacbuild.catalog import STORE, slug, with_digest
 from stacbuild.config.stores import StacStore
 from stacbuild.describe import declare_extensions, file_time
@@ -54,7 +55,6 @@ from stacbuild.harvesters.stac_search import find
 from stacbuild.harvesters.stac_state import FOUND, state_of
 from stacbuild.harvesters.stac_values import complete_raster, complete_zarr
 from stacbuild.profiles import CollectionProfile, Profiles
-from stacbuild.progress import Reporter
 from stacbuild.safe_text import clean
 
 _THREADS = 8
@@ -77,9 +77,7 @@ class _Names:
     asset: str | None
 
 
-def harvest(
-    store: StacStore, wanted: Wanted, profiles: Profiles, reporter: Reporter
-) -> Iterator[Harvest]:
+def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
     """Describe the items that the data ids of *wanted* mean.
 
     Several items of one data id are tiles, and may be of several times: put together when loaded.
@@ -99,10 +97,10 @@ def harvest(
     described: dict[tuple[str, str], list[_Described]] = {}
     failures: list[tuple[str, StacbuildError]] = []
     stated = CollectionProfile()
-    with Reader(store, reporter) as reader:
+    with Reader(store) as reader:
         for data_id in dict.fromkeys((*wanted.data_ids, *wanted.preload)):
             try:
-                for each in _describe_all(reader, data_id, profiles, reporter):
+                for each in _describe_all(reader, data_id, profiles):
                     there = each.found.collection_location, str(each.found.collection.get("id"))
                     described.setdefault(there, []).append(each)
                 stated = profiles.collection(store.key, data_id)
@@ -116,14 +114,12 @@ def harvest(
         raise Failures(failures)
 
 
-def _describe_all(
-    reader: Reader, data_id: str, profiles: Profiles, reporter: Reporter
-) -> list[_Described]:
+def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Described]:
     query = parse(data_id)
     founds = find(reader, query)
     counts = Counter(found.id for found in founds)
     label = f"{reader.store.identifier}: describe"
-    with reporter.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
+    with progress.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
 
         def one(found: Found) -> _Described:
             where = _beside(reader.root, found.location) if counts[found.id] > 1 else ""
@@ -133,7 +129,7 @@ def _describe_all(
             return _Described(item, found, tuple(notes))
 
         described = list(pool.map(one, founds))
-    _warn(described, reporter)
+    _warn(described)
     if reader.store.folder:
         state = state_of(founds)
         for each in described:
@@ -248,7 +244,7 @@ def _collection_id(store_key: str, name: str) -> str:
     return with_digest(short[:_LONGEST_COLLECTION], name) if lossy else short
 
 
-def _warn(described: Sequence[_Described], reporter: Reporter) -> None:
+def _warn(described: Sequence[_Described]) -> None:
     """Warn of what items say and their files do not; once of what several say alike."""
     said: dict[str, list[str]] = {}
     for each in described:
@@ -256,7 +252,7 @@ def _warn(described: Sequence[_Described], reporter: Reporter) -> None:
             said.setdefault(note, []).append(each.found.id)
     for note, ids in said.items():
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        reporter.warn(f"{clean(ids[0])[:100]}{more}: {note}")
+        progress.warn(f"{clean(ids[0])[:100]}{more}: {note}")
 
 
 def _collection(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from stacbuild import progress
 from stacbuild.config.stores import StacStore
 from stacbuild.errors import (
     AuthError,
@@ -25,7 +26,6 @@ from stacbuild.errors import (
 )
 from stacbuild.fetch.hrefs import Allowed, check, is_relative_path
 from stacbuild.fetch.http import MOST_JSON, public_url, read_json_body, send, session
-from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
@@ -41,17 +41,15 @@ class Reader:
     ----------
     store
         The store.
-    reporter
-        Told each time a server is waited for, and warned of links that are left out.
     """
 
-    def __init__(self, store: StacStore, reporter: Reporter) -> None:
+    def __init__(self, store: StacStore) -> None:
         self.store = store
-        self.session = session(reporter.say)
+        self.session = session(progress.current().say)
         self.root = store.location
         self.left_out: dict[str, StacbuildError] = {}
         """Why a document could not be read, by its address."""
-        self._warn = reporter.warn
+        self._warn = progress.current().warn
         self._warned: set[str] = set()
         self.allowed = Allowed(
             (store.folder,) if store.folder else (),

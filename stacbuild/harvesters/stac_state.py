@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stacbuild import progress
 from stacbuild.errors import NotFoundError, StacbuildError
 from stacbuild.harvesters.stac_query import parse
 from stacbuild.harvesters.stac_reader import Reader
 from stacbuild.harvesters.stac_search import find, is_api
-from stacbuild.progress import Silent
 
 if TYPE_CHECKING:
     import pystac
@@ -43,7 +43,7 @@ def why_other(store: StacStore, data_id: str, items: Sequence[pystac.Item]) -> s
     if store.folder is None or "" in known or not Path(store.location).exists():
         return ""
     try:
-        with Reader(store, Silent()) as reader:
+        with progress.reported_to(progress.Silent()), Reader(store) as reader:
             if is_api(reader.json(reader.root)):
                 return ""
             now = state_of(find(reader, parse(data_id)))

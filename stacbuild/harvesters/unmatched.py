@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from stacbuild import progress
 from stacbuild.catalog import DATA_ID, STORE, Catalog
 from stacbuild.config import ClmsStore, ZenodoStore
 from stacbuild.errors import StacbuildError
@@ -12,7 +13,6 @@ from stacbuild.profiles import Named, Profiles
 
 if TYPE_CHECKING:
     from stacbuild.config import Config, Store
-    from stacbuild.progress import Reporter
 
 
 def collection_key(store: Store, data_id: str) -> str:
@@ -22,9 +22,7 @@ def collection_key(store: Store, data_id: str) -> str:
     return data_id.partition("|")[0] if isinstance(store, ClmsStore) else data_id
 
 
-def tell_of_unmatched(
-    config: Config, catalog: Catalog, profiles: Profiles, reporter: Reporter
-) -> None:
+def tell_of_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> None:
     """Warn of entries that match nothing that the configuration names or the catalog holds."""
     if not profiles.has_own:
         return
@@ -49,4 +47,4 @@ def tell_of_unmatched(
         return
     there = {key: Named(variables[key], collections[key]) for key in variables}
     for line in profiles.unmatched(there):
-        reporter.warn(line)
+        progress.warn(line)

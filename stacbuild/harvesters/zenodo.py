@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from rasterio.io import DatasetReader
 from requests.auth import AuthBase
 
+from stacbuild import progress
 from stacbuild.catalog import DATA_ID, STORE, slug
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.describe import declare_extensions, multihash_md5
@@ -36,14 +37,11 @@ from stacbuild.harvesters.zenodo_collection import (
 )
 from stacbuild.harvesters.zenodo_record import Record, RecordFile, fetch_record
 from stacbuild.profiles import Profiles
-from stacbuild.progress import Reporter
 
 _Failed = list[tuple[str, StacbuildError]]
 
 
-def harvest(
-    store: ZenodoStore, wanted: Wanted, profiles: Profiles, reporter: Reporter
-) -> Iterator[Harvest]:
+def harvest(store: ZenodoStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
     """Describe what is wanted of a record, and fetch what is to be preloaded.
 
     Files that an earlier harvest fetched, and that the record has not changed since, are used
@@ -65,14 +63,14 @@ def harvest(
         If that is so for several. All are raised at the end: what could be described was given.
     """
     failures: _Failed = []
-    with http.session(reporter.say, kind="zenodo") as session:
+    with http.session(progress.current().say, kind="zenodo") as session:
         session.auth = Token(store.api, store.access_token)
         record = fetch_record(session, store.api, store.record)
         if record.newer:
-            reporter.warn(
+            progress.warn(
                 f"zenodo {record.id}: there is a newer version of this record, see {record.newer}"
             )
-        work = _Work(store, record, profiles, reporter, session, Cache(store.cache / record.id))
+        work = _Work(store, record, profiles, session, Cache(store.cache / record.id))
         plan: dict[RecordFile, list[tuple[str, bool]]] = {}
         for data_ids, preload in ((wanted.data_ids, False), (wanted.preload, True)):
             for data_id in data_ids:
@@ -106,7 +104,6 @@ class _Work:
     store: ZenodoStore
     record: Record
     profiles: Profiles
-    reporter: Reporter
     session: requests.Session
     cache: Cache
 
@@ -117,7 +114,7 @@ class _Work:
         folder = archive.stem(file.key)
         local = self.cache.find(file)
         if preload and (local is None or force):
-            local = self.cache.fetch(file, self.session, self.reporter, force=force)
+            local = self.cache.fetch(file, self.session, force=force)
         if folder is None:
             return [self._geotiff(file, local[0] if local else None)], []
         if local is not None:
@@ -128,7 +125,7 @@ class _Work:
             return items, self._missing(file, data_ids, unpacked)
         if not file.key.lower().endswith(".zip"):
             # Only a zip has a table of contents that can be read alone.
-            self.reporter.say(f"{file.key}: its members are known once it is preloaded")
+            progress.say(f"{file.key}: its members are known once it is preloaded")
             return [], []
         listed = self._listed(file, folder)
         items = [self._in_archive(file, name, listed[name]) for name in sorted(listed)]
@@ -165,7 +162,7 @@ class _Work:
     def _warn(self, dataset: DatasetReader, data_id: str) -> None:
         profile = self.profiles.of(self.store.key, data_id)
         for line in left_out(dataset, profile):
-            self.reporter.warn(f"{data_id}: {line}")
+            progress.warn(f"{data_id}: {line}")
 
     def _unpacked(self, file: RecordFile, data_id: str, local: LocalFile) -> pystac.Item:
         profile = self.profiles.of(self.store.key, data_id)

@@ -14,13 +14,13 @@ from typing import Any
 
 import requests
 
+from stacbuild import progress
 from stacbuild.catalog import write_json
 from stacbuild.errors import IntegrityError
 from stacbuild.fetch import archive
 from stacbuild.fetch.download import download
 from stacbuild.fetch.ours import check_file, check_folder
 from stacbuild.harvesters.zenodo_record import RecordFile
-from stacbuild.progress import Reporter
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ class Cache:
             return None
         return held if same and whole else None
 
-    def fetch(
-        self, file: RecordFile, session: requests.Session, reporter: Reporter, *, force: bool
-    ) -> list[LocalFile]:
+    def fetch(self, file: RecordFile, session: requests.Session, *, force: bool) -> list[LocalFile]:
         """Download *file*, check its md5 and unpack it if it is an archive.
 
         An archive itself is not kept: what was unpacked is. One that an earlier run fetched, but
@@ -82,12 +80,12 @@ class Cache:
         if into is not None and not is_whole:
             check_folder(into, known)
         if force or not is_whole:
-            with reporter.task(file.key, total=file.size, unit="bytes") as task:
+            with progress.task(file.key, total=file.size, unit="bytes") as task:
                 download(file.url, target, size=file.size, md5=file.md5, session=session, task=task)
         if into is None:
             held = [(file.key, target)]
         else:
-            reporter.say(f"{file.key}: unpacking")
+            progress.say(f"{file.key}: unpacking")
             # A run that died after it had unpacked them did not get to vouch for them.
             same = {
                 into / member.name

@@ -9,12 +9,13 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from stacbuild import progress
 from stacbuild.errors import ConfigError
 from stacbuild.looking.base import Entry, make_store
 from stacbuild.looking.describe import describe
 from stacbuild.looking.kinds import SourceKind, sources
 from stacbuild.looking.start import Choice, first_configuration, write_configuration
-from stacbuild.progress import Reporter, Silent
+from stacbuild.progress import Reporter
 
 # One module a kind, imported when it is used.
 _LISTERS = {
@@ -68,7 +69,8 @@ def list_data(
             f"its data ids in stacbuild describe {store_id} {root} DATA_ID"
         )
     lister = importlib.import_module(_LISTERS[store_id])
-    found: list[Entry] = list(lister.entries(store, match, reporter or Silent()))
+    with progress.reported_to(reporter):
+        found: list[Entry] = list(lister.entries(store, match))
     return sorted(found, key=lambda entry: entry.data_id)
 
 
@@ -86,7 +88,8 @@ def describe_data(
     are not there.
     """
     store = make_store(store_id, root, params)
-    return describe(store, data_id, reporter or Silent())
+    with progress.reported_to(reporter):
+        return describe(store, data_id)
 
 
 __all__ = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stacbuild import progress
 from stacbuild.config.stores import ClmsStore
 from stacbuild.errors import AuthError, NotFoundError
 from stacbuild.fetch.http import session
@@ -12,24 +13,23 @@ from stacbuild.harvesters.clms import canonical_data_id
 from stacbuild.harvesters.clms_api import ClmsApi
 from stacbuild.harvesters.clms_auth import Credentials
 from stacbuild.looking.base import Entry, matches
-from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
 
-def entries(store: ClmsStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
+def entries(store: ClmsStore, match: str | None) -> Iterator[Entry]:
     """Yield the files of all data sets that can be requested as GeoTIFF."""
-    for record, file in _files(store, reporter):
+    for record, file in _files(store):
         data_id = f"{record['id']}|{file['file']}"
         if matches(data_id, match) or matches(str(record["id"]), match):
             title = str(record.get("title") or "") or None
             yield Entry(data_id, str(file.get("format") or "file"), title=title)
 
 
-def describe(store: ClmsStore, data_id: str, reporter: Reporter) -> Json:
+def describe(store: ClmsStore, data_id: str) -> Json:
     """Return what the service's search says of a file; its header is known once it is preloaded."""
     wanted = canonical_data_id(data_id)
-    for record, file in _files(store, reporter):
+    for record, file in _files(store):
         if f"{record['id']}|{file['file']}" == wanted:
             boxes = (record.get("geographicBoundingBox") or {}).get("items") or [{}]
             box = [boxes[0].get(side) for side in ("west", "south", "east", "north")]
@@ -51,8 +51,8 @@ def describe(store: ClmsStore, data_id: str, reporter: Reporter) -> Json:
     )
 
 
-def _files(store: ClmsStore, reporter: Reporter) -> Iterator[tuple[Json, Json]]:
-    with session(reporter.say) as http:
+def _files(store: ClmsStore) -> Iterator[tuple[Json, Json]]:
+    with session(progress.current().say) as http:
         for record in ClmsApi(store.api, http, _none).records():
             files = record.get("downloadable_files")
             given = files.get("items") if isinstance(files, dict) else None

@@ -12,7 +12,6 @@ from stacbuild.errors import NotFoundError
 from stacbuild.harvesters import HARVESTERS
 from stacbuild.harvesters.base import Wanted
 from stacbuild.profiles import Profiles
-from stacbuild.progress import Reporter
 
 if TYPE_CHECKING:
     import pystac
@@ -26,7 +25,7 @@ _MASKS = {
 }
 
 
-def describe(store: Store, data_id: str, reporter: Reporter) -> Json:
+def describe(store: Store, data_id: str) -> Json:
     """Harvest a data id, without fetching its data, and say in short what that found.
 
     Raises
@@ -37,11 +36,11 @@ def describe(store: Store, data_id: str, reporter: Reporter) -> Json:
     if isinstance(store, ClmsStore):
         from stacbuild.looking import clms
 
-        return clms.describe(store, data_id, reporter)
+        return clms.describe(store, data_id)
     harvester = importlib.import_module(HARVESTERS[store.store_id])
     items: list[pystac.Item] = []
     license_ = None
-    for found in harvester.harvest(store, Wanted((data_id,)), Profiles.load(()), reporter):
+    for found in harvester.harvest(store, Wanted((data_id,)), Profiles.load(())):
         # Archives give an item for each member.
         mine = [each for each in found.items if each.properties["stacbuild:data_id"] == data_id]
         if mine:

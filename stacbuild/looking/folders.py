@@ -8,12 +8,12 @@ from typing import Any
 
 import fsspec
 
+from stacbuild import progress
 from stacbuild.config.stores import FileStore, S3Store
 from stacbuild.errors import MissingError, StacbuildError
 from stacbuild.fetch.zarr_errors import read_error
 from stacbuild.fetch.zarr_store import group_paths
 from stacbuild.looking.base import Entry, matches
-from stacbuild.progress import Reporter
 
 # A folder is one request; who has more names a prefix.
 _MOST_FOLDERS = 2000
@@ -21,7 +21,7 @@ _MOST_FOLDERS = 2000
 _ZARR = frozenset({"zarr.json", ".zgroup", ".zmetadata"})
 
 
-def entries(store: S3Store | FileStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
+def entries(store: S3Store | FileStore, match: str | None) -> Iterator[Entry]:
     """Yield Zarr groups with arrays, also those in other groups, and GeoTIFFs below the root.
 
     Raises
@@ -37,7 +37,7 @@ def entries(store: S3Store | FileStore, match: str | None, reporter: Reporter) -
         system, top, where = fsspec.filesystem("file"), str(store.root), str(store.root)
     folders = deque([top])
     seen = 0
-    with reporter.task(f"{where}: list", unit="items") as task:
+    with progress.task(f"{where}: list", unit="items") as task:
         while folders:
             folder = folders.popleft()
             seen += 1

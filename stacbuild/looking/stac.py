@@ -14,16 +14,15 @@ from stacbuild.harvesters.stac_reader import Reader, links
 from stacbuild.harvesters.stac_search import collections, find, is_api
 from stacbuild.harvesters.stac_walk import documents, items_of
 from stacbuild.looking.base import Entry, looks_into, matches
-from stacbuild.progress import Reporter
 
 Json = dict[str, Any]
 
 _KINDS = {"raster": "GeoTIFF", "zarr": "Zarr"}
 
 
-def entries(store: StacStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
+def entries(store: StacStore, match: str | None) -> Iterator[Entry]:
     """Yield the collections, and the items of those that *match* looks into."""
-    with Reader(store, reporter) as reader:
+    with Reader(store) as reader:
         landing = reader.json(reader.root)
         if is_of_items(landing):
             yield from _saved(list(items_within(reader, reader.root, landing)), match)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stacbuild import progress
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.fetch import archive, http
 from stacbuild.fetch.ranges import RangeFile
@@ -11,12 +12,11 @@ from stacbuild.harvesters.zenodo import Token
 from stacbuild.harvesters.zenodo_collection import is_geotiff
 from stacbuild.harvesters.zenodo_record import fetch_record
 from stacbuild.looking.base import Entry, looks_into, matches
-from stacbuild.progress import Reporter
 
 
-def entries(store: ZenodoStore, match: str | None, reporter: Reporter) -> Iterator[Entry]:
+def entries(store: ZenodoStore, match: str | None) -> Iterator[Entry]:
     """Yield the GeoTIFFs and archives of a record; of a zip its table of contents, if asked for."""
-    with http.session(reporter.say, kind="zenodo") as session:
+    with http.session(progress.current().say, kind="zenodo") as session:
         session.auth = Token(store.api, store.access_token)
         for file in fetch_record(session, store.api, store.record).files:
             folder = archive.stem(file.key)
@@ -30,7 +30,7 @@ def entries(store: ZenodoStore, match: str | None, reporter: Reporter) -> Iterat
                     yield Entry(f"{folder}/", kind, file.size)
             elif not file.key.lower().endswith(".zip"):
                 # Only a zip has a table of contents that can be read alone.
-                reporter.say(f"{file.key}: what is in it is known once it is preloaded")
+                progress.say(f"{file.key}: what is in it is known once it is preloaded")
                 yield Entry(f"{folder}/", kind, file.size)
             else:
                 with RangeFile(file.url, session, file.size) as remote:

@@ -21,9 +21,10 @@ from typing import Any
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from stacbuild import progress
 from stacbuild.errors import BuildError, MissingError
 from stacbuild.locks import hold
-from stacbuild.progress import Reporter, Silent
+from stacbuild.progress import Reporter
 from stacbuild.safe_text import clean
 
 PACKAGE = "@radiantearth/stac-browser"
@@ -80,8 +81,11 @@ def install(reporter: Reporter | None = None, folder: Path | None = None) -> Pat
     BuildError
         If a step of the build failed; the message ends with what it said last.
     """
-    reporter = reporter or Silent()
-    folder = folder or default_folder()
+    with progress.reported_to(reporter):
+        return _install(folder or default_folder())
+
+
+def _install(folder: Path) -> Path:
     if is_built(folder):
         return folder
     for tool in ("node", "npm", "npx"):
@@ -97,12 +101,12 @@ def install(reporter: Reporter | None = None, folder: Path | None = None) -> Pat
             for left in folder.parent.glob(".building-*"):
                 shutil.rmtree(left, ignore_errors=True)  # of a build that was killed
             with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as place:
-                _build(Path(place), reporter).rename(folder)
+                _build(Path(place)).rename(folder)
     return folder
 
 
-def _build(place: Path, reporter: Reporter) -> Path:
-    with reporter.task(f"STAC Browser {VERSION}", total=3, unit="items") as task:
+def _build(place: Path) -> Path:
+    with progress.task(f"STAC Browser {VERSION}", total=3, unit="items") as task:
         task.update(note="fetching")
         _run(["npm", "pack", f"{PACKAGE}@{VERSION}"], place)
         with tarfile.open(next(place.glob("*.tgz"))) as archive:
