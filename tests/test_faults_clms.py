@@ -20,7 +20,7 @@ from stacbuild.harvesters.clms_api import ClmsApi
 from stacbuild.harvesters.clms_auth import read_credentials
 from stacbuild.harvesters.clms_delivery import Delivery, Polling, deliver
 from tests.cli import catalogued, command, configuration, errors, stacbuild
-from tests.clms_helpers import DATA_ID, FILE, SLUG, Recorder, asked, product, two_tiles
+from tests.clms_helpers import DATA_ID, FILE, SLUG, asked, product, two_tiles
 from tests.standins.clms import ClmsServer
 
 REMOTE, AUTH, INTERRUPTED = 3, 7, 130
@@ -242,7 +242,7 @@ def test_a_day_of_polls_is_the_limit(server: ClmsServer, tmp_path: Path) -> None
     with session(tries=2, backoff=0.01) as http:
         api = ClmsApi(server.api, http, lambda: read_credentials(None, server.credentials()))
         with pytest.raises(RemoteError, match="still says Queued") as caught:
-            deliver(delivery, api, http, Recorder(), polling)
+            deliver(delivery, api, http, polling)
     assert slept == [3600.0] * 24
     assert "\n" not in str(caught.value)
     assert (tmp_path / "cache" / "task.json").exists()
