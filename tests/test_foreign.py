@@ -138,8 +138,16 @@ def test_what_lies_in_the_place_of_a_cube(
     assert not (tmp_path / "catalogs").exists()
 
 
-@pytest.mark.parametrize("format_id", ["zarr", "netcdf", "levels"])
-@pytest.mark.parametrize(("put", "said"), KINDS)
+@pytest.mark.parametrize(
+    ("put", "said", "format_id"),
+    [
+        pytest.param(
+            *kind, form, marks=[] if kind is KINDS[0] or form == "zarr" else [pytest.mark.slow]
+        )
+        for form in ("zarr", "netcdf", "levels")
+        for kind in KINDS
+    ],
+)
 def test_what_took_the_place_of_a_cube(
     tmp_path: Path, put: Callable[[Path], None], said: str, format_id: str
 ) -> None:
@@ -329,8 +337,17 @@ LEFT = [
 ]
 
 
-@pytest.mark.parametrize("name", BESIDE)
-@pytest.mark.parametrize("content", ["mine", '{"type": "Catalog", "id": "mine", "links": []}'])
+A_CATALOG = '{"type": "Catalog", "id": "mine", "links": []}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param(name, content, marks=[] if quick else pytest.mark.slow)
+        for name in BESIDE
+        for content, quick in (("mine", True), (A_CATALOG, name == "catalogs/catalog.json"))
+    ],
+)
 def test_what_lies_where_a_build_writes(tmp_path: Path, name: str, content: str) -> None:
     config = made(tmp_path)
     path = tmp_path / name
@@ -349,15 +366,18 @@ def test_what_lies_where_a_build_writes(tmp_path: Path, name: str, content: str)
     completed(config)
 
 
-@pytest.mark.parametrize("name", LEFT)
-def test_what_lies_beside_is_left_alone(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "names", [LEFT, *(pytest.param([name], marks=pytest.mark.slow) for name in LEFT)], ids=str
+)
+def test_what_lies_beside_is_left_alone(tmp_path: Path, names: list[str]) -> None:
     config = made(tmp_path)
-    path = tmp_path / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("mine")
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
     completed(config)
     completed(config, force=True)
-    assert path.read_text() == "mine"
+    assert {(tmp_path / name).read_text() for name in names} == {"mine"}
 
 
 def test_another_ones_catalog_is_not_harvested_into(tmp_path: Path) -> None:
