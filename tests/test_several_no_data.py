@@ -43,3 +43,31 @@ def test_the_lowest_float_in_few_digits_is_the_lowest_float(tmp_path: Path, stat
     expected = values.copy()
     expected[[30, 40], [30, 40]] = np.nan
     assert np.array_equal(made(tmp_path)["v"].values, expected[INSIDE], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "attrs", "masked"),
+    [
+        ("uint16", {"nodata": 0}, True),
+        ("float32", {"nodata": 0.0, "_FillValue": "NaN"}, True),
+        ("float32", {"nodatavals": [0.0, 0.0]}, True),
+        ("float32", {"nodatavals": [0.0, 1.0]}, False),
+        ("uint16", {"nodata": 0, "_FillValue": 65535}, False),
+        ("uint16", {"nodata": "nan"}, False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("fmt", [2, 3])
+def test_what_programs_for_rasters_state(
+    tmp_path: Path, fmt: int, dtype: str, attrs: Json, masked: bool
+) -> None:
+    values = (VALUES * 100 + 1).astype(dtype)
+    values[:, 60:] = 0
+    # In format 2 a fill value of 0 stands where nobody chose one; so none is written.
+    write(tmp_path / "src" / "one.zarr", {"v": Raw(["lat", "lon"], values, attrs), **GRID}, fmt)
+    cube = made(tmp_path)["v"]
+    fill = cube.attrs.get("_FillValue")
+    holes = np.isnan(cube.values) if dtype == "float32" else cube.values == (0 if masked else -1)
+    assert np.array_equal(holes, masked & (values == 0)[INSIDE])
+    assert fill is None or masked or fill != 0
+    assert "nodata" not in cube.attrs

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -245,13 +246,26 @@ def _nodata(
     # 0 is what Zarr v2 puts as fill value where nobody chose one: what is stated goes before.
     chosen = [value for value in own if value is not None and np.any(np.asarray(value) != 0)]
     unchosen = [value for value in own if value is not None]
-    for values in (stated or (), chosen, [ds.attrs.get(key) for key in keys], unchosen):
+    of_rasters = stated_by_rasters(variable.attrs)
+    for values in (stated or (), chosen, of_rasters, [ds.attrs.get(key) for key in keys], unchosen):
         numbers = [number for found in values for number in _numbers(found)]
         # NaN needs no masking, and does not keep another value from being masked.
         if known := [number for number in numbers if number == number]:
             of_type = [(held(number, variable.dtype), number) for number in known]
             return list(dict.fromkeys(n if mine is None else mine for mine, n in of_type))
     return []
+
+
+def stated_by_rasters(attrs: Mapping[Any, Any]) -> list[Any]:
+    """Return what attributes of programs for rasters state as no data, beside those of CF.
+
+    ``nodata`` is what odc-geo writes and rioxarray reads, ``nodatavals`` what xarray made of a
+    GeoTIFF until 2022: a value a band, which says nothing of the others where they differ.
+    """
+    of_bands = attrs.get("nodatavals")
+    bands = list(of_bands) if isinstance(of_bands, list | tuple | np.ndarray) else [of_bands]
+    alike = bands[:1] if len({repr(each) for each in bands}) == 1 else []
+    return [value for value in (attrs.get("nodata"), *alike) if value is not None][:1]
 
 
 def _numbers(value: Any) -> list[Number]:

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from stacbuild import nodata
 from stacbuild.describe import MASK
 from stacbuild.describe.raster_header import exact_nodata
+from stacbuild.describe.zarr_cube import stated_by_rasters
 from stacbuild.harvesters.stac_asset import Data, text
 from stacbuild.harvesters.stac_found import Found
 from stacbuild.profiles import Class, DataProfile
@@ -172,7 +173,8 @@ def complete_zarr(
 def _is_chosen(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> bool:
     """Return whether somebody chose a "no data" value: 0 is what Zarr v2 has without."""
     values = [source.get(key) for source in (attrs, ds.attrs) for key in _CF_NODATA]
-    return any(value is not None and np.any(np.asarray(value) != 0) for value in values)
+    chosen = any(value is not None and np.any(np.asarray(value) != 0) for value in values)
+    return chosen or bool(stated_by_rasters(attrs))
 
 
 _CF_NODATA = ("_FillValue", "missing_value")

@@ -347,7 +347,7 @@ def _check_whole(item: pystac.Item, variable: str) -> None:
 
 def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
     """Return the attributes without those that say how the store holds the values."""
-    of_store = {"_FillValue", "missing_value", "grid_mapping"}
+    of_store = {"_FillValue", "missing_value", "nodata", "nodatavals", "grid_mapping"}
     return {str(name): value for name, value in array.attrs.items() if name not in of_store}
 
 
