@@ -368,9 +368,13 @@ def _check_straight(ds: xr.Dataset, *dims: str) -> None:
 
 
 def _is_axis(ds: xr.Dataset, dim: str, axis: str) -> bool:
-    names, meanings = (_X_NAMES, _X_MEANINGS) if axis == "X" else (_Y_NAMES, _Y_MEANINGS)
     attrs = ds[dim].attrs if dim in ds.coords else {}
     if attrs.get("axis") in ("X", "Y"):
         return bool(attrs["axis"] == axis)
-    told = axis_told(str(attrs.get("units", "")))
-    return attrs.get("standard_name") in meanings or dim.lower() in names or told == axis
+    # What attributes say counts before the name: latitudes may lie along x.
+    meant = str(attrs.get("standard_name"))
+    if meant in _X_MEANINGS or meant in _Y_MEANINGS:
+        return meant in (_X_MEANINGS if axis == "X" else _Y_MEANINGS)
+    if told := axis_told(str(attrs.get("units", ""))):
+        return told == axis
+    return dim.lower() in (_X_NAMES if axis == "X" else _Y_NAMES)
