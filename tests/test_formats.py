@@ -567,9 +567,10 @@ def test_memory_is_that_of_a_few_chunks(tmp_path: Path) -> None:
         [sys.executable, "-c", _PROGRAM, str(tmp_path)],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         env=os.environ | {"MALLOC_ARENA_MAX": "2"},
     )
+    assert done.returncode == 0, done.stderr
     before, between, after = map(int, done.stdout.split())
     # In kilobytes; the cube has 128 MB, a chunk 2.
     assert between - before < 60_000, done.stdout
