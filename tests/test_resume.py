@@ -16,6 +16,7 @@ import pytest
 from stacbuild.catalog import Catalog
 from stacbuild.cubes.estimate import free_bytes
 from stacbuild.cubes.journal import Journal
+from stacbuild.stac_files import temporary
 from tests.cli import check_left, command, errors, stacbuild
 from tests.forked import Ended, Runs
 from tests.killing import check_visible, contents, fresh, large, small
@@ -119,7 +120,7 @@ def test_what_is_no_journal_counts_as_none(tmp_path: Path, content: bytes) -> No
 @pytest.mark.parametrize("size", [0, 10, 40])
 def test_what_died_while_it_began_a_journal_leaves_nothing(tmp_path: Path, size: int) -> None:
     whole = Journal.start(tmp_path / "other", "abc").path.read_bytes()
-    left = tmp_path / ".j.0123abcd.tmp"
+    left = temporary(tmp_path / ".j")
     left.write_bytes(whole[:size])
     mine = tmp_path / ".j.4567abcd.tmp"
     mine.write_bytes(b"mine")
@@ -132,7 +133,7 @@ def test_killed_when_the_journal_begins(tmp_path: Path, runs: Runs) -> None:
     config = small(tmp_path)
     runs("harvest", config)
     assert runs("cube", config, kill_at=1).code == -signal.SIGKILL
-    assert list((tmp_path / "data").glob(".good.zarr.journal.*.tmp"))
+    assert list((tmp_path / "data").glob("..good.zarr.journal.*.stacbuild.tmp"))
     assert runs("cube", config).code == 0
     check_left(tmp_path, ["good"])
 
