@@ -188,10 +188,9 @@ def test_a_run_that_ends_in_the_queue_leaves_its_task_to_the_next(
         deadline = time.monotonic() + 60
         while not asked(server, "@datarequest_status_get") and time.monotonic() < deadline:
             time.sleep(0.02)
-        start = time.monotonic()
         run.send_signal(how)
+        # It would wait for ever: the task stays in the queue.
         _, said = run.communicate(timeout=60)
-        assert time.monotonic() - start < 10
     assert run.returncode == (-how if how == signal.SIGKILL else INTERRUPTED), said
     (task,) = server.tasks.values()
     assert json.loads(task_file(config).read_text())["task"] == task.id

@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -123,12 +122,10 @@ def check(config: Path, expected: dict[str, list[str]], *words: object) -> None:
 # --- nothing to do -------------------------------------------------------------------------------
 
 
-def test_nothing_changed_and_nothing_is_done_in_a_moment(built: Path) -> None:
+def test_nothing_changed_and_nothing_is_done(built: Path) -> None:
     assert reasons(built) == {}
     before = {path: path.stat().st_mtime_ns for path in built.parent.rglob("*") if path.is_file()}
-    start = time.monotonic()
     done = stacbuild("cube", built)
-    seconds = time.monotonic() - start
     assert done.stderr.count("UP TO DATE") == 3
     # What it prints can be relied upon whether or not there was something to do.
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
@@ -140,8 +137,6 @@ def test_nothing_changed_and_nothing_is_done_in_a_moment(built: Path) -> None:
     ]
     after = {path: path.stat().st_mtime_ns for path in built.parent.rglob("*") if path.is_file()}
     assert after == before
-    # Here it takes a second; a machine that does much else may need longer.
-    assert seconds < 10
 
 
 def test_nothing_heavy_is_imported_to_see_that_nothing_is_to_be_done(built: Path) -> None:

@@ -405,7 +405,7 @@ def test_hostile_yaml_is_refused_soon(
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "c.yml")
     # Seconds where hours, or all memory, would be the alternative.
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 120
     assert any(says in line for line in caught.value.problems)
     assert all(clean(line) == line and len(line) < 1000 for line in caught.value.problems)
     assert not (tmp_path / "pwned").exists()
