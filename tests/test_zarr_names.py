@@ -51,3 +51,12 @@ def test_labels_without_a_unit_of_time_are_no_times(tmp_path: Path, time: Raw) -
         {"temporal_resample_params": {"frequency": "MS"}},
     ):
         assert "one.zarr: has no times" in refused(tmp_path, section)
+
+
+@pytest.mark.parametrize("labels", [["2020-01-01", "2020-02-01"], [20200101, 20200201]], ids=str)
+def test_times_that_cannot_be_decoded_are_named(tmp_path: Path, labels: list[object]) -> None:
+    values = np.zeros((2, 120, 120), "int16")
+    variables = {"time": Raw(["time"], np.array(labels)), "v": Raw(["time", "lat", "lon"], values)}
+    write(tmp_path / "src" / "one.zarr", variables | GRID)
+    told = refused(tmp_path, {"open_params": {"time_range": ["2020-01-01", "2020-01-31"]}})
+    assert f"no times that can be decoded, time holds {labels[0]!r}; leave" in told

@@ -96,9 +96,12 @@ def crs_statements(ds: xr.Dataset, x: str, y: str) -> tuple[list[StatedCrs], lis
         raise StacbuildError(failed[0])
     if all(is_lonlat_axis(ds, dim) for dim in (x, y)):
         return [StatedCrs("coordinates in degrees", WGS84)], []
+    bare = [dim for dim in dict.fromkeys((y, x)) if dim not in ds.coords]
+    lacking = " and ".join(bare)
+    also = f"; {lacking} without coordinates in this group" if bare else ""
     raise StacbuildError(
         f"no CRS: neither a grid mapping (spatial_ref, crs), nor an attribute (crs, spatial_ref, "
-        f"_CRS, proj:code), nor {y} and {x} in degrees"
+        f"_CRS, proj:code), nor {y} and {x} in degrees{also}"
     )
 
 

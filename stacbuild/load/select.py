@@ -137,6 +137,12 @@ def within_time(
     elif (found := _times_of(variable, dataset)) is not None and not (searched and not found.ndim):
         dim = str(found.dims[0]) if found.ndim else None
         times = pd.DatetimeIndex(found.values.ravel())
+    elif "time" in dataset.indexes:
+        raise BuildError(
+            f"{variable.data_id}: has no times that can be decoded, time holds "
+            f"{str(dataset['time'].values[:1].tolist())[1:40].rstrip(']')}; leave open_params."
+            "time_range out, or write them as CF has it (days since 2000-01-01)"
+        )
     elif searched:
         return dataset
     else:
