@@ -158,6 +158,32 @@ def test_a_bucket_for_cubes_in_a_source(tmp_path: Path) -> None:
     refused(config, "datasets.0.identifier: ", "in the source 'soc.zarr'")
 
 
+AWS = "https://s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("server", "kind", "root"),
+    [
+        ("https://S3.example.org:443", "s3", "https://s3.example.org"),
+        ("http://s3.example.org", "s3", "http://s3.example.org.:80/"),
+        ("https://s3.example.org", "https", "https://s3.example.org:443/bucket"),
+        (AWS, "s3", "https://s3.amazonaws.com"),
+        (AWS, "https", "https://bucket.s3.us-east-1.amazonaws.com"),
+        (AWS, "https", "https://s3.dualstack.eu-west-1.amazonaws.com/bucket"),
+    ],
+)
+def test_other_spellings_of_the_server(tmp_path: Path, server: str, kind: str, root: str) -> None:
+    dataset = {"identifier": "age", "store": "in", "data_id": "soc.zarr"}
+    if kind == "s3":
+        source = store("in", "bucket", "s3", storage_options=options(root))
+    else:
+        source = store("in", root, "https")
+    config = configuration(
+        tmp_path, [dataset], [source], storage=s3("bucket/soc.zarr/cubes", server)
+    )
+    refused(config, "datasets.0.identifier: ", "in the source 'soc.zarr'")
+
+
 @pytest.mark.parametrize(
     ("server", "root", "data_id"),
     [

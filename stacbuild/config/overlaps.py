@@ -39,6 +39,9 @@ ENDINGS = {"zarr": ".zarr", "levels": ".zarr", "netcdf": ".nc"}
 
 _ELSEWHERE = "take another identifier, or another storage root"
 _TOKEN = re.compile(r"[0-9a-f]{8}")
+# Servers of AWS, whose bucket stands in the path, or before the server's name.
+_REGIONAL = r"s3([.-][a-z0-9-]+|\.dualstack\.[a-z0-9-]+)?\.amazonaws\.com"
+_AWS, _AWS_BUCKET = re.compile(_REGIONAL), re.compile(rf"(.+)\.{_REGIONAL}")
 
 
 @dataclass(frozen=True)
@@ -284,8 +287,21 @@ def is_build(parts: tuple[str, ...], identifier: str) -> bool:
 
 
 def server_of(store: S3Store) -> str:
-    """Return host and port of an S3 store."""
-    return urlsplit(store.endpoint_url or f"https://{S3_HOST}").netloc.lower()
+    """Return host and port of an S3 store, in one spelling."""
+    return _server(store.endpoint_url or f"https://{S3_HOST}")
+
+
+def _server(url: str) -> str:
+    """Return host and port of a URL: the same text for the same server.
+
+    Names of buckets are unique among all regions of AWS, so that its servers are one.
+    """
+    split = urlsplit(url)
+    host = (split.hostname or "").rstrip(".")
+    if _AWS.fullmatch(host):
+        return S3_HOST
+    default = {"http": 80, "https": 443}.get(split.scheme)
+    return host if split.port in (None, default) else f"{host}:{split.port}"
 
 
 def _address(
@@ -295,9 +311,16 @@ def _address(
     if isinstance(store, S3Store):
         return server_of(store), parts_of(f"{store.root}/{data_id}")
     if isinstance(store, HttpsStore):
-        url = urlsplit(f"{store.root}/{data_id}")
-        return url.netloc.lower(), parts_of(unquote(url.path))
+        return address_of(f"{store.root}/{data_id}")
     return None
+
+
+def address_of(url: str) -> tuple[str, tuple[str, ...]]:
+    """Return server and key, bucket first, that an http URL has if it leads into a bucket."""
+    server, path = _server(url), unquote(urlsplit(url).path)
+    if of_bucket := _AWS_BUCKET.fullmatch(server):
+        return S3_HOST, parts_of(f"{of_bucket[1]}/{path}")
+    return server, parts_of(path)
 
 
 def parts_of(path: str) -> tuple[str, ...]:

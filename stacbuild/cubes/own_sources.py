@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-from stacbuild.config.overlaps import Spot, is_build, parts_of, server_of
+from stacbuild.config.overlaps import Spot, address_of, is_build, parts_of, server_of
 from stacbuild.config.stores import FileStore, S3Store
 from stacbuild.errors import ConflictError
 
@@ -94,9 +93,8 @@ def _is_own(item: pystac.Item, storage: S3Store, identifier: str) -> bool:
     """Return whether an item's data are a build of the cube in a bucket."""
     root, href = parts_of(storage.root), item.assets["data"].href
     # What is read with credentials has such an address, too.
-    url = urlsplit(href)
-    key = parts_of(unquote(url.path))
-    if url.netloc.lower() == server_of(storage) and key[: len(root)] == root:
+    server, key = address_of(href)
+    if server == server_of(storage) and key[: len(root)] == root:
         return is_build(key[len(root) :], identifier)
     return False
 
