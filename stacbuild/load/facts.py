@@ -315,7 +315,7 @@ def warn_of_raster(
     name, dtype = variable.data_id, facts.cube_dtype
     if facts.masked and facts.dtype != dtype and not facts.unpacked:
         warn(
-            f"{name}: has a mask but no nodata value, so the cube is {dtype} and not "
+            f"{name}: has a mask, and no value to spare for it, so the cube is {dtype} and not "
             f"{facts.dtype}, {facts.fill} where masked; spatial_resample_params.fill_values can "
             "name a value that no pixel has"
         )
