@@ -32,9 +32,45 @@ __all__ = [
 ]
 
 
+# Files that take longest, begun first: a long one that is begun last keeps one process busy alone.
+_LONGEST = (
+    "test_browser",
+    "test_clusters",
+    "test_schedulers",
+    "test_resume",
+    "test_formats",
+    "test_plan",
+    "test_counts",
+    "test_config_effects",
+    "test_tools_demo",
+    "test_bad_input",
+    "test_standins",
+    "test_notebook",
+    "test_kill_sweep",
+    "test_canary",
+    "test_realdata",
+    "test_docs",
+    "test_validate",
+    "test_security",
+    "test_faults_clms",
+    "test_foreign",
+    "test_locks",
+    "test_storage",
+    "test_failing_writes",
+    "test_bench",
+    "test_cube",
+)
+
+
 def pytest_configure() -> None:
     # As `stacbuild.cli.program.main` does, and for its reason: a quarter of all time of tests.
     gc.set_threshold(100_000, 50, 50)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files come first, and all others in their order."""
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 def pytest_collection_finish() -> None:
