@@ -221,7 +221,7 @@ def _counted(name: str, variable: xr.Variable, numbers: NDArray[Any], by: Count)
         known = start + np.round(counts * by.seconds * 1e6).astype("timedelta64[us]")
     if far or not _counted_in_ns(known):
         raise StacbuildError(f"{stated} reach beyond the years 1678 to 2261, which are supported")
-    times = np.full(numbers.shape, np.datetime64("NaT"), "datetime64[ns]")
+    times = np.full(numbers.shape, np.datetime64("NaT", "ns"))
     times[there] = known
     attrs = {key: value for key, value in variable.attrs.items() if key not in _OF_TIMES}
     return xr.Variable(variable.dims, times, attrs)
@@ -279,7 +279,7 @@ def _counted_in_ns(times: NDArray[Any]) -> bool:
 
 def _standard_dates(name: str, calendar: str, times: NDArray[Any]) -> NDArray[Any]:
     """Take the labels of cftime's dates as dates of the standard calendar."""
-    dates = np.full(times.shape, np.datetime64("NaT"), "datetime64[us]")
+    dates = np.full(times.shape, np.datetime64("NaT", "us"))
     for index, time in np.ndenumerate(times):
         if not hasattr(time, "year"):
             continue

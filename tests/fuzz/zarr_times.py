@@ -74,7 +74,7 @@ def times(chance: Chance, traits: Json) -> Times:
         stored = stored.copy()
         stored[count // 2] = fill
         values = values.copy()
-        values[count // 2] = np.datetime64("NaT")
+        values[count // 2] = np.datetime64("NaT", "ns")
     traits["times"] = {"kind": kind, "units": attributes["units"], "missing": fill is not None}
     traits["calendar"] = calendar
     return Times(values, stored, attributes, fill, other)
