@@ -65,7 +65,7 @@ def pixels(seed: int, grid: tuple[int, float, float, float, int], *axes: int) ->
     """Return noise of shape (*axes, rows, columns)."""
     size = grid[4]
     indices = np.indices((*axes, size, size), sparse=True)
-    return noise(seed, *indices)
+    return noise(seed, *indices).astype("int64")
 
 
 def write(
@@ -94,7 +94,7 @@ def put_stores(folder: Path) -> dict[str, Array]:
     truth: dict[str, Array] = {}
 
     age = pixels(1, DEGREES, 3, 2) % 300
-    truth["forest_age"] = np.where(age < 20, -9999, age.astype("int16"))
+    truth["forest_age"] = np.where(age < 20, -9999, age).astype("int16")
     last = np.moveaxis(truth["forest_age"], 1, -1)
     years = np.array(["2010-01-01", "2020-01-01"], "datetime64[ns]")
     dims = ("members", "latitude", "longitude", "time")
