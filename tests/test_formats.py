@@ -531,7 +531,7 @@ from stacbuild.cubes.cf import add_grid, geozarr_attrs
 from stacbuild.cubes.levels import add_levels
 from stacbuild.cubes.netcdf import write_netcdf
 from stacbuild.cubes.compute import open_workers
-from stacbuild.cubes.write import prepare, write
+from stacbuild.cubes.write import Target, prepare, write
 from stacbuild.config.models import GridMapping
 from stacbuild.config import MemoryStore
 from stacbuild.grid import Grid
@@ -552,7 +552,7 @@ cube = prepare(cube, grid, {})
 silent = Silent()
 with open_workers("synchronous", [], MemoryStore.model_construct()) as run, \\
         silent.task("x", total=1) as task:
-    write(cube, grid, LocalStore(root / "0"), zarr_format=3, run=run, task=task)
+    write(cube, grid, Target(LocalStore(root / "0"), 3), run, task)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 write_netcdf(LocalStore(root / "0"), root / "x.nc")
 between = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,17 +29,9 @@ _BYTES_AT_ONCE = 512 * 2**20
 _NAMED = 5
 
 
-def check_chunks(
-    name: str,
-    group: zarr.Group,
-    read: str,
-    options: Json | None,
-    asset: pystac.Asset | None,
-    variables: Sequence[str],
-    deep: bool,
-    found: Found,
-) -> None:
-    """Compare the chunks of some arrays of a group with the manifest, and with *deep* decode them.
+@dataclass(frozen=True)
+class Opened:
+    """A group of Zarr that is checked.
 
     Parameters
     ----------
@@ -46,14 +39,35 @@ def check_chunks(
         Of the cube, for progress.
     group, read, options
         The group, and where it was opened.
-    asset
-        Of its item, with the manifest; None for a cube in memory.
+    """
+
+    name: str
+    group: zarr.Group
+    read: str
+    options: Json | None
+
+
+def check_chunks(
+    opened: Opened,
+    variables: Sequence[str],
+    asset: pystac.Asset | None,
+    found: Found,
+    *,
+    deep: bool,
+) -> None:
+    """Compare the chunks of some arrays of a group with the manifest, and with *deep* decode them.
+
+    Parameters
+    ----------
     variables
         Paths of the arrays below the group.
+    asset
+        Of its item, with the manifest; None for a cube in memory.
     found
         Takes what is wrong.
     """
-    arrays: dict[str, zarr.Array[Any]] = {each: group[each] for each in variables}  # type: ignore[misc]
+    read = opened.read
+    arrays: dict[str, zarr.Array[Any]] = {each: opened.group[each] for each in variables}  # type: ignore[misc]
     manifest = asset.extra_fields.get(CHUNKS) if asset else None
     if asset and manifest is None:
         found.notes.append(
@@ -73,10 +87,10 @@ def check_chunks(
             suspects[variable] = array
     if suspects:
         total = sum(array.nchunks for array in suspects.values())
-        with progress.task(f"{name}: read", total=total, unit="chunks") as task:
+        with progress.task(f"{opened.name}: read", total=total, unit="chunks") as task:
             for variable, array in suspects.items():
                 before = len(found.problems)
-                _read_chunks(read, options, variable, array, task.advance, found)
+                _read_chunks(opened, variable, array, task.advance, found)
                 if listed and len(found.problems) == before:
                     _check_total(read, variable, array, manifest, found)
     if deep:
@@ -131,8 +145,7 @@ def _check_total(
 
 
 def _read_chunks(
-    read: str,
-    options: Json | None,
+    opened: Opened,
     variable: str,
     array: zarr.Array[Any],
     advance: Callable[[], None],
@@ -146,7 +159,7 @@ def _read_chunks(
         advance()
         if error is None:
             continue
-        told = read_error(error, read, options)
+        told = read_error(error, opened.read, opened.options)
         key = array.metadata.encode_chunk_key(index)
         if not isinstance(told, IntegrityError):
             # The disk or the server, not the data: the other chunks would say the same.
@@ -160,7 +173,7 @@ def _read_chunks(
     if bad:
         found.damaged.setdefault(variable, []).extend(bad)
         found.wrong(
-            f"{read}: {variable}: {len(bad)} of {array.nchunks} chunks are damaged: "
+            f"{opened.read}: {variable}: {len(bad)} of {array.nchunks} chunks are damaged: "
             f"{_names(array, bad)} ({said}); {found.rebuild}"
         )
 

@@ -15,7 +15,7 @@ import zarr.errors
 
 from stacbuild import progress
 from stacbuild.cubes.assets import checksum
-from stacbuild.cubes.check_chunks import check_chunks
+from stacbuild.cubes.check_chunks import Opened, check_chunks
 from stacbuild.cubes.fingerprint import FINGERPRINT
 from stacbuild.cubes.forms import MULTISCALES
 from stacbuild.cubes.found import Found, rebuild_command
@@ -74,7 +74,7 @@ def check_cube(
         with dataset_of(group, read, options) as cube:
             variables = _check_dataset(cube, read, item, found)
         asset = item.assets["data"] if item else None
-        check_chunks(name, group, read, options, asset, variables, deep, found)
+        check_chunks(Opened(name, group, read, options), variables, asset, found, deep=deep)
     except StacbuildError as error:
         found.problems.append(error)
     except Exception as error:  # noqa: BLE001 - whatever damaged metadata lead zarr or xarray to
@@ -107,7 +107,7 @@ def check_pyramid(
                 _check_metadata(inner, f"{read}/{level}", found)
                 with dataset_of(inner, f"{read}/{level}", options) as cube:
                     variables += [f"{level}/{each}" for each in cube.data_vars]
-        check_chunks(name, group, read, options, asset, variables, deep, found)
+        check_chunks(Opened(name, group, read, options), variables, asset, found, deep=deep)
     except StacbuildError as error:
         found.problems.append(error)
     except Exception as error:  # noqa: BLE001 - whatever damaged metadata lead zarr or xarray to

@@ -19,7 +19,7 @@ from stacbuild.cubes.merge import merge
 from stacbuild.cubes.ownership import ATTRIBUTE, COLLECTION
 from stacbuild.cubes.publish import PICTURES, publish
 from stacbuild.cubes.storage import Output, Staging, stage
-from stacbuild.cubes.write import chunk_count, kept_chunks, prepare, write
+from stacbuild.cubes.write import Target, chunk_count, kept_chunks, prepare, write
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.load.custom import comes_from, place
 
@@ -111,11 +111,9 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
             write(
                 cube,
                 job.grid,
-                staging.store,
-                zarr_format=job.zarr_format,
-                run=run,
-                task=task,
-                journal=staging.journal,
+                Target(staging.store, job.zarr_format, staging.journal),
+                run,
+                task,
             )
         except BaseException:
             _say_kept(job.name, cube, staging)

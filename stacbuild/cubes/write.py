@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -66,41 +67,54 @@ def kept_chunks(dataset: xr.Dataset, journal: Journal) -> int:
     )
 
 
-def write(
-    dataset: xr.Dataset,
-    grid: Grid,
-    store: Store,
-    *,
-    zarr_format: int,
-    run: Run,
-    task: Task,
-    journal: Journal | None = None,
-) -> None:
+@dataclass(frozen=True)
+class _Work:
+    """Who computes, and who is told of it."""
+
+    run: Run
+    task: Task
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a cube is written to.
+
+    Parameters
+    ----------
+    store
+        Of zarr-python: empty, or with what *journal* tells of. It cannot be opened as a cube
+        before all of it is written.
+    zarr_format
+        3 (zstd with checksum) or 2 (Blosc lz4).
+    journal
+        Of what is finished. It is added to while the others are computed: after some seconds or
+        a fiftieth of the cube, and whatever ends the run.
+    """
+
+    store: Store
+    zarr_format: int
+    journal: Journal | None = None
+
+
+def write(dataset: xr.Dataset, grid: Grid, target: Target, run: Run, task: Task) -> None:
     """Write a prepared dataset into a store, or what is not there yet of it.
 
     Parameters
     ----------
     dataset
         From `prepare`; ``encoding["_FillValue"]`` of a variable is kept.
-    store
-        Of zarr-python: empty, or with what *journal* tells of. It cannot be opened as a cube
-        before the last lines of this function.
-    zarr_format
-        3 (zstd with checksum) or 2 (Blosc lz4).
     run
         From `stacbuild.cubes.compute.open_workers`.
     task
         Advanced by one a chunk.
-    journal
-        Of what is finished. It is added to while the others are computed: after some seconds or
-        a fiftieth of the cube, and whatever ends the run.
 
     Raises
     ------
     IntegrityError
         If a chunk is not there in the end.
     """
-    expected = metadata(dataset, zarr_format)
+    store, journal = target.store, target.journal
+    expected = metadata(dataset, target.zarr_format)
     if journal is not None and journal.finished and not holds(store, expected):
         # As after a change of what writes: nothing there would fit.
         sync(store.clear())
@@ -109,11 +123,12 @@ def write(
         if key not in ROOT:
             put(store, key, content)
     arrays = {
-        str(name): open_for_writing(store, str(name), zarr_format) for name in dataset.data_vars
+        str(name): open_for_writing(store, str(name), target.zarr_format)
+        for name in dataset.data_vars
     }
     if journal is not None:
         _drop_damaged(store, arrays, journal)
-    _write_regions(dataset, grid, arrays, run, task, journal)
+    _write_regions(dataset, grid, arrays, journal, _Work(run, task))
     if journal is not None:
         journal.sweep()
     for name, stored in arrays.items():
@@ -134,9 +149,8 @@ def _write_regions(
     dataset: xr.Dataset,
     grid: Grid,
     arrays: dict[str, zarr.Array[Any]],
-    run: Run,
-    task: Task,
     journal: Journal | None,
+    work: _Work,
 ) -> None:
     # As it was before anything is added to it, in another thread.
     known = {
@@ -156,7 +170,7 @@ def _write_regions(
                     )
                     blocks = missing(array.data.chunks, corner, known[name])
                     todo = sum(count(lengths(block), stored.chunks) for block in blocks)
-                    task.advance(count(array.shape, stored.chunks) - todo)
+                    work.task.advance(count(array.shape, stored.chunks) - todo)
                     for block in blocks:
                         left = tuple(
                             slice(start - at, end - at)
@@ -164,11 +178,11 @@ def _write_regions(
                         )
 
                         def wrote(place: Region, name: str = name) -> None:
-                            task.advance(count(lengths(place), arrays[name].chunks))
+                            work.task.advance(count(lengths(place), arrays[name].chunks))
                             recorder.add(name, place)
 
                         region = tuple(slice(start, end) for start, end in block)
-                        write_region(run, array[left], stored, region, wrote)
+                        write_region(work.run, array[left], stored, region, wrote)
                 forget()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from stacbuild.load.custom import run_custom
 from stacbuild.load.facts import Facts, made_unpacked, warn_of_raster
 from stacbuild.load.footprint import touches
 from stacbuild.load.globe import turns
+from stacbuild.load.options import LoadOptions
 from stacbuild.load.pixelgrid import PixelGrid, coincide, covers, reduction
 from stacbuild.load.raster_names import (
     RASTER_NAME,
@@ -48,19 +49,6 @@ if TYPE_CHECKING:
 # Above this many source pixels a target pixel (along one axis), floats are averaged: bilinear
 # would look at a part of them only.
 _AVERAGED_FROM = 2.0
-
-
-@dataclass(frozen=True)
-class _Onto:
-    """What variables are loaded onto, and from where.
-
-    ``complete`` tells whether the sources lie under all of the grid at all times.
-    """
-
-    grid: Grid
-    complete: bool
-    storage_options: Mapping[str, Any]
-    warn: Callable[[str], None]
 
 
 def _ignore(message: str) -> None:
@@ -111,9 +99,9 @@ def load_variable(
     complete = all(covers(beside(tiles, target), target) for tiles in by_time(items).values())
     # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
     is_raster = "cube:variables" not in items[0].properties
-    onto = _Onto(grid, complete, storage_options, warn)
+    options = LoadOptions(grid, complete, storage_options, warn)
     opened = _open_raster if is_raster else _open_zarr
-    dataset, facts, spatial = opened(variable, items, onto)
+    dataset, facts, spatial = opened(variable, items, options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
@@ -179,13 +167,13 @@ def _through_s3(item: pystac.Item) -> pystac.Item:
 def _open_raster(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
-    onto: _Onto,
+    options: LoadOptions,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
     # round; each takes half a second to import.
     from stacbuild.load.raster import check_common, load_raster
 
-    grid, target = onto.grid, PixelGrid.of_grid(onto.grid)
+    target = PixelGrid.of_grid(options.grid)
     chosen = chosen_bands(variable, items)
     by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
     several = len(by_name) > 1
@@ -193,18 +181,16 @@ def _open_raster(
     _check_methods(variable, list(by_name if several else names.values()))
     arrays, facts = {}, {}
     for name, stated in chosen.items():
-        warn_of_raster(variable, items, stated, onto.warn)
+        warn_of_raster(variable, items, stated, options.warn)
         first = next(iter(stated.values()))
         method = resampling_method(variable, names[name], first, beside(items, target), target)
-        of_bands = made_unpacked(variable, method, stated, onto.warn)
+        of_bands = made_unpacked(variable, method, stated, options.warn)
         if variable.open_params.band_as_variable:
             facts = {f"band_{band}": each for band, each in of_bands.items()}
         else:
             facts[name] = next(iter(of_bands.values()))
         parts = {
-            time: load_raster(
-                tiles, grid, method, of_bands, onto.storage_options, complete=onto.complete
-            )
+            time: load_raster(tiles, method, of_bands, options)
             for time, tiles in by_time(items).items()
         }
         array = next(iter(parts.values()))
@@ -216,14 +202,14 @@ def _open_raster(
             array = with_labels(array, items[0], list(of_bands))
         arrays[name] = array
     check_together(variable, items, arrays)
-    check_labels(variable, items, onto.warn)
+    check_labels(variable, items, options.warn)
     return xr.Dataset(arrays), facts, ("y", "x")
 
 
 def _open_zarr(
     variable: SourceVariable,
     parts: Sequence[pystac.Item],
-    onto: _Onto,
+    options: LoadOptions,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     from stacbuild.load.zarr import load_zarr
     from stacbuild.load.zarr_variables import (
@@ -234,7 +220,7 @@ def _open_zarr(
         spatial_dims,
     )
 
-    item, target = parts[0], PixelGrid.of_grid(onto.grid)
+    item, target = parts[0], PixelGrid.of_grid(options.grid)
     spatial = spatial_dims(item)
     sources = beside(parts, target)
     if variable.open_params.band_as_variable:
@@ -246,19 +232,11 @@ def _open_zarr(
     arrays, facts = {}, {}
     for name in chosen_names(variable, known, left_out(item)):
         stated = Facts.of_zarr(item, name).filled(variable.fill_value(name))
-        own = attributes_of(item, name, onto.storage_options)
+        own = attributes_of(item, name, options.storage_options)
         stated = replace(stated, attrs=own | stated.attrs)
         method = resampling_method(variable, name, stated, sources, target)
-        [facts[name]] = made_unpacked(variable, method, {name: stated}, onto.warn).values()
-        arrays[name] = load_zarr(
-            parts,
-            name,
-            onto.grid,
-            method,
-            facts[name],
-            onto.storage_options,
-            complete=onto.complete,
-        )
+        [facts[name]] = made_unpacked(variable, method, {name: stated}, options.warn).values()
+        arrays[name] = load_zarr(parts, name, method, facts[name], options)
     if not arrays:
         raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
     return xr.Dataset(arrays), facts, spatial

@@ -15,6 +15,7 @@ from stacbuild.catalog import STORE
 from stacbuild.errors import BuildError
 from stacbuild.load.area import origin_of
 from stacbuild.load.facts import Facts, data_bands
+from stacbuild.load.options import LoadOptions
 from stacbuild.load.packing import Stored
 from stacbuild.load.pixelgrid import PixelGrid
 from stacbuild.load.reader import RasterSource, Tile, WindowReader
@@ -28,13 +29,7 @@ _EPOCH = np.datetime64("1970-01-01", "D")
 
 
 def load_raster(
-    items: Sequence[pystac.Item],
-    grid: Grid,
-    method: str,
-    facts: Mapping[int, Facts],
-    options: Mapping[str, Any],
-    *,
-    complete: bool = True,
+    items: Sequence[pystac.Item], method: str, facts: Mapping[int, Facts], options: LoadOptions
 ) -> xr.DataArray:
     """Put the files of one product on the grid, lazily.
 
@@ -42,16 +37,12 @@ def load_raster(
     ----------
     items
         Items with an asset ``data`` that is a GeoTIFF: one, or the tiles of one product.
-    grid
-        The grid of the cube.
     method
         ``nearest`` or a key of `stacbuild.load.warp.METHODS`.
     facts
         What the result holds of each band, by its number.
     options
-        For fsspec, if the files are on S3.
-    complete
-        Whether the files of all times lie under all of the grid.
+        Onto which grid, and from where.
 
     Returns
     -------
@@ -67,6 +58,7 @@ def load_raster(
         If the first file cannot be opened.
     """
     check_common(items)
+    grid = options.grid
     dtype = np.result_type(*(each.cube_dtype for each in facts.values()))
     source = RasterSource(
         tiles=tuple(_tile(item, facts) for item in items),
@@ -74,8 +66,8 @@ def load_raster(
         method=method,
         dtype=dtype.name,
         bands=tuple(facts),
-        nodata=tuple(each.no_data(complete=complete) for each in facts.values()),
-        options=options,
+        nodata=tuple(each.no_data(complete=options.complete) for each in facts.values()),
+        options=options.storage_options,
     )
     unit = work_unit(grid, dtype.itemsize, wide=source.is_cheaper_wide())
     stack = stackstac.stack(

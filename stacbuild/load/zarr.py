@@ -22,6 +22,7 @@ from stacbuild.load.area import origin_of
 from stacbuild.load.facts import Facts
 from stacbuild.load.globe import turns
 from stacbuild.load.mapping import IndexMap
+from stacbuild.load.options import LoadOptions
 from stacbuild.load.packing import Stored, without_packing
 from stacbuild.load.pixelgrid import PixelGrid, Window, shifted
 from stacbuild.load.pool import cache, identity, shared_index_map, zarr_dataset
@@ -32,7 +33,7 @@ from stacbuild.load.zarr_variables import spatial_dims
 from stacbuild.nodata import fill_nodata
 
 if TYPE_CHECKING:
-    from stacbuild.grid import Grid
+    pass
 
 StorageOptions = Mapping[str, Any]
 
@@ -247,12 +248,9 @@ class ZarrSource:
 def load_zarr(
     parts: Sequence[pystac.Item],
     variable: str,
-    grid: Grid,
     method: str,
     facts: Facts,
-    options: StorageOptions,
-    *,
-    complete: bool = True,
+    options: LoadOptions,
 ) -> xr.DataArray:
     """Put one variable of a Zarr item on the grid, lazily.
 
@@ -263,8 +261,8 @@ def load_zarr(
         `stacbuild.load.area`), as one item for each.
     facts
         What the result holds.
-    complete
-        Whether the parts lie under all of the grid.
+    options
+        Onto which grid, and from where.
 
     Returns
     -------
@@ -281,9 +279,9 @@ def load_zarr(
     IntegrityError
         If chunks are gone that were there when it was harvested.
     """
-    item = parts[0]
+    item, grid = parts[0], options.grid
     _check_whole(item, variable)
-    dataset = zarr_dataset(item.assets["data"].href, options)
+    dataset = zarr_dataset(item.assets["data"].href, options.storage_options)
     array = dataset[variable]
     spatial = spatial_dims(item)
     source = ZarrSource(
@@ -298,9 +296,9 @@ def load_zarr(
         target=PixelGrid.of_grid(grid),
         method=method,
         dtype=facts.cube_dtype.name,
-        stands=facts.no_data(complete=complete),
+        stands=facts.no_data(complete=options.complete),
         stored=Stored(facts.nodata, False, *(facts.unpacked_by or (1.0, 0.0))),
-        options=options,
+        options=options.storage_options,
     )
     dtype = facts.cube_dtype
     unit = work_unit(grid, dtype.itemsize)
