@@ -94,8 +94,10 @@ def download(
     ConflictError
         A file lies beside *target* where its bytes would be collected, or its lock, and is none.
     """
-    task = task or SilentTask()
     part = target.with_name(f"{target.name}.part")
+    wanted = _Wanted(
+        url, part, size, md5, session, task or SilentTask(), dict(headers or {}), patience
+    )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f".{target.name}.lock")
@@ -105,7 +107,7 @@ def download(
             check_file(part, is_ours=_is_ours(_sidecar(part)))
             check_file(_sidecar(part), is_ours=_is_ours(_sidecar(part)))
             for _ in range(2):
-                _fetch(url, part, size, md5, session, task, dict(headers or {}), patience)
+                _fetch(wanted)
                 wrong = _difference(part, size, md5)
                 if not wrong:
                     part.replace(target)
@@ -120,28 +122,34 @@ def download(
         raise LocalError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
-def _fetch(
-    url: str,
-    part: Path,
-    size: int | None,
-    md5: str | None,
-    session: requests.Session,
-    task: Task,
-    headers: dict[str, str],
-    patience: Patience,
-) -> None:
-    """Bring *part* to its full length, over as many connections as that takes."""
+@dataclass(frozen=True)
+class _Wanted:
+    """What is downloaded, see `download`; *part* is where its bytes are collected."""
+
+    url: str
+    part: Path
+    size: int | None
+    md5: str | None
+    session: requests.Session
+    task: Task
+    headers: dict[str, str]
+    patience: Patience
+
+
+def _fetch(wanted: _Wanted) -> None:
+    """Bring a file to its full length, over as many connections as that takes."""
+    url, part, task, patience = wanted.url, wanted.part, wanted.task, wanted.patience
     failures = furthest = 0
-    tell = tell_of(session)
+    tell = tell_of(wanted.session)
     while True:
-        origin = _known(part, url, size)
+        origin = _known(part, url, wanted.size)
         # Bytes of which nobody can say that they are still the file's are not built upon.
-        if origin is None or not (origin.validator or md5):
+        if origin is None or not (origin.validator or wanted.md5):
             _discard(part)
         before = part.stat().st_size if part.exists() else 0
         furthest = max(furthest, before)
         try:
-            _attempt(url, part, origin if before else None, size, session, task, headers, patience)
+            _attempt(wanted, origin if before else None)
         except _Cut as cut:
             # To come as far as before, after starting anew, is no progress.
             gained = (part.stat().st_size if part.exists() else 0) - furthest
@@ -159,19 +167,11 @@ def _fetch(
             return
 
 
-def _attempt(
-    url: str,
-    part: Path,
-    origin: _Origin | None,
-    size: int | None,
-    session: requests.Session,
-    task: Task,
-    headers: dict[str, str],
-    patience: Patience,
-) -> None:
+def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
     """Ask for what is missing and write it; raise `_Cut` if the body does not arrive whole."""
+    url, part, size = wanted.url, wanted.part, wanted.size
     have = part.stat().st_size if origin else 0
-    asked = headers | {"Accept-Encoding": "identity"}
+    asked = wanted.headers | {"Accept-Encoding": "identity"}
     if origin and have:
         if have == origin.size:
             return
@@ -179,7 +179,8 @@ def _attempt(
         if origin.validator:
             asked["If-Range"] = origin.validator
     try:
-        response = session.get(url, headers=asked, stream=True, timeout=(10, patience.seconds))
+        timeout = (10, wanted.patience.seconds)
+        response = wanted.session.get(url, headers=asked, stream=True, timeout=timeout)
     except requests.RequestException as error:
         raise RemoteError(f"{public_url(url)}: {why(error)}") from error
     with closing(response):
@@ -205,27 +206,21 @@ def _attempt(
             start = 0
         _check_space(part, (total or size or 0) - start)
         _write_sidecar(part, _origin(url, response, total))
-        task.update(done=start, total=total or size)
+        wanted.task.update(done=start, total=total or size)
         try:
-            _write_body(response, part, start, total or size, task, patience, page=page)
+            _write_body(wanted, response, start, total or size, page=page)
         except RemoteError:
             _discard(part)
             raise
 
 
 def _write_body(
-    response: requests.Response,
-    part: Path,
-    start: int,
-    total: int | None,
-    task: Task,
-    patience: Patience,
-    *,
-    page: bool,
+    wanted: _Wanted, response: requests.Response, start: int, total: int | None, *, page: bool
 ) -> None:
+    patience = wanted.patience
     done = mark = start
     clock = time.monotonic()
-    with part.open("r+b" if start else "wb") as file:
+    with wanted.part.open("r+b" if start else "wb") as file:
         file.seek(start)
         file.truncate()
         while True:
@@ -239,7 +234,7 @@ def _write_body(
                 refuse_page(response, "a file", block)
             file.write(block)
             done += len(block)
-            task.update(done=done)
+            wanted.task.update(done=done)
             passed = time.monotonic() - clock
             if passed >= patience.seconds:
                 if done - mark < patience.min_speed * passed:

@@ -13,6 +13,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any
@@ -32,7 +33,7 @@ from stacbuild.harvesters.clms_api import ClmsApi, Json
 from stacbuild.harvesters.clms_auth import read_credentials
 from stacbuild.harvesters.clms_delivery import Delivery, Polling, Tile, deliver, present, request
 from stacbuild.harvesters.stated import stated_fields, stated_links
-from stacbuild.profiles import CollectionProfile, DataProfile, Profiles
+from stacbuild.profiles import DataProfile, Profiles
 
 _SHA256 = "1220"  # multihash prefix of a SHA-256 in hexadecimal digits
 
@@ -88,7 +89,8 @@ def harvest(
                         tiles[delivery] = present(delivery) or ()
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
                     failed.append((delivery.data_id, failure_of(error, delivery.data_id)))
-            yield _describe(product, records[product], deliveries, tiles, store, profiles, failed)
+            of = _Product(product, records[product], store.key, profiles)
+            yield _describe(of, deliveries, tiles, failed)
     if failed:
         raise failed[0][1] if len(failed) == 1 else Failures(failed)
 
@@ -164,41 +166,43 @@ def _request(
     return awaited
 
 
+@dataclass(frozen=True)
+class _Product:
+    """A product by its name, its search record, and what profiles state of it."""
+
+    name: str
+    record: Json
+    store_key: str
+    profiles: Profiles
+
+    def profile(self, data_id: str) -> DataProfile:
+        """Return what is stated of a file."""
+        return _with_period(self.profiles.of(self.store_key, data_id), self.record)
+
+
 def _describe(
-    product: str,
-    record: Json,
+    product: _Product,
     deliveries: Sequence[Delivery],
     tiles: Mapping[Delivery, Sequence[Tile]],
-    store: ClmsStore,
-    profiles: Profiles,
     failed: _Failed,
 ) -> Harvest:
     # Two files of a product may name tiles alike; then the file's name tells the items apart.
     names = Counter(tile.path.stem for found in tiles.values() for tile in found)
     items: list[pystac.Item] = []
     for delivery, found in tiles.items():
-        profile = _with_period(profiles.of(store.key, delivery.data_id), record)
         try:
             items += [
-                _item(delivery, tile, names[tile.path.stem] == 1, profile, record, store.key)
-                for tile in found
+                _item(product, delivery, tile, unique=names[tile.path.stem] == 1) for tile in found
             ]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
             failed.append((delivery.data_id, failure_of(error, delivery.data_id)))
     versions = {delivery.version for delivery in deliveries}
     version = versions.pop() if len(versions) == 1 else None
-    facts = profiles.collection(store.key, product)
-    return Harvest(_collection(product, record, facts, version, store.key), tuple(items))
+    return Harvest(_collection(product, version), tuple(items))
 
 
-def _item(
-    delivery: Delivery,
-    tile: Tile,
-    unique: bool,
-    profile: DataProfile,
-    record: Json,
-    store_key: str,
-) -> pystac.Item:
+def _item(product: _Product, delivery: Delivery, tile: Tile, *, unique: bool) -> pystac.Item:
+    profile, record = product.profile(delivery.data_id), product.record
     file = delivery.data_id.partition("|")[2]
     within = tile.path.relative_to(delivery.folder).with_suffix("").as_posix()
     fields = {"file:size": tile.size, "file:checksum": f"{_SHA256}{tile.sha256}"}
@@ -207,7 +211,7 @@ def _item(
             dataset,
             item_id=slug(tile.path.stem if unique else f"{file}/{within}"),
             data_id=delivery.data_id,
-            store_key=store_key,
+            store_key=product.store_key,
             href=str(tile.path),
             profile=profile,
             asset_fields=fields,
@@ -218,13 +222,12 @@ def _item(
     return item
 
 
-def _collection(
-    product: str, record: Json, profile: CollectionProfile, version: str | None, store_key: str
-) -> pystac.Collection:
-    title = profile.title or record.get("title") or product
+def _collection(product: _Product, version: str | None) -> pystac.Collection:
+    record, profile = product.record, product.profiles.collection(product.store_key, product.name)
+    title = profile.title or record.get("title") or product.name
     fields = stated_fields(profile)
     collection = pystac.Collection(
-        id=slug(product),
+        id=slug(product.name),
         title=title,
         description=profile.description or _text(record.get("description")) or title,
         extent=pystac.Extent(
@@ -233,7 +236,11 @@ def _collection(
         license=fields.pop("license", "other"),
         keywords=fields.pop("keywords", None),
         providers=[pystac.Provider.from_dict(each) for each in fields.pop("providers", [])],
-        extra_fields={STORE: store_key, **({"version": version} if version else {}), **fields},
+        extra_fields={
+            STORE: product.store_key,
+            **({"version": version} if version else {}),
+            **fields,
+        },
     )
     for link in stated_links(profile):
         collection.add_link(link)

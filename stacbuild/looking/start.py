@@ -91,7 +91,8 @@ def first_configuration(
         variable = _free(each.name or _name_of(each.data_id), taken)
         taken.add(variable)
         variables.append((variable, stores[address], each.data_id))
-    text = "\n".join(_lines(bbox, resolution, crs, name, variables, params)) + "\n"
+    lines = [*_of_datasets(name, variables), *_of_stores(params), *_of_grid(bbox, resolution, crs)]
+    text = "\n".join(lines) + "\n"
     # Read as a user's: what is refused later is refused now, in the words of its keys.
     load_config(yaml.safe_load(text))
     return text
@@ -129,14 +130,7 @@ def _is_schema(path: Path) -> bool:
         return False
 
 
-def _lines(
-    bbox: Sequence[float],
-    resolution: float,
-    crs: str,
-    name: str,
-    variables: Sequence[tuple[str, str, str]],
-    stores: Mapping[str, Mapping[str, Any]],
-) -> Iterator[str]:
+def _of_datasets(name: str, variables: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     yield f"# yaml-language-server: $schema=./{SCHEMA}"
     yield "# What to build, from what, and on which grid."
     yield "#   stacbuild plan FILE    says what would be done"
@@ -151,6 +145,9 @@ def _lines(
         yield f"        store: {store}"
         yield f"        data_id: {_text(data_id)}"
     yield ""
+
+
+def _of_stores(stores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield "data_stores:"
     yield "  - identifier: storage  # takes the cubes"
     yield "    store_id: file"
@@ -164,6 +161,9 @@ def _lines(
         # One line of JSON is YAML, too, whatever is in it.
         yield f"    store_params: {_text(content['store_params'])}"
     yield ""
+
+
+def _of_grid(bbox: Sequence[float], resolution: float, crs: str) -> Iterator[str]:
     yield "grid_mappings:"
     yield "  - identifier: grid"
     yield f"    crs: {_text(crs)}"
