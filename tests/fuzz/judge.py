@@ -148,11 +148,12 @@ def honest(kind: str, given: Input, grid: Target | None) -> bool:
     """Return whether there is a reason of this kind to refuse an input."""
     if kind in given.reasons:
         return True
-    a, b, _, d, e, _ = tuple(given.transform)[:6]
+    a, b, _, d, e, f = tuple(given.transform)[:6]
     if kind == "own grid":
         rotated = max(abs(b), abs(d)) * max(given.shape) > 1e-3 * abs(a)
         square = abs(abs(e / a) - 1) * max(given.shape) < 0.01
-        return grid is None and (rotated or not square or given.crs.to_epsg() is None)
+        beyond = given.crs.is_geographic and max(abs(f), abs(f + e * given.shape[0])) > _pole(given)
+        return grid is None and (rotated or not square or beyond or given.crs.to_epsg() is None)
     if kind == "64 bits":
         return any(layer.raw.dtype.itemsize == 8 for layer in given.layers.values())
     if kind == "collision":
@@ -168,6 +169,11 @@ def honest(kind: str, given: Input, grid: Target | None) -> bool:
             reference.nearest(given, grid, every, np.zeros((len(grid.y), len(grid.x)))).all()
         )
     return kind == "around" and grid is not None
+
+
+def _pole(given: Input) -> float:
+    """Return the latitude of the north pole in units of an input's CRS, and a little more."""
+    return float(90 / np.degrees(given.crs.axis_info[0].unit_conversion_factor)) + 1e-6
 
 
 def _reaches_its_limit(values: NDArray[Any]) -> bool:
