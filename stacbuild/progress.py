@@ -94,12 +94,12 @@ def current() -> Reporter:
 
 
 def say(message: str) -> None:
-    """Tell one line of plain text."""
+    """Send one line of plain text to who is told."""
     current().say(message)
 
 
 def warn(message: str) -> None:
-    """Tell one line that the user should see even when not watching."""
+    """Send one line that the user should see even when not watching."""
     current().warn(message)
 
 

@@ -56,7 +56,7 @@ def made(directory: Path, dataset: Json, *, masked: bool = False) -> xr.Dataset:
 
 
 def refused(directory: Path, dataset: Json) -> str:
-    """Give what is said of a dataset that cannot be built."""
+    """Return what is said of a dataset that cannot be built."""
     result = built(directory, dataset)
     assert isinstance(result.error, StacbuildError), result
     return result.message

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def command(*words: object) -> list[str]:
-    """Give the command line that runs stacbuild with these words."""
+    """Return the command line that runs stacbuild with these words."""
     return [str(Path(sys.executable).with_name("stacbuild")), *map(str, words)]
 
 
@@ -62,7 +62,7 @@ def stacbuild(
 
 
 def errors(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Give the lines that tell of an error."""
+    """Return the lines that tell of an error."""
     return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
 
 
@@ -164,7 +164,7 @@ def check_left(directory: Path, cubes: Sequence[str], begun: Sequence[str] = ())
 
 
 def catalogued(root: Path) -> list[str]:
-    """Give the cubes in the catalog, having opened all that it links to."""
+    """Return the cubes in the catalog, having opened all that it links to."""
     linked = {(root / "catalog.json").resolve()}
     names = []
     catalog = pystac.Catalog.from_file(str(root / "catalog.json"))

@@ -82,5 +82,5 @@ def _a_pace_of_its_own() -> None:
 
 @pytest.fixture(scope="session")
 def runs() -> Runs:
-    """Give the process whose children runs of the command are, which can be killed."""
+    """Return the process whose children runs of the command are, which can be killed."""
     return shared_runs()

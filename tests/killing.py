@@ -58,7 +58,7 @@ def large(
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """Give the bytes of all files below ``data`` and ``catalogs``, without when they were made."""
+    """Return the bytes of all files below ``data`` and ``catalogs``, without their times."""
     return {
         str(path.relative_to(directory)): _TIME.sub(b"(time)", path.read_bytes())
         if path.suffix == ".json"

@@ -76,7 +76,7 @@ def write(path: Path, values: Values, *, nodata_tag: str | None = None, **profil
 
 
 def _rename_tag(path: Path, old: int, new: int) -> None:
-    """Give a tag of the first directory of a little-endian TIFF another number."""
+    """Renumber a tag of the first directory of a little-endian TIFF."""
     content = bytearray(path.read_bytes())
     (start,) = struct.unpack_from("<I", content, 4)
     (count,) = struct.unpack_from("<H", content, start)

@@ -151,7 +151,7 @@ def written(folder: Path, *cubes: Json, **sections: Any) -> Path:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Give the hash of every chunk of all cubes; metadata hold the time of the build."""
+    """Return the hash of every chunk of all cubes; metadata hold the time of the build."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob("*.zarr/**/c/**/*"))

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def _told() -> set[str]:
-    """Give the modules in the picture of the package, as paths below it."""
+    """Return the modules in the picture of the package, as paths below it."""
     text = (ROOT / "ARCHITECTURE.md").read_text()
     block = text.partition("\nstacbuild/\n")[2].partition("```")[0]
     told, folder = set(), ""

@@ -78,7 +78,7 @@ def _title(catalog: Path, *path: str) -> str:
 
 
 def _walk(catalog: Path, path: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the titles that are clicked on from the root to there."""
+    """Return the titles that are clicked on from the root to there."""
     return tuple(_title(catalog, *path[:depth]) for depth in range(len(path) + 1))
 
 

@@ -173,7 +173,7 @@ def run(config: Path, *commands: list[str], code: int) -> bytes:
 
 
 def forms(secret: str) -> set[bytes]:
-    """Give *secret* as it may be written: plain, quoted, escaped, in base64 wherever it begins."""
+    """Return *secret* as it may be written: plain, quoted, escaped, in base64 at any offset."""
     raw = secret.encode()
     found = {raw, quote(secret, safe="").encode(), quote(secret).encode(), raw.hex().encode()}
     found |= {json.dumps(secret)[1:-1].encode(), secret.replace("\n", "\\n").encode()}
@@ -191,7 +191,7 @@ def secrets_of(clms: ClmsServer) -> list[str]:
 
 
 def leaks(written: dict[str, bytes], secrets: list[str]) -> list[str]:
-    """Say where something was found, and the line without it."""
+    """Return where something was found, and the line without it."""
     found = []
     for place, content in written.items():
         for secret in secrets:

@@ -87,7 +87,7 @@ datasets:
 
 
 def keys_of(model: BaseModel, place: str = "") -> Iterator[str]:
-    """Give every key that the parts of a configuration have, whether it has a value or not."""
+    """Yield every key that the parts of a configuration have, whether it has a value or not."""
     for name in type(model).model_fields:
         value = getattr(model, name)
         yield f"{place}{name}"

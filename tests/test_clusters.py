@@ -196,7 +196,7 @@ def _folder(path: Path) -> Json:
 
 
 def first(folder: Path) -> dict[str, str]:
-    """Give the environment in which Python looks into a folder before all others."""
+    """Return the environment in which Python looks into a folder before all others."""
     others = filter(None, [os.getenv("PYTHONPATH")])
     return {"PYTHONPATH": os.pathsep.join([str(folder), *others])}
 

@@ -24,7 +24,7 @@ PROMPT = "ready> "
 
 
 def said(shell: str) -> str:
-    """Give the line of the how-to that this shell is told with."""
+    """Return the line of the how-to that this shell is told with."""
     (line,) = re.findall(rf'^eval "\$\(.*{shell}_source stacbuild\)"', HOWTO.read_text(), re.M)
     return str(line)
 

@@ -50,7 +50,7 @@ ASKEW = (0.0, 60.0)
 
 
 def box_of(corner: tuple[float, float], side: int) -> Box:
-    """Give the box of *side* x *side* target pixels south-east of a corner."""
+    """Return the box of *side* x *side* target pixels south-east of a corner."""
     west, north = corner
     return west, north - side * RES, west + side * RES, north
 
@@ -292,7 +292,7 @@ TILES = 4
 
 
 def bytes_read() -> int:
-    """Give how many bytes this process has read of files; 0 where the system does not count."""
+    """Return how many bytes this process has read of files; 0 where the system does not count."""
     return psutil.Process().io_counters().read_chars if sys.platform == "linux" else 0
 
 
@@ -382,7 +382,7 @@ sys.exit(code)
 
 
 def loaded(*words: object, code: int = 0) -> set[str]:
-    """Give the modules of other packages that a command has imported when it ends."""
+    """Return the modules of other packages that a command has imported when it ends."""
     done = subprocess.run(
         [sys.executable, "-c", _LOADED, *map(str, words)],
         capture_output=True, text=True, check=False,
@@ -427,7 +427,7 @@ main()
 
 
 def peak(words: Sequence[object], folder: Path) -> float:
-    """Give the largest resident size (MB) of the command."""
+    """Return the largest resident size (MB) of the command."""
     return measure([sys.executable, "-c", _BOUNDED, *map(str, words)], folder).peak_rss_mb
 
 

@@ -37,13 +37,13 @@ def named(page: Path) -> str:
 
 
 def blocks(page: Path, *languages: str) -> list[str]:
-    """Give the fenced blocks of a page in one of these languages."""
+    """Return the fenced blocks of a page in one of these languages."""
     found = _FENCE.findall(page.read_text())
     return [textwrap.dedent(text) for _, language, text in found if language in languages]
 
 
 def commands(page: Path) -> Iterator[str]:
-    """Give what is to be typed into a shell: in fenced blocks, or indented by four."""
+    """Yield what is to be typed into a shell: in fenced blocks, or indented by four."""
     text = page.read_text()
     indented = re.findall(r"^ {4,}((?:stacbuild|scripts)[ /].*)$", _FENCE.sub("", text), re.M)
     for block in [*blocks(page, "console", "bash", ""), *indented]:
@@ -116,7 +116,7 @@ def check_command(words: list[str], line: str) -> None:
 
 
 def completed(data: dict[str, Any]) -> dict[str, Any]:
-    """Give a whole configuration around a part of one: what it names and does not say."""
+    """Return a whole configuration around a part of one: what it names and does not say."""
     if "store_params" in data:
         data = {"data_stores": [{"identifier": "catalog", "store_id": "stac", **data}]}
     if "data_id" in data:
@@ -149,7 +149,7 @@ def completed(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_those(given: list[Any], others: list[Any]) -> list[Any]:
-    """Give these, and of the others those that are not there by their identifier."""
+    """Return these, and of the others those that are not there by their identifier."""
     known = {each["identifier"] for each in given}
     return [*given, *(each for each in others if each["identifier"] not in known)]
 

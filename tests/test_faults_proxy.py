@@ -25,7 +25,7 @@ def proxy() -> Iterator[FaultProxy]:
 
 
 def fetch(proxy: FaultProxy) -> bytes:
-    """Give the body as far as it comes, by a socket, without a library that might retry."""
+    """Return the body as far as it comes, by a socket, without a library that might retry."""
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as made:
         made.sendall(b"GET /f HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b""

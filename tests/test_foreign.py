@@ -70,7 +70,7 @@ def refused(config: Path, *said: str, catalog: Path | None = None) -> None:
 
 
 def snapshot(folder: Path) -> dict[str, Any]:
-    """Give every file below a folder, with its bytes and where links lead to."""
+    """Return every file below a folder, with its bytes and where links lead to."""
     return {
         str(path.relative_to(folder)): str(path.readlink())
         if path.is_symlink()

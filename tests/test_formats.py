@@ -86,7 +86,7 @@ def item_of(directory: Path) -> pystac.Item:
 
 
 def seen(directory: Path) -> list[str]:
-    """Give what anyone sees in the folder of the cubes."""
+    """Return what anyone sees in the folder of the cubes."""
     return sorted(path.name for path in (directory / "data").glob("[!.]*"))
 
 

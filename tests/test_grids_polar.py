@@ -27,7 +27,7 @@ SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "s
 
 
 def field(lon: Floats, lat: Floats) -> Floats:
-    """Give a smooth field: the first place's x and its y on the sphere, from -150 to 150."""
+    """Return a smooth field: the first place's x and its y on the sphere, from -150 to 150."""
     x, y = np.cos(np.radians(lon)), np.sin(np.radians(lon))
     return np.asarray((100 * x + 50 * y) * np.cos(np.radians(lat)))
 

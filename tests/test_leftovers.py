@@ -43,7 +43,7 @@ def _killed(tmp_path_factory: pytest.TempPathFactory, runs: Runs) -> Path:
 
 @pytest.fixture
 def killed(_killed: Path, tmp_path: Path) -> Path:
-    """Give a folder in which the build of another version of a cube was killed."""
+    """Return a folder in which the build of another version of a cube was killed."""
     return fresh(_killed, tmp_path / "killed")
 
 

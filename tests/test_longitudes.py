@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 def field(lon: Any, lat: Any) -> Any:
-    """Give a value at a place, up to 150."""
+    """Return a value at a place, up to 150."""
     x, y = np.cos(np.radians(lon)), np.sin(np.radians(lon))
     return (100 * x + 50 * y) * np.cos(np.radians(lat))
 

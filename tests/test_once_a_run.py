@@ -23,7 +23,7 @@ STORE = {"identifier": "local", "store_id": "file", "store_params": {"root": "sr
 
 @pytest.fixture
 def dead() -> Iterator[str]:
-    """Give the address of a port that nobody listens at."""
+    """Return the address of a port that nobody listens at."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -86,26 +86,26 @@ def edit(config: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def planned(config: Path, *words: object, code: int = 0) -> dict[str, dict[str, Any]]:
-    """Give what the plan says, by the name of the cube."""
+    """Return what the plan says, by the name of the cube."""
     printed = call("plan", config, "--json", *words, code=code)
     return {each["name"]: each for each in json.loads(printed)["cubes"]}
 
 
 def reasons(config: Path, *words: object, code: int = 0) -> dict[str, list[str]]:
-    """Give the reasons of each cube that is not up to date."""
+    """Return the reasons of each cube that is not up to date."""
     found = planned(config, *words, code=code)
     assert all(bool(each["reasons"]) == (each["action"] != "up to date") for each in found.values())
     return {name: each["reasons"] for name, each in found.items() if each["reasons"]}
 
 
 def made(config: Path) -> dict[str, int]:
-    """Give which cube it is that stands there, by its name."""
+    """Return which cube it is that stands there, by its name."""
     cubes = (config.parent / "data").glob("*.zarr")
     return {path.stem: (path / "zarr.json").stat().st_mtime_ns for path in cubes}
 
 
 def built_by(config: Path, *words: object) -> set[str]:
-    """Give the names of the cubes that a build builds."""
+    """Return the names of the cubes that a build builds."""
     before = made(config)
     call("cube", config, *words)
     after = made(config)

@@ -66,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said(folder: Path, profile: dict[str, Any]) -> list[str]:
-    """Give what a harvest and a build warn of, which has to be the same."""
+    """Return what a harvest and a build warn of, which has to be the same."""
     (folder / "profiles").mkdir()
     (folder / "profiles" / "mine.yml").write_text(yaml.safe_dump(profile))
     config, told, again = load_config(folder / "c_config.yml"), Told(), Told()

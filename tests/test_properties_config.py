@@ -120,7 +120,7 @@ NAMES = [
 
 
 def places(node: Any) -> list[tuple[Any, Any]]:
-    """Give all (container, key) of a tree."""
+    """Return all (container, key) of a tree."""
     keys = node.keys() if isinstance(node, dict) else range(len(node))
     found = [(node, key) for key in keys]
     for key in keys:
@@ -159,7 +159,7 @@ HOW = ["replace", "replace", "replace", "drop", "add", "rename", "repeat", "wrap
 
 @st.composite
 def changed_trees(draw: Callable[[Any], Any]) -> tuple[int, Callable[[bytes], bytes]]:
-    """Give which configuration to take, and a function that spoils it."""
+    """Return which configuration to take, and a function that spoils it."""
     which = draw(st.integers(0, 1))
     hows = draw(st.lists(st.sampled_from(HOW), min_size=1, max_size=6))
     seed = draw(st.integers(0, 2**32))

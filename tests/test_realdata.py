@@ -37,7 +37,7 @@ class Source:
     nodata: tuple[int, ...]
 
     def nearest(self, array: xr.DataArray, crs: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give what *array* has to hold, every centre through PROJ, and which pixels are close.
+        """Return what *array* has to hold, every centre through PROJ, and which pixels are close.
 
         "No data" is the array's own fill value. Close are those whose centre falls within a
         millionth of a pixel of the edge of a source pixel.
@@ -60,7 +60,7 @@ class Source:
         return np.where(np.isin(expected, self.nodata), fill, expected), near
 
     def warped(self, array: xr.DataArray, crs: str) -> np.ndarray:
-        """Give what GDAL's warper makes of it with its exact transformer."""
+        """Return what GDAL's warper makes of it with its exact transformer."""
         y, x = (array[name].values for name in array.dims)
         step_x, step_y = x[1] - x[0], y[1] - y[0]
         corner = Affine(step_x, 0, x[0] - step_x / 2, 0, step_y, y[0] - step_y / 2)

@@ -16,14 +16,14 @@ PAGES = pages()
 
 
 def properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every property of the schema by its path."""
+    """Yield every property of the schema by its path."""
     for name, model in [("", schema), *schema["$defs"].items()]:
         for key, field in model["properties"].items():
             yield f"{name}.{key}", field
 
 
 def keywords(schema: Any) -> Iterator[str]:
-    """Give the keywords of a schema, at any depth; names of properties are none."""
+    """Yield the keywords of a schema, at any depth; names of properties are none."""
     if isinstance(schema, list):
         for each in schema:
             yield from keywords(each)

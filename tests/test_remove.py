@@ -44,13 +44,13 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def made(_made: Path, tmp_path: Path) -> Path:
-    """Give the configuration of two cubes that were built, in a folder of this test's own."""
+    """Return the configuration of two cubes that were built, in a folder of this test's own."""
     shutil.copytree(_made, tmp_path / "made")
     return tmp_path / "made" / "c_config.yml"
 
 
 def seen(folder: Path) -> list[str]:
-    """Give the names in the folder for cubes, but for locks."""
+    """Return the names in the folder for cubes, but for locks."""
     return sorted(path.name for path in (folder / "data").iterdir() if path.suffix != ".lock")
 
 

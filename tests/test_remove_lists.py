@@ -30,7 +30,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: Path) -> set[Path]:
-    """Give all files but locks and those in cubes, and the cubes."""
+    """Return all files but locks and those in cubes, and the cubes."""
     found = {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
     cubes = set((folder / "data").glob("*.zarr"))
     return cubes | {path for path in found if not cubes & set(path.parents)}

@@ -55,7 +55,7 @@ CUSTOM = {"module_path": "modify", "function_name": "disturbed"}
 
 
 def finished(directory: Path) -> dict[str, int]:
-    """Give the number of finished chunks (of 512 x 512 pixels) in the journal, by variable."""
+    """Return the number of finished chunks (of 512 x 512 pixels) in the journal, by variable."""
     journal = Journal.read(directory / "data" / ".good.zarr.journal")
     return finished_of(journal) if journal else {}
 
@@ -72,12 +72,12 @@ def staged(directory: Path) -> list[Path]:
 
 
 def renaming(ended: Ended, end: str) -> int:
-    """Give the number of the first renaming to a path that ends so."""
+    """Return the number of the first renaming to a path that ends so."""
     return next(n for n, path in enumerate(ended.renamed, 1) if path.endswith(end))
 
 
 def chunks(ended: Ended) -> set[str]:
-    """Give the chunks of the variables that a run wrote, from the variable's name on."""
+    """Return the chunks of the variables that a run wrote, from the variable's name on."""
     found = {"/".join(path.split("/")[-4:]) for path in ended.renamed}
     return {key for key in found if key.startswith(("one/c/", "two/c/"))}
 

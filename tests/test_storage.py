@@ -57,7 +57,7 @@ def bucket(server: S3Server, name: str) -> Json:
 
 
 def keys(server: S3Server, name: str) -> set[str]:
-    """Give what lies in the bucket, down to the names of cubes."""
+    """Return what lies in the bucket, down to the names of cubes."""
     fs = s3fs.S3FileSystem(
         key="testing", secret="testing", endpoint_url=server.url, use_listings_cache=False
     )

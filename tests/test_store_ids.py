@@ -51,7 +51,7 @@ DATASET = {"identifier": "cube", "store": "there", "data_id": "one", "grid_mappi
 
 
 def mistake(folder: Path, store_id: str) -> str:
-    """Give the one mistake of a configuration with such a store, as the other tool has it."""
+    """Return the one mistake of a configuration with such a store, as the other tool has it."""
     params = {} if store_id == "memory" else {"key": "swordfish"}
     store = {"identifier": "there", "store_id": store_id, "store_params": params}
     with pytest.raises(ConfigError) as caught:

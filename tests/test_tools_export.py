@@ -45,14 +45,14 @@ def run(directory: Path, *words: object, code: int = 0) -> subprocess.CompletedP
 
 
 def exported(directory: Path) -> dict[str, Json]:
-    """Give the exported items by id."""
+    """Return the exported items by id."""
     content = json.loads((directory / "export" / "items.json").read_text())
     assert content["type"] == "FeatureCollection"
     return {item["id"]: item for item in content["features"]}
 
 
 def originals(directory: Path) -> dict[str, tuple[Path, Json]]:
-    """Give the items of the catalog by id: their files, and what is in them."""
+    """Return the items of the catalog by id: their files, and what is in them."""
     files = {path.stem: path for path in (directory / "catalogs").glob("*/*/*.json")}
     return {name: (path, json.loads(path.read_text())) for name, path in files.items()}
 

@@ -153,7 +153,7 @@ def test_rioxarray_reads_them(cubes: Path, cube: str) -> None:
 
 
 def gdal_name(store: Path, version: Version) -> str:
-    """Give the name by which GDAL opens the variable; skip what that version cannot read."""
+    """Return the name by which GDAL opens the variable; skip what that version cannot read."""
     if (store / "zarr.json").exists() and version < GDAL_3:
         pytest.skip(
             f"GDAL {version} reads format 2 only; format 3 as written here from {GDAL_3} on"

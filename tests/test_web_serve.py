@@ -53,7 +53,7 @@ def url(directory: Path) -> Iterator[str]:
 
 
 def item(url: str, name: str) -> tuple[str, dict]:
-    """Give the URL of an item and the item, found by following links."""
+    """Return the URL of an item and the item, found by following links."""
     catalog = requests.get(url, timeout=30).json()
     for child in (link for link in catalog["links"] if link["rel"] == "child"):
         collection_url = urljoin(url, child["href"])

@@ -58,5 +58,5 @@ def ask(url: str, path: str | None = None, method: str = "GET", **headers: str) 
 
 
 def folder(url: str) -> str:
-    """Give the path of the folder that a URL lies in."""
+    """Return the path of the folder that a URL lies in."""
     return str(Path(urlsplit(url).path).parent)

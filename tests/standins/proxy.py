@@ -172,7 +172,7 @@ class FaultProxy:
             await asyncio.gather(up, down, return_exceptions=True)
 
     def _hit(self) -> bool:
-        """Say whether the fault hits one connection more, and count it."""
+        """Return whether the fault hits one connection more, and count it."""
         if self._left is not None:
             if self._left == 0:
                 return False

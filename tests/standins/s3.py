@@ -167,4 +167,4 @@ class S3Server:
 
 class _QuietHandler(MotoRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (name of the base)
-        """Say nothing: the log is ``S3Server.log``."""
+        """Log nothing: the log is ``S3Server.log``."""

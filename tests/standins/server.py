@@ -248,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (name of the base class)
-        """Say nothing: the log is ``LoopbackServer.log``."""
+        """Log nothing: the log is ``LoopbackServer.log``."""
 
     def _serve(self) -> None:
         app = self.server.app
