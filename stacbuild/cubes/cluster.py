@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 
-from stacbuild.cubes.compute import Key, Run, WorkersLostError
+from stacbuild.cubes.workers import Key, Run, WorkersLostError
 from stacbuild.errors import ConfigError, LocalError, RemoteError
 from stacbuild.load import release
 

@@ -33,6 +33,7 @@ from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
 from stacbuild.config import FileStore, MemoryStore
+from stacbuild.cubes.workers import Key, Run, WorkersLostError
 from stacbuild.errors import BuildError, ConfigError
 from stacbuild.memory import keep_freed_memory
 
@@ -41,19 +42,12 @@ if TYPE_CHECKING:
 
     from stacbuild.config import S3Store
 
-Key = tuple[Any, ...]
 Region = tuple[slice, ...]
 # First and one after the last index in each dimension.
 Place = tuple[tuple[int, int], ...]
-# Computes every block of an array, and tells the key of each as it is done.
-Run = Callable[[da.Array, Callable[[Key], None]], None]
 
 # A region is tried so often when a process dies over it; a cluster's scheduler has its own count.
 _ATTEMPTS = 3
-
-
-class WorkersLostError(Exception):
-    """Workers died over the same task again and again."""
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from stacbuild.load import forget
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-    from stacbuild.cubes.compute import Run
     from stacbuild.cubes.journal import Journal, Region
+    from stacbuild.cubes.workers import Run
     from stacbuild.grid import Grid
     from stacbuild.progress import Task
 
