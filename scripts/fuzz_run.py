@@ -7,11 +7,17 @@ import multiprocessing
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
 from tests.fuzz.damage import check_damaged
 from tests.fuzz.judge import Outcome, check
+
+# Seeds that a process takes at a time.
+_BATCH = 10
 
 
 def _one(seed: int, keep: Path | None, damaged: bool) -> Outcome:
@@ -24,6 +30,34 @@ def _one(seed: int, keep: Path | None, damaged: bool) -> Outcome:
         return look(seed, Path(folder))
 
 
+def _batch(one: Callable[[int], Outcome], seeds: Sequence[int]) -> list[Outcome]:
+    return [one(seed) for seed in seeds]
+
+
+def _outcomes(one: Callable[[int], Outcome], seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
+    """Yield what becomes of each seed, and a crash for each process that dies (a segfault, say).
+
+    What was under way then is left out, and the rest done by other processes.
+    """
+    left = [seeds[start : start + _BATCH] for start in range(0, len(seeds), _BATCH)]
+    while left:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+            futures = {pool.submit(_batch, one, batch): batch for batch in left}
+            left = []
+            for future in as_completed(futures):
+                try:
+                    yield from future.result()
+                except BrokenProcessPool:
+                    left.append(futures[future])
+        if left:
+            left.sort()
+            # Those that were under way may kill the next process as well.
+            begun, left = left[:jobs], left[jobs:]
+            text = f"a process died over one of the seeds {sum(begun, [])}"
+            yield Outcome(begun[0][0], "crash", "process died", text, {})
+
+
 def main(words: list[str] | None = None) -> int:
     """Run the seeds that the command line names; return 1 if any is wrong or a crash."""
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
@@ -34,21 +68,19 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--show", type=int, default=20, help="how many findings to print in full")
     parser.add_argument("--damaged", action="store_true", help="spoil the inputs")
     args = parser.parse_args(words)
-    seeds = range(args.seed, args.seed + args.count)
+    seeds = list(range(args.seed, args.seed + args.count))
     found, shown = Counter[tuple[str, str]](), 0
     failing: list[int] = []
-    with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
-        for outcome in pool.imap(
-            partial(_one, keep=args.keep, damaged=args.damaged), seeds, chunksize=4
-        ):
-            found[outcome.verdict, outcome.kind] += 1
-            if outcome.verdict in ("wrong", "crash"):
-                failing.append(outcome.seed)
-                if shown < args.show:
-                    print(outcome, flush=True)
-                    shown += 1
-            elif args.count == 1:
-                print(outcome)
+    one = partial(_one, keep=args.keep, damaged=args.damaged)
+    for outcome in _outcomes(one, seeds, args.jobs):
+        found[outcome.verdict, outcome.kind] += 1
+        if outcome.verdict in ("wrong", "crash"):
+            failing.append(outcome.seed)
+            if shown < args.show:
+                print(outcome, flush=True)
+                shown += 1
+        elif args.count == 1:
+            print(outcome)
     for (verdict, kind), number in sorted(found.items()):
         print(f"{number:6d} {verdict} {kind}")
     print(f"{len(failing)} of {args.count} wrong or crashed: {failing[:200]}")
