@@ -54,7 +54,8 @@ def _outcomes(one: Callable[[int], Outcome], seeds: Sequence[int], jobs: int) ->
             left.sort()
             # Those that were under way may kill the next process as well.
             begun, left = left[:jobs], left[jobs:]
-            text = f"a process died over one of the seeds {sum(begun, [])}"
+            which = [seed for batch in begun for seed in batch]
+            text = f"a process died over one of the seeds {which}"
             yield Outcome(begun[0][0], "crash", "process died", text, {})
 
 
