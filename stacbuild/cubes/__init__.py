@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild import progress
-from stacbuild.catalog import Catalog
 from stacbuild.cubes.grids import Box
 from stacbuild.cubes.leftovers import tell_of_forgotten, tidy
-from stacbuild.cubes.plan import CubePlan, plan, plans
+from stacbuild.cubes.plan import CubePlan, plan, plan_one, resolver_of
 from stacbuild.cubes.resolve import Resolver
 from stacbuild.errors import StacbuildError, failure_of
-from stacbuild.harvesters import load_profiles
 from stacbuild.harvesters.unmatched import tell_of_unmatched
 from stacbuild.progress import Reporter
 from stacbuild.runs import one_run
@@ -85,10 +83,12 @@ def build(
         If there is no such dataset, or the box does not lie on a grid.
     """
     with progress.reported_to(reporter):
-        planned = plans(config, catalog_dir, datasets, bbox, force=force)
-        resolver = Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox)
+        resolver, chosen = resolver_of(config, catalog_dir, datasets, bbox)
         with one_run():
-            done = [_do(resolver, each, wait) for each in planned]
+            # Planned one by one: what was built before counts.
+            done = [
+                _do(resolver, plan_one(resolver, dataset, force=force), wait) for dataset in chosen
+            ]
         tell_of_forgotten(config, resolver.catalog)
         tell_of_unmatched(config, resolver.catalog, resolver.profiles)
     return done

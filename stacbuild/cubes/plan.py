@@ -7,7 +7,7 @@ a cube that is to be built needs is imported for that, so that nothing to do is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -163,23 +163,19 @@ def plan(
     ConfigError
         If there is no such dataset, or the box does not lie on a grid.
     """
-    return list(plans(config, catalog_dir, datasets, bbox, force=force))
+    resolver, chosen = resolver_of(config, catalog_dir, datasets, bbox)
+    return [plan_one(resolver, dataset, force=force) for dataset in chosen]
 
 
-def plans(
-    config: Config,
-    catalog_dir: Path,
-    datasets: Sequence[str] = (),
-    bbox: Box | None = None,
-    *,
-    force: bool = False,
-) -> Iterator[CubePlan]:
-    """Return the plans of `plan`, each made when it is asked for: what was built before counts.
+def resolver_of(
+    config: Config, catalog_dir: Path, datasets: Sequence[str], bbox: Box | None
+) -> tuple[Resolver, list[Dataset]]:
+    """Return what resolves the cubes of a configuration, and the datasets that are meant.
 
     Raises
     ------
     ConfigError
-        At once, as `plan`.
+        As `plan`.
     """
     chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
     for dataset in chosen:
@@ -190,11 +186,11 @@ def plans(
         except Exception:  # noqa: BLE001, S112 - of this dataset only, whose plan says it below
             continue
     check_catalog_folder(config, catalog_dir)
-    resolver = Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox)
-    return (_plan(resolver, dataset, force=force) for dataset in chosen)
+    return Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox), chosen
 
 
-def _plan(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
+def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
+    """Return the plan of one cube, as `plan` does of each."""
     place = resolver.place(dataset)
     code = tuple(
         dict.fromkeys(

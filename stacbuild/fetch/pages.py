@@ -34,7 +34,7 @@ Span = tuple[int, int]
 """First byte, and the first byte after."""
 
 Fetch = Callable[[int, int], bytes]
-"""Give the bytes from *start* up to *stop* (exclusive), all of them, or raise."""
+"""Return the bytes from *start* up to *stop* (exclusive), all of them, or raise."""
 
 
 class Pages:
