@@ -78,6 +78,18 @@ def light(ds):
     return ds.map(lambda array: array.copy(data=da.map_blocks(check, array.data, dtype="uint8")))
 
 
+def nested(ds):
+    def build(block, block_info=None):
+        import stacbuild
+
+        if block.size and not any(start for start, _ in block_info[0]["array-location"]):
+            (result,) = stacbuild.build(os.environ["INNER"])
+            assert result.status == "COMPLETED", result.message
+        return block
+
+    return ds.map(lambda array: array.copy(data=da.map_blocks(build, array.data, dtype="uint8")))
+
+
 def wrong(ds):
     def fail(block):
         if block.size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import psutil
 import pytest
 import requests
 
+from stacbuild.config import load_config
 from stacbuild.cubes import build
 from stacbuild.errors import BuildError
-from tests.cli import configuration, errors, stacbuild
+from tests.cli import Json, configuration, errors, stacbuild
 from tests.forked import Runs
 from tests.scheduling import (
     CUBES,
@@ -136,6 +138,40 @@ def test_worker_processes_end_with_the_one_that_started_them(tmp_path: Path, run
     worker = [process for process in psutil.process_iter() if process.pid == pid]
     _, alive = psutil.wait_procs(worker, timeout=60)
     assert alive == []
+
+
+@pytest.mark.parametrize("cube", [CUBES[0], WRONG])
+def test_threads_are_kept_for_the_next_cube(cube: Json, tmp_path: Path) -> None:
+    """What PROJ holds for a thread is cleared away as it ends, and that was seen to crash."""
+
+    def ours() -> set[int | None]:
+        return {
+            thread.native_id
+            for thread in threading.enumerate()
+            if thread.name.startswith("stacbuild")
+        }
+
+    before = ours()
+    # Not a number that other tests use.
+    with dask.config.set(num_workers=3):
+        only(build(config(tmp_path / "0", cube), tmp_path / "0" / "catalogs"))
+        started = ours()
+        for number in ("1", "2"):
+            only(build(config(tmp_path / number, cube), tmp_path / number / "catalogs"))
+    assert started >= before
+    assert ours() == started
+
+
+def test_builds_side_by_side_have_threads_of_their_own(tmp_path: Path) -> None:
+    """A function of the user's that builds a cube itself does not wait for itself."""
+    inner = written(tmp_path / "inner", CUBES[0])
+    outer = {"identifier": "nested", "store": "local", "data_id": "one.tif"} | custom("nested")
+    path = written(tmp_path / "outer", outer)
+    with dask.config.set(num_workers=1), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INNER", str(inner))
+        result = only(build(load_config(path), tmp_path / "outer" / "catalogs"))
+    assert result.status == "COMPLETED", result.message
+    assert (tmp_path / "inner" / "data" / "codes.zarr").is_dir()
 
 
 # --- what is needed, and what is seen before work begins -----------------------------------------

@@ -15,7 +15,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -212,22 +213,73 @@ def _synchronous(written: da.Array, done: Callable[[Key], None]) -> None:
     _compute(dask.get, written, done)
 
 
+class _Tasks(Executor):
+    """What one cube gives to threads that others will use after it.
+
+    Parameters
+    ----------
+    threads
+        What runs the tasks.
+    count
+        How many there are.
+    """
+
+    def __init__(self, threads: ThreadPoolExecutor, count: int) -> None:
+        self._threads = threads
+        self._under_way: set[Future[Any]] = set()
+        # By this name dask asks how many tasks to give at a time.
+        self._max_workers = count
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = self._threads.submit(fn, *args, **kwargs)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        left = list(self._under_way)
+        if cancel_futures:
+            for future in left:
+                future.cancel()
+        if wait:
+            futures.wait(left)
+
+
+# By how many they are. They stay for the next cube: PROJ and GDAL keep databases and caches for
+# each thread, which a new one would have to set up again, and which they were twice seen to crash
+# over where one thread ended while another projected (GDAL 3.10, PROJ 9.7.1).
+_idle: dict[int, list[ThreadPoolExecutor]] = {}
+if hasattr(os, "register_at_fork"):
+    # A forked process has the executors, but none of their threads.
+    os.register_at_fork(after_in_child=_idle.clear)
+
+
 @contextmanager
 def _threads() -> Iterator[Run]:
-    pool = ThreadPoolExecutor(_count(), thread_name_prefix="stacbuild")
+    count = _count()
+    idle = _idle.setdefault(count, [])
+    try:
+        threads = idle.pop()
+    except IndexError:
+        threads = ThreadPoolExecutor(count, thread_name_prefix="stacbuild")
+    tasks = _Tasks(threads, count)
 
     def run(written: da.Array, done: Callable[[Key], None]) -> None:
-        _compute(dask.threaded.get, written, done, pool=pool)
+        _compute(dask.threaded.get, written, done, pool=tasks)
 
     try:
         yield run
     except (Exception, SystemExit):
         # Tasks under way write to the store, which their caller will now do away with.
-        pool.shutdown(cancel_futures=True)
+        tasks.shutdown(cancel_futures=True)
+        idle.append(threads)
         raise
-    finally:
+    except BaseException:
         # Not waiting where it was interrupted: threads may be in the middle of a long read.
-        pool.shutdown(wait=False, cancel_futures=True)
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    else:
+        idle.append(threads)
 
 
 @contextmanager
