@@ -160,13 +160,15 @@ def positions_at(given: Input, crs: pyproj.CRS, xs: Floats, ys: Floats) -> Posit
         xs, ys = transformer(crs, given.crs).transform(xs, ys)
     xs, ys = np.where(np.isfinite(xs), xs, np.nan), np.where(np.isfinite(ys), ys, np.nan)
     a, b, c, d, e, f = tuple(given.transform)[:6]
-    if b == d == 0:
+    # Not where it is less than rounding makes of a coordinate.
+    straight = max(abs(b), abs(d)) * max(given.shape) < 1e-9 * abs(a)
+    if straight:
         col, row = (xs - c) / a, (ys - f) / e
     else:
         back: Affine = ~given.transform
         col, row = back.a * xs + back.b * ys + back.c, back.d * xs + back.e * ys + back.f
     period = None
-    if given.crs.is_geographic and b == d == 0:
+    if given.crs.is_geographic and straight:
         turn = 360 * math.radians(1) / given.crs.axis_info[0].unit_conversion_factor
         period = turn / abs(a)
         if abs(period - given.shape[1]) < 0.5:

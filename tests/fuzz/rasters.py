@@ -246,6 +246,9 @@ def read_back(path: Path, traits: Json, apart: bool) -> Input:
         crs = horizontal(pyproj.CRS.from_wkt(file.crs.to_wkt(version="WKT2_2019")))
         bands = [n for n in file.indexes if file.colorinterp[n - 1] != ColorInterp.alpha]
         raw, missing = file.read(bands), file.read_masks(bands) == 0
+        if raw.dtype.kind in "iu" and raw.dtype.itemsize == 8 and traits["nodata"] == "odd":
+            # Of such text GDAL takes the digits before the first other character: 1 of 1e+20.
+            missing[:] = False
         if raw.dtype.kind == "f":
             missing |= np.isnan(raw)
         scales, offsets, units = (
