@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from contextlib import suppress
 
 import numpy as np
@@ -16,6 +15,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from stacbuild.describe.raster_netcdf import netcdf_tags
 from stacbuild.errors import IntegrityError
 from stacbuild.fetch.opener import GDAL_OPTIONS, bytes_of
+from stacbuild.fetch.tiff import Layout
 from stacbuild.nodata import Number, held, matches, to_json
 from stacbuild.profiles import DataProfile
 
@@ -63,27 +63,15 @@ def _nearest(value: float, dtype: str) -> int:
 def _nodata_text(dataset: rasterio.io.DatasetReader) -> str | None:
     """Return the tag GDAL_NODATA of a TIFF or BigTIFF as it is written."""
     offset = dataset.get_tag_item("IFD_OFFSET", "TIFF", bidx=1)
-    head = bytes_of(dataset, 0, 4)
-    if offset is None or head is None:
+    if offset is None or bytes_of(dataset, 0, 4) is None:
         return None
 
-    def read(start: int, size: int) -> bytes:
-        return bytes_of(dataset, start, start + size) or b""
+    def read(start: int, stop: int) -> bytes:
+        return bytes_of(dataset, start, stop) or b""
 
-    order = "<" if head[:2] == b"II" else ">"
-    big = struct.unpack(f"{order}H", head[2:])[0] == 43
-    count, entry = (f"{order}Q", f"{order}HHQ8s") if big else (f"{order}H", f"{order}HHI4s")
-    first, size = int(offset) + struct.calcsize(count), struct.calcsize(entry)
-    (entries,) = struct.unpack(count, read(int(offset), struct.calcsize(count)))
-    table = read(first, min(entries, 4096) * size)
-    for tag, _, length, inline in struct.iter_unpack(entry, table[: len(table) // size * size]):
-        if tag != _GDAL_NODATA or length > _MOST_TEXT:
-            continue
-        if length > len(inline):
-            inline = read(struct.unpack(f"{order}{'Q' if big else 'I'}", inline)[0], length)
-        text: str = inline[:length].rstrip(b"\0").decode("latin-1")
-        return text.strip()
-    return None
+    layout = Layout.of(read)
+    entry = layout.directory(read, int(offset)).entries.get(_GDAL_NODATA)
+    return None if entry is None or entry[1] > _MOST_TEXT else layout.text(read, entry)
 
 
 def alpha_bands(dataset: rasterio.io.DatasetReader) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,16 +17,18 @@ import numpy as np
 import rasterio
 import requests
 from numpy.typing import NDArray
-from rasterio.enums import Interleaving
-from rasterio.errors import RasterioError, RasterioIOError
-from rasterio.io import DatasetReader, FilePath
+from rasterio.enums import Interleaving, MaskFlags
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
 from stacbuild.fetch import http
+from stacbuild.fetch.gdal_file import GdalFile, GdalHandle
 from stacbuild.fetch.hrefs import check_form
-from stacbuild.fetch.pages import PagedFile, Pages, Span
+from stacbuild.fetch.pages import Pages, Span
 from stacbuild.fetch.ranges import HttpRanges
+from stacbuild.fetch.raster_errors import GDAL_ERRORS, said
+from stacbuild.fetch.tiff import has_mask
 
 GDAL_OPTIONS = {
     # Only the file itself: no .aux.xml, .ovr or .tfw beside it may change what it says.
@@ -121,11 +123,11 @@ class RasterFile:
                 else:
                     # The name has no meaning beyond GDAL's messages.
                     name = PurePosixPath(unquote(urlsplit(self.href).path)).name or "raster.tif"
-                    file = _GdalFile(_GdalHandle(self._pages, self._trouble), name)
+                    file = GdalFile(GdalHandle(self._pages, self._trouble), name)
                     dataset = rasterio.open(file, driver="GTiff", sharing=False)
                     file.let_go()
                     weakref.finalize(dataset, file.close)
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise self._explained(error, "cannot be opened as a GeoTIFF") from error
         try:
             self._check_blocks(dataset)
@@ -192,12 +194,11 @@ class RasterFile:
         RemoteError, IntegrityError
             As `read`.
         """
-        try:
-            with rasterio.Env(**GDAL_OPTIONS):
-                mask = dataset.read_masks(band, window=window)
-            self._raise_trouble()
-        except RasterioError as error:
-            raise self._explained(error, f"the mask of band {band} cannot be decoded") from error
+        with (
+            self._reading(f"the mask of band {band} cannot be decoded"),
+            rasterio.Env(**GDAL_OPTIONS),
+        ):
+            mask = dataset.read_masks(band, window=window)
         return np.asarray(mask != 0)
 
     def prefetch(
@@ -214,19 +215,35 @@ class RasterFile:
             self._raise_trouble()
             self._pages.prefetch(spans)
 
+    @contextmanager
+    def header(self) -> Iterator[DatasetReader]:
+        """Open a dataset to read its header within; errors as `open`."""
+        with self.open() as dataset, self._reading("its header is damaged; write it anew"):
+            self._check_masks(dataset)
+            yield dataset
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Read of a dataset of this file within; *what* is said where GDAL fails."""
+        try:
+            yield
+        except GDAL_ERRORS as error:
+            raise self._explained(error, what) from error
+        except Exception:
+            # Where bytes did not come, GDAL goes on without them.
+            self._raise_trouble()
+            raise
+        self._raise_trouble()
+
     def _decode(
         self, dataset: DatasetReader, window: Window, bands: list[int], out: NDArray[Any]
     ) -> None:
-        try:
-            # GDAL takes the size of its cache from the options in force at its first block.
-            with rasterio.Env(**GDAL_OPTIONS):
-                dataset.read(bands, window=window, out=out)
-            self._raise_trouble()
-        except RasterioError as error:
-            band = f"band {bands[0]}" if len(bands) == 1 else f"bands {bands[0]} to {bands[-1]}"
-            rows = f"rows {window.row_off}+{window.height}"
-            where = f"{band}, {rows}, columns {window.col_off}+{window.width}"
-            raise self._explained(error, f"{where} cannot be decoded") from error
+        band = f"band {bands[0]}" if len(bands) == 1 else f"bands {bands[0]} to {bands[-1]}"
+        rows = f"rows {window.row_off}+{window.height}"
+        where = f"{band}, {rows}, columns {window.col_off}+{window.width}"
+        # GDAL takes the size of its cache from the options in force at its first block.
+        with self._reading(f"{where} cannot be decoded"), rasterio.Env(**GDAL_OPTIONS):
+            dataset.read(bands, window=window, out=out)
 
     def _check_magic(self) -> None:
         start = self.bytes(0, 32)
@@ -262,66 +279,31 @@ class RasterFile:
                 )
         self._raise_trouble()
 
+    def _check_masks(self, dataset: DatasetReader) -> None:
+        """Find a mask that GDAL leaves out as it cannot read it: its pixels would be data."""
+        flags = set(dataset.mask_flag_enums[0])
+        # Raises what GDAL said when it looked for masks and overviews just now.
+        _ = dataset.colorinterp
+        try:
+            masked = has_mask(self.bytes)
+        except ValueError as error:
+            raise IntegrityError(f"{self.name}: {error}; write it anew") from error
+        if masked and flags & {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}:
+            raise IntegrityError(
+                f"{self.name}: has a mask that GDAL cannot read; write it anew, with a mask of "
+                "1 or 8 bits"
+            )
+
     def _raise_trouble(self) -> None:
         if self._trouble:
             error = self._trouble[-1]
             self._trouble.clear()
             raise error
 
-    def _explained(self, error: RasterioError, what: str) -> Exception:
+    def _explained(self, error: Exception, what: str) -> Exception:
         """Return why GDAL failed: because bytes did not come, or because they are wrong."""
         self._raise_trouble()
-        said = error.__cause__ if isinstance(error, RasterioIOError) else None
-        return IntegrityError(f"{self.name}: {what} ({' '.join(str(said or error).split())})")
-
-
-class _GdalFile(FilePath):  # type: ignore[misc]
-    """What rasterio hands to GDAL as a file.
-
-    rasterio's `FilePath`, and not the ``opener`` of `rasterio.open` that is to replace it in 2.0:
-    that one keeps files in the context (`contextvars`) of the thread that opened them, and the
-    process crashes when another thread uses or closes the dataset (seen with rasterio 1.4.4).
-    """
-
-    def __init__(self, handle: _GdalHandle, name: str) -> None:
-        # Past FilePath's own __init__, which does nothing but warn of 2.0.
-        super(FilePath, self).__init__(handle, filename=name)
-        # rasterio 1.5 keeps the datasets it opens here, to close them with the file.
-        self._env = ExitStack()
-
-    def let_go(self) -> None:
-        """Leave the closing of datasets to who opened them; kept here, none would ever be freed."""
-        self._env.pop_all()
-
-
-class _GdalHandle(PagedFile):
-    """A file for GDAL, which can take no exception: it is kept, and raised when GDAL is done."""
-
-    # GDAL wants a new handle each time it opens the file; rasterio makes it from these, as of an
-    # fsspec file.
-    path = ""
-    mode = "rb"
-
-    def __init__(self, pages: Pages, trouble: list[BaseException]) -> None:
-        super().__init__(pages)
-        self._trouble = trouble
-
-    @property
-    def fs(self) -> _GdalHandle:
-        """What opens further handles."""
-        return self
-
-    def open(self, path: str, mode: str) -> _GdalHandle:  # noqa: ARG002 - of fsspec
-        """Return another handle of the same file."""
-        return _GdalHandle(self.pages, self._trouble)
-
-    def readinto(self, buffer: Any) -> int:
-        """Read; nothing at all if that fails."""
-        try:
-            return super().readinto(buffer)
-        except BaseException as error:  # noqa: BLE001 - an interrupt too must outlive GDAL
-            self._trouble.append(error)
-            return 0
+        return IntegrityError(f"{self.name}: {what} ({said(error)})")
 
 
 @contextmanager
@@ -332,9 +314,17 @@ def open_raster(
     storage_options: Mapping[str, Any] | None = None,
     size: int | None = None,
 ) -> Iterator[DatasetReader]:
-    """Open one GeoTIFF for one thread; parameters and errors as `RasterFile`."""
+    """Open one GeoTIFF to read its header, for one thread; parameters as `RasterFile`.
+
+    Raises
+    ------
+    IntegrityError
+        As `RasterFile.open`; also if the header is found damaged while it is used.
+    LocalError, NotFoundError, RemoteError
+        As `RasterFile` and `RasterFile.open`.
+    """
     file = RasterFile(href, session=session, storage_options=storage_options, size=size)
-    with file.open() as dataset:
+    with file.header() as dataset:
         yield dataset
 
 
