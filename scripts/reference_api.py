@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import stacbuild
-from stacbuild import errors, looking, progress
+from stacbuild import errors, progress
+from stacbuild.building import CubeResult
 from stacbuild.config import Config, config_schema
-from stacbuild.cubes import CubePlan, CubeResult
-from stacbuild.cubes.remove import Removal
-from stacbuild.harvesters import HarvestResult
 from stacbuild.multistore.stores import DataStore, Stores
+from stacbuild.planning import CubePlan
+from stacbuild.removal.remove import Removal
+from stacbuild.sources import HarvestResult
+from stacbuild.sources import listing as looking
 
 _HEAD = """\
 # Reference: the library
@@ -40,7 +42,7 @@ SECTIONS: dict[str, tuple[str, list[Any]]] = {
         [stacbuild.MultiSourceDataStore, Stores, DataStore],
     ),
     "Before there is a configuration": (
-        "From `stacbuild.looking`:",
+        "From `stacbuild.sources.listing`:",
         [
             *(getattr(looking, name) for name in looking.__all__ if name[0].islower()),
             looking.Entry,

@@ -15,21 +15,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacbuild import cubes, harvesters
-from stacbuild.catalog import Catalog
+from stacbuild import building, planning, sources
+from stacbuild.building import CubeResult
 from stacbuild.config import Config, S3Store, load_config
-from stacbuild.cubes import CubePlan, CubeResult
-from stacbuild.cubes.allowed import check_items
-from stacbuild.cubes.grids import Box
-from stacbuild.cubes.resolve import collection_id
 from stacbuild.errors import NotFoundError, raise_failures
-from stacbuild.harvesters import HarvestResult
+from stacbuild.planning import CubePlan
+from stacbuild.planning.allowed import check_items
+from stacbuild.planning.grids import Box
+from stacbuild.planning.resolve import collection_id
 from stacbuild.progress import Reporter
+from stacbuild.sources import HarvestResult
+from stacbuild.stac.catalog import Catalog
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from stacbuild.cubes.remove import Removal
+    from stacbuild.removal.remove import Removal
 
 PathLike = str | os.PathLike[str]
 ConfigLike = Config | PathLike | Mapping[str, Any]
@@ -65,9 +66,7 @@ def harvest(
         If the configuration is wrong, or no dataset uses such a store.
     """
     config = _config(config)
-    return harvesters.harvest(
-        config, _catalog(config, catalog_dir), stores=stores, reporter=reporter
-    )
+    return sources.harvest(config, _catalog(config, catalog_dir), stores=stores, reporter=reporter)
 
 
 def plan(
@@ -101,7 +100,7 @@ def plan(
         If the configuration is wrong, there is no such dataset, or the box does not lie on a grid.
     """
     config = _config(config)
-    return cubes.plan(config, _catalog(config, catalog_dir), datasets, bbox, force=force)
+    return planning.plan(config, _catalog(config, catalog_dir), datasets, bbox, force=force)
 
 
 def build(
@@ -140,7 +139,7 @@ def build(
         If the configuration is wrong, there is no such dataset, or the box does not lie on a grid.
     """
     config = _config(config)
-    return cubes.build(
+    return building.build(
         config,
         _catalog(config, catalog_dir),
         datasets=datasets,
@@ -183,7 +182,7 @@ def remove(
         If the configuration is wrong, or there is neither such a dataset nor such a cube.
     """
     # Imported when used: the others have no need of it.
-    from stacbuild.cubes.remove import remove as run
+    from stacbuild.removal.remove import remove as run
 
     config = _config(config)
     return run(
@@ -275,7 +274,7 @@ def open_cube(config: ConfigLike, dataset: str, catalog_dir: PathLike | None = N
         href = asset.extra_fields["alternate"]["s3"]["href"]
         options = storage.storage_options
     # Imported when used: the other functions have no need of Zarr to see that nothing is to do.
-    from stacbuild.fetch.cube_data import open_cube_data
+    from stacbuild.formats.cube import open_cube_data
 
     return open_cube_data(href, options, chunks={}, mask_and_scale=True)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build
 from stacbuild.errors import StacbuildError
 from tests.cli import NORTH, WEST, Json, configuration
 

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from stacbuild.fetch import pace
+from stacbuild.net import pace
 from tests.cli import shared_runs
 from tests.forked import Runs
 from tests.standins.fixtures import (

@@ -17,8 +17,8 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
+from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build
 from stacbuild.progress import Silent
 from tests.built import SOURCES
 from tests.cli import Json, configuration

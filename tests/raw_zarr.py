@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build
 from stacbuild.errors import StacbuildError
 from stacbuild.progress import Silent
 from tests.built import LAT, LON, SOURCES

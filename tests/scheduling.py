@@ -13,8 +13,8 @@ import rasterio
 import xarray as xr
 from rasterio import Affine
 
+from stacbuild.building import CubeResult, build
 from stacbuild.config import Config, load_config
-from stacbuild.cubes import CubeResult, build
 from stacbuild.progress import Silent, SilentTask
 from tests.cli import Json, configuration
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import rasterio
 
+from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build
 from tests.cli import configuration
 from tests.rasters import Recorder
 from tests.test_stac_values import catalog, raster, stated

@@ -18,9 +18,9 @@ import s3fs
 import yaml
 
 from stacbuild.config import load_config
-from stacbuild.load.pixelgrid import PixelGrid
-from stacbuild.load.reader import RasterSource, Tile
-from stacbuild.load.validity import NoData
+from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.validity import NoData
+from stacbuild.loading.reader import RasterSource, Tile
 from tests.cli import Json, ages, configuration, geotiff
 from tests.clms_helpers import FILE, SLUG, product, two_tiles
 from tests.standins.clms import ClmsServer

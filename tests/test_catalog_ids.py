@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from stacbuild.catalog import Catalog, slug
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.harvesters import harvest
+from stacbuild.sources import harvest
+from stacbuild.stac.catalog import Catalog, slug
 from tests.cli import configuration, geotiff
 from tests.test_harvest_stac import Json, collection, item, link, root
 

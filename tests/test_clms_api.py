@@ -12,9 +12,9 @@ import requests
 from pydantic import SecretStr
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
-from stacbuild.fetch.http import session
-from stacbuild.harvesters.clms_api import ClmsApi
-from stacbuild.harvesters.clms_auth import Credentials, Token, read_credentials
+from stacbuild.net.http import session
+from stacbuild.sources.clms.api import ClmsApi
+from stacbuild.sources.clms.auth import Credentials, Token, read_credentials
 from tests.clms_helpers import FILE, SLUG, asked, product, two_tiles
 from tests.standins.clms import ClmsServer, Product
 

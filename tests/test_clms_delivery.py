@@ -13,11 +13,11 @@ import rasterio
 import requests
 
 from stacbuild.errors import IntegrityError, RemoteError
-from stacbuild.fetch.http import session
-from stacbuild.harvesters.clms_api import ClmsApi
-from stacbuild.harvesters.clms_auth import read_credentials
-from stacbuild.harvesters.clms_delivery import Delivery, Polling, Tile, deliver, present, request
+from stacbuild.net.http import session
 from stacbuild.progress import reported_to
+from stacbuild.sources.clms.api import ClmsApi
+from stacbuild.sources.clms.auth import read_credentials
+from stacbuild.sources.clms.delivery import Delivery, Polling, Tile, deliver, present, request
 from tests.clms_helpers import DATA_ID, FILE, Recorder, asked, pack, product, two_tiles
 from tests.standins.clms import ClmsServer, Product
 

@@ -12,10 +12,10 @@ import pytest
 import rasterio
 
 from stacbuild.config import ClmsStore
-from stacbuild.harvesters.base import Wanted
-from stacbuild.harvesters.clms import harvest
-from stacbuild.harvesters.clms_delivery import Polling
 from stacbuild.profiles import Profiles
+from stacbuild.sources.base import Wanted
+from stacbuild.sources.clms.delivery import Polling
+from stacbuild.sources.clms.harvest import harvest
 from tests.standins.clms import ClmsServer, Product
 
 FILES = {

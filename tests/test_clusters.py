@@ -18,7 +18,7 @@ import pytest
 import zarr
 from distributed import Client
 
-from stacbuild.cubes import build
+from stacbuild.building import build
 from stacbuild.errors import BuildError, ConfigError, LocalError, RemoteError
 from tests.cli import Json, errors, stacbuild
 from tests.scheduling import (

@@ -11,9 +11,10 @@ import pytest
 import xarray as xr
 import yaml
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
 from stacbuild.errors import ConfigError
+from stacbuild.planning import plan
 from tests.cli import configuration, geotiff, stacbuild
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}

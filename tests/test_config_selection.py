@@ -16,8 +16,9 @@ import shapely
 import xarray as xr
 from rasterio import Affine
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
+from stacbuild.planning import plan
 from tests.built import LAT, LON, SOURCES, made, refused, zarr_store
 from tests.cli import EAST, NORTH, SOUTH, WEST, configuration, geotiff, stacbuild
 

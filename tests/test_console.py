@@ -4,7 +4,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from stacbuild.console import PlainReporter, TerminalReporter, duration, print_table
+from stacbuild.cli.console import PlainReporter, TerminalReporter, duration, print_table
 from stacbuild.safe_text import clean
 
 

@@ -30,12 +30,12 @@ from scripts.benchmarks.floor import index_map
 from scripts.benchmarks.job import Job, Layer
 from scripts.benchmarks.measure import measure
 from scripts.benchmarks.remote import Traffic, needed
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.fetch import pace
-from stacbuild.fetch.pages import PagedFile
-from stacbuild.harvesters import harvest
-from stacbuild.load import pool
+from stacbuild.loading import pool
+from stacbuild.net import pace
+from stacbuild.net.pages import PagedFile
+from stacbuild.sources import harvest
 from tests.cli import Json, configuration
 from tests.fetch_server import FileServer
 from tests.standins.zenodo import Record, ZenodoServer
@@ -418,8 +418,8 @@ def test_a_mistake_is_found_before_what_builds_is_imported(
 # ones a short run does: two index maps, and an eighth of GDAL's blocks.
 _BOUNDED = """\
 from stacbuild.cli import main
-from stacbuild.fetch import opener
-from stacbuild.load import pool
+from stacbuild.net import opener
+from stacbuild.loading import pool
 pool.cache.max_bytes = 20 << 20
 opener.GDAL_OPTIONS["GDAL_CACHEMAX"] = 8 << 20
 main()

@@ -15,12 +15,12 @@ import yaml
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from stacbuild.boxes import check_box, check_crs
+from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.crs import epsg_code, identified
-from stacbuild.cubes import CubeResult, build
-from stacbuild.describe.zarr_grid import footprint, grid_of
 from stacbuild.errors import StacbuildError
+from stacbuild.formats.zarr_grid import footprint, grid_of
+from stacbuild.geo.bbox import check_box, check_crs
+from stacbuild.geo.crs import epsg_code, identified
 from tests.test_place_of_zarr import MAPPING, UTM, X, Y, cube, edges, store, utm
 
 Json = dict[str, Any]

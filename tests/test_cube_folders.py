@@ -12,12 +12,13 @@ import rasterio
 import s3fs
 import xarray as xr
 
-from stacbuild.catalog import Catalog, cube_id
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
-from stacbuild.cubes.validate import validate
 from stacbuild.errors import ConfigError
 from stacbuild.pictures.find import find_cube
+from stacbuild.planning import plan
+from stacbuild.stac.catalog import Catalog, cube_id
+from stacbuild.validation.validate import validate
 from tests.cli import Json, configuration, geotiff, stacbuild
 from tests.standins.s3 import S3Server
 

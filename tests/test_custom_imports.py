@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
+from stacbuild.planning import plan
 from tests.built import SOURCES
 from tests.cli import configuration, geotiff
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
 from stacbuild.errors import ConfigError
+from stacbuild.planning import plan
 from tests.built import SOURCES
 from tests.cli import configuration, geotiff
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stacbuild.load.custom import comes_from, place
+from stacbuild.loading.custom import comes_from, place
 
 SOURCE = """\
 def outer(value):

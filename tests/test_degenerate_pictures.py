@@ -10,9 +10,9 @@ import rasterio
 import yaml
 from rasterio import Affine
 
+from stacbuild.building import build
 from stacbuild.cli import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.built import SOURCES
 from tests.cli import configuration
 

@@ -17,10 +17,10 @@ import shapely
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
-from stacbuild.describe.raster import footprint, raster_item
 from stacbuild.errors import IntegrityError
-from stacbuild.fetch.opener import open_raster
+from stacbuild.formats.geotiff import open_raster
 from stacbuild.profiles import DataProfile
+from stacbuild.stac.raster_item import footprint, raster_item
 
 PUBLISHED = dt.datetime(2024, 8, 16, tzinfo=dt.UTC)
 LAEA = rasterio.Affine(30, 0, 4_000_000, 0, -30, 3_000_000)

@@ -14,11 +14,11 @@ import pystac
 import pytest
 import xarray as xr
 
-from stacbuild.describe.zarr import cube_dimensions, cube_variables, period, zarr_item
-from stacbuild.describe.zarr_grid import footprint, grid_of
 from stacbuild.errors import StacbuildError
-from stacbuild.fetch.zarr_store import dataset_of, open_group
+from stacbuild.formats.zarr_grid import footprint, grid_of
+from stacbuild.formats.zarr_store import dataset_of, open_group
 from stacbuild.profiles import Class, DataProfile
+from stacbuild.stac.zarr_item import cube_dimensions, cube_variables, period, zarr_item
 
 ROWS, COLUMNS = 202_500, 405_000
 RES = 180 / ROWS

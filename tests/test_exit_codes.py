@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 
 from stacbuild import generate
+from stacbuild.building import build
 from stacbuild.cli import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from stacbuild.errors import (
     AuthError,
     BuildError,
@@ -26,7 +26,7 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
-from stacbuild.harvesters import harvest, objects
+from stacbuild.sources import harvest, objects
 from tests.cli import Json, configuration, geotiff, stacbuild
 from tests.clms_helpers import FILE, SLUG, product, two_tiles
 from tests.standins.clms import ClmsServer
@@ -329,7 +329,7 @@ def test_a_bug_in_the_program_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = prepare(tmp_path, custom("late"))
-    monkeypatch.setattr("stacbuild.cubes.build", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("stacbuild.building.build", lambda *_, **__: 1 / 0)
     assert run(["cube", str(config)]) == FAILED
     out, err = capsys.readouterr()
     assert out == ""

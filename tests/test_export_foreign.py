@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from stacbuild.building import build
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.killing import small
 from tests.test_foreign import snapshot
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from stacbuild.errors import RemoteError
-from stacbuild.fetch.http import session
-from stacbuild.harvesters.clms_api import ClmsApi
-from stacbuild.harvesters.clms_auth import read_credentials
-from stacbuild.harvesters.clms_delivery import Delivery, Polling, deliver
+from stacbuild.net.http import session
+from stacbuild.sources.clms.api import ClmsApi
+from stacbuild.sources.clms.auth import read_credentials
+from stacbuild.sources.clms.delivery import Delivery, Polling, deliver
 from tests.cli import catalogued, command, configuration, errors, stacbuild
 from tests.clms_helpers import DATA_ID, FILE, SLUG, asked, product, two_tiles
 from tests.standins.clms import ClmsServer

@@ -12,10 +12,10 @@ import rasterio
 from rasterio import Affine
 
 from stacbuild import cli
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.fetch.opener import block_spans
-from stacbuild.harvesters import harvest
+from stacbuild.formats.geotiff import block_spans
+from stacbuild.sources import harvest
 from tests.cli import NORTH, WEST, Json, ages, check_left, configuration
 
 DAMAGED = 4

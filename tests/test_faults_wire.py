@@ -28,10 +28,11 @@ import zarr
 from s3fs import S3FileSystem
 
 from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
-from stacbuild.fetch import http, zarr_store
-from stacbuild.fetch.download import download
-from stacbuild.fetch.http import Patience
-from stacbuild.fetch.opener import RasterFile
+from stacbuild.formats import zarr_store
+from stacbuild.formats.geotiff import RasterFile
+from stacbuild.net import http
+from stacbuild.net.download import download
+from stacbuild.net.http import Patience
 from tests.cli import NORTH, WEST, configuration, errors, stacbuild
 from tests.standins.proxy import Close, Cut, Fault, FaultProxy, Flip, Refuse, Reset, Stall, Trickle
 from tests.standins.s3 import S3Server
@@ -264,8 +265,8 @@ def test_a_server_that_neither_holds_out_nor_knows_ranges_is_given_up(
 def test_killed_again_and_again_each_process_goes_on(tmp_path: Path, proxy: FaultProxy) -> None:
     target = tmp_path / "here" / "f.tif"
     code = (
-        "import sys; from pathlib import Path; from stacbuild.fetch import http\n"
-        "from stacbuild.fetch.download import download\n"
+        "import sys; from pathlib import Path; from stacbuild.net import http\n"
+        "from stacbuild.net.download import download\n"
         "download(sys.argv[1], Path(sys.argv[2]), session=http.session())"
     )
     command = [sys.executable, "-c", code, f"{proxy.url}/f.tif", str(target)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stacbuild.errors import IntegrityError, LocalError
-from stacbuild.fetch.archive import Member, extract, members, stem
+from stacbuild.formats.archive import Member, extract, members, stem
 
 FILES = {"a.tif": b"aa", "folder/b.tif": b"bbb"}
 Maker = Callable[[Path, dict[str, bytes]], Path]

@@ -14,9 +14,9 @@ import requests
 from filelock import FileLock
 
 from stacbuild.errors import IntegrityError, LocalError, LockedError, NotFoundError, RemoteError
-from stacbuild.fetch import http
-from stacbuild.fetch.download import download
-from stacbuild.fetch.http import Patience
+from stacbuild.net import http
+from stacbuild.net.download import download
+from stacbuild.net.http import Patience
 from tests.fetch_server import FileServer, page, stall
 
 DATA = os.urandom(3_000_000)
@@ -111,8 +111,8 @@ def test_another_process_that_was_killed_is_continued(
     tmp_path: Path, session: requests.Session
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from stacbuild.fetch import http\n"
-        "from stacbuild.fetch.download import download\n"
+        "import sys; from pathlib import Path; from stacbuild.net import http\n"
+        "from stacbuild.net.download import download\n"
         "download(sys.argv[1], Path(sys.argv[2]), session=http.session())"
     )
 

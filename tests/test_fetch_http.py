@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
-from stacbuild.fetch import http
+from stacbuild.net import http
 from tests.fetch_server import FileServer, page, redirect
 
 

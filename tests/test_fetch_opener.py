@@ -11,8 +11,8 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
-from stacbuild.fetch import http
-from stacbuild.fetch.opener import RasterFile, open_raster
+from stacbuild.formats.geotiff import RasterFile, open_raster
+from stacbuild.net import http
 from tests.fetch_server import FileServer, page
 from tests.standins.s3 import S3Server
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacbuild.fetch import http, pace
-from stacbuild.fetch.pace import LIMITS, Pace
+from stacbuild.net import http, pace
+from stacbuild.net.pace import LIMITS, Pace
 from tests.fetch_server import FileServer
 
 
@@ -90,7 +90,7 @@ def test_threads_share_a_pace() -> None:
 
 def test_processes_share_a_pace(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from stacbuild.fetch.pace import Pace\n"
+        "import sys, time; from pathlib import Path; from stacbuild.net.pace import Pace\n"
         "polite = Pace(((18, 3600.0),), time.time, state=Path(sys.argv[1]))\n"
         "for _ in range(6): polite.wait()"
     )

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from stacbuild.errors import NotFoundError, RemoteError
-from stacbuild.fetch import http
-from stacbuild.fetch.http import Patience
-from stacbuild.fetch.pages import AHEAD, PAGE, PagedFile, Pages
-from stacbuild.fetch.ranges import RangeFile
+from stacbuild.net import http
+from stacbuild.net.http import Patience
+from stacbuild.net.pages import AHEAD, PAGE, PagedFile, Pages
+from stacbuild.net.ranges import RangeFile
 from tests.fetch_server import FileServer, page
 
 DATA = os.urandom(40 * AHEAD + 123)

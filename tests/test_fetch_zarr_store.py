@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from stacbuild.errors import AuthError, IntegrityError, MissingError, NotFoundError, RemoteError
-from stacbuild.fetch.zarr_store import is_consolidated, open_dataset, open_group
+from stacbuild.formats.zarr_store import is_consolidated, open_dataset, open_group
 from tests.standins.s3 import S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html
 

@@ -15,10 +15,10 @@ import shapely.geometry
 import xarray as xr
 from affine import Affine
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.describe.footprint import Pixels, footprint
 from stacbuild.errors import StacbuildError
+from stacbuild.geo.outline import Pixels, footprint
 from tests.built import SOURCES
 from tests.cli import configuration
 

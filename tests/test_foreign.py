@@ -15,12 +15,13 @@ import pytest
 import xarray as xr
 import yaml
 
+from stacbuild.building import CubeResult, build
+from stacbuild.cli.console import plan_lines
 from stacbuild.config import load_config
-from stacbuild.console import plan_lines
-from stacbuild.cubes import CubePlan, CubeResult, build, plan
-from stacbuild.cubes.journal import Journal
 from stacbuild.errors import ConflictError
-from stacbuild.harvesters import harvest
+from stacbuild.planning import CubePlan, plan
+from stacbuild.sources import harvest
+from stacbuild.storage.journal import Journal
 from tests.cli import Json, catalogued, configuration, errors, geotiff, stacbuild
 from tests.standins.s3 import S3Server
 from tests.test_storage import asset_of, bucket, keys

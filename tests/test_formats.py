@@ -24,7 +24,7 @@ import zarr_cm
 from rasterio import Affine
 
 import stacbuild as library
-from stacbuild.cubes import forms
+from stacbuild.storage import formats as forms
 from tests.cli import Json, catalogued, configuration, errors, geotiff, stacbuild
 from tests.forked import Runs
 from tests.killing import fresh
@@ -527,14 +527,14 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from zarr.storage import LocalStore
-from stacbuild.cubes.cf import add_grid, geozarr_attrs
-from stacbuild.cubes.levels import add_levels
-from stacbuild.cubes.netcdf import write_netcdf
-from stacbuild.cubes.compute import open_workers
-from stacbuild.cubes.write import Target, prepare, write
+from stacbuild.building.cf import add_grid, geozarr_attrs
+from stacbuild.building.levels import add_levels
+from stacbuild.building.netcdf import write_netcdf
+from stacbuild.building.compute import open_workers
+from stacbuild.building.write import Target, prepare, write
 from stacbuild.config.models import GridMapping
 from stacbuild.config import MemoryStore
-from stacbuild.grid import Grid
+from stacbuild.geo.grid import Grid
 from stacbuild.progress import Silent
 import zarr
 zarr.config.set({"threading.max_workers": 4})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stacbuild.config import GridMapping, load_config
 from stacbuild.errors import ConfigError
-from stacbuild.grid import Grid
+from stacbuild.geo.grid import Grid
 
 REPO = Path(__file__).parents[1]
 

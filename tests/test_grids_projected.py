@@ -15,7 +15,7 @@ from rasterio import Affine
 import stacbuild
 from stacbuild.config import GridMapping
 from stacbuild.errors import ConfigError
-from stacbuild.grid import Grid
+from stacbuild.geo.grid import Grid
 from tests.cli import configuration, geotiff
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}

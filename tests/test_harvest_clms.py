@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from stacbuild.catalog import Catalog
 from stacbuild.config import ClmsStore
 from stacbuild.errors import AuthError, Failures, NotFoundError, RemoteError
-from stacbuild.harvesters.base import Harvest, Wanted
-from stacbuild.harvesters.clms import canonical_data_id, harvest
-from stacbuild.harvesters.clms_delivery import Polling
 from stacbuild.profiles import Profiles
 from stacbuild.progress import reported_to
+from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.clms.delivery import Polling
+from stacbuild.sources.clms.harvest import canonical_data_id, harvest
+from stacbuild.stac.catalog import Catalog
 from tests.clms_helpers import DATA_ID, FILE, SLUG, Recorder, asked, product, two_tiles
 from tests.standins.clms import ClmsServer
 

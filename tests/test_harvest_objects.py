@@ -17,7 +17,6 @@ import pytest
 import rasterio
 import xarray as xr
 
-from stacbuild.catalog import Catalog
 from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.errors import (
     AuthError,
@@ -27,10 +26,11 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
-from stacbuild.harvesters.base import Harvest, Wanted
-from stacbuild.harvesters.objects import harvest
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent, reported_to
+from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.objects import harvest
+from stacbuild.stac.catalog import Catalog
 from tests.standins.data import Data
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY, S3Server

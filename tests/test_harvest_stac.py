@@ -21,7 +21,6 @@ import xarray as xr
 import yaml
 from rasterio import Affine
 
-from stacbuild.catalog import Catalog
 from stacbuild.config import load_config
 from stacbuild.config.stores import StacStore
 from stacbuild.errors import (
@@ -30,11 +29,12 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
-from stacbuild.harvesters.base import Harvest, Wanted
-from stacbuild.harvesters.stac import harvest
-from stacbuild.harvesters.stac_query import interval, parse
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent, reported_to
+from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.stac.harvest import harvest
+from stacbuild.sources.stac.query import interval, parse
+from stacbuild.stac.catalog import Catalog
 from tests.cli import BOX, NORTH, WEST, configuration, errors, geotiff, stacbuild
 from tests.standins.s3 import BUCKET, S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html

@@ -18,17 +18,17 @@ import rasterio
 import requests
 from rasterio.windows import Window
 
-from stacbuild.catalog import Catalog
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
-from stacbuild.fetch import http
-from stacbuild.fetch.opener import RasterFile
-from stacbuild.harvesters.base import Harvest, Wanted
-from stacbuild.harvesters.zenodo import harvest
-from stacbuild.harvesters.zenodo_collection import record_collection
-from stacbuild.harvesters.zenodo_record import fetch_record, plain_text
+from stacbuild.formats.geotiff import RasterFile
+from stacbuild.net import http
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.progress import Silent, reported_to
+from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.zenodo.collection import record_collection
+from stacbuild.sources.zenodo.harvest import harvest
+from stacbuild.sources.zenodo.record import fetch_record, plain_text
+from stacbuild.stac.catalog import Catalog
 from tests.fetch_server import FileServer
 from tests.standins.demo import Servers
 from tests.standins.zenodo import Record, ZenodoServer

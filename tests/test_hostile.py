@@ -18,10 +18,10 @@ from numcodecs import Blosc, GZip, Zstd
 from rasterio import Affine
 
 from stacbuild.errors import RemoteError, StacbuildError
-from stacbuild.fetch import http
-from stacbuild.fetch.hrefs import leads_inwards
-from stacbuild.fetch.zarr_bounds import decoded_bytes
-from stacbuild.fetch.zarr_store import open_group
+from stacbuild.formats.zarr_bounds import decoded_bytes
+from stacbuild.formats.zarr_store import open_group
+from stacbuild.net import http
+from stacbuild.net.hrefs import leads_inwards
 from tests.built import built, made, refused
 from tests.cli import NORTH, WEST, Json, geotiff
 from tests.fetch_server import FileServer

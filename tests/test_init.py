@@ -11,7 +11,7 @@ import xarray as xr
 
 from stacbuild.config import load_config
 from stacbuild.errors import ConfigError, LocalError
-from stacbuild.looking import Choice, first_configuration, write_configuration
+from stacbuild.sources.listing import Choice, first_configuration, write_configuration
 from tests.cli import BOX, command, errors, geotiff, stacbuild
 
 WORDS = ("--bbox", ",".join(map(str, BOX)), "--res", "0.001")

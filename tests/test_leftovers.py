@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stacbuild.catalog import Catalog
+from stacbuild.building import build
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.cubes.fingerprint import FINGERPRINT
-from stacbuild.cubes.journal import Journal
-from stacbuild.cubes.remove import remove
-from stacbuild.cubes.resolve import place_of
-from stacbuild.cubes.stage_file import Site
-from stacbuild.fetch.archive import extract
-from stacbuild.stac_files import temporary, write_json
+from stacbuild.formats.archive import extract
+from stacbuild.planning.fingerprint import FINGERPRINT
+from stacbuild.planning.resolve import place_of
+from stacbuild.removal.remove import remove
+from stacbuild.stac.catalog import Catalog
+from stacbuild.stac.files import temporary, write_json
+from stacbuild.storage.journal import Journal
+from stacbuild.storage.stage_file import Site
 from tests.forked import Runs
 from tests.killing import fresh, small
 from tests.test_foreign import foreign_store, snapshot

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stacbuild.load.mapping import index_map
-from stacbuild.load.pixelgrid import PixelGrid, positions
+from stacbuild.geo.mapping import index_map
+from stacbuild.geo.pixelgrid import PixelGrid, positions
 
 WORLD = PixelGrid("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0), (180, 360))
 EARTH = PixelGrid(

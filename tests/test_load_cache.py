@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from stacbuild.load.cache import Cache
+from stacbuild.cache import Cache
 
 
 def test_threads_that_ask_together_share_one_making() -> None:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from stacbuild.config.datasets import CustomProcessing
 from stacbuild.errors import BuildError
-from stacbuild.load.custom import run_custom
+from stacbuild.loading.custom import run_custom
 
 
 def function(directory: Path, text: str | None, name: str = "mine") -> CustomProcessing:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacbuild.load.block import Block, Onto
-from stacbuild.load.footprint import touches, under
-from stacbuild.load.mapping import index_map
-from stacbuild.load.mosaic import MARGIN
-from stacbuild.load.pixelgrid import PixelGrid, clip, covers, reduction, span
-from stacbuild.load.warp import warp
+from stacbuild.geo.block import Block, Onto
+from stacbuild.geo.coverage import touches, under
+from stacbuild.geo.mapping import index_map
+from stacbuild.geo.mosaic import MARGIN
+from stacbuild.geo.pixelgrid import PixelGrid, clip, covers, reduction, span
+from stacbuild.geo.warp import warp
 
 SCS2 = PixelGrid("EPSG:4326", (0.00025, 0, -1.25, 0, -0.00025, 44.8), (5200, 7000))
 EUROPE = PixelGrid("EPSG:3035", (30, 0, 2_555_100, 0, -30, 5_820_000), (149_363, 170_397))

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from stacbuild.load.shared import SharedArray
+from stacbuild.shared import SharedArray
 
 
 def test_threads_share_the_parts_and_all_get_the_whole() -> None:

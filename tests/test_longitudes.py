@@ -17,8 +17,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.built import SOURCES
 from tests.cli import configuration
 

@@ -15,7 +15,7 @@ from rasterio import Affine
 
 from stacbuild.config.stores import ClmsStore
 from stacbuild.errors import ConfigError, NotFoundError, StacbuildError
-from stacbuild.looking import describe_data, list_data, sources
+from stacbuild.sources.listing import describe_data, list_data, sources
 from tests.cli import errors, geotiff, stacbuild
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY

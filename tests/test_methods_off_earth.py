@@ -10,8 +10,8 @@ import rasterio
 import xarray as xr
 from rasterio import Affine
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.built import SOURCES
 from tests.cli import Json, configuration
 

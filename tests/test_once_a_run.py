@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.fetch import http
-from stacbuild.harvesters import harvest
+from stacbuild.net import http
+from stacbuild.sources import harvest
 from tests.cli import configuration, geotiff
 from tests.test_harvest_zenodo import Told
 

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 import stacbuild
 from stacbuild.cli.output import Settings
 from stacbuild.cli.program import cli
-from stacbuild.cubes import estimate
 from stacbuild.errors import StacbuildError
-from stacbuild.harvesters import objects
+from stacbuild.planning import estimate
+from stacbuild.sources import objects
 from tests.built import SOURCES, zarr_store
 from tests.cli import configuration, geotiff
 

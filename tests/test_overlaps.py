@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.config.overlaps import ENDINGS
-from stacbuild.cubes import build, plan
-from stacbuild.cubes.forms import FORMS
 from stacbuild.errors import ConfigError
-from stacbuild.harvesters import harvest
+from stacbuild.planning import plan
+from stacbuild.sources import harvest
+from stacbuild.storage.formats import FORMS
 from tests.cli import Json, ages, configuration, errors, geotiff, stacbuild
 from tests.test_foreign import snapshot
 

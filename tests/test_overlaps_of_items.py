@@ -8,13 +8,14 @@ from pathlib import Path
 import pystac
 import pytest
 
-from stacbuild.catalog import Catalog
+from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.config.stores import S3Store
-from stacbuild.cubes import build, plan
-from stacbuild.cubes.own_sources import check_sources
-from stacbuild.cubes.ownership import Place
 from stacbuild.errors import ConflictError
+from stacbuild.planning import plan
+from stacbuild.planning.own_sources import check_sources
+from stacbuild.stac.catalog import Catalog
+from stacbuild.storage.ownership import Place
 from tests.cli import Json, ages, configuration, geotiff
 from tests.test_foreign import snapshot
 from tests.test_overlaps import options, store

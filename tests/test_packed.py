@@ -11,8 +11,8 @@ import rasterio
 import xarray as xr
 from rasterio.enums import Resampling
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.built import SOURCES, made, zarr_store
 from tests.cli import BOX, Json, configuration
 from tests.rasters import GRIDS, INSIDE, build_raster, cube, decoded, noise, warped, write

@@ -13,10 +13,10 @@ import xarray as xr
 import yaml
 import zarr
 
+from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build
-from stacbuild.describe.zarr_grid import CubeGrid, footprint, grid_of
 from stacbuild.errors import StacbuildError
+from stacbuild.formats.zarr_grid import CubeGrid, footprint, grid_of
 from stacbuild.progress import Silent
 
 Json = dict[str, Any]

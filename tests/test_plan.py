@@ -17,10 +17,11 @@ import s3fs
 import xarray as xr
 import yaml
 
+from stacbuild.building import build
 from stacbuild.cli import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
-from stacbuild.cubes.fingerprint import FINGERPRINT, INPUTS, fingerprint
+from stacbuild.planning import plan
+from stacbuild.planning.fingerprint import FINGERPRINT, INPUTS, fingerprint
 from tests.cli import Json, configuration, geotiff, stacbuild
 from tests.standins.demo import Servers, demo_config
 from tests.standins.s3 import S3Server

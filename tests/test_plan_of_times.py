@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.cubes.plan import plan
-from stacbuild.load.footprint import touches
-from stacbuild.load.pixelgrid import PixelGrid, covers, reduction
+from stacbuild.geo.coverage import touches
+from stacbuild.geo.pixelgrid import PixelGrid, covers, reduction
+from stacbuild.planning.planner import plan
 from tests.built import SOURCES
 from tests.cli import configuration
 

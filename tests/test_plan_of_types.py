@@ -11,9 +11,9 @@ import pytest
 import rasterio
 import xarray as xr
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.cubes.plan import plan
+from stacbuild.planning.planner import plan
 from tests.built import SOURCES
 from tests.cli import BOX, configuration, geotiff
 

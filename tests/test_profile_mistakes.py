@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from stacbuild.errors import ConfigError
-from stacbuild.harvesters import harvest
 from stacbuild.profiles import Profiles
+from stacbuild.sources import harvest
 from tests.cli import ages
 from tests.killing import small
 from tests.test_harvest_zenodo import Told

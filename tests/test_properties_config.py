@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from stacbuild.config import Config, load_config
 from stacbuild.errors import ConfigError
-from stacbuild.grid import Grid
+from stacbuild.geo.grid import Grid
 from stacbuild.profiles import Profiles
 from tests.cli import configuration, errors, stacbuild
 from tests.standins.demo import ROOT, Endpoints, demo_config

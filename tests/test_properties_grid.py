@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from stacbuild.config import GridMapping
 from stacbuild.errors import ConfigError
-from stacbuild.grid import Grid
-from stacbuild.load.pixelgrid import PixelGrid
+from stacbuild.geo.grid import Grid
+from stacbuild.geo.pixelgrid import PixelGrid
 from tests.test_load_mapping import assert_exact
 
 default = settings(max_examples=60, deadline=None)

@@ -40,9 +40,9 @@ from hypothesis.stateful import (
 from rasterio import Affine
 
 from stacbuild.config import load_config
-from stacbuild.cubes.fingerprint import FINGERPRINT
-from stacbuild.cubes.ownership import ATTRIBUTE
-from stacbuild.cubes.plan import CubePlan, plan
+from stacbuild.planning.fingerprint import FINGERPRINT
+from stacbuild.planning.planner import CubePlan, plan
+from stacbuild.storage.ownership import ATTRIBUTE
 from tests.forked import Ended, Runs
 
 SIDE, WEST, NORTH, RES = 64, 10.0, 46.0, 0.01

@@ -105,7 +105,7 @@ def test_builders_in_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 
 def test_the_pool_is_given_back_when_the_last_builder_is_done(tmp_path: Path) -> None:
-    from stacbuild.load import pool
+    from stacbuild.loading import pool
 
     path = geotiff(tmp_path / "one.tif")
     with pool.using():

@@ -14,7 +14,7 @@ import yaml
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
-from stacbuild.looking import describe_data
+from stacbuild.sources.listing import describe_data
 from tests.rasters import build_raster, cube, noise, write
 
 NAMES = ("near infrared", "red", None)

@@ -13,7 +13,7 @@ import rasterio.shutil
 import xarray as xr
 import yaml
 
-from stacbuild.catalog import Catalog
+from stacbuild.stac.catalog import Catalog
 from tests.cli import Json
 from tests.rasters import INSIDE, Values, build_raster, cube, noise, write
 

@@ -13,9 +13,9 @@ import rasterio
 import xarray as xr
 from rasterio.enums import Resampling
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.export import export
+from stacbuild.stac.export import export
 from tests.cli import configuration
 from tests.fetch_server import FileServer
 from tests.rasters import GRIDS, INSIDE, build_raster, cube, decoded, noise, warped, write

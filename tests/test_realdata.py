@@ -19,11 +19,11 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from stacbuild.catalog import Catalog
 from stacbuild.config import ZenodoStore
-from stacbuild.harvesters.base import Wanted
-from stacbuild.harvesters.zenodo import harvest
 from stacbuild.profiles import Profiles
+from stacbuild.sources.base import Wanted
+from stacbuild.sources.zenodo.harvest import harvest
+from stacbuild.stac.catalog import Catalog
 from tests.cli import Json, catalogued, configuration, errors, stacbuild
 from tests.standins.clms import ClmsServer, Product
 from tests.standins.zenodo import Record, ZenodoServer

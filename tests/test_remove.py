@@ -15,13 +15,14 @@ import s3fs
 import zarr
 
 import stacbuild as package
+from stacbuild.building import build
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
-from stacbuild.cubes.journal import Journal
-from stacbuild.cubes.remove import plan_removal, remove
-from stacbuild.cubes.stage_file import remove_tree
 from stacbuild.errors import ConfigError
+from stacbuild.planning import plan
+from stacbuild.removal.remove import plan_removal, remove
+from stacbuild.storage.journal import Journal
+from stacbuild.storage.stage_file import remove_tree
 from tests.cli import catalogued, configuration, errors, geotiff, stacbuild
 from tests.forked import Runs
 from tests.standins.s3 import S3Server

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.cubes.remove import plan_removal, remove
+from stacbuild.removal.remove import plan_removal, remove
 from tests.cli import configuration, geotiff
 from tests.test_foreign import LOCAL
 

@@ -12,13 +12,13 @@ import rasterio
 import xarray as xr
 from rasterio import Affine
 
-import stacbuild.load.warp
+import stacbuild.geo.warp
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.load.block import Block, Onto
-from stacbuild.load.footprint import under
-from stacbuild.load.mosaic import MARGIN
-from stacbuild.load.pixelgrid import PixelGrid, span
+from stacbuild.geo.block import Block, Onto
+from stacbuild.geo.coverage import under
+from stacbuild.geo.mosaic import MARGIN
+from stacbuild.geo.pixelgrid import PixelGrid, span
 from tests.built import SOURCES, made
 from tests.cli import Json, configuration
 from tests.test_resample_limits import FINE, written
@@ -73,14 +73,14 @@ def test_windows_are_halved_until_their_source_pixels_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One pixel of the grid needs no more source pixels than lie under it."""
-    sizes, warp = [], stacbuild.load.warp.warp
+    sizes, warp = [], stacbuild.geo.warp.warp
 
     def seen(block: Block, onto: Onto) -> Any:
         sizes.append(block.values.size)
         return warp(block, onto)
 
-    monkeypatch.setattr(stacbuild.load.warp, "_BLOCK_BYTES", 2000)
-    monkeypatch.setattr(stacbuild.load.warp, "warp", seen)
+    monkeypatch.setattr(stacbuild.geo.warp, "_BLOCK_BYTES", 2000)
+    monkeypatch.setattr(stacbuild.geo.warp, "warp", seen)
     values = np.random.default_rng(1).random((20, 20)).astype("float32")
     written(tmp_path, values, FINE)
     cube = made(tmp_path, {"spatial_resample_params": {"agg_methods": "mean"}})

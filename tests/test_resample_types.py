@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.built import SOURCES
 from tests.cli import NORTH, WEST, Json, configuration
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from stacbuild.catalog import Catalog
-from stacbuild.cubes.estimate import free_bytes
-from stacbuild.cubes.journal import Journal
-from stacbuild.stac_files import temporary
+from stacbuild.planning.estimate import free_bytes
+from stacbuild.stac.catalog import Catalog
+from stacbuild.stac.files import temporary
+from stacbuild.storage.journal import Journal
 from tests.cli import check_left, command, errors, stacbuild
 from tests.forked import Ended, Runs
 from tests.killing import check_visible, contents, fresh, large, small

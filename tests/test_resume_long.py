@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 import stacbuild
-from stacbuild.cubes import compute, finished
-from stacbuild.cubes.finished import merged, missing
-from stacbuild.cubes.journal import Journal
-from stacbuild.load import pool
-from stacbuild.load.zarr import ZarrSource
+from stacbuild.building import compute, finished
+from stacbuild.building.finished import merged, missing
+from stacbuild.loading import pool
+from stacbuild.loading.zarr import ZarrSource
+from stacbuild.storage.journal import Journal
 from tests.built import SOURCES, zarr_store
 from tests.cli import Json, configuration
 from tests.killing import contents
@@ -79,7 +79,7 @@ def interrupt(
         write(run, array, target, region, count)
 
     with monkeypatch.context() as patched:
-        patched.setattr("stacbuild.cubes.write.write_region", until)
+        patched.setattr("stacbuild.building.write.write_region", until)
         with pytest.raises(KeyboardInterrupt):
             stacbuild.build(path, reporter=reporter)
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 import requests
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from stacbuild.errors import BuildError
 from tests.cli import Json, configuration, errors, stacbuild
 from tests.forked import Runs

@@ -19,8 +19,8 @@ import xarray as xr
 import yaml
 from numpy.typing import NDArray
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.standins.truth import noise
 from tests.test_harvest_stac import Json, Told, Web, link, root
 

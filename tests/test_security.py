@@ -20,17 +20,17 @@ import xarray as xr
 import yaml
 from rich.console import Console
 
+from stacbuild.building import build
+from stacbuild.cli.console import TerminalReporter
 from stacbuild.config import load_config
-from stacbuild.console import TerminalReporter
-from stacbuild.cubes import build
 from stacbuild.errors import ConfigError, IntegrityError, RemoteError
-from stacbuild.fetch import http
-from stacbuild.fetch.hrefs import Allowed, Zone, check, check_form, leads_inwards, zone_of
-from stacbuild.fetch.opener import RasterFile
-from stacbuild.fetch.zarr_store import open_group
-from stacbuild.harvesters import harvest
-from stacbuild.load.pool import release
+from stacbuild.formats.geotiff import RasterFile
+from stacbuild.formats.zarr_store import open_group
+from stacbuild.loading.pool import release
+from stacbuild.net import http
+from stacbuild.net.hrefs import Allowed, Zone, check, check_form, leads_inwards, zone_of
 from stacbuild.safe_text import clean, redact, remember_secret, watch_logs
+from stacbuild.sources import harvest
 from tests.cli import Json, command, configuration, errors, geotiff, stacbuild
 from tests.clms_helpers import Recorder
 from tests.fetch_server import FileServer, redirect

@@ -12,14 +12,14 @@ import pytest
 import rasterio
 import xarray as xr
 
+from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.config.stores import StacStore
-from stacbuild.cubes import build
 from stacbuild.errors import NotFoundError, RemoteError, StacbuildError
-from stacbuild.harvesters.stac_asset import kind_of
-from stacbuild.harvesters.stac_query import instant, parse
-from stacbuild.looking import describe_data, first_configuration, list_data
-from stacbuild.looking.start import Choice
+from stacbuild.sources.first_configuration import Choice
+from stacbuild.sources.listing import describe_data, first_configuration, list_data
+from stacbuild.sources.stac.asset import kind_of
+from stacbuild.sources.stac.query import instant, parse
 from tests.cli import ages, configuration, geotiff
 from tests.test_harvest_stac import (
     TIF,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.cubes import CubeResult, build
 from tests.built import LAT, LON
 from tests.cli import Json, configuration, geotiff
 

@@ -13,8 +13,8 @@ import xarray as xr
 import yaml
 from rasterio import Affine
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.test_place_of_zarr import Warned
 
 Json = dict[str, Any]

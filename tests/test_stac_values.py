@@ -13,12 +13,12 @@ import rasterio
 import xarray as xr
 from rasterio import Affine
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.harvesters.base import Wanted
-from stacbuild.harvesters.stac import harvest
 from stacbuild.profiles import Profiles
 from stacbuild.progress import reported_to
+from stacbuild.sources.base import Wanted
+from stacbuild.sources.stac.harvest import harvest
 from tests.built import LAT, LON
 from tests.cli import NORTH, WEST, configuration
 from tests.rasters import noise, write

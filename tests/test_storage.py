@@ -18,8 +18,8 @@ import requests
 import s3fs
 import xarray as xr
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.cli import Json, catalogued, command, configuration, errors, geotiff, stacbuild
 from tests.reference import compare
 from tests.standins.data import DEMO_BOX

@@ -11,7 +11,7 @@ import pytest
 import stacbuild
 from stacbuild.config.stores import StacStore
 from stacbuild.errors import ConfigError, StacbuildError
-from stacbuild.looking import list_data
+from stacbuild.sources.listing import list_data
 from tests.cli import configuration
 
 CDSE = "https://stac.dataspace.copernicus.eu/v1"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stacbuild.load.block import Block, Onto
-from stacbuild.load.pixelgrid import PixelGrid
-from stacbuild.load.warp import warp
+from stacbuild.geo.block import Block, Onto
+from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.warp import warp
 
 
 # Of these sizes and places GDAL 3.10 adds pixels of another column to each row.

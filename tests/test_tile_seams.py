@@ -18,8 +18,8 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.cli import configuration
 
 Window = tuple[slice, slice]

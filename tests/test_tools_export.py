@@ -15,7 +15,7 @@ import pystac
 import pytest
 import rustac
 
-from stacbuild.export import export
+from stacbuild.stac.export import export
 from tests.cli import configuration, errors, geotiff, stacbuild
 
 Json = dict[str, Any]

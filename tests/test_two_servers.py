@@ -13,8 +13,8 @@ import rasterio
 import xarray as xr
 
 import stacbuild
-from stacbuild import load
-from stacbuild.load import pool
+from stacbuild import loading as load
+from stacbuild.loading import pool
 from tests.built import zarr_store
 from tests.cli import configuration, geotiff
 from tests.standins.s3 import S3Server

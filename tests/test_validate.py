@@ -18,13 +18,13 @@ import pytest
 import xarray as xr
 import zarr
 
+from stacbuild.building import build
 from stacbuild.cli import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build
-from stacbuild.cubes.validate import validate
-from stacbuild.describe import multihash_md5
-from stacbuild.describe.zarr_chunks import CHUNKS
 from stacbuild.errors import ConfigError, MissingError
+from stacbuild.formats.zarr_chunks import CHUNKS
+from stacbuild.stac.extensions import multihash_md5
+from stacbuild.validation.validate import validate
 from tests.cli import BOX, Json, ages, configuration, errors, geotiff, stacbuild
 from tests.standins.s3 import S3Server
 from tests.test_storage import bucket
@@ -250,7 +250,7 @@ def test_format_2_says_what_cannot_be_found(tmp_path: Path, command: Run) -> Non
 
 def test_memory_is_bounded_by_what_is_in_work(tmp_path: Path) -> None:
     """Chunks are asked for as others are done, not all at once."""
-    from stacbuild.cubes import check_chunks
+    from stacbuild.validation import chunks as check_chunks
 
     path = tmp_path / "many.zarr"
     array = zarr.create_array(path, shape=(400, 10), chunks=(1, 10), dtype="u1", fill_value=0)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from stacbuild.building import build
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
-from stacbuild.cubes import build, plan
+from stacbuild.planning import plan
 from tests.cli import errors, stacbuild
 from tests.killing import small
 from tests.standins.s3 import S3Server

@@ -13,8 +13,8 @@ from rasterio import Affine
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.built import SOURCES
 from tests.cli import Json, configuration
 from tests.rasters import GRIDS, INSIDE, build_raster, cube, noise, write

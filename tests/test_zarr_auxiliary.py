@@ -10,9 +10,9 @@ import pyproj
 import pytest
 import xarray as xr
 
-from stacbuild.describe.zarr_grid import grid_of
 from stacbuild.errors import StacbuildError
-from stacbuild.looking.describe import facts_of
+from stacbuild.formats.zarr_grid import grid_of
+from stacbuild.sources.describe import facts_of
 from tests.built import INSIDE, LAT, LON
 from tests.raw_zarr import GRID, Raw, Warned, made, refused, result, write
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stacbuild.describe.zarr_grid import grid_of
 from stacbuild.errors import StacbuildError
+from stacbuild.formats.zarr_grid import grid_of
 from tests.cli import Json
 
 LAEA = "lambert_azimuthal_equal_area"

@@ -13,8 +13,8 @@ import xarray as xr
 import zarr
 
 from stacbuild.errors import StacbuildError
-from stacbuild.fetch.zarr_store import open_source
-from stacbuild.looking import describe_data, list_data
+from stacbuild.formats.zarr_store import open_source
+from stacbuild.sources.listing import describe_data, list_data
 from tests.built import INSIDE
 from tests.raw_zarr import GRID, Raw, Warned, made, refused, result, write
 from tests.test_fetch_zarr_store import Folder

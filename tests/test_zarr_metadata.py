@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
-from stacbuild.cubes.zarr_metadata import consolidate
+from stacbuild.building.zarr_metadata import consolidate
 
 
 def test_consolidated_as_zarr_does(tmp_path: Path) -> None:

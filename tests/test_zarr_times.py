@@ -12,9 +12,9 @@ import xarray as xr
 
 from stacbuild.config.stores import FileStore
 from stacbuild.errors import MissingError, StacbuildError
-from stacbuild.fetch.zarr_decode import decoded
-from stacbuild.looking.base import make_store
-from stacbuild.looking.folders import entries
+from stacbuild.formats.zarr_decode import decoded
+from stacbuild.sources.folders import entries
+from stacbuild.sources.listing_base import make_store
 from tests.built import INSIDE, LAT, LON
 from tests.raw_zarr import GRID, Raw, made, refused, write
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stacbuild.fetch.zarr_decode import decoded
+from stacbuild.formats.zarr_decode import decoded
 
 A_DAY = {"days": 1, "hours": 24, "minutes": 1440, "seconds": 86400}
 

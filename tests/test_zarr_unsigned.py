@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stacbuild.fetch.zarr_decode import decoded
+from stacbuild.formats.zarr_decode import decoded
 
 NUMBERS = np.array([0, 1, 127, 128, 254, 255])
 

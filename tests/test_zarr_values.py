@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stacbuild.fetch.zarr_store import open_source
+from stacbuild.formats.zarr_store import open_source
 from tests.built import INSIDE, LAT, LON
 from tests.cli import Json
 from tests.raw_zarr import GRID, Raw, Warned, made, refused, result, write

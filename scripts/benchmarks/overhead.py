@@ -62,8 +62,8 @@ def _look_on(config: Path) -> dict[str, Any]:
     from dask.callbacks import Callback
     from dask.system import CPU_COUNT
 
+    from stacbuild.building import build
     from stacbuild.config import load_config
-    from stacbuild.cubes import build
 
     lock = threading.Lock()
     busy = 0.0

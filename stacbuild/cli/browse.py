@@ -89,7 +89,7 @@ def browse(
     if install and browser_dir:
         msg = "--install builds STAC Browser, and --browser-dir gives one: say one of them."
         raise click.UsageError(msg)
-    from stacbuild.console import open_reporter
+    from stacbuild.cli.console import open_reporter
     from stacbuild.web import Site
     from stacbuild.web import browser as stac_browser
 

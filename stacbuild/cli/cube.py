@@ -68,8 +68,8 @@ def cube(
     if scheduler is not None:
         configuration = configuration.with_scheduler(scheduler)
 
-    from stacbuild.console import open_reporter
-    from stacbuild.cubes import build
+    from stacbuild.building import build
+    from stacbuild.cli.console import open_reporter
 
     with open_reporter(configuration.general.visualize) as reporter:
         results = build(
@@ -128,8 +128,8 @@ def _plan(
     as_json: bool,
 ) -> None:
     """Print what a build would do, and end with the exit code of what would fail."""
-    from stacbuild.console import plan_lines
-    from stacbuild.cubes import plan as make_plan
+    from stacbuild.cli.console import plan_lines
+    from stacbuild.planning import plan as make_plan
 
     plans = make_plan(config, catalog_folder(catalog, config), datasets, bbox, force=force)
     if as_json:

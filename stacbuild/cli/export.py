@@ -51,8 +51,8 @@ def export(catalog: Path, output: Path, base_url: str | None, parquet: bool | No
 
     Prints the path of each file.
     """  # noqa: D301 - click's own mark: what follows is not to be wrapped
-    from stacbuild.console import open_reporter
-    from stacbuild.export import export as run_export
+    from stacbuild.cli.console import open_reporter
+    from stacbuild.stac.export import export as run_export
 
     with open_reporter(None) as reporter:
         written = run_export(catalog, output, base_url=base_url, parquet=parquet, reporter=reporter)

@@ -35,8 +35,8 @@ def harvest(
     # Before all else is imported: a mistake in it is told at once.
     configuration = load_config(config)
 
-    from stacbuild.console import open_reporter
-    from stacbuild.harvesters import harvest as run_harvest
+    from stacbuild.cli.console import open_reporter
+    from stacbuild.sources import harvest as run_harvest
 
     with open_reporter(configuration.general.visualize) as reporter:
         results = run_harvest(

@@ -12,7 +12,7 @@ from stacbuild.cli.options import Box, parse_box
 from stacbuild.safe_text import clean
 
 if TYPE_CHECKING:
-    from stacbuild.looking import Choice
+    from stacbuild.sources.listing import Choice
 
 _KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
 
@@ -50,7 +50,7 @@ def init(
     the path of FILE.
     """
     from stacbuild.errors import LocalError
-    from stacbuild.looking import Choice, first_configuration, write_configuration
+    from stacbuild.sources.listing import Choice, first_configuration, write_configuration
 
     if file.exists() and not force:
         # Before anybody has answered questions.
@@ -87,7 +87,7 @@ def _ask(question: str, default: str | None = None) -> str:
 
 
 def _ask_choices(endpoint: str | None) -> list[Choice]:
-    from stacbuild.looking import Choice
+    from stacbuild.sources.listing import Choice
 
     found: list[Choice] = []
     while not found or click.confirm("Another variable?", default=False, err=True):

@@ -28,7 +28,7 @@ def sources(as_json: bool) -> None:
 
     Those with a star are needed. A parameter with a dot stands below the one before it.
     """
-    from stacbuild.looking import sources as kinds
+    from stacbuild.sources.listing import sources as kinds
 
     if as_json:
         click.echo(json.dumps([kind.to_dict() for kind in kinds()], indent=2))
@@ -57,8 +57,8 @@ def list_(
     What ends in / holds more, an archive or a collection: --match 'NAME/*' looks into it.
     Nothing is fetched but lists.
     """
-    from stacbuild.console import open_reporter
-    from stacbuild.looking import list_data
+    from stacbuild.cli.console import open_reporter
+    from stacbuild.sources.listing import list_data
 
     with open_reporter() as reporter:
         found = list_data(
@@ -90,8 +90,8 @@ def describe(
 
     STORE_ID and ROOT as for stacbuild list; ROOT of clms is ''. Only headers are read.
     """
-    from stacbuild.console import open_reporter
-    from stacbuild.looking import describe_data
+    from stacbuild.cli.console import open_reporter
+    from stacbuild.sources.listing import describe_data
 
     params = params_of(store_id, endpoint, signed)
     with open_reporter() as reporter:

@@ -13,8 +13,8 @@ from stacbuild.errors import ConfigError, Failures, StacbuildError
 from stacbuild.safe_text import clean, clean_lines
 
 if TYPE_CHECKING:
-    from stacbuild.cubes import CubeResult
-    from stacbuild.harvesters import HarvestResult
+    from stacbuild.building import CubeResult
+    from stacbuild.sources import HarvestResult
 
 
 @dataclass
@@ -28,7 +28,7 @@ def finish(
     ctx: click.Context, what: str, results: Sequence[CubeResult] | Sequence[HarvestResult]
 ) -> None:
     """Print the table of a run and its errors, and end with the exit code they call for."""
-    from stacbuild.console import duration, print_table
+    from stacbuild.cli.console import duration, print_table
 
     rows = [(r.name, r.status, r.message, duration(r.seconds)) for r in results]
     print_table((what, "Status", "Message", "Time"), rows)

@@ -38,7 +38,7 @@ def preview(
     CUBE is the path or URL of a Zarr cube, the file of its STAC item, or its name in the catalog.
     Every n-th pixel is read. Prints the path of the PNG.
     """
-    from stacbuild.fetch.cube_data import open_cube_data
+    from stacbuild.formats.cube import open_cube_data
     from stacbuild.pictures.find import find_cube
     from stacbuild.pictures.preview import preview as draw
 

@@ -47,9 +47,9 @@ def remove(
 
     configuration = load_config(config)
 
-    from stacbuild.console import open_reporter
-    from stacbuild.cubes.remove import plan_removal
-    from stacbuild.cubes.remove import remove as run
+    from stacbuild.cli.console import open_reporter
+    from stacbuild.removal.remove import plan_removal
+    from stacbuild.removal.remove import remove as run
 
     folder = catalog_folder(catalog, configuration)
     planned = plan_removal(configuration, folder, datasets, sources=sources)

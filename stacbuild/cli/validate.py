@@ -56,9 +56,9 @@ def validate(
         configuration = load_config(Path(words[0] if words else DEFAULT_CONFIG))
         directory, names = catalog_folder(catalog, configuration), words[1:]
 
-    from stacbuild.console import open_reporter
-    from stacbuild.cubes.validate import summary
-    from stacbuild.cubes.validate import validate as run_validate
+    from stacbuild.cli.console import open_reporter
+    from stacbuild.validation.validate import summary
+    from stacbuild.validation.validate import validate as run_validate
 
     with open_reporter(configuration.general.visualize if configuration else None) as reporter:
         checks = run_validate(

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from stacbuild.boxes import check_crs, square
 from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
@@ -26,6 +25,7 @@ from stacbuild.config.types import (
     OneOrEach,
     Text,
 )
+from stacbuild.geo.bbox import check_crs, square
 
 InterpMethod = Literal["nearest", "bilinear"]
 AggMethod = Literal["center", "max", "mean", "median", "min", "mode", "sum"]

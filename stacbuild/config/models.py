@@ -20,7 +20,6 @@ from pydantic import (
     field_validator,
 )
 
-from stacbuild.boxes import check_box, check_crs
 from stacbuild.config.datasets import AnyDataset, Dataset
 from stacbuild.config.stores import AnyStore, FileStore, MemoryStore, S3Store, Store
 from stacbuild.config.types import (
@@ -36,6 +35,7 @@ from stacbuild.config.types import (
     known_scheduler,
 )
 from stacbuild.errors import ConfigError
+from stacbuild.geo.bbox import check_box, check_crs
 
 STORAGE = "storage"
 

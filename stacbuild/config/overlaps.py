@@ -3,7 +3,7 @@
 Paths are compared as they resolve (links, ``..``) and by what lies there, so that two names of one
 folder count as one; objects by server, bucket and key. The cube of another dataset of the same
 configuration is a source like any other: it is replaced only if it is that cube
-(`stacbuild.cubes.ownership`).
+(`stacbuild.storage.ownership`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``open_params`` of a STAC catalog's data, folded into the data id.
 
 The notebook's tool says beside a data id which items and assets of a collection are meant. Here a
-data id says all of that itself (`stacbuild.harvesters.stac_query`), so that items in the catalog
+data id says all of that itself (`stacbuild.sources.stac.query`), so that items in the catalog
 are found by it; both ways of writing come to the same.
 """
 

@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from stacbuild.building import CubeResult, build
+from stacbuild.cli.console import duration
 from stacbuild.config import config_schema, load_config
-from stacbuild.console import duration
-from stacbuild.cubes import CubeResult, build
 from stacbuild.errors import StacbuildError, raise_failures
-from stacbuild.harvesters import HarvestResult, harvest
 from stacbuild.multistore.geolocations import Drawing, boxes, draw
 from stacbuild.multistore.overview import ConfigSchema, config_table
 from stacbuild.multistore.status import StatusTable
 from stacbuild.multistore.stores import Stores
 from stacbuild.multistore.tables import Table
+from stacbuild.sources import HarvestResult, harvest
 
 
 class MultiSourceDataStore:

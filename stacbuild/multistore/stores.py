@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.catalog import DATA_ID, STORE, Catalog
 from stacbuild.config import Config, FileStore, MemoryStore, S3Store
 from stacbuild.config.models import STORAGE
-from stacbuild.cubes.forms import FORMS
 from stacbuild.errors import ConfigError, MissingError
+from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
+from stacbuild.storage.formats import FORMS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -107,7 +107,7 @@ class DataStore:
         ConfigError
             If it is a file of a source.
         """
-        from stacbuild.fetch.cube_data import open_cube_data
+        from stacbuild.formats.cube import open_cube_data
 
         href, options = self._address(data_id)
         return open_cube_data(href, options, chunks=chunks or {}, mask_and_scale=True)
@@ -129,8 +129,8 @@ class DataStore:
         return href, options if href.startswith("s3://") else None
 
     def _source(self, data_id: str) -> str:
-        from stacbuild.cubes.allowed import check_items
-        from stacbuild.fetch.zarr_store import MEDIA_TYPE
+        from stacbuild.formats.zarr_store import MEDIA_TYPE
+        from stacbuild.planning.allowed import check_items
 
         items = Catalog(self._catalog_dir).find(self._store.key, data_id)
         check_items(items, self._config, self._store, self._catalog_dir)
@@ -158,7 +158,7 @@ class DataStore:
         # On S3 each build has a key of its own, and its item says which is the present one.
         if not (self._catalog_dir / "catalog.json").exists():
             return None
-        from stacbuild.cubes.allowed import check_items
+        from stacbuild.planning.allowed import check_items
 
         found = Catalog(self._catalog_dir).find(store.key, f"{dataset.identifier}{form.ending}")
         check_items(found, self._config, store, self._catalog_dir)

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from stacbuild.describe.flags import legend_of
+from stacbuild.formats.cf_flags import legend_of
 from stacbuild.pictures.coarse import Plane
 
 COLORMAP = "viridis"

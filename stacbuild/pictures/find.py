@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stacbuild.catalog import Catalog, cube_id
 from stacbuild.errors import MissingError
+from stacbuild.stac.catalog import Catalog, cube_id
 
 
 def find_cube(text: str, catalog: Path) -> str:

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from stacbuild.errors import BuildError, ConfigError, ConflictError
 from stacbuild.pictures.coarse import Plane, read_plane
 from stacbuild.pictures.colors import COLORMAP, Legend, Scale, colors_of
-from stacbuild.stac_files import is_own_picture, write_bytes
+from stacbuild.stac.files import is_own_picture, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from stacbuild.catalog import read_json
 from stacbuild.errors import MissingError, StacbuildError
-from stacbuild.fetch.hrefs import is_relative_path
+from stacbuild.net.hrefs import is_relative_path
+from stacbuild.stac.catalog import read_json
 
 # Relative links lead from the catalog to the data beside it, so both are below one prefix; what
 # is not below it is the browser's.

@@ -15,8 +15,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.cli import configuration
 from tests.fuzz.inputs import Chance
 from tests.fuzz.judge import Outcome

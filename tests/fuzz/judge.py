@@ -15,8 +15,8 @@ import xarray as xr
 import yaml
 from numpy.typing import NDArray
 
+from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.cubes import build
 from tests.fuzz import reference
 from tests.fuzz.compare import Case, Wrong, compare
 from tests.fuzz.grids import Target, target

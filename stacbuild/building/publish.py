@@ -1,0 +1,163 @@
+"""A cube that is written, to its STAC item in the collection of its configuration."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pystac
+import xarray as xr
+import zarr
+from pystac.utils import datetime_to_str, str_to_datetime
+
+from stacbuild import progress
+from stacbuild.building.assets import data_id, describe_assets
+from stacbuild.building.rights import cube_collection, license_links, rights
+from stacbuild.formats.cf_flags import legend_of
+from stacbuild.planning.fingerprint import FINGERPRINT, INPUTS, software
+from stacbuild.sources.base import Harvest
+from stacbuild.stac.catalog import cube_id
+from stacbuild.stac.extensions import declare_extensions
+from stacbuild.stac.zarr_item import zarr_item
+from stacbuild.storage.ownership import CONFIGURATION
+
+if TYPE_CHECKING:
+    from stacbuild.pictures.thumbnail import Pictured
+    from stacbuild.planning.job import Job
+    from stacbuild.storage.places import Staging
+
+PICTURES = "stacbuild.pictures.thumbnail"
+"""The module that draws; not imported with this one."""
+
+
+def publish(
+    job: Job, staging: Staging, siblings: Sequence[pystac.Item]
+) -> tuple[Harvest, Pictured | None]:
+    """Describe a cube that stands in its staging place, as it will be at its final one.
+
+    Parameters
+    ----------
+    siblings
+        The other cubes of the configuration, for what their collection states of all.
+
+    Returns
+    -------
+    What `stacbuild.stac.catalog.Catalog.put` takes, and how the cube looks.
+    """
+    sources, collections, dataset = job.items, job.collections, job.dataset
+    pictured = None
+    group = zarr.open_group(staging.store, mode="r")
+    # Without dask: what pictures need of it would be a task for every chunk.
+    with xr.open_zarr(
+        staging.store, chunks=None, mask_and_scale=False, decode_timedelta=False
+    ) as cube:
+        item = zarr_item(
+            group,
+            cube,
+            item_id=cube_id(dataset.identifier),
+            data_id=data_id(dataset),
+            store_key=job.place.storage.key,
+            href=staging.href,
+            datetime=_start(sources),
+            properties=_properties(job, cube, staging.started)
+            | {FINGERPRINT: job.fingerprint, INPUTS: job.inputs},
+        )
+        try:
+            pictured = import_module(PICTURES).picture(cube)
+        except Exception as error:  # noqa: BLE001 - a cube is none the worse without a picture
+            progress.warn(f"{dataset.identifier}: no thumbnail: {' '.join(str(error).split())}")
+    period = _period(sources)
+    if len(cube.indexes.get("time", ())) == 0:
+        item.properties |= period
+    # The last year begins with its time step and ends when its source does.
+    item.properties["end_datetime"] = max(item.properties["end_datetime"], period["end_datetime"])
+    describe_assets(item, dataset, staging, group, cube)
+    for source in sources:
+        item.add_link(_derived_from(source))
+    for link in license_links(collections):
+        item.add_link(link)
+    _add_legends(item, cube)
+    thumbnails = {}
+    if pictured and pictured.pngs:
+        png = pictured.pngs[pictured.telling[0]]
+        thumbnails = {item.id: png, job.place.collection: png}
+        _add_looks(item, pictured)
+    declare_extensions(item)
+    if job.place.stated_configuration is not None:
+        item.properties[CONFIGURATION] = job.place.stated_configuration
+    collection = cube_collection(job.place, [item, *siblings])
+    return Harvest(collection, (item,), thumbnails), pictured
+
+
+def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
+    collections = job.collections
+    names = ", ".join(str(name) for name in cube.data_vars)
+    titles = "; ".join(collection.title for collection in collections)
+    more = f" and {len(collections) - 1} more" if len(collections) > 1 else ""
+    count = len(job.items)
+    made_from = "1 source item" if count == 1 else f"{count} source items"
+    return {
+        "title": f"{job.name}: {collections[0].title}{more}",
+        "description": f"Cube of {names} on one grid, made from: {titles}.",
+        **rights(collections),
+        "created": datetime_to_str(now),
+        "processing:software": software(),
+        "processing:datetime": datetime_to_str(now),
+        "processing:lineage": (f"{made_from} put on the grid {job.grid.name} by stacbuild"),
+        "processing:expression": {
+            "format": "stacbuild-config",
+            "expression": job.expression,
+        },
+    }
+
+
+_PERIOD = ("start_datetime", "end_datetime")
+
+
+def _period(sources: Sequence[pystac.Item]) -> dict[str, str]:
+    starts = [_when(item, "start_datetime") for item in sources]
+    ends = [_when(item, "end_datetime") for item in sources]
+    return {"start_datetime": min(starts), "end_datetime": max(ends), "datetime": min(starts)}
+
+
+def _start(sources: Sequence[pystac.Item]) -> dt.datetime:
+    return str_to_datetime(_period(sources)["start_datetime"])
+
+
+def _when(item: pystac.Item, key: str) -> str:
+    value = item.properties.get(key) or item.properties.get("datetime")
+    return str(value) if value else datetime_to_str(item.datetime)  # type: ignore[arg-type]
+
+
+def _derived_from(source: pystac.Item) -> pystac.Link:
+    return pystac.Link(
+        "derived_from",
+        str(Path(source.self_href)),
+        media_type="application/geo+json",
+        title=source.properties.get("title", source.id),
+    )
+
+
+def _add_looks(item: pystac.Item, pictured: Pictured) -> None:
+    """Describe how the cube's variables are drawn and what is in them."""
+    item.properties["renders"] = pictured.renders
+    for name, found in pictured.statistics.items():
+        item.properties["cube:variables"][name]["statistics"] = found
+    if len(pictured.statistics) == 1:
+        item.assets["data"].extra_fields["statistics"] = next(iter(pictured.statistics.values()))
+
+
+def _add_legends(item: pystac.Item, cube: xr.Dataset) -> None:
+    """Repeat the CF flags of the cube as STAC legends, where clients look for them."""
+    for name, array in cube.data_vars.items():
+        if legend := legend_of(array.attrs):
+            classes: list[dict[str, Any]] = [
+                {"value": value, "name": meaning} for value, meaning in legend.items()
+            ]
+            colors = str(array.attrs.get("flag_colors", "")).split()
+            for entry, color in zip(classes, colors, strict=False):
+                entry["color_hint"] = color.lstrip("#").upper()
+            item.properties["cube:variables"][str(name)]["classification:classes"] = classes

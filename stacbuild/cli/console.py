@@ -1,0 +1,325 @@
+"""What the command line draws on stderr: progress, messages, the table at the end.
+
+On a terminal that is a live display, elsewhere plain lines. Whatever comes from outside (a title,
+a file name, an error) is cleaned of control characters and never read as markup.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
+from rich.progress import Task as BarTask
+from rich.table import Table
+from rich.text import Text
+
+from stacbuild.progress import Reporter, Unit
+from stacbuild.safe_text import clean
+
+if TYPE_CHECKING:
+    from stacbuild.planning import CubePlan
+
+Clock = Callable[[], float]
+
+
+def duration(seconds: float) -> str:
+    """Return hours, minutes and seconds, for example ``0:24:48``."""
+    return str(dt.timedelta(seconds=round(seconds)))
+
+
+class _Watched:
+    """A task that counts; what it looks like is asked of it whenever someone draws."""
+
+    def __init__(
+        self, label: str, total: float | None, unit: Unit, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        self.label = clean(label)
+        self.total = total
+        self.unit = unit
+        self.done = 0.0
+        self._from_before = 0.0
+        self._note = ""
+        self._clock = clock
+        self._changed = changed
+        self._lock = threading.Lock()
+        self.started = clock()
+
+    def advance(self, amount: float = 1) -> None:
+        with self._lock:
+            self.done += amount
+        self._changed()
+
+    def update(
+        self, *, done: float | None = None, total: float | None = None, note: str | None = None
+    ) -> None:
+        with self._lock:
+            if done is not None:
+                # What an earlier run fetched says nothing about the speed of this one.
+                if self.done == 0:
+                    self._from_before = done
+                self.done = done
+            if total is not None:
+                self.total = total
+            if note is not None:
+                self._note = clean(note)
+        self._changed()
+
+    @property
+    def seconds(self) -> float:
+        return self._clock() - self.started
+
+    def _amount(self, number: float) -> str:
+        return decimal(int(number)) if self.unit == "bytes" else f"{number:g}"
+
+    def finished(self) -> str:
+        """Return what was done, and how long it took."""
+        unit = "" if self.unit == "bytes" else f" {self.unit}"
+        amount = f"{self._amount(self.done)}{unit} in " if self.done else ""
+        return f"{amount}{duration(self.seconds)}"
+
+    def describe(self) -> str:
+        """Return how much of how much, how fast, how long still."""
+        with self._lock:
+            done, total, note, before = self.done, self.total, self._note, self._from_before
+        unit = "" if self.unit == "bytes" else f" {self.unit}"
+        parts = []
+        if total:
+            share = f"{done / total:.0%}"
+            parts.append(f"{self._amount(done)} of {self._amount(total)}{unit} ({share})")
+        elif done:
+            parts.append(f"{self._amount(done)}{unit}")
+        seconds = self.seconds
+        rate = (done - before) / seconds if seconds > 0 else 0
+        if rate > 0 and self.unit != "polls":
+            speed = f"{decimal(int(rate))}/s" if self.unit == "bytes" else f"{rate:.3g}{unit}/s"
+            parts.append(speed)
+            if total and total > done:
+                parts.append(f"{duration((total - done) / rate)} left")
+        if note:
+            parts.append(note)
+        return ", ".join(parts) or duration(seconds)
+
+
+class PlainReporter:
+    """Lines of text: when a task begins, every few seconds while it runs, and when it ends.
+
+    Parameters
+    ----------
+    stream
+        Where to, stderr if none.
+    every
+        Seconds between two lines of one task, at the least.
+    clock
+        Seconds that only go forward.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, *, every: float = 5.0, clock: Clock = time.monotonic
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._every = every
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+    def say(self, message: str) -> None:
+        """Write one line."""
+        self._write(clean(message))
+
+    def warn(self, message: str) -> None:
+        """Write one line that begins with ``warning:``."""
+        self._write(f"warning: {clean(message)}")
+
+    @contextmanager
+    def task(
+        self, label: str, *, total: float | None = None, unit: Unit = "items"
+    ) -> Iterator[_Watched]:
+        """Open a task; its end is written in either case, its failure not explained."""
+        last = self._clock()
+        turn = threading.Lock()
+
+        def changed() -> None:
+            nonlocal last
+            with turn:
+                now = self._clock()
+                if now - last < self._every:
+                    return
+                last = now
+            self._write(f"{watched.label}: {watched.describe()}")
+
+        watched = _Watched(label, total, unit, self._clock, changed)
+        self._write(f"{watched.label}: begins")
+        try:
+            yield watched
+        except BaseException:
+            self._write(f"{watched.label}: stopped after {duration(watched.seconds)}")
+            raise
+        self._write(f"{watched.label}: done, {watched.finished()}")
+
+
+class _Described(ProgressColumn):
+    """What a task says of itself, beside its bar."""
+
+    def render(self, task: BarTask) -> Text:
+        watched: _Watched = task.fields["watched"]
+        return Text(watched.describe(), style="progress.remaining")
+
+
+class TerminalReporter:
+    """A live display of what is under way, with what is finished above it.
+
+    Parameters
+    ----------
+    console
+        The terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            _Described(),
+            console=console,
+            transient=True,
+        )
+
+    def __enter__(self) -> TerminalReporter:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+    def say(self, message: str) -> None:
+        """Print one line above the display."""
+        self._console.print(Text(clean(message)), soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """Print one line above the display, coloured."""
+        self._console.print(Text(f"warning: {clean(message)}", style="yellow"), soft_wrap=True)
+
+    @contextmanager
+    def task(
+        self, label: str, *, total: float | None = None, unit: Unit = "items"
+    ) -> Iterator[_Watched]:
+        """Open a task; it has a bar until it ends."""
+
+        def changed() -> None:
+            # A thread may still count when the task has ended and its bar is gone.
+            with suppress(KeyError):
+                self._progress.update(bar, completed=watched.done, total=watched.total)
+
+        watched = _Watched(label, total, unit, time.monotonic, changed)
+        bar = self._progress.add_task(watched.label, total=total, watched=watched)
+        try:
+            yield watched
+        except BaseException:
+            self.say(f"{watched.label}: stopped after {duration(watched.seconds)}")
+            raise
+        else:
+            self.say(f"{watched.label}: done, {watched.finished()}")
+        finally:
+            self._progress.remove_task(bar)
+
+
+def open_reporter(live: bool | None = None) -> AbstractContextManager[Reporter]:
+    """Return what reports to stderr: a live display on a terminal, plain lines elsewhere.
+
+    Parameters
+    ----------
+    live
+        False for plain lines on a terminal too (``general.visualize`` of the configuration).
+    """
+    console = Console(stderr=True)
+    if live is not False and console.is_terminal and not console.is_dumb_terminal:
+        return TerminalReporter(console)
+    return nullcontext(PlainReporter())
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stderr; where that is no terminal, in ASCII and as wide as it needs."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=10_000)
+    table = Table(box=box.ROUNDED if console.is_terminal else box.ASCII2)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    console.print(table)
+
+
+def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
+    """Yield the lines that tell a plan, none wider than 80 columns unless a single word is."""
+    for each in plans:
+        # A failure is told with the other errors.
+        why = "" if each.action == "fails" else each.reason
+        yield from _wrapped(f"{each.name}: {each.action}" + (f": {why}" if why else ""), "")
+        if each.action == "conflict":
+            continue
+        if each.action == "up to date":
+            yield from _wrapped(f"{each.href}", "  ")
+            if each.made_with:
+                yield from _wrapped(f"made with {'; '.join(each.made_with)}", "  ")
+            continue
+        if each.grid is not None:
+            rows, cols = each.grid.shape
+            yield from _wrapped(f"{rows} x {cols} pixels, EPSG:{each.grid.epsg}", "  ")
+            if each.grid.note:
+                yield from _wrapped(each.grid.note, "  ")
+        expected = each.expected
+        for variable in expected.variables if expected else ():
+            dims = zip(variable.dims, variable.shape, strict=True)
+            shape = " x ".join(f"{length} {dim}" for dim, length in dims)
+            chunks = " x ".join(map(str, variable.chunks))
+            yield from _wrapped(f"{variable.name}: {variable.dtype}, {shape}, by {chunks}", "  ")
+        if each.harvest:
+            count = "1 source" if len(each.harvest) == 1 else f"{len(each.harvest)} sources"
+            yield f"  {count} to be harvested first:"
+            for source in each.harvest:
+                yield from _wrapped(source, "    ")
+        if each.code:
+            yield from _wrapped(f"custom code that is run: {', '.join(each.code)}", "  ")
+        if expected:
+            costs = [
+                f"{decimal(count)} {what}"
+                for count, what in (
+                    (expected.fetch, "to fetch"),
+                    (expected.write, "to write"),
+                    (expected.memory, "of memory"),
+                )
+                if count is not None
+            ] or ["not known before it is harvested what it takes"]
+            free = f"; {decimal(expected.free)} free on disk" if expected.free is not None else ""
+            about = "about " if expected.write is not None else ""
+            yield from _wrapped(f"{about}{', '.join(costs)}{free}", "  ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        clean(text),
+        _COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+_COLUMNS = 80

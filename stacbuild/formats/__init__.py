@@ -1,0 +1,1 @@
+"""GeoTIFFs, Zarr stores and archives, opened wherever they lie, and what their metadata state."""

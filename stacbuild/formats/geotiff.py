@@ -1,0 +1,384 @@
+"""GeoTIFFs opened wherever they are, by the GeoTIFF driver only and without GDAL on the network.
+
+Bytes that look like VRT would otherwise open as a VRT under any name, and read local files.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+import numpy as np
+import rasterio
+import requests
+from numpy.typing import NDArray
+from rasterio.enums import Interleaving, MaskFlags
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
+from stacbuild.formats.gdal_file import GdalFile, GdalHandle
+from stacbuild.formats.raster_errors import GDAL_ERRORS, said
+from stacbuild.formats.tiff import has_mask
+from stacbuild.net import http
+from stacbuild.net.hrefs import check_form
+from stacbuild.net.pages import Pages, Span
+from stacbuild.net.ranges import HttpRanges
+
+GDAL_OPTIONS = {
+    # Only the file itself: no .aux.xml, .ovr or .tfw beside it may change what it says.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+    # Bytes for decoded blocks, of all files together. GDAL's default is a twentieth of the
+    # machine, which a file in strips as wide as Europe fills at once; here a window is read once.
+    "GDAL_CACHEMAX": 64 << 20,
+}
+
+# Decoded bytes of one block. GDAL holds several at once, one for each thread that reads.
+_MOST_BLOCK_BYTES = 2 << 30
+
+# Attribute of a dataset: what reads bytes of its file.
+_BYTES = "_stacbuild_bytes"
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+class RasterFile:
+    """One GeoTIFF: a local path, an http(s) URL or an ``s3://`` URL. To be shared by threads.
+
+    Threads open datasets of their own (`open`) and read with `read`; what comes over the network
+    is kept once for all of them.
+
+    Parameters
+    ----------
+    session
+        For http(s), as `stacbuild.net.http.session` makes it.
+    storage_options
+        For ``s3://``, as s3fs takes them.
+    size
+        Bytes of the file if known; saves a request.
+    patience
+        With bodies that break, for http(s).
+
+    Raises
+    ------
+    LocalError, NotFoundError, RemoteError
+        There is no such file; the message names *href*.
+    """
+
+    def __init__(
+        self,
+        href: str | Path,
+        *,
+        session: requests.Session | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        size: int | None = None,
+        patience: http.Patience = http.Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        self.href = str(href)
+        check_form(self.href if "://" in self.href else str(Path(self.href).absolute()))
+        self.name = http.public_url(self.href) if "://" in self.href else self.href
+        self.ranges: HttpRanges | None = None
+        self._pages: Pages | None = None
+        self._trouble: list[BaseException] = []
+        scheme = urlsplit(self.href).scheme.lower() if "://" in self.href else ""
+        if scheme in ("http", "https"):
+            self.ranges = HttpRanges(self.href, session or http.session(), size, patience)
+            self._pages = Pages(self.name, self.ranges.fetch, self.ranges.size)
+        elif scheme == "s3":
+            self._pages = _s3_pages(self.href, dict(storage_options or {}), size)
+        elif not Path(self.href).is_file():
+            raise LocalError(f"{self.href}: there is no such file")
+
+    def __repr__(self) -> str:
+        return f"RasterFile({self.name!r})"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._pages.size if self._pages else Path(self.href).stat().st_size
+
+    def open(self) -> DatasetReader:
+        """Open a dataset; it may be used by one thread at a time, any thread, and be closed there.
+
+        Raises
+        ------
+        IntegrityError
+            It is not a GeoTIFF, or is cut off.
+        RemoteError
+            The server failed meanwhile.
+        """
+        self._check_magic()
+        try:
+            with rasterio.Env(**GDAL_OPTIONS):
+                if self._pages is None:
+                    path = Path(self.href).resolve()
+                    dataset = rasterio.open(path, driver="GTiff", sharing=False)
+                else:
+                    # The name has no meaning beyond GDAL's messages.
+                    name = PurePosixPath(unquote(urlsplit(self.href).path)).name or "raster.tif"
+                    file = GdalFile(GdalHandle(self._pages, self._trouble), name)
+                    dataset = rasterio.open(file, driver="GTiff", sharing=False)
+                    file.let_go()
+                    weakref.finalize(dataset, file.close)
+        except GDAL_ERRORS as error:
+            raise self._explained(error, "cannot be opened as a GeoTIFF") from error
+        try:
+            self._check_blocks(dataset)
+            self._check_end(dataset)
+        except BaseException:
+            dataset.close()
+            raise
+        setattr(dataset, _BYTES, self.bytes)
+        return dataset
+
+    def bytes(self, start: int, stop: int) -> bytes:
+        """Return the bytes from *start* up to *stop*, or up to the end; errors as `read`."""
+        if self._pages is not None:
+            return self._pages.read(start, stop)
+        with Path(self.href).open("rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+
+    def read(
+        self,
+        dataset: DatasetReader,
+        window: Window | None = None,
+        bands: Sequence[int] | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Read a window of full-resolution pixels, fetching its blocks in few requests first.
+
+        Parameters
+        ----------
+        dataset
+            From `open`, used by one thread at a time.
+        window
+            Whole pixels within the dataset; all of it if None.
+        bands
+            Numbers from 1; all if None.
+        out
+            Array of (band, row, column) to fill.
+
+        Returns
+        -------
+        array of (band, row, column)
+            In the dataset's own dtype (or *out*), nodata not masked.
+
+        Raises
+        ------
+        RemoteError
+            Bytes did not come.
+        IntegrityError
+            They cannot be decoded; the message names file, bands and window.
+        """
+        window = window or Window(0, 0, dataset.width, dataset.height)
+        bands = list(bands or dataset.indexes)
+        if out is None:
+            out = np.empty((len(bands), window.height, window.width), dataset.dtypes[0])
+        self.prefetch(dataset, [window], bands)
+        self._decode(dataset, window, bands, out)
+        return out
+
+    def read_valid(self, dataset: DatasetReader, window: Window, band: int) -> NDArray[np.bool_]:
+        """Read where a window has data by the file's mask or alpha band; parameters as `read`.
+
+        Raises
+        ------
+        RemoteError, IntegrityError
+            As `read`.
+        """
+        with (
+            self._reading(f"the mask of band {band} cannot be decoded"),
+            rasterio.Env(**GDAL_OPTIONS),
+        ):
+            mask = dataset.read_masks(band, window=window)
+        return np.asarray(mask != 0)
+
+    def prefetch(
+        self, dataset: DatasetReader, windows: Sequence[Window], bands: Sequence[int]
+    ) -> None:
+        """Fetch the blocks of several windows in as few requests as possible; errors as `read`.
+
+        Nothing is done for a local file.
+        """
+        if self._pages is not None:
+            spans = [
+                span for window in windows for span in block_spans(dataset, window, list(bands))
+            ]
+            self._raise_trouble()
+            self._pages.prefetch(spans)
+
+    @contextmanager
+    def header(self) -> Iterator[DatasetReader]:
+        """Open a dataset to read its header within; errors as `open`."""
+        with self.open() as dataset, self._reading("its header is damaged; write it anew"):
+            self._check_masks(dataset)
+            yield dataset
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Read of a dataset of this file within; *what* is said where GDAL fails."""
+        try:
+            yield
+        except GDAL_ERRORS as error:
+            raise self._explained(error, what) from error
+        except Exception:
+            # Where bytes did not come, GDAL goes on without them.
+            self._raise_trouble()
+            raise
+        self._raise_trouble()
+
+    def _decode(
+        self, dataset: DatasetReader, window: Window, bands: list[int], out: NDArray[Any]
+    ) -> None:
+        band = f"band {bands[0]}" if len(bands) == 1 else f"bands {bands[0]} to {bands[-1]}"
+        rows = f"rows {window.row_off}+{window.height}"
+        where = f"{band}, {rows}, columns {window.col_off}+{window.width}"
+        # GDAL takes the size of its cache from the options in force at its first block.
+        with self._reading(f"{where} cannot be decoded"), rasterio.Env(**GDAL_OPTIONS):
+            dataset.read(bands, window=window, out=out)
+
+    def _check_magic(self) -> None:
+        start = self.bytes(0, 32)
+        if self._pages and http.is_page(start):
+            raise RemoteError(f"{self.name}: answered with an HTML page where a GeoTIFF was due")
+        if start[:4] not in _MAGIC:
+            raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
+
+    def _check_blocks(self, dataset: DatasetReader) -> None:
+        """Refuse blocks (tiles or strips) that take gigabytes, however few bytes are stored."""
+        height, width = dataset.block_shapes[0]
+        # NumPy has no name for pairs of 16-bit integers.
+        dtype = dataset.dtypes[0].replace("complex_int16", "int32")
+        size = height * width * np.dtype(dtype).itemsize
+        if dataset.interleaving == Interleaving.pixel:
+            size *= dataset.count
+        if size > _MOST_BLOCK_BYTES:
+            raise IntegrityError(
+                f"{self.name}: a block of it is {height} x {width} pixels, {size / 1e9:.1f} GB, "
+                "which have to be decoded at once; rewrite it in tiles (gdal_translate -co "
+                "TILED=YES)"
+            )
+
+    def _check_end(self, dataset: DatasetReader) -> None:
+        """Find a file that is cut off before a read meets the gap: look for its last block."""
+        height, width = dataset.block_shapes[-1]
+        row, column = (dataset.height - 1) // height, (dataset.width - 1) // width
+        last = Window(column * width, row * height, 1, 1)
+        for _, stop in block_spans(dataset, last, [dataset.count]):
+            if stop > self.size:
+                raise IntegrityError(
+                    f"{self.name}: is cut off, it has {self.size} bytes of at least {stop}"
+                )
+        self._raise_trouble()
+
+    def _check_masks(self, dataset: DatasetReader) -> None:
+        """Find a mask that GDAL leaves out as it cannot read it: its pixels would be data."""
+        flags = set(dataset.mask_flag_enums[0])
+        # Raises what GDAL said when it looked for masks and overviews just now.
+        _ = dataset.colorinterp
+        try:
+            masked = has_mask(self.bytes)
+        except ValueError as error:
+            raise IntegrityError(f"{self.name}: {error}; write it anew") from error
+        if masked and flags & {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}:
+            raise IntegrityError(
+                f"{self.name}: has a mask that GDAL cannot read; write it anew, with a mask of "
+                "1 or 8 bits"
+            )
+
+    def _raise_trouble(self) -> None:
+        if self._trouble:
+            error = self._trouble[-1]
+            self._trouble.clear()
+            raise error
+
+    def _explained(self, error: Exception, what: str) -> Exception:
+        """Return why GDAL failed: because bytes did not come, or because they are wrong."""
+        self._raise_trouble()
+        return IntegrityError(f"{self.name}: {what} ({said(error)})")
+
+
+@contextmanager
+def open_raster(
+    href: str | Path,
+    *,
+    session: requests.Session | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    size: int | None = None,
+) -> Iterator[DatasetReader]:
+    """Open one GeoTIFF to read its header, for one thread; parameters as `RasterFile`.
+
+    Raises
+    ------
+    IntegrityError
+        As `RasterFile.open`; also if the header is found damaged while it is used.
+    LocalError, NotFoundError, RemoteError
+        As `RasterFile` and `RasterFile.open`.
+    """
+    file = RasterFile(href, session=session, storage_options=storage_options, size=size)
+    with file.header() as dataset:
+        yield dataset
+
+
+def bytes_of(dataset: DatasetReader, start: int, stop: int) -> bytes | None:
+    """Return bytes of the file of a dataset from `RasterFile.open`; None of any other."""
+    read = getattr(dataset, _BYTES, None)
+    return None if read is None else bytes(read(start, stop))
+
+
+def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> Iterator[Span]:
+    """Yield where in the file the blocks of a window lie, as first byte and byte after the last.
+
+    Blocks that a sparse file leaves out are not given. From GDAL's TIFF metadata domain
+    (https://gdal.org/drivers/raster/gtiff.html#metadata, ``BLOCK_OFFSET_x_y``).
+    """
+    height, width = dataset.block_shapes[0]
+    rows = range(window.row_off // height, -(-(window.row_off + window.height) // height))
+    columns = range(window.col_off // width, -(-(window.col_off + window.width) // width))
+    # Pixel-interleaved blocks hold all bands: one band's blocks are everyone's.
+    together = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
+    for band in bands[:1] if together else bands:
+        for row in rows:
+            for column in columns:
+                place = f"{column}_{row}"
+                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+                if offset and length:
+                    yield int(offset), int(offset) + int(length)
+
+
+def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
+    # The same bucket may be on many servers, so a message names the server too.
+    server = options.get("endpoint_url") or "AWS"
+    name = f"{http.public_url(href)} at {server}"
+    system = fsspec.filesystem("s3", **options)
+    path = href.removeprefix("s3://")
+
+    def fetch(start: int, stop: int) -> bytes:
+        try:
+            data: bytes = system.cat_file(path, start=start, end=stop)
+        except Exception as error:  # of s3fs, botocore or aiohttp
+            raise _s3_error(name, error) from error
+        if len(data) != stop - start:
+            raise RemoteError(f"{name}: bytes {start} to {stop} came short")
+        return data
+
+    try:
+        size = int(system.info(path)["size"]) if size is None else size
+    except Exception as error:
+        raise _s3_error(name, error) from error
+    return Pages(name, fetch, size)
+
+
+def _s3_error(name: str, error: Exception) -> RemoteError:
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(f"{name}: not found")
+    return RemoteError(f"{name}: cannot be read ({' '.join(str(error).split())})")

@@ -1,0 +1,198 @@
+"""What a GeoTIFF says of its values, as STAC fields: nodata, mask, unit, scale, classes, bands."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import rasterio.io
+
+from stacbuild.errors import IntegrityError
+from stacbuild.formats.geotiff_header import alpha_bands, exact_nodata, mask_of, packing
+from stacbuild.formats.geotiff_netcdf import NetcdfTags, netcdf_tags
+from stacbuild.nodata import Number, to_json
+from stacbuild.profiles import DataProfile
+from stacbuild.stac.extensions import ALPHA, MASK, VARIABLE
+
+Json = dict[str, Any]
+
+_DATA_TYPES = {
+    "complex_int16": "cint16",
+    "complex64": "cfloat32",
+    "complex128": "cfloat64",
+}
+
+
+def value_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
+    """Return ``data_type``, ``nodata``, CF name, and unit, scale, offset that all bands share.
+
+    What differs between bands stands in ``bands`` (`band_fields`).
+    """
+    dtype = dataset.dtypes[0]
+    fields: Json = {"data_type": _DATA_TYPES.get(dtype, dtype)}
+    nodata = _nodata(dataset, profile)
+    if nodata:
+        fields["nodata"] = to_json(nodata[0])
+    masked_by = mask_of(dataset)
+    if masked_by and not (masked_by == "alpha" and _all_are_data(dataset, profile)):
+        fields[MASK] = masked_by
+    for field, values in _per_band(dataset, profile).items():
+        if len(set(values.values())) == 1 and values[1] != _NEUTRAL[field]:
+            fields[field] = values[1]
+    if profile.standard_name:
+        unit = fields.get("unit")
+        fields["cf:parameter"] = [
+            {"name": profile.standard_name} | ({"unit": unit} if unit else {})
+        ]
+    return fields
+
+
+# What a band has that says nothing of them.
+_NEUTRAL: dict[str, Any] = {"unit": None, "raster:scale": 1, "raster:offset": 0}
+
+
+def _per_band(
+    dataset: rasterio.io.DatasetReader, profile: DataProfile
+) -> dict[str, dict[int, Any]]:
+    """Return unit, scale and offset of every band that holds data, by field and band."""
+    alpha = () if _all_are_data(dataset, profile) else alpha_bands(dataset)
+    bands = [band for band in dataset.indexes if band not in alpha]
+    scales, offsets = packing(dataset)
+    return {
+        "unit": {band: profile.unit or dataset.units[band - 1] or None for band in bands},
+        "raster:scale": {band: to_json(scales[band - 1]) for band in bands},
+        "raster:offset": {band: to_json(offsets[band - 1]) for band in bands},
+    }
+
+
+def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
+    """Return whether a profile or netCDF tags tell what every band is.
+
+    GDAL takes the fourth of four bytes for alpha.
+    """
+    if profile.years is not None:
+        return bool(profile.years.count == dataset.count)
+    tags = netcdf_tags(dataset)
+    return bool(tags.variables or tags.times)
+
+
+def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
+    """Return ``classification:classes`` of the profile, with colours of the file's colour table.
+
+    Every value but the first that stands for nodata is a class too, marked as such: STAC has
+    room for one value only.
+    """
+    classes = [entry.model_dump(exclude_none=True) for entry in profile.classes or ()]
+    for entry in classes:
+        if not entry["nodata"]:
+            del entry["nodata"]
+    known = {entry["value"]: entry for entry in classes}
+    for value in _nodata(dataset, profile)[1:]:
+        if isinstance(value, int):
+            known.setdefault(value, {"value": value, "name": f"nodata_{value}"})["nodata"] = True
+    colours = _colours(dataset) if known else {}
+    for value, entry in known.items():
+        if "color_hint" not in entry and value in colours:
+            entry["color_hint"] = colours[value]
+    return {"classification:classes": list(known.values())} if known else {}
+
+
+def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: str) -> Json:
+    """Return ``bands`` if there are several: years where the profile says so, else their names.
+
+    Where netCDF tags tell more of them (`stacbuild.formats.geotiff_netcdf`) that is added, also of
+    a single band: times, unless the profile states some, and variables.
+    """
+    if profile.years and profile.years.count != dataset.count:
+        raise IntegrityError(
+            f"{href}: has {dataset.count} bands, but its profile says {profile.years.count} years"
+        )
+    tags = netcdf_tags(dataset)
+    times = _times_of_bands(tags, profile, dataset.count)
+    fields: Json = {VARIABLE: tags.variables[0]} if len(set(tags.variables)) == 1 else {}
+    if dataset.count == 1 and not times:
+        return fields
+    names = _names(tags, times, dataset.count)
+    bands: list[Json] = []
+    for index, described in enumerate(dataset.descriptions):
+        if profile.years:
+            start, end = year_of(profile.years.first + index)
+            band: Json = {
+                "name": str(profile.years.first + index),
+                "start_datetime": _stamp(start),
+                "end_datetime": _stamp(end),
+            }
+        else:
+            band = {"name": names[index]}
+            if times:
+                band |= {"start_datetime": times[index], "end_datetime": times[index]}
+        if len(set(tags.variables)) > 1:
+            band[VARIABLE] = tags.variables[index]
+        if described:
+            band["description"] = described
+        bands.append(band)
+    for field, values in _per_band(dataset, profile).items():
+        if len(set(values.values())) > 1:
+            for number, value in values.items():
+                if value != _NEUTRAL[field]:
+                    bands[number - 1][field] = value
+    if not _all_are_data(dataset, profile):
+        for number in alpha_bands(dataset):
+            bands[number - 1][ALPHA] = True
+    return {"bands": bands, **fields}
+
+
+def _times_of_bands(tags: NetcdfTags, profile: DataProfile, count: int) -> list[str]:
+    """Return the times that tags give to bands; none where a profile dates them."""
+    if profile.years or (count == 1 and profile.start_datetime):
+        return []
+    return [_stamp(time) for time in tags.times]
+
+
+def _names(tags: NetcdfTags, times: Sequence[str], count: int) -> list[str]:
+    """Return names of bands: by variable, time and other dimensions if that tells them apart."""
+    several = tags.variables if len(set(tags.variables)) > 1 else ()
+    parts = [part for part in (several, times, tags.labels) if part]
+    names = [" ".join(each) for each in zip(*parts, strict=True)] if parts else []
+    numbers = [f"b{band}" for band in range(1, count + 1)]
+    return names if len(set(names)) == count else numbers
+
+
+def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:
+    """Return the values that stand for nodata, the profile's if it states any.
+
+    None where the file has a mask of its own: as in GDAL that alone counts.
+    """
+    if profile.nodata is not None:
+        return [_whole(value) for value in profile.nodata]
+    if mask_of(dataset) in ("mask", "values"):
+        return []
+    value = exact_nodata(dataset)
+    if value is None:
+        return []
+    # Of 1.9 in a file of integers GDAL takes the 1.
+    of_integers = dataset.dtypes[0].startswith(("int", "uint"))
+    return [int(value) if of_integers else _whole(value)]
+
+
+def _colours(dataset: rasterio.io.DatasetReader) -> dict[int, str]:
+    try:
+        table = dataset.colormap(1)
+    except ValueError:
+        return {}
+    return {value: f"{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items()}
+
+
+def _whole(value: Number) -> Number:
+    return value if isinstance(value, int) or not value.is_integer() else int(value)
+
+
+def year_of(year: int) -> tuple[dt.datetime, dt.datetime]:
+    """Return the first and the last second of a year, UTC."""
+    start = dt.datetime(year, 1, 1, tzinfo=dt.UTC)
+    return start, dt.datetime(year, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+
+
+def _stamp(time: dt.datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if time.microsecond else "%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,108 @@
+"""The chunk manifest: how many chunks a cube's variables have in its store, and of how many bytes.
+
+Zarr takes a chunk that is not there for one of fill values, so a count taken when the cube was
+whole is the only thing that tells. It stands in the cube's item.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from zarr.storage import FsspecStore, LocalStore
+
+from stacbuild.formats.zarr_bounds import BoundedStore
+from stacbuild.formats.zarr_members import PartStore
+
+if TYPE_CHECKING:
+    import zarr
+    from fsspec.spec import AbstractFileSystem
+    from zarr.abc.store import Store
+
+CHUNKS = "stacbuild:chunks"
+"""Field of a cube's asset ``data``: ``{variable: {"count": chunks, "bytes": bytes}}``."""
+
+Manifest = dict[str, dict[str, int]]
+
+_METADATA = frozenset({"zarr.json", ".zarray", ".zattrs"})
+
+
+def count_chunks(store: Store, variables: Iterable[str]) -> Manifest:
+    """Count the chunks of some variables, and their bytes, as they lie in a finished store.
+
+    Parameters
+    ----------
+    store
+        The root of the cube, on disk or of fsspec.
+    variables
+        Names of arrays in it.
+    """
+    return {name: totals(chunk_sizes(store, name)) for name in variables}
+
+
+def totals(sizes: dict[str, int]) -> dict[str, int]:
+    """Return the entry of a manifest for chunks of these sizes."""
+    return {"count": len(sizes), "bytes": sum(sizes.values())}
+
+
+def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
+    """Return the size of each chunk that lies in a store, by its key below the variable.
+
+    Everything below the variable counts but its metadata, so a stray file is found, too.
+
+    Raises
+    ------
+    OSError, botocore.exceptions.BotoCoreError
+        If the store cannot be listed.
+    """
+    while isinstance(store, PartStore | BoundedStore):
+        store = store.below
+    if isinstance(store, LocalStore):
+        found = _on_disk(str(store.root / variable), "")
+    elif isinstance(store, FsspecStore):
+        found = _listed(_blocking(store.fs), f"{store.path.rstrip('/')}/{variable}")
+    else:
+        msg = f"chunks of a {type(store).__name__} are not listed"
+        raise TypeError(msg)
+    return {key: size for key, size in found if key not in _METADATA}
+
+
+def expected_keys(array: zarr.Array[Any]) -> Iterator[str]:
+    """Yield the key, below the variable, of every chunk that an array has if it is whole."""
+    for index in np.ndindex(array.cdata_shape):
+        yield array.metadata.encode_chunk_key(index)
+
+
+def _on_disk(directory: str, prefix: str) -> Iterator[tuple[str, int]]:
+    try:
+        entries = os.scandir(directory)
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _on_disk(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield prefix + entry.name, entry.stat().st_size
+
+
+def _listed(fs: AbstractFileSystem, directory: str) -> Iterator[tuple[str, int]]:
+    # A listing kept from before the cube was written would say that nothing is there.
+    fs.invalidate_cache()
+    # The memory file system puts a slash before every path, whatever it is asked for.
+    start = len(directory.strip("/")) + 1
+    for path, info in fs.find(directory, detail=True).items():
+        yield path.strip("/")[start:], info["size"]
+
+
+def _blocking(fs: AbstractFileSystem) -> AbstractFileSystem:
+    """Return the same file system for calls that wait; zarr's own is for coroutines."""
+    if isinstance(fs, AsyncFileSystemWrapper):
+        return fs.sync_fs
+    if not fs.asynchronous:
+        return fs
+    options = {**fs.storage_options, "asynchronous": False, "skip_instance_cache": True}
+    return type(fs)(*fs.storage_args, **options)

@@ -1,0 +1,374 @@
+"""Where a Zarr dataset lies: the affine grid of its x and y coordinates.
+
+Follows CF 1.11 (coordinate types, cell bounds), the ``GeoTransform`` of GDAL and rioxarray, and
+the GeoZarr convention ``spatial:``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyproj
+import xarray as xr
+from affine import Affine
+
+from stacbuild.errors import StacbuildError
+from stacbuild.formats.zarr_auxiliary import with_axes
+from stacbuild.formats.zarr_axis import HALF, Axis
+from stacbuild.formats.zarr_crs import StatedCrs, crs_statements
+from stacbuild.formats.zarr_stated import Span, Stated, of_bbox, stated_dimensions, statements
+from stacbuild.formats.zarr_units import axis_told
+from stacbuild.geo import outline
+from stacbuild.geo.crs import apart, epsg_code, full_circle, is_lonlat
+from stacbuild.geo.outline import Pixels
+
+Json = dict[str, Any]
+
+Box = tuple[float, float, float, float]
+
+_X_NAMES = frozenset({"x", "lon", "longitude", "rlon", "easting", "xc"})
+_Y_NAMES = frozenset({"y", "lat", "latitude", "rlat", "northing", "yc"})
+_X_MEANINGS = frozenset(
+    {"longitude", "projection_x_coordinate", "projection_x_angular_coordinate", "grid_longitude"}
+)
+_Y_MEANINGS = frozenset(
+    {"latitude", "projection_y_coordinate", "projection_y_angular_coordinate", "grid_latitude"}
+)
+_CURVILINEAR = frozenset({"xlat", "xlong", "nav_lat", "nav_lon", "tlat", "tlong", "lat", "lon"})
+_CURVILINEAR |= {"latitude", "longitude"}
+
+
+@dataclass(frozen=True)
+class CubeGrid:
+    """The pixels of a dataset.
+
+    Parameters
+    ----------
+    crs
+        Coordinate reference system.
+    x, y
+        Names of the horizontal dimensions.
+    shape
+        Rows and columns, in the order in which they are stored.
+    transform
+        From (column, row) of a pixel's first corner to ``crs``; without rotation. The step along
+        y is positive where the rows are stored from south to north.
+    notes
+        Where statements of the dataset disagree, a line each, for the user.
+    """
+
+    crs: pyproj.CRS
+    x: str
+    y: str
+    shape: tuple[int, int]
+    transform: Affine
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float]:
+        """Outer edges of the pixels, left, bottom, right, top, in ``crs``."""
+        rows, columns = self.shape
+        left, first = self.transform @ (0, 0)
+        right, last = self.transform @ (columns, rows)
+        return min(left, right), min(first, last), max(left, right), max(first, last)
+
+    @property
+    def code(self) -> str | None:
+        """``EPSG:<code>``, or None if the CRS has none."""
+        epsg = epsg_code(self.crs)
+        return None if epsg is None else f"EPSG:{epsg}"
+
+
+def grid_of(ds: xr.Dataset, bbox: Box | None = None) -> CubeGrid:
+    """Find the grid of *ds* from its coordinates; no data is read.
+
+    Coordinates may have another name than their dimension (`stacbuild.formats.zarr_auxiliary`).
+    Coordinates say where pixels lie and in which order. Which place in its pixel a coordinate
+    has is told, in this order, by *bbox*, by cell bounds (CF 7.1), and by ``spatial:transform``,
+    ``spatial:bbox`` or a ``GeoTransform`` if the coordinates agree with it; else they are
+    centres. Where a dimension has no coordinates, what is stated stands in for them.
+
+    Parameters
+    ----------
+    bbox
+        What a profile states: outer edges of the pixels, in the CRS of *ds*. It counts if so
+        many pixels fill it.
+
+    Returns
+    -------
+    CubeGrid
+        Its ``notes`` name every two statements that are half a pixel apart or more.
+
+    Raises
+    ------
+    StacbuildError
+        No horizontal dimensions or no CRS are found, coordinates are not regularly spaced, not
+        in the unit of the CRS, or nothing says where the pixels of a dimension lie.
+    """
+    ds = with_axes(ds)
+    x, y = _horizontal(ds)
+    crss, notes = crs_statements(ds, x, y)
+    if stated_dimensions(ds) == (x, y):
+        notes.append(f"spatial:dimensions says that {x} is y and {y} is x; their names count")
+    crs = crss[0].crs
+    shape = ds.sizes[y], ds.sizes[x]
+    stated = statements(ds, x, y)
+    profile = [] if bbox is None else [of_bbox("bbox of its profile", bbox, shape)]
+    axes: list[Axis | None] = []
+    for dim, is_x in ((y, False), (x, True)):
+        axis = None
+        if dim in ds.coords:
+            axis = Axis.read(ds, dim, crs, is_x=is_x)
+            axis, note = axis.in_unit_of(crs, [_span(each, is_x) for each in stated])
+            notes += [note] if note else []
+            _check_reach(ds[dim], axis, crs, is_x=is_x)
+        axes.append(axis)
+    if None in axes:
+        stated = [each for each in stated if _may_stand_in(each, axes)]
+    spans = [
+        _edges(dim, axis, [_span(each, is_x) for each in (*profile, *stated)], len(profile), crs)
+        for (dim, is_x), axis in zip(((y, False), (x, True)), axes, strict=True)
+    ]
+    rows, columns = spans
+    transform = Affine(columns.pitch, 0.0, columns.origin, 0.0, rows.pitch, rows.origin)
+    grid = CubeGrid(crs, x, y, shape, transform)
+    notes += _disagreements(grid, (rows, columns), axes, [*profile, *stated])
+    notes += _other_crs(grid, crss)
+    if axes[0] is not None and not profile and not any(map(axes[0].edges, _spans(stated))):
+        notes += _beside_pole(axes[0], grid)
+    return replace(grid, notes=tuple(dict.fromkeys(notes)))
+
+
+def _span(stated: Stated, is_x: bool) -> Span:
+    return stated.columns if is_x else stated.rows
+
+
+def _spans(stated: Sequence[Stated]) -> list[Span]:
+    return [each.rows for each in stated]
+
+
+def _may_stand_in(stated: Stated, axes: Sequence[Axis | None]) -> bool:
+    """Return whether a statement was made for this dataset, where coordinates do not tell all."""
+    there = [
+        axis is None or axis.edges(span) is not None or axis.agrees(span)
+        for axis, span in zip(axes, (stated.rows, stated.columns), strict=True)
+    ]
+    return stated.fits and all(there)
+
+
+def _edges(
+    dim: str, axis: Axis | None, spans: Sequence[Span], of_profile: int, crs: pyproj.CRS
+) -> Span:
+    """Return the edges of the pixels along one dimension; the first *of_profile* spans go first."""
+    if axis is None:
+        if not spans:
+            raise StacbuildError(
+                f"dimension {dim} has no coordinates, and no transform that fits says where its "
+                "pixels lie (GeoTransform, spatial:transform)"
+            )
+        return spans[0]
+    exact = [axis.edges(span) for span in spans]
+    bounded = axis.bounded()
+    for found in (*exact[:of_profile], bounded, *exact[of_profile:]):
+        if found is not None:
+            return found
+    if axis.count == 1:
+        near = [span for span in spans if span.count == 1]
+        if not near:
+            raise StacbuildError(
+                f"coordinate {dim} has one value, and neither cell bounds nor a transform say how "
+                "large its pixel is; state bbox in a profile"
+            )
+        # A transform of the whole still has the size of a pixel.
+        pitch = near[0].pitch
+        return Span(axis.first - pitch / 2, pitch, 1)
+    limits: tuple[float, ...] = ()
+    if is_lonlat(crs):
+        limits = (-180.0, -90.0, 0.0, 90.0, 180.0, 360.0)
+    return axis.around(0.5, limits)
+
+
+def _check_reach(coordinate: xr.DataArray, axis: Axis, crs: pyproj.CRS, *, is_x: bool) -> None:
+    """Refuse coordinates that cannot be of this CRS: metres for degrees, or the other way round."""
+    farthest = max(abs(axis.first), abs(axis.last))
+    if (circle := full_circle(crs)) is not None:
+        # Longitudes may be counted on beyond once around, latitudes end at the poles.
+        most = 2 * circle if is_x else circle / 4 + (axis.tolerance if axis.count > 1 else 0)
+        if farthest > most * (1 + 1e-9):
+            raise StacbuildError(
+                f"coordinate {axis.name} reaches {farthest:g}, which is no "
+                f"{'longitude' if is_x else 'latitude'}; its CRS ({crs.name}) is in "
+                f"{crs.axis_info[0].unit_name}s"
+            )
+        return
+    name, meaning = axis.name.lower(), coordinate.attrs.get("standard_name")
+    angles = {"lon", "longitude", "lat", "latitude"}
+    if not axis.unit and (name in angles or meaning in angles) and farthest <= 360:
+        raise StacbuildError(
+            f"coordinate {axis.name} holds degrees, as its name says, but its CRS ({crs.name}) is "
+            f"in {crs.axis_info[0].unit_name}; it cannot be placed"
+        )
+
+
+def _disagreements(
+    grid: CubeGrid,
+    found: tuple[Span, Span],
+    axes: Sequence[Axis | None],
+    stated: Sequence[Stated],
+) -> Iterator[str]:
+    """Yield a line for each statement that places pixels elsewhere than *found*."""
+    for dim, axis in zip((grid.y, grid.x), axes, strict=True):
+        if axis is not None and axis.bounds is not None and axis.bounded() is None:
+            yield (
+                f"coordinate {dim} begins at {axis.first:.9g}, beyond the bounds of its first cell "
+                f"({axis.bounds[0]:.9g} to {axis.bounds[1]:.9g}); the coordinate counts"
+            )
+    for each in stated:
+        off, turned = [], []
+        for dim, axis, span, said in zip(
+            (grid.y, grid.x), axes, found, (each.rows, each.columns), strict=True
+        ):
+            turns = (said.pitch > 0) != (span.pitch > 0)
+            same = said.reversed() if turns else said
+            if same.off(span) >= HALF - 1e-6:
+                off.append(f"{dim} from {same.origin:.9g} to {same.end:.9g}")
+            elif axis is not None and axis.is_turned(said):
+                turned.append(dim)
+        if off:
+            here = ", ".join(
+                f"{dim} from {span.origin:.9g} to {span.end:.9g}"
+                for dim, span in zip((grid.y, grid.x), found, strict=True)
+            )
+            counts = "the coordinates count" if any(axes) else "the first counts"
+            yield f"{each.by} says pixels {', '.join(off)}, the coordinates {here}; {counts}"
+        elif turned:
+            yield (
+                f"{each.by} has the pixels along {' and '.join(turned)} in the other order than "
+                "the coordinates, which count"
+            )
+
+
+def _other_crs(grid: CubeGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
+    """Yield a line for each CRS that places the grid half a pixel or more elsewhere."""
+    first, *others = stated
+    left, bottom, right, top = grid.bbox
+    x, y = np.meshgrid(np.linspace(left, right, 5)[1:-1], np.linspace(bottom, top, 5)[1:-1])
+    for other in others:
+        if other.crs == first.crs:
+            continue
+        off_x, off_y = apart(first.crs, other.crs, x, y)
+        far = max(
+            float(off_x.max() / abs(grid.transform.a)), float(off_y.max() / abs(grid.transform.e))
+        )
+        if far >= HALF:
+            yield (
+                f"{other.where} is another CRS ({other.crs.name}) than {first.where} "
+                f"({first.crs.name}), which counts"
+            )
+
+
+def _beside_pole(rows: Axis, grid: CubeGrid) -> Iterator[str]:
+    """Yield a line where rows fill the globe from one pole and do not reach the other."""
+    if rows.count == 1 or not is_lonlat(grid.crs) or rows.bounds is not None:
+        return
+    low, high = sorted((rows.first, rows.last))
+    at_pole = (abs(low + 90) <= rows.tolerance) != (abs(high - 90) <= rows.tolerance)
+    if at_pole and abs(rows.count * abs(rows.step) - 180) <= HALF * abs(rows.step):
+        yield (
+            f"coordinate {rows.name} goes from {rows.first:g} to {rows.last:.9g}: taken for "
+            "centres of pixels; if they are edges, state bbox in a profile"
+        )
+
+
+def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
+    """Return the GeoJSON geometry and the box (W, S, E, N) of *grid* in longitude and latitude.
+
+    Longitudes beyond 180 are brought back; what crosses the antimeridian is a MultiPolygon whose
+    box has W > E (RFC 7946, 5.2).
+
+    Raises
+    ------
+    StacbuildError
+        The grid's CRS cannot be brought to longitude and latitude there.
+    """
+    return outline.footprint(Pixels(grid.crs, grid.transform, grid.shape))
+
+
+def _horizontal(ds: xr.Dataset) -> tuple[str, str]:
+    if stated := stated_dimensions(ds):
+        y, x = stated
+        # Some write them in the order x, y.
+        return (y, x) if _is_axis(ds, y, "X") and _is_axis(ds, x, "Y") else (x, y)
+    found = {name: dims for name in map(str, ds.data_vars) if (dims := _axes_of(ds, name))}
+    if found:
+        # Of several grids that of the variable with most dimensions, and the finest.
+        sizes = {name: (ds[name].ndim, ds.sizes[x] * ds.sizes[y]) for name, (x, y) in found.items()}
+        x, y = found[max(sorted(sizes), key=lambda name: sizes[name])]
+        _check_straight(ds, x, y)
+        return x, y
+    _check_straight(ds)
+    raise StacbuildError(
+        "no variable has horizontal dimensions (lat and lon, or y and x, with coordinates)"
+    )
+
+
+def _axes_of(ds: xr.Dataset, name: str) -> tuple[str, str] | None:
+    dims = [str(dim) for dim in ds[name].dims]
+    xs, ys = ([dim for dim in dims if _is_axis(ds, dim, axis)] for axis in "XY")
+    return (xs[-1], ys[-1]) if xs and ys else None
+
+
+def on_other_grids(ds: xr.Dataset, grid: CubeGrid) -> dict[str, str]:
+    """Return the variables that lie on another grid than *grid*, and the names of its y and x."""
+    ds = with_axes(ds)
+    found = {}
+    for name in map(str, ds.data_vars):
+        axes = _axes_of(ds, name)
+        if axes is not None and not {grid.x, grid.y} <= set(ds[name].dims):
+            found[name] = f"{axes[1]}, {axes[0]}"
+    return found
+
+
+def _check_straight(ds: xr.Dataset, *dims: str) -> None:
+    """Refuse latitudes and longitudes that are given for each pixel or point.
+
+    Raises
+    ------
+    StacbuildError
+        They are, and no coordinates of *dims* place the pixels instead.
+    """
+    if any(dim in ds.coords for dim in dims) or (dims and statements(ds, dims[1], dims[0])):
+        return
+    for name, variable in ds.variables.items():
+        means = variable.attrs.get("standard_name") in ("longitude", "latitude")
+        degrees = axis_told(str(variable.attrs.get("units", ""))) is not None
+        named = str(name).lower() in _CURVILINEAR
+        if not (means or named or degrees) or name in ds.dims or not variable.ndim:
+            continue
+        along = ", ".join(map(str, variable.dims))
+        if variable.ndim > 1:
+            raise StacbuildError(
+                f"{name} is given for each pixel ({along}): a curvilinear grid, whose pixels "
+                "lie in no straight rows, is not supported; resample it to a regular grid first"
+            )
+        if not dims:
+            raise StacbuildError(
+                f"{name} is given for each point along {along}: data on an unstructured mesh or "
+                "of stations, not a grid of pixels, is not supported"
+            )
+
+
+def _is_axis(ds: xr.Dataset, dim: str, axis: str) -> bool:
+    attrs = ds[dim].attrs if dim in ds.coords else {}
+    if attrs.get("axis") in ("X", "Y"):
+        return bool(attrs["axis"] == axis)
+    # What attributes say counts before the name: latitudes may lie along x.
+    meant = str(attrs.get("standard_name"))
+    if meant in _X_MEANINGS or meant in _Y_MEANINGS:
+        return meant in (_X_MEANINGS if axis == "X" else _Y_MEANINGS)
+    if told := axis_told(str(attrs.get("units", ""))):
+        return told == axis
+    return dim.lower() in (_X_NAMES if axis == "X" else _Y_NAMES)

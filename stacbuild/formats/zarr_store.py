@@ -1,0 +1,364 @@
+"""From the href of a Zarr asset to a readable store: the one place that opens Zarr for reading.
+
+An href is an absolute local path, an ``http(s)://`` or ``s3://`` URL, or ``memory://`` (the
+memory file system of fsspec). Zarr formats 2 and 3 are read, with or without consolidated
+metadata. Everything is opened read-only, and every failure is an error of `stacbuild.errors`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import xarray as xr
+import zarr
+import zarr.errors
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.zip import ZipFileSystem
+from zarr.storage import FsspecStore, LocalStore
+
+from stacbuild.errors import (
+    IntegrityError,
+    NotFoundError,
+    StacbuildError,
+)
+from stacbuild.formats.zarr_bounds import BoundedStore
+from stacbuild.formats.zarr_decode import decoded
+from stacbuild.formats.zarr_errors import (
+    MISSING,
+    REFUSED,
+    is_local,
+    is_no_group,
+    not_found,
+    read_error,
+    where_of,
+)
+from stacbuild.formats.zarr_members import (
+    format_of,
+    groups_of,
+    hidden_of,
+    holds_array,
+    inherited,
+    is_name,
+    mended,
+)
+from stacbuild.net.hrefs import check_form
+from stacbuild.net.http import Patience
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+MEDIA_TYPE = "application/vnd.zarr"
+
+HIDDEN = "stacbuild:hidden"
+"""In the ``encoding`` of a source's dataset: the arrays that it was opened without, and why."""
+
+Json = dict[str, Any]
+Chunks = Literal["auto"] | dict[str, int] | None
+
+_PATIENCE = Patience(tries=5)
+
+
+def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
+    """Open the Zarr group at *href*, read-only.
+
+    Parameters
+    ----------
+    href
+        Absolute local path, ``http(s)://``, ``s3://`` or ``memory://`` URL of a group.
+    storage_options
+        Options of s3fs for ``s3://``, never shown. Any other address is read without: a store on
+        S3 has an https address, too, to which no credentials are sent.
+
+    Returns
+    -------
+    zarr.Group
+        ``group.metadata.zarr_format`` is 2 or 3, ``group.metadata.consolidated_metadata`` is None
+        if the store has none; ``group.store`` is the store at *href* itself.
+
+    Raises
+    ------
+    NotFoundError
+        There is no Zarr group, or (plain http without consolidated metadata) its members cannot
+        be listed.
+    MissingError
+        There is none on this machine.
+    AuthError
+        Credentials are missing or refused.
+    RemoteError, LocalError
+        The server or the disk does not answer.
+    IntegrityError
+        The metadata is there but is not Zarr's.
+    """
+    if not href.startswith("memory://"):
+        check_form(href)
+    try:
+        if _is_zip(href) and not is_local(href):
+            raise NotFoundError(
+                f"{href}: is a zip archive, which is read in a local folder only; download it"
+            )
+        try:
+            group = _open(href, storage_options)
+            listed = is_consolidated(group) or _lists(group)
+        except Exception as error:
+            # One array that zarr cannot read keeps the whole group closed.
+            if not isinstance(read_error(error, href), IntegrityError):
+                raise
+            group, listed = _mended(href, storage_options, error), True
+        if not listed:
+            found = _inherited(href, storage_options)
+            if found is None:
+                refuse_groups_only(group, href)
+                raise not_found(
+                    href,
+                    f"has no consolidated metadata and {_why_unlisted(href)}; run zarr."
+                    "consolidate_metadata on it, or name it by an address that can be listed",
+                )
+            group = found
+    except StacbuildError:
+        raise
+    except Exception as error:
+        raise read_error(error, href, storage_options) from error
+    return group
+
+
+def is_consolidated(group: zarr.Group) -> bool:
+    """Return whether *group* was opened from consolidated metadata."""
+    return group.metadata.consolidated_metadata is not None
+
+
+def open_dataset(
+    href: str,
+    storage_options: Json | None = None,
+    *,
+    chunks: Chunks = None,
+    mask_and_scale: bool = False,
+    **options: Any,
+) -> xr.Dataset:
+    """Open the Zarr group at *href* as a dataset; only metadata and index coordinates are read.
+
+    Parameters
+    ----------
+    href, storage_options
+        As for `open_group`.
+    chunks
+        None for lazily indexed arrays without dask, ``{}`` for dask arrays in the store's chunks.
+    mask_and_scale
+        Whether xarray applies fill value, scale and offset. Left out by default: types stay.
+    options
+        More arguments of `xarray.open_zarr`.
+
+    Raises
+    ------
+    StacbuildError
+        As `open_group`, and IntegrityError if the group is not a dataset that CF can decode.
+    """
+    return dataset_of(
+        open_group(href, storage_options),
+        href,
+        storage_options,
+        chunks=chunks,
+        mask_and_scale=mask_and_scale,
+        **options,
+    )
+
+
+def dataset_of(
+    group: zarr.Group,
+    href: str,
+    storage_options: Json | None = None,
+    *,
+    chunks: Chunks = None,
+    mask_and_scale: bool = False,
+    **options: Any,
+) -> xr.Dataset:
+    """Read *group*, opened from *href* by `open_group`, as `open_dataset` does."""
+    try:
+        dataset: xr.Dataset = xr.open_zarr(
+            group.store,
+            consolidated=is_consolidated(group),
+            zarr_format=group.metadata.zarr_format,
+            chunks=chunks,
+            mask_and_scale=mask_and_scale,
+            # "days" or "years" is a unit of age here far more often than a time difference.
+            **{"decode_timedelta": False, **options},
+        )
+    except Exception as error:
+        raise read_error(error, href, storage_options) from error
+    return dataset
+
+
+def open_source(href: str, storage_options: Json | None = None) -> xr.Dataset:
+    """Open a foreign group as `source_of` reads it; errors as `open_dataset`."""
+    return source_of(open_group(href, storage_options), href, storage_options)
+
+
+def source_of(group: zarr.Group, href: str, storage_options: Json | None = None) -> xr.Dataset:
+    """Read *group*, opened from *href* by `open_group`, as a source: data as stored, lazily.
+
+    Coordinates are decoded, as `stacbuild.formats.zarr_decode.decoded` says.
+    """
+    # Every variable would be decoded, also the dates that are data.
+    try:
+        raw = dataset_of(group, href, storage_options, decode_times=False)
+        if not all(map(is_name, raw.sizes)):
+            raise IntegrityError(f"{href}: not every dimension has a name")
+    except IntegrityError as error:
+        # What zarr reads, xarray may not.
+        group = _mended(href, storage_options, error)
+        raw = dataset_of(group, href, storage_options, decode_times=False)
+    if not raw.variables:
+        refuse_groups_only(group, href)
+    try:
+        found = decoded(raw, group.metadata.zarr_format)
+    except StacbuildError as error:
+        raise type(error)(f"{href}: {error}") from error
+    found.encoding[HIDDEN] = hidden_of(group.store)
+    return found
+
+
+def refuse_groups_only(group: zarr.Group, href: str) -> None:
+    """Raise an error that names the groups with arrays below a group that has none, if any."""
+    below = [path for path in _group_paths(group.store) if path]
+    if below:
+        name = href.rstrip("/").rpartition("/")[2].removesuffix(".zip")
+        shown = ", ".join(f"{name}/{path}" for path in below[:20])
+        more = f" and {len(below) - 20} more" if len(below) > 20 else ""
+        do = "unpack the zip archive and name" if _is_zip(href) else "name"
+        raise not_found(href, f"holds groups and no arrays; {do} one of them: {shown}{more}")
+
+
+def group_paths(href: str, storage_options: Json | None = None) -> list[str]:
+    """Return the paths of the groups with arrays in the group at *href*, ``""`` for itself."""
+    try:
+        return _group_paths(_store(href, storage_options, (*MISSING, *REFUSED)))
+    except Exception as error:
+        raise read_error(error, href, storage_options) from error
+
+
+def _group_paths(store: Store) -> list[str]:
+    return groups_of(store, format_of(store))
+
+
+def _mended(href: str, storage_options: Json | None, error: Exception) -> zarr.Group:
+    """Open a group without the arrays that cannot be read; raise *error* if none can."""
+    store = _store(href, storage_options, (*MISSING, *REFUSED))
+    try:
+        zarr_format = format_of(store)
+        part = mended(store, zarr_format)
+        group = zarr.open_group(part, mode="r", zarr_format=zarr_format)  # type: ignore[arg-type]
+        if not _lists(group):
+            why = part.why_none()
+            raise (
+                error
+                if why is None
+                else IntegrityError(f"{where_of(href, storage_options)}: {why}")
+            )
+    except StacbuildError:
+        raise
+    except Exception:  # noqa: BLE001 - the first error tells more than what came of the attempt
+        raise error from None
+    return group
+
+
+def _inherited(href: str, storage_options: Json | None) -> zarr.Group | None:
+    """Open a group by the consolidated metadata of the store that it is in, if these know it."""
+    inside = re.match(r"(?P<above>.*?\.zarr)/(?P<path>.+)", href.rstrip("/"))
+    if inside is None:
+        return None
+    store, above = (_store(each, storage_options, MISSING) for each in (href, inside["above"]))
+    zarr_format = format_of(above)
+    part = inherited(store, above, inside["path"], zarr_format)
+    if part is None:
+        return None
+    group = zarr.open_group(part, mode="r", zarr_format=zarr_format)  # type: ignore[arg-type]
+    return group if _lists(group) else None
+
+
+def _open(href: str, storage_options: Json | None) -> zarr.Group:
+    # Format by format, not both at once: the first answer comes before more is asked for.
+    strict = _store(href, storage_options, MISSING)
+    refused: Exception | None = None
+    try:
+        return zarr.open_group(strict, mode="r", zarr_format=3)
+    except zarr.errors.GroupNotFoundError:
+        pass
+    except zarr.errors.ContainsArrayError as error:
+        raise is_no_group(href) from error
+    except REFUSED as error:
+        # Object stores that may not be listed answer 403 for a key that is not there.
+        refused = error
+    try:
+        return zarr.open_group(strict, mode="r", zarr_format=2)
+    except zarr.errors.GroupNotFoundError:
+        if ".zarr/" in href and holds_array(strict):
+            raise is_no_group(href) from None
+        raise refused or FileNotFoundError(href) from None
+    except REFUSED as error:
+        refused = error
+    # Only the metadata are read leniently; a refused chunk stays an error.
+    lenient = _store(href, storage_options, (*MISSING, *REFUSED))
+    try:
+        found = zarr.open_group(lenient, mode="r", zarr_format=2)
+    except zarr.errors.GroupNotFoundError:
+        raise refused from None
+    consolidated = is_consolidated(found)
+    return zarr.open_group(strict, mode="r", zarr_format=2, use_consolidated=consolidated)
+
+
+def _store(
+    href: str, storage_options: Json | None, missing: tuple[type[Exception], ...]
+) -> BoundedStore:
+    if _is_zip(href):
+        return BoundedStore(_zipped(href))
+    if is_local(href):
+        return BoundedStore(LocalStore(href, read_only=True))
+    scheme = urlsplit(href).scheme
+    # A listing kept from an earlier run would hide what has changed since.
+    options: Json = {"use_listings_cache": False}
+    if scheme == "s3":
+        # Chunks are small: without parts there is no need to ask for the size of each before.
+        options |= {"max_concurrency": 1, **(storage_options or {})}
+    elif scheme in ("http", "https"):
+        # Imported only here: to load it takes a tenth of a second.
+        from stacbuild.formats.zarr_http import client_options
+
+        options["client_kwargs"] = client_options(_PATIENCE, href)
+    else:  # memory, or open_group would not have let it come here
+        options = {}
+    store = FsspecStore.from_url(
+        href, storage_options=options, read_only=True, allowed_exceptions=missing
+    )
+    return BoundedStore(store)
+
+
+def _is_zip(href: str) -> bool:
+    return href.lower().endswith(".zip")
+
+
+def _lists(group: zarr.Group) -> bool:
+    # An empty group is as unreadable to a cube as one that does not list its members.
+    try:
+        return next(iter(group.array_keys()), None) is not None
+    except (*REFUSED, NotFoundError):
+        return False
+
+
+def _why_unlisted(href: str) -> str:
+    if urlsplit(href).scheme in ("http", "https"):
+        return "this server lists no folders, so its arrays are unknown"
+    return "holds no arrays that can be listed"
+
+
+def _zipped(path: str) -> FsspecStore:
+    """Open a zip archive: of a group, or of the folder of one."""
+    if not Path(path).exists():
+        raise FileNotFoundError(path)
+    files = ZipFileSystem(path)
+    tops = {name.split("/")[0] for name in files.find("")}
+    folder = tops.pop() if len(tops) == 1 else ""
+    inner = folder if folder and files.isdir(folder) else ""
+    wrapped = AsyncFileSystemWrapper(files, asynchronous=True)
+    return FsspecStore(wrapped, path=inner, read_only=True)

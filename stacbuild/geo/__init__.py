@@ -1,0 +1,1 @@
+"""Grids, the mapping of pixels between them, and resampling; nothing here opens a file."""

@@ -1,0 +1,209 @@
+"""Boxes and CRSs as a configuration writes them, checked before they are a grid.
+
+Numbers are taken as the decimals that stand there: 0.00025, not the double next to it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+
+import pyproj
+from affine import Affine
+
+from stacbuild.geo.crs import epsg_code, full_circle, horizontal, is_lonlat, to_lonlat
+
+Box = tuple[float, float, float, float]
+"""West, south, east, north."""
+
+TOLERANCE = 1e-6
+"""A box within this many pixels of a whole number of them is taken as that number."""
+
+SKEW = 1e-3
+"""Pixels that a skew may move the last row or column by and still be the rounding of a program."""
+
+MAX_SIDE = 2**31 - 1
+
+# Degrees beyond its area of use at which a CRS is taken for the wrong one. Wide enough for the
+# neighbouring UTM zone, too narrow for degrees given where metres are due.
+_MARGIN = 10.0
+
+
+def check_crs(text: str) -> int:
+    """Return the EPSG code of the horizontal CRS that is written as ``EPSG:<code>``.
+
+    That is the code itself, but of a CRS with heights (EPSG:4979, EPSG:5698) that of its two
+    horizontal axes.
+
+    Raises
+    ------
+    ValueError
+        If it is not written so, unknown, or has no two horizontal axes.
+    """
+    match = re.fullmatch(r"epsg:(\d{1,9})", text.strip(), re.IGNORECASE)
+    if match is None:
+        msg = f"{text!r} is no EPSG code; write it like EPSG:4326 or EPSG:3035"
+        raise ValueError(msg)
+    code = int(match[1])
+    try:
+        crs = crs_of(code)
+    except pyproj.exceptions.CRSError:
+        msg = f"EPSG:{code} is no coordinate reference system that the installed PROJ knows"
+        raise ValueError(msg) from None
+    try:
+        flat = horizontal(crs)
+    except ValueError:
+        msg = f"EPSG:{code} ({crs.name}) has no two horizontal axes; a grid needs them"
+        raise ValueError(msg) from None
+    found = code if flat is crs else epsg_code(flat)
+    if found is None:
+        msg = f"EPSG:{code} ({crs.name}): its horizontal part has no EPSG code; name another"
+        raise ValueError(msg)
+    return found
+
+
+def square(point: tuple[float, float], width: float, crs: str) -> Box:
+    """Return west, south, east, north of a square around a point, in its CRS.
+
+    *width* is in metres, along geodesics from the point to the north, east, south and west if the
+    CRS is geographic, and in units of the CRS else, which are taken for metres.
+    """
+    x, y = point
+    known = crs_of(check_crs(crs))
+    if not known.is_geographic:
+        return x - width / 2, y - width / 2, x + width / 2, y + width / 2
+    geod = known.get_geod()
+    assert geod is not None  # noqa: S101 - a geographic CRS has an ellipsoid
+    lon, lat, _ = geod.fwd([x] * 4, [y] * 4, [0, 90, 180, 270], [width / 2] * 4)
+    return float(lon[3]), float(lat[2]), float(lon[1]), float(lat[0])
+
+
+def check_box(box: Box, crs: str | None, resolution: float | None, *, beyond: float = 0.0) -> None:
+    """Check that *box* is sound, in the area of its CRS, and holds a pixel at least.
+
+    *crs* and *resolution* are none when they are wrong themselves; then less is checked. *beyond*
+    are degrees that a box may reach beyond longitude -180 and 180.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong with the box.
+    """
+    west, south, east, north = box
+    if west >= east:
+        msg = f"west ({west}) has to be less than east ({east})"
+        if crs is not None and crs_of(check_crs(crs)).is_geographic and west > east:
+            msg += "; a box across the antimeridian is not supported yet, make two grids"
+        raise ValueError(msg)
+    if south >= north:
+        msg = f"south ({south}) has to be less than north ({north}): [west, south, east, north]"
+        raise ValueError(msg)
+    if resolution is not None:
+        for low, high, side in ((west, east, "width"), (south, north, "height")):
+            pixels = (high - low) / resolution
+            if pixels < 1 - TOLERANCE:
+                msg = f"its {side} of {high - low} is less than one pixel of {resolution}"
+                raise ValueError(msg)
+            if pixels > MAX_SIDE:
+                msg = f"its {side} of {high - low} is {pixels:.3g} pixels of {resolution}: too many"
+                raise ValueError(msg)
+    if crs is None:
+        return
+    epsg = check_crs(crs)
+    _check_area(_to_poles(box, epsg, resolution or 0), epsg, beyond=beyond)
+    if resolution is not None:
+        # Growing to whole pixels may lead beyond the pole or the antimeridian.
+        columns, fits_x = count_pixels(west, east, resolution)
+        rows, fits_y = count_pixels(south, north, resolution)
+        grown_east = east if fits_x else round(west + columns * resolution, 9)
+        grown_south = south if fits_y else round(north - rows * resolution, 9)
+        grown = _to_poles((west, grown_south, grown_east, north), epsg, resolution)
+        _check_area(grown, epsg, "grown to whole pixels, ", beyond=beyond)
+
+
+def _to_poles(box: Box, epsg: int, resolution: float) -> Box:
+    """Return *box* up to a pole that is the centre of its last pixels, as points of models are."""
+    circle = full_circle(crs_of(epsg))
+    west, south, east, north = box
+    if circle is None:
+        return box
+    pole, half = circle / 4, resolution / 2
+    if abs(-south - pole - half) <= TOLERANCE * resolution:
+        south = -pole
+    if abs(north - pole - half) <= TOLERANCE * resolution:
+        north = pole
+    return west, south, east, north
+
+
+def _check_area(box: Box, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
+    crs = crs_of(epsg)
+    west, south, east, north = box
+    if (circle := full_circle(crs)) is not None:
+        slack = 1e-6
+        half, quarter = circle / 2 + beyond + slack, circle / 4 + slack
+        if west < -half or east > half or south < -quarter or north > quarter:
+            unit = crs.axis_info[0].unit_name
+            msg = (
+                f"{when}{list(box)} reaches beyond longitude -{circle / 2:g} to {circle / 2:g} and "
+                f"latitude -{circle / 4:g} to {circle / 4:g} "
+                f"(EPSG:{epsg} is in {unit}s; [west, south, east, north])"
+            )
+            raise ValueError(msg)
+    degrees = box
+    if not is_lonlat(crs):
+        # The area of use is in degrees from Greenwich, whatever the CRS is.
+        degrees = to_lonlat(crs).transform_bounds(*box)
+        if not all(math.isfinite(edge) for edge in degrees):
+            msg = f"{list(box)} lies outside of what EPSG:{epsg} ({crs.name}) can represent"
+            raise ValueError(msg)
+    area = crs.area_of_use
+    # An area across the antimeridian has its west east of its east; nothing to compare then.
+    if area is None or area.west > area.east or degrees[0] > degrees[2]:
+        return
+    if (
+        degrees[2] < area.west - _MARGIN
+        or degrees[0] > area.east + _MARGIN
+        or degrees[3] < area.south - _MARGIN
+        or degrees[1] > area.north + _MARGIN
+    ):
+        where = ", ".join(f"{edge:.4g}" for edge in degrees)
+        msg = (
+            f"{list(box)} lies far outside of the area of EPSG:{epsg} ({crs.name}): at [{where}] "
+            f"in degrees, while that area is {list(area.bounds)}; check the units and the order"
+        )
+        raise ValueError(msg)
+
+
+def unskewed(transform: Sequence[float], shape: tuple[int, int]) -> Affine | None:
+    """Return *transform* without a skew that is rounding only; None if there is more.
+
+    Rounding is what moves no pixel of *shape* (rows, columns) by a thousandth of one.
+    """
+    a, b, c, d, e, f = tuple(transform)[:6]
+    rows, columns = shape
+    if a and e and abs(b) * rows <= SKEW * abs(a) and abs(d) * columns <= SKEW * abs(e):
+        return Affine(a, 0.0, c, 0.0, e, f)
+    return None
+
+
+@lru_cache(maxsize=64)
+def crs_of(epsg: int) -> pyproj.CRS:
+    """Return the CRS of an EPSG code; each is made once."""
+    return pyproj.CRS.from_epsg(epsg)
+
+
+def count_pixels(low: float, high: float, step: float) -> tuple[int, bool]:
+    """Return how many steps it takes from *low* to *high* at the least, and if they fit."""
+    pixels = (exact(high) - exact(low)) / exact(step)
+    nearest = round(pixels)
+    if nearest >= 1 and abs(pixels - nearest) <= TOLERANCE:
+        return nearest, True
+    return math.ceil(pixels), False
+
+
+def exact(value: float) -> Fraction:
+    """Return the decimal as it is written, 0.00025, not the double next to it."""
+    return Fraction(repr(float(value)))

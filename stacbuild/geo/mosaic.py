@@ -1,0 +1,263 @@
+"""Files whose pixels are those of one larger file, and what to read of each for a window of it.
+
+What is resampled from several source pixels has to see those of the neighbouring file as well: so
+files on one lattice are put together first, the first with data wins, and resampled once. Around
+the earth a lattice has no end: what lies beyond its last column is its first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacbuild.geo.coverage import closes, under
+from stacbuild.geo.longitudes import columns_around, turns
+from stacbuild.geo.pixelgrid import Floats, PixelGrid, Window, clip, full_circle, same_crs, span
+
+# How far files' pixels may be off each other's, in pixels, to be on one lattice.
+_OFF = 1e-3
+# A pixel's edge as near to another's is on it.
+_TIE = 1e-6
+# Source pixels beyond the target's footprint that a kernel may look at: bilinear needs one, and
+# an aggregation over a target pixel half of its size, which the footprint itself covers.
+MARGIN = 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a source lies on the lattice.
+
+    Parameters
+    ----------
+    number
+        Of the source.
+    top, left
+        Its first row and column in the lattice.
+    shape
+        Rows and columns.
+    flips
+        Whether its rows and its columns run the other way.
+    """
+
+    number: int
+    top: int
+    left: int
+    shape: tuple[int, int]
+    flips: tuple[bool, bool]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of one source and where it belongs in a window of the lattice.
+
+    ``window`` is in the source's own pixels; ``place`` counts from the lattice window's first row
+    and column.
+    """
+
+    number: int
+    window: Window
+    place: Window
+    flips: tuple[bool, bool]
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Sources on one lattice of pixels.
+
+    Parameters
+    ----------
+    grid
+        The lattice, its rows and columns from the first to the last of any source.
+    places
+        Where each source lies, in the order in which they win.
+    period
+        Columns once around the earth, if it goes around; then any column number means one.
+    """
+
+    grid: PixelGrid
+    places: tuple[Place, ...]
+    period: int | None
+
+    def window(self, target: PixelGrid, window: Window, method: str) -> Window | None:
+        """Return the rows and columns of the lattice that a target window is resampled from.
+
+        Columns may lie beyond the grid's where the lattice goes around the earth. None if no
+        pixel of the target lies on the lattice.
+        """
+        row, col = under(self.grid, target, window)
+        if self.period is None:
+            with np.errstate(invalid="ignore"):
+                return clip(span(row, MARGIN), span(col, MARGIN), self.grid.shape)
+        rows, finite = span(row, MARGIN), col[np.isfinite(col)]
+        if rows is None or not finite.size:
+            return None
+        low, high = self._columns(target, finite, method)
+        cut = clip(rows, (0, 1), self.grid.shape)
+        if cut is None:
+            return None
+        found = cut[0], slice(low, high)
+        return found if any(True for _ in self.pieces(found)) else None
+
+    def _columns(self, target: PixelGrid, col: Floats, method: str) -> tuple[int, int]:
+        """Return the first column and the one after the last, on a lattice without end."""
+        assert self.period is not None  # noqa: S101 - asked of no other
+        least, most = float(col.min()), float(col.max())
+        low, high = math.floor(least) - MARGIN, math.floor(most) + MARGIN + 1
+        if closes(self.grid, target):
+            # What lies beyond one end of PROJ's longitudes is at the other: then all columns.
+            a, _, c, *_ = self.grid.transform
+            circle = self.period * abs(a)
+            ends = sorted(((-circle / 2 - c) / a, (circle / 2 - c) / a))
+            if low < ends[0] or high > ends[1]:
+                return math.floor(ends[0]), math.floor(ends[0]) + self.period
+        elif method != "bilinear" and len(self.places) == 1:
+            # No column from the file's other end if only the margin asks for it.
+            left = self.places[0].left
+            right = left + self.places[0].shape[1]
+            if left <= least + _TIE < right:
+                low = max(low, left)
+            if left < most - _TIE <= right:
+                high = min(high, right)
+        return low, high
+
+    def pieces(self, window: Window) -> Iterator[Piece]:
+        """Yield what to read of each source for a window of the lattice."""
+        rows, cols = window
+        for place in self.places:
+            height, width = place.shape
+            top, bottom = max(rows.start, place.top), min(rows.stop, place.top + height)
+            if top >= bottom:
+                continue
+            for left in self._lefts(place, cols):
+                first, last = max(cols.start, left), min(cols.stop, left + width)
+                if first < last:
+                    own = (
+                        _own(top - place.top, bottom - place.top, height, place.flips[0]),
+                        _own(first - left, last - left, width, place.flips[1]),
+                    )
+                    there = (
+                        slice(top - rows.start, bottom - rows.start),
+                        slice(first - cols.start, last - cols.start),
+                    )
+                    yield Piece(place.number, own, there, place.flips)
+
+    def _lefts(self, place: Place, cols: slice) -> Sequence[int]:
+        """Return the first column of a source each time that it lies in *cols*."""
+        if self.period is None:
+            return (place.left,)
+        first = -(-(cols.start - place.left - place.shape[1] + 1) // self.period)
+        last = (cols.stop - 1 - place.left) // self.period
+        numbers = sorted(range(first, last + 1), key=abs)
+        return [place.left + number * self.period for number in numbers]
+
+    def assemble(
+        self,
+        window: Window,
+        read: Callable[[int, Window], NDArray[Any]],
+        is_missing: Callable[[NDArray[Any]], NDArray[np.bool_]],
+        fill: Any,
+    ) -> NDArray[Any]:
+        """Read a window of the lattice, each pixel from the first source that has data there.
+
+        Parameters
+        ----------
+        read
+            Reads a window of a source, by its number, rows and columns last, "no data" as *fill*.
+        is_missing
+            Tells where an array is *fill*.
+
+        Returns
+        -------
+        Array of the sources' dtype, *fill* where none has data.
+        """
+        block: NDArray[Any] | None = None
+        ours = False
+        size = tuple(part.stop - part.start for part in window)
+        for piece in self.pieces(window):
+            where = (..., *piece.place)
+            missing = None if block is None else is_missing(block[where])
+            if missing is not None and not missing.any():
+                continue
+            values = read(piece.number, piece.window)
+            if any(piece.flips):
+                down, across = (slice(None, None, -1 if each else 1) for each in piece.flips)
+                values = values[..., down, across]
+            if block is None:
+                if values.shape[-2:] == size:
+                    block = values
+                    continue
+                block, ours = np.full((*values.shape[:-2], *size), fill, values.dtype), True
+                block[where] = values
+                continue
+            if not ours:
+                # What was read may be kept for others.
+                block, ours = block.copy(), True
+            np.copyto(block[where], values, where=missing)
+        assert block is not None  # noqa: S101 - `window` gives none without pieces
+        return block
+
+
+@lru_cache(maxsize=32)
+def mosaics(sources: tuple[PixelGrid, ...], target: PixelGrid) -> tuple[Mosaic, ...]:
+    """Put sources that are on one lattice of pixels together.
+
+    That is: of one CRS and step, off each other by whole pixels; rows and columns may run either
+    way. A source in degrees whose lattice does not meet itself around the earth is there once
+    for each of its `turns`.
+    """
+    found: list[tuple[PixelGrid, int | None, list[Place]]] = []
+    for number, source in enumerate(sources):
+        period = columns_around(source)
+        there = period is not None or full_circle(source.crs) is None
+        for each in (source,) if there else turns(source, target):
+            for first, known, places in found:
+                place = _place(number, first, each) if known == period else None
+                if place is not None:
+                    places.append(place)
+                    break
+            else:
+                place = Place(number, 0, 0, each.shape, (False, False))
+                found.append((each, period, [place]))
+    return tuple(_trimmed(*each) for each in found)
+
+
+def _trimmed(first: PixelGrid, period: int | None, places: Sequence[Place]) -> Mosaic:
+    """Let the lattice begin at its first row and column."""
+    top, left = min(each.top for each in places), min(each.left for each in places)
+    bottom = max(each.top + each.shape[0] for each in places)
+    right = max(each.left + each.shape[1] for each in places)
+    a, b, c, d, e, f = first.transform
+    transform = (a, b, c + a * left + b * top, d, e, f + d * left + e * top)
+    moved = (replace(each, top=each.top - top, left=each.left - left) for each in places)
+    return Mosaic(
+        PixelGrid(first.crs, transform, (bottom - top, right - left)), tuple(moved), period
+    )
+
+
+def _place(number: int, lattice: PixelGrid, source: PixelGrid) -> Place | None:
+    """Find a source on a lattice; None if its pixels are not the lattice's."""
+    if not same_crs(lattice.crs, source.crs):
+        return None
+    (rows, cols), m = source.shape, ~lattice.affine * source.affine
+    off = (
+        abs(abs(m.a) - 1) * cols,
+        abs(abs(m.e) - 1) * rows,
+        abs(m.b) * rows,
+        abs(m.d) * cols,
+        abs(m.c - round(m.c)),
+        abs(m.f - round(m.f)),
+    )
+    if max(off) > _OFF:
+        return None
+    top, left = round(m.f) - (rows if m.e < 0 else 0), round(m.c) - (cols if m.a < 0 else 0)
+    return Place(number, top, left, source.shape, (m.e < 0, m.a < 0))
+
+
+def _own(first: int, last: int, length: int, flipped: bool) -> slice:
+    return slice(length - last, length - first) if flipped else slice(first, last)

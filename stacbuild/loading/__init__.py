@@ -1,0 +1,6 @@
+"""Items to lazy xarray on the grid: GeoTIFFs through stackstac, Zarr through xarray."""
+
+from stacbuild.loading.dataset import load_variable, unread
+from stacbuild.loading.pool import forget, release, using
+
+__all__ = ["forget", "load_variable", "release", "unread", "using"]

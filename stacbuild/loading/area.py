@@ -1,0 +1,82 @@
+"""The part of a source that ``open_params`` name: a box, or a square around a point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pystac
+from pyproj import Transformer
+
+from stacbuild.errors import BuildError
+from stacbuild.geo.longitudes import columns_between
+from stacbuild.geo.pixelgrid import PixelGrid, full_circle, is_aligned, same_crs
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+ORIGIN = "stacbuild:origin"
+"""Row and column of an item's first pixel in its file, where only a part of it is meant."""
+
+Box = tuple[float, float, float, float]
+
+
+def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
+    """Return the items cut to the box of ``open_params``, without those that lie beyond it.
+
+    What is cut is what they say of themselves, in memory only: ``proj:transform`` and
+    ``proj:shape`` become those of the pixels whose centres lie in the box (on its west or north
+    edge as well), and `ORIGIN` tells where these begin in the file.
+
+    Raises
+    ------
+    BuildError
+        If no pixel of any item lies in the box, or rows do not run along an axis.
+    """
+    params = variable.open_params
+    box = params.area
+    if box is None or not items:
+        return list(items)
+    found = [cut for item in items for cut in _cut(item, box, params.area_crs)]
+    if not found:
+        raise BuildError(
+            f"{variable.data_id}: no pixel lies in {[round(edge, 9) for edge in box]} "
+            f"({params.area_crs}); see open_params"
+        )
+    return found
+
+
+def _cut(item: pystac.Item, box: Box, crs: str) -> Iterator[pystac.Item]:
+    """Yield what of an item lies in a box: two parts if the box lies on both ends of the file."""
+    grid = PixelGrid.of_properties(item.properties)
+    if not is_aligned(grid):
+        raise BuildError(f"item {item.id}: its pixels lie askew; leave bbox out of open_params")
+    west, south, east, north = box
+    if not same_crs(crs, grid.crs):
+        to_source = Transformer.from_crs(crs, grid.crs, always_xy=True)
+        west, south, east, north = to_source.transform_bounds(*box, densify_pts=21)
+    circle = full_circle(grid.crs)
+    if circle is not None and west > east:
+        # Across the antimeridian.
+        east += circle
+    for part, left in columns_between(grid, west, east):
+        a, _, c, _, e, f = part.transform
+        y = f + e * (np.arange(part.shape[0]) + 0.5)
+        rows = np.flatnonzero((y > south) & (y <= north))
+        if not rows.size:
+            return
+        top = int(rows[0])
+        copy = item.clone()
+        copy.properties |= {
+            "proj:transform": [a, 0.0, c, 0.0, e, f + e * top],
+            "proj:shape": [int(rows.size), part.shape[1]],
+            ORIGIN: [top, left],
+        }
+        yield copy
+
+
+def origin_of(properties: dict[str, Any]) -> tuple[int, int]:
+    """Return the row and column of an item's first pixel in its file."""
+    row, col = properties.get(ORIGIN, (0, 0))
+    return int(row), int(col)

@@ -1,0 +1,375 @@
+"""From the items of a data id to a lazy dataset on the grid, with canonical names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pystac
+import xarray as xr
+
+from stacbuild.errors import BuildError
+from stacbuild.formats.cf_flags import is_categorical
+from stacbuild.geo.coverage import touches
+from stacbuild.geo.longitudes import turns
+from stacbuild.geo.pixelgrid import PixelGrid, coincide, covers, reduction
+from stacbuild.loading.area import items_within
+from stacbuild.loading.custom import run_custom
+from stacbuild.loading.facts import Facts, made_unpacked, warn_of_raster
+from stacbuild.loading.options import LoadOptions
+from stacbuild.loading.raster_names import (
+    RASTER_NAME,
+    bands_by_name,
+    check_labels,
+    check_together,
+    chosen_bands,
+    known_as,
+    with_labels,
+    with_times,
+)
+from stacbuild.loading.select import (
+    band_times,
+    bands_apart,
+    by_time,
+    check_names,
+    chosen_names,
+    refuse_missing_times,
+    within_time,
+)
+from stacbuild.loading.temporal import resample_in_time
+from stacbuild.stac.catalog import STORE
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+    from stacbuild.geo.grid import Grid
+
+# Above this many source pixels a target pixel (along one axis), floats are averaged: bilinear
+# would look at a part of them only.
+_AVERAGED_FROM = 2.0
+
+
+def _ignore(message: str) -> None:
+    """Do nothing."""
+
+
+def load_variable(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    grid: Grid,
+    storage_options: Mapping[str, Any],
+    warn: Callable[[str], None] = _ignore,
+) -> xr.Dataset:
+    """Load what one entry of the configuration names.
+
+    Parameters
+    ----------
+    variable
+        The entry; its identifier names the result.
+    items
+        The items of its data id: one, or the tiles of one product.
+    grid
+        The grid of the cube.
+    storage_options
+        For s3fs, if the store asks for credentials; else empty, and hrefs are read as they are.
+    warn
+        Told, a line each, where the cube cannot have all that the files say.
+
+    Returns
+    -------
+    Lazy dataset; every variable has the grid's dimensions last, the source's dtype (unless a
+    custom function changed it), CF attributes, and in ``encoding`` its ``_FillValue`` if it
+    has "no data".
+
+    Raises
+    ------
+    BuildError
+        If the grid lies beyond the source, or a custom function fails.
+    RemoteError, LocalError, IntegrityError
+        If a source cannot be read.
+    """
+    if storage_options:
+        items = [_through_s3(item) for item in items]
+    items = items_within(variable, items)
+    target = PixelGrid.of_grid(grid)
+    check_overlap(variable, items, any_touches(items, target), grid)
+    # At each time: two files that cover the grid together may be of two times.
+    complete = all(covers(beside(tiles, target), target) for tiles in by_time(items).values())
+    # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
+    is_raster = "cube:variables" not in items[0].properties
+    options = LoadOptions(grid, complete, storage_options, warn)
+    opened = _open_raster if is_raster else _open_zarr
+    dataset, facts, spatial = opened(variable, items, options)
+    bands = band_times(items[0]) if len(by_time(items)) == 1 else None
+    searched = str(items[0].properties.get(STORE, "")).startswith("stac")
+    dataset = within_time(variable, dataset, bands, searched=searched)
+    refuse_missing_times(variable, dataset)
+    if bands is not None and "band" in dataset.dims:
+        bands = bands[dataset["band"].values - 1]
+    if is_raster and variable.open_params.band_as_variable:
+        dataset = bands_apart(dataset, RASTER_NAME)
+        names = chosen_names(variable, map(str, dataset.data_vars))
+        facts = {name: facts[name] for name in names}
+        dataset = dataset[names].astype({name: facts[name].cube_dtype for name in names})
+    if variable.custom_processing:
+        dataset = run_custom(dataset, variable.custom_processing)
+    dataset = _canonical(dataset, grid, spatial, variable.data_id)
+    dataset = _with_years(dataset, bands)
+    dataset = _named(dataset, variable.identifier)
+    only = next(iter(facts.values())) if len(facts) == 1 else None
+    for name, array in dataset.data_vars.items():
+        of = only or facts.get(str(name).removeprefix(f"{variable.identifier}_"))
+        _describe(array, of, complete)
+    if variable.temporal_resample_params:
+        dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.data_id)
+    return dataset
+
+
+def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None:
+    """Return what is to be told of variables that nobody asked for and that cannot be read."""
+    params = variable.open_params, variable.spatial_resample_params
+    if (
+        params[0].variable_names
+        or params[1].variables
+        or "cube:variables" not in items[0].properties
+    ):
+        return None
+    from stacbuild.loading.zarr_variables import left_out
+
+    reasons = "; ".join(f"{name} {reason}" for name, reason in left_out(items[0]).items())
+    return f"{variable.data_id}: left out: {reasons}" if reasons else None
+
+
+def beside(items: Sequence[pystac.Item], target: PixelGrid) -> list[PixelGrid]:
+    """Return the grids of items as they lie beside a target grid, as often as they do.
+
+    See `stacbuild.geo.longitudes`.
+    """
+    grids = (PixelGrid.of_properties(item.properties) for item in items)
+    return [turned for grid in grids for turned in turns(grid, target)]
+
+
+def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
+    """Return whether any part of a target grid may lie on what items describe."""
+    return any(touches(PixelGrid.of_properties(item.properties), target) for item in items)
+
+
+def _through_s3(item: pystac.Item) -> pystac.Item:
+    """Return the item with the s3:// address of its asset, which credentials can be used with."""
+    copy = item.clone()
+    asset = copy.assets["data"]
+    asset.href = asset.extra_fields["alternate"]["s3"]["href"]
+    return copy
+
+
+def _open_raster(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    options: LoadOptions,
+) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+    # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
+    # round; each takes half a second to import.
+    from stacbuild.loading.raster import check_common, load_raster
+
+    target = PixelGrid.of_grid(options.grid)
+    chosen = chosen_bands(variable, items)
+    by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
+    several = len(by_name) > 1
+    names = {name: name if several else known_as(variable, name) for name in chosen}
+    _check_methods(variable, list(by_name if several else names.values()))
+    arrays, facts = {}, {}
+    for name, stated in chosen.items():
+        warn_of_raster(variable, items, stated, options.warn)
+        first = next(iter(stated.values()))
+        method = resampling_method(variable, names[name], first, beside(items, target), target)
+        of_bands = made_unpacked(variable, method, stated, options.warn)
+        if variable.open_params.band_as_variable:
+            facts = {f"band_{band}": each for band, each in of_bands.items()}
+        else:
+            facts[name] = next(iter(of_bands.values()))
+        parts = {
+            time: load_raster(tiles, method, of_bands, options)
+            for time, tiles in by_time(items).items()
+        }
+        array = next(iter(parts.values()))
+        if len(parts) > 1:
+            check_common(items)
+            array = xr.concat(parts.values(), pd.DatetimeIndex(parts, name="time"))
+        if by_name:
+            array = with_times(array, name, by_name, items)
+            array = with_labels(array, items[0], list(of_bands))
+        arrays[name] = array
+    check_together(variable, items, arrays)
+    check_labels(variable, items, options.warn)
+    return xr.Dataset(arrays), facts, ("y", "x")
+
+
+def _open_zarr(
+    variable: SourceVariable,
+    parts: Sequence[pystac.Item],
+    options: LoadOptions,
+) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+    from stacbuild.loading.zarr import load_zarr
+    from stacbuild.loading.zarr_variables import (
+        asked_for,
+        attributes_of,
+        left_out,
+        on_grid,
+        spatial_dims,
+    )
+
+    item, target = parts[0], PixelGrid.of_grid(options.grid)
+    spatial = spatial_dims(item)
+    sources = beside(parts, target)
+    if variable.open_params.band_as_variable:
+        raise BuildError(
+            f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
+        )
+    known = list(on_grid(item, asked_for(variable)))
+    _check_methods(variable, known)
+    arrays, facts = {}, {}
+    for name in chosen_names(variable, known, left_out(item)):
+        stated = Facts.of_zarr(item, name).filled(variable.fill_value(name))
+        own = attributes_of(item, name, options.storage_options)
+        stated = replace(stated, attrs=own | stated.attrs)
+        method = resampling_method(variable, name, stated, sources, target)
+        [facts[name]] = made_unpacked(variable, method, {name: stated}, options.warn).values()
+        arrays[name] = load_zarr(parts, name, method, facts[name], options)
+    if not arrays:
+        raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
+    return xr.Dataset(arrays), facts, spatial
+
+
+def resampling_method(
+    variable: SourceVariable,
+    name: str,
+    facts: Facts,
+    sources: Sequence[PixelGrid],
+    target: PixelGrid,
+) -> str:
+    """Return how a variable is resampled: as configured, else by its type and classes.
+
+    Classes, and integers in general, are nearest: no value appears that the source has not.
+
+    Parameters
+    ----------
+    name
+        The variable's in ``spatial_resample_params``.
+    sources
+        From `beside`.
+    """
+    if all(coincide(source, target) for source in sources):
+        return "nearest"
+    pixels = reduction(sources[0], target)
+    stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
+    if stated:
+        return "nearest" if stated == "center" else stated
+    # STAC has room for one nodata value; further ones are classes that say nothing of the type.
+    legend = any(not entry.get("nodata") for entry in facts.classes)
+    if legend or is_categorical(facts.dtype, facts.attrs):
+        return "nearest"
+    return "bilinear" if pixels < _AVERAGED_FROM else "mean"
+
+
+def _check_methods(variable: SourceVariable, known: Sequence[str]) -> None:
+    """Refuse a resampling method for a variable that there is not."""
+    params = variable.spatial_resample_params
+    for section in ("interp_methods", "agg_methods", "fill_values"):
+        each = getattr(params, section)
+        if isinstance(each, dict):
+            check_names(variable, f"spatial_resample_params.{section}", each, known)
+
+
+def check_overlap(
+    variable: SourceVariable, items: Sequence[pystac.Item], touched: bool, grid: Grid
+) -> None:
+    """Refuse a grid that no part of any source lies under, with both boxes."""
+    if touched:
+        return
+    box = [round(value, 6) for value in grid.bounds]
+    covered = [item.bbox for item in items if item.bbox]
+    west, south, east, north = zip(*covered, strict=True)
+    # Across the antimeridian west is more than east.
+    east = tuple(e + 360 if e < w else e for w, e in zip(west, east, strict=True))
+    raise BuildError(
+        f"{variable.data_id}: the box {box} ({grid.crs}) lies outside the data, which covers "
+        f"[{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
+    )
+
+
+def _canonical(
+    dataset: xr.Dataset, grid: Grid, spatial: tuple[str, str], data_id: str
+) -> xr.Dataset:
+    """Return a dataset whose spatial dimensions are last, with the grid's names and coordinates."""
+    if taken := sorted({*grid.dims, "spatial_ref"} & set(map(str, dataset.data_vars))):
+        raise BuildError(
+            f"{data_id}: its variable {taken[0]} has the name of a coordinate of the cube; choose "
+            "others by open_params.variable_names, or rename it by custom_processing"
+        )
+    # A custom function may have used other usual names.
+    names = ((spatial[0], "y", "lat", "latitude"), (spatial[1], "x", "lon", "longitude"))
+    for dim, known, size, values in zip(grid.dims, names, grid.shape, grid.coords(), strict=True):
+        found = [name for name in known if name in dataset.dims]
+        if not found:
+            raise BuildError(
+                f"{data_id}: after custom_processing there is no dimension {spatial}; a custom "
+                "function must keep the two spatial dimensions"
+            )
+        if dataset.sizes[found[0]] != size:
+            raise BuildError(
+                f"{data_id}: after custom_processing {found[0]} has {dataset.sizes[found[0]]} "
+                f"pixels, the grid {size}; a custom function must stay on the grid"
+            )
+        if found[0] in dataset.coords:
+            given = dataset[found[0]].values
+            # Less than what single precision makes of them.
+            within = grid.resolution / 10
+            if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
+                raise BuildError(
+                    f"{data_id}: after custom_processing the coordinates of {found[0]} are not "
+                    "the grid's; a custom function must neither move nor turn what is on the grid"
+                )
+        stale = [name for name, coord in dataset.coords.items() if found[0] in coord.dims]
+        dataset = dataset.drop_vars(stale).rename({found[0]: dim}).assign_coords({dim: values})
+    scalar = [name for name, coord in dataset.coords.items() if not coord.dims]
+    return dataset.drop_vars(scalar).transpose(..., *grid.dims)
+
+
+def _with_years(dataset: xr.Dataset, times: pd.DatetimeIndex | None) -> xr.Dataset:
+    """Turn bands into times where the item gives every band its own."""
+    if times is None or dataset.sizes.get("band") != len(times):
+        return dataset
+    return dataset.rename({"band": "time"}).assign_coords(time=times)
+
+
+def _named(dataset: xr.Dataset, identifier: str | None) -> xr.Dataset:
+    if identifier is None:
+        return dataset
+    names = list(dataset.data_vars)
+    if len(names) == 1:
+        if identifier in {*dataset.dims, *dataset.coords, "spatial_ref"}:
+            raise BuildError(
+                f"{identifier}: is the name of a coordinate of the cube; name it otherwise"
+            )
+        return dataset.rename({names[0]: identifier})
+    return dataset.rename({name: f"{identifier}_{name}" for name in names})
+
+
+def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
+    """Put CF attributes and the fill value on a variable, in place."""
+    array.encoding = {}
+    if array.dtype.kind == "f":
+        fill = np.nan if facts is None else facts.fill
+        array.encoding["_FillValue"] = array.dtype.type(fill)
+    if facts is None:
+        return
+    array.attrs.update(facts.attrs)
+    if array.dtype == facts.cube_dtype:
+        # What a lost chunk reads as. GDAL takes it for "no data" whether or not there is a
+        # `_FillValue`, so it must not be Zarr's 0, which is a value.
+        array.encoding["fill_value"] = array.dtype.type(facts.fill)
+    declared = facts.no_data(complete=complete).declared
+    if array.dtype == facts.cube_dtype and array.dtype.kind != "f" and declared:
+        array.encoding["_FillValue"] = array.dtype.type(facts.fill)

@@ -1,0 +1,109 @@
+"""The grid of a source itself, for a cube that names no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pystac
+from pyproj import CRS, Transformer
+
+from stacbuild.errors import BuildError
+from stacbuild.geo.bbox import check_box
+from stacbuild.geo.crs import epsg_code
+from stacbuild.geo.grid import Grid
+from stacbuild.geo.longitudes import columns_between, extent
+from stacbuild.geo.pixelgrid import PixelGrid, full_circle, is_aligned
+from stacbuild.loading.area import items_within
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+# Degrees beyond 180 that a grid of pixels may end at which begins at -180 or east of it.
+_BEYOND = 360.0
+# Share of a pixel by which an edge may be off a meridian.
+_TIE = 1e-6
+
+TILE = (1024, 1024)
+"""Rows and columns of a chunk, as grid mappings have it if nothing is said."""
+
+
+def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
+    """Return the grid that a source lies on.
+
+    Parameters
+    ----------
+    variable
+        Its ``open_params`` cut the grid to a box; or, with a ``point`` alone, make it the one
+        pixel whose centre the point is, as large as the source's.
+    items
+        Of its data id: one, or tiles whose pixels fall on each other's.
+
+    Returns
+    -------
+    North up, whichever way round the source is stored; a chunk has 1024 x 1024 pixels at most.
+
+    Raises
+    ------
+    BuildError
+        If it cannot be that of a cube: no EPSG code, pixels that are not square or lie askew,
+        tiles that do not fit.
+    """
+    params = variable.open_params
+    grids = [PixelGrid.of_properties(item.properties) for item in items_within(variable, items)]
+    grids = from_antimeridian(grids)
+    try:
+        epsg = _epsg(grids)
+        parts = [Grid.from_transform(grid.transform, grid.shape, epsg, TILE) for grid in grids]
+        if params.point and not params.bbox_width:
+            to_source = Transformer.from_crs(params.area_crs, f"EPSG:{epsg}", always_xy=True)
+            x, y = to_source.transform(*params.point)
+            grid = parts[0].pixel_at(x, y)
+        else:
+            grid = parts[0].union(parts[1:])
+        # Pixels across the antimeridian stay together.
+        check_box(grid.bounds, f"EPSG:{epsg}", grid.resolution, beyond=_BEYOND)
+    except ValueError as error:
+        raise BuildError(
+            f"{variable.data_id}: its own grid cannot be that of a cube: {error}; "
+            "name one of grid_mappings"
+        ) from error
+    return grid
+
+
+def from_antimeridian(grids: Sequence[PixelGrid]) -> list[PixelGrid]:
+    """Count longitudes from -180 on, whichever way the files count them.
+
+    What goes around the earth begins with the first pixel whose centre is at -180 or east of it.
+    What does not is moved as a whole, so that it begins there; it may end beyond 180.
+    """
+    circle = full_circle(grids[0].crs)
+    if circle is None or any(full_circle(grid.crs) != circle for grid in grids):
+        return list(grids)
+    if not all(map(is_aligned, grids)):
+        return list(grids)
+    ends = [extent(grid) for grid in grids]
+    west, east = min(end[0] for end in ends), max(end[1] for end in ends)
+    half, pixel = circle / 2, abs(grids[0].transform[0])
+    if -half - pixel / 2 < west + pixel * _TIE and east < half + pixel * _TIE:
+        return list(grids)
+    if east - west > circle - pixel / 2:
+        return [part for grid in grids for part, _ in columns_between(grid, -half, half)]
+    turn = -circle * ((west + half + pixel * _TIE) // circle)
+    return [
+        replace(g, transform=(*g.transform[:2], g.transform[2] + turn, *g.transform[3:]))
+        for g in grids
+    ]
+
+
+def _epsg(grids: Sequence[PixelGrid]) -> int:
+    if len({grid.crs for grid in grids}) > 1:
+        msg = f"its files differ in CRS ({', '.join(sorted({grid.crs for grid in grids}))})"
+        raise ValueError(msg)
+    crs = CRS.from_user_input(grids[0].crs)
+    epsg = epsg_code(crs)
+    if epsg is None:
+        msg = f"its CRS ({crs.name}) has no EPSG code"
+        raise ValueError(msg)
+    return epsg

@@ -1,0 +1,157 @@
+"""What a process keeps between chunks: open files, index maps, decoded windows.
+
+Opening a file for every chunk would read its header every time, and a GDAL dataset may be used
+by one thread at a time only; so idle handles are kept and lent. The builder holds the pool while
+it makes a cube (`using`); when the last that holds it is done, all of it is given back. Nothing
+here changes a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from stacbuild.cache import Cache
+from stacbuild.geo.mapping import IndexMap, index_map
+from stacbuild.geo.pixelgrid import PixelGrid, Window, window_key
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+    from stacbuild.formats.geotiff import RasterFile
+
+# An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
+cache = Cache(max_bytes=640 * 2**20)
+
+_files: dict[Hashable, RasterFile] = {}
+_idle: defaultdict[Hashable, list[DatasetReader]] = defaultdict(list)
+_datasets: dict[Hashable, xr.Dataset] = {}
+_lock = threading.Lock()
+_users = 0
+# Of this process only, so that a digest tells nobody anything about the credentials in it.
+_SALT = secrets.token_bytes(32)
+
+
+def identity(href: str, options: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what tells an asset from every other one that this process may have open.
+
+    The href alone does not: the same bucket and key may be on several servers, and one server may
+    show different things to different credentials.
+
+    Parameters
+    ----------
+    options
+        For fsspec. Endpoint and credentials count, as a digest that tells nobody what they are.
+    """
+    if not options:
+        return href, ""
+    content = json.dumps(options, sort_keys=True, default=repr)
+    return href, hashlib.blake2b(content.encode(), key=_SALT, digest_size=16).hexdigest()
+
+
+@contextmanager
+def using() -> Iterator[None]:
+    """Hold the pool while a cube is made; what it keeps is released when nobody does any more.
+
+    Several builders in threads of one process share it, and none closes what another reads.
+    """
+    global _users
+    with _lock:
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+        release()
+
+
+@contextmanager
+def open_raster(
+    href: str, size: int | None, kind: str, options: Mapping[str, Any]
+) -> Iterator[tuple[RasterFile, DatasetReader]]:
+    """Lend an open GeoTIFF to one thread: the file, shared by all, and a dataset of its own.
+
+    *kind* is that of the store, such as ``zenodo``, for the pace of requests.
+
+    Raises
+    ------
+    NotFoundError, RemoteError, LocalError, IntegrityError
+        If the file is not there, cannot be reached or is not a GeoTIFF.
+    """
+    # Imported when first used: a cube of Zarr alone needs no GDAL.
+    from stacbuild.formats.geotiff import RasterFile
+    from stacbuild.net import http
+
+    key = (*identity(href, options), kind, size)
+    with _lock:
+        if key not in _files:
+            session = http.session(kind=kind)
+            _files[key] = RasterFile(href, session=session, size=size, storage_options=options)
+        file = _files[key]
+        dataset = _idle[key].pop() if _idle[key] else None
+    if dataset is None:
+        dataset = file.open()
+    try:
+        yield file, dataset
+    except BaseException:
+        # GDAL keeps a block that failed to read; a fresh dataset has to be opened.
+        dataset.close()
+        raise
+    with _lock:
+        _idle[key].append(dataset)
+
+
+def shared_index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap | None:
+    """Return the index map of a target window, made once for all that is on the same two grids."""
+    key = ("map", source, target, window_key(window))
+    return cache.get(key, lambda: index_map(source, target, window))
+
+
+def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
+    """Return an open Zarr group, lazily indexed, without dask; shared by all threads.
+
+    Raises
+    ------
+    NotFoundError, AuthError, RemoteError, LocalError, IntegrityError
+        As `stacbuild.formats.zarr_store.open_source`.
+    """
+    from stacbuild.formats.zarr_store import open_source
+
+    key = identity(href, options)
+    with _lock:
+        if key not in _datasets:
+            _datasets[key] = open_source(href, dict(options))
+        return _datasets[key]
+
+
+def forget() -> None:
+    """Forget what the chunks computed so far had in common; files stay open.
+
+    All of it is of one target window. Left to the cache's bound, windows that are done with would
+    fill it on a large grid.
+    """
+    cache.clear()
+
+
+def release() -> None:
+    """Close all idle handles and forget everything cached, unless a builder here holds the pool."""
+    with _lock:
+        if _users:
+            return
+        kept: list[DatasetReader | xr.Dataset] = [*_datasets.values()]
+        kept += [dataset for idle in _idle.values() for dataset in idle]
+        _idle.clear()
+        _files.clear()
+        _datasets.clear()
+    for each in kept:
+        each.close()
+    cache.clear()

@@ -1,0 +1,214 @@
+"""What ``open_params`` select of an opened dataset: variables, times, bands as variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pystac
+import xarray as xr
+
+from stacbuild.errors import BuildError
+from stacbuild.stac.catalog import STORE
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+
+def chosen_names(
+    variable: SourceVariable, known: Iterable[str], left_out: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the names of a source's variables that are meant, in the source's order.
+
+    Parameters
+    ----------
+    known
+        The variables that can be read.
+    left_out
+        Those that cannot, and why.
+
+    Raises
+    ------
+    BuildError
+        If ``open_params`` or ``spatial_resample_params`` name a variable that there is not, or
+        that cannot be read, or if none can.
+    """
+    names = list(known)
+    for section in ("open_params.variable_names", "spatial_resample_params.variables"):
+        key, _, field = section.partition(".")
+        wanted = getattr(getattr(variable, key), field)
+        if wanted is None:
+            continue
+        for name in wanted:
+            if name in (left_out or {}):
+                raise BuildError(
+                    f"{variable.data_id}: {section} names {name!r}, which {(left_out or {})[name]}"
+                )
+        check_names(variable, section, wanted, names)
+        names = [name for name in names if name in wanted]
+    if left_out and not names:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
+        raise BuildError(f"{variable.data_id}: has no variable that can be read: {reasons}")
+    return names
+
+
+def refuse_missing_times(variable: SourceVariable, dataset: xr.Dataset) -> None:
+    """Raise a BuildError if a step of time has no value: it would have no place in a cube."""
+    for dim, index in dataset.indexes.items():
+        if isinstance(index, pd.DatetimeIndex) and index.hasnans:
+            known = index.dropna()
+            places = ", ".join(str(place + 1) for place in np.flatnonzero(index.isna())[:5])
+            hint = ""
+            if dim == "time" and len(known):
+                first, last = (f"{time:%Y-%m-%d}" for time in (known.min(), known.max()))
+                hint = f"; take the others by open_params.time_range: [{first}, {last}]"
+            raise BuildError(
+                f"{variable.data_id}: {dim} has no value (NaT) at step {places} of {len(index)}"
+                f"{hint}"
+            )
+
+
+def check_names(
+    variable: SourceVariable, section: str, wanted: Iterable[str], known: Iterable[str]
+) -> None:
+    """Raise a BuildError if *section* of the configuration names what is no variable."""
+    names = sorted(known)
+    for name in wanted:
+        if name not in names:
+            raise BuildError(
+                f"{variable.data_id}: {section} names {name!r}, which is no variable of it; "
+                f"there are: {', '.join(names)}"
+            )
+
+
+def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item]]:
+    """Return the tiles of each time (UTC), in order; of one, where they are no STAC catalog's.
+
+    The files of all other stores are tiles of one product, whatever their dates.
+    """
+    if not all(str(item.properties.get(STORE, "")).startswith("stac:") for item in items):
+        return {pd.Timestamp(0): list(items)}
+    found: dict[pd.Timestamp, list[pystac.Item]] = {}
+    for item in items:
+        stated = item.properties.get("start_datetime") or item.properties.get("datetime")
+        time = pd.to_datetime(stated, utc=True).tz_localize(None).as_unit("ns")
+        found.setdefault(time, []).append(item)
+    return dict(sorted(found.items()))
+
+
+def band_times(item: pystac.Item) -> pd.DatetimeIndex | None:
+    """Return the times (UTC) of a GeoTIFF's bands; None if they have none."""
+    bands = item.assets["data"].extra_fields.get("bands", [])
+    starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
+    if not starts or len(starts) != len(bands):
+        return None
+    return pd.to_datetime(starts, utc=True).tz_localize(None).as_unit("ns")
+
+
+def within_time(
+    variable: SourceVariable,
+    dataset: xr.Dataset,
+    bands: pd.DatetimeIndex | None,
+    *,
+    searched: bool,
+) -> xr.Dataset:
+    """Return the times of ``open_params.time_range``, both ends included.
+
+    Parameters
+    ----------
+    bands
+        The times along the dimension ``band``, if it has any.
+    searched
+        Whether items were chosen by the range, so that one without times of its own is right.
+
+    Raises
+    ------
+    BuildError
+        If there are no times, or none in the range.
+    """
+    limits = variable.open_params.time_range
+    if limits is None:
+        return dataset
+    if "band" in dataset.dims and bands is not None:
+        dim: str | None = "band"
+        times = bands
+    elif (found := _times_of(variable, dataset)) is not None and not (searched and not found.ndim):
+        dim = str(found.dims[0]) if found.ndim else None
+        times = pd.DatetimeIndex(found.values.ravel())
+    elif "time" in dataset.indexes:
+        raise BuildError(
+            f"{variable.data_id}: has no times that can be decoded, time holds "
+            f"{str(dataset['time'].values[:1].tolist())[1:40].rstrip(']')}; leave open_params."
+            "time_range out, or write them as CF has it (days since 2000-01-01)"
+        )
+    elif searched:
+        return dataset
+    else:
+        raise BuildError(
+            f"{variable.data_id}: has no times; leave open_params.time_range out, or date its "
+            "bands in a profile"
+        )
+    # As pandas reads them: a year or a month as an end includes all of it.
+    whole = pd.Series(np.arange(len(times)), times)[times.notna()].sort_index()
+    first, last = (_naive(limit) for limit in limits)
+    inside = np.sort(whole.loc[first:last].to_numpy())
+    if not len(inside):
+        raise BuildError(
+            f"{variable.data_id}: open_params.time_range {_said(limits)} holds none of its times, "
+            f"{times.min().isoformat()} to {times.max().isoformat()}"
+        )
+    return dataset if dim is None else dataset.isel({dim: inside})
+
+
+def _times_of(variable: SourceVariable, dataset: xr.Dataset) -> xr.DataArray | None:
+    """Return the times that a range chooses from; None if there are none.
+
+    They are coordinates of a dimension, else along one with another name (``valid_time`` along
+    ``step``), else the one time of all; of several the one that is called time, or is by CF.
+
+    Raises
+    ------
+    BuildError
+        If none of several is called so.
+    """
+    times: list[xr.DataArray] = [
+        each for each in dataset.coords.values() if each.dtype.kind == "M" and each.ndim < 2
+    ]
+    for kind in (
+        [each for each in times if each.dims == (each.name,)],
+        [each for each in times if each.ndim and each.dims != (each.name,)],
+        [each for each in times if not each.ndim],
+    ):
+        called = [each for each in kind if each.name == "time"]
+        by_cf = [each for each in kind if each.attrs.get("standard_name") == "time"]
+        for several in (called, by_cf, kind):
+            if len(several) == 1:
+                return several[0]
+        if kind:
+            names = ", ".join(sorted(str(each.name) for each in kind))
+            raise BuildError(
+                f"{variable.data_id}: has several times ({names}), and none is called time; leave "
+                "open_params.time_range out"
+            )
+    return None
+
+
+def bands_apart(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Return the bands of the variable *name* as variables ``band_1``, ``band_2``, ..."""
+    array = dataset[name]
+    if "band" not in array.dims:
+        return dataset.rename({name: "band_1"})
+    return xr.Dataset(
+        {f"band_{int(band)}": array.sel(band=band, drop=True) for band in array["band"].values}
+    )
+
+
+def _naive(limit: str | None) -> str | None:
+    # pandas takes text without an offset for the index's own time, which is UTC.
+    return limit.removesuffix("Z") if limit else None
+
+
+def _said(limits: Sequence[str | None]) -> str:
+    return "/".join(limit or ".." for limit in limits)

@@ -1,0 +1,410 @@
+"""Values on regular times: aggregated to longer steps, interpolated to shorter ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from stacbuild.config.times import length_of_time
+from stacbuild.errors import BuildError
+from stacbuild.formats.cf_flags import FLAGS, is_categorical
+from stacbuild.loading.packing import Stored, commutes, packing_of, without_packing
+from stacbuild.loading.temporal_fill import Fills, refuse_value
+
+if TYPE_CHECKING:
+    from stacbuild.config.datasets import TemporalResampleParams
+
+# Steps of a source may differ by so much of their mean (as years do) and count as regular.
+_IRREGULAR = 0.05
+
+# Methods that give values which the source has, so that codes stay codes.
+_PICKING = frozenset({"bfill", "ffill", "first", "last", "max", "min", "nearest"})
+# Of these the value nearest to the beginning of a step is looked for, in the step or not.
+_SELECTING = frozenset({"bfill", "ffill", "nearest"})
+_SAME = {"backfill": "bfill", "pad": "ffill", "slinear": "linear", "zero": "ffill"}
+
+# Values looked at together.
+_PART = 2**20
+
+# CF appendix E has no names for the others.
+_CELL_METHODS = {
+    "max": "maximum",
+    "mean": "mean",
+    "median": "median",
+    "min": "minimum",
+    "std": "standard_deviation",
+    "sum": "sum",
+    "var": "variance",
+}
+
+
+def resample_in_time(
+    dataset: xr.Dataset, params: TemporalResampleParams, data_id: str
+) -> xr.Dataset:
+    """Put variables on times that are one step of the configured frequency apart.
+
+    Parameters
+    ----------
+    dataset
+        Lazy, with a dimension ``time`` (UTC), and "no data" in ``encoding["_FillValue"]``.
+    params
+        What the configuration says. The variables that it names are those of *dataset*.
+
+    Returns
+    -------
+    Lazy dataset. A step has the time of its beginning; without a value it is "no data". Methods
+    that pick a value (nearest, first, last, min, max, ffill, bfill) keep the dtype; ``count`` is
+    int32, what is computed from integers float32 (of up to 16 bits) or float64. CF's
+    ``cell_methods`` tells the method.
+
+    Raises
+    ------
+    BuildError
+        If there are no times, or they are irregular and no method is given.
+    """
+    if not isinstance(dataset.indexes.get("time"), pd.DatetimeIndex):
+        raise BuildError(
+            f"{data_id}: has no times; leave temporal_resample_params out, or date its bands in a "
+            "profile or a custom_processing function"
+        )
+    names = [str(name) for name, array in dataset.data_vars.items() if "time" in array.dims]
+    for section in ("variables", "agg_methods", "interp_methods"):
+        stated = getattr(params, section)
+        _check_names(data_id, section, () if isinstance(stated, str) else stated or (), names)
+    if params.variables is not None:
+        names = [name for name in names if name in params.variables]
+    dataset = dataset[names].sortby("time")
+    if not dataset.indexes["time"].is_unique:
+        raise BuildError(f"{data_id}: has a time twice; leave temporal_resample_params out")
+    shorter = _goes_shorter(dataset.indexes["time"], params, data_id)
+    return xr.Dataset(
+        {
+            name: _resampled(
+                array, params, _method(str(name), array.dtype, array.attrs, params, shorter)
+            )
+            for name, array in dataset.data_vars.items()
+        },
+        attrs=dataset.attrs,
+    )
+
+
+def count_steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> int:
+    """Return how many times there are after resampling."""
+    return len(_steps(times.sort_values(), params))
+
+
+def dtype_of_resampled(
+    name: str,
+    dtype: np.dtype[Any],
+    attrs: Mapping[Any, Any],
+    times: pd.DatetimeIndex,
+    params: TemporalResampleParams,
+) -> np.dtype[Any]:
+    """Return the type that `resample_in_time` gives a variable of this type and attributes.
+
+    Raises
+    ------
+    BuildError
+        As it does, if times are irregular and no method is given.
+    """
+    shorter = _goes_shorter(times.sort_values(), params, name)
+    method = _method(name, dtype, attrs, params, shorter)
+    if not commutes(method, packing_of(attrs)):
+        dtype = _float_of(dtype)
+    return _dtype(dtype, method)
+
+
+def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[str]) -> None:
+    for name in wanted:
+        if name not in names:
+            raise BuildError(
+                f"{data_id}: temporal_resample_params.{section} names {name!r}, which is no "
+                f"variable of the cube with times; there are: {', '.join(sorted(names))}"
+            )
+
+
+def _goes_shorter(times: pd.DatetimeIndex, params: TemporalResampleParams, data_id: str) -> bool:
+    """Return whether the times to come are closer to each other than *times* are."""
+    if params.agg_methods is not None or params.interp_methods is not None:
+        return params.interp_methods is not None
+    if params.frequency == "all" or len(times) == 1:
+        return False
+    steps = np.diff(times.to_numpy()).astype("timedelta64[ns]").astype(np.float64)
+    if steps.std() > _IRREGULAR * steps.mean():
+        raise BuildError(
+            f"{data_id}: its times are irregular; give agg_methods or interp_methods in "
+            "temporal_resample_params"
+        )
+    coming = pd.date_range(times[0], periods=5, freq=params.frequency)
+    step = (coming[-1] - coming[0]) / (len(coming) - 1)
+    return bool(step < pd.Timedelta(steps.mean()) * (1 - _IRREGULAR))
+
+
+def _method(
+    name: str,
+    dtype: np.dtype[Any],
+    attrs: Mapping[Any, Any],
+    params: TemporalResampleParams,
+    shorter: bool,
+) -> str:
+    stated = params.interp_methods if shorter else params.agg_methods
+    method = stated.get(name) if isinstance(stated, dict) else stated
+    if method is None:
+        codes = is_categorical(dtype, attrs)
+        method = "nearest" if codes else "linear" if shorter else "mean"
+    return _SAME.get(method, method)
+
+
+def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str) -> xr.DataArray:
+    if not commutes(method, packing_of(array.attrs)):
+        array = _unpacked(array)
+    by_time = array.chunk().transpose("time", ...)
+    steps = _steps(array.indexes["time"], params)
+    empty = _empty(array, steps, params, method)
+    fills = Fills.of(array, empty=empty)
+    if empty and fills.is_new:
+        by_time = by_time.copy(
+            data=by_time.data.map_blocks(
+                refuse_value, value=fills.written, name_of=str(array.name), dtype=array.dtype
+            )
+        )
+    if method == "linear":
+        found = _interpolated(by_time, steps.index, fills.missing)
+    elif method in _SELECTING:
+        found = _selected(by_time, steps.index, fills.written, method, params.tolerance)
+    else:
+        found = _aggregated(by_time, steps, fills, method)
+    return _described(found.transpose(*array.dims), array, fills, method)
+
+
+def _unpacked(array: xr.DataArray) -> xr.DataArray:
+    """Return values where an array holds packed numbers, NaN where there is no data."""
+    scale, offset = packing_of(array.attrs)
+    fills, dtype = Fills.of(array, empty=False), _float_of(array.dtype)
+    stored = Stored(() if np.isnan(fills.missing) else (fills.missing,), False, scale, offset)
+
+    def unpack(block: NDArray[Any]) -> NDArray[Any]:
+        values = np.empty(block.shape, dtype)
+        stored.convert(block, values, np.nan, tolerant=False)
+        return values
+
+    data = array.chunk().data.map_blocks(
+        unpack, dtype=dtype, meta=np.empty((0,) * array.ndim, dtype)
+    )
+    unpacked = array.copy(data=data)
+    unpacked.attrs = without_packing(array.attrs)
+    unpacked.encoding = {"_FillValue": dtype.type(np.nan)}
+    return unpacked
+
+
+def _empty(
+    array: xr.DataArray, steps: pd.Series[int], params: TemporalResampleParams, method: str
+) -> bool:
+    """Return whether a step may come to have no value where every value is one.
+
+    Only of methods that keep the type: the others have NaN for it.
+    """
+    if method in _SELECTING:
+        return bool((_nearby(array, steps.index, method, params.tolerance) < 0).any())
+    return method in _PICKING and bool((steps == 0).any())
+
+
+def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series[int]:
+    """Return the beginnings of steps and how many times lie in each; it is closed on the left."""
+    if params.frequency == "all":
+        return pd.Series([len(times)], times[:1])
+    sizes = pd.Series(1, times).resample(
+        params.frequency,
+        closed="left",
+        label="left",
+        offset=length_of_time(params.offset) if params.offset else None,
+    )
+    return sizes.size()
+
+
+def _aggregated(
+    array: xr.DataArray, steps: pd.Series[int], fills: Fills, method: str
+) -> xr.DataArray:
+    ends = np.cumsum(steps.to_numpy())
+    dtype = _dtype(array.dtype, method)
+    others = tuple(range(1, array.ndim))
+    # A step at a time: what lies in it is all that is held to compute it, and in one copy.
+    parts = [
+        da.blockwise(
+            aggregate, (-1, *others), array.data[end - size : end], (0, *others),
+            concatenate=False, new_axes={-1: 1}, fill=fills.missing, method=method, dtype=dtype,
+            meta=np.empty((0,) * array.ndim, dtype),
+        )
+        if size
+        else da.full(
+            (1, *array.shape[1:]), _nothing(dtype, fills.written, method), dtype=dtype,
+            chunks=((1,), *array.data.chunks[1:]),
+        )
+        for end, size in zip(ends, steps, strict=True)
+    ]  # fmt: skip
+    return _at(array, steps.index, da.concatenate(parts))
+
+
+def aggregate(blocks: Sequence[NDArray[Any]], fill: Any, method: str) -> NDArray[Any]:
+    """Make one value of each series along the first axis, of those that are not *fill*.
+
+    Parameters
+    ----------
+    blocks
+        Of one number type, that follow each other along the first axis and have two more or more.
+    fill
+        What "no data" is; NaN for none but NaN.
+    method
+        One of max, min, first, last (of the blocks' dtype, *fill* where there is no value), count
+        (int32), mean, median, prod, std, sum, var (floats, NaN where there is no value). Standard
+        deviation and variance are those of the values themselves (0 degrees of freedom).
+
+    Returns
+    -------
+    Array of the blocks' shape, with a length of 1 along the first axis.
+    """
+    size = sum(block[:, :1].size for block in blocks)
+    rows = max(1, _PART // max(1, size))
+    length = blocks[0].shape[1]
+    # A few rows at a time: the copies that it takes would add up to many times the values.
+    parts = [
+        _aggregated_rows(
+            np.concatenate([block[:, top : top + rows] for block in blocks]), fill, method
+        )
+        for top in range(0, length, rows)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any]:
+    valid = block != fill
+    if block.dtype.kind == "f":
+        valid &= ~np.isnan(block)
+    count = valid.sum(axis=0, keepdims=True)
+    if method == "count":
+        return np.asarray(count.astype(np.int32))
+    if method in _PICKING:
+        if method in ("first", "last"):
+            place = valid.argmax(axis=0, keepdims=True)
+            if method == "last":
+                place = len(block) - 1 - valid[::-1].argmax(axis=0, keepdims=True)
+            picked = np.take_along_axis(block, place, axis=0)
+        else:
+            never = _limits(block.dtype)[0 if method == "max" else 1]
+            reduce = np.max if method == "max" else np.min
+            picked = reduce(np.where(valid, block, never), axis=0, keepdims=True)
+        if block.dtype.kind != "f" and np.isnan(fill):
+            return np.asarray(picked)  # every value is one
+        return np.asarray(np.where(count > 0, picked, fill).astype(block.dtype))
+    values = block.astype(np.float64)
+    some = np.maximum(count, 1)
+    result: NDArray[Any]
+    if method == "median":
+        ordered = np.sort(np.where(valid, values, np.nan), axis=0)
+        low, high = (np.take_along_axis(ordered, at, axis=0) for at in ((some - 1) // 2, some // 2))
+        result = (low + high) / 2
+    elif method == "prod":
+        result = np.where(valid, values, 1).prod(axis=0, keepdims=True)
+    else:
+        result = np.where(valid, values, 0).sum(axis=0, keepdims=True)
+        if method != "sum":
+            result = result / some
+        if method in ("std", "var"):
+            off = np.where(valid, values - result, 0)
+            result = (off**2).sum(axis=0, keepdims=True) / some
+            result = np.sqrt(result) if method == "std" else result
+    return np.asarray(np.where(count > 0, result, np.nan).astype(_float_of(block.dtype)))
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    if dtype.kind == "b":
+        return False, True
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    return limits.min, limits.max
+
+
+def _float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.kind == "f" and dtype.itemsize > 2:
+        return dtype
+    return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
+
+
+def _dtype(dtype: np.dtype[Any], method: str) -> np.dtype[Any]:
+    if method == "count":
+        return np.dtype(np.int32)
+    return dtype if method in _PICKING else _float_of(dtype)
+
+
+def _nothing(dtype: np.dtype[Any], fill: Any, method: str) -> Any:
+    return 0 if method == "count" else fill if method in _PICKING else dtype.type(np.nan)
+
+
+def _selected(
+    array: xr.DataArray, times: pd.DatetimeIndex, fill: Any, method: str, tolerance: str | None
+) -> xr.DataArray:
+    place = _nearby(array, times, method, tolerance)
+    chosen = _at(array, times, array.data[np.maximum(place, 0)])
+    there = xr.DataArray(place >= 0, dims="time", coords={"time": times})
+    return chosen if (place >= 0).all() else chosen.where(there, array.dtype.type(fill))
+
+
+def _nearby(
+    array: xr.DataArray, times: pd.DatetimeIndex, method: str, tolerance: str | None
+) -> NDArray[Any]:
+    """Return the index of the value that each time gets, -1 for none."""
+    within = length_of_time(tolerance) if tolerance else None
+    return np.asarray(array.indexes["time"].get_indexer(times, method=method, tolerance=within))
+
+
+def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr.DataArray:
+    """Return values interpolated linearly in time; NaN before the first and after the last.
+
+    Each value needs its two neighbours only, whatever the length of the series.
+    """
+    dtype = _float_of(array.dtype)
+    valid = array.astype(dtype)
+    if not np.isnan(fill):
+        valid = valid.where(array != fill)
+    known = array.indexes["time"].to_numpy().astype("datetime64[ns]").astype(np.int64)
+    wanted = times.to_numpy().astype("datetime64[ns]").astype(np.int64)
+    after = np.clip(np.searchsorted(known, wanted), 1, max(len(known) - 1, 1)) % len(known)
+    share = (wanted - known[after - 1]) / np.maximum(known[after] - known[after - 1], 1)
+    share = np.where((share < 0) | (share > 1), np.nan, share).astype(dtype)
+    weight = xr.DataArray(share, dims="time", coords={"time": times})
+    low, high = (_at(array, times, valid.data[place]) for place in (after - 1, after))
+    # Where a time is one of the source's, the other neighbour may well be "no data".
+    between = low + weight * (high - low)
+    return between.where(weight != 0, low).where(weight != 1, high)
+
+
+def _at(array: xr.DataArray, times: pd.DatetimeIndex, data: Any) -> xr.DataArray:
+    """Return an array like another, with other times and values."""
+    coords = {name: coord for name, coord in array.coords.items() if "time" not in coord.dims}
+    return xr.DataArray(data, dims=array.dims, coords={**coords, "time": times}, name=array.name)
+
+
+def _described(found: xr.DataArray, array: xr.DataArray, fills: Fills, method: str) -> xr.DataArray:
+    """Put attributes and "no data" on a result."""
+    if method == "count":
+        of = array.attrs.get("long_name", found.name)
+        return found.assign_attrs(long_name=f"Number of values of {of}")
+    found = found.assign_attrs(array.attrs)
+    if method in _CELL_METHODS:
+        found.attrs["cell_methods"] = f"time: {_CELL_METHODS[method]}"
+    if method in _PICKING:
+        found.encoding = {"fill_value": fills.written}
+        if fills.is_used:
+            found.encoding["_FillValue"] = fills.written
+        return found
+    for name in (*FLAGS, "flag_colors"):
+        found.attrs.pop(name, None)
+    if method in ("prod", "var"):
+        found.attrs.pop("units", None)
+    found.encoding = {"_FillValue": found.dtype.type(np.nan)}
+    return found

@@ -1,0 +1,103 @@
+"""Which variables of a Zarr item there are on its grid, and what their attributes say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pystac
+
+from stacbuild.errors import BuildError
+from stacbuild.formats.cf_flags import FLAGS
+from stacbuild.formats.zarr_units import axis_told
+from stacbuild.loading.packing import PACKING
+from stacbuild.loading.pool import zarr_dataset
+from stacbuild.stac.datacube import LEFT_OUT, OTHER_GRID
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+
+_LONLAT = {"lat", "latitude", "lon", "longitude", "nav_lat", "nav_lon", "xlat", "xlong"}
+
+
+def spatial_dims(item: pystac.Item) -> tuple[str, str]:
+    """Return the names of a Zarr item's row and column dimensions."""
+    axes = {
+        dimension.get("axis"): name
+        for name, dimension in item.properties.get("cube:dimensions", {}).items()
+        if dimension["type"] == "spatial"
+    }
+    try:
+        return axes["y"], axes["x"]
+    except KeyError:
+        raise BuildError(
+            f"item {item.id}: cube:dimensions name no x and y; harvest it again"
+        ) from None
+
+
+def attributes_of(item: pystac.Item, variable: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the CF attributes of a variable that make it one of classes, or packed.
+
+    Where the item has a legend, that is the one.
+    """
+    attrs = zarr_dataset(item.assets["data"].href, options)[variable].attrs
+    legend = item.properties["cube:variables"][variable].get("classification:classes")
+    return {key: attrs[key] for key in (*(() if legend else FLAGS), *PACKING) if key in attrs}
+
+
+def on_grid(item: pystac.Item, asked: Collection[str] = ()) -> dict[str, Any]:
+    """Return the entries of a Zarr item's variables on its grid that can be read, by name.
+
+    Parameters
+    ----------
+    asked
+        Those that a configuration names. Longitudes and latitudes of each pixel, and the corners
+        of pixels, are among the result only if they are: they tell where the store's pixels lie,
+        which is not where those of a cube do.
+    """
+    unreadable = left_out(item)
+    entries = _spatial(item)
+    of_data = {
+        dim for entry in entries.values() if entry["type"] == "data" for dim in entry["dimensions"]
+    }
+    return {
+        name: entry
+        for name, entry in entries.items()
+        if name not in unreadable and (name in asked or not _places_pixels(name, entry, of_data))
+    }
+
+
+def asked_for(variable: SourceVariable) -> set[str]:
+    """Return the variables that an entry of the configuration names."""
+    named = (variable.open_params.variable_names, variable.spatial_resample_params.variables)
+    return {name for names in named for name in names or ()}
+
+
+def _places_pixels(name: str, entry: Mapping[str, Any], of_data: Collection[str]) -> bool:
+    if axis_told(entry.get("unit") or ""):
+        return True
+    is_corner = not set(entry["dimensions"]) <= set(of_data)
+    return entry["type"] == "auxiliary" and (name.lower() in _LONLAT or is_corner)
+
+
+def left_out(item: pystac.Item) -> dict[str, str]:
+    """Return why variables on a Zarr item's grid cannot be read, in words after their name."""
+    reasons = {
+        # Items of earlier versions do not say why.
+        name: entry.get(LEFT_OUT) or (entry["data_type"] == "other" and "has no type of numbers")
+        for name, entry in _spatial(item).items()
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _spatial(item: pystac.Item) -> dict[str, Any]:
+    spatial = set(spatial_dims(item))
+    return {
+        name: entry
+        for name, entry in item.properties["cube:variables"].items()
+        # Of an array that cannot be read not even the dimensions may be known.
+        if spatial <= set(entry["dimensions"])
+        or (LEFT_OUT in entry and not entry["dimensions"])
+        or entry.get(LEFT_OUT, "").startswith(OTHER_GRID)
+    }

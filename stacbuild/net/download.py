@@ -1,0 +1,332 @@
+"""Downloads that resume, also in another process, and appear under their name only when whole.
+
+Bytes go to ``<name>.part``; beside it ``<name>.part.json`` says whose they are (URL, ETag, size).
+A later try, or a later run, asks for the rest by ``Range`` with ``If-Range``, and starts anew if
+the server ignores the range or the file has changed in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from filelock import FileLock, Timeout
+from urllib3.exceptions import HTTPError
+
+from stacbuild.errors import IntegrityError, LocalError, LockedError, RemoteError
+from stacbuild.locks import check_lock
+from stacbuild.net.downloaded import check_file
+from stacbuild.net.http import Patience, public_url, refuse_page, status_error, tell_of
+from stacbuild.net.http import reason as why
+from stacbuild.progress import SilentTask, Task
+
+_BLOCK = 1 << 20
+_SPARE = 64 << 20
+
+# Of what `_write_sidecar` writes.
+_BEGINS = b'{"url": '
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Whose bytes a part file holds: the content of its sidecar."""
+
+    url: str
+    etag: str | None
+    modified: str | None
+    size: int | None
+
+    @property
+    def validator(self) -> str | None:
+        """What ``If-Range`` may hold: a strong ETag, else the time of the last change."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
+
+
+class _Cut(Exception):  # noqa: N818 - an event, not an error: the next try goes on from there
+    """A body ended early, stood still or trickled."""
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    size: int | None = None,
+    md5: str | None = None,
+    session: requests.Session,
+    task: Task | None = None,
+    headers: Mapping[str, str] | None = None,
+    patience: Patience = Patience(),  # noqa: B008 - frozen
+) -> Path:
+    """Fetch *url* to the file *target*, replacing what is there when the new bytes are whole.
+
+    Parameters
+    ----------
+    size, md5
+        Bytes and hex digest that the file must have.
+    session
+        As `stacbuild.net.http.session` makes it: it waits on 429 and 5xx, and takes a line each
+        time that a body breaks, too.
+    task
+        Is told bytes done, the total, and why it waits.
+    headers
+        Sent with each request, for example ``Authorization``.
+
+    Raises
+    ------
+    NotFoundError, AuthError, RemoteError
+        The server does not give the file, or not within *patience*.
+    IntegrityError
+        Size or md5 are wrong, twice; nothing is left under the final name.
+    LocalError
+        No space, no permission.
+    LockedError
+        Another process downloads to the same place.
+    ConflictError
+        A file lies beside *target* where its bytes would be collected, or its lock, and is none.
+    """
+    part = target.with_name(f"{target.name}.part")
+    wanted = _Wanted(
+        url, part, size, md5, session, task or SilentTask(), dict(headers or {}), patience
+    )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = target.with_name(f".{target.name}.lock")
+        check_lock(lock)
+        with FileLock(lock, blocking=False):
+            wrong = ""
+            check_file(part, is_ours=_is_ours(_sidecar(part)))
+            check_file(_sidecar(part), is_ours=_is_ours(_sidecar(part)))
+            for _ in range(2):
+                _fetch(wanted)
+                wrong = _difference(part, size, md5)
+                if not wrong:
+                    part.replace(target)
+                    _sidecar(part).unlink(missing_ok=True)
+                    return target
+                tell_of(session)(f"{public_url(url)}: {wrong}; fetching it again")
+                _discard(part)
+            raise IntegrityError(f"{public_url(url)}: {wrong}, twice; nothing was kept")
+    except Timeout as error:
+        raise LockedError(f"{target}: another run is downloading this file") from error
+    except OSError as error:
+        raise LocalError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is downloaded, see `download`; *part* is where its bytes are collected."""
+
+    url: str
+    part: Path
+    size: int | None
+    md5: str | None
+    session: requests.Session
+    task: Task
+    headers: dict[str, str]
+    patience: Patience
+
+
+def _fetch(wanted: _Wanted) -> None:
+    """Bring a file to its full length, over as many connections as that takes."""
+    url, part, task, patience = wanted.url, wanted.part, wanted.task, wanted.patience
+    failures = furthest = 0
+    tell = tell_of(wanted.session)
+    while True:
+        origin = _known(part, url, wanted.size)
+        # Bytes of which nobody can say that they are still the file's are not built upon.
+        if origin is None or not (origin.validator or wanted.md5):
+            _discard(part)
+        before = part.stat().st_size if part.exists() else 0
+        furthest = max(furthest, before)
+        try:
+            _attempt(wanted, origin if before else None)
+        except _Cut as cut:
+            # To come as far as before, after starting anew, is no progress.
+            gained = (part.stat().st_size if part.exists() else 0) - furthest
+            failures = 1 if gained >= patience.worth else failures + 1
+            if failures >= patience.tries:
+                raise RemoteError(
+                    f"{public_url(url)}: {cut}, after {failures} tries; run again to go on"
+                ) from cut
+            wait = patience.pause * 2 ** (failures - 1)
+            tell(f"{public_url(url)}: {cut}; going on in {wait:.0f} s")
+            task.update(note=f"{cut}; goes on in {wait:.0f} s")
+            time.sleep(wait)
+            task.update(note="")
+        else:
+            return
+
+
+def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
+    """Ask for what is missing and write it; raise `_Cut` if the body does not arrive whole."""
+    url, part, size = wanted.url, wanted.part, wanted.size
+    have = part.stat().st_size if origin else 0
+    asked = wanted.headers | {"Accept-Encoding": "identity"}
+    if origin and have:
+        if have == origin.size:
+            return
+        asked["Range"] = f"bytes={have}-"
+        if origin.validator:
+            asked["If-Range"] = origin.validator
+    try:
+        timeout = (10, wanted.patience.seconds)
+        response = wanted.session.get(url, headers=asked, stream=True, timeout=timeout)
+    except requests.RequestException as error:
+        raise RemoteError(f"{public_url(url)}: {why(error)}") from error
+    with closing(response):
+        if response.status_code == 416:
+            # What is here is not a beginning of what the server has now.
+            _discard(part)
+            raise _Cut("the file has changed")
+        if not response.ok:
+            raise status_error(response)
+        page = url.lower().endswith((".html", ".html/content"))
+        if not page:
+            refuse_page(response, "a file")
+        start, total = _extent(response)
+        if size and total and total != size:
+            raise IntegrityError(
+                f"{public_url(url)}: the server has {total} bytes, but {size} are due; "
+                "nothing was fetched"
+            )
+        if start != have or (start and _changed(response, origin, total)):
+            if response.status_code == 206:
+                _discard(part)
+                raise _Cut("the file has changed")
+            start = 0
+        _check_space(part, (total or size or 0) - start)
+        _write_sidecar(part, _origin(url, response, total))
+        wanted.task.update(done=start, total=total or size)
+        try:
+            _write_body(wanted, response, start, total or size, page=page)
+        except RemoteError:
+            _discard(part)
+            raise
+
+
+def _write_body(
+    wanted: _Wanted, response: requests.Response, start: int, total: int | None, *, page: bool
+) -> None:
+    patience = wanted.patience
+    done = mark = start
+    clock = time.monotonic()
+    with wanted.part.open("r+b" if start else "wb") as file:
+        file.seek(start)
+        file.truncate()
+        while True:
+            try:
+                block = response.raw.read1(_BLOCK, decode_content=False)
+            except (HTTPError, OSError) as error:
+                raise _Cut(f"the connection broke at {done} bytes") from error
+            if not block:
+                break
+            if done == 0 and not page:
+                refuse_page(response, "a file", block)
+            file.write(block)
+            done += len(block)
+            wanted.task.update(done=done)
+            passed = time.monotonic() - clock
+            if passed >= patience.seconds:
+                if done - mark < patience.min_speed * passed:
+                    raise _Cut(f"only {(done - mark) / passed / 1000:.1f} kB/s")
+                mark, clock = done, time.monotonic()
+        # Its name may not reach the disk before its bytes do.
+        file.flush()
+        os.fsync(file.fileno())
+    if total is not None and done < total:
+        raise _Cut(f"the body ended at {done} of {total} bytes")
+
+
+def _extent(response: requests.Response) -> tuple[int, int | None]:
+    """Return the first byte of the body and the length of the whole file (if it is said)."""
+    if response.status_code == 206:
+        found = re.fullmatch(
+            r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
+        )
+        if not found:
+            raise RemoteError(f"{public_url(response.url)}: answered a range without saying which")
+        return int(found[1]), None if found[2] == "*" else int(found[2])
+    length = response.headers.get("Content-Length")
+    return 0, int(length) if length and length.isdigit() else None
+
+
+def _origin(url: str, response: requests.Response, total: int | None) -> _Origin:
+    header = response.headers
+    return _Origin(public_url(url), header.get("ETag"), header.get("Last-Modified"), total)
+
+
+def _changed(response: requests.Response, origin: _Origin | None, total: int | None) -> bool:
+    etag = response.headers.get("ETag")
+    return origin is not None and (
+        bool(etag and origin.etag and etag != origin.etag)
+        or bool(total and origin.size and total != origin.size)
+    )
+
+
+def _sidecar(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _is_ours(sidecar: Path) -> bool:
+    """Return whether a sidecar is one, or was to be when its run died."""
+    try:
+        start = sidecar.read_bytes()[: len(_BEGINS)]
+    except OSError:
+        return False
+    return not sidecar.is_symlink() and _BEGINS.startswith(start)
+
+
+def _write_sidecar(part: Path, origin: _Origin) -> None:
+    _sidecar(part).write_text(json.dumps(asdict(origin)), encoding="utf-8")
+
+
+def _known(part: Path, url: str, size: int | None) -> _Origin | None:
+    """Read whose bytes *part* holds; None if they are not a beginning of what is wanted."""
+    try:
+        held: Any = json.loads(_sidecar(part).read_text(encoding="utf-8"))
+        origin = _Origin(**held)
+        length = part.stat().st_size
+    except (OSError, ValueError, TypeError):
+        return None
+    whole = origin.size or size
+    fits = origin.url == public_url(url) and (not size or origin.size in (None, size))
+    return origin if fits and (not whole or length <= whole) else None
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _sidecar(part).unlink(missing_ok=True)
+
+
+def _check_space(part: Path, needed: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if needed and needed + _SPARE > free:
+        raise LocalError(
+            f"{part.parent}: needs {needed / 1e9:.1f} GB for {part.name.removesuffix('.part')}, "
+            f"but only {free / 1e9:.1f} GB are free"
+        )
+
+
+def _difference(part: Path, size: int | None, md5: str | None) -> str:
+    """Return what differs from what is due; an empty text if nothing does."""
+    length = part.stat().st_size
+    if size is not None and length != size:
+        return f"has {length} bytes instead of {size}"
+    if md5 is not None:
+        with part.open("rb") as file:
+            found = hashlib.file_digest(
+                file, lambda: hashlib.md5(usedforsecurity=False)
+            ).hexdigest()
+        if found != md5.lower():
+            return f"has md5 {found} instead of {md5.lower()}"
+    return ""

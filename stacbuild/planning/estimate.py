@@ -1,0 +1,361 @@
+"""What a cube will be and cost, from its items alone: nothing is opened and nothing is fetched.
+
+Sizes of arrays are exact unless a custom function changes them. Bytes are estimates: compressed
+sizes are taken from those of the sources (or of the cube of before), memory from a model of what
+is held at once, which was fitted to the peaks in docs/performance.md and errs on the large side.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from stacbuild.config import FileStore
+from stacbuild.errors import ConfigError, LocalError
+from stacbuild.geo.pixelgrid import PixelGrid, Window, clip, positions, span
+from stacbuild.loading.area import items_within
+from stacbuild.loading.dataset import any_touches, beside, check_overlap, resampling_method
+from stacbuild.loading.facts import Facts, made_unpacked
+from stacbuild.loading.raster_names import chosen_bands, known_as
+from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
+from stacbuild.loading.temporal import count_steps, dtype_of_resampled
+from stacbuild.loading.units import work_unit
+from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
+from stacbuild.planning.sizes import fetched, length_of, ratio
+from stacbuild.planning.sources import is_described
+from stacbuild.processors import available
+from stacbuild.storage.formats import FORMS
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.config import Dataset, MemoryStore, S3Store, SourceVariable
+    from stacbuild.geo.grid import Grid
+    from stacbuild.storage.ownership import Place
+
+_Key = TypeVar("_Key")
+# A variable's name, its facts, the lengths of the dimensions before the spatial ones, and the
+# source's times that are chosen, if they are known.
+_Planned = tuple[str, Facts, dict[str, int], pd.DatetimeIndex | None]
+
+MAX_TASKS = 10**6
+MAX_CHUNKS = 10**7
+
+# Along a side, to find the part of a source that lies under a grid.
+_SAMPLES = 65
+# A block that is touched is fetched as a whole: half of one more on each side.
+_HALF_BLOCK = 256
+
+_BASE_MEMORY = 300 * 10**6
+_CACHE_MEMORY = 640 * 2**20
+_INDEX_BYTES = 8
+_COPIES = 3
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a cube to be: ``shape`` and ``chunks`` are in the order of ``dims``."""
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes without compression."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks it is stored in."""
+        return math.prod(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a cube will be and cost; bytes are None where nothing is known of a source yet.
+
+    Parameters
+    ----------
+    fetch
+        Bytes to come over the network.
+    write
+        Bytes of the cube on disk.
+    memory
+        Bytes at the peak.
+    free
+        Bytes free where it goes; None if that is no disk.
+    """
+
+    variables: tuple[Variable, ...] = ()
+    fetch: int | None = None
+    write: int | None = None
+    memory: int | None = None
+    free: int | None = None
+
+
+def estimate(
+    dataset: Dataset,
+    grid: Grid,
+    found: Sequence[Sequence[pystac.Item]],
+    storage: FileStore | S3Store | MemoryStore,
+    before: pystac.Item | None = None,
+) -> Estimate:
+    """Estimate what a cube will be and cost.
+
+    Parameters
+    ----------
+    found
+        The items of each variable; none where it is not harvested yet.
+    storage
+        Where it goes.
+    before
+        The item of the cube of this name that there is now.
+
+    Raises
+    ------
+    BuildError
+        If the grid lies beyond a source.
+    ConfigError
+        If the cube takes more tasks or chunks than can be handled.
+    """
+    target = PixelGrid.of_grid(grid)
+    variables: list[Variable] = []
+    known, fetch, write, memory = True, 0, 0.0, 0
+    for variable, whole in zip(dataset.variables, found, strict=True):
+        items = items_within(variable, whole) if all(map(is_described, whole)) else whole
+        ready = [item for item in items if is_described(item)]
+        if not ready or len(ready) < len(items):
+            known = False
+            continue
+        check_overlap(variable, ready, any_touches(ready, target), grid)
+        planned = list(_variables(variable, ready, dataset, grid))
+        # What is known of whole files: of parts only where they lie.
+        of_file = {item.id: item for item in whole}
+        variables += planned
+        raw = sum(each.nbytes for each in planned)
+        write += raw * ratio(planned, whole, before)
+        fetch += sum(
+            fetched(of_file[item.id], _window(source, target))
+            for item in ready
+            for source in beside([item], target)
+        )
+        memory = max(memory, *(_memory(each, grid) for each in planned))
+    _check_counts(variables, grid)
+    return Estimate(
+        variables=tuple(variables),
+        fetch=fetch if known else None,
+        write=round(write * FORMS[dataset.format_id].space) if known else None,
+        memory=memory if known else None,
+        free=free_bytes(storage.root) if isinstance(storage, FileStore) else None,
+    )
+
+
+def check_space(place: Place, expected: Estimate, there: int = 0) -> None:
+    """Refuse a cube that the disk has no room for.
+
+    Parameters
+    ----------
+    place
+        Where it goes.
+    there
+        Bytes of it that an earlier run wrote.
+
+    Raises
+    ------
+    LocalError
+        With what it needs and what there is.
+    """
+    storage = place.storage
+    if expected.free is None or expected.write is None or not isinstance(storage, FileStore):
+        return
+    if expected.write - there > expected.free:
+        raise LocalError(
+            f"{place.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
+            f"{expected.free / 1e9:.3g} GB are free in {storage.root}; make room, move "
+            "the storage, or take a smaller grid"
+        )
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free space where a folder is or will be."""
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    return shutil.disk_usage(there).free
+
+
+def _variables(
+    variable: SourceVariable, items: Sequence[pystac.Item], dataset: Dataset, grid: Grid
+) -> Iterator[Variable]:
+    """Yield what one source becomes, as if no function of the user's changed its shape."""
+    if "cube:variables" in items[0].properties:
+        planned = _of_zarr(variable, items, grid)
+    else:
+        planned = _of_raster(variable, items, grid)
+    params = variable.temporal_resample_params
+    for name, facts, lead, times in planned:
+        dtype = facts.cube_dtype
+        # A user's function may have made other times before.
+        if params is not None and not variable.custom_processing:
+            chosen = params.variables is None or name in params.variables
+            if "time" not in lead or not chosen:
+                continue
+            if times is not None:
+                dtype = dtype_of_resampled(name, dtype, facts.attrs, times, params)
+        yield _variable(name, dtype.name, lead, dataset, grid)
+
+
+def _of_raster(
+    variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
+) -> Iterator[_Planned]:
+    target = PixelGrid.of_grid(grid)
+    own, sources = variable.identifier, beside(items, target)
+    chosen = chosen_bands(variable, items)
+    if not variable.open_params.band_as_variable:
+        for name, stated in chosen.items():
+            known = name if len(chosen) > 1 else known_as(variable, name)
+            facts = _unpacked(variable, known, stated, sources, target)
+            lead, times = _lead_of_raster(variable, items, list(facts))
+            named = name if own is None else f"{own}_{name}" if len(chosen) > 1 else own
+            yield named, next(iter(facts.values())), lead, times
+        return
+    [(name, stated)] = chosen.items()
+    facts = _unpacked(variable, known_as(variable, name), stated, sources, target)
+    apart = {f"band_{band}": each for band, each in facts.items()}
+    for each in chosen_names(variable, apart):
+        yield f"{own}_{each}" if own else each, apart[each], {}, None
+
+
+def _of_zarr(
+    variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
+) -> Iterator[_Planned]:
+    item, target = items[0], PixelGrid.of_grid(grid)
+    spatial, sources = spatial_dims(item), beside(items, target)
+    dimensions = item.properties["cube:dimensions"]
+    described = on_grid(item, asked_for(variable))
+    entries = {name: described[name] for name in chosen_names(variable, described, left_out(item))}
+    own = variable.identifier
+    for name, entry in entries.items():
+        lead = {
+            dim: length_of(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial
+        }
+        # Numbers or texts without a unit of time are none.
+        of_times = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
+        times = None
+        for dim in ["time"] if "time" in of_times else of_times if len(of_times) == 1 else []:
+            listed = dimensions[dim].get("values")
+            known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
+            lead[dim], times = _times(variable, known, lead[dim])
+        named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
+        facts = {name: Facts.of_zarr(item, name).filled(variable.fill_value(name))}
+        [facts[name]] = _unpacked(variable, name, facts, sources, target).values()
+        yield named, facts[name], lead, times
+
+
+def _unpacked(
+    variable: SourceVariable,
+    name: str,
+    stated: Mapping[_Key, Facts],
+    sources: Sequence[PixelGrid],
+    target: PixelGrid,
+) -> dict[_Key, Facts]:
+    """Return what is stated of a variable, of unpacked values where the cube will hold them."""
+    method = resampling_method(variable, name, next(iter(stated.values())), sources, target)
+    return made_unpacked(variable, method, stated)
+
+
+def _lead_of_raster(
+    variable: SourceVariable, items: Sequence[pystac.Item], bands: Sequence[int]
+) -> tuple[dict[str, int], pd.DatetimeIndex | None]:
+    """Return the lengths of the dimensions before the spatial ones, and times as `_times`."""
+    of_items = pd.DatetimeIndex(by_time(items))
+    if len(of_items) == 1 and (of_bands := band_times(items[0])) is not None:
+        count, times = _times(variable, of_bands[np.array(bands) - 1], len(bands))
+        return {"time": count}, times
+    lead, times = {}, None
+    if len(of_items) > 1:
+        lead["time"], times = _times(variable, of_items, len(of_items))
+    return lead | ({"band": len(bands)} if len(bands) > 1 else {}), times
+
+
+def _times(
+    variable: SourceVariable, times: pd.DatetimeIndex | None, count: int
+) -> tuple[int, pd.DatetimeIndex | None]:
+    """Count the times of a cube, and return those of the source that are chosen.
+
+    As many as the source has, and None, where these are not known.
+    """
+    if times is None or not times.is_unique:
+        return count, None
+    whole = xr.Dataset(coords={"time": times})
+    chosen = pd.DatetimeIndex(within_time(variable, whole, None, searched=False).indexes["time"])
+    params = variable.temporal_resample_params
+    if params is None or variable.custom_processing:
+        return len(chosen), chosen
+    return count_steps(chosen, params), chosen
+
+
+def _variable(
+    name: str, dtype: str, lead: dict[str, int], dataset: Dataset, grid: Grid
+) -> Variable:
+    sizes = lead | dict(zip(grid.dims, grid.shape, strict=True))
+    stored = dict(zip(grid.dims, grid.tile, strict=True)) | dataset.chunksize
+    return Variable(
+        name=name,
+        dtype=dtype,
+        dims=tuple(sizes),
+        shape=tuple(sizes.values()),
+        chunks=tuple(min(stored.get(dim, 1), length) for dim, length in sizes.items()),
+    )
+
+
+def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
+    """Return the part of a source that lies under a grid, from some of the grid's pixels."""
+    at = np.meshgrid(*(np.linspace(0, n - 1, _SAMPLES) for n in target.shape), indexing="ij")
+    row, col = positions(source, target, *at)
+    with np.errstate(invalid="ignore"):
+        return clip(span(row, _HALF_BLOCK), span(col, _HALF_BLOCK), source.shape)
+
+
+def _unit(variable: Variable, grid: Grid) -> int:
+    """Return the pixels of the grid that a task computes."""
+    rows, cols = work_unit(grid, np.dtype(variable.dtype).itemsize)
+    return rows * cols
+
+
+def _bands(variable: Variable) -> int:
+    return math.prod(variable.shape[:-2])
+
+
+def _memory(variable: Variable, grid: Grid) -> int:
+    # An index map, and all bands of a window in case the file interleaves them; bounded by the
+    # cache. Then for every thread its chunk, the source's window and the encoded bytes.
+    unit = _unit(variable, grid)
+    block = unit * np.dtype(variable.dtype).itemsize
+    held = min(_CACHE_MEMORY, unit * _INDEX_BYTES + block * _bands(variable))
+    return _BASE_MEMORY + held + available() * _COPIES * block
+
+
+def _check_counts(variables: Sequence[Variable], grid: Grid) -> None:
+    where = f"grid_mappings.{grid.name}"
+    for each in variables:
+        tasks = _bands(each) * math.ceil(math.prod(grid.shape) / _unit(each, grid))
+        if tasks > MAX_TASKS:
+            raise ConfigError(
+                f"{where}: {each.name} would take {tasks} tasks, at most {MAX_TASKS} can be "
+                "handled; take a larger tile_size or a smaller bbox"
+            )
+        if each.chunk_count > MAX_CHUNKS:
+            raise ConfigError(
+                f"{where}: {each.name} would have {each.chunk_count} chunks, each a file, at most "
+                f"{MAX_CHUNKS} can be handled; take a larger tile_size or chunksize"
+            )

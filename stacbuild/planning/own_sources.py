@@ -1,0 +1,103 @@
+"""No cube is, holds or lies within a file that it is made of, as the items of its sources tell.
+
+`stacbuild.config.overlaps` compares what a configuration names by itself. What the items of
+somebody's catalog lead to is known only when they are harvested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stacbuild.config.overlaps import Spot, address_of, is_build, parts_of, server_of
+from stacbuild.config.stores import FileStore, S3Store
+from stacbuild.errors import ConflictError
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.storage.ownership import Place
+
+_OF_ZARR = ("zarr.json", ".zgroup", ".zarray")
+_ELSEWHERE = "take another identifier, or another storage root"
+
+
+def check_sources(place: Place, items: Iterable[pystac.Item]) -> None:
+    """Refuse a cube that is or holds what its sources' items lead to, or lies in a Zarr store.
+
+    Of that, source or not, it would become a part.
+
+    Parameters
+    ----------
+    place
+        Where the cube goes.
+    items
+        Those that it is made of.
+
+    Raises
+    ------
+    ConflictError
+        Naming both, and what to do.
+    """
+    path, storage = place.path, place.storage
+    if isinstance(storage, S3Store):
+        for item in items:
+            if _is_own(item, storage, place.identifier):
+                raise ConflictError(
+                    f"{item.assets['data'].href}: is a cube that a build of dataset "
+                    f"{place.identifier!r} would replace, and its own source by the item "
+                    f"{_named(item)}; {_ELSEWHERE}"
+                )
+    elif isinstance(storage, FileStore) and path is not None:
+        output = Spot.of(path)
+        _check_folder(path, output, items)
+        for above in output.path.parents:
+            if any((above / name).is_file() for name in _OF_ZARR):
+                raise ConflictError(
+                    f"{path}: lies within the Zarr store {above}, of which the cube would become a "
+                    f"part; {_ELSEWHERE}"
+                )
+
+
+def _check_folder(path: Path, output: Spot, items: Iterable[pystac.Item]) -> None:
+    folders: dict[Path, Spot] = {}
+    for item in items:
+        href = item.assets["data"].href
+        if "://" in href:
+            continue
+        source = Path(href)
+        # Many files lie in few folders; only links lead elsewhere than these.
+        if source.parent not in folders:
+            folders[source.parent] = Spot.of(source.parent)
+        folder = folders[source.parent]
+        inside = folder.is_within(output) or source == path
+        if not inside and (source.is_symlink() or source.is_dir() or _is_one_file(source, path)):
+            inside = Spot.of(source).is_within(output)
+        if inside:
+            raise ConflictError(
+                f"{source}: lies where the cube would be written to ({path}), which is its own "
+                f"source by the item {_named(item)}; {_ELSEWHERE}"
+            )
+
+
+def _is_one_file(source: Path, path: Path) -> bool:
+    """Return whether a source is the cube by another name (a hard link)."""
+    try:
+        return path.is_file() and source.samefile(path)
+    except OSError:
+        return False
+
+
+def _is_own(item: pystac.Item, storage: S3Store, identifier: str) -> bool:
+    """Return whether an item's data are a build of the cube in a bucket."""
+    root, href = parts_of(storage.root), item.assets["data"].href
+    # What is read with credentials has such an address, too.
+    server, key = address_of(href)
+    if server == server_of(storage) and key[: len(root)] == root:
+        return is_build(key[len(root) :], identifier)
+    return False
+
+
+def _named(item: pystac.Item) -> str:
+    return item.get_self_href() or item.id

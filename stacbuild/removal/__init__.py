@@ -1,0 +1,1 @@
+"""Cubes removed, with what only they used."""

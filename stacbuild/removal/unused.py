@@ -1,0 +1,133 @@
+"""What only cubes that are being removed use: items of sources, and cached files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stacbuild.config import ClmsStore, Config, Dataset, ZenodoStore
+from stacbuild.planning.fingerprint import FINGERPRINT
+from stacbuild.planning.resolve import collection_id
+from stacbuild.stac.catalog import STORE, THUMBNAIL, Catalog, cube_id
+from stacbuild.stac.files import strange_picture
+
+if TYPE_CHECKING:
+    import pystac
+
+
+def unused(
+    config: Config, catalog: Catalog, name: str, names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return items of sources and cached files that only the cubes that are removed use.
+
+    What is shared by several of those goes with the last one.
+    """
+    later = list(names)[list(names).index(name) + 1 :]
+    own = _used_by(config, catalog, [name])
+    others = [each.identifier for each in config.datasets if each.identifier not in names]
+    used = _used_by(config, catalog, [*others, *later])
+    for item in catalog.items():
+        if FINGERPRINT in item.properties and not (
+            item.collection_id == collection_id(config) and item.id in set(map(cube_id, names))
+        ):
+            used |= _derived_from(item)
+    paths = sorted(own - used)
+    items = [catalog.read_item(path) for path in paths if path.exists()]
+    items = [item for item in items if FINGERPRINT not in item.properties]
+    files = _cached(config, catalog, {str(item.self_href) for item in items})
+    return tuple(str(item.self_href) for item in items), tuple(map(str, files))
+
+
+def going_along(catalog: Catalog, paths: Sequence[str], gone: Sequence[str]) -> tuple[str, ...]:
+    """Return what goes with items that are removed: pictures, and collections without an item.
+
+    Parameters
+    ----------
+    paths
+        Of the items.
+    gone
+        Of items that are removed before them.
+    """
+    found: list[Path] = []
+    by_collection: dict[Path, set[str]] = {}
+    for path in map(Path, paths):
+        if strange_picture(path) is None:
+            found.append(path.with_name(THUMBNAIL))
+        by_collection.setdefault(path.parent.parent, set()).add(path.stem)
+    before = {Path(path) for path in gone}
+    for folder, ids in by_collection.items():
+        left = {catalog.item_path(folder.name, each) for each in catalog.item_ids(folder.name)}
+        left -= {catalog.item_path(folder.name, each) for each in ids} | before
+        if not any(path.exists() for path in left):
+            collection = folder / "collection.json"
+            found.append(collection)
+            if strange_picture(collection) is None:
+                found.append(collection.with_name(THUMBNAIL))
+    return tuple(str(path) for path in found if path.exists())
+
+
+def _used_by(config: Config, catalog: Catalog, names: Sequence[str]) -> set[Path]:
+    found: set[Path] = set()
+    for name in names:
+        dataset: Dataset | None
+        dataset = next((each for each in config.datasets if each.identifier == name), None)
+        for variable in dataset.variables if dataset else ():
+            items = catalog.find(config.store(variable.store).key, variable.data_id)
+            found |= {Path(str(item.self_href)) for item in items}
+        item = catalog.get(collection_id(config), name)
+        found |= _derived_from(item) if item else set()
+    return found
+
+
+def _derived_from(item: pystac.Item) -> set[Path]:
+    folder = Path(str(item.self_href)).parent
+    hrefs = [str(link.href) for link in item.links if link.rel == "derived_from"]
+    return {Path(os.path.normpath(folder / href)) for href in hrefs if "://" not in href}
+
+
+def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
+    """Return the files in caches that only these items lead to, each group's mark last."""
+    wanted: set[Path] = set()
+    kept: set[Path] = set()
+    for item in catalog.items():
+        if STORE in item.properties and "data" in item.assets:
+            path = Path(os.path.realpath(item.assets["data"].href))
+            (wanted if str(item.self_href) in removed else kept).add(path)
+    found: list[Path] = []
+    for store in config.data_stores:
+        if isinstance(store, ZenodoStore | ClmsStore) and store.cache.is_dir():
+            cache = store.cache.resolve()
+            folder = cache / store.record if isinstance(store, ZenodoStore) else cache
+            for mark, files in _vouched(folder):
+                inside = {path for path in files if path.is_relative_to(cache)}
+                if inside & wanted and not inside & kept:
+                    found += [*sorted(inside), mark]
+    return list(dict.fromkeys(found))
+
+
+def _vouched(folder: Path) -> Iterator[tuple[Path, set[Path]]]:
+    """Yield the marks in a cache, each with the files that it vouches for."""
+    for mark in sorted([*folder.rglob("*.stacbuild.json"), *folder.rglob("complete.json")]):
+        try:
+            content = json.loads(mark.read_bytes())
+            if mark.name == "complete.json":
+                entries, base = content["tiles"], mark.parent
+            else:
+                entries, base = list(content["files"].values()), folder
+            files = {Path(os.path.normpath(base / each["path"])): each["size"] for each in entries}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        yield (
+            mark,
+            {
+                path
+                for path, size in files.items()
+                if path.is_file() and not path.is_symlink() and path.stat().st_size == size
+            },
+        )
+
+
+__all__ = ["going_along", "unused"]

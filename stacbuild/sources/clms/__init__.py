@@ -1,0 +1,1 @@
+"""Products of the Copernicus Land Monitoring Service."""

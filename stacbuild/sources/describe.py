@@ -1,0 +1,172 @@
+"""What a data id is, said by the item that a harvest would make of it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from stacbuild.config.stores import ClmsStore, S3Store, StacStore, Store
+from stacbuild.errors import NotFoundError
+from stacbuild.profiles import Profiles
+from stacbuild.sources import HARVESTERS
+from stacbuild.sources.base import Wanted
+from stacbuild.stac.extensions import ALPHA, MASK
+
+if TYPE_CHECKING:
+    import pystac
+
+Json = dict[str, Any]
+
+_MASKS = {
+    "mask": "in the file",
+    "alpha": "opacity (alpha band)",
+    "values": "a value of each band, all of which match",
+}
+
+
+def describe(store: Store, data_id: str) -> Json:
+    """Harvest a data id, without fetching its data, and say in short what that found.
+
+    Raises
+    ------
+    StacbuildError
+        What its harvester raises; NotFoundError if there is nothing.
+    """
+    if isinstance(store, ClmsStore):
+        from stacbuild.sources.clms import listing as clms
+
+        return clms.describe(store, data_id)
+    harvester = importlib.import_module(HARVESTERS[store.store_id])
+    items: list[pystac.Item] = []
+    license_ = None
+    for found in harvester.harvest(store, Wanted((data_id,)), Profiles.load(())):
+        # Archives give an item for each member.
+        mine = [each for each in found.items if each.properties["stacbuild:data_id"] == data_id]
+        if mine:
+            license_ = found.collection.license
+            items += mine
+    if not items:
+        raise NotFoundError(f"{data_id}: is not known before its archive is preloaded")
+    options = {}
+    if isinstance(store, S3Store | StacStore):
+        options = {} if store.anonymous else store.storage_options
+    return facts_of(data_id, items, license_, options)
+
+
+def facts_of(
+    data_id: str, items: Sequence[pystac.Item], license_: str | None, options: Json
+) -> Json:
+    """Describe the items of a data id; several are tiles of one picture."""
+    first = items[0]
+    asset = first.assets["data"]
+    properties, fields = first.properties, asset.extra_fields
+    boxes = [item.bbox for item in items if item.bbox]
+    facts: Json = {
+        "data_id": data_id,
+        "title": properties.get("title"),
+        "description": properties.get("description"),
+        "type": "Zarr" if "cube:variables" in properties else asset.media_type,
+        "href": asset.href,
+        "tiles": len(items) if len(items) > 1 else None,
+        "crs": properties.get("proj:code") or properties.get("proj:wkt2"),
+        "shape": properties.get("proj:shape"),
+        "resolution": _resolution(properties.get("proj:transform")),
+        "bounds": properties.get("proj:bbox"),
+        "bbox": [
+            min(box[0] for box in boxes),
+            min(box[1] for box in boxes),
+            max(box[2] for box in boxes),
+            max(box[3] for box in boxes),
+        ]
+        if boxes
+        else None,
+        "times": _times(first),
+        "data_type": fields.get("data_type"),
+        "bands": [_band(band) for band in fields.get("bands", ())] or None,
+        "nodata": _of_bands(fields, "nodata"),
+        "mask": _MASKS.get(fields.get(MASK, "")),
+        "unit": _of_bands(fields, "unit", "none"),
+        "scale": _of_bands(fields, "raster:scale", 1),
+        "offset": _of_bands(fields, "raster:offset", 0),
+        "size": fields.get("file:size"),
+        "variables": _variables(properties["cube:variables"], asset, options)
+        if "cube:variables" in properties
+        else None,
+        "license": properties.get("license") or license_,
+    }
+    if "archive" in fields:
+        facts["note"] = "lies in an archive; its header is known once that is preloaded"
+    elif facts["variables"] is None:
+        facts["chunks"] = _blocks(asset, options)
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _band(band: Json) -> str:
+    """Return the name of a band, and what it is by its description."""
+    said = band.get("description")
+    if band.get(ALPHA):
+        said = f"{said}, opacity" if said else "opacity"
+    return f"{band['name']} ({said})" if said and said != band["name"] else str(band["name"])
+
+
+def _of_bands(fields: Json, key: str, neutral: Any = None) -> Any:
+    """Return what is stated of all bands, or of each where they differ; None if nothing is."""
+    bands = [band for band in fields.get("bands", ()) if not band.get(ALPHA)]
+    if not any(key in band for band in bands):
+        return fields.get(key)
+    return [band.get(key, fields.get(key, neutral)) for band in bands]
+
+
+def _blocks(asset: pystac.Asset, options: Json) -> list[int]:
+    # Imported here: of a Zarr store nothing is asked of GDAL.
+    from stacbuild.formats.geotiff import open_raster
+
+    with open_raster(_address(asset, options), storage_options=options) as raster:
+        return list(raster.block_shapes[0])
+
+
+def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
+    """Describe each variable, with its shape, which only the store itself has."""
+    import zarr
+
+    from stacbuild.formats.zarr_crs import is_grid_mapping
+    from stacbuild.formats.zarr_store import open_group
+    from stacbuild.stac.datacube import LEFT_OUT
+
+    group = open_group(_address(asset, options), options)
+    keys = ("dimensions", "data_type", "shape", "chunks", "unit", "nodata", "title", LEFT_OUT)
+    found = {}
+    for name, variable in variables.items():
+        # One that cannot be read is not among the group's.
+        array = None if LEFT_OUT in variable else group[name]
+        if array is not None and not variable["dimensions"] and is_grid_mapping(array.attrs):
+            continue
+        shape = {"shape": list(array.shape)} if isinstance(array, zarr.Array) else {}
+        whole = variable | shape
+        found[name] = {key: whole[key] for key in keys if key in whole}
+    return found
+
+
+def _address(asset: pystac.Asset, options: Json) -> str:
+    """Return where an asset is read: on S3 if there are credentials."""
+    s3 = asset.extra_fields.get("alternate", {}).get("s3") if options else None
+    return str(s3["href"] if s3 else asset.href)
+
+
+def _resolution(transform: Any) -> list[float] | None:
+    return [abs(transform[0]), abs(transform[4])] if transform else None
+
+
+def _times(item: pystac.Item) -> list[str]:
+    bands = item.assets["data"].extra_fields.get("bands", [])
+    starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
+    for dimension in item.properties.get("cube:dimensions", {}).values():
+        if dimension.get("type") == "temporal":
+            starts = dimension.get("values") or dimension.get("extent") or starts
+    if starts:
+        return list(starts)
+    own = [item.properties.get(key) for key in ("start_datetime", "end_datetime")]
+    if None not in own:
+        return [str(each) for each in own]
+    return [f"{item.datetime:%Y-%m-%dT%H:%M:%SZ}"] if item.datetime else []

@@ -1,0 +1,201 @@
+"""A first configuration, with comments, of a grid and some data ids."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from stacbuild.config import config_schema, load_config
+from stacbuild.errors import ConflictError, LocalError
+from stacbuild.sources.listing_base import make_store
+from stacbuild.stac.files import write_bytes
+
+SCHEMA = "stacbuild.schema.json"
+"""Name of the file beside a configuration that tells an editor what may stand in it."""
+
+_NOTES = {
+    "clms": "credentials: the JSON file from your profile at https://land.copernicus.eu",
+    "s3": "storage_options: anon, or key and secret (best as ${NAME} of the environment)",
+    "stac": "a data id is collection, collection/item, or collection?bbox=...&datetime=...",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One variable: a data id, and the store that it is in.
+
+    Parameters
+    ----------
+    store_id, root
+        Kind of store, and its root as for `stacbuild.sources.listing.list_data`.
+    params
+        Further ``store_params``.
+    name
+        Of the variable; made from the data id if none.
+    """
+
+    store_id: str
+    root: str
+    data_id: str
+    name: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+# Names that a variable of a cube cannot have.
+_COORDINATES = frozenset({"lat", "lon", "x", "y", "time", "spatial_ref"})
+
+
+def first_configuration(
+    bbox: Sequence[float],
+    resolution: float,
+    choices: Sequence[Choice],
+    *,
+    crs: str = "EPSG:4326",
+    name: str = "cube",
+) -> str:
+    """Return the text of a configuration that builds one cube, with comments.
+
+    Parameters
+    ----------
+    bbox
+        West, south, east, north in the units of *crs*.
+    resolution
+        Size of a pixel in these units.
+    choices
+        One or more.
+
+    Raises
+    ------
+    ConfigError
+        A line for each mistake; nothing is asked of a server.
+    """
+    stores: dict[str, str] = {}
+    params: dict[str, dict[str, Any]] = {}
+    variables: list[tuple[str, str, str]] = []
+    taken: set[str] = set()
+    for each in choices:
+        given = dict(each.params) | ({"root": each.root} if each.root else {})
+        # Told in the words of the store, before it is one of many.
+        make_store(each.store_id, each.root, each.params)
+        address = f"{each.store_id} {json.dumps(given, sort_keys=True)}"
+        if address not in stores:
+            stores[address] = _free(each.store_id, set(params))
+            params[stores[address]] = {"store_id": each.store_id, "store_params": given}
+        variable = _free(each.name or _name_of(each.data_id), taken)
+        taken.add(variable)
+        variables.append((variable, stores[address], each.data_id))
+    lines = [*_of_datasets(name, variables), *_of_stores(params), *_of_grid(bbox, resolution, crs)]
+    text = "\n".join(lines) + "\n"
+    # Read as a user's: what is refused later is refused now, in the words of its keys.
+    load_config(yaml.safe_load(text))
+    return text
+
+
+def write_configuration(path: Path, text: str, *, force: bool = False) -> None:
+    """Write a configuration, and beside it the schema that its first line names.
+
+    Raises
+    ------
+    LocalError
+        The file is there already and *force* is false, or the disk refuses.
+    ConflictError
+        In the schema's place lies what stacbuild did not write.
+    """
+    if os.path.lexists(path) and not force:
+        raise LocalError(f"{path}: is there already; name another file, or say --force")
+    schema = json.dumps(config_schema(), indent=2) + "\n"
+    beside = path.with_name(SCHEMA)
+    if os.path.lexists(beside) and not _is_schema(beside):
+        raise ConflictError(
+            f"{beside}: is a file that stacbuild did not write; move it away, or name a file in "
+            "another folder"
+        )
+    write_bytes(beside, schema.encode())
+    write_bytes(path, text.encode())
+
+
+def _is_schema(path: Path) -> bool:
+    """Return whether a file is the schema of any version of this package."""
+    try:
+        content = json.loads(path.read_bytes())
+        return not path.is_symlink() and "grid_mappings" in content["properties"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _of_datasets(name: str, variables: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    yield f"# yaml-language-server: $schema=./{SCHEMA}"
+    yield "# What to build, from what, and on which grid."
+    yield "#   stacbuild plan FILE    says what would be done"
+    yield "#   stacbuild cube FILE    does it"
+    yield ""
+    yield "datasets:"
+    yield f"  - identifier: {_plain(name)}  # becomes data/{name}.zarr"
+    yield "    grid_mapping: grid"
+    yield "    variables:"
+    for variable, store, data_id in variables:
+        yield f"      - identifier: {_plain(variable)}"
+        yield f"        store: {store}"
+        yield f"        data_id: {_text(data_id)}"
+    yield ""
+
+
+def _of_stores(stores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "data_stores:"
+    yield "  - identifier: storage  # takes the cubes"
+    yield "    store_id: file"
+    yield "    store_params:"
+    yield "      root: data  # a folder beside this file"
+    for identifier, content in stores.items():
+        yield f"  - identifier: {identifier}"
+        yield f"    store_id: {content['store_id']}"
+        if note := _NOTES.get(content["store_id"]):
+            yield f"    # {note}"
+        # One line of JSON is YAML, too, whatever is in it.
+        yield f"    store_params: {_text(content['store_params'])}"
+    yield ""
+
+
+def _of_grid(bbox: Sequence[float], resolution: float, crs: str) -> Iterator[str]:
+    yield "grid_mappings:"
+    yield "  - identifier: grid"
+    yield f"    crs: {_text(crs)}"
+    yield f"    bbox: {_text([_number(value) for value in bbox])}  # west, south, east, north"
+    yield f"    spatial_res: {_number(resolution)}  # size of a pixel, in the units of the CRS"
+    yield "    tile_size: 1024  # pixels of a chunk"
+
+
+def _name_of(data_id: str) -> str:
+    path = data_id.partition("?")[0].rpartition("|")[2]
+    last = PurePosixPath(path).name or "data"
+    stem = re.sub(r"\.(zarr|tiff?)$", "", last, flags=re.IGNORECASE)
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")[:60]
+    return f"{name}_data" if name in _COORDINATES else name or "data"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    known = {each.lower() for each in taken} | {"storage"}
+    if name.lower() not in known:
+        return name
+    return next(f"{name}_{i}" for i in range(2, 10_000) if f"{name}_{i}".lower() not in known)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _plain(name: str) -> str:
+    """Leave quotes out where YAML takes a name for a text without them."""
+    simple = re.fullmatch(r"[A-Za-z0-9_.-]+", name)
+    return name if simple and yaml.safe_load(name) == name else _text(name)
+
+
+def _number(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else float(value)

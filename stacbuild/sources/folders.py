@@ -1,0 +1,82 @@
+"""What a bucket or a folder holds: Zarr groups and GeoTIFFs, found by listing folders."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+
+from stacbuild import progress
+from stacbuild.config.stores import FileStore, S3Store
+from stacbuild.errors import MissingError, StacbuildError
+from stacbuild.formats.zarr_errors import read_error
+from stacbuild.formats.zarr_store import group_paths
+from stacbuild.sources.listing_base import Entry, matches
+
+# A folder is one request; who has more names a prefix.
+_MOST_FOLDERS = 2000
+
+_ZARR = frozenset({"zarr.json", ".zgroup", ".zmetadata"})
+
+
+def entries(store: S3Store | FileStore, match: str | None) -> Iterator[Entry]:
+    """Yield Zarr groups with arrays, also those in other groups, and GeoTIFFs below the root.
+
+    Raises
+    ------
+    StacbuildError
+        There are more than 2000 folders.
+    """
+    if isinstance(store, S3Store):
+        options = store.storage_options
+        system, top, where = fsspec.filesystem("s3", **options), store.root, f"s3://{store.root}"
+    else:
+        options = {}
+        system, top, where = fsspec.filesystem("file"), str(store.root), str(store.root)
+    folders = deque([top])
+    seen = 0
+    with progress.task(f"{where}: list", unit="items") as task:
+        while folders:
+            folder = folders.popleft()
+            seen += 1
+            if seen > _MOST_FOLDERS:
+                raise StacbuildError(
+                    f"{where}: has more than {_MOST_FOLDERS} folders; name one further down as root"
+                )
+            found = _listed(system, folder, where, options)
+            task.advance()
+            names = {each["name"].rstrip("/").rpartition("/")[2] for each in found}
+            if names & _ZARR:
+                # A root that is a store itself has no name below itself.
+                where_it_is = f"s3://{folder}" if isinstance(store, S3Store) else folder
+                for path in group_paths(where_it_is, options) or [""]:
+                    name = _below(top, f"{folder}/{path}")
+                    if name and matches(name, match):
+                        yield Entry(name, "Zarr")
+                continue
+            for each in found:
+                name = each["name"].rstrip("/")
+                # Links may lead anywhere, also back.
+                if name == folder or each.get("islink"):
+                    continue
+                if each["type"] == "directory":
+                    folders.append(name)
+                elif name.lower().endswith(".zarr.zip") and matches(_below(top, name), match):
+                    yield Entry(_below(top, name), "Zarr in a zip", int(each["size"]))
+                elif name.lower().endswith((".tif", ".tiff")) and matches(_below(top, name), match):
+                    yield Entry(_below(top, name), "GeoTIFF", int(each["size"]))
+
+
+def _listed(system: Any, folder: str, where: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        return list(system.ls(folder, detail=True))
+    except FileNotFoundError:
+        raise MissingError(f"{where}: there is no such folder; check the path") from None
+    except Exception as error:
+        raise read_error(error, where, options) from error
+
+
+def _below(top: str, name: str) -> str:
+    return name.removeprefix(top).strip("/")

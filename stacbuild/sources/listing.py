@@ -1,0 +1,104 @@
+"""Before there is a configuration: what kinds of store there are, what one holds, what that is.
+
+Nothing is fetched but lists and headers, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from stacbuild import progress
+from stacbuild.errors import ConfigError
+from stacbuild.progress import Reporter
+from stacbuild.sources.describe import describe
+from stacbuild.sources.first_configuration import Choice, first_configuration, write_configuration
+from stacbuild.sources.kinds import SourceKind, sources
+from stacbuild.sources.listing_base import Entry, make_store
+
+# One module a kind, imported when it is used.
+_LISTERS = {
+    "zenodo": "stacbuild.sources.zenodo.listing",
+    "s3": "stacbuild.sources.folders",
+    "file": "stacbuild.sources.folders",
+    "clms": "stacbuild.sources.clms.listing",
+    "stac": "stacbuild.sources.stac.listing",
+}
+
+
+def list_data(
+    store_id: str,
+    root: str = "",
+    *,
+    match: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+) -> list[Entry]:
+    """List the data ids that a store offers.
+
+    Parameters
+    ----------
+    store_id
+        Kind of store: zenodo, s3, file, clms, stac.
+    root
+        As ``store_params.root`` of a configuration: number of a record, bucket and prefix, folder,
+        address of a catalog; nothing for clms.
+    match
+        Pattern of data ids, with ``*``, ``?`` and ``[...]``. What holds more data, an archive or
+        a collection, is one entry that ends in ``/``; ``name/*`` looks into it.
+    params
+        Further ``store_params``, such as ``endpoint_url``.
+
+    Returns
+    -------
+    Sorted by data id.
+
+    Raises
+    ------
+    ConfigError
+        There is no such kind of store, it cannot be listed, or the root is wrong.
+    NotFoundError, RemoteError, AuthError, LocalError, IntegrityError
+        What is to be listed is not there, or does not answer as it should.
+    """
+    store = make_store(store_id, root, params)
+    store_id = store.store_id
+    if store_id not in _LISTERS:
+        raise ConfigError(
+            f"a store of kind {store_id!r} cannot be listed: a web server lists no folders; name "
+            f"its data ids in stacbuild describe {store_id} {root} DATA_ID"
+        )
+    lister = importlib.import_module(_LISTERS[store_id])
+    with progress.reported_to(reporter):
+        found: list[Entry] = list(lister.entries(store, match))
+    return sorted(found, key=lambda entry: entry.data_id)
+
+
+def describe_data(
+    store_id: str,
+    root: str,
+    data_id: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Describe a data id: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
+
+    Only headers are read. Parameters and errors as `list_data`; keys that nothing is known of
+    are not there.
+    """
+    store = make_store(store_id, root, params)
+    with progress.reported_to(reporter):
+        return describe(store, data_id)
+
+
+__all__ = [
+    "Choice",
+    "Entry",
+    "SourceKind",
+    "describe_data",
+    "first_configuration",
+    "list_data",
+    "sources",
+    "write_configuration",
+]

@@ -1,0 +1,1 @@
+"""Other people's STAC catalogs, static and behind an API."""

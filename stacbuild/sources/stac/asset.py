@@ -1,0 +1,368 @@
+"""What somebody's item says of its data: which asset, where it can be read, and its facts.
+
+Where pixels lie and what values they are is read from the file itself (`stacbuild.formats`);
+the item adds what a file seldom says: title, time, unit, legend, licence.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pyproj
+from pydantic import ValidationError
+from pyproj.exceptions import CRSError
+
+from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.net.hrefs import is_relative_path
+from stacbuild.profiles import Class, DataProfile, Provider
+from stacbuild.safe_text import clean
+from stacbuild.sources.stac.found import Found
+from stacbuild.sources.stac.query import instant
+from stacbuild.sources.stac.reader import Reader, links
+
+Json = dict[str, Any]
+
+_ROLES = frozenset({"licensor", "producer", "processor", "host"})
+_CHECKSUM = re.compile(r"(d50110[0-9a-f]{32}|1220[0-9a-f]{64})")
+_TIFF = frozenset({"tif", "tiff", "geotiff", "geotif", "cog"})
+# Types that say nothing of what a file holds.
+_ANYTHING = frozenset(
+    {
+        "",
+        "application/octet-stream",
+        "binary/octet-stream",
+        "application/binary",
+        "application/x-binary",
+    }
+)
+_PICTURES = frozenset({"thumbnail", "overview"})
+_LICENSE = re.compile(r"[\w.+-]{1,100}")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The asset of an item that is meant.
+
+    Parameters
+    ----------
+    kind
+        ``raster`` (GeoTIFF) or ``zarr``.
+    href
+        Where anybody reads it: a URL without signature, or an absolute path.
+    s3
+        Its ``s3://`` address, if it is read there with the store's credentials.
+    """
+
+    key: str
+    kind: str
+    href: str
+    s3: str | None
+    content: Json = field(repr=False)
+
+    @property
+    def read(self) -> str:
+        """Where it is read."""
+        return self.s3 or self.href
+
+
+def data_of(reader: Reader, found: Found, name: str | None) -> Data:
+    """Choose the asset of an item: the one named, else the only one with data that can be read.
+
+    Raises
+    ------
+    StacbuildError
+        There is none of this name, none that can be read, or there are several.
+    IntegrityError
+        Its address leads where it may not.
+    """
+    assets = {
+        str(key): asset for key, asset in found.content["assets"].items() if isinstance(asset, dict)
+    }
+    readable = {key: kind for key, asset in assets.items() if (kind := kind_of(asset))}
+    if name is None:
+        marked = [key for key in readable if _is_data(assets[key].get("roles"))]
+        choice = marked or list(readable)
+        if len(choice) > 1:
+            # The same data at other addresses, which stacbuild knows no way to.
+            choice = [key for key in choice if _may_be_read(assets[key])] or choice
+            choice = [key for key in choice if not _is_picture(assets[key])] or choice
+        if len(choice) > 1:
+            raise StacbuildError(
+                f"{found.id}: has {len(choice)} assets with data; say which, by ?asset_names= and "
+                f"one of: {clean(', '.join(sorted(choice)))[:300]}"
+            )
+        if not choice:
+            raise StacbuildError(
+                f"{found.id}: no asset of it is a GeoTIFF or Zarr; there are: "
+                f"{clean(', '.join(sorted(assets)))[:300] or 'none'}"
+            )
+        name = choice[0]
+    if name not in readable:
+        what = "is no GeoTIFF or Zarr" if name in assets else "is no asset of it"
+        raise StacbuildError(
+            f"{found.id}: {name!r} {what}; these can be read: "
+            f"{clean(', '.join(sorted(readable)))[:300] or 'none'}"
+        )
+    href, s3 = _place(reader, found, assets[name])
+    return Data(name, readable[name], href, s3, assets[name])
+
+
+def _is_picture(asset: Json) -> bool:
+    roles = asset.get("roles")
+    return isinstance(roles, list) and not _PICTURES.isdisjoint(map(str, roles))
+
+
+def _may_be_read(asset: Json) -> bool:
+    known = ("/", "http:", "https:", "s3:", "file:")
+    return any(is_relative_path(href) or href.startswith(known) for href in _hrefs(asset))
+
+
+def _is_data(roles: Any) -> bool:
+    return isinstance(roles, list) and "data" in roles
+
+
+def kind_of(asset: Json) -> str | None:
+    """Return ``raster`` or ``zarr``, by an asset's media type, else by its name; None is neither.
+
+    Catalogs write the types of both in many ways: with parameters, in capitals, by names that were
+    never registered.
+    """
+    media = str(asset.get("type") or "").partition(";")[0].strip().lower()
+    kind, _, name = media.partition("/")
+    if kind == "application" and "zarr" in re.split(r"[^a-z0-9]+", name):
+        return "zarr"
+    if kind in ("image", "application") and _TIFF.intersection(re.split(r"[^a-z0-9]+", name)):
+        return "raster"
+    path = _path_of(asset.get("href"))
+    if media == "application/zip" and path.endswith(".zarr.zip"):
+        return "zarr"
+    if media in _ANYTHING:
+        if path.endswith((".zarr", ".zarr.zip")):
+            return "zarr"
+        if path.endswith((".tif", ".tiff")):
+            return "raster"
+    return None
+
+
+def _path_of(href: Any) -> str:
+    try:
+        return urlsplit(str(href)).path.lower().rstrip("/")
+    except ValueError:
+        return ""
+
+
+def _place(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:
+    """Return where an asset is read: https or a file if there is any, else S3."""
+    refused: StacbuildError | None = None
+    on_s3 = None
+    for href in _hrefs(asset):
+        if href.startswith("s3://"):
+            on_s3 = on_s3 or href
+            continue
+        try:
+            whole = reader.resolve(found.location, href)
+        except IntegrityError as error:
+            refused = refused or error
+            continue
+        if urlsplit(whole).query and "://" in whole:
+            refused = refused or StacbuildError(
+                f"{found.id}: its address holds a query, which may be a signature that expires; "
+                "name a store that needs none, or the catalog's s3:// addresses and credentials"
+            )
+        elif reader.store.anonymous or on_s3 is None:
+            return whole, None
+    if on_s3 is None:
+        raise refused or IntegrityError(f"{found.id}: its asset has no address")
+    url = f"{reader.store.endpoint_url}/{quote(on_s3.removeprefix('s3://'))}"
+    reader.resolve(found.location, url)
+    if not reader.store.anonymous:
+        return url, reader.resolve(found.location, on_s3)
+    return url, None
+
+
+def _hrefs(asset: Json) -> Iterator[str]:
+    alternates = asset.get("alternate")
+    others = alternates.values() if isinstance(alternates, dict) else ()
+    for each in (asset, *others):
+        if isinstance(each, dict) and isinstance(each.get("href"), str):
+            yield each["href"]
+
+
+def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
+    """Return the CRS that asset, item or collection states, in any version of the extensions.
+
+    Each in the fields of the projection extension, else in the ``reference_system`` of the
+    datacube extension.
+    """
+    summaries = found.collection.get("summaries")
+    for fields in (data.content, found.content["properties"], summaries, found.collection):
+        if not isinstance(fields, dict):
+            continue
+        for value in (*(fields.get(key) for key in _CRS_FIELDS), *_reference_systems(fields)):
+            if isinstance(value, list) and len(value) == 1:
+                value = value[0]
+            if isinstance(value, bool) or not isinstance(value, int | str | dict):
+                continue
+            try:
+                return pyproj.CRS.from_user_input(value)
+            except (CRSError, ValueError):
+                continue
+    return None
+
+
+_CRS_FIELDS = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson")
+
+
+def _reference_systems(fields: Json) -> Iterator[Any]:
+    """Yield what ``cube:dimensions`` state of x and y."""
+    dimensions = fields.get("cube:dimensions")
+    for each in dimensions.values() if isinstance(dimensions, dict) else ():
+        if isinstance(each, dict) and each.get("axis") in ("x", "y"):
+            yield each.get("reference_system")
+
+
+def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:
+    """Return what the item says of its data; what a profile states goes before it."""
+    properties = found.content["properties"]
+    facts: Json = {
+        "title": text(data.content.get("title") or properties.get("title"), 300),
+        "description": text(data.content.get("description") or properties.get("description")),
+        "classes": _classes(data.content),
+        "start_datetime": instant(properties.get("start_datetime")),
+        "end_datetime": instant(properties.get("end_datetime")),
+    }
+    if facts["title"] in ("data", data.key, None):
+        # "data" says nothing to a reader of a legend.
+        facts["title"] = text(properties.get("title"), 300) or found.id
+    if facts["start_datetime"] is None:
+        facts["end_datetime"] = None
+    known = {key: value for key, value in facts.items() if value is not None}
+    return DataProfile.model_validate(known | stated.model_dump(exclude_none=True))
+
+
+def without_times(profile: DataProfile) -> DataProfile:
+    """Return what an item says of its data, but for when they are of.
+
+    A file's own times are of its data; an item's often of its publication.
+    """
+    return profile.model_copy(update={"start_datetime": None, "end_datetime": None})
+
+
+def time_notes(times: Sequence[dt.datetime], found: Found) -> list[str]:
+    """Return a line if times of a file lie in none of the years of its item's period.
+
+    A mere ``datetime`` is often that of a publication.
+    """
+    properties = found.content["properties"]
+    stated = [instant(properties.get(key)) for key in ("start_datetime", "end_datetime")]
+    years = [when.year for when in stated if when is not None]
+    if not times or not years:
+        return []
+    first, last = min(times).year, max(times).year
+    if first <= max(years) and min(years) <= last:
+        return []
+    theirs, ours = f"{min(years)} to {max(years)}", f"{first} to {last} (netCDF tags)"
+    return [f"its item says {theirs}, but the file {ours}, which is what counts"]
+
+
+def time_of(found: Found) -> Any:
+    """Return the instant of an item, or the start of its collection; None if neither says it."""
+    if when := instant(found.content["properties"].get("datetime")):
+        return when
+    try:
+        return instant(found.collection["extent"]["temporal"]["interval"][0][0])
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def file_fields(data: Data) -> Json:
+    """Return what tells whether the file changed: its checksum and the time of its last change."""
+    fields: Json = {}
+    checksum = data.content.get("file:checksum")
+    if isinstance(checksum, str) and _CHECKSUM.fullmatch(checksum):
+        fields["file:checksum"] = checksum
+    if when := instant(data.content.get("updated")):
+        fields["updated"] = f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    return fields
+
+
+def rights_of(found: Found) -> Json:
+    """Return licence and providers: the item's own, else its collection's."""
+    fields: Json = {}
+    for source in (found.collection, found.content["properties"]):
+        license_ = source.get("license")
+        if isinstance(license_, str) and _LICENSE.fullmatch(license_):
+            # What it was called before STAC 1.1.
+            old = license_ in ("proprietary", "various")
+            fields["license"] = "other" if old else license_
+        if providers := _providers(source.get("providers")):
+            fields["providers"] = providers
+        for key in ("sci:doi", "sci:citation"):
+            if value := text(source.get(key), 2000):
+                fields[key] = value
+    if not re.fullmatch(r"10\.\d{4,9}/\S+", fields.get("sci:doi", "")):
+        fields.pop("sci:doi", None)
+    return fields
+
+
+def outer_links(reader: Reader, location: str, document: Json) -> list[tuple[str, str]]:
+    """Return relation and URL of the links that people follow: licence, citation, about."""
+    found = []
+    for link in links(document, "license", "cite-as", "about")[:20]:
+        href = link.get("href")
+        if isinstance(href, str) and href.startswith("http"):
+            try:
+                found.append((str(link["rel"]), reader.resolve(location, href)))
+            except IntegrityError:
+                # Nobody opens it here, and what may not be led to is not passed on.
+                continue
+    return found
+
+
+def text(value: Any, longest: int = 10_000) -> str | None:
+    """Return a text without control characters but line breaks, None if it is none."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return "\n".join(clean(line) for line in value[:longest].splitlines()).strip()
+
+
+def _classes(asset: Json) -> list[Json] | None:
+    bands = asset.get("bands") or asset.get("raster:bands")
+    first = bands[0] if isinstance(bands, list) and len(bands) == 1 else {}
+    for fields in (asset, first):
+        given = fields.get("classification:classes") if isinstance(fields, dict) else None
+        if not isinstance(given, list) or not 0 < len(given) <= 1000:
+            continue
+        try:
+            return [
+                Class.model_validate(
+                    {key: value for key, value in each.items() if key in Class.model_fields}
+                ).model_dump(exclude_none=True)
+                for each in given
+            ]
+        except (ValidationError, AttributeError):
+            return None
+    return None
+
+
+def _providers(value: Any) -> list[Json]:
+    providers = []
+    for each in value[:20] if isinstance(value, list) else ():
+        name = text(each.get("name"), 300) if isinstance(each, dict) else None
+        if not name:
+            continue
+        roles = each.get("roles")
+        kept = tuple(role for role in roles if role in _ROLES) if isinstance(roles, list) else ()
+        url = each.get("url")
+        provider = Provider(
+            name=name,
+            roles=kept or None,
+            url=url if isinstance(url, str) and re.match(r"https?://", url) else None,
+        )
+        providers.append(provider.model_dump(mode="json", exclude_none=True))
+    return providers

@@ -1,0 +1,288 @@
+"""Harvest somebody's STAC catalog: a STAC API, or a static one behind a URL or in a folder.
+
+A data id is a query (`stacbuild.sources.stac.query`). The items that it means become items of
+our catalog, one collection here for one there. Each is described from the header of its file:
+projection fields are missing, old or wrong in many catalogs, and a file that lies elsewhere than
+its item says would give a wrong cube that nobody sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pystac
+
+from stacbuild import progress
+from stacbuild.config.stores import StacStore
+from stacbuild.errors import Failures, StacbuildError, failure_of
+from stacbuild.formats.geotiff import RasterFile
+from stacbuild.formats.geotiff_header import left_out
+from stacbuild.formats.geotiff_netcdf import netcdf_tags
+from stacbuild.formats.geotiff_sidecars import told_beside
+from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
+from stacbuild.formats.zarr_crs import states_crs
+from stacbuild.formats.zarr_store import open_group, source_of
+from stacbuild.net.http import public_url
+from stacbuild.profiles import CollectionProfile, Profiles
+from stacbuild.safe_text import clean
+from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.stac.asset import (
+    Json,
+    data_of,
+    file_fields,
+    outer_links,
+    profile_of,
+    rights_of,
+    stated_crs,
+    text,
+    time_notes,
+    time_of,
+    without_times,
+)
+from stacbuild.sources.stac.found import Found
+from stacbuild.sources.stac.projection import place_notes
+from stacbuild.sources.stac.query import parse
+from stacbuild.sources.stac.reader import Reader
+from stacbuild.sources.stac.search import find
+from stacbuild.sources.stac.state import FOUND, state_of
+from stacbuild.sources.stac.values import complete_raster, complete_zarr
+from stacbuild.stac.catalog import STORE, slug, with_digest
+from stacbuild.stac.extensions import declare_extensions, file_time
+from stacbuild.stac.raster_item import raster_item
+from stacbuild.stac.zarr_item import period, zarr_item
+
+_THREADS = 8
+_LONGEST_COLLECTION = 120
+
+
+@dataclass(frozen=True)
+class _Described:
+    item: pystac.Item
+    found: Found
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What an item is called: by its id here and its data id; and the asset that is asked for."""
+
+    item_id: str
+    data_id: str
+    asset: str | None
+
+
+def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
+    """Describe the items that the data ids of *wanted* mean.
+
+    Several items of one data id are tiles, and may be of several times: put together when loaded.
+
+    Yields
+    ------
+    Harvest
+        One a collection of that catalog.
+
+    Raises
+    ------
+    NotFoundError, AuthError, RemoteError, LocalError, IntegrityError, StacbuildError
+        For a single data id that could not be described, after the others were given.
+    Failures
+        For several.
+    """
+    described: dict[tuple[str, str], list[_Described]] = {}
+    failures: list[tuple[str, StacbuildError]] = []
+    stated = CollectionProfile()
+    with Reader(store) as reader:
+        for data_id in dict.fromkeys((*wanted.data_ids, *wanted.preload)):
+            try:
+                for each in _describe_all(reader, data_id, profiles):
+                    there = each.found.collection_location, str(each.found.collection.get("id"))
+                    described.setdefault(there, []).append(each)
+                stated = profiles.collection(store.key, data_id)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this data id's
+                failures.append((data_id, failure_of(error, data_id)))
+        for group in described.values():
+            yield Harvest(_collection(reader, group, stated), tuple(each.item for each in group))
+    if len(failures) == 1:
+        raise failures[0][1]
+    if failures:
+        raise Failures(failures)
+
+
+def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Described]:
+    query = parse(data_id)
+    founds = find(reader, query)
+    counts = Counter(found.id for found in founds)
+    label = f"{reader.store.identifier}: describe"
+    with progress.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
+
+        def one(found: Found) -> _Described:
+            where = _beside(reader.root, found.location) if counts[found.id] > 1 else ""
+            names = _Names(_item_id(found, data_id, where), data_id, query.asset)
+            item, notes = _describe(reader, names, found, profiles)
+            task.advance()
+            return _Described(item, found, tuple(notes))
+
+        described = list(pool.map(one, founds))
+    _warn(described)
+    if reader.store.folder:
+        state = state_of(founds)
+        for each in described:
+            each.item.properties[FOUND] = state
+    _check_together(data_id, [each.item for each in described])
+    return described
+
+
+def _check_together(data_id: str, items: Sequence[pystac.Item]) -> None:
+    """Refuse items that cannot be put together: rasters are, as tiles and along time."""
+    if len(items) == 1:
+        return
+    if any("cube:variables" in item.properties for item in items):
+        names = ", ".join(item.properties["title"] for item in items[:3])
+        raise StacbuildError(
+            f"{data_id}: means {len(items)} Zarr stores ({names}{', ...' if items[3:] else ''}); "
+            "name one of them: collection/item"
+        )
+
+
+def _describe(
+    reader: Reader, names: _Names, found: Found, profiles: Profiles
+) -> tuple[pystac.Item, list[str]]:
+    store, data_id = reader.store, names.data_id
+    data = data_of(reader, found, names.asset)
+    known = profiles.of(store.key, data_id)
+    profile = profile_of(found, data, known)
+    identity: Json = {
+        "item_id": names.item_id,
+        "data_id": data_id,
+        "store_key": store.key,
+        "href": data.href,
+    }
+    options = store.storage_options if data.s3 else None
+    said = stated_crs(found, data)
+    if data.kind == "raster":
+        file = RasterFile(data.read, session=reader.session, storage_options=options)
+        with file.open() as raster:
+            times = netcdf_tags(raster).times
+            if times and known.start_datetime is None:
+                profile = without_times(profile)
+            item = raster_item(raster, **identity, profile=profile, datetime=time_of(found))
+            notes = complete_raster(item, raster, found, data, known)
+            notes += left_out(raster, profile)
+            if known.start_datetime is None and known.years is None:
+                notes += time_notes(times, found)
+            if "://" not in data.read:
+                notes += told_beside(Path(file.href), raster)
+        fields = {"file:size": file.size, **file_fields(data)}
+        if "://" not in data.read:
+            fields["updated"] = file_time(Path(file.href))
+        item.assets["data"].extra_fields |= fields
+    else:
+        group = open_group(data.read, options)
+        with source_of(group, data.read, options) as ds:
+            if said is not None and not states_crs(ds):
+                ds.attrs["crs"] = said.to_wkt()
+            own = period(ds)
+            if own is not None:
+                # The store's own times are of its data; an item's often of its publication.
+                profile = without_times(profile)
+            told: list[str] = []
+            item = zarr_item(
+                group,
+                ds,
+                **identity,
+                profile=profile,
+                datetime=time_of(found),
+                warn=told.append,
+            )
+            notes = [*told, *complete_zarr(item, ds, found, data, known)]
+            if "://" not in data.read:
+                path = Path(data.read)
+                state: Json = {"updated": file_time(path)}
+                if path.is_file():
+                    # Zipped.
+                    state["file:size"] = path.stat().st_size
+                else:
+                    state[CHUNKS] = count_chunks(group.store, map(str, ds.data_vars))
+                item.assets["data"].extra_fields |= state
+    notes += place_notes(item, found, data, said)
+    if data.s3:
+        asset = item.assets["data"]
+        asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
+        asset.extra_fields["alternate:name"] = "HTTPS"
+    item.properties |= rights_of(found)
+    item.add_link(pystac.Link("via", found.location, "application/geo+json", f"Item {found.id}"))
+    for rel, href in outer_links(reader, found.location, found.content):
+        item.add_link(pystac.Link(rel, href))
+    declare_extensions(item)
+    return item, notes
+
+
+def _item_id(found: Found, data_id: str, where: str) -> str:
+    """Return an id that no other data id's item has: one may be named by several queries.
+
+    *where* tells items of one id apart.
+    """
+    digest = hashlib.sha256(f"{found.id}{where}\n{data_id}".encode()).hexdigest()[:8]
+    return f"{slug(found.id)[:100]}-{digest}"
+
+
+def _beside(root: str, location: str) -> str:
+    """Return where an item lies, in words that do not change with the place of its catalog."""
+    return f"\n{posixpath.relpath(location, posixpath.dirname(root))}"
+
+
+def _collection_id(store_key: str, name: str) -> str:
+    """Return an id that no other collection of that catalog has."""
+    short = slug(f"{store_key}-{name}")
+    lossy = slug(name) != name or len(short) > _LONGEST_COLLECTION
+    return with_digest(short[:_LONGEST_COLLECTION], name) if lossy else short
+
+
+def _warn(described: Sequence[_Described]) -> None:
+    """Warn of what items say and their files do not; once of what several say alike."""
+    said: dict[str, list[str]] = {}
+    for each in described:
+        for note in each.notes:
+            said.setdefault(note, []).append(each.found.id)
+    for note, ids in said.items():
+        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+        progress.warn(f"{clean(ids[0])[:100]}{more}: {note}")
+
+
+def _collection(
+    reader: Reader, described: Sequence[_Described], stated: CollectionProfile
+) -> pystac.Collection:
+    """Describe a collection as it is there; what a profile states goes before it."""
+    found = described[0].found
+    content = found.collection
+    name = str(content.get("id"))
+    rights = rights_of(Found({"properties": {}}, "", content, ""))
+    known = stated.model_dump(mode="json", exclude_none=True)
+    rights |= {key: known[key] for key in ("license", "providers") if key in known}
+    rights |= {f"sci:{key}": known[key] for key in ("doi", "citation") if key in known}
+    keywords = content.get("keywords")
+    collection = pystac.Collection(
+        id=_collection_id(reader.store.key, name),
+        title=known.get("title") or text(content.get("title"), 300) or text(name),
+        description=known.get("description")
+        or text(content.get("description"))
+        or f"Items of {public_url(reader.root) if '://' in reader.root else name}.",
+        license=rights.pop("license", "other"),
+        keywords=[word for each in keywords[:50] if (word := text(each, 100))]
+        if isinstance(keywords, list)
+        else None,
+        providers=[pystac.Provider.from_dict(each) for each in rights.pop("providers", [])],
+        extent=pystac.Extent.from_items([each.item for each in described]),
+        extra_fields={STORE: reader.store.key, **rights},
+    )
+    collection.add_link(pystac.Link("via", found.collection_location, "application/json"))
+    for rel, href in outer_links(reader, found.collection_location, content):
+        collection.add_link(pystac.Link(rel, href))
+    declare_extensions(collection)
+    return collection

@@ -1,0 +1,97 @@
+"""What somebody's STAC catalog holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stacbuild.config.stores import StacStore
+from stacbuild.sources.listing_base import Entry, looks_into, matches
+from stacbuild.sources.stac.asset import kind_of, text
+from stacbuild.sources.stac.found import Found
+from stacbuild.sources.stac.items import is_of_items, items_within, nothing_in, of_assets
+from stacbuild.sources.stac.query import Query
+from stacbuild.sources.stac.reader import Reader, links
+from stacbuild.sources.stac.search import collections, find, is_api
+from stacbuild.sources.stac.walk import documents, items_of
+
+Json = dict[str, Any]
+
+_KINDS = {"raster": "GeoTIFF", "zarr": "Zarr"}
+
+
+def entries(store: StacStore, match: str | None) -> Iterator[Entry]:
+    """Yield the collections, and the items of those that *match* looks into."""
+    with Reader(store) as reader:
+        landing = reader.json(reader.root)
+        if is_of_items(landing):
+            yield from _saved(list(items_within(reader, reader.root, landing)), match)
+        elif is_api(landing):
+            for document in collections(reader):
+                name = str(document.get("id"))
+                if looks_into(name, match):
+                    yield from _items(name, find(reader, Query(name)), match)
+                elif matches(f"{name}/", match) or matches(name, match):
+                    yield _collection(name, document, None)
+        else:
+            yield from _static(reader, landing, match)
+        reader.warn_left_out()
+
+
+def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]:
+    some = False
+    for location, document in documents(reader, landing):
+        name = str(document.get("id"))
+        count = len(links(document, "item"))
+        # Catalogs of catalogs hold no data themselves.
+        if not count:
+            whole = of_assets(location, document)
+            some |= whole is not None
+            yield from _items(name, [whole] if whole else [], match)
+            continue
+        some = True
+        if looks_into(name, match):
+            yield from _items(name, items_of(reader, location, document), match)
+        elif matches(f"{name}/", match) or matches(name, match):
+            yield _collection(name, document, count)
+    if not some:
+        raise nothing_in(reader.root, landing)
+
+
+def _saved(founds: list[Found], match: str | None) -> Iterator[Entry]:
+    """Yield what an item collection, or a single item, holds."""
+    by_collection: dict[str, list[Found]] = {}
+    for found in founds:
+        by_collection.setdefault(str(found.collection["id"]), []).append(found)
+    for name, some in by_collection.items():
+        if len(founds) == 1 or looks_into(name, match):
+            yield from _items(name, some, match)
+        elif matches(f"{name}/", match) or matches(name, match):
+            yield _collection(name, some[0].collection, len(some))
+
+
+def _collection(name: str, document: Json, count: int | None) -> Entry:
+    kind = "collection" if count is None else f"collection of {count} item{'s' * (count != 1)}"
+    return Entry(f"{name}/", kind, title=text(document.get("title"), 300))
+
+
+def _items(name: str, founds: Iterator[Found] | list[Found], match: str | None) -> Iterator[Entry]:
+    for found in founds:
+        data_id = name if found.whole else f"{name}/{found.id}"
+        if not matches(data_id, match):
+            continue
+        assets = found.content["assets"]
+        readable = {
+            str(key): asset
+            for key, asset in assets.items()
+            if isinstance(asset, dict) and kind_of(asset)
+        }
+        title = text(found.content["properties"].get("title"), 300)
+        for key, asset in readable.items():
+            size = asset.get("file:size")
+            yield Entry(
+                data_id if len(readable) == 1 else f"{data_id}?asset_names={key}",
+                _KINDS[str(kind_of(asset))],
+                size if isinstance(size, int) else None,
+                title,
+            )

@@ -1,0 +1,231 @@
+"""Documents of somebody's catalog, read with bounds: they are untrusted, and may be large.
+
+`Reader` also says where a link of them may lead. All that is asked of a catalog goes through it.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from stacbuild import progress
+from stacbuild.config.stores import StacStore
+from stacbuild.errors import (
+    AuthError,
+    IntegrityError,
+    NotFoundError,
+    RemoteError,
+    StacbuildError,
+)
+from stacbuild.net.hrefs import Allowed, check, is_relative_path
+from stacbuild.net.http import MOST_JSON, public_url, read_json_body, send, session
+
+Json = dict[str, Any]
+
+_MOST_DOCUMENTS = 20_000
+_THREADS = 8
+_AT_ONCE = 8 * _THREADS
+
+
+class Reader:
+    """Reads the documents of a store's catalog, and nothing that it must not lead to.
+
+    Parameters
+    ----------
+    store
+        The store.
+    """
+
+    def __init__(self, store: StacStore) -> None:
+        self.store = store
+        self.session = session(progress.current().say)
+        self.root = store.location
+        self.left_out: dict[str, StacbuildError] = {}
+        """Why a document could not be read, by its address."""
+        self._warn = progress.current().warn
+        self._warned: set[str] = set()
+        self.allowed = Allowed(
+            (store.folder,) if store.folder else (),
+            (store.server,),
+            None if store.anonymous else "s3://",
+        )
+        self._read = 0
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+
+    def resolve(self, base: str, href: Any) -> str:
+        """Return the address that an href of the document at *base* means.
+
+        Raises
+        ------
+        IntegrityError
+            It leads where the catalog may not lead to: from the web to this machine, for one.
+        """
+        if not isinstance(href, str) or not href or len(href) > 4096:
+            raise IntegrityError(f"{base}: holds a link without an address")
+        if "://" in base:
+            if not is_relative_path(href) and not href.startswith(("/", "http:", "https:", "s3:")):
+                raise IntegrityError(f"{base}: holds the link {href[:100]!r}; refused")
+            try:
+                whole = urljoin(base, href)
+            except ValueError:
+                raise IntegrityError(f"{base}: holds a link that is no URL") from None
+        elif (file := _of_file_url(href)) is not None:
+            whole = file
+        elif is_relative_path(href):
+            whole = _file(posixpath.normpath(posixpath.join(posixpath.dirname(base), href)))
+        else:
+            whole = href
+        try:
+            check(whole, self.allowed)
+        except IntegrityError as error:
+            raise IntegrityError(f"{base}: {error}") from None
+        return whole
+
+    def json(self, location: str) -> Json:
+        """Read a document.
+
+        Raises
+        ------
+        NotFoundError, RemoteError, AuthError, IntegrityError
+            Naming its address.
+        """
+        text = self.request("GET", location) if "://" in location else _local(Path(location))
+        return _parsed(location, text)
+
+    def request(self, method: str, url: str, **options: Any) -> bytes:
+        """Send a request, if one may, and give the body, if it is not too large."""
+        check(url.partition("?")[0], self.allowed)
+        self._read += 1
+        if self._read > _MOST_DOCUMENTS:
+            raise RemoteError(
+                f"{public_url(self.root)}: has led to more than {_MOST_DOCUMENTS} documents; name "
+                "a collection that lies nearer to the catalog's root, or use its API"
+            )
+        return read_json_body(send(self.session, method, url, stream=True, **options))
+
+    def addresses(self, base: str, entries: list[Json]) -> list[str]:
+        """Return the addresses of links of the document at *base*, each once.
+
+        A link that has none, or leads where it may not, is left out (`leave_out`).
+        """
+        found: dict[str, None] = {}
+        for link in entries:
+            try:
+                found.setdefault(self.resolve(base, link.get("href")))
+            except IntegrityError as error:
+                self.leave_out(f"{base} {str(link.get('href'))[:100]}", error)
+        return list(found)
+
+    def all_json(
+        self, locations: list[str], *, tolerant: bool = False
+    ) -> Iterator[tuple[str, Json]]:
+        """Read several documents, some at a time, in their order.
+
+        One that is not there or is no JSON object is left out (`leave_out`): asking again would not
+        help. A server that does not answer is an error, as what it has would be missing without
+        being known to; where that does not matter (*tolerant*) it is left out, too.
+
+        Raises
+        ------
+        RemoteError, AuthError
+            Unless *tolerant*.
+        """
+
+        def read(location: str) -> Json | None:
+            try:
+                return self.json(location)
+            except (NotFoundError, IntegrityError) as error:
+                self.leave_out(location, error)
+            except (RemoteError, AuthError) as error:
+                if not tolerant:
+                    raise
+                self.leave_out(location, error)
+            return None
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            # Some at a time: who has enough of them need not wait for a million others.
+            for first in range(0, len(locations), _AT_ONCE):
+                some = locations[first : first + _AT_ONCE]
+                for location, content in zip(some, pool.map(read, some), strict=True):
+                    if content is not None:
+                        yield location, content
+
+    def leave_out(self, location: str, error: StacbuildError) -> None:
+        """Record a document that cannot be read, or is not what its link says."""
+        self.left_out[location] = error
+
+    def warn_left_out(self) -> None:
+        """Warn of what was left out since the last warning: how many, and the first few."""
+        new = [where for where in self.left_out if where not in self._warned]
+        if new:
+            self._warned.update(new)
+            where = public_url(self.root) if "://" in self.root else self.root
+            self._warn(f"{where}: {self.describe_left_out(new)}")
+
+    def describe_left_out(self, locations: list[str]) -> str:
+        """Return in one line how many documents were left out, and why the first few."""
+        reasons = "; ".join(str(self.left_out[where])[:300] for where in locations[:3])
+        count = f"{len(locations)} link{'s' * (len(locations) != 1)}"
+        return f"{count} cannot be read and left out: {reasons}{'; ...' if locations[3:] else ''}"
+
+
+def _of_file_url(href: str) -> str | None:
+    """Return the path that a ``file`` URL of this machine means (RFC 8089); None if it is none."""
+    found = re.fullmatch(r"file:(?://(?:localhost)?)?(?P<path>/[^/].*)", href, re.IGNORECASE)
+    return _file(posixpath.normpath(found["path"])) if found else None
+
+
+def _file(path: str) -> str:
+    """Return the file that a path in a catalog means: as it is written, or else percent-decoded."""
+    decoded = posixpath.normpath(unquote(path))
+    # Of a name that is too long, for one.
+    with suppress(OSError, ValueError):
+        if decoded != path and not Path(path).exists() and Path(decoded).exists():
+            return decoded
+    return path
+
+
+def _local(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_JSON:
+            raise IntegrityError(f"{path}: is larger than {MOST_JSON >> 20} MB")
+        return path.read_bytes()
+    except OSError as error:
+        said = f"{path}: cannot be read ({error.strerror})"
+        others = sorted(each.name for each in path.parent.glob("*json"))
+        if path.name == "catalog.json" and others:
+            more = ", ..." if others[3:] else ""
+            said += f"; if one of {', '.join(others[:3])}{more} is the catalog, give its path"
+        raise NotFoundError(said) from error
+
+
+def _parsed(location: str, text: bytes) -> Json:
+    where = public_url(location) if urlsplit(location).scheme else location
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{where}: is not JSON; it should be a STAC document") from error
+    if not isinstance(content, dict):
+        raise IntegrityError(f"{where}: is not a STAC document")
+    return content
+
+
+def links(document: Json, *rels: str) -> list[Json]:
+    """Return a document's links, of these relations only if any are given."""
+    given = document.get("links")
+    entries = given if isinstance(given, list) else []
+    return [
+        each for each in entries if isinstance(each, dict) and (not rels or each.get("rel") in rels)
+    ]

@@ -1,0 +1,179 @@
+"""A STAC API of somebody, searched with pystac-client, whose every request `Reader` sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from pystac_client import ItemSearch
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+
+from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
+from stacbuild.net.http import public_url
+from stacbuild.sources.stac.found import Found, counted, item_of
+from stacbuild.sources.stac.items import choose, is_of_items, items_within, of_assets
+from stacbuild.sources.stac.query import Query
+from stacbuild.sources.stac.reader import Json, Reader, links
+from stacbuild.sources.stac.walk import walk
+
+
+def find(reader: Reader, query: Query) -> list[Found]:
+    """Return the items that a query means, sorted by id.
+
+    Links that lead to nothing are left out, with a warning that counts and names them.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such collection, item or any item that fits.
+    RemoteError, AuthError
+        A server does not answer: what it has would be missing.
+    StacbuildError
+        More than `MOST_ITEMS` fit, or the catalog cannot do what the query asks.
+    """
+    landing = reader.json(reader.root)
+    if is_of_items(landing):
+        if query.terms:
+            raise StacbuildError(
+                f"{public_url(reader.root)}: is no STAC API, which cannot be asked by query=; "
+                "name items, or narrow them by bbox and datetime"
+            )
+        founds = choose(reader, items_within(reader, reader.root, landing), query)
+    else:
+        founds = (search if is_api(landing) else walk)(reader, landing, query)
+    # By their addresses: what two pages or two links give is there once.
+    found = {(each.location, each.id): each for each in founds}
+    if not found:
+        raise _nothing(reader, query)
+    if query.item is None:
+        reader.warn_left_out()
+    return sorted(found.values(), key=lambda each: (each.id, each.location))
+
+
+def _nothing(reader: Reader, query: Query) -> StacbuildError:
+    """Return the error for a query that means no item, with what could not be read."""
+    left = list(reader.left_out)
+    for where in left:
+        error = reader.left_out[where]
+        # Perhaps what was asked for is there.
+        if not isinstance(error, NotFoundError | IntegrityError):
+            return error
+    root = public_url(reader.root) if "://" in reader.root else reader.root
+    narrowed = " in the box and time that are asked for" if query.bbox or query.interval else ""
+    also = f"; {reader.describe_left_out(left)}" if left else ""
+    return NotFoundError(
+        f"{root}: has no item {query.path}{narrowed}{also}; stacbuild list stac {root} shows what "
+        "there is"
+    )
+
+
+def is_api(landing: Json) -> bool:
+    """Return whether the root of a catalog is that of an API that can be searched."""
+    return any(link.get("rel") == "search" for link in links(landing))
+
+
+def collections(reader: Reader) -> Iterator[Json]:
+    """Yield the collections of an API, page after page.
+
+    Raises
+    ------
+    RemoteError
+        The pages lead in a circle, or are none.
+    """
+    seen = set()
+    where: str | None = f"{reader.root}/collections"
+    while where:
+        if where in seen:
+            raise RemoteError(f"{public_url(where)}: the pages lead in a circle")
+        seen.add(where)
+        page = reader.json(where)
+        entries = page.get("collections")
+        if not isinstance(entries, list):
+            raise RemoteError(f"{public_url(where)}: is no list of collections")
+        yield from (each for each in entries if isinstance(each, dict))
+        following = next(iter(links(page, "next")), None)
+        where = reader.resolve(where, following.get("href")) if following else None
+
+
+def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
+    """Yield the items that a query means, page after page."""
+    where = f"{reader.root}/collections/{quote(query.collection, safe='')}"
+    collection = reader.json(where)
+    try:
+        # Without pystac-client's Client, which warns of all that an API does not say of itself:
+        # what it cannot do, it refuses.
+        pages = ItemSearch(
+            _search_url(reader, landing),
+            stac_io=_ClientIO(reader),
+            collections=[query.collection],
+            ids=[query.item] if query.item else None,
+            bbox=list(query.bbox) if query.bbox else None,
+            datetime=query.datetime,
+            query=list(query.terms) or None,
+            limit=100,
+        ).pages_as_dicts()
+        count = 0
+        for page in pages:
+            for content in page.get("features") or ():
+                try:
+                    item = item_of(where, content)
+                except IntegrityError as error:
+                    reader.leave_out(f"{where} {len(reader.left_out)}", error)
+                    continue
+                if not query.in_time(item):
+                    continue
+                own = next(iter(links(item, "self")), {}).get("href")
+                fallback = f"{where}/items/{quote(str(item['id']), safe='')}"
+                location = reader.resolve(where, own) if own else fallback
+                count = counted(reader, count)
+                yield Found(item, location, collection, where)
+        whole = of_assets(where, collection) if not count and query.item is None else None
+        if whole and query.takes(whole.content):
+            yield whole
+    except StacbuildError:
+        raise
+    except (
+        APIError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        NotImplementedError,
+    ) as error:
+        said = " ".join(str(error).split())[:300]
+        raise RemoteError(f"{public_url(reader.root)}: cannot be searched ({said})") from error
+
+
+def _search_url(reader: Reader, landing: Json) -> str:
+    kinds = (None, "application/geo+json", "application/json")
+    stated = [link.get("href") for link in links(landing, "search") if link.get("type") in kinds]
+    return reader.resolve(reader.root, stated[0] if stated else f"{reader.root}/search")
+
+
+class _ClientIO(StacApiIO):
+    """What pystac-client sends its requests by: our session, with our bounds."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(max_retries=None)
+        self._reader = reader
+        self._asked: set[str] = set()
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        """Send a request of a search; a page that was given already means a circle."""
+        method = (method or "GET").upper()
+        asked = json.dumps([method, href, parameters], sort_keys=True, default=str)
+        if asked in self._asked:
+            raise RemoteError(f"{public_url(href)}: the pages of the search lead in a circle")
+        self._asked.add(asked)
+        body: Json = {"json": parameters} if method == "POST" else {"params": parameters}
+        url = self._reader.resolve(self._reader.root, href)
+        return self._reader.request(method, url, headers=headers, **body).decode()

@@ -1,0 +1,59 @@
+"""Whether a catalog on this machine still has the items that a data id meant when harvested."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stacbuild import progress
+from stacbuild.errors import NotFoundError, StacbuildError
+from stacbuild.sources.stac.query import parse
+from stacbuild.sources.stac.reader import Reader
+from stacbuild.sources.stac.search import find, is_api
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.config.stores import StacStore
+    from stacbuild.sources.stac.found import Found
+
+FOUND = "stacbuild:found"
+"""Property of an item from a catalog on this machine: how many items its data id meant, and a
+digest of all of them as they stood there."""
+
+
+def state_of(founds: Sequence[Found]) -> str:
+    """Return the number of items and a digest of what they say, wherever they lie."""
+    contents = sorted(json.dumps(found.content, sort_keys=True) for found in founds)
+    digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()[:16]
+    return f"{len(contents)}-{digest}"
+
+
+def why_other(store: StacStore, data_id: str, items: Sequence[pystac.Item]) -> str:
+    """Return why a data id of a local catalog means other items now; empty if it does not.
+
+    Only documents of the catalog are read. One that cannot be read is no change: harvesting it
+    would fail, and what was made of it stays as it is.
+    """
+    known = {str(item.properties.get(FOUND, "")) for item in items}
+    # Items that do not say it were described by an older version.
+    if store.folder is None or "" in known or not Path(store.location).exists():
+        return ""
+    try:
+        with progress.reported_to(progress.Silent()), Reader(store) as reader:
+            if is_api(reader.json(reader.root)):
+                return ""
+            now = state_of(find(reader, parse(data_id)))
+    except NotFoundError:
+        return "its catalog has no such item any more"
+    except StacbuildError:
+        return ""
+    if known == {now}:
+        return ""
+    before, after = min(known).partition("-")[0], now.partition("-")[0]
+    if before != after:
+        return f"its catalog has {after} items for it now, {before} when it was harvested"
+    return "an item of its catalog changed since it was harvested"

@@ -1,0 +1,390 @@
+"""What somebody's item states of values: no data, unit, scale, offset and legend of each band.
+
+STAC 1.0 writes them into ``raster:bands``, STAC 1.1 into ``bands`` or on the asset; either may also
+stand in the item's properties or in the collection's ``item_assets``. A Zarr asset has an entry a
+variable, by name, or ``cube:variables``. All come into the form of our items here.
+
+The file counts before the item: where it states another value, that is kept and *notes* tell both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pystac
+import rasterio.io
+import xarray as xr
+from pydantic import ValidationError
+
+from stacbuild import nodata
+from stacbuild.formats.geotiff_header import exact_nodata
+from stacbuild.profiles import Class, DataProfile
+from stacbuild.safe_text import clean
+from stacbuild.sources.stac.asset import Data, text
+from stacbuild.sources.stac.found import Found
+from stacbuild.stac.datacube import stated_by_rasters
+from stacbuild.stac.extensions import MASK
+
+Json = dict[str, Any]
+
+_FIELDS = ("nodata", "unit", "raster:scale", "raster:offset")
+_WORDS = {"nodata": "no data", "raster:scale": "scale", "raster:offset": "offset"}
+_NEUTRAL = {"raster:scale": 1, "raster:offset": 0}
+# Earth Search states an offset of -0.1 on these all the same.
+_SHIFTED = "earthsearch:boa_offset_applied"
+_NO_PROFILE = DataProfile()
+
+
+def complete_raster(
+    item: pystac.Item,
+    raster: rasterio.io.DatasetReader,
+    found: Found,
+    data: Data,
+    profile: DataProfile,
+) -> list[str]:
+    """Add to the item of a GeoTIFF, in place, what the file does not say and the foreign item does.
+
+    Returns
+    -------
+    A line for each statement of the foreign item that is not followed, without the item's name.
+    """
+    notes: list[str] = []
+    fields = item.assets["data"].extra_fields
+    _describe_bands(fields.get("bands", ()), data)
+    dtype = np.dtype(raster.dtypes[0].replace("complex_int16", "complex64"))
+    stated = _checked(_entries(found, data, notes), dtype, notes)
+    if found.content["properties"].get(_SHIFTED) is True and "raster:offset" in stated[0]:
+        notes.append(f"its pixels hold the offset already ({_SHIFTED}), so its item's is not used")
+        for entry in stated:
+            entry.pop("raster:offset", None)
+    if len(stated) not in (1, raster.count):
+        if any(entry != stated[0] for entry in stated):
+            notes.append(
+                f"its item describes {len(stated)} bands, but the file has {raster.count}; not used"
+            )
+            return notes
+        stated = stated[:1]
+    if len(stated) == 1:
+        stated = stated * raster.count
+    bands: list[Json] = fields.get("bands") or [{} for _ in stated]
+    own = [{key: (fields | band)[key] for key in _FIELDS if key in fields | band} for band in bands]
+    in_file = exact_nodata(raster)
+    if fields.get(MASK) in ("mask", "values"):
+        unused = [each.pop("nodata") for each in stated if "nodata" in each]
+        notes += [
+            f"its item says no data {value}, but the file has a mask, which is what counts"
+            for value in unused
+            if in_file is None
+        ]
+    if in_file is not None:
+        for each in own:
+            each.setdefault("nodata", nodata.to_json(in_file))
+    by_profile = {"unit"} if profile.unit else set()
+    by_profile |= {"nodata"} if profile.nodata is not None else set()
+    for index, (mine, theirs) in enumerate(zip(own, stated, strict=True)):
+        kept = {key: value for key, value in theirs.items() if key not in by_profile}
+        where = f"band {index + 1}: " if len(own) > 1 and len({*map(repr, stated)}) > 1 else ""
+        _merge(mine, kept, dtype, where, notes)
+    for key in _FIELDS:
+        if key == "nodata" and (in_file is not None or key in by_profile):
+            continue  # as the file's header was described
+        values = [each.get(key, _NEUTRAL.get(key)) for each in own]
+        fields.pop(key, None)
+        if len({repr(value) for value in values}) == 1:
+            if values[0] != _NEUTRAL.get(key):
+                fields[key] = values[0]
+            values = [None] * len(values)
+        for band, value in zip(bands, values, strict=True):
+            band.pop(key, None)
+            if value is not None and value != _NEUTRAL.get(key):
+                band[key] = value
+    return list(dict.fromkeys(notes))
+
+
+def _describe_bands(bands: Sequence[Json], data: Data) -> None:
+    """Add, in place, what an asset calls the bands of its file where that does not describe them.
+
+    STAC 1.1 has ``bands``, earlier versions ``eo:bands``; what says most to a reader comes first.
+    """
+    for key in ("bands", "eo:bands", "raster:bands"):
+        stated = data.content.get(key)
+        if not isinstance(stated, list) or len(stated) != len(bands):
+            continue
+        for band, theirs in zip(bands, stated, strict=True):
+            named = theirs if isinstance(theirs, dict) else {}
+            words = (named.get(each) for each in ("description", "name", "eo:common_name"))
+            if said := next((text(word, 200) for word in words if text(word, 200)), None):
+                band.setdefault("description", said)
+
+
+def complete_zarr(
+    item: pystac.Item, ds: xr.Dataset, found: Found, data: Data, profile: DataProfile
+) -> list[str]:
+    """Add to the item of a Zarr store, in place, what the store does not say and the foreign does.
+
+    Returns
+    -------
+    As `complete_raster`.
+    """
+    notes: list[str] = []
+    variables = {
+        name: field
+        for name, field in item.properties["cube:variables"].items()
+        if field["type"] == "data"
+    }
+    for name, theirs in _by_name(found, data, list(variables), notes).items():
+        field, attrs = variables[name], ds[name].attrs | ds[name].encoding
+        if field["data_type"] == "other":
+            continue
+        dtype = np.dtype(field["data_type"])
+        by_profile = (profile.variables or {}).get(name, _NO_PROFILE)
+        own = {key: field[key] for key in ("nodata", "unit") if key in field}
+        for key, cf in (("raster:scale", "scale_factor"), ("raster:offset", "add_offset")):
+            if cf in attrs:
+                own[key] = float(attrs[cf])
+        if "nodata" in own and not _is_chosen(ds, attrs) and by_profile.nodata is None:
+            del own["nodata"]
+        elif "nodata" not in own and _is_chosen(ds, attrs):
+            own["nodata"] = "nan"
+        [kept] = _checked([theirs], dtype, notes, f"{name}: ")
+        if by_profile.unit:
+            kept.pop("unit", None)
+        if by_profile.nodata is not None or profile.nodata is not None:
+            kept.pop("nodata", None)
+        before = dict(own)
+        _merge(own, kept, dtype, f"{name}: ", notes)
+        field |= {
+            key: value
+            for key, value in own.items()
+            if before.get(key) != value and value != _NEUTRAL.get(key)
+        }
+    for name, field in variables.items():
+        if "classification:classes" not in field and "flag_values" not in ds[name].attrs:
+            only = len(variables) == 1
+            if classes := _legend(found, data, name, only):
+                field["classification:classes"] = classes
+    return list(dict.fromkeys(notes))
+
+
+def _is_chosen(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> bool:
+    """Return whether somebody chose a "no data" value: 0 is what Zarr v2 has without."""
+    values = [source.get(key) for source in (attrs, ds.attrs) for key in _CF_NODATA]
+    chosen = any(value is not None and np.any(np.asarray(value) != 0) for value in values)
+    return chosen or bool(stated_by_rasters(attrs))
+
+
+_CF_NODATA = ("_FillValue", "missing_value")
+
+
+def _entries(found: Found, data: Data, notes: list[str]) -> list[Json]:
+    """Return what is stated of each band; one entry where it is of all. The asset counts most."""
+    entries: list[Json] = [{}]
+    for level in _levels(found, data):
+        flat = _plain(level)
+        entries = [entry | flat for entry in entries]
+        _note_twice(level, notes)
+        for key in ("raster:bands", "bands"):
+            bands = level.get(key)
+            if not isinstance(bands, list) or not bands or len(bands) > 10_000:
+                continue
+            own = [_plain(band, bare=True) if isinstance(band, dict) else {} for band in bands]
+            if not any(own):
+                continue
+            if len(entries) != len(own):
+                entries = [entries[0]] * len(own) if len(entries) == 1 else [{}] * len(own)
+            entries = [entry | band for entry, band in zip(entries, own, strict=True)]
+    return entries
+
+
+def _note_twice(level: Json, notes: list[str]) -> None:
+    """Note where ``raster:bands`` and ``bands`` of one asset state different values."""
+    old, new = (level.get(key) for key in ("raster:bands", "bands"))
+    if not isinstance(old, list) or not isinstance(new, list) or len(old) != len(new):
+        return
+    for first, second in zip(old, new, strict=True):
+        one, other = (
+            _plain(each, bare=True) if isinstance(each, dict) else {} for each in (first, second)
+        )
+        notes += [
+            f"its item says {_word(key)} {_shown(one[key])} in raster:bands, but "
+            f"{_shown(other[key])} in bands, which is what counts"
+            for key in one
+            if key in other and _spelled(one[key]) != _spelled(other[key])
+        ]
+
+
+def _spelled(value: Any) -> str:
+    number = _number(value)
+    return str(value).strip().casefold() if number is None else repr(float(number))
+
+
+def _levels(found: Found, data: Data) -> list[Json]:
+    templates = found.collection.get("item_assets")
+    template = templates.get(data.key) if isinstance(templates, dict) else None
+    levels = (template, found.content["properties"], data.content)
+    return [level for level in levels if isinstance(level, dict)]
+
+
+def _plain(fields: Json, *, bare: bool = False) -> Json:
+    """Return the fields of values in the form of STAC 1.1; *bare* ones need no prefix."""
+    found: Json = {}
+    for key in _FIELDS:
+        name = key.removeprefix("raster:")
+        spellings = (key, f"raster:{name}", name) if bare or name == key else (key,)
+        value = next((fields[each] for each in spellings if fields.get(each) is not None), None)
+        if value is not None:
+            found[key] = value
+    if not bare:
+        # Of an item they may be anything: a size, a price.
+        found = {key: value for key, value in found.items() if isinstance(value, int | float | str)}
+    return found
+
+
+def _by_name(found: Found, data: Data, names: Sequence[str], notes: list[str]) -> dict[str, Json]:
+    """Return what is stated of each variable of a Zarr store."""
+    stated: dict[str, Json] = {name: {} for name in names}
+    unknown: dict[str, None] = {}
+    for level in (found.collection, *_levels(found, data)):
+        flat = _plain(level) if level is data.content else {}
+        if flat and len(names) == 1:
+            stated[names[0]] |= flat
+        for key in ("cube:variables", "raster:bands", "bands"):
+            given = level.get(key)
+            if isinstance(given, list):
+                given = {
+                    str(
+                        each.get("name") or (names[0] if len(names) == len(given) == 1 else "")
+                    ): each
+                    for each in given
+                    if isinstance(each, dict)
+                }
+            if not isinstance(given, dict):
+                continue
+            for name, fields in given.items():
+                values = _plain(fields, bare=True) if isinstance(fields, dict) else {}
+                if name in stated:
+                    stated[name] |= values
+                elif values and key != "cube:variables" and level is data.content:
+                    unknown[name] = None
+    if unknown:
+        said = ", ".join(text(name, 60) or "one without a name" for name in unknown)
+        notes.append(f"its item describes {said[:200]}, which the store has not; not used")
+    return stated
+
+
+def _checked(
+    entries: Sequence[Json], dtype: np.dtype[Any], notes: list[str], where: str = ""
+) -> list[Json]:
+    """Return the entries with values that are some; *notes* tell of the others."""
+    checked = []
+    for entry in entries:
+        kept: Json = {}
+        for key, value in entry.items():
+            good = text(value, 100) if key == "unit" else _number(value)
+            if key == "nodata" and isinstance(good, int | float):
+                if nodata.held(good, dtype) is None and not math.isnan(good):
+                    notes.append(f"{where}its item says no data {_shown(value)}, no {dtype} value")
+                    continue
+                if math.isnan(good) and dtype.kind != "f":
+                    continue  # what it means in integers: none
+            elif key != "unit" and isinstance(good, int | float):
+                zero = key == "raster:scale" and good == 0
+                good = None if zero or not math.isfinite(good) else good
+            if good is None:
+                notes.append(f"{where}its item says {_word(key)} {_shown(value)}, which is none")
+            else:
+                kept[key] = good if key == "unit" else nodata.to_json(good)  # type: ignore[arg-type]
+        checked.append(kept)
+    return checked
+
+
+def _number(value: Any) -> nodata.Number | None:
+    try:
+        number = nodata.from_json(value)
+        float(number)
+    except (ValueError, OverflowError):
+        return None
+    return number
+
+
+def _merge(own: Json, stated: Json, dtype: np.dtype[Any], where: str, notes: list[str]) -> None:
+    """Add to *own* what it lacks of *stated*; *notes* tell where both say something else."""
+    # Scale and offset are one statement: who gives one means the other to be neutral.
+    packed = any(own.get(key, neutral) != neutral for key, neutral in _NEUTRAL.items())
+    for key, value in stated.items():
+        known = own.get(key)
+        if key in _NEUTRAL:
+            known = own.get(key, _NEUTRAL[key]) if packed else None
+        if known is None:
+            own[key] = value
+        elif not _same(key, known, value, dtype):
+            notes.append(
+                f"{where}its item says {_word(key)} {value}, but the file {known}, which is what "
+                "counts"
+            )
+
+
+def _same(key: str, one: Any, other: Any, dtype: np.dtype[Any]) -> bool:
+    if key == "unit":
+        return str(one).strip().casefold() == str(other).strip().casefold()
+    first, second = nodata.from_json(one), nodata.from_json(other)
+    if key == "nodata":
+        held = nodata.held(first, dtype) if not math.isnan(first) or dtype.kind == "f" else None
+        if held is None:
+            return False
+        block = np.array([nodata.held(second, dtype)], dtype)
+        return bool(nodata.matches(block, held, tolerant=True)[0])
+    return math.isclose(first, second, rel_tol=1e-9)
+
+
+def _shown(value: Any) -> str:
+    return clean(str(value))[:40]
+
+
+def _word(key: str) -> str:
+    return _WORDS.get(key, key)
+
+
+def _legend(found: Found, data: Data, name: str, only: bool) -> list[Json]:
+    """Return the legend of a Zarr variable that only item or collection have."""
+    summaries = found.collection.get("summaries")
+    places = [data.content, found.content["properties"], found.content.get("summaries"), summaries]
+    keys = [f"{name}_legend", f"{name}_classes", f"{name}_classification"]
+    if only:
+        keys += ["classification:classes", "classes", "legend"]
+    for place in places:
+        for key in keys if isinstance(place, dict) else ():
+            given = place.get(key)
+            if isinstance(given, list) and 0 < len(given) <= 1000:
+                classes = [_class(each) for each in given]
+                if all(classes):
+                    return [each for each in classes if each]
+    return []
+
+
+def _class(given: Any) -> Json | None:
+    """Return an entry with a value and a name of any key as a class of STAC; None if it is none."""
+    if not isinstance(given, dict):
+        return None
+    names = (given.get(key) for key in ("name", "label", "class", "title", "description"))
+    said = next((text(each, 100) for each in names if text(each, 100)), None)
+    if said is None:
+        return None
+    name = re.sub(r"[^0-9A-Za-z_-]+", "_", said).strip("_")
+    entry = {
+        "value": given.get("value"),
+        "name": name,
+        "title": text(given.get("title"), 300) or (said if said != name else None),
+        "description": text(given.get("description"), 1000),
+        "color_hint": str(given.get("color_hint") or "").lstrip("#") or None,
+        "nodata": given.get("nodata") is True,
+    }
+    try:
+        made = Class.model_validate(entry)
+    except ValidationError:
+        return None
+    return made.model_dump(exclude_none=True, exclude_defaults=True)

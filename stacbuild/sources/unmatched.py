@@ -1,0 +1,50 @@
+"""Entries of the user's profiles that are for nothing there is: a slip in a name, most likely."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from stacbuild import progress
+from stacbuild.config import ClmsStore, ZenodoStore
+from stacbuild.errors import StacbuildError
+from stacbuild.profiles import Named, Profiles
+from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
+
+if TYPE_CHECKING:
+    from stacbuild.config import Config, Store
+
+
+def collection_key(store: Store, data_id: str) -> str:
+    """Return what profiles call the collection that a data id is of."""
+    if isinstance(store, ZenodoStore):
+        return store.record
+    return data_id.partition("|")[0] if isinstance(store, ClmsStore) else data_id
+
+
+def tell_of_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> None:
+    """Warn of entries that match nothing that the configuration names or the catalog holds."""
+    if not profiles.has_own:
+        return
+    variables: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
+    collections: defaultdict[str, list[str]] = defaultdict(list)
+    for dataset in config.datasets:
+        for variable in dataset.variables:
+            store = config.store(variable.store)
+            variables[store.key].setdefault(variable.data_id, [])
+            collections[store.key].append(collection_key(store, variable.data_id))
+    try:
+        for item in catalog.items():
+            key, data_id = item.properties.get(STORE), item.properties.get(DATA_ID)
+            # Of other configurations too: they may share the folder of profiles.
+            is_cube = any(link.rel == "derived_from" for link in item.links)
+            if isinstance(key, str) and isinstance(data_id, str) and not is_cube:
+                names = [str(name) for name in item.properties.get("cube:variables", {})]
+                variables[key].setdefault(data_id, []).extend(names)
+                collections[key].append(str(item.collection_id))
+    except StacbuildError:
+        # What is damaged is said elsewhere, and it could be what an entry is for.
+        return
+    there = {key: Named(variables[key], collections[key]) for key in variables}
+    for line in profiles.unmatched(there):
+        progress.warn(line)

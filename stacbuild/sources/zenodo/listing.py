@@ -1,0 +1,41 @@
+"""What a Zenodo record holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stacbuild import progress
+from stacbuild.config.stores import ZenodoStore
+from stacbuild.formats import archive
+from stacbuild.net import http
+from stacbuild.net.ranges import RangeFile
+from stacbuild.sources.listing_base import Entry, looks_into, matches
+from stacbuild.sources.zenodo.collection import is_geotiff
+from stacbuild.sources.zenodo.harvest import Token
+from stacbuild.sources.zenodo.record import fetch_record
+
+
+def entries(store: ZenodoStore, match: str | None) -> Iterator[Entry]:
+    """Yield the GeoTIFFs and archives of a record; of a zip its table of contents, if asked for."""
+    with http.session(progress.current().say, kind="zenodo") as session:
+        session.auth = Token(store.api, store.access_token)
+        for file in fetch_record(session, store.api, store.record).files:
+            folder = archive.stem(file.key)
+            if folder is None:
+                if is_geotiff(file.key) and matches(file.key, match):
+                    yield Entry(file.key, "GeoTIFF", file.size)
+                continue
+            kind = f"{file.key[len(folder) + 1 :]} archive"
+            if not looks_into(folder, match):
+                if matches(folder, match) or matches(f"{folder}/", match):
+                    yield Entry(f"{folder}/", kind, file.size)
+            elif not file.key.lower().endswith(".zip"):
+                # Only a zip has a table of contents that can be read alone.
+                progress.say(f"{file.key}: what is in it is known once it is preloaded")
+                yield Entry(f"{folder}/", kind, file.size)
+            else:
+                with RangeFile(file.url, session, file.size) as remote:
+                    for member in archive.members(remote, file.url):
+                        data_id = f"{folder}/{member.name.removeprefix(f'{folder}/')}"
+                        if is_geotiff(member.name) and matches(data_id, match):
+                            yield Entry(data_id, "GeoTIFF in a zip", member.size)

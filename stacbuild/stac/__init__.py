@@ -1,0 +1,1 @@
+"""The local STAC catalog, and items of rasters, Zarr stores and cubes."""

@@ -1,0 +1,435 @@
+"""The local STAC catalog: found in, put into, saved atomically.
+
+The layout is self-contained with relative links (STAC best practices, "self-contained catalogs")::
+
+    catalog.json
+    <collection id>/collection.json
+    <collection id>/<item id>/<item id>.json
+
+Files are written only when their bytes change, so that harvesting an unchanged source again
+changes nothing on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pystac
+
+from stacbuild.errors import ConflictError, IntegrityError, LocalError
+from stacbuild.locks import hold
+from stacbuild.stac.files import (
+    CATALOG_ID,
+    STORE,
+    THUMBNAIL,
+    read_json,
+    remove_item_files,
+    save,
+    save_picture,
+    strange_picture,
+    stranger,
+    write_bytes,
+    write_json,
+)
+from stacbuild.stac.links import (
+    DATA_ID,
+    absolute,
+    extent,
+    hrefs,
+    link_to,
+    plain,
+    relative,
+    relative_assets,
+    without_replaced,
+)
+
+if TYPE_CHECKING:
+    from stacbuild.sources.base import Harvest
+
+Json = dict[str, Any]
+
+_THUMBNAIL_ASSET = {
+    "href": f"./{THUMBNAIL}",
+    "type": "image/png",
+    "title": "Thumbnail",
+    "roles": ["thumbnail"],
+}
+
+_LONGEST_ID = 180
+
+# To put takes less than a second; who takes longer hangs.
+_LONGEST_PUT = 120
+
+_STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
+
+
+def slug(text: str) -> str:
+    """Return *text* as an id that is also a file name: only ``[A-Za-z0-9._-]``, 180 at most.
+
+    What is longer ends in a digest of the whole, so that it stays apart from what begins alike. The
+    limit leaves room for endings: file systems allow 255 bytes.
+    """
+    short = _plain_characters(text)
+    return short if len(short) <= _LONGEST_ID else with_digest(short, text)
+
+
+def cube_id(identifier: str) -> str:
+    """Return the id of a cube's item; ``a/b`` gets a digest, as there may be ``a-b``."""
+    return with_digest(slug(identifier), identifier) if "/" in identifier else identifier
+
+
+def _plain_characters(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "_"
+
+
+def with_digest(name: str, text: str) -> str:
+    """Return an id that begins like *name* and that no other *text* has."""
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{name[: _LONGEST_ID - 9]}-{digest}"
+
+
+class Catalog:
+    """A catalog in a folder.
+
+    Parameters
+    ----------
+    root
+        The folder of ``catalog.json``; made on the first `put`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).resolve()
+
+    def __repr__(self) -> str:
+        return f"Catalog({str(self.root)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The file ``catalog.json``."""
+        return self.root / "catalog.json"
+
+    def item_path(self, collection_id: str, item_id: str) -> Path:
+        """Return the file of an item (a cube's by its identifier), whether it is there or not."""
+        item_id = cube_id(item_id)
+        return self.root / collection_id / item_id / f"{item_id}.json"
+
+    def collections(self) -> Iterator[Path]:
+        """Yield the collection files in the catalog's order."""
+        if self.path.exists():
+            for link in hrefs(read_json(self.path), "child"):
+                yield self._inside(self.path, link)
+
+    def items(self) -> Iterator[pystac.Item]:
+        """Yield all items, with absolute paths in the hrefs of local assets."""
+        for collection in self.collections():
+            for href in hrefs(read_json(collection), "item"):
+                yield self.read_item(self._inside(collection, href))
+
+    def readable_items(self, collection_id: str) -> Iterator[pystac.Item]:
+        """Yield the items of one collection, if there is such, but for those that are damaged."""
+        path = self.root / collection_id / "collection.json"
+        if path in self.collections():
+            for href in hrefs(read_json(path), "item"):
+                with contextlib.suppress(LocalError, IntegrityError):
+                    yield self.read_item(self._inside(path, href))
+
+    def find(self, store: str, data_id: str) -> list[pystac.Item]:
+        """Return the items of one data id, sorted by id; an empty list if it is not harvested.
+
+        Parameters
+        ----------
+        store
+            The canonical address of the store (``Store.key`` of the configuration).
+        data_id
+            The data id within that store.
+        """
+        found = []
+        for collection in self.collections():
+            # A collection names its store, so that others need not be opened item by item.
+            content = read_json(collection)
+            if content.get(STORE) == store:
+                for href in hrefs(content, "item"):
+                    item = self.read_item(self._inside(collection, href))
+                    if item.properties.get(DATA_ID) == data_id:
+                        found.append(item)
+        return sorted(found, key=lambda item: item.id)
+
+    def collection_ids(self) -> dict[str, Json]:
+        """Return the collections' JSON by the names of their folders."""
+        return {path.parent.name: read_json(path) for path in self.collections()}
+
+    def item_ids(self, collection_id: str) -> list[str]:
+        """Return the ids of the items that a collection links to; none if it is not there."""
+        path = self.root / collection_id / "collection.json"
+        if path not in set(self.collections()) or not path.exists():
+            return []
+        return [Path(href).stem for href in hrefs(read_json(path), "item")]
+
+    def get(self, collection_id: str, item_id: str) -> pystac.Item | None:
+        """Return one item by its ids; None if there is none that the catalog links to."""
+        path = self.item_path(collection_id, item_id)
+        if not path.exists() or not self._links_to(collection_id, item_id):
+            return None
+        return self.read_item(path)
+
+    def stranger(self, collection_id: str, item_id: str | None = None) -> str | None:
+        """Return what lies where `put` would write and is none of ours; None if nothing does."""
+        collection = self.root / collection_id / "collection.json"
+        said = stranger(self.path, "Catalog", CATALOG_ID)
+        said = said or stranger(collection, "Collection", collection_id)
+        if said is None and item_id is not None:
+            item = self.item_path(collection_id, item_id)
+            said = stranger(item, "Feature", cube_id(item_id))
+            said = said or strange_picture(item) or strange_picture(collection)
+        return said
+
+    def check_strangers(self, collection_id: str, item_id: str | None = None) -> None:
+        """Refuse to write over what is none of ours.
+
+        Raises
+        ------
+        ConflictError
+            Naming the file.
+        """
+        if said := self.stranger(collection_id, item_id):
+            raise ConflictError(f"{said}; move it away, or give --catalog another folder")
+
+    def put(self, harvest: Harvest) -> bool:
+        """Add or replace a collection and items; return whether any byte changed.
+
+        Items that the collection holds already and that *harvest* does not name stay. The order
+        of the writes is item, collection, catalog: at every moment what is linked exists. Of
+        several processes one puts at a time, and keeps what the others have put.
+
+        Raises
+        ------
+        ConflictError
+            If a file lies there that stacbuild did not write; then nothing is written.
+        LocalError
+            If the catalog cannot be written.
+        LockedError
+            If another process has been putting for minutes.
+        """
+        collection = harvest.collection
+        changed = False
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LocalError(f"{self.root}: cannot be made: {error.strerror}") from error
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+            self.check_strangers(collection.id)
+            for item in harvest.items:
+                self.check_strangers(collection.id, item.id)
+            for item in harvest.items:
+                path = self.item_path(collection.id, item.id)
+                content = self._item_json(item, collection, path)
+                if item.id in harvest.thumbnails:
+                    changed |= save_picture(path, harvest.thumbnails[item.id])
+                    content["assets"]["thumbnail"] = _THUMBNAIL_ASSET
+                changed |= save(path, content)
+            changed |= self._put_collection(harvest)
+            changed |= self._put_root(collection)
+        return changed
+
+    def remove(self, collection_id: str, item_ids: Sequence[str]) -> None:
+        """Remove items, and their collection if none is left in it.
+
+        What is linked exists at every moment. Files that stacbuild did not write stay.
+
+        Raises
+        ------
+        ConflictError, LocalError, LockedError
+            As `put`.
+        """
+        path = self.root / collection_id / "collection.json"
+        if not self.root.is_dir():
+            return
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+            self.check_strangers(collection_id)
+            content = read_json(path) if path.exists() else {}
+            gone = {f"./{name}/{name}.json" for name in item_ids}
+            links = content.get("links", [])
+            kept = [each for each in links if each["rel"] != "item" or each["href"] not in gone]
+            files = [self._inside(path, link["href"]) for link in kept if link["rel"] == "item"]
+            items = [read_json(file) for file in files if file.exists()]
+            if items:
+                content["links"] = kept
+                content["extent"] = extent(items, content["extent"])
+                save(path, content)
+            elif self.path.exists():
+                root = read_json(self.path)
+                href = f"./{collection_id}/collection.json"
+                root["links"] = [link for link in root["links"] if link["href"] != href]
+                save(self.path, root)
+            for name in item_ids:
+                item = self.item_path(collection_id, name)
+                if stranger(item, "Feature", name) is None:
+                    remove_item_files(item)
+            if not items:
+                remove_item_files(path)
+
+    def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
+        """Add a picture to a collection that has none; return whether its file changed.
+
+        Raises
+        ------
+        LocalError, LockedError
+            As `put`.
+        """
+        path = self.root / collection_id / "collection.json"
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+            if not path.exists() or strange_picture(path) is not None:
+                return False
+            content = read_json(path)
+            if "thumbnail" in content.get("assets", {}) and path.with_name(THUMBNAIL).exists():
+                return False
+            save_picture(path, png)
+            content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
+            return save(path, content)
+
+    def _links_to(self, collection_id: str, item_id: str) -> bool:
+        collection = self.root / collection_id / "collection.json"
+        name = cube_id(item_id)
+        return collection in self.collections() and f"./{name}/{name}.json" in hrefs(
+            read_json(collection), "item"
+        )
+
+    def read_item(self, path: Path) -> pystac.Item:
+        """Read the item in a file, with absolute paths in the hrefs of local assets.
+
+        Raises
+        ------
+        LocalError, IntegrityError
+            If it cannot be read, or is no item.
+        """
+        content = read_json(path)
+        try:
+            # No migration: the catalog is ours and holds the newest fields as plain JSON.
+            item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
+            for asset in item.assets.values():
+                asset.href = absolute(asset.href, path.parent)
+                for alternate in asset.extra_fields.get("alternate", {}).values():
+                    alternate["href"] = absolute(alternate["href"], path.parent)
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise IntegrityError(f"{path}: is not a STAC item ({said})") from error
+        item.set_self_href(str(path))
+        return item
+
+    def _inside(self, file: Path, href: str) -> Path:
+        """Return the file that a link of *file* leads to, if that is one of the catalog."""
+        path = (file.parent / href).resolve()
+        if not path.is_relative_to(self.root):
+            raise IntegrityError(f"{file}: links to {href!r} outside of the catalog; refused")
+        return path
+
+    def _item_json(self, item: pystac.Item, collection: pystac.Collection, path: Path) -> Json:
+        content = plain(item)
+        content["collection"] = collection.id
+        title = collection.title or collection.id
+        content["links"] = [
+            link_to("root", os.path.relpath(self.path, path.parent), "application/json"),
+            link_to("parent", "../collection.json", "application/json", title),
+            link_to("collection", "../collection.json", "application/json", title),
+            *self._own_links(content, path),
+        ]
+        relative_assets(content, path.parent)
+        return content
+
+    def _own_links(self, content: Json, path: Path) -> list[Json]:
+        links = [link for link in content.get("links", []) if link["rel"] not in _STRUCTURAL]
+        for link in links:
+            link["href"] = relative(link["href"], path.parent)
+        return sorted(links, key=lambda link: (link["rel"], link["href"]))
+
+    def _put_collection(self, harvest: Harvest) -> bool:
+        collection = harvest.collection
+        path = self.root / collection.id / "collection.json"
+        known = read_json(path) if path.exists() else {}
+        content = plain(collection)
+        # What the collection linked before and what is put now; a stray file does not enter.
+        ids = {Path(href).stem for href in hrefs(known, "item")}
+        ids |= {item.id for item in harvest.items}
+        items = [
+            read_json(file)
+            for item_id in sorted(ids)
+            if (file := self.item_path(collection.id, item_id)).exists()
+        ]
+        for item in items:
+            # A folder of this name may be removed below.
+            name = item.get("id")
+            if not isinstance(name, str) or name not in ids or _plain_characters(name) != name:
+                raise IntegrityError(f"{path}: an item of it has the id {name!r}; refused")
+        items, gone = without_replaced(items, harvest.items)
+        stores = sorted(
+            {item["properties"][STORE] for item in items if STORE in item["properties"]}
+        )
+        if stores:
+            content[STORE] = stores[0]
+        if items:
+            content["extent"] = extent(items, content["extent"])
+        content["links"] = [
+            link_to("root", "../catalog.json", "application/json"),
+            link_to("parent", "../catalog.json", "application/json"),
+            *self._own_links(content, path),
+            *(
+                link_to(
+                    "item",
+                    f"./{item['id']}/{item['id']}.json",
+                    "application/geo+json",
+                    item["properties"].get("title", item["id"]),
+                )
+                for item in items
+            ),
+        ]
+        relative_assets(content, path.parent)
+        if "thumbnail" in known.get("assets", {}) and path.with_name(THUMBNAIL).exists():
+            # It came with a cube, and harvesters know nothing of it.
+            content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
+        elif collection.id in harvest.thumbnails:
+            save_picture(path, harvest.thumbnails[collection.id])
+            content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
+        changed = save(path, content)
+        for item in gone:
+            # Unlinked first, removed after: at no moment does a link lead nowhere.
+            remove_item_files(self.item_path(collection.id, item["id"]))
+        return changed
+
+    def _put_root(self, collection: pystac.Collection) -> bool:
+        known = (
+            {link["href"]: link for link in read_json(self.path)["links"] if link["rel"] == "child"}
+            if self.path.exists()
+            else {}
+        )
+        href = f"./{collection.id}/collection.json"
+        known[href] = link_to("child", href, "application/json", collection.title or collection.id)
+        content: Json = {
+            "type": "Catalog",
+            "id": CATALOG_ID,
+            "stac_version": "1.1.0",
+            "title": "stacbuild catalog",
+            "description": "Sources harvested and cubes built by stacbuild.",
+            "links": [
+                link_to("root", "./catalog.json", "application/json"),
+                *(known[key] for key in sorted(known)),
+            ],
+        }
+        return save(self.path, content)
+
+
+__all__ = [
+    "DATA_ID",
+    "STORE",
+    "THUMBNAIL",
+    "Catalog",
+    "read_json",
+    "slug",
+    "write_bytes",
+    "write_json",
+]

@@ -1,0 +1,319 @@
+"""Dimensions and variables of a dataset as fields of the STAC datacube extension 2.3.0.
+
+In ``cube:variables`` the kind of a variable stands in ``type``, as the text of the extension says
+and its readers (pystac, STAC Browser) expect; its schema calls the same field ``variable_type``
+and lets other fields pass.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from pystac.utils import datetime_to_str
+
+from stacbuild.formats.zarr_crs import grid_mapping_names
+from stacbuild.formats.zarr_decode import no_number
+from stacbuild.formats.zarr_grid import CubeGrid
+from stacbuild.formats.zarr_store import HIDDEN
+from stacbuild.nodata import Number, from_json, held, to_json
+from stacbuild.profiles import DataProfile
+
+Json = dict[str, Any]
+
+# Up to this many values of a dimension are listed; longer ones are given by extent and step.
+_FEW = 100
+# So many times are listed, so that it can be told which of them are chosen; of more, how many.
+_FEW_TIMES = 2000
+LENGTH = "stacbuild:length"
+"""Values of a dimension whose values are not listed."""
+_DATA_TYPES = frozenset(
+    f"{kind}{bits}"
+    for kind, widths in (
+        ("int", (8, 16, 32, 64)),
+        ("uint", (8, 16, 32, 64)),
+        ("float", (16, 32, 64)),
+    )
+    for bits in widths
+)
+_NO_PROFILE = DataProfile()
+
+NODATA = "stacbuild:nodata"
+"""Field of a variable: values for no data beside ``nodata``, which is one, and no class's."""
+
+LEFT_OUT = "stacbuild:left_out"
+"""Field of a variable in ``cube:variables``: why it cannot be read, in words after its name."""
+
+
+OTHER_GRID = "lies on another grid"
+"""How it begins what `LEFT_OUT` says of a variable that has pixels of its own."""
+
+
+def cube_dimensions(ds: xr.Dataset, grid: CubeGrid) -> Json:
+    """Describe every dimension of *ds* as ``cube:dimensions``.
+
+    Extents of x and y are the outer edges of the pixels in the grid's CRS; ``step`` has the sign
+    of the order in which they are stored.
+    """
+    dims = list(dict.fromkeys(str(dim) for array in ds.variables.values() for dim in array.dims))
+    described = {}
+    for dim in dims:
+        if dim in (grid.x, grid.y):
+            described[dim] = _horizontal(grid, dim)
+        elif not ds.sizes[dim]:
+            described[dim] = {"type": "other", "values": []}
+        elif dim not in ds.coords:
+            described[dim] = {"type": "other", "extent": [0, ds.sizes[dim] - 1], "step": 1}
+        elif np.issubdtype(ds[dim].dtype, np.datetime64):
+            described[dim] = _temporal(ds[dim])
+        else:
+            described[dim] = _additional(ds[dim])
+        if dim in ds.coords and (text := text_of(ds[dim].attrs, "long_name")):
+            described[dim].setdefault("description", text)
+    return described
+
+
+def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
+    """Describe the variables of *ds*, except the coordinates of dimensions, as ``cube:variables``.
+
+    ``data_type`` and ``nodata`` are those of the stored values, before scale and offset;
+    ``chunks`` are the store's. Of several nodata values the first is named there. A NaN that stands
+    for nodata is not named, since it needs no masking.
+
+    Parameters
+    ----------
+    ds
+        Opened with ``mask_and_scale=False``.
+    profile
+        Its ``variables`` win over what the store says, field by field.
+    """
+    auxiliary = {str(name) for name in ds.coords} | grid_mapping_names(ds) | _bounds(ds)
+    described = {
+        str(name): _variable(ds, str(name), str(name) not in auxiliary, profile)
+        for name in ds.variables
+        if name not in ds.dims
+    }
+    for name, hidden in ds.encoding.get(HIDDEN, {}).items():
+        described[name] = {
+            "type": "data",
+            "dimensions": list(hidden.dims),
+            "data_type": "other",
+            LEFT_OUT: hidden.reason,
+        }
+    return dict(sorted(described.items()))
+
+
+def read_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which a cube has values of a source's *dtype*.
+
+    It is the same, but for two that most readers of cubes lack (GDAL before 3.11, netCDF): bool
+    becomes uint8, with room for "no data", and float16 becomes float32.
+    """
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def _horizontal(grid: CubeGrid, dim: str) -> Json:
+    left, bottom, right, top = grid.bbox
+    is_x = dim == grid.x
+    epsg = grid.crs.to_epsg()
+    field: Json = {
+        "type": "spatial",
+        "axis": "x" if is_x else "y",
+        "extent": [left, right] if is_x else [bottom, top],
+        "step": grid.transform.a if is_x else grid.transform.e,
+        "reference_system": grid.crs.to_wkt("WKT2_2019") if epsg is None else epsg,
+    }
+    if is_x and grid.crs.is_geographic and right > 180 + abs(grid.transform.a):
+        field["description"] = "longitude, counted eastwards beyond 180 degrees"
+    return field
+
+
+def _temporal(times: xr.DataArray) -> Json:
+    index = pd.DatetimeIndex(times.values)
+    known = index.dropna()
+    if not known.size:
+        return {"type": "temporal", "extent": [None, None]}
+    texts = [datetime_to_str(time_of(value)) for value in (known.min(), known.max())]
+    field: Json = {"type": "temporal", "extent": texts}
+    # A step without a value has no text.
+    if index.size <= _FEW_TIMES and known.size == index.size:
+        field["values"] = [datetime_to_str(time_of(value)) for value in index]
+    else:
+        field[LENGTH] = int(index.size)
+    return field
+
+
+def _additional(coordinate: xr.DataArray) -> Json:
+    values = np.asarray(coordinate.values)
+    numeric = values.dtype.kind in "iuf" and bool(np.isfinite(values).all())
+    attrs = coordinate.attrs
+    field: Json = {"type": "bands" if coordinate.name in ("band", "bands") else "other"}
+    if numeric and (attrs.get("axis") == "Z" or "positive" in attrs):
+        field |= {"type": "spatial", "axis": "z"}
+    if numeric:
+        field["extent"] = [values.min().item(), values.max().item()]
+        if values.size > 1:
+            steps = np.diff(values.astype("float64"))
+            even = np.allclose(steps, steps[0], rtol=1e-6, atol=0)
+            field["step"] = _number(steps[0]) if even else None
+    if values.size <= _FEW or not numeric:
+        field["values"] = values.tolist() if numeric else [str(value) for value in values]
+    if unit := text_of(attrs, "units"):
+        field["unit"] = unit
+    return field
+
+
+def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) -> Json:
+    variable = ds[name]
+    stated = (profile.variables or {}).get(name, _NO_PROFILE)
+    dtype = np.dtype(variable.encoding.get("dtype") or variable.dtype)
+    if dtype.kind == "b":
+        # The extension has no name for them.
+        dtype = read_as(dtype)
+    field: Json = {
+        "type": "data" if is_data else "auxiliary",
+        "dimensions": [str(dim) for dim in variable.dims],
+        "data_type": dtype.name if dtype.name in _DATA_TYPES else "other",
+    }
+    if is_data and (reason := _why_left_out(variable, dtype)):
+        field[LEFT_OUT] = reason
+    chunks = variable.encoding.get("chunks")
+    if variable.ndim and chunks:
+        field["chunks"] = [int(size) for size in chunks]
+    if title := stated.title or text_of(variable.attrs, "long_name"):
+        field["title"] = title
+    if text := stated.description or text_of(variable.attrs, "description", "comment"):
+        field["description"] = text
+    if unit := stated.unit or text_of(variable.attrs, "units"):
+        field["unit"] = unit
+    if not is_data:
+        return field
+    nodata = _nodata(ds, variable, stated.nodata or profile.nodata)
+    if nodata:
+        field["nodata"] = to_json(nodata[0])
+    if standard := stated.standard_name or text_of(variable.attrs, "standard_name"):
+        field["cf:parameter"] = [{"name": standard, **({"unit": unit} if unit else {})}]
+    classes = [
+        entry.model_dump(exclude_none=True, exclude_defaults=True) for entry in stated.classes or ()
+    ]
+    # One field holds one value; further ones are classes that mean nodata, if they are whole.
+    known = {entry["value"] for entry in classes}
+    further = [value for each in nodata[1:] if (value := to_json(each)) not in known]
+    classes += [
+        {"value": value, "name": f"nodata_{value}", "nodata": True}
+        for value in further
+        if isinstance(value, int)
+    ]
+    if others := [value for value in further if not isinstance(value, int)]:
+        field[NODATA] = others
+    if classes:
+        field["classification:classes"] = classes
+    return field
+
+
+def _why_left_out(variable: xr.DataArray, dtype: np.dtype[Any]) -> str | None:
+    empty = [str(dim) for dim, length in variable.sizes.items() if not length]
+    if empty:
+        return f"has the length 0 along {', '.join(empty)}"
+    if (odd := no_number(variable.attrs)) is not None:
+        return f"has the {odd}, which is no number"
+    if dtype.name in _DATA_TYPES:
+        return None
+    kinds = {"U": "text", "S": "text", "O": "objects", "T": "text", "V": "records"}
+    kinds |= {"c": "complex numbers", "M": "datetime64", "m": "timedelta64"}
+    return f"holds {kinds.get(dtype.kind, 'values')} ({dtype}), which no cube does"
+
+
+def _nodata(
+    ds: xr.Dataset, variable: xr.DataArray, stated: tuple[float, ...] | None
+) -> list[Number]:
+    """Return the values for no data: a profile's, else the variable's, else the dataset's.
+
+    They are as the variable's type holds them, if it does; what is no number is left aside.
+    """
+    keys = ("_FillValue", "missing_value")
+    if variable.dtype.kind not in "iuf":
+        # Of a bool both values are values; format 2 has a fill value all the same.
+        return []
+    own = [attrs.get(key) for attrs in (variable.attrs, variable.encoding) for key in keys]
+    # 0 is what Zarr v2 puts as fill value where nobody chose one: what is stated goes before.
+    chosen = [value for value in own if value is not None and np.any(np.asarray(value) != 0)]
+    unchosen = [value for value in own if value is not None]
+    of_rasters = stated_by_rasters(variable.attrs)
+    for values in (stated or (), chosen, of_rasters, [ds.attrs.get(key) for key in keys], unchosen):
+        numbers = [number for found in values for number in _numbers(found)]
+        # NaN needs no masking, and does not keep another value from being masked.
+        if known := [number for number in numbers if number == number]:
+            of_type = [(held(number, variable.dtype), number) for number in known]
+            return list(dict.fromkeys(n if mine is None else mine for mine, n in of_type))
+    return []
+
+
+def stated_by_rasters(attrs: Mapping[Any, Any]) -> list[Any]:
+    """Return what attributes of programs for rasters state as no data, beside those of CF.
+
+    ``nodata`` is what odc-geo writes and rioxarray reads, ``nodatavals`` what xarray made of a
+    GeoTIFF until 2022: a value a band, which says nothing of the others where they differ.
+    """
+    of_bands = attrs.get("nodatavals")
+    bands = list(of_bands) if isinstance(of_bands, list | tuple | np.ndarray) else [of_bands]
+    alike = bands[:1] if len({repr(each) for each in bands}) == 1 else []
+    return [value for value in (attrs.get("nodata"), *alike) if value is not None][:1]
+
+
+def _numbers(value: Any) -> list[Number]:
+    """Return the numbers of an attribute, also where they are written as text."""
+    listed = value.ravel().tolist() if isinstance(value, np.ndarray) else value
+    found: list[Number] = []
+    for each in listed if isinstance(listed, list | tuple) else [listed]:
+        one = each.item() if isinstance(each, np.generic) else each
+        try:
+            found.append(from_json(one))
+        except ValueError:
+            continue
+    return found
+
+
+def _number(value: Any) -> int | float | None:
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def _bounds(ds: xr.Dataset) -> set[str]:
+    # CF 7.1 and 7.4; the usual endings, too, for coordinates that do not name their bounds.
+    named = {
+        str(named)
+        for variable in ds.variables.values()
+        for key in ("bounds", "climatology")
+        if (named := variable.attrs.get(key) or variable.encoding.get(key))
+    }
+    ending = {str(name) for name in ds.variables if str(name).endswith(("_bnds", "_bounds"))}
+    return named | ending
+
+
+def text_of(attrs: dict[Any, Any], *keys: str) -> str | None:
+    """Return the first of some attributes that is a text, on one line."""
+    for key in keys:
+        value = attrs.get(key)
+        if isinstance(value, str) and value.strip():
+            return " ".join(value.split())
+    return None
+
+
+def time_of(value: pd.Timestamp) -> dt.datetime:
+    """Return a time of NumPy or pandas in UTC, to the microsecond."""
+    return utc(value.floor("us").to_pydatetime())
+
+
+def utc(value: dt.datetime) -> dt.datetime:
+    """Bring a time to UTC; a naive one is taken as UTC."""
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)

@@ -1,0 +1,355 @@
+"""The catalog as a few files with absolute hrefs: what search engines and APIs load.
+
+Written are ``items.json``, a GeoJSON FeatureCollection of all items; ``items.parquet``, the same as
+stac-geoparquet 1.1 (https://github.com/radiantearth/stac-geoparquet-spec), if the optional package
+rustac is there; and ``collections/<id>.json``. The catalog itself stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pystac
+
+from stacbuild import progress
+from stacbuild.errors import (
+    ConfigError,
+    ConflictError,
+    IntegrityError,
+    LocalError,
+    MissingError,
+    StacbuildError,
+)
+from stacbuild.planning.fingerprint import INPUTS
+from stacbuild.progress import Reporter
+from stacbuild.stac.catalog import Catalog, read_json, write_json
+from stacbuild.stac.files import sweep_dead, temporary
+
+Json = dict[str, Any]
+
+ITEMS = "items.json"
+PARQUET = "items.parquet"
+COLLECTIONS = "collections"
+
+# Who loads the items has a tree of his own.
+_OF_THE_TREE = {"root", "parent", "child", "item", "items", "collection", "self"}
+
+# How a cube was made: objects whose keys differ from cube to cube, and a column each they would be.
+_NOT_IN_PARQUET = {"processing:expression", INPUTS}
+
+# In the names of columns of what was made of items of ours.
+_OF_OURS = b"stacbuild:"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the catalog is for those who load the export.
+
+    Parameters
+    ----------
+    root
+        The catalog's folder, absolute.
+    base_url
+        URL of that folder, without a slash at its end; None for paths of this machine.
+    """
+
+    root: Path
+    base_url: str | None = None
+
+    def href(self, path: Path) -> str:
+        """Return the absolute href of a file.
+
+        Raises
+        ------
+        ConfigError
+            If it lies further above the catalog than the URL has folders.
+        """
+        if self.base_url is None:
+            return str(path)
+        parts = Path(os.path.relpath(path, self.root)).as_posix().split("/")
+        above = parts.count("..")
+        url = urlsplit(self.base_url)
+        folders = [part for part in url.path.split("/") if part]
+        if above > len(folders):
+            raise ConfigError(
+                f"{self.base_url}: as the URL of {self.root} it leaves no room for {path}; serve a "
+                "folder that holds both, and give the URL of the catalog in it"
+            )
+        names = [*folders[: len(folders) - above], *(quote(part) for part in parts[above:])]
+        return f"{url.scheme}://{url.netloc}/" + "/".join(names)
+
+
+def export(
+    catalog: Path,
+    folder: Path,
+    *,
+    base_url: str | None = None,
+    parquet: bool | None = None,
+    reporter: Reporter | None = None,
+) -> list[Path]:
+    """Write all items and collections of a catalog with absolute hrefs.
+
+    What an earlier export left in *folder* is replaced, file by file and each at once. A file that
+    no export wrote is never replaced or removed.
+
+    Parameters
+    ----------
+    catalog
+        Folder of ``catalog.json``.
+    folder
+        Where to write; made if it is not there. Not within the catalog.
+    base_url
+        URL at which the catalog's folder is served; files beside it are where their relative
+        hrefs lead to from there. None gives paths of this machine.
+    parquet
+        Whether to write ``items.parquet``; None does so if rustac is installed. An item without a
+        geometry (a file that is still in its archive) cannot be in it.
+    reporter
+        Told what was left out.
+
+    Returns
+    -------
+    The files written, ``items.json`` first.
+
+    Raises
+    ------
+    MissingError
+        If there is no catalog.
+    ConfigError
+        If *base_url* is none, or *folder* is within the catalog.
+    ConflictError
+        If a file that no export wrote lies where one would be written; then nothing is written.
+    LocalError
+        If a file cannot be written, or ``items.parquet`` is wanted and rustac is not installed.
+    IntegrityError
+        If a file of the catalog is damaged.
+    """
+    with progress.reported_to(reporter):
+        return _export(Catalog(catalog), folder.resolve(), base_url, parquet)
+
+
+def _export(
+    source: Catalog, target: Path, base_url: str | None, parquet: bool | None
+) -> list[Path]:
+    if not source.path.exists():
+        raise MissingError(
+            f"{source.path}: there is no catalog; run stacbuild harvest, or name its folder"
+        )
+    if target.is_relative_to(source.root):
+        raise ConfigError(f"{target}: lies in the catalog, which holds STAC only; write elsewhere")
+    found = importlib.util.find_spec("rustac") is not None
+    if parquet and not found:
+        raise LocalError(f"{PARQUET}: needs rustac: pip install 'stacbuild[export]'")
+    if parquet is None and not found:
+        progress.say(f"no {PARQUET}: rustac is not installed (pip install 'stacbuild[export]')")
+    place = Place(source.root, _checked(base_url))
+    collections = {path: _collection(path, place) for path in source.collections()}
+    items = sorted(
+        (_item(item, place) for item in source.items()),
+        key=lambda item: (str(item.get("collection")), item["id"]),
+    )
+    # Not by its id, which may be anything in a catalog from elsewhere.
+    files = {
+        target / COLLECTIONS / f"{path.parent.name}.json": content
+        for path, content in collections.items()
+    }
+    with_parquet = found if parquet is None else parquet
+    _check_strangers([target / ITEMS, *([target / PARQUET] if with_parquet else []), *files])
+    written = [target / ITEMS]
+    write_json(target / ITEMS, {"type": "FeatureCollection", "features": items})
+    if with_parquet:
+        written += _put_parquet(target / PARQUET, items)
+    else:
+        _remove(target / PARQUET)
+    for path, content in files.items():
+        written.append(path)
+        write_json(path, content)
+    for left in (target / COLLECTIONS).glob("*.json"):
+        if left not in written:
+            _remove(left)
+    return written
+
+
+def _check_strangers(paths: Sequence[Path]) -> None:
+    """Refuse to replace files that no export wrote."""
+    for path in paths:
+        folder = next(each for each in path.parents if os.path.lexists(each))
+        if not folder.is_dir():
+            raise ConflictError(f"{folder}: is no folder; move it away, or write elsewhere (-o)")
+        if os.path.lexists(path) and not _is_export(path):
+            raise ConflictError(
+                f"{path}: is a file that stacbuild export did not write; move it away, or write "
+                "elsewhere (-o)"
+            )
+
+
+def _is_export(path: Path) -> bool:
+    """Return whether an export wrote a file: what it holds tells whose it is."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        if path.suffix == ".parquet":
+            return _OF_OURS in _footer(path)
+        content = json.loads(path.read_bytes())
+        if path.parent.name != COLLECTIONS:
+            # Without any item it holds nothing that could be lost.
+            features = content.get("features")
+            return content.keys() == {"type", "features"} and all(map(_is_exported, features))
+        return content["type"] == "Collection" and _is_exported(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+
+
+def _is_exported(content: Json) -> bool:
+    """Return whether STAC is as `_absolute` makes it."""
+    first, *others = content["links"]
+    return first.keys() == _canonical("", "").keys() and (
+        first["rel"] == "canonical" and not any(each["rel"] in _OF_THE_TREE for each in others)
+    )
+
+
+def _footer(path: Path) -> bytes:
+    """Return the metadata of a Parquet file, which name its columns."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        length, magic = int.from_bytes(file.read(4), "little"), file.read(4)
+        if magic != b"PAR1":
+            return b""
+        file.seek(-8 - length, os.SEEK_END)
+        return file.read(length)
+
+
+def _checked(base_url: str | None) -> str | None:
+    """Return a URL without what is not the folder's."""
+    if base_url is None:
+        return None
+    try:
+        url = urlsplit(base_url)
+        plain = url.scheme in ("https", "http") and url.hostname and not (url.query or url.fragment)
+    except ValueError:
+        plain = False
+    if not plain or "@" in url.netloc or ".." in url.path.split("/"):
+        raise ConfigError(
+            "the base URL has to be a plain https or http URL of the catalog's folder, as "
+            "https://example.org/stac"
+        )
+    return base_url.removesuffix("/catalog.json").rstrip("/")
+
+
+def _item(item: pystac.Item, place: Place) -> Json:
+    path = Path(item.get_self_href() or "")
+    content: Json = item.to_dict(include_self_link=False, transform_hrefs=False)
+    return _absolute(content, path, place, "application/geo+json")
+
+
+def _collection(path: Path, place: Place) -> Json:
+    return _absolute(read_json(path), path, place, "application/json")
+
+
+def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
+    """Make every href absolute, and name the file in the catalog as the original."""
+    try:
+        links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
+        content["links"] = [_canonical(str(path), media_type), *links]
+        for entry in _entries(content):
+            entry["href"] = _resolved(entry["href"], path.parent, place)
+    except (KeyError, TypeError, AttributeError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise IntegrityError(f"{path}: is not STAC ({said}); harvest its store again") from error
+    return content
+
+
+def _canonical(href: str, media_type: str) -> Json:
+    return {"rel": "canonical", "href": href, "type": media_type}
+
+
+def _entries(content: Json) -> Iterator[Json]:
+    """Yield all that has an href of its own."""
+    yield from content["links"]
+    for asset in content.get("assets", {}).values():
+        yield asset
+        yield from asset.get("alternate", {}).values()
+
+
+def _resolved(href: str, directory: Path, place: Place) -> str:
+    if "://" in href or href.startswith("mailto:"):
+        return href
+    return place.href(Path(os.path.normpath(directory / href)))
+
+
+def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
+    """Write stac-geoparquet by atomic replace; return what was written."""
+    rows = [_row(item) for item in items if item["geometry"] is not None]
+    if len(rows) < len(items):
+        progress.say(
+            f"{PARQUET}: {len(rows)} of {len(items)} items; {len(items) - len(rows)} without a "
+            f"geometry, as their files are not here yet, are in {ITEMS} only"
+        )
+    if not rows:
+        _remove(path)
+        return []
+    beside = temporary(path)
+    try:
+        sweep_dead(path)
+        # In a thread of its own, as a notebook has a loop running already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _write_parquet(beside, rows)).result()
+        beside.replace(path)
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise StacbuildError(
+            f"{path}: rustac could not write it ({said}); {ITEMS} was written, --no-parquet spares "
+            "this one"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return [path]
+
+
+async def _write_parquet(path: Path, rows: list[Json]) -> None:
+    import rustac
+
+    await rustac.write(str(path), rows, format="parquet")
+
+
+def _row(item: Json) -> Json:
+    properties = {
+        key: value for key, value in item["properties"].items() if key not in _NOT_IN_PARQUET
+    }
+    pruned: Json = _for_parquet(item | {"properties": properties})
+    return pruned
+
+
+def _for_parquet(value: Any) -> Any:
+    """Leave out objects without fields, and nodata that is text: a column has one type."""
+    if isinstance(value, dict):
+        return {
+            key: _for_parquet(each)
+            for key, each in value.items()
+            if each != {} and not (key == "nodata" and isinstance(each, str))
+        }
+    if isinstance(value, list):
+        return [_for_parquet(each) for each in value]
+    return value
+
+
+def _remove(path: Path) -> None:
+    """Remove what an earlier export wrote, and nobody else's file."""
+    if not _is_export(path):
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be removed: {error.strerror}") from error

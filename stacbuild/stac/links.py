@@ -1,0 +1,91 @@
+"""Plain STAC JSON: its links, hrefs and extents."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pystac
+
+from stacbuild.net.hrefs import is_relative_path
+
+Json = dict[str, Any]
+
+DATA_ID = "stacbuild:data_id"
+
+
+def plain(entity: pystac.Item | pystac.Collection) -> Json:
+    """Return an item or a collection as STAC 1.1 JSON."""
+    content = entity.to_dict(include_self_link=False, transform_hrefs=False)
+    content["stac_version"] = "1.1.0"
+    content["stac_extensions"] = sorted(set(content.get("stac_extensions") or []))
+    return json.loads(json.dumps(content))  # type: ignore[no-any-return]
+
+
+def without_replaced(
+    items: list[Json], fresh: Sequence[pystac.Item]
+) -> tuple[list[Json], list[Json]]:
+    """Part the items into those that stay and those that a fresh harvest no longer names."""
+    ids = {item.id for item in fresh}
+    data_ids = {item.properties.get(DATA_ID) for item in fresh} - {None}
+    gone = [
+        item
+        for item in items
+        if item["id"] not in ids and item["properties"].get(DATA_ID) in data_ids
+    ]
+    return [item for item in items if item not in gone], gone
+
+
+def hrefs(content: Json, rel: str) -> list[str]:
+    """Return the hrefs of all links of a relation."""
+    return [link["href"] for link in content.get("links", []) if link["rel"] == rel]
+
+
+def link_to(rel: str, href: str, media_type: str, title: str | None = None) -> Json:
+    """Return a link."""
+    link = {"rel": rel, "href": href, "type": media_type}
+    return link | {"title": title} if title else link
+
+
+def extent(items: list[Json], stated: Json) -> Json:
+    """Unite what the items cover; keep what the collection states where they are silent."""
+    boxes = [item["bbox"] for item in items if item.get("bbox")]
+    extent = json.loads(json.dumps(stated))
+    if boxes:
+        west, south, east, north = zip(*boxes, strict=True)
+        extent["spatial"]["bbox"] = [[min(west), min(south), max(east), max(north)]]
+    starts, ends = [], []
+    for item in items:
+        properties = item["properties"]
+        starts.append(properties.get("start_datetime") or properties.get("datetime"))
+        ends.append(properties.get("end_datetime") or properties.get("datetime"))
+    if any(starts):
+        extent["temporal"]["interval"] = [[min(filter(None, starts)), max(filter(None, ends))]]
+    return extent  # type: ignore[no-any-return]
+
+
+def _is_local(href: str) -> bool:
+    return Path(href).is_absolute()
+
+
+def relative(href: str, directory: Path) -> str:
+    """Return an href, relative to a folder if it is a path of this machine."""
+    return Path(os.path.relpath(href, directory)).as_posix() if _is_local(href) else href
+
+
+def absolute(href: str, directory: Path) -> str:
+    """Return an href, absolute if it is a path relative to a folder."""
+    if "://" in href or not is_relative_path(href):
+        return href
+    return str(Path(os.path.normpath(directory / href)))
+
+
+def relative_assets(content: Json, directory: Path) -> None:
+    """Make the hrefs of assets relative to a folder, where they are paths of this machine."""
+    for asset in content.get("assets", {}).values():
+        asset["href"] = relative(asset["href"], directory)
+        for alternate in asset.get("alternate", {}).values():
+            alternate["href"] = relative(alternate["href"], directory)

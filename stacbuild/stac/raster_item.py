@@ -1,0 +1,234 @@
+"""What a GeoTIFF says of itself, as STAC fields; only its header is read.
+
+Fields of STAC 1.1 and of the extensions projection 2.0.0, raster 2.0.0, classification 2.0.0 and
+CF 0.2.0. On top comes what a profile knows: names, units, codes, and which year a band is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyproj
+import pystac
+import rasterio.errors
+import rasterio.io
+from pyproj.exceptions import CRSError
+
+from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.formats.geotiff_header import check_placed
+from stacbuild.formats.geotiff_netcdf import netcdf_tags
+from stacbuild.formats.geotiff_sidecars import hint_of_place
+from stacbuild.formats.geotiff_values import band_fields, class_fields, value_fields, year_of
+from stacbuild.geo import outline
+from stacbuild.geo.bbox import unskewed
+from stacbuild.geo.crs import epsg_code, identified
+from stacbuild.geo.outline import Pixels
+from stacbuild.profiles import DataProfile
+from stacbuild.stac.catalog import DATA_ID, STORE
+from stacbuild.stac.extensions import declare_extensions
+
+Json = dict[str, Any]
+
+MEDIA_TYPE = "image/tiff; application=geotiff"
+CLOUD_OPTIMIZED = f"{MEDIA_TYPE}; profile=cloud-optimized"
+
+_CONFIDENCE = 90
+_METRES_A_DEGREE = 111_320.0
+
+
+def raster_item(
+    dataset: rasterio.io.DatasetReader,
+    *,
+    item_id: str,
+    data_id: str,
+    store_key: str,
+    href: str,
+    profile: DataProfile,
+    datetime: dt.datetime | None = None,
+    title: str | None = None,
+    asset_fields: Mapping[str, Any] | None = None,
+    properties: Mapping[str, Any] | None = None,
+) -> pystac.Item:
+    """Describe an open GeoTIFF as an item with the asset ``data``.
+
+    Parameters
+    ----------
+    dataset
+        Open; see `stacbuild.formats.geotiff.open_raster`.
+    href
+        Of the asset: a URL, or an absolute local path.
+    profile
+        What the file does not say; an empty one if nothing is known.
+    datetime
+        The time of the item if the profile states none, for example of publication; UTC if it
+        has no zone.
+    title
+        Of item and asset if the profile has none; else the data id.
+    asset_fields, properties
+        Further fields of the asset and of the item.
+
+    Returns
+    -------
+    pystac.Item
+        Without links; its extensions are declared.
+
+    Raises
+    ------
+    IntegrityError
+        The file has no CRS or place, or does not fit its profile; nothing says its time.
+    """
+    times = _times(dataset, profile, datetime, href)
+    projection = projection_fields(dataset, href)
+    geometry, bbox = footprint(dataset, href)
+    name = profile.title or title or data_id
+    item = pystac.Item(
+        id=item_id,
+        geometry=geometry,
+        bbox=bbox,
+        datetime=times["datetime"],
+        start_datetime=times.get("start_datetime"),
+        end_datetime=times.get("end_datetime"),
+        properties={"title": name, STORE: store_key, DATA_ID: data_id},
+    )
+    if profile.description:
+        item.properties["description"] = profile.description
+    if profile.keywords:
+        item.properties["keywords"] = list(profile.keywords)
+    item.properties |= projection | dict(properties or {})
+    item.add_asset(
+        "data",
+        pystac.Asset(
+            href=href,
+            title=name,
+            description=profile.description,
+            media_type=media_type(dataset),
+            roles=["data"],
+            extra_fields={
+                **value_fields(dataset, profile),
+                **sampling_fields(dataset),
+                **class_fields(dataset, profile),
+                **band_fields(dataset, profile, href),
+                **(asset_fields or {}),
+            },
+        ),
+    )
+    declare_extensions(item)
+    return item
+
+
+def item_times(
+    profile: DataProfile, published: dt.datetime | None, href: str
+) -> dict[str, dt.datetime]:
+    """Return ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``."""
+    start, end = profile.start_datetime, profile.end_datetime
+    if profile.years:
+        start, _ = year_of(profile.years.first)
+        _, end = year_of(profile.years.first + profile.years.count - 1)
+    if start is not None:
+        start = _utc(start)
+        return {
+            "datetime": start,
+            "start_datetime": start,
+            "end_datetime": _utc(end) if end else start,
+        }
+    if published is None:
+        raise IntegrityError(f"{href}: nothing says its time; state start_datetime in a profile")
+    return {"datetime": _utc(published)}
+
+
+def says_time(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
+    """Return whether a profile, or the header itself, dates a GeoTIFF."""
+    stated = profile.start_datetime is not None or profile.years is not None
+    return stated or bool(netcdf_tags(dataset).times)
+
+
+def _times(
+    dataset: rasterio.io.DatasetReader,
+    profile: DataProfile,
+    published: dt.datetime | None,
+    href: str,
+) -> dict[str, dt.datetime]:
+    """Return the times of an item: a profile's, else those of the header, else *published*."""
+    stated = profile.start_datetime is not None or profile.years is not None
+    if not stated and (times := netcdf_tags(dataset).times):
+        first = min(times)
+        return {"datetime": first, "start_datetime": first, "end_datetime": max(times)}
+    return item_times(profile, published, href)
+
+
+def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
+    """Return ``proj:code`` (or ``proj:wkt2``), shape, transform and box."""
+    crs = _crs(dataset, href)
+    code = epsg_code(crs)
+    fields: Json = {"proj:code": f"EPSG:{code}" if code else None}
+    if code is None:
+        fields["proj:wkt2"] = crs.to_wkt("WKT2_2019")
+    columns, rows = np.array([0, 0, 1, 1]) * dataset.width, np.array([0, 1, 0, 1]) * dataset.height
+    xs, ys = (at.tolist() for at in dataset.transform @ (columns, rows))
+    transform = unskewed(dataset.transform, dataset.shape) or dataset.transform
+    return fields | {
+        "proj:shape": [dataset.height, dataset.width],
+        "proj:transform": [_number(value) for value in tuple(transform)[:6]],
+        "proj:bbox": [_number(value) for value in (min(xs), min(ys), max(xs), max(ys))],
+    }
+
+
+def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list[float]]:
+    """Return the outline (lon/lat, GeoJSON), cut at the antimeridian, and its bbox.
+
+    Raises
+    ------
+    IntegrityError
+        The raster lies where its CRS has no longitude and latitude.
+    """
+    shape = (dataset.height, dataset.width)
+    try:
+        return outline.footprint(Pixels(_crs(dataset, href), dataset.transform, shape))
+    except IntegrityError:
+        raise
+    except StacbuildError as error:
+        raise IntegrityError(f"{href}: {error}") from error
+
+
+def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
+    """Return ``raster:sampling`` and ``raster:spatial_resolution`` (metres, rough for degrees)."""
+    point = dataset.tags().get("AREA_OR_POINT", "Area").lower() == "point"
+    height = math.hypot(dataset.transform.b, dataset.transform.e)
+    factor = _METRES_A_DEGREE if dataset.crs.is_geographic else dataset.crs.linear_units_factor[1]
+    return {
+        "raster:sampling": "point" if point else "area",
+        "raster:spatial_resolution": _number(round(height * factor, 3)),
+    }
+
+
+def media_type(dataset: rasterio.io.DatasetReader) -> str:
+    """Return the media type, with the profile of a COG only if the file says that it is one."""
+    layout = dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
+    return CLOUD_OPTIMIZED if layout == "COG" else MEDIA_TYPE
+
+
+def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
+    check_placed(dataset, href)
+    if not dataset.crs:
+        raise IntegrityError(f"{href}: has no coordinate reference system{hint_of_place(href)}")
+    if dataset.transform.is_identity:
+        raise IntegrityError(f"{href}: does not say where its pixels lie{hint_of_place(href)}")
+    try:
+        # GDAL's search sees through other programs' names; what it finds is checked.
+        code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)
+        return identified(pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019")), code)
+    except (ValueError, CRSError, rasterio.errors.CRSError) as error:
+        raise IntegrityError(f"{href}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _number(value: float) -> int | float:
+    """Write 30.0 as 30, as JSON readers expect of whole numbers."""
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _utc(time: dt.datetime) -> dt.datetime:
+    return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)

@@ -1,0 +1,201 @@
+"""What a Zarr dataset says of itself, as a STAC item; only metadata and coordinates are read.
+
+Fields of the Zarr extension 1.1.0, the projection extension 2.0.0 and, by
+`stacbuild.stac.datacube`, the datacube extension 2.3.0.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pystac
+import xarray as xr
+import zarr
+from pystac.utils import datetime_to_str
+
+from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.formats.zarr_grid import CubeGrid, footprint, grid_of, on_other_grids
+from stacbuild.formats.zarr_members import outdated
+from stacbuild.formats.zarr_store import HIDDEN, MEDIA_TYPE, is_consolidated
+from stacbuild.profiles import DataProfile
+from stacbuild.stac.catalog import DATA_ID, STORE
+from stacbuild.stac.datacube import (
+    LEFT_OUT,
+    OTHER_GRID,
+    cube_dimensions,
+    cube_variables,
+    text_of,
+    time_of,
+    utc,
+)
+from stacbuild.stac.extensions import declare_extensions
+
+Json = dict[str, Any]
+
+__all__ = ["cube_dimensions", "cube_variables", "period", "projection", "zarr_item"]
+
+_NO_PROFILE = DataProfile()
+
+
+def zarr_item(
+    group: zarr.Group,
+    ds: xr.Dataset,
+    *,
+    item_id: str,
+    data_id: str,
+    store_key: str,
+    href: str,
+    profile: DataProfile = _NO_PROFILE,
+    datetime: dt.datetime | None = None,
+    properties: Json | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> pystac.Item:
+    """Describe a Zarr group as a STAC item with the asset ``data``.
+
+    Parameters
+    ----------
+    group, ds
+        The group and its dataset, from `stacbuild.formats.zarr_store`.
+    item_id, data_id, store_key
+        Identity of the item in the catalog.
+    href
+        Of the asset: a URL without credentials or an absolute local path.
+    profile
+        What the store does not say.
+    datetime
+        When neither profile nor store give a time; UTC if naive.
+    properties
+        More item properties.
+    warn
+        Takes a line where statements of the store, or of its profile, disagree.
+
+    Raises
+    ------
+    StacbuildError
+        The grid cannot be told (see `stacbuild.formats.zarr_grid.grid_of`) or no time is known.
+    """
+    try:
+        grid = grid_of(ds, profile.bbox)
+        geometry, bbox = footprint(grid)
+        start, end = period(ds, profile) or (datetime, datetime)
+    except StacbuildError as error:
+        hidden = ds.encoding.get(HIDDEN, {}).items()
+        also = "".join(f"; {name} {each.reason}" for name, each in hidden)
+        # As of a raster: what the file does not say, or says wrong.
+        kind = IntegrityError if type(error) is StacbuildError else type(error)
+        raise kind(f"{href}: {error}{also}") from error
+    if warn is not None:
+        for note in grid.notes:
+            warn(f"{href}: {note}")
+        if Path(href).is_absolute() and (
+            notes := outdated(group.store, group.metadata.zarr_format)
+        ):
+            more = f" and {len(notes) - 5} more" if len(notes) > 5 else ""
+            warn(
+                f"{href}: its consolidated metadata, which count, {'; '.join(notes[:5])}{more}; "
+                "bring them up to date with zarr.consolidate_metadata"
+            )
+    if start is None or end is None:
+        raise StacbuildError(
+            f"{href}: says nothing of its time; state start_datetime and end_datetime in a profile"
+        )
+    variables = cube_variables(ds, profile)
+    for name, dims in on_other_grids(ds, grid).items():
+        if variables.get(name, {}).get("type") == "data":
+            reason = f"{OTHER_GRID} ({dims}) than the one that is taken ({grid.y}, {grid.x})"
+            variables[name].setdefault(LEFT_OUT, reason)
+    title = profile.title or text_of(ds.attrs, "title", "product_name") or data_id
+    item = pystac.Item(
+        id=item_id,
+        geometry=geometry,
+        bbox=bbox,
+        datetime=start,
+        properties={
+            "title": title,
+            STORE: store_key,
+            DATA_ID: data_id,
+            "start_datetime": datetime_to_str(start),
+            "end_datetime": datetime_to_str(end),
+            **projection(grid),
+            "cube:dimensions": cube_dimensions(ds, grid),
+            "cube:variables": variables,
+        },
+    )
+    if text := profile.description or text_of(ds.attrs, "summary", "description", "comment"):
+        item.properties["description"] = text
+    if profile.keywords:
+        item.properties["keywords"] = list(profile.keywords)
+    item.properties |= properties or {}
+    asset = pystac.Asset(
+        href,
+        title=title,
+        media_type=MEDIA_TYPE,
+        roles=["data"],
+        extra_fields={
+            "zarr:zarr_format": group.metadata.zarr_format,
+            "zarr:consolidated": is_consolidated(group),
+            "zarr:node_type": "group",
+        },
+    )
+    if parameters := [
+        each for field in variables.values() for each in field.get("cf:parameter", ())
+    ]:
+        asset.extra_fields["cf:parameter"] = parameters
+    item.add_asset("data", asset)
+    # The root of the store, which may be above the group (STAC best practices for Zarr).
+    root = re.match(r".*?\.zarr(?=/|$)", href)
+    item.add_link(pystac.Link("store", root.group() if root else href, MEDIA_TYPE, title))
+    declare_extensions(item)
+    return item
+
+
+def projection(grid: CubeGrid) -> Json:
+    """Return the ``proj:`` fields of *grid*; ``proj:wkt2`` only where the CRS has no EPSG code."""
+    code: Json = {"proj:code": grid.code}
+    if grid.code is None:
+        code["proj:wkt2"] = grid.crs.to_wkt("WKT2_2019")
+    return {
+        **code,
+        "proj:shape": list(grid.shape),
+        "proj:transform": list(grid.transform)[:6],
+        "proj:bbox": list(grid.bbox),
+    }
+
+
+def period(
+    ds: xr.Dataset, profile: DataProfile = _NO_PROFILE
+) -> tuple[dt.datetime, dt.datetime] | None:
+    """Return the first and last time of *ds* in UTC, or None if nothing tells.
+
+    Asked in this order: the profile, the temporal coordinates (without steps that have no value)
+    along one dimension or none, the attributes
+    ``time_coverage_start`` and ``time_coverage_end`` (ACDD 1.3).
+    """
+    if profile.start_datetime:
+        return utc(profile.start_datetime), utc(profile.end_datetime or profile.start_datetime)
+    times = [
+        known
+        for name in ds.coords
+        if ds[name].ndim <= 1 and np.issubdtype(ds[name].dtype, np.datetime64)
+        if len(known := pd.DatetimeIndex(ds[name].values.ravel()).dropna())
+    ]
+    if times:
+        return min(time_of(index.min()) for index in times), max(
+            time_of(index.max()) for index in times
+        )
+    start = text_of(ds.attrs, "time_coverage_start")
+    end = text_of(ds.attrs, "time_coverage_end") or start
+    if not start or not end:
+        return None
+    try:
+        return time_of(pd.Timestamp(start)), time_of(pd.Timestamp(end))
+    except ValueError as error:
+        raise StacbuildError(
+            f"attribute time_coverage_start or _end is no time: {error}"
+        ) from error

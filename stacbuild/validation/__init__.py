@@ -1,0 +1,1 @@
+"""The catalog, cubes and sources, compared with what they should be."""

@@ -1,0 +1,90 @@
+"""Whether a catalog's files are JSON, its links lead somewhere, and nothing lies there unlinked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pystac
+
+from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.stac.catalog import Catalog, read_json
+from stacbuild.validation.found import Found
+
+Json = dict[str, Any]
+
+_STRUCTURAL = ("root", "parent", "collection", "child", "item", "derived_from")
+
+
+def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
+    """Yield the items that can be read; whatever cannot is a problem of the catalog."""
+    seen = {catalog.path}
+    for collection in _linked(catalog.path, "child", "Catalog", seen, found):
+        _check_picture_of(collection, found)
+        for path in _linked(collection, "item", "Collection", seen, found):
+            try:
+                item = catalog.read_item(path)
+            except StacbuildError as error:
+                found.problems.append(error)
+                continue
+            for link in item.to_dict(transform_hrefs=False)["links"]:
+                _check_link(path, link, found)
+            if (picture := item.assets.get("thumbnail")) is not None:
+                _check_thumbnail(path, picture.href, found)
+            if "data" not in item.assets:
+                found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
+            yield item
+    for stray in sorted(set(catalog.root.rglob("*.json")) - seen):
+        if not stray.name.startswith("."):
+            found.wrong(
+                f"{stray}: nothing in the catalog links to it; harvest or build again, or remove it"
+            )
+
+
+def _linked(path: Path, rel: str, kind: str, seen: set[Path], found: Found) -> list[Path]:
+    """Return the files that a catalog or collection links to, each once."""
+    try:
+        content = read_json(path)
+        if content.get("type") != kind:
+            raise IntegrityError(f"{path}: is not a STAC {kind}; remove it, then harvest")
+    except StacbuildError as error:
+        found.problems.append(error)
+        return []
+    paths = []
+    for link in content.get("links", []):
+        target = _check_link(path, link, found)
+        if target is not None and link.get("rel") == rel:
+            if target in seen:
+                found.wrong(f"{path}: links to {target} more than once")
+                continue
+            seen.add(target)
+            paths.append(target)
+    return paths
+
+
+def _check_link(path: Path, link: Json, found: Found) -> Path | None:
+    """Return the file that a link within the catalog leads to; None if it leads elsewhere."""
+    href = link.get("href")
+    if link.get("rel") not in _STRUCTURAL or not isinstance(href, str) or "://" in href:
+        return None
+    target = (path.parent / unquote(href)).resolve()
+    if not target.is_file():
+        found.wrong(f"{path}: its link {link['rel']!r} leads to {target}, which is not there")
+        return None
+    return target
+
+
+def _check_picture_of(path: Path, found: Found) -> None:
+    """Look for the picture of a collection, if that can be read."""
+    with contextlib.suppress(StacbuildError, AttributeError, KeyError, TypeError):
+        _check_thumbnail(path, read_json(path)["assets"]["thumbnail"]["href"], found)
+
+
+def _check_thumbnail(path: Path, href: str, found: Found) -> None:
+    """Look for a picture that a file of the catalog names beside itself."""
+    picture = path.parent / href
+    if "://" not in href and not picture.is_file():
+        found.wrong(f"{path}: its thumbnail {picture} is not there; build again (cube --force)")

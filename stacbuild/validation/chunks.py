@@ -1,0 +1,240 @@
+"""Whether the chunks of a cube are all there, and can be decoded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from stacbuild import progress
+from stacbuild.errors import IntegrityError
+from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes, expected_keys, totals
+from stacbuild.formats.zarr_errors import read_error
+from stacbuild.validation.found import Found
+
+if TYPE_CHECKING:
+    import pystac
+
+
+Json = dict[str, Any]
+
+# Decoded chunks in memory at a time while all are read.
+_BYTES_AT_ONCE = 512 * 2**20
+# Names of chunks in a message; all of them stand in `Found.damaged`.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A group of Zarr that is checked.
+
+    Parameters
+    ----------
+    name
+        Of the cube, for progress.
+    group, read, options
+        The group, and where it was opened.
+    """
+
+    name: str
+    group: zarr.Group
+    read: str
+    options: Json | None
+
+
+def check_chunks(
+    opened: Opened,
+    variables: Sequence[str],
+    asset: pystac.Asset | None,
+    found: Found,
+    *,
+    deep: bool,
+) -> None:
+    """Compare the chunks of some arrays of a group with the manifest, and with *deep* decode them.
+
+    Parameters
+    ----------
+    variables
+        Paths of the arrays below the group.
+    asset
+        Of its item, with the manifest; None for a cube in memory.
+    found
+        Takes what is wrong.
+    """
+    read = opened.read
+    arrays: dict[str, zarr.Array[Any]] = {each: opened.group[each] for each in variables}  # type: ignore[misc]
+    manifest = asset.extra_fields.get(CHUNKS) if asset else None
+    if asset and manifest is None:
+        found.notes.append(
+            f"{read}: was built before chunks were counted; only looked at whether each is there"
+        )
+    for missing in (manifest or {}).keys() - arrays.keys():
+        found.wrong(f"{read}: {missing}: the variable is not there, its item says it is")
+    listed = not read.startswith(("http://", "https://"))
+    if not listed:
+        found.notes.append(
+            f"{read}: a web server lists no chunks, so none that is missing can be found; "
+            "give the configuration, or an address on S3"
+        )
+    suspects = dict(arrays) if deep else {}
+    for variable, array in arrays.items():
+        if listed and not _check_listing(read, variable, array, manifest, found):
+            suspects[variable] = array
+    if suspects:
+        total = sum(array.nchunks for array in suspects.values())
+        with progress.task(f"{opened.name}: read", total=total, unit="chunks") as task:
+            for variable, array in suspects.items():
+                before = len(found.problems)
+                _read_chunks(opened, variable, array, task.advance, found)
+                if listed and len(found.problems) == before:
+                    _check_total(read, variable, array, manifest, found)
+    if deep:
+        unsure = [variable for variable, array in arrays.items() if not _has_checksum(array)]
+        if unsure:
+            found.notes.append(
+                f"{read}: chunks of {', '.join(unsure)} carry no checksum (Zarr format 2 has "
+                "none): a change that still decodes cannot be found"
+            )
+
+
+def _check_listing(
+    read: str, variable: str, array: zarr.Array[Any], manifest: Any, found: Found
+) -> bool:
+    """Look for chunks that are missing or strange; return whether all bytes are accounted for."""
+    sizes = chunk_sizes(array.store, variable)
+    expected = dict.fromkeys(expected_keys(array))
+    found.chunks += len(sizes)
+    found.bytes += sum(sizes.values())
+    missing = [key for key in expected if key not in sizes]
+    strange = [key for key in sizes if key not in expected]
+    if missing:
+        found.damaged.setdefault(variable, []).extend(missing)
+        found.wrong(
+            f"{read}: {variable}: {len(missing)} of {len(expected)} chunks are missing: "
+            f"{_names(array, missing)}; {found.rebuild}"
+        )
+    if strange:
+        found.wrong(
+            f"{read}: {variable}: holds what is none of its chunks: {', '.join(strange[:_NAMED])}"
+            f"{f' and {len(strange) - _NAMED} more' if len(strange) > _NAMED else ''}; remove it"
+        )
+    stated = (manifest or {}).get(variable)
+    return not missing and not strange and stated in (None, totals(sizes))
+
+
+def _check_total(
+    read: str, variable: str, array: zarr.Array[Any], manifest: Any, found: Found
+) -> None:
+    """Report that bytes differ where no chunk is damaged in itself, and none is missing."""
+    sizes = chunk_sizes(array.store, variable)
+    stated = (manifest or {}).get(variable)
+    if stated is None or len(sizes) != stated["count"] or variable in found.damaged:
+        return
+    more = sum(sizes.values()) - stated["bytes"]
+    if more:
+        found.wrong(
+            f"{read}: {variable}: its chunks can be read, but have {abs(more)} bytes "
+            f"{'more' if more > 0 else 'fewer'} than when they were written: something else "
+            f"wrote there; {found.rebuild}"
+        )
+
+
+def _read_chunks(
+    opened: Opened,
+    variable: str,
+    array: zarr.Array[Any],
+    advance: Callable[[], None],
+    found: Found,
+) -> None:
+    """Decode every chunk, so that checksums are compared; several at once, few in memory."""
+    known = set(found.damaged.get(variable, ()))
+    bad: list[str] = []
+    said = ""
+    for index, error in _decoded(array):
+        advance()
+        if error is None:
+            continue
+        told = read_error(error, opened.read, opened.options)
+        key = array.metadata.encode_chunk_key(index)
+        if not isinstance(told, IntegrityError):
+            # The disk or the server, not the data: the other chunks would say the same.
+            found.problems.append(
+                type(told)(f"{told} (chunk {key} of {variable}, {_window(array, index)})")
+            )
+            break
+        if key not in known:
+            bad.append(key)
+            said = said or " ".join(str(error).split())
+    if bad:
+        found.damaged.setdefault(variable, []).extend(bad)
+        found.wrong(
+            f"{opened.read}: {variable}: {len(bad)} of {array.nchunks} chunks are damaged: "
+            f"{_names(array, bad)} ({said}); {found.rebuild}"
+        )
+
+
+def _decoded(array: zarr.Array[Any]) -> Iterator[tuple[tuple[int, ...], Exception | None]]:
+    size = max(1, int(np.prod(array.chunks)) * array.dtype.itemsize)
+    workers = max(1, min(os.cpu_count() or 1, _BYTES_AT_ONCE // size))
+
+    def read(index: tuple[int, ...]) -> tuple[tuple[int, ...], Exception | None]:
+        try:
+            array[_region(array, index)]
+        except Exception as error:  # noqa: BLE001 - each codec has its own; given to who asked
+            return index, error
+        return index, None
+
+    waiting: set[Future[tuple[tuple[int, ...], Exception | None]]] = set()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for index in np.ndindex(array.cdata_shape):
+                waiting.add(pool.submit(read, index))
+                if len(waiting) >= 2 * workers:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            yield from (future.result() for future in waiting)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _region(array: zarr.Array[Any], index: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(
+        slice(place * chunk, min((place + 1) * chunk, length))
+        for place, chunk, length in zip(index, array.chunks, array.shape, strict=True)
+    )
+
+
+def _names(array: zarr.Array[Any], keys: Sequence[str]) -> str:
+    """Name chunks by key and place, the first few of many."""
+    wanted = set(keys[:_NAMED])
+    places = {
+        key: _window(array, index)
+        for index in np.ndindex(array.cdata_shape)
+        if (key := array.metadata.encode_chunk_key(index)) in wanted
+    }
+    text = ", ".join(f"{key} [{places[key]}]" for key in keys[:_NAMED])
+    return text + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
+
+
+def _window(array: zarr.Array[Any], index: Sequence[int]) -> str:
+    # Format 2 has the names of dimensions in an attribute, by xarray's convention.
+    names: Any = getattr(array.metadata, "dimension_names", None)
+    names = names or array.attrs.get("_ARRAY_DIMENSIONS")
+    names = names or [f"axis {axis}" for axis in range(array.ndim)]
+    return ", ".join(
+        f"{dim} {region.start}:{region.stop}"
+        for dim, region in zip(names, _region(array, index), strict=True)
+    )
+
+
+def _has_checksum(array: zarr.Array[Any]) -> bool:
+    """Return whether the last codec of the chunks checks them."""
+    names = [type(codec).__name__ for codec in array.compressors]
+    return any("Crc32" in name for name in names) or any(
+        getattr(codec, "checksum", False) for codec in array.compressors
+    )

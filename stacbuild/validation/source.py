@@ -1,0 +1,148 @@
+"""Whether a source is still what its item says: there, and of the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stacbuild import progress
+from stacbuild.errors import LocalError, failure_of
+from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes, totals
+from stacbuild.formats.zarr_store import MEDIA_TYPE, open_group
+from stacbuild.stac.extensions import file_time
+from stacbuild.validation.found import Found
+
+if TYPE_CHECKING:
+    import pystac
+
+
+Json = dict[str, Any]
+
+# Multihash codes with the length behind them
+# (https://github.com/multiformats/multicodec/blob/master/table.csv).
+_HASHES = {"d50110": "md5", "1220": "sha256"}
+_BLOCK = 4 * 2**20
+
+
+def check_source(item: pystac.Item, options: Json | None, *, deep: bool, remote: bool) -> Found:
+    """Compare a source with its item.
+
+    Parameters
+    ----------
+    item
+        Of the source, with an absolute href.
+    options
+        For fsspec, if it is on S3.
+    deep
+        Also compute the checksum of a local file.
+    remote
+        Also ask the server whether it is there and has its size; else nobody is asked.
+    """
+    found = Found()
+    asset = item.assets["data"]
+    try:
+        if "://" in asset.href:
+            if remote:
+                _check_remote(asset, options, found)
+        elif asset.media_type == MEDIA_TYPE:
+            _check_group(asset, found)
+        else:
+            _check_file(asset, item.id, deep, found)
+    except OSError as error:
+        found.problems.append(LocalError(f"{asset.href}: cannot be read: {error.strerror}"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this source's
+        found.problems.append(failure_of(error, asset.href))
+    return found
+
+
+def _check_file(asset: pystac.Asset, name: str, deep: bool, found: Found) -> None:
+    path, fields = Path(asset.href), asset.extra_fields
+    if not path.is_file():
+        found.wrong(f"{path}: is in the catalog, but there is no such file; harvest it again")
+        return
+    size = path.stat().st_size
+    found.bytes = size
+    if fields.get("file:size", size) != size:
+        found.wrong(
+            f"{path}: has {size} bytes, {fields['file:size']} when it was harvested; harvest "
+            "it again and build what is made of it"
+        )
+        return
+    checksum = fields.get("file:checksum", "")
+    code = next((code for code in _HASHES if checksum.startswith(code)), None)
+    if code is None:
+        _check_time(asset, path, found)
+    elif deep:
+        said, stated = _digest(path, _HASHES[code], name), checksum.removeprefix(code)
+        if said != stated:
+            found.wrong(
+                f"{path}: its {_HASHES[code]} is {said}, {stated} when it was harvested; remove "
+                "it, harvest it again and build what is made of it"
+            )
+
+
+def _check_time(asset: pystac.Asset, path: Path, found: Found) -> None:
+    """Take a file without a checksum for changed when it was written to."""
+    stated, when = asset.extra_fields.get("updated"), file_time(path)
+    if stated is None:
+        found.notes.append(f"{path}: its item says neither checksum nor time; only looked at size")
+    elif stated != when:
+        found.wrong(
+            f"{path}: was written at {when}, at {stated} when it was harvested; harvest it again "
+            "and build what is made of it"
+        )
+
+
+def _check_group(asset: pystac.Asset, found: Found) -> None:
+    group = open_group(asset.href)
+    manifest = asset.extra_fields.get(CHUNKS)
+    if manifest is None:
+        found.notes.append(f"{asset.href}: its item counts no chunks; only looked whether it opens")
+    for variable, stated in (manifest or {}).items():
+        now = totals(chunk_sizes(group.store, variable))
+        found.chunks += now["count"]
+        found.bytes += now["bytes"]
+        if now != stated:
+            found.wrong(
+                f"{asset.href}: {variable} has {now['count']} chunks of {now['bytes']} bytes, "
+                f"{stated['count']} of {stated['bytes']} when it was harvested; harvest it again "
+                "and build what is made of it"
+            )
+    if not found.problems and "updated" in asset.extra_fields:
+        # Other chunks may be just as many and as long.
+        _check_time(asset, Path(asset.href), found)
+
+
+def _check_remote(asset: pystac.Asset, options: Json | None, found: Found) -> None:
+    # Imported here: most runs ask nobody.
+    from stacbuild.formats.geotiff import RasterFile
+
+    s3 = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
+    href = s3 if s3 and options else asset.href
+    if asset.media_type == MEDIA_TYPE:
+        open_group(href, options)
+        return
+    # Size unknown, so that the server is asked for it.
+    size = RasterFile(href, storage_options=options).size
+    stated = asset.extra_fields.get("file:size", size)
+    if size != stated:
+        found.wrong(
+            f"{href}: has {size} bytes, {stated} when it was harvested; harvest it again and "
+            "build what is made of it"
+        )
+
+
+def _digest(path: Path, method: str, name: str) -> str:
+    digest = hashlib.new(method, usedforsecurity=False)
+    with (
+        path.open("rb") as file,
+        progress.task(
+            f"{name}: {method}", total=os.fstat(file.fileno()).st_size, unit="bytes"
+        ) as task,
+    ):
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            task.advance(len(block))
+    return digest.hexdigest()

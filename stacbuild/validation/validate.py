@@ -1,0 +1,311 @@
+"""Whether a catalog and all that it names are still whole: files, links, cubes, sources.
+
+Nothing is changed and, unless asked for, no server of a source is contacted. What is looked at:
+
+- the catalog: every file is JSON, every link leads somewhere, nothing lies there unlinked;
+- every cube: `stacbuild.validation.cube`, and what lies in it that is no part of it;
+- every source: `stacbuild.validation.source`;
+- a cube on disk that no item names, with the configuration at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
+
+import fsspec
+import pystac
+
+from stacbuild import progress
+from stacbuild.config import FileStore, MemoryStore, S3Store, StacStore
+from stacbuild.errors import (
+    ConfigError,
+    ConflictError,
+    IntegrityError,
+    MissingError,
+    StacbuildError,
+)
+from stacbuild.formats.cube import NETCDF
+from stacbuild.planning.allowed import check_items
+from stacbuild.planning.resolve import collection_id
+from stacbuild.progress import Reporter
+from stacbuild.stac.catalog import STORE, Catalog, cube_id
+from stacbuild.storage.formats import FORMS, MULTISCALES, whole
+from stacbuild.storage.strangers import Parts, strangers, stray_message
+from stacbuild.validation.catalog import check_catalog
+from stacbuild.validation.cube import check_cube, check_file, check_pyramid
+from stacbuild.validation.found import Found, cube_identifier
+from stacbuild.validation.source import check_source
+
+if TYPE_CHECKING:
+    from stacbuild.config import Config, Store
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of one thing.
+
+    Parameters
+    ----------
+    name
+        ``catalog``, the name of a cube, or ``<collection>/<item>`` of a source.
+    place
+        Path or URL.
+    found
+        Its problems; none if all is well.
+    """
+
+    kind: Literal["catalog", "cube", "source"]
+    name: str
+    place: str
+    found: Found
+
+    @property
+    def well(self) -> bool:
+        """Whether there is no problem."""
+        return not self.found.problems
+
+    def to_dict(self) -> Json:
+        """Return it as plain data."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "place": self.place,
+            "problems": [str(problem) for problem in self.found.problems],
+            "notes": self.found.notes,
+            "damaged": self.found.damaged,
+            "chunks": self.found.chunks,
+            "bytes": self.found.bytes,
+        }
+
+
+def validate(
+    catalog_dir: Path,
+    config: Config | None = None,
+    *,
+    names: Sequence[str] = (),
+    deep: bool = False,
+    remote: bool = False,
+    reporter: Reporter | None = None,
+) -> list[Check]:
+    """Look for damage in a catalog, its cubes and their sources.
+
+    Parameters
+    ----------
+    catalog_dir
+        The folder of ``catalog.json``.
+    config
+        Adds credentials of its stores, and tells which cubes there should be.
+    names
+        Only these cubes and what they are made of; all that is in the catalog if empty.
+    deep
+        Read every chunk of the cubes, and every local file that has a checksum.
+    remote
+        Ask the servers of the sources whether they still have them.
+
+    Returns
+    -------
+    One check for the catalog, one a cube, one a source. Problems are in the checks; the data's
+    are `IntegrityError`, those of a server or disk that does not answer are as usual.
+
+    Raises
+    ------
+    MissingError
+        If there is no catalog.
+    ConfigError
+        If there is no such cube in catalog or configuration.
+    """
+    with progress.reported_to(reporter):
+        return _validate(catalog_dir, config, names, deep, remote)
+
+
+def _validate(
+    catalog_dir: Path, config: Config | None, names: Sequence[str], deep: bool, remote: bool
+) -> list[Check]:
+    catalog = Catalog(catalog_dir)
+    memory = config.storage if config and isinstance(config.storage, MemoryStore) else None
+    if not catalog.path.exists() and memory is None:
+        raise MissingError(f"{catalog.path}: there is no catalog; harvest or build first")
+    found = Found()
+    items = list(check_catalog(catalog, found)) if catalog.path.exists() else []
+    described = [item for item in items if "data" in item.assets]
+    cubes = [item for item in described if _is_cube(item)]
+    datasets = [dataset.identifier for dataset in config.datasets] if config else []
+    known = dict.fromkeys([*(cube.id for cube in cubes), *datasets])
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"there is no cube {unknown[0]!r}; there are: {', '.join(known)}")
+    chosen = [cube for cube in cubes if not names or cube.id in set(map(cube_id, names))]
+    if config:
+        made = {cube.id: cube for cube in cubes if cube.collection_id == collection_id(config)}
+        _check_unnamed(config, names or datasets, made, catalog, found)
+    checks = [Check("catalog", "catalog", str(catalog.path), found)]
+    for cube in chosen:
+        read, _ = _address(cube, cube.assets["data"], config)
+        result = _refused(cube, config, catalog)
+        if result is None:
+            result = _check_cube(cube, config, deep)
+            _check_strangers(cube, config, result)
+        checks.append(Check("cube", cube.id, read, result))
+    if memory:
+        checks += _check_memory(memory, names or datasets, deep)
+    used = {path for cube in chosen for path in _sources(cube)}
+    for item in described:
+        if not _is_cube(item) and (not names or item.self_href in used):
+            result = _refused(item, config, catalog) or check_source(
+                item, _options(item, config), deep=deep, remote=remote
+            )
+            name = f"{item.collection_id}/{item.id}"
+            checks.append(Check("source", name, item.assets["data"].href, result))
+    return checks
+
+
+def _check_cube(cube: pystac.Item, config: Config | None, deep: bool) -> Found:
+    """Look at a cube of whatever format."""
+    asset = cube.assets["data"]
+    if asset.media_type == NETCDF:
+        return check_file(cube.id, Path(asset.href), cube, deep=deep)
+    read, options = _address(cube, asset, config)
+    found = check_cube(cube.id, read, options, cube, deep=deep)
+    if MULTISCALES in cube.assets:
+        read, options = _address(cube, cube.assets[MULTISCALES], config)
+        found.add(check_pyramid(cube.id, read, options, cube, deep=deep))
+    return found
+
+
+def _check_strangers(cube: pystac.Item, config: Config | None, found: Found) -> None:
+    """Look for what lies in a cube and is no part of it: it is not built again before that goes."""
+    if found.problems:
+        # Of a cube that is not that of its item nobody knows what belongs to it.
+        return
+    path = Path(whole(cube).href)
+    stray: list[Path] | list[str] = []
+    try:
+        if path.is_absolute():
+            stray = list(strangers(path, Parts.of_item(cube), whole_tree=True))
+        elif config and isinstance(config.storage, S3Store):
+            # Imported when used: cubes on disk need no S3.
+            from stacbuild.storage.stage_s3 import own_key, strangers_s3
+
+            key = own_key(config.storage, cube_identifier(cube), cube)
+            stray = strangers_s3(config.storage, key, cube) if key is not None else []
+    except StacbuildError as error:
+        found.problems.append(error)
+    if stray:
+        found.problems.append(ConflictError(stray_message(stray)))
+
+
+def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Found | None:
+    """Return a problem if an item leads to where its store of the configuration has nothing."""
+    if config is None:
+        return None
+    store: Store | None
+    if _is_cube(item):
+        store = config.storage if item.collection_id == collection_id(config) else None
+    else:
+        key = item.properties.get(STORE)
+        store = next((each for each in config.data_stores if each.key == key), None)
+    if store is not None:
+        try:
+            check_items([item], config, store, catalog.root)
+        except IntegrityError as error:
+            return Found([error])
+    return None
+
+
+def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
+    """Return in one line what was looked at, for checks without a problem."""
+    cubes = [check.found for check in checks if check.kind == "cube"]
+    sources = [check for check in checks if check.kind == "source"]
+    here = sum("://" not in check.place for check in sources)
+    chunks, size = sum(found.chunks for found in cubes), sum(found.bytes for found in cubes)
+    asked = (
+        "" if remote or here == len(sources) else f", {len(sources) - here} remote ones not asked"
+    )
+    return (
+        f"all well: {_count(len(cubes), 'cube')} of {_count(chunks, 'chunk')} and {size} bytes"
+        f"{', every chunk read' if deep else ''}; {_count(len(sources), 'source')}{asked}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _check_unnamed(
+    config: Config,
+    names: Sequence[str],
+    made: dict[str, pystac.Item],
+    catalog: Catalog,
+    found: Found,
+) -> None:
+    """Look for cubes that stand there without an item, as after a run killed before its end."""
+    if not isinstance(config.storage, FileStore):
+        return
+    for name in names:
+        item = made.get(cube_id(name))
+        named = Path(whole(item).href) if item else None
+        paths = {config.storage.root / f"{name}{form.ending}" for form in FORMS.values()}
+        strange = [path for path in sorted(paths - {named}) if path.exists()]
+        for path in strange:
+            instead = "build it again" if named is None else f"that is {named}; remove it"
+            found.wrong(f"{path}: no item of {catalog.path} names this cube; {instead}")
+        if not strange and named is None:
+            found.notes.append(f"{name}: is not built yet")
+
+
+def _check_memory(storage: MemoryStore, names: Sequence[str], deep: bool) -> Iterator[Check]:
+    for name in names:
+        read = f"memory://{storage.root}/{name}.zarr"
+        levels = (f"{read}/0/zarr.json", f"{read}/0/.zgroup")
+        if any(map(fsspec.filesystem("memory").exists, levels)):
+            read = f"{read}/0"
+        if fsspec.filesystem("memory").exists(read):
+            result = check_cube(name, read, None, None, deep=deep)
+        else:
+            result = Found(notes=[f"{read}: is not in the memory of this process"])
+        yield Check("cube", name, read, result)
+
+
+def _is_cube(item: pystac.Item) -> bool:
+    expression = item.properties.get("processing:expression")
+    return isinstance(expression, dict) and expression.get("format") == "stacbuild-config"
+
+
+def _sources(cube: pystac.Item) -> list[str]:
+    here = Path(cube.self_href).parent
+    return [
+        str((here / unquote(str(link.href))).resolve())
+        for link in cube.links
+        if link.rel == "derived_from" and "://" not in str(link.href)
+    ]
+
+
+def _address(
+    cube: pystac.Item, asset: pystac.Asset, config: Config | None
+) -> tuple[str, Json | None]:
+    """Choose where a cube is read: over S3, where there is a choice, since that lists chunks."""
+    s3 = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
+    if s3 is None:
+        return asset.href, None
+    options = _options(cube, config)
+    if options is None:
+        # What stands before bucket and key in the URL is the server.
+        server = unquote(asset.href).removesuffix(s3.removeprefix("s3://")).rstrip("/")
+        options = {"anon": True, "endpoint_url": server}
+    return s3, options
+
+
+def _options(item: pystac.Item, config: Config | None) -> Json | None:
+    """Return the credentials for an item's store, if the configuration has such a store."""
+    for store in (config.storage, *config.data_stores) if config else ():
+        if isinstance(store, S3Store | StacStore) and store.key == item.properties.get(STORE):
+            return store.storage_options
+    return None
+
+
+__all__ = ["Check", "summary", "validate"]
