@@ -6,6 +6,7 @@ context of its own: what it is to call takes `current` with it.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -108,3 +109,8 @@ def task(
 ) -> AbstractContextManager[Task]:
     """Open a task; it ends when the context is left, as failed if by an exception."""
     return current().task(label, total=total, unit=unit)
+
+
+def duration(seconds: float) -> str:
+    """Return hours, minutes and seconds, for example ``0:24:48``."""
+    return str(dt.timedelta(seconds=round(seconds)))

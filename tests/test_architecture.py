@@ -1,10 +1,13 @@
-"""ARCHITECTURE.md names every module, and none that is not there; functions take few arguments."""
+"""ARCHITECTURE.md names every module; rooms import downwards only; functions take few arguments."""
 
 from __future__ import annotations
 
 import ast
 import re
 from pathlib import Path
+
+import grimp
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +32,45 @@ def test_every_module_is_told_and_every_one_told_is_there() -> None:
     # Told in one line: a module a command, a kind, a part of the interface.
     whole = re.compile(r"(cli|multistore)/|py.typed")
     assert {name for name in there if not whole.match(name)} == _told()
+
+
+def _rooms() -> list[str]:
+    """Return the rooms of the table, the highest first."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    table = text.partition("\n## The rooms\n")[2].partition("\n## ")[0]
+    return re.findall(r"(?m)^\| `(\w+)` \|", table)
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    # Imports for the type checker count, too: they are what a reader has to know.
+    return grimp.build_graph("stacbuild", cache_dir=None, exclude_type_checking_imports=False)
+
+
+def test_rooms_import_downwards_only(graph: grimp.ImportGraph) -> None:
+    rooms = _rooms()
+    packages = {path.parent.name for path in (ROOT / "stacbuild").glob("*/__init__.py")}
+    assert set(rooms) == packages | {"api", "base"}
+
+    def height(module: str) -> int:
+        room = module.split(".")[1]
+        return len(rooms) - rooms.index(room if room in rooms else "base")
+
+    up = {
+        f"{module} -> {imported}"
+        for module in graph.modules - {"stacbuild"}
+        for imported in graph.find_modules_directly_imported_by(module) - {"stacbuild"}
+        if height(imported) > height(module)
+    }
+    assert up == set()
+
+
+def test_no_module_imports_itself_by_way_of_others(graph: grimp.ImportGraph) -> None:
+    left = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    # Whoever imports nothing that is left is in no cycle.
+    while done := {name for name, imported in left.items() if not imported & left.keys()}:
+        left = {name: imported for name, imported in left.items() if name not in done}
+    assert left == {}
 
 
 # Of functions that take more: options by keyword only, and what overrides a library's.

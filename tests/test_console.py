@@ -4,7 +4,8 @@ import threading
 import pytest
 from rich.console import Console
 
-from stacbuild.cli.console import PlainReporter, TerminalReporter, duration, print_table
+from stacbuild.cli.console import PlainReporter, TerminalReporter, print_table
+from stacbuild.progress import duration
 from stacbuild.safe_text import clean
 
 

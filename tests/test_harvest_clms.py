@@ -15,10 +15,10 @@ from stacbuild.config import ClmsStore
 from stacbuild.errors import AuthError, Failures, NotFoundError, RemoteError
 from stacbuild.profiles import Profiles
 from stacbuild.progress import reported_to
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.clms.delivery import Polling
 from stacbuild.sources.clms.harvest import canonical_data_id, harvest
-from stacbuild.stac.catalog import Catalog
+from stacbuild.stac.catalog import Catalog, Harvest
 from tests.clms_helpers import DATA_ID, FILE, SLUG, Recorder, asked, product, two_tiles
 from tests.standins.clms import ClmsServer
 

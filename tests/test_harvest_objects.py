@@ -28,9 +28,9 @@ from stacbuild.errors import (
 )
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent, reported_to
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.objects import harvest
-from stacbuild.stac.catalog import Catalog
+from stacbuild.stac.catalog import Catalog, Harvest
 from tests.standins.data import Data
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY, S3Server

@@ -31,10 +31,10 @@ from stacbuild.errors import (
 )
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent, reported_to
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.stac.harvest import harvest
 from stacbuild.sources.stac.query import interval, parse
-from stacbuild.stac.catalog import Catalog
+from stacbuild.stac.catalog import Catalog, Harvest
 from tests.cli import BOX, NORTH, WEST, configuration, errors, geotiff, stacbuild
 from tests.standins.s3 import BUCKET, S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html

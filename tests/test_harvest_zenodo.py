@@ -24,11 +24,11 @@ from stacbuild.formats.geotiff import RasterFile
 from stacbuild.net import http
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.progress import Silent, reported_to
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.zenodo.collection import record_collection
 from stacbuild.sources.zenodo.harvest import harvest
 from stacbuild.sources.zenodo.record import fetch_record, plain_text
-from stacbuild.stac.catalog import Catalog
+from stacbuild.stac.catalog import Catalog, Harvest
 from tests.fetch_server import FileServer
 from tests.standins.demo import Servers
 from tests.standins.zenodo import Record, ZenodoServer

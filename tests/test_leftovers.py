@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stacbuild.atomic import temporary
 from stacbuild.building import build
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
 from stacbuild.formats.archive import extract
-from stacbuild.planning.fingerprint import FINGERPRINT
 from stacbuild.planning.resolve import place_of
 from stacbuild.removal.remove import remove
 from stacbuild.stac.catalog import Catalog
-from stacbuild.stac.files import temporary, write_json
+from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.stac.files import write_json
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.stage_file import Site
 from tests.forked import Runs

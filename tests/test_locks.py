@@ -163,7 +163,7 @@ import datetime, sys
 import pystac
 from pathlib import Path
 from stacbuild.stac.catalog import Catalog
-from stacbuild.sources.base import Harvest
+from stacbuild.stac.catalog import Harvest
 
 root, who = Path(sys.argv[1]), sys.argv[2]
 when = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)

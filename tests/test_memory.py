@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from stacbuild.memory import keep_freed_memory
+from stacbuild.machine import keep_freed_memory
 
 _PROGRAM = """
 import resource, sys, threading
-from stacbuild.memory import keep_freed_memory
+from stacbuild.machine import keep_freed_memory
 keep_freed_memory()
 
 def work():

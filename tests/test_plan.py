@@ -21,7 +21,8 @@ from stacbuild.building import build
 from stacbuild.cli import run
 from stacbuild.config import load_config
 from stacbuild.planning import plan
-from stacbuild.planning.fingerprint import FINGERPRINT, INPUTS, fingerprint
+from stacbuild.planning.fingerprint import fingerprint
+from stacbuild.stac.extensions import FINGERPRINT, INPUTS
 from tests.cli import Json, configuration, geotiff, stacbuild
 from tests.standins.demo import Servers, demo_config
 from tests.standins.s3 import S3Server

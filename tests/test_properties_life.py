@@ -40,8 +40,8 @@ from hypothesis.stateful import (
 from rasterio import Affine
 
 from stacbuild.config import load_config
-from stacbuild.planning.fingerprint import FINGERPRINT
 from stacbuild.planning.planner import CubePlan, plan
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.ownership import ATTRIBUTE
 from tests.forked import Ended, Runs
 

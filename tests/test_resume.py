@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stacbuild.planning.estimate import free_bytes
+from stacbuild.atomic import temporary
+from stacbuild.machine import free_bytes
 from stacbuild.stac.catalog import Catalog
-from stacbuild.stac.files import temporary
 from stacbuild.storage.journal import Journal
 from tests.cli import check_left, command, errors, stacbuild
 from tests.forked import Ended, Runs

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from stacbuild.building.workers import Key, Run, WorkersLostError
 from stacbuild.config import FileStore, MemoryStore
 from stacbuild.errors import BuildError, ConfigError
-from stacbuild.memory import keep_freed_memory
+from stacbuild.machine import keep_freed_memory
 
 if TYPE_CHECKING:
     import pystac

@@ -6,12 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from stacbuild import progress
-from stacbuild.building.orphans import forgotten, lost_tokens
+from stacbuild.building.orphans import forgotten
 from stacbuild.config import FileStore, S3Store
 from stacbuild.errors import StacbuildError
 from stacbuild.locks import hold
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.ownership import Place, check_beside
+from stacbuild.storage.signs import lost_tokens
 
 if TYPE_CHECKING:
     from stacbuild.config import Config

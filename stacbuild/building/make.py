@@ -18,8 +18,9 @@ from stacbuild.building.write import Target, chunk_count, kept_chunks, prepare, 
 from stacbuild.config import MultiDataset
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.loading.custom import comes_from, place
-from stacbuild.planning.fingerprint import FINGERPRINT, software
+from stacbuild.planning.fingerprint import software
 from stacbuild.stac.catalog import cube_id
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.ownership import ATTRIBUTE, COLLECTION
 from stacbuild.storage.places import Output, Staging, stage
 

@@ -17,10 +17,9 @@ from stacbuild import progress
 from stacbuild.building.assets import data_id, describe_assets
 from stacbuild.building.rights import cube_collection, license_links, rights
 from stacbuild.formats.cf_flags import legend_of
-from stacbuild.planning.fingerprint import FINGERPRINT, INPUTS, software
-from stacbuild.sources.base import Harvest
-from stacbuild.stac.catalog import cube_id
-from stacbuild.stac.extensions import declare_extensions
+from stacbuild.planning.fingerprint import software
+from stacbuild.stac.catalog import Harvest, cube_id
+from stacbuild.stac.extensions import FINGERPRINT, INPUTS, declare_extensions
 from stacbuild.stac.zarr_item import zarr_item
 from stacbuild.storage.ownership import CONFIGURATION
 

@@ -6,7 +6,6 @@ a file name, an error) is cleaned of control characters and never read as markup
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 import textwrap
 import threading
@@ -23,18 +22,13 @@ from rich.progress import Task as BarTask
 from rich.table import Table
 from rich.text import Text
 
-from stacbuild.progress import Reporter, Unit
+from stacbuild.progress import Reporter, Unit, duration
 from stacbuild.safe_text import clean
 
 if TYPE_CHECKING:
     from stacbuild.planning import CubePlan
 
 Clock = Callable[[], float]
-
-
-def duration(seconds: float) -> str:
-    """Return hours, minutes and seconds, for example ``0:24:48``."""
-    return str(dt.timedelta(seconds=round(seconds)))
 
 
 class _Watched:

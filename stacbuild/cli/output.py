@@ -28,7 +28,8 @@ def finish(
     ctx: click.Context, what: str, results: Sequence[CubeResult] | Sequence[HarvestResult]
 ) -> None:
     """Print the table of a run and its errors, and end with the exit code they call for."""
-    from stacbuild.cli.console import duration, print_table
+    from stacbuild.cli.console import print_table
+    from stacbuild.progress import duration
 
     rows = [(r.name, r.status, r.message, duration(r.seconds)) for r in results]
     print_table((what, "Status", "Message", "Time"), rows)

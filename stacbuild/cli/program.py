@@ -24,8 +24,7 @@ from stacbuild.cli.preview import preview
 from stacbuild.cli.remove import remove
 from stacbuild.cli.validate import validate
 from stacbuild.errors import StacbuildError
-from stacbuild.memory import keep_freed_memory
-from stacbuild.processors import available
+from stacbuild.machine import keep_freed_memory, processors
 from stacbuild.safe_text import clean, clean_library_messages, clean_lines
 
 INTERRUPTED = 130
@@ -116,7 +115,7 @@ def main() -> NoReturn:
     # zarr's threads compress what dask's threads hand them and wait for: as many of them as there
     # are processors, and not its default of more, which only get in each other's way. It reads
     # this when it is imported, which most commands do not do at once.
-    os.environ.setdefault("ZARR_THREADING__MAX_WORKERS", str(available()))
+    os.environ.setdefault("ZARR_THREADING__MAX_WORKERS", str(processors()))
     clean_library_messages()
     code = run()
     if code == INTERRUPTED:

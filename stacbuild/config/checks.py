@@ -24,9 +24,6 @@ STORE_IDS = ("clms", "file", "https", "memory", "s3", "stac", "zenodo")
 WRITABLE = ("file", "memory", "s3")
 PRELOADABLE = ("clms", "zenodo")
 
-# Kinds of stores that the notebook's tool knows.
-OTHER_STORE_IDS = frozenset(INSTEAD)
-
 
 def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
     """Yield what is wrong between the parts of *data*, the mapping of a whole configuration.

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self, cast
 
+from stacbuild.atomic import sweep_dead, temporary
 from stacbuild.errors import IntegrityError, LocalError
-from stacbuild.stac.files import sweep_dead, temporary
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 

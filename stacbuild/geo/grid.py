@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,33 @@ from odc.geo.geobox import GeoBox
 from stacbuild.errors import ConfigError
 from stacbuild.geo.bbox import Box, check_crs, count_pixels, crs_of, exact
 
-if TYPE_CHECKING:
-    from stacbuild.config.models import GridMapping
-
 # Pixels of a file count as square, and as falling on another's, if they are off by no more than
 # this many pixels: what transforms written with nine digits are.
 _SQUARE = 1e-3
+
+
+class Stated(Protocol):
+    """A grid as a configuration states it."""
+
+    @property
+    def identifier(self) -> str:
+        """Its name."""
+
+    @property
+    def bbox(self) -> Box:
+        """West, south, east, north in units of the CRS."""
+
+    @property
+    def spatial_res(self) -> float:
+        """Length of a pixel's side, in units of the CRS."""
+
+    @property
+    def crs(self) -> str:
+        """The CRS, such as ``EPSG:4326``."""
+
+    @property
+    def tile_size(self) -> tuple[int, int]:
+        """Columns and rows of a chunk."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,7 @@ class Grid:
     name: str = field(default="", compare=False)
 
     @classmethod
-    def from_mapping(cls, mapping: GridMapping) -> Grid:
+    def from_mapping(cls, mapping: Stated) -> Grid:
         """Make the grid that *mapping* describes.
 
         The north-west corner is that of the box. A box that is no whole number of pixels grows

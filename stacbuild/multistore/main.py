@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from stacbuild.building import CubeResult, build
-from stacbuild.cli.console import duration
 from stacbuild.config import config_schema, load_config
 from stacbuild.errors import StacbuildError, raise_failures
 from stacbuild.multistore.geolocations import Drawing, boxes, draw
@@ -15,6 +14,7 @@ from stacbuild.multistore.overview import ConfigSchema, config_table
 from stacbuild.multistore.status import StatusTable
 from stacbuild.multistore.stores import Stores
 from stacbuild.multistore.tables import Table
+from stacbuild.progress import duration
 from stacbuild.sources import HarvestResult, harvest
 
 

@@ -17,10 +17,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from stacbuild.atomic import write_bytes
 from stacbuild.errors import BuildError, ConfigError, ConflictError
 from stacbuild.pictures.coarse import Plane, read_plane
 from stacbuild.pictures.colors import COLORMAP, Legend, Scale, colors_of
-from stacbuild.stac.files import is_own_picture, write_bytes
+from stacbuild.stac.files import is_own_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,8 @@ is held at once, which was fitted to the peaks in docs/performance.md and errs o
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -29,9 +27,9 @@ from stacbuild.loading.select import band_times, by_time, chosen_names, within_t
 from stacbuild.loading.temporal import count_steps, dtype_of_resampled
 from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
+from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.sizes import fetched, length_of, ratio
 from stacbuild.planning.sources import is_described
-from stacbuild.processors import available
 from stacbuild.storage.formats import FORMS
 
 if TYPE_CHECKING:
@@ -144,7 +142,7 @@ def estimate(
         of_file = {item.id: item for item in whole}
         variables += planned
         raw = sum(each.nbytes for each in planned)
-        write += raw * ratio(planned, whole, before)
+        write += raw * ratio([each.name for each in planned], whole, before)
         fetch += sum(
             fetched(of_file[item.id], _window(source, target))
             for item in ready
@@ -185,12 +183,6 @@ def check_space(place: Place, expected: Estimate, there: int = 0) -> None:
             f"{expected.free / 1e9:.3g} GB are free in {storage.root}; make room, move "
             "the storage, or take a smaller grid"
         )
-
-
-def free_bytes(path: Path) -> int:
-    """Return the free space where a folder is or will be."""
-    there = next(folder for folder in (path, *path.parents) if folder.exists())
-    return shutil.disk_usage(there).free
 
 
 def _variables(
@@ -342,7 +334,7 @@ def _memory(variable: Variable, grid: Grid) -> int:
     unit = _unit(variable, grid)
     block = unit * np.dtype(variable.dtype).itemsize
     held = min(_CACHE_MEMORY, unit * _INDEX_BYTES + block * _bands(variable))
-    return _BASE_MEMORY + held + available() * _COPIES * block
+    return _BASE_MEMORY + held + processors() * _COPIES * block
 
 
 def _check_counts(variables: Sequence[Variable], grid: Grid) -> None:

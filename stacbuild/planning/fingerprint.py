@@ -31,12 +31,6 @@ if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.sources import SourceCollection
 
-FINGERPRINT = "stacbuild:fingerprint"
-"""Property of a cube's item: SHA-256 in hexadecimal digits over `INPUTS`."""
-
-INPUTS = "stacbuild:inputs"
-"""Property of a cube's item: ``{part: {name: digest}}``, see `inputs_of`."""
-
 DEPENDS_ON = "depends_on"
 """The part of `INPUTS` for files that custom functions are said to read."""
 

@@ -16,8 +16,6 @@ from stacbuild.stac.datacube import LENGTH
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.planning.estimate import Variable
-
 # Compressed bytes for each byte of a source that does not say.
 _UNKNOWN_RATIO = 0.5
 # More than an item of an earlier version lists.
@@ -55,16 +53,15 @@ def _stored_bytes(item: pystac.Item) -> int | None:
     return size
 
 
-def ratio(
-    variables: Sequence[Variable], items: Sequence[pystac.Item], before: pystac.Item | None
-) -> float:
+def ratio(names: Sequence[str], items: Sequence[pystac.Item], before: pystac.Item | None) -> float:
     """Return the bytes on disk for each byte of the variables that one source becomes."""
     if before is not None:
         stored = before.assets["data"].extra_fields.get(CHUNKS, {})
         raw = _zarr_bytes(before)
-        if all(each.name in stored and raw.get(each.name) for each in variables):
-            bytes_now = sum(int(stored[each.name]["bytes"]) for each in variables)
-            return bytes_now / sum(raw[each.name] for each in variables)
+        if all(name in stored and raw.get(name) for name in names):
+            return sum(int(stored[name]["bytes"]) for name in names) / sum(
+                raw[name] for name in names
+            )
     sizes = [_stored_bytes(item) for item in items]
     if None in sizes:
         return _UNKNOWN_RATIO

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING
 
 from stacbuild import progress
 from stacbuild.building.leftovers import clear
-from stacbuild.building.orphans import lost_paths, sign
 from stacbuild.config import Config, FileStore, MemoryStore, S3Store
 from stacbuild.errors import ConflictError, RemoteError, StacbuildError
 from stacbuild.locks import hold
-from stacbuild.planning.fingerprint import FINGERPRINT
 from stacbuild.planning.resolve import collection_id, place_of
 from stacbuild.progress import Reporter
 from stacbuild.removal.unused import going_along, unused
 from stacbuild.stac.catalog import Catalog, cube_id
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import remove_empty
 from stacbuild.storage.formats import FORMS, whole
 from stacbuild.storage.journal import Journal
@@ -37,6 +36,7 @@ from stacbuild.storage.ownership import (
     is_cube,
     staging_folder,
 )
+from stacbuild.storage.signs import lost_paths, sign
 from stacbuild.storage.strangers import check_inside, stray_message
 
 if TYPE_CHECKING:
@@ -385,7 +385,7 @@ def _journal(place: Place, fingerprint: str, name: str, is_free: Callable[[str],
 def _describe_rest(place: Place) -> None:
     """Let the collection say what its cubes say that are left."""
     from stacbuild.building.rights import cube_collection
-    from stacbuild.sources.base import Harvest
+    from stacbuild.stac.catalog import Harvest
 
     if rest := list(place.catalog.readable_items(place.collection)):
         place.catalog.put(Harvest(cube_collection(place, rest), ()))

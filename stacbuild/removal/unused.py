@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacbuild.config import ClmsStore, Config, Dataset, ZenodoStore
-from stacbuild.planning.fingerprint import FINGERPRINT
 from stacbuild.planning.resolve import collection_id
 from stacbuild.stac.catalog import STORE, THUMBNAIL, Catalog, cube_id
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import strange_picture
 
 if TYPE_CHECKING:

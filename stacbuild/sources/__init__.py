@@ -16,9 +16,9 @@ from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildErr
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter
 from stacbuild.runs import one_run
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.unmatched import collection_key, tell_of_unmatched
-from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, with_digest
+from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, Harvest, with_digest
 
 if TYPE_CHECKING:
     import pystac

@@ -1,11 +1,8 @@
-"""What every harvester takes and gives."""
+"""What every harvester takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import pystac
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -25,18 +22,3 @@ class Wanted:
     data_ids: tuple[str, ...]
     preload: tuple[str, ...] = ()
     force: bool = False
-
-
-@dataclass(frozen=True)
-class Harvest:
-    """One collection with its items, without links between them (the catalog adds those).
-
-    Parameters
-    ----------
-    thumbnails
-        PNGs by the id of the item that each is of, or of the collection if it has none yet.
-    """
-
-    collection: pystac.Collection
-    items: tuple[pystac.Item, ...]
-    thumbnails: Mapping[str, bytes] = field(default_factory=dict)

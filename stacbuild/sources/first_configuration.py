@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
+from stacbuild.atomic import write_bytes
 from stacbuild.config import config_schema, load_config
 from stacbuild.errors import ConflictError, LocalError
 from stacbuild.sources.listing_base import make_store
-from stacbuild.stac.files import write_bytes
 
 SCHEMA = "stacbuild.schema.json"
 """Name of the file beside a configuration that tells an editor what may stand in it."""

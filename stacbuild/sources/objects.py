@@ -33,9 +33,9 @@ from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.net.http import session
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.runs import is_first
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.stated import stated_fields, stated_links
-from stacbuild.stac.catalog import STORE, slug
+from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions, file_time
 from stacbuild.stac.raster_item import raster_item, says_time
 from stacbuild.stac.zarr_item import period, zarr_item

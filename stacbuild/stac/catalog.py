@@ -16,12 +16,14 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pystac
 
+from stacbuild.atomic import write_bytes
 from stacbuild.errors import ConflictError, IntegrityError, LocalError
 from stacbuild.locks import hold
 from stacbuild.stac.files import (
@@ -34,7 +36,6 @@ from stacbuild.stac.files import (
     save_picture,
     strange_picture,
     stranger,
-    write_bytes,
     write_json,
 )
 from stacbuild.stac.links import (
@@ -48,9 +49,6 @@ from stacbuild.stac.links import (
     relative_assets,
     without_replaced,
 )
-
-if TYPE_CHECKING:
-    from stacbuild.sources.base import Harvest
 
 Json = dict[str, Any]
 
@@ -67,6 +65,21 @@ _LONGEST_ID = 180
 _LONGEST_PUT = 120
 
 _STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """One collection with its items, without links between them (the catalog adds those).
+
+    Parameters
+    ----------
+    thumbnails
+        PNGs by the id of the item that each is of, or of the collection if it has none yet.
+    """
+
+    collection: pystac.Collection
+    items: tuple[pystac.Item, ...]
+    thumbnails: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def slug(text: str) -> str:

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 import pystac
 
 from stacbuild import progress
+from stacbuild.atomic import sweep_dead, temporary
 from stacbuild.errors import (
     ConfigError,
     ConflictError,
@@ -30,10 +31,9 @@ from stacbuild.errors import (
     MissingError,
     StacbuildError,
 )
-from stacbuild.planning.fingerprint import INPUTS
 from stacbuild.progress import Reporter
 from stacbuild.stac.catalog import Catalog, read_json, write_json
-from stacbuild.stac.files import sweep_dead, temporary
+from stacbuild.stac.extensions import INPUTS
 
 Json = dict[str, Any]
 

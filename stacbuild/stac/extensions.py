@@ -39,6 +39,12 @@ ALPHA = "stacbuild:alpha"
 VARIABLE = "stacbuild:variable"
 """Field of an asset or of an entry of ``bands``: of which variable the header says they are."""
 
+FINGERPRINT = "stacbuild:fingerprint"
+"""Property of a cube's item: SHA-256 in hexadecimal digits over `INPUTS`."""
+
+INPUTS = "stacbuild:inputs"
+"""Property of a cube's item: ``{part: {name: digest}}``, see `inputs_of`."""
+
 
 def declare_extensions(entity: pystac.Item | pystac.Collection) -> None:
     """Set ``stac_extensions`` to exactly those whose fields stand in *entity*.

@@ -22,7 +22,6 @@ from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.geotiff_header import check_placed
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import hint_of_place
-from stacbuild.formats.geotiff_values import band_fields, class_fields, value_fields, year_of
 from stacbuild.geo import outline
 from stacbuild.geo.bbox import unskewed
 from stacbuild.geo.crs import epsg_code, identified
@@ -30,6 +29,7 @@ from stacbuild.geo.outline import Pixels
 from stacbuild.profiles import DataProfile
 from stacbuild.stac.catalog import DATA_ID, STORE
 from stacbuild.stac.extensions import declare_extensions
+from stacbuild.stac.raster_values import band_fields, class_fields, value_fields, year_of
 
 Json = dict[str, Any]
 

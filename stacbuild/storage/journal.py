@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stacbuild.atomic import sweep, temporary
 from stacbuild.config import FileStore
 from stacbuild.stac.catalog import slug
-from stacbuild.stac.files import sweep, temporary
 
 if TYPE_CHECKING:
     from stacbuild.config import MemoryStore, S3Store

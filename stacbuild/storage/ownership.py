@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.errors import ConflictError, IntegrityError, LocalError
 from stacbuild.locks import check_lock
-from stacbuild.planning.fingerprint import FINGERPRINT
 from stacbuild.stac.catalog import cube_id
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import FORMS, FormatId, whole
 from stacbuild.storage.journal import Journal, hidden_path
 from stacbuild.storage.strangers import Parts, strangers, stray_message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stacbuild.config import FileStore, MemoryStore
 from stacbuild.errors import RemoteError
-from stacbuild.planning.fingerprint import FINGERPRINT
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.ownership import ATTRIBUTE, attribute_of

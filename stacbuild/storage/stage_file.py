@@ -17,10 +17,9 @@ from pathlib import Path
 from zarr.storage import LocalStore
 
 from stacbuild import progress
-from stacbuild.building.orphans import lost_tokens, sign, signed_path
 from stacbuild.errors import LocalError, StacbuildError
-from stacbuild.planning.estimate import free_bytes
-from stacbuild.planning.fingerprint import FINGERPRINT
+from stacbuild.machine import free_bytes
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import FORMS
 from stacbuild.storage.journal import Journal, sweep_partial, sync_folder
 from stacbuild.storage.ownership import (
@@ -31,6 +30,7 @@ from stacbuild.storage.ownership import (
     is_cube,
     staging_folder,
 )
+from stacbuild.storage.signs import lost_tokens, sign, signed_path
 from stacbuild.storage.staging import Output, Staging, go_on, local_errors, size_text
 from stacbuild.storage.strangers import Parts, check_inside, strangers, stray_message
 

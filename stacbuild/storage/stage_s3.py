@@ -14,7 +14,7 @@ from zarr.storage import FsspecStore
 from stacbuild import progress
 from stacbuild.config import S3Store
 from stacbuild.errors import ConflictError, RemoteError
-from stacbuild.planning.fingerprint import FINGERPRINT
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal, is_token
 from stacbuild.storage.ownership import ATTRIBUTE, Place, check_place

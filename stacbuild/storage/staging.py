@@ -15,7 +15,7 @@ from zarr.abc.store import Store
 
 from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.errors import LocalError
-from stacbuild.planning.estimate import free_bytes
+from stacbuild.machine import free_bytes
 from stacbuild.storage.formats import FORMS, Form
 from stacbuild.storage.journal import Journal, new_token
 from stacbuild.storage.ownership import Place

@@ -26,8 +26,8 @@ from stacbuild.formats.cube import open_netcdf
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_grid import CubeGrid, grid_of
 from stacbuild.formats.zarr_store import dataset_of, is_consolidated, open_group
-from stacbuild.planning.fingerprint import FINGERPRINT
 from stacbuild.stac.datacube import cube_dimensions, cube_variables
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.zarr_item import projection
 from stacbuild.storage.formats import MULTISCALES
 from stacbuild.storage.ownership import ATTRIBUTE

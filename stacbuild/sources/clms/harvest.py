@@ -26,12 +26,12 @@ from stacbuild.errors import AuthError, Failures, NotFoundError, StacbuildError,
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.net.http import public_url, session
 from stacbuild.profiles import DataProfile, Profiles
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.clms.api import ClmsApi, Json
 from stacbuild.sources.clms.auth import read_credentials
 from stacbuild.sources.clms.delivery import Delivery, Polling, Tile, deliver, present, request
 from stacbuild.sources.stated import stated_fields, stated_links
-from stacbuild.stac.catalog import STORE, slug
+from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.raster_item import raster_item
 

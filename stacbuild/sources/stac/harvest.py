@@ -31,7 +31,7 @@ from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.net.http import public_url
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.safe_text import clean
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.stac.asset import (
     Json,
     data_of,
@@ -52,7 +52,7 @@ from stacbuild.sources.stac.reader import Reader
 from stacbuild.sources.stac.search import find
 from stacbuild.sources.stac.state import FOUND, state_of
 from stacbuild.sources.stac.values import complete_raster, complete_zarr
-from stacbuild.stac.catalog import STORE, slug, with_digest
+from stacbuild.stac.catalog import STORE, Harvest, slug, with_digest
 from stacbuild.stac.extensions import declare_extensions, file_time
 from stacbuild.stac.raster_item import raster_item
 from stacbuild.stac.zarr_item import period, zarr_item

@@ -26,7 +26,7 @@ from stacbuild.formats.geotiff_header import left_out
 from stacbuild.net import http
 from stacbuild.net.ranges import RangeFile
 from stacbuild.profiles import Profiles
-from stacbuild.sources.base import Harvest, Wanted
+from stacbuild.sources.base import Wanted
 from stacbuild.sources.zenodo.cache import Cache, LocalFile
 from stacbuild.sources.zenodo.collection import (
     archive_type,
@@ -35,7 +35,7 @@ from stacbuild.sources.zenodo.collection import (
     record_collection,
 )
 from stacbuild.sources.zenodo.record import Record, RecordFile, fetch_record
-from stacbuild.stac.catalog import DATA_ID, STORE, slug
+from stacbuild.stac.catalog import DATA_ID, STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions, multihash_md5
 from stacbuild.stac.raster_item import MEDIA_TYPE, item_times, raster_item
 

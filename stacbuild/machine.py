@@ -1,9 +1,11 @@
-"""How the program asks the system for memory."""
+"""What this machine has for us: processors, free disk, and how memory is asked for."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import shutil
+from pathlib import Path
 
 # Of <malloc.h> of the GNU C library.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -26,3 +28,19 @@ def keep_freed_memory() -> None:
     mallopt(_M_ARENA_MAX, 1)
     mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the most that it takes
     mallopt(_M_TRIM_THRESHOLD, 512 * 2**20)
+
+
+def processors() -> int:
+    """Return the number of processors that this process may run on, at least 1."""
+    # Linux tells which of the machine's processors are ours, Python 3.13 everywhere asks for that.
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free space where a folder is or will be."""
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    return shutil.disk_usage(there).free
