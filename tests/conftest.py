@@ -1,9 +1,11 @@
 """Fixtures for all tests."""
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
+from stacbuild import safe_text
 from stacbuild.net import pace
 from tests.cli import shared_runs
 from tests.forked import Runs
@@ -78,6 +80,16 @@ def pytest_collection_finish() -> None:
 def _a_pace_of_its_own() -> None:
     """Let every test begin as a new process does, not in debt for the requests of the others."""
     pace.forget()
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_its_own() -> Iterator[None]:
+    """Forget what a test took for a secret: any word may be one, masked in the next test."""
+    known, pattern = set(safe_text._secrets), safe_text._pattern
+    yield
+    safe_text._secrets.clear()
+    safe_text._secrets.update(known)
+    safe_text._pattern = pattern
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ import rasterio
 import zarr
 
 import stacbuild
-from stacbuild import MultiSourceDataStore, processors
+from stacbuild import MultiSourceDataStore, machine
 from stacbuild.config import config_schema
 from stacbuild.safe_text import remember_secret
 from tests.built import SOURCES
@@ -175,7 +175,7 @@ def test_processors_are_counted_on_every_system(
     """macOS tells nothing of affinity, and Python asks everywhere from 3.13 on only."""
     for name in missing:
         monkeypatch.delattr(os, name, raising=False)
-    assert 1 <= processors.available() <= (os.cpu_count() or 1)
+    assert 1 <= machine.processors() <= (os.cpu_count() or 1)
     [planned, _] = stacbuild.plan(project(tmp_path, 1))
     stacbuild.harvest(tmp_path / "c_config.yml")
     [planned, _] = stacbuild.plan(tmp_path / "c_config.yml")
