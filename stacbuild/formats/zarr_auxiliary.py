@@ -15,6 +15,7 @@ import xarray as xr
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_crs import crs_statements, is_lonlat_axis, states_crs
 from stacbuild.formats.zarr_units import axis_told
+from stacbuild.formats.zarr_values import values_of
 from stacbuild.geo.crs import full_circle
 
 _ANGLES = {"X": ("longitude", "lon"), "Y": ("latitude", "lat")}
@@ -101,7 +102,7 @@ def _only_counts(ds: xr.Dataset, dim: str) -> bool:
     coordinate = ds[dim]
     if coordinate.dtype.kind not in "iuf" or {"units", "standard_name"} & set(coordinate.attrs):
         return False
-    values = np.asarray(coordinate.values)
+    values = values_of(dim, coordinate)
     return bool(values[0] in (0, 1) and (np.diff(values) == 1).all())
 
 
@@ -110,7 +111,7 @@ def _with(ds: xr.Dataset, known: tuple[_Auxiliary, ...]) -> xr.Dataset:
     for each in known:
         variable = ds.variables[each.name]
         attrs = {**variable.attrs, "standard_name": each.standard_name}
-        axes[each.dim] = xr.Variable((each.dim,), variable.values, attrs)
+        axes[each.dim] = xr.Variable((each.dim,), values_of(each.name, variable), attrs)
     return ds.drop_vars([*axes, *(each.name for each in known)], errors="ignore").assign_coords(
         axes
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_stated import Span
 from stacbuild.formats.zarr_units import factor, unit_of
+from stacbuild.formats.zarr_values import values_of
 from stacbuild.geo.crs import full_circle
 
 # A coordinate may leave the straight line by this share of a pixel (and its own precision).
@@ -61,7 +62,7 @@ class Axis:
             They are not numbers, or not evenly spaced.
         """
         coordinate = ds[name]
-        values = np.asarray(coordinate.values)
+        values = values_of(name, coordinate)
         if not np.issubdtype(values.dtype, np.number):
             raise StacbuildError(f"coordinate {name} is not numeric ({values.dtype})")
         unit = unit_of(coordinate.attrs)
@@ -221,7 +222,7 @@ def _first_bounds(ds: xr.Dataset, coordinate: xr.DataArray) -> tuple[float, floa
     name = coordinate.attrs.get("bounds") or coordinate.encoding.get("bounds")
     if not isinstance(name, str) or name not in ds.variables or ds[name].ndim != 2:
         return None
-    first = np.asarray(ds[name][0].values, dtype="float64")
+    first = values_of(name, ds[name][0]).astype("float64")
     if first.size != 2 or not np.isfinite(first).all() or first[0] == first[1]:
         return None
     return float(first[0]), float(first[1])

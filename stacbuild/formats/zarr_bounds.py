@@ -1,8 +1,9 @@
-"""A Zarr store whose chunks and metadata cannot grow beyond what a machine holds.
+"""A Zarr store that cannot grow beyond what a machine holds, and whose attributes have sound types.
 
 A chunk of a few kilobytes can decompress to gigabytes, and metadata can name chunks and
 coordinates of any length. What an array's chunks hold is learned from the metadata that pass by;
 a compressed chunk that says of itself that it holds far more is refused before it is decoded.
+Attributes are what `stacbuild.formats.zarr_attributes` makes of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from stacbuild.errors import IntegrityError
+from stacbuild.formats.zarr_attributes import repaired, sound
 
 Json = dict[str, Any]
 
@@ -35,16 +37,23 @@ _HEADERS = 1 << 20
 
 
 class BoundedStore(WrapperStore[Store]):
-    """A store as it is, but for what would take too much memory.
+    """A store as it is, but for what would take too much memory and attributes of odd types.
 
     Reading raises `IntegrityError` for metadata, chunks and coordinates beyond the bounds of this
     module, naming the key.
     """
 
-    def __init__(self, store: Store, limits: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: dict[str, int] | None = None,
+        notes: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(store)
         # Decoded bytes of a chunk of each array; learned, and shared with copies of this store.
         self._limits = {} if limits is None else limits
+        self.notes = {} if notes is None else notes
+        """What is left out of the attributes that were read, in words that follow "its"."""
 
     @property
     def below(self) -> Store:
@@ -52,15 +61,14 @@ class BoundedStore(WrapperStore[Store]):
         return self._store
 
     def _with_store(self, store: Store) -> BoundedStore:
-        return type(self)(store, self._limits)
+        return type(self)(store, self._limits, self.notes)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read a value, or a part of it."""
         buffer = await self._store.get(key, prototype, byte_range)
-        self._check(key, buffer)
-        return buffer
+        return self._checked(key, buffer)
 
     async def get_partial_values(
         self,
@@ -70,20 +78,17 @@ class BoundedStore(WrapperStore[Store]):
         """Read parts of values."""
         asked = list(key_ranges)
         found = await self._store.get_partial_values(prototype, asked)
-        for (key, _), buffer in zip(asked, found, strict=True):
-            self._check(key, buffer)
-        return found
+        return [self._checked(key, buffer) for (key, _), buffer in zip(asked, found, strict=True)]
 
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
     ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
         async for key, buffer in self._store._get_many(requests):  # noqa: SLF001 - as WrapperStore
-            self._check(key, buffer)
-            yield key, buffer
+            yield key, self._checked(key, buffer)
 
-    def _check(self, key: str, buffer: Buffer | None) -> None:
+    def _checked(self, key: str, buffer: Buffer | None) -> Buffer | None:
         if buffer is None:
-            return
+            return None
         path, _, name = key.rpartition("/")
         if name in _METADATA:
             if len(buffer) > MOST_METADATA_BYTES:
@@ -91,11 +96,10 @@ class BoundedStore(WrapperStore[Store]):
                     f"{key}: metadata of {len(buffer) / 1e6:.0f} MB, the most that is read is "
                     f"{MOST_METADATA_BYTES >> 20} MB"
                 )
-            self._learn(path, name, buffer.to_bytes())
-            return
+            return self._learned(path, name, buffer)
         limit = self._limit(key)
         if limit is None:
-            return
+            return buffer
         if limit > MOST_CHUNK_BYTES:
             raise IntegrityError(
                 f"{key}: a chunk of {limit / 1e9:.3g} GB, which has to be decoded at once; rechunk "
@@ -107,16 +111,24 @@ class BoundedStore(WrapperStore[Store]):
                 f"{key}: decompresses to {stated / 1e6:.0f} MB where a chunk holds "
                 f"{limit / 1e6:.3g} MB; the store is damaged or hostile"
             )
+        return buffer
 
-    def _learn(self, path: str, name: str, content: bytes) -> None:
+    def _learned(self, path: str, name: str, buffer: Buffer) -> Buffer:
+        """Learn of a document of metadata what its chunks hold; return it as it is to be read."""
         try:
-            document = json.loads(content)
+            document = json.loads(buffer.to_bytes())
         except (ValueError, RecursionError):
-            return  # zarr itself says what is wrong
-        if not isinstance(document, dict):
-            return
+            return buffer  # zarr itself says what is wrong
+        if name == ".zattrs":
+            found = sound(path, document, self.notes)
+            changed, document = found != document, found
+        elif not isinstance(document, dict):
+            return buffer
+        else:
+            changed = repaired(path, name, document, self.notes)
         for array, metadata in _arrays(path, name, document):
             self._limits[array] = _chunk_bytes(f"{array}/{name}", metadata)
+        return type(buffer).from_bytes(json.dumps(document).encode()) if changed else buffer
 
     def _limit(self, key: str) -> int | None:
         parts = key.split("/")

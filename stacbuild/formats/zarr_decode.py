@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from xarray.coders import CFDatetimeCoder
 
 from stacbuild.errors import StacbuildError
+from stacbuild.formats.zarr_values import values_of
 
 # Attributes with numbers of the type of the variable itself (CF 1.11, 2.5.1 and 3.5).
 _OF_ITS_TYPE = (
@@ -81,6 +82,7 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
                 if name in raw.dims:
                     raise
         elif name in bounds:
+            _check_packing(name, variable)
             changed[name] = _unpacked(name, variable, zarr_format)
         elif name not in raw.coords and _is_unsigned(variable) is not None:
             changed[name] = _unsigned(name, variable)
@@ -95,9 +97,17 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
 def no_number(attrs: Mapping[Any, Any]) -> str | None:
     """Name the first of scale and offset that is no number, with what it is; None if both are."""
     for key in _SCALING:
-        if key in attrs and np.asarray(attrs[key]).dtype.kind not in "iuf":
+        if key in attrs and not _is_number(attrs[key]):
             return f"{key} {attrs[key]!r}"
     return None
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        found = np.asarray(value)
+    except ValueError:  # of a list of lists
+        return False
+    return found.size == 1 and found.dtype.kind in "iuf"
 
 
 @dataclass(frozen=True)
@@ -145,11 +155,11 @@ def _with_numbers(variable: xr.Variable) -> xr.Variable:
 def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variable:
     if variable.dtype.kind not in "iuf":
         return variable
-    if (odd := no_number(variable.attrs)) is not None:
-        raise StacbuildError(f"coordinate {name}: has the {odd}, which is no number")
+    _check_packing(name, variable)
     if not is_time_unit(variable.attrs.get("units")):
         return _unpacked(name, variable, zarr_format)
     plain = _with_known_calendar(_with_one_fill(variable, zarr_format))
+    values_of(name, plain)
     numbers = _decode_cf(name, plain, decode_times=False).values
     if (counted := count_of(str(plain.attrs["units"]), plain.attrs.get("calendar"))) is not None:
         return _counted(name, plain, numbers, counted)
@@ -177,6 +187,11 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
             "to 2261 are supported"
         )
     return found if found.dtype == np.dtype("datetime64[ns]") else _times(name, plain, "ns")
+
+
+def _check_packing(name: str, variable: xr.Variable) -> None:
+    if (odd := no_number(variable.attrs)) is not None:
+        raise StacbuildError(f"coordinate {name}: has the {odd}, which is no number")
 
 
 def _with_known_calendar(variable: xr.Variable) -> xr.Variable:
@@ -302,7 +317,8 @@ def _unpacked(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variable
     plain = _with_one_fill(variable, zarr_format)
     fill = plain.attrs.get("_FillValue", plain.attrs.get("missing_value"))
     packed = any(key in plain.attrs for key in _PACKING)
-    if not packed and (fill is None or variable.ndim > 1 or not (variable.values == fill).any()):
+    plainly = fill is None or variable.ndim > 1
+    if not packed and (plainly or not (values_of(name, variable) == fill).any()):
         # As it is, so that whole numbers stay whole.
         return variable
     return _decode_cf(name, plain, decode_times=False)

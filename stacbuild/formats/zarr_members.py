@@ -19,6 +19,8 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore, WrapperStore
 
+from stacbuild.formats.zarr_values import DIMENSIONS
+
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest, Store
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -31,7 +33,6 @@ Documents = Mapping[str, Json]
 _MOST_GROUPS = 100
 
 _OF_VALUES = ("shape", "dtype", "data_type", "fill_value", "dimension_names")
-_DIMENSIONS = "_ARRAY_DIMENSIONS"
 _KEYS = {2: (".zgroup", ".zarray", ".zattrs"), 3: ("zarr.json",)}
 
 
@@ -91,7 +92,7 @@ class PartStore(WrapperStore["Store"]):
             return f"none of its arrays can be read: {shown}{more}"
         shown = ", ".join(name for name, _ in first)
         in_3 = "zarr.json" in self._documents
-        key = "dimension_names in zarr.json" if in_3 else f"the attribute {_DIMENSIONS}"
+        key = "dimension_names in zarr.json" if in_3 else f"the attribute {DIMENSIONS}"
         return (
             f"its arrays ({shown}{more}) do not name their dimensions; give each {key}, such as "
             '["time", "lat", "lon"], or write the store anew with xarray.Dataset.to_zarr'
@@ -274,7 +275,7 @@ def holds_array(store: Store) -> bool:
 
 def _with_dimensions(documents: Documents) -> Documents:
     array, attrs = documents[".zarray"], documents.get(".zattrs", {})
-    if _DIMENSIONS in attrs:
+    if DIMENSIONS in attrs:
         return documents
     # The first is that of netCDF-C before 4.9.3.
     stated = array.get("_NCZARR_ARRAY") or attrs.get("_nczarr_array")
@@ -289,12 +290,12 @@ def _with_dimensions(documents: Documents) -> Documents:
         dims = []
     else:
         return documents
-    return {**documents, ".zattrs": {**attrs, _DIMENSIONS: dims}}
+    return {**documents, ".zattrs": {**attrs, DIMENSIONS: dims}}
 
 
 def _named(documents: Documents) -> Any:
     names = documents.get("zarr.json", {}).get("dimension_names")
-    return names or documents.get(".zattrs", {}).get(_DIMENSIONS)
+    return names or documents.get(".zattrs", {}).get(DIMENSIONS)
 
 
 def _dims(documents: Documents) -> tuple[str, ...]:
@@ -314,7 +315,7 @@ def _unnamed(documents: Documents) -> str | None:
     if array.get("shape") == []:
         return None
     if not names:
-        key = "dimension_names" if "zarr.json" in documents else f"attribute {_DIMENSIONS}"
+        key = "dimension_names" if "zarr.json" in documents else f"attribute {DIMENSIONS}"
         return f"names no dimensions (it has no {key})"
     if isinstance(names, list) and not all(map(is_name, names)):
         return f"does not name all its dimensions ({json.dumps(names)})"

@@ -35,7 +35,9 @@ from stacbuild.formats.zarr_errors import (
     read_error,
     where_of,
 )
+from stacbuild.formats.zarr_listed import has_arrays
 from stacbuild.formats.zarr_members import (
+    PartStore,
     format_of,
     groups_of,
     hidden_of,
@@ -44,6 +46,7 @@ from stacbuild.formats.zarr_members import (
     is_name,
     mended,
 )
+from stacbuild.formats.zarr_values import damaged_index, naming
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.http import Patience
 
@@ -54,6 +57,9 @@ MEDIA_TYPE = "application/vnd.zarr"
 
 HIDDEN = "stacbuild:hidden"
 """In the ``encoding`` of a source's dataset: the arrays that it was opened without, and why."""
+
+NOTES = "stacbuild:notes"
+"""In the ``encoding`` of a source's dataset: attributes left out, in words that follow "its"."""
 
 Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
@@ -186,7 +192,10 @@ def dataset_of(
             **{"decode_timedelta": False, **options},
         )
     except Exception as error:
-        raise read_error(error, href, storage_options) from error
+        told = read_error(error, href, storage_options)
+        if isinstance(told, IntegrityError) and (which := damaged_index(group)):
+            told = IntegrityError(f"{where_of(href, storage_options)}: {which}")
+        raise told from error
     return dataset
 
 
@@ -211,12 +220,16 @@ def source_of(group: zarr.Group, href: str, storage_options: Json | None = None)
         raw = dataset_of(group, href, storage_options, decode_times=False)
     if not raw.variables:
         refuse_groups_only(group, href)
-    try:
+    with naming(href):
         found = decoded(raw, group.metadata.zarr_format)
-    except StacbuildError as error:
-        raise type(error)(f"{href}: {error}") from error
     found.encoding[HIDDEN] = hidden_of(group.store)
+    found.encoding[NOTES] = _notes(group.store)
     return found
+
+
+def _notes(store: Store) -> list[str]:
+    whole = store.below if isinstance(store, PartStore) else store
+    return sorted(whole.notes.values()) if isinstance(whole, BoundedStore) else []
 
 
 def refuse_groups_only(group: zarr.Group, href: str) -> None:
@@ -341,7 +354,7 @@ def _is_zip(href: str) -> bool:
 def _lists(group: zarr.Group) -> bool:
     # An empty group is as unreadable to a cube as one that does not list its members.
     try:
-        return next(iter(group.array_keys()), None) is not None
+        return has_arrays(group)
     except (*REFUSED, NotFoundError):
         return False
 

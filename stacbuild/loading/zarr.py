@@ -17,6 +17,7 @@ from zarr.storage import LocalStore
 
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes
+from stacbuild.formats.zarr_values import naming, values_of
 from stacbuild.geo.longitudes import turns
 from stacbuild.geo.mapping import IndexMap
 from stacbuild.geo.pixelgrid import PixelGrid, Window, shifted
@@ -230,7 +231,8 @@ class ZarrSource:
             if isinstance(told, IntegrityError):
                 told = IntegrityError(
                     f"{self.href}: {self.variable} cannot be read at "
-                    f"{ {name: (s.start, s.stop) for name, s in span.items()} }: {error}"
+                    f"{ {name: (s.start, s.stop) for name, s in span.items()} }: "
+                    f"{' '.join(str(error).split())}"
                 )
             raise told from error
         name = f"{self.href}: {self.variable}"
@@ -312,11 +314,16 @@ def load_zarr(
         _read_chunk, source=source, chunks=chunks, dtype=dtype, meta=np.empty(0, dtype)
     )
     y, x = grid.coords()
-    coords = {
-        name: xr.Variable(coordinate.dims, coordinate.values, _own_attrs(coordinate))
+    others = {
+        str(name): coordinate
         for name, coordinate in array.coords.items()
         if name not in spatial and not set(coordinate.dims) & set(spatial)
     }
+    with naming(source.href):
+        coords = {
+            name: xr.Variable(each.dims, values_of(name, each), _own_attrs(each))
+            for name, each in others.items()
+        }
     return xr.DataArray(
         lazy,
         dims=source.dims,

@@ -30,6 +30,7 @@ from stacbuild.formats.geotiff_sidecars import told_beside
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_store import open_group, source_of
+from stacbuild.formats.zarr_values import naming
 from stacbuild.net.http import session
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.runs import is_first
@@ -148,7 +149,9 @@ def _describe(store: ObjectStore, data_id: str, profiles: Profiles) -> _Describe
             facts = _merge(_facts_of(ds), stated)
             zipped = place.read.lower().endswith(".zip")
             metadata = "" if zipped else _metadata(group)
-            when = None if period(ds, profile) else _modified(place, metadata, store)
+            with naming(place.href):
+                dated = period(ds, profile)
+            when = None if dated else _modified(place, metadata, store)
             item = zarr_item(group, ds, **identity, datetime=when, warn=progress.current().warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)

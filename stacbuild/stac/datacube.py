@@ -21,6 +21,7 @@ from stacbuild.formats.zarr_crs import grid_mapping_names
 from stacbuild.formats.zarr_decode import no_number
 from stacbuild.formats.zarr_grid import CubeGrid
 from stacbuild.formats.zarr_store import HIDDEN
+from stacbuild.formats.zarr_values import values_of
 from stacbuild.nodata import Number, from_json, held, to_json
 from stacbuild.profiles import DataProfile
 
@@ -136,7 +137,7 @@ def _horizontal(grid: CubeGrid, dim: str) -> Json:
 
 
 def _temporal(times: xr.DataArray) -> Json:
-    index = pd.DatetimeIndex(times.values)
+    index = pd.DatetimeIndex(values_of(str(times.name), times))
     known = index.dropna()
     if not known.size:
         return {"type": "temporal", "extent": [None, None]}
@@ -151,7 +152,7 @@ def _temporal(times: xr.DataArray) -> Json:
 
 
 def _additional(coordinate: xr.DataArray) -> Json:
-    values = np.asarray(coordinate.values)
+    values = values_of(str(coordinate.name), coordinate)
     numeric = values.dtype.kind in "iuf" and bool(np.isfinite(values).all())
     attrs = coordinate.attrs
     field: Json = {"type": "bands" if coordinate.name in ("band", "bands") else "other"}

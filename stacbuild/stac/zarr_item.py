@@ -22,7 +22,8 @@ from pystac.utils import datetime_to_str
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.zarr_grid import CubeGrid, footprint, grid_of, on_other_grids
 from stacbuild.formats.zarr_members import outdated
-from stacbuild.formats.zarr_store import HIDDEN, MEDIA_TYPE, is_consolidated
+from stacbuild.formats.zarr_store import HIDDEN, MEDIA_TYPE, NOTES, is_consolidated
+from stacbuild.formats.zarr_values import values_of
 from stacbuild.profiles import DataProfile
 from stacbuild.stac.catalog import DATA_ID, STORE
 from stacbuild.stac.datacube import (
@@ -84,6 +85,7 @@ def zarr_item(
         grid = grid_of(ds, profile.bbox)
         geometry, bbox = footprint(grid)
         start, end = period(ds, profile) or (datetime, datetime)
+        dimensions = cube_dimensions(ds, grid)
     except StacbuildError as error:
         hidden = ds.encoding.get(HIDDEN, {}).items()
         also = "".join(f"; {name} {each.reason}" for name, each in hidden)
@@ -93,6 +95,9 @@ def zarr_item(
     if warn is not None:
         for note in grid.notes:
             warn(f"{href}: {note}")
+        if odd := ds.encoding.get(NOTES):
+            more = f"; and {len(odd) - 5} more" if len(odd) > 5 else ""
+            warn(f"{href}: left out: its {'; its '.join(odd[:5])}{more}")
         if Path(href).is_absolute() and (
             notes := outdated(group.store, group.metadata.zarr_format)
         ):
@@ -123,7 +128,7 @@ def zarr_item(
             "start_datetime": datetime_to_str(start),
             "end_datetime": datetime_to_str(end),
             **projection(grid),
-            "cube:dimensions": cube_dimensions(ds, grid),
+            "cube:dimensions": dimensions,
             "cube:variables": variables,
         },
     )
@@ -183,7 +188,7 @@ def period(
         known
         for name in ds.coords
         if ds[name].ndim <= 1 and np.issubdtype(ds[name].dtype, np.datetime64)
-        if len(known := pd.DatetimeIndex(ds[name].values.ravel()).dropna())
+        if len(known := pd.DatetimeIndex(values_of(str(name), ds[name]).ravel()).dropna())
     ]
     if times:
         return min(time_of(index.min()) for index in times), max(

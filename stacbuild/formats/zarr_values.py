@@ -1,0 +1,75 @@
+"""Values of coordinates and bounds read, and failures to, as errors that name store and array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stacbuild.errors import IntegrityError, StacbuildError
+
+if TYPE_CHECKING:
+    import zarr
+
+DIMENSIONS = "_ARRAY_DIMENSIONS"
+"""Attribute that names the dimensions of an array of Zarr format 2."""
+
+
+def values_of(name: str, array: xr.DataArray | xr.Variable) -> NDArray[Any]:
+    """Return the values of a coordinate or of bounds, which are read if they were not.
+
+    Raises
+    ------
+    IntegrityError
+        They cannot be decoded; the message names the array.
+    StacbuildError
+        As `stacbuild.formats.zarr_errors.read_error`: they cannot be fetched.
+    """
+    try:
+        return np.asarray(array.values)
+    except StacbuildError:
+        raise
+    except Exception as error:  # each codec has its own
+        # Imported only here: it takes zarr and botocore, which rasters do without.
+        from stacbuild.formats.zarr_errors import read_error
+
+        told = read_error(error, f"array {name}")
+        if isinstance(told, IntegrityError):
+            told = IntegrityError(_damaged(name, error))
+        raise told from error
+
+
+def damaged_index(group: zarr.Group) -> str | None:
+    """Return which coordinate of a dimension cannot be decoded, and what to do; None if all can.
+
+    xarray reads them when it opens a group, and does not say which one failed.
+    """
+    for name, array in group.arrays():
+        dims = getattr(array.metadata, "dimension_names", None) or array.attrs.get(DIMENSIONS)
+        if array.ndim != 1 or not isinstance(dims, list | tuple) or list(dims) != [name]:
+            continue
+        try:
+            _ = array[...]
+        except Exception as error:  # noqa: BLE001 - each codec has its own
+            return _damaged(name, error)
+    return None
+
+
+def _damaged(name: str, error: Exception) -> str:
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"array {name} cannot be decoded ({text}); fetch the store again, or write it anew"
+
+
+@contextmanager
+def naming(href: str) -> Iterator[None]:
+    """Put the address of a store before the errors of ours within, as they name arrays only."""
+    try:
+        yield
+    except StacbuildError as error:
+        if str(error).startswith(f"{href}: "):
+            raise
+        raise type(error)(f"{href}: {error}") from error
