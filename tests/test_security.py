@@ -1,4 +1,4 @@
-"""The rules of ARCHITECTURE.md's section on security, each broken on purpose."""
+"""The rules of docs/explanation/security.md, each broken on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Computing on the workers of a running dask scheduler, which nothing is taken for granted of."""
+"""Compute on a running dask cluster, after checking its workers.
+
+Each worker is asked for its versions of what decides about bytes, and whether it sees every local
+source, at its size, and a probe file in the folder of the cubes. Workers that join later are not
+asked; a file that they do not see is an error that names it. dask gives a task up after four
+workers died over it (``distributed.scheduler.allowed-failures``). Credentials for S3 are part of
+the graph: they reach the scheduler over the wire, never a disk; use ``tls://`` on shared networks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A lazy dataset to a Zarr store: every chunk once, part by part; the group's metadata last."""
+"""Write a lazy dataset to a Zarr store: every chunk once, region by region; group metadata last.
+
+Within a region one variable follows the other, so what its bands share (index maps, decoded
+windows) is needed by all tasks under way and by none that come later, and is dropped at the end of
+the region. Each region is a graph of its own, with one task per band and work unit.
+"""
 
 from __future__ import annotations
 

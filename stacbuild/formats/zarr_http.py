@@ -1,4 +1,4 @@
-"""How Zarr is asked of web servers: again after what passes, and never what is broken as missing.
+"""Zarr stores on web servers: retry transient errors, never report a broken chunk as missing.
 
 fsspec's http file system tries once, and has no idea of a server that trickles. Imported only
 where a store lies on the web.

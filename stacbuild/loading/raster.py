@@ -1,4 +1,9 @@
-"""GeoTIFF items to a lazy array on the grid, through stackstac."""
+"""GeoTIFF items to a lazy array on the grid, through stackstac.
+
+stackstac knows one band per asset, so each band becomes an in-memory item with an artificial date
+that only keeps the order. ``proj:bbox`` is that of the whole grid, since stackstac would skip
+assets by a box that it reprojects itself; the reader knows exactly which pixels it has.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP with retries that are honest: what is waited for is said, what failed is named.
+"""Sessions that log each retry and name the failing URL.
 
 Retries of whole answers (429, 5xx, no connection) live here; those of bodies that are cut or
 stall live in `download` and `ranges`, as no HTTP library resumes a body by itself.

@@ -1,4 +1,10 @@
-"""A small picture of a cube, and how its variables are to be drawn, for its STAC item."""
+"""Thumbnail, renders and statistics of a cube, for its STAC item.
+
+Made of a coarse read of one plane of each variable, the last time step, when the cube is
+described. Zarr has no overviews, so whole chunks of that plane are decoded; planes of more than
+2 GB are not drawn. Colours are those of ``flag_colors``, else viridis from the 2nd to the 98th
+percentile. ``renders`` carry explicit colour maps, since clients ignore names they do not know.
+"""
 
 from __future__ import annotations
 
