@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio import Affine
 from rasterio.enums import ColorInterp, Resampling
 
 from tests.built import refused
@@ -100,3 +101,13 @@ def test_of_a_header_that_gdal_cannot_read_in_full(tmp_path: Path) -> None:
     path.write_bytes(data)
     said = refused(tmp_path, DATASET)
     assert said.startswith(f"{path}: its header is damaged; write it anew (")
+
+
+def test_pixels_of_no_extent_are_refused(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "src" / "one.tif",
+        noise("uint8"),
+        transform=Affine(1e-300, 0, 10, 0, -0.18, 50),
+    )
+    said = refused(tmp_path, DATASET)
+    assert said.startswith(f"{path}: has no extent in longitude and latitude")

@@ -182,3 +182,31 @@ def test_no_traceback_of_members_that_cannot_be_read(
         assert "bad_0" not in ds
     gc.collect()
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("v/zarr.json", b"", "is no JSON ("),
+        ("zarr.json", b'{"zarr_format": 3, ', "is no JSON ("),
+        ("lat/zarr.json", b"\xef\xff noise", "is no JSON ("),
+        ("lat/zarr.json", b"[" * 100_000, "is no JSON ("),
+        ("v/zarr.json", b"[1, 2]", "is no JSON object; fetch the store again, or write it anew"),
+    ],
+)
+def test_metadata_that_are_no_json_are_named(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    path = stored(tmp_path, "v", {}, 3)
+    (path / name).write_bytes(content)
+    assert refused(tmp_path).startswith(f"{path / name}: {said}")
+
+
+def test_consolidated_metadata_that_are_no_objects_are_refused(tmp_path: Path) -> None:
+    path = stored(tmp_path, "v", {}, 2, whole=True)
+    document = json.loads((path / ".zmetadata").read_text())
+    document["metadata"]["v/.zarray"] = str(document["metadata"]["v/.zarray"])
+    (path / ".zmetadata").write_text(json.dumps(document))
+    assert refused(tmp_path).startswith(
+        f"{path}/.zmetadata: what it says of v/.zarray is no object"
+    )

@@ -119,6 +119,17 @@ def _texts(key: str, value: Any) -> list[str] | None:
     return texts if are_texts and (len(texts) <= 1 or key == _NAMES) else None
 
 
+def odd_member(name: str, document: Json) -> str | None:
+    """Return the first member of consolidated metadata that is no object; None if all are."""
+    inline = document if name == ".zmetadata" else document.get("consolidated_metadata")
+    members = inline.get("metadata") if isinstance(inline, dict) else None
+    for key, each in members.items() if isinstance(members, dict) else ():
+        # Attributes are given what is due.
+        if not isinstance(each, dict) and not key.endswith(".zattrs"):
+            return str(key)
+    return None
+
+
 def _places(path: str, name: str, document: Json) -> Iterator[tuple[str, Json, str]]:
     """Yield the path of each node that a document describes, and where its attributes stand."""
     if name == "zarr.json":

@@ -19,7 +19,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from stacbuild.errors import IntegrityError
-from stacbuild.formats.zarr_attributes import repaired, sound
+from stacbuild.formats.zarr_attributes import odd_member, repaired, sound
 
 Json = dict[str, Any]
 
@@ -39,17 +39,19 @@ _HEADERS = 1 << 20
 class BoundedStore(WrapperStore[Store]):
     """A store as it is, but for what would take too much memory and attributes of odd types.
 
-    Reading raises `IntegrityError` for metadata, chunks and coordinates beyond the bounds of this
-    module, naming the key.
+    Reading raises `IntegrityError` for metadata that are no JSON, and for metadata, chunks and
+    coordinates beyond the bounds of this module, naming *href* and key.
     """
 
     def __init__(
         self,
         store: Store,
+        href: str = "",
         limits: dict[str, int] | None = None,
         notes: dict[str, str] | None = None,
     ) -> None:
         super().__init__(store)
+        self._href = href
         # Decoded bytes of a chunk of each array; learned, and shared with copies of this store.
         self._limits = {} if limits is None else limits
         self.notes = {} if notes is None else notes
@@ -61,7 +63,7 @@ class BoundedStore(WrapperStore[Store]):
         return self._store
 
     def _with_store(self, store: Store) -> BoundedStore:
-        return type(self)(store, self._limits, self.notes)
+        return type(self)(store, self._href, self._limits, self.notes)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -93,8 +95,8 @@ class BoundedStore(WrapperStore[Store]):
         if name in _METADATA:
             if len(buffer) > MOST_METADATA_BYTES:
                 raise IntegrityError(
-                    f"{key}: metadata of {len(buffer) / 1e6:.0f} MB, the most that is read is "
-                    f"{MOST_METADATA_BYTES >> 20} MB"
+                    f"{self._named(key)}: metadata of {len(buffer) / 1e6:.0f} MB, the most that is "
+                    f"read is {MOST_METADATA_BYTES >> 20} MB"
                 )
             return self._learned(path, name, buffer)
         limit = self._limit(key)
@@ -102,33 +104,47 @@ class BoundedStore(WrapperStore[Store]):
             return buffer
         if limit > MOST_CHUNK_BYTES:
             raise IntegrityError(
-                f"{key}: a chunk of {limit / 1e9:.3g} GB, which has to be decoded at once; rechunk "
-                "the store"
+                f"{self._named(key)}: a chunk of {limit / 1e9:.3g} GB, which has to be decoded at "
+                "once; rechunk the store"
             )
         stated = decoded_bytes(buffer.to_bytes()[:18], len(buffer))
         if stated is not None and stated > limit * _WIDER + _HEADERS:
             raise IntegrityError(
-                f"{key}: decompresses to {stated / 1e6:.0f} MB where a chunk holds "
+                f"{self._named(key)}: decompresses to {stated / 1e6:.0f} MB where a chunk holds "
                 f"{limit / 1e6:.3g} MB; the store is damaged or hostile"
             )
         return buffer
 
     def _learned(self, path: str, name: str, buffer: Buffer) -> Buffer:
         """Learn of a document of metadata what its chunks hold; return it as it is to be read."""
+        where = self._named(f"{path}/{name}".lstrip("/"))
         try:
             document = json.loads(buffer.to_bytes())
-        except (ValueError, RecursionError):
-            return buffer  # zarr itself says what is wrong
+        except (ValueError, RecursionError) as error:
+            text = " ".join(str(error).split())[:150]
+            raise IntegrityError(
+                f"{where}: is no JSON ({text}); fetch the store again, or write it anew"
+            ) from error
         if name == ".zattrs":
             found = sound(path, document, self.notes)
             changed, document = found != document, found
         elif not isinstance(document, dict):
-            return buffer
+            raise IntegrityError(
+                f"{where}: is no JSON object; fetch the store again, or write it anew"
+            )
+        elif (odd := odd_member(name, document)) is not None:
+            raise IntegrityError(
+                f"{where}: what it says of {odd} is no object; write it anew with "
+                "zarr.consolidate_metadata"
+            )
         else:
             changed = repaired(path, name, document, self.notes)
         for array, metadata in _arrays(path, name, document):
-            self._limits[array] = _chunk_bytes(f"{array}/{name}", metadata)
+            self._limits[array] = _chunk_bytes(self._named(f"{array}/{name}"), metadata)
         return type(buffer).from_bytes(json.dumps(document).encode()) if changed else buffer
+
+    def _named(self, key: str) -> str:
+        return f"{self._href.rstrip('/')}/{key}" if self._href else key
 
     def _limit(self, key: str) -> int | None:
         parts = key.split("/")

@@ -19,6 +19,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore, WrapperStore
 
+from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_values import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def outdated(store: Store, zarr_format: int) -> list[str]:
         return []
     try:
         listed = _listed(whole, "", zarr_format)
-    except (OSError, ValueError):
+    except (OSError, ValueError, IntegrityError):
         # Metadata that cannot be read: the consolidated ones may be meant to stand for them.
         return []
     found = {name: documents for name, documents in listed.items() if is_array(documents)}

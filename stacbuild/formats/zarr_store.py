@@ -325,9 +325,9 @@ def _store(
     href: str, storage_options: Json | None, missing: tuple[type[Exception], ...]
 ) -> BoundedStore:
     if _is_zip(href):
-        return BoundedStore(_zipped(href))
+        return BoundedStore(_zipped(href), href)
     if is_local(href):
-        return BoundedStore(LocalStore(href, read_only=True))
+        return BoundedStore(LocalStore(href, read_only=True), href)
     scheme = urlsplit(href).scheme
     # A listing kept from an earlier run would hide what has changed since.
     options: Json = {"use_listings_cache": False}
@@ -344,7 +344,7 @@ def _store(
     store = FsspecStore.from_url(
         href, storage_options=options, read_only=True, allowed_exceptions=missing
     )
-    return BoundedStore(store)
+    return BoundedStore(store, href)
 
 
 def _is_zip(href: str) -> bool:

@@ -70,6 +70,6 @@ def naming(href: str) -> Iterator[None]:
     try:
         yield
     except StacbuildError as error:
-        if str(error).startswith(f"{href}: "):
+        if str(error).startswith(href):
             raise
         raise type(error)(f"{href}: {error}") from error

@@ -99,7 +99,7 @@ def footprint(pixels: Pixels) -> tuple[Json, list[float]]:
     Raises
     ------
     StacbuildError
-        No pixel lies where the CRS has longitude and latitude.
+        No pixel lies where the CRS has longitude and latitude, or all lie at one place.
     """
     col, row = _outline(pixels)
     try:
@@ -113,6 +113,11 @@ def footprint(pixels: Pixels) -> tuple[Json, list[float]]:
     if geometry is None:
         geometry = _of_cells(pixels)
     geometry = shapely.transform(geometry, lambda places: np.round(places, _DIGITS))
+    if geometry.is_empty:
+        raise StacbuildError(
+            f"has no extent in longitude and latitude by its coordinate system "
+            f"({pixels.crs.name}); check the parameters of that, and the transform"
+        )
     west, east = _longitudes(geometry)
     _, south, _, north = geometry.bounds
     box = [round(float(value), _DIGITS) for value in (west, south, east, north)]
