@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import xarray as xr
 
-from tests.reference import compare
 from tests.standins.truth import LAYERS
+from tests.support.reference import compare
 
 ROOT = Path(__file__).parents[1]
 CUBES = ("senf", "gami", "liu", "clms")

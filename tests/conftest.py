@@ -7,8 +7,6 @@ import pytest
 
 from stacbuild import safe_text
 from stacbuild.net import pace
-from tests.cli import shared_runs
-from tests.forked import Runs
 from tests.standins.fixtures import (
     _running,
     _running_s3,
@@ -20,6 +18,8 @@ from tests.standins.fixtures import (
     standins,
     zenodo_server,
 )
+from tests.support.cli import shared_runs
+from tests.support.forked import Runs
 
 __all__ = [
     "_running",
@@ -48,7 +48,7 @@ _LONGEST = (
     "test_plan",
     "test_tools_demo",
     "test_config_effects",
-    "test_faults_clms",
+    "test_faults",
     "test_longitudes",
     "test_canary",
     "test_validate",

@@ -18,11 +18,11 @@ import pytest
 
 from stacbuild.errors import LocalError, LockedError
 from stacbuild.locks import hold
-from tests.cli import catalogued, check_left, command
-from tests.forked import Runs
-from tests.killing import large, small
 from tests.standins.s3 import S3Server
-from tests.test_storage import bucket
+from tests.storage.test_storage import bucket
+from tests.support.cli import catalogued, check_left, command
+from tests.support.forked import Runs
+from tests.support.killing import large, small
 
 HOST = socket.gethostname()
 # A build that stays in its first task until it may go on, or dies there.

@@ -25,9 +25,9 @@ import stacbuild
 from stacbuild import MultiSourceDataStore, machine
 from stacbuild.config import config_schema
 from stacbuild.safe_text import remember_secret
-from tests.built import SOURCES
-from tests.cli import configuration, geotiff
-from tests.cli import stacbuild as run
+from tests.support.built import SOURCES
+from tests.support.cli import configuration, geotiff
+from tests.support.cli import stacbuild as run
 
 Json = dict[str, Any]
 

@@ -17,7 +17,7 @@ import yaml
 
 import stacbuild
 from stacbuild.errors import ConfigError, NotFoundError
-from tests.cli import configuration, geotiff
+from tests.support.cli import configuration, geotiff
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
 DATASETS = [{"identifier": name, "store": "files", "data_id": f"{name}.tif"} for name in "ab"]

@@ -17,11 +17,11 @@ from typing import Any
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.cli import configuration
 from tests.fuzz.inputs import Chance
 from tests.fuzz.judge import Outcome
 from tests.fuzz.rasters import raster
 from tests.fuzz.zarrs import zarr_store
+from tests.support.cli import configuration
 
 # Nothing here takes a tenth of either.
 LONGEST, LARGEST = 20.0, 2**30

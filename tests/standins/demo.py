@@ -18,8 +18,7 @@ from tests.standins.clms import ClmsServer, scs2_products
 from tests.standins.data import Data
 from tests.standins.s3 import BUCKET, GAMI_KEY, S3Server
 from tests.standins.zenodo import ZenodoServer, canopy_map, disturbance_atlas
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 @dataclass(frozen=True)

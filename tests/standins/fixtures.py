@@ -10,9 +10,10 @@ import pytest
 from filelock import FileLock
 
 from tests.standins.data import Data, load_or_make
-from tests.standins.demo import ROOT, Endpoints, Servers, demo_config, serve
+from tests.standins.demo import Endpoints, Servers, demo_config, serve
 from tests.standins.s3 import S3Server
 from tests.standins.zenodo import ZenodoServer
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,109 @@
+"""A first configuration: asked for or by options, and it builds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from stacbuild.config import load_config
+from stacbuild.errors import ConfigError, LocalError
+from stacbuild.sources.listing import Choice, first_configuration, write_configuration
+from tests.support.cli import BOX, command, errors, geotiff, stacbuild
+
+WORDS = ("--bbox", ",".join(map(str, BOX)), "--res", "0.001")
+
+
+def answered(answers: str, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command("init", *words),
+        input=answers,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_by_options_it_builds(tmp_path: Path) -> None:
+    geotiff(tmp_path / "maps" / "one.tif")
+    file = tmp_path / "first.yml"
+    sources = [("--source", "file", "maps", "one.tif")] * 2
+    done = stacbuild("init", file, *WORDS, *(word for each in sources for word in each))
+    assert done.stdout == f"{file}\n"
+    text = file.read_text()
+    assert text.startswith("# yaml-language-server: $schema=./stacbuild.schema.json\n")
+    schema = json.loads((tmp_path / "stacbuild.schema.json").read_text())
+    assert "datasets" in schema["properties"]
+    # One store for both, and a name for each.
+    config = load_config(file)
+    assert [store.identifier for store in config.data_stores] == ["storage", "file"]
+    assert [each.identifier for each in config.datasets[0].variables] == ["one", "one_2"]
+    stacbuild("cube", file)
+    with xr.open_zarr(tmp_path / "data" / "cube.zarr") as cube:
+        assert set(cube.data_vars) - {"spatial_ref"} == {"one", "one_2"}
+        assert cube["one"].shape == (100, 100)
+
+
+def test_it_asks_for_what_no_option_says(tmp_path: Path) -> None:
+    file = tmp_path / "asked.yml"
+    answers = (
+        "EPSG:3035\n1,2\n3401400,2346780,3556080,2539350\n30\nzenodo\n8154445\nx.tif\ny\n"
+        "clms\nforest-type-2015|FTY\nn\n"
+    )
+    done = answered(answers, file)
+    assert done.returncode == 0, done.stderr
+    assert "is not four numbers" in done.stderr
+    config = load_config(file)
+    grid = config.grid_mappings[0]
+    assert (grid.crs, grid.spatial_res) == ("EPSG:3035", 30)
+    assert [store.store_id for store in config.data_stores] == ["file", "zenodo", "clms"]
+
+
+def test_where_nobody_answers_it_says_what_to_give(tmp_path: Path) -> None:
+    done = answered("", tmp_path / "x.yml")
+    assert done.returncode == 2
+    assert "give --bbox, --res and --source" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    file = tmp_path / "there.yml"
+    file.write_text("mine")
+    words = ("init", file, *WORDS, "--source", "stac", "https://example.org", "forest")
+    (line,) = errors(stacbuild(*words, code=5))
+    assert "is there already" in line
+    assert file.read_text() == "mine"
+    stacbuild(*words, "--force")
+    assert load_config(file)
+    with pytest.raises(LocalError):
+        write_configuration(file, "other")
+
+
+def test_what_would_be_refused_later_is_refused_now(tmp_path: Path) -> None:
+    file = tmp_path / "x.yml"
+    for words in (
+        ("--bbox", "0,0,1,1", "--res", "-1", "--source", "file", "maps", "one.tif"),
+        (*WORDS, "--source", "zenodo", "atlas", "one.tif"),
+        (*WORDS, "--source", "file", "maps", "/etc/passwd"),
+        (*WORDS, "--source", "nothing", "maps", "one.tif"),
+        (*WORDS, "--crs", "EPSG:0", "--source", "file", "maps", "one.tif"),
+    ):
+        assert errors(stacbuild("init", file, *words, code=2))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("data_id", ["a: b # c", "'\"{[", "ä/ö.tif", "- x", "null", "1e3", "a?x=1"])
+def test_any_data_id_comes_through(tmp_path: Path, data_id: str) -> None:
+    text = first_configuration(BOX, 0.001, [Choice("file", "maps", data_id)])
+    path = tmp_path / "c.yml"
+    path.write_text(text, encoding="utf-8")
+    assert load_config(path).datasets[0].variables[0].data_id == data_id
+
+
+def test_no_choice_is_a_mistake() -> None:
+    with pytest.raises(ConfigError):
+        first_configuration(BOX, 0.001, [])

@@ -1,0 +1,223 @@
+"""The demo's catalog in STAC Browser, as a user sees it: clicked through in headless Chromium.
+
+What it takes is made by ``scripts/setup-browser``. Screenshots stay in ``build/browser``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacbuild.web.browser import default_folder, is_built
+from tests.standins.demo import Servers, demo_config
+from tests.support.cli import stacbuild
+from tests.support.paths import ROOT
+from tests.support.web import running
+
+PLAYWRIGHT = ROOT / "build" / "playwright"
+SHOTS = ROOT / "build" / "browser"
+BOX = "-0.70,44.10,-0.58,44.20"
+
+CUBES = ("senf", "gami", "liu", "clms")
+ATLAS, ATLAS_ITEM = "zenodo-13333034", "france-forest_mask_france"
+CANOPY, CANOPY_ITEM = "zenodo-8154445", "planet_canopy_cover_30m_v0.1"
+GAMI_ITEM = "collections-GAMI-GAMI_v2.1"
+
+Json = dict[str, Any]
+
+
+def _missing() -> str:
+    needed = {
+        "chromium": shutil.which("chromium"),
+        "node": shutil.which("node"),
+        "playwright-core": (PLAYWRIGHT / "node_modules" / "playwright-core").exists(),
+        "a build of STAC Browser": is_built(default_folder()),
+    }
+    return ", ".join(name for name, there in needed.items() if not there)
+
+
+pytestmark = pytest.mark.skipif(
+    bool(_missing()), reason=f"needs {_missing()}: run scripts/setup-browser"
+)
+
+
+class Site:
+    """What the walk saw, and the catalog that it went through."""
+
+    def __init__(self, catalog: Path, found: Json) -> None:
+        self.catalog = catalog
+        self.found = found
+        self.pages = {tuple(page["path"]): page for page in found["pages"]}
+
+    def content(self, *path: str) -> Json:
+        return _content(self.catalog, *path)
+
+    def page(self, *path: str) -> Json:
+        return self.pages[_walk(self.catalog, path)]  # type: ignore[no-any-return]
+
+
+def _file(catalog: Path, *path: str) -> Path:
+    if len(path) == 2:
+        return catalog / path[0] / path[1] / f"{path[1]}.json"
+    return catalog / path[0] / "collection.json" if path else catalog / "catalog.json"
+
+
+def _content(catalog: Path, *path: str) -> Json:
+    return json.loads(_file(catalog, *path).read_bytes())  # type: ignore[no-any-return]
+
+
+def _title(catalog: Path, *path: str) -> str:
+    content = _content(catalog, *path)
+    return str(content.get("title") or content["properties"]["title"])
+
+
+def _walk(catalog: Path, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the titles that are clicked on from the root to there."""
+    return tuple(_title(catalog, *path[:depth]) for depth in range(len(path) + 1))
+
+
+def _pictures(catalog: Path, path: tuple[str, ...]) -> int:
+    """Return how many thumbnails the page there shows: its own, and those of what it links to."""
+    content = _content(catalog, *path)
+    below = [link for link in content["links"] if link["rel"] in ("child", "item")]
+    shown = [
+        content,
+        *(json.loads((_file(catalog, *path).parent / link["href"]).read_bytes()) for link in below),
+    ]
+    return sum("thumbnail" in each.get("assets", {}) for each in shown)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, _running: Servers) -> Iterator[Site]:
+    _running.reset()
+    directory = tmp_path_factory.mktemp("scs2")
+    stacbuild("cube", demo_config(directory, _running.endpoints), "--bbox", BOX)
+    catalog = directory / "catalogs"
+    s3 = next(path.name for path in catalog.glob("s3-*"))
+    places = [
+        (),
+        ("scs2",),
+        (CANOPY,),
+        *(("scs2", cube) for cube in CUBES),
+        (CANOPY, CANOPY_ITEM),
+        (ATLAS, ATLAS_ITEM),
+        (s3,),
+        (s3, GAMI_ITEM),
+    ]
+    walks = [
+        {"path": _walk(catalog, place), "pictures": _pictures(catalog, place)} for place in places
+    ]
+    shutil.rmtree(SHOTS, ignore_errors=True)
+    SHOTS.mkdir(parents=True)
+    with running("browse", "--catalog", catalog, "--port", 0, "--no-open") as (_, url):
+        wanted = {
+            "chromium": shutil.which("chromium"),
+            "playwright": str(PLAYWRIGHT),
+            "start": url,
+            "walks": walks,
+            "screenshots": str(SHOTS),
+        }
+        done = subprocess.run(
+            ["node", ROOT / "tests" / "browser" / "walk.mjs"],
+            input=json.dumps(wanted),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+        )
+        assert done.returncode == 0, done.stderr
+        yield Site(catalog, json.loads(done.stdout) | {"start": url, "s3": s3})
+
+
+def test_nothing_fails_and_nothing_comes_from_elsewhere(site: Site) -> None:
+    assert site.found["errors"] == []
+    assert site.found["failed"] == []
+    own = (site.found["start"], "data:", "blob:")
+    assert [url for url in site.found["requested"] if not url.startswith(own)] == []
+
+
+def test_the_root_shows_every_collection_with_its_picture(site: Site) -> None:
+    page = site.page()
+    children = [link["title"] for link in site.content()["links"] if link["rel"] == "child"]
+    assert len(children) == 7
+    assert {*children} <= {link["text"] for link in page["links"]}
+    pictures = [image for image in page["images"] if image["src"].endswith("thumbnail.png")]
+    assert len(pictures) == len(children)
+    assert all(image["width"] > 0 for image in pictures)
+
+
+def test_the_collection_of_cubes(site: Site) -> None:
+    page = site.page("scs2")
+    for cube in CUBES:
+        assert _title(site.catalog, "scs2", cube) in page["text"]
+    assert len([each for each in page["images"] if each["width"] > 0]) == len(CUBES) + 1
+    assert page["footprint"] >= 100
+    for name in ("Senf, Cornelius", "Liu, Siyu", "stacbuild"):
+        assert name in page["text"]
+    assert "https://creativecommons.org/licenses/by/4.0" in {
+        link["href"].rstrip("/").removesuffix("/legalcode") for link in page["links"]
+    }
+
+
+@pytest.mark.parametrize("cube", CUBES)
+def test_a_cube(site: Site, cube: str) -> None:
+    page, item = site.page("scs2", cube), site.content("scs2", cube)
+    properties = item["properties"]
+    assert page["title"] == properties["title"]
+    assert page["footprint"] >= 100
+    [picture] = [image for image in page["images"] if image["src"].endswith("thumbnail.png")]
+    assert 0 < picture["width"] <= 512
+    for heading in ("Providers", "License", "Dimensions", "Variables"):
+        assert heading in page["text"]
+    links = {link["href"]: link["text"] for link in page["links"]}
+    # The stand-in of the CLMS names no DOI.
+    assert ("sci:publications" in properties) == (cube != "clms")
+    for publication in properties.get("sci:publications", []):
+        assert f"http://doi.org/{publication['doi']}" in links
+    for provider in properties["providers"]:
+        assert provider["name"] in page["text"]
+    for name in ({*properties["cube:variables"]} - {"spatial_ref"}) | {"lat", "lon"}:
+        assert name.replace("_", " ").lower() in page["text"].replace("_", " ").lower()
+    # The legends, by value and name.
+    for variable in properties["cube:variables"].values():
+        for entry in variable.get("classification:classes", []):
+            assert entry["name"] in page["text"]
+    # Each source is one click away.
+    sources = [link for link in item["links"] if link["rel"] == "derived_from"]
+    assert sources
+    for source in sources:
+        place = source["href"].removeprefix("../../")
+        assert links[f"{site.found['start']}#/{place}"] == source["title"]
+
+
+@pytest.mark.parametrize("place", [(CANOPY, CANOPY_ITEM), (ATLAS, ATLAS_ITEM), ("s3", GAMI_ITEM)])
+def test_a_source(site: Site, place: tuple[str, str]) -> None:
+    where = (site.found["s3"] if place[0] == "s3" else place[0], place[1])
+    page, item = site.page(*where), site.content(*where)
+    assert page["title"] == item["properties"]["title"]
+    assert page["footprint"] >= 100
+    for provider in item["properties"]["providers"]:
+        assert provider["name"] in page["text"]
+    assert "License" in page["text"]
+    assert any("://doi.org/10." in link["href"] for link in page["links"])
+    assert item["properties"]["proj:code"] in page["text"]
+    assert _title(site.catalog, where[0]) in page["text"]
+
+
+def test_a_collection_of_sources(site: Site) -> None:
+    for where in (CANOPY, site.found["s3"]):
+        page, collection = site.page(where), site.content(where)
+        assert page["title"] == collection["title"]
+        assert page["footprint"] >= 100
+        [picture] = [image for image in page["images"] if image["src"].endswith("thumbnail.png")]
+        assert picture["width"] > 0
+        assert "License" in page["text"]
+        assert f"://doi.org/{collection['sci:doi']}" in " ".join(
+            link["href"] for link in page["links"]
+        )
