@@ -126,11 +126,14 @@ def statistics(plane: Plane) -> dict[str, float | str]:
     if sample := _sample(plane):
         found[SAMPLE] = sample
     if len(values):
+        # Of the largest doubles neither fits into a double.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, deviation = float(values.mean()), float(values.std())
         found |= {
             "minimum": float(values.min()),
             "maximum": float(values.max()),
-            "mean": float(f"{values.mean():.6g}"),
-            "stddev": float(f"{values.std():.6g}"),
+            **({"mean": float(f"{mean:.6g}")} if np.isfinite(mean) else {}),
+            **({"stddev": float(f"{deviation:.6g}")} if np.isfinite(deviation) else {}),
             "count": len(values),
         }
     return found

@@ -199,7 +199,10 @@ def period(
     if not start or not end:
         return None
     try:
-        return time_of(pd.Timestamp(start)), time_of(pd.Timestamp(end))
+        ends = pd.Timestamp(start), pd.Timestamp(end)
+        if any(pd.isna(each) for each in ends):
+            raise ValueError(f"{start}, {end}")
+        return time_of(ends[0]), time_of(ends[1])
     except ValueError as error:
         raise StacbuildError(
             f"attribute time_coverage_start or _end is no time: {error}"

@@ -11,7 +11,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.enums import ColorInterp, Resampling
 
-from tests.support.built import refused
+from tests.support.built import built, refused
 from tests.support.rasters import noise, write
 
 DATASET = {"grid_mapping": None}
@@ -111,3 +111,10 @@ def test_pixels_of_no_extent_are_refused(tmp_path: Path) -> None:
     )
     said = refused(tmp_path, DATASET)
     assert said.startswith(f"{path}: has no extent in longitude and latitude")
+
+
+def test_the_largest_doubles_have_no_deviation(tmp_path: Path) -> None:
+    values = np.full((1, 40, 40), -1.7e308)
+    values[0, :20] = 1.7e308
+    write(tmp_path / "src" / "one.tif", values)
+    assert built(tmp_path, DATASET).status == "COMPLETED"

@@ -210,3 +210,11 @@ def test_consolidated_metadata_that_are_no_objects_are_refused(tmp_path: Path) -
     assert refused(tmp_path).startswith(
         f"{path}/.zmetadata: what it says of v/.zarray is no object"
     )
+
+
+def test_a_time_of_coverage_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "src" / "one.zarr"
+    write(path, {**GRID, "v": Raw(["lat", "lon"], VALUES[0])})
+    zarr.open_group(path, mode="r+").attrs["time_coverage_start"] = "NaN"
+    said = refused(tmp_path)
+    assert said.startswith(f"{path}: attribute time_coverage_start or _end is no time")
