@@ -77,6 +77,11 @@ def held(value: Number, dtype: np.dtype[Any]) -> Number | None:
     return whole if limits.min <= whole <= limits.max else None
 
 
+def wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the integers that hold all values of *dtype*, of up to 32 bits, and others."""
+    return np.dtype(f"int{16 * dtype.itemsize}")
+
+
 def matches(block: NDArray[Any], value: Number, *, tolerant: bool = False) -> NDArray[np.bool_]:
     """Return where *block* holds a "no data" value.
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from stacbuild.geo.mapping import IndexMap
 from stacbuild.geo.pixelgrid import Window
 
-# Bytes of a source window above which it is read by blocks instead of as a whole.
-WINDOW_BYTES = 512 * 2**20
 # Pixels of neighbouring blocks that are read together at the most.
 _RUN_PIXELS = 2**22
 
@@ -27,7 +25,7 @@ def pick(
     origin: tuple[int, int],
     blocks: tuple[int, int],
     read: Callable[[Window], NDArray[Any]],
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+) -> NDArray[Any]:
     """Pick the pixels of a target window out of the blocks of a source.
 
     Parameters
@@ -41,8 +39,7 @@ def pick(
 
     Returns
     -------
-    Array of the target window's shape, rows and columns last, undefined outside of the source; and
-    where that is, None if nowhere.
+    Array of the target window's shape, rows and columns last, undefined outside of the source.
     """
     rows, cols = mapping.places()
     shape, outside = rows.shape, mapping.outside
@@ -57,7 +54,7 @@ def pick(
     assert result is not None  # noqa: S101 - there is no map without a pixel on the source
     whole = np.zeros((*result.shape[:-1], shape[0] * shape[1]), result.dtype)
     whole[..., at] = result
-    return whole.reshape(*result.shape[:-1], *shape), outside
+    return whole.reshape(*result.shape[:-1], *shape)
 
 
 def _runs(

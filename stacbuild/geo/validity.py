@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
-from stacbuild.nodata import Number, held, matches
+from stacbuild.nodata import Number, held, matches, wider
 
 Layer = tuple[NDArray[Any], NDArray[np.bool_] | None]
 """Values, rows and columns last, and where there are none; None if nowhere."""
-
-_WIDER = {"int8": "int16", "uint8": "int16", "int16": "int32", "uint16": "int32"}
 
 
 @dataclass(frozen=True)
@@ -41,19 +39,6 @@ class NoData:
     fill: Number
     reserved: bool = True
     declared: bool = True
-
-    def working(self, dtype: np.dtype[Any], method: str) -> NoData:
-        """Return what "no data" is while values of *dtype* are resampled."""
-        wide = self.working_dtype(dtype, method)
-        if wide == dtype:
-            return self
-        return NoData(np.nan if wide.kind == "f" else int(np.iinfo(wide).min))
-
-    def working_dtype(self, dtype: np.dtype[Any], method: str) -> np.dtype[Any]:
-        """Return the type to resample in: a wider one if *dtype* has no value to spare."""
-        if self.reserved:
-            return dtype
-        return np.dtype("float64" if method == "sum" else _WIDER.get(dtype.name, "float64"))
 
     def check_free(
         self,
@@ -105,9 +90,10 @@ class NoData:
             return values
         if missing is not None and not missing.any():
             missing = None
-        # A value of 64 bits is beyond what a user can widen.
-        wider = _WIDER.get(values.dtype.name, "int64")
-        hint = f"{np.iinfo(wider).min} makes it {wider}" if values.dtype.itemsize < 8 else ""
+        hint = ""
+        if values.dtype.itemsize < 8:
+            wide = wider(values.dtype)
+            hint = f"{np.iinfo(wide).min} makes it {wide}"
         advice = (
             "state spatial_resample_params.fill_values, a value that no pixel has"
             f"{f' ({hint})' if hint else ''}, or the source's nodata in a profile"

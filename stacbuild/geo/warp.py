@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,21 +16,15 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
-from stacbuild.errors import BuildError
 from stacbuild.geo.block import Block, Onto
 from stacbuild.geo.coverage import closes
-from stacbuild.geo.mosaic import Mosaic
-from stacbuild.geo.pixelgrid import Window, is_aligned, same_crs
+from stacbuild.geo.pixelgrid import is_aligned, same_crs
 from stacbuild.geo.spherical import resample
-from stacbuild.geo.validity import Layer, NoData, is_fill
-from stacbuild.geo.working import Working, whole
-from stacbuild.nodata import Number
+from stacbuild.geo.validity import is_fill
+from stacbuild.geo.working import Working, check_exact, check_sum
 
 # Any CRS of a plane, for source and target alike.
 _FLAT = "EPSG:3857"
-# Bytes of source pixels put together at a time. More, under a target window of pixels that are
-# much larger than the source's, are taken in parts.
-_BLOCK_BYTES = 512 * 2**20
 
 # Edges of pixels as near to each other, in source pixels, are one but for rounding.
 _SLIVER = 1e-6
@@ -56,109 +50,6 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """How pixels of a mosaic's sources are had.
-
-    Parameters
-    ----------
-    read
-        Reads a window of one source, by its number, rows and columns last, "no data" as
-        ``nodata.fill``.
-    nodata
-        What stands for "no data".
-    dtype
-        Of what is read.
-    """
-
-    read: Callable[[int, Window], NDArray[Any]]
-    nodata: NoData
-    dtype: np.dtype[Any]
-
-
-def regrid(mosaic: Mosaic, onto: Onto, pixels: Pixels) -> Layer | None:
-    """Resample what lies under a window of the target grid, put together from all its sources.
-
-    Returns
-    -------
-    Array of the sources' dtype, the target window's rows and columns last, and where it has no data
-    if the values do not tell; None if no source lies under it.
-
-    Raises
-    ------
-    BuildError
-        As `warp`.
-    """
-    nodata, method = pixels.nodata, onto.method
-    if nodata.reserved:
-        values = _regridded(mosaic, onto, pixels)
-        return None if values is None else (values, None)
-    dtype, working = pixels.dtype, nodata.working_dtype(pixels.dtype, method)
-
-    def read(number: int, window: Window) -> NDArray[Any]:
-        block = pixels.read(number, window)
-        _check_exact(block, method)
-        return block.astype(working)
-
-    wide = Pixels(read, nodata.working(dtype, method), working)
-    values = _regridded(mosaic, onto, wide)
-    if values is None:
-        return None
-    missing = is_fill(values, wide.nodata.fill)
-    if method == "sum":
-        _check_sum(values, dtype, None)
-    values[missing] = 0
-    found = whole(values, dtype) if working.kind == "f" else values.astype(dtype)
-    found[missing] = nodata.fill
-    return found, missing
-
-
-def _regridded(mosaic: Mosaic, onto: Onto, pixels: Pixels) -> NDArray[Any] | None:
-    window = mosaic.window(onto.target, onto.window, onto.method)
-    if window is None:
-        return None
-    rows, cols = (part.stop - part.start for part in window)
-    sides = [part.stop - part.start for part in onto.window]
-    if rows * cols * pixels.dtype.itemsize > _BLOCK_BYTES and max(sides) > 1:
-        # Rows first: files in strips are read in whole rows.
-        return _halved(mosaic, onto, pixels, axis=0 if sides[0] > 1 else 1)
-
-    def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-        return is_fill(values, pixels.nodata.fill)
-
-    block = mosaic.assemble(window, pixels.read, missing, pixels.nodata.fill)
-    result = np.empty((*block.shape[:-2], *sides), block.dtype)
-    for index in np.ndindex(block.shape[:-2]):
-        plane = Block(block[index], mosaic.grid, window, pixels.nodata.fill, mosaic.period)
-        result[index] = warp(plane, onto)
-    return result
-
-
-def _halved(mosaic: Mosaic, onto: Onto, pixels: Pixels, axis: int) -> NDArray[Any] | None:
-    whole = onto.window[axis]
-    middle = (whole.start + whole.stop) // 2
-    found = []
-    for half in (slice(whole.start, middle), slice(middle, whole.stop)):
-        window = (half, onto.window[1]) if axis == 0 else (onto.window[0], half)
-        found.append((window, _regridded(mosaic, replace(onto, window=window), pixels)))
-    known = next((values for _, values in found if values is not None), None)
-    if known is None:
-        return None
-    return np.concatenate(
-        [
-            values
-            if values is not None
-            else np.full(
-                (*known.shape[:-2], *(part.stop - part.start for part in window)),
-                pixels.nodata.fill,
-                known.dtype,
-            )
-            for window, values in found
-        ],
-        axis=axis - 2,
-    )
-
-
 def warp(block: Block, onto: Onto) -> NDArray[Any]:
     """Resample a block of source pixels onto a window of the target grid.
 
@@ -179,7 +70,7 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
     """
     source, target = block.grid, onto.target
     if block.values.dtype.itemsize == 8 and block.values.dtype.kind in "iu":
-        _check_exact(block.values[block.values != block.fill], onto.method)
+        check_exact(block.values[block.values != block.fill], onto.method)
     if closes(source, target):
         return resample(block, onto)
     working = Working.of(block.values, block.fill, onto.method)
@@ -189,7 +80,7 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
         # where all else is no data; a mean does not look at it.
         mean = _warped(working, block, replace(onto, method="mean"))
         found[is_fill(mean, working.fill)] = working.fill
-        _check_sum(found, block.values.dtype, block.fill)
+        check_sum(found, block.values.dtype, block.fill)
     return working.restored(found, block.values.dtype, block.fill)
 
 
@@ -248,31 +139,6 @@ def _in_memory(values: NDArray[Any]) -> Iterator[DatasetReader]:
     )
     with rasterio.Env(GDAL_MEM_ENABLE_OPEN=True), rasterio.open(name, driver="MEM") as dataset:
         yield dataset
-
-
-def _check_exact(valid: NDArray[Any], method: str) -> None:
-    if valid.dtype not in (np.int64, np.uint64):
-        return
-    if valid.size and max(int(valid.max()), -int(valid.min())) > 2**53:
-        raise BuildError(
-            f"{method} cannot be computed of integers beyond 2**53 without rounding them; state "
-            "spatial_resample_params.interp_methods: nearest and agg_methods: center"
-        )
-
-
-def _check_sum(found: NDArray[Any], dtype: np.dtype[Any], fill: Number | None) -> None:
-    """Refuse sums that the type of integers cannot hold; GDAL would make its limits of them."""
-    known = found[~np.isnan(found)]
-    if dtype.kind not in "iu" or not known.size:
-        return
-    limits = np.iinfo(dtype)
-    worst = max((np.rint(known.min()), np.rint(known.max())), key=abs)
-    taken = fill is not None and bool((np.rint(known) == fill).any())
-    if not limits.min <= worst <= limits.max or taken:
-        raise BuildError(
-            f"sum gives {worst:.0f}, which {dtype} cannot hold or stands for no data in it; state "
-            "agg_methods: mean, or write the source with a wider type"
-        )
 
 
 def _affines(block: Block, onto: Onto, *, flat: bool) -> tuple[Affine, Affine]:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
-from stacbuild.geo.validity import avoid_fill, is_fill
-from stacbuild.nodata import Number
+from stacbuild.geo.validity import Layer, avoid_fill, is_fill
+from stacbuild.nodata import Number, wider
 
 # What GDAL's warper computes in where it lacks a type, or is not exact in it. Floats of 64 bits
 # hold integers up to 2**53; what is beyond is refused.
@@ -155,6 +155,52 @@ def _restored(found: NDArray[Any], dtype: np.dtype[Any], fill: Number) -> NDArra
     return result
 
 
+@dataclass(frozen=True)
+class Spare:
+    """A wider type, for integers each value of which may be one with data.
+
+    Parameters
+    ----------
+    source
+        Their own type.
+    dtype
+        To resample in.
+    fill
+        What "no data" is in it; no pixel has this value.
+    method
+        Of resampling.
+    """
+
+    source: np.dtype[Any]
+    dtype: np.dtype[Any]
+    fill: Number
+    method: str
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any], method: str) -> Spare:
+        """Return the type for integers of *dtype*."""
+        if method == "sum" or dtype.kind == "b" or dtype.itemsize > 2:
+            return cls(dtype, np.dtype("float64"), np.nan, method)
+        wide = wider(dtype)
+        return cls(dtype, wide, int(np.iinfo(wide).min), method)
+
+    def widened(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Return values of a source in the wider type."""
+        check_exact(block, self.method)
+        return block.astype(self.dtype)
+
+    def narrowed(self, values: NDArray[Any], fill: Number) -> Layer:
+        """Return what was computed in the source's type, *fill* where there is no data."""
+        missing = is_fill(values, self.fill)
+        if self.method == "sum":
+            check_sum(values, self.source, None)
+        values[missing] = 0
+        in_floats = self.dtype.kind == "f"
+        found = whole(values, self.source) if in_floats else values.astype(self.source)
+        found[missing] = fill
+        return found, missing
+
+
 def whole(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return numbers rounded to a type of integers, within its limits."""
     limits = np.iinfo(dtype)
@@ -165,3 +211,29 @@ def whole(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     found = np.where(low | high, 0.0, values).astype(dtype)
     found[low], found[high] = limits.min, limits.max
     return found
+
+
+def check_exact(valid: NDArray[Any], method: str) -> None:
+    """Refuse integers that a float of 64 bits cannot hold."""
+    if valid.dtype not in (np.int64, np.uint64):
+        return
+    if valid.size and max(int(valid.max()), -int(valid.min())) > 2**53:
+        raise BuildError(
+            f"{method} cannot be computed of integers beyond 2**53 without rounding them; state "
+            "spatial_resample_params.interp_methods: nearest and agg_methods: center"
+        )
+
+
+def check_sum(found: NDArray[Any], dtype: np.dtype[Any], fill: Number | None) -> None:
+    """Refuse sums that the type of integers cannot hold; GDAL would make its limits of them."""
+    known = found[~np.isnan(found)]
+    if dtype.kind not in "iu" or not known.size:
+        return
+    limits = np.iinfo(dtype)
+    worst = max((np.rint(known.min()), np.rint(known.max())), key=abs)
+    taken = fill is not None and bool((np.rint(known) == fill).any())
+    if not limits.min <= worst <= limits.max or taken:
+        raise BuildError(
+            f"sum gives {worst:.0f}, which {dtype} cannot hold or stands for no data in it; state "
+            "agg_methods: mean, or write the source with a wider type"
+        )

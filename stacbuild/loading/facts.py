@@ -138,7 +138,7 @@ class Facts:
                     "it has a mask and integers of 64 bits: state spatial_resample_params."
                     "fill_values, a value that no pixel has"
                 )
-            return np.dtype(f"int{16 * self.dtype.itemsize}")
+            return nodata.wider(self.dtype)
         return self.dtype
 
     @classmethod
@@ -178,7 +178,7 @@ class Facts:
         held = nodata.held(value, dtype)
         spare = self.masked or not self.nodata
         if held is None and spare and dtype.kind in "iu" and dtype.itemsize < 8:
-            dtype = np.dtype(f"int{16 * dtype.itemsize}")
+            dtype = nodata.wider(dtype)
             held = nodata.held(value, dtype)
         if held is None:
             raise BuildError(

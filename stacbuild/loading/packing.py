@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stacbuild.nodata import Number, matches
+from stacbuild.geo.validity import NoData
+from stacbuild.nodata import Number, fill_nodata, matches
 
 PACKING = ("scale_factor", "add_offset")
 """CF's attributes of packed variables."""
@@ -24,28 +25,23 @@ _OF_PACKED = ("valid_min", "valid_max", "valid_range")
 class Stored:
     """How a file holds one band: "no data" values, whether there is a mask, scale and offset.
 
-    Scale and offset are 1 and 0 where the cube holds the file's own numbers.
+    Scale and offset are 1 and 0 where the cube holds the file's own numbers. Whether floats are
+    compared with "no data" as GDAL does is as for `stacbuild.nodata.matches`.
     """
 
     nodata: tuple[Number, ...] = ()
     masked: bool = False
     scale: float = 1.0
     offset: float = 0.0
+    tolerant: bool = True
 
     @property
     def is_packed(self) -> bool:
         """Whether the cube does not hold the file's own numbers."""
         return (self.scale, self.offset) != (1.0, 0.0)
 
-    def convert(
-        self, plane: NDArray[Any], result: NDArray[Any], fill: Number, *, tolerant: bool = True
-    ) -> NDArray[np.bool_]:
+    def convert(self, plane: NDArray[Any], result: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
         """Write the numbers of a file to *result*, of another type or unpacked.
-
-        Parameters
-        ----------
-        tolerant
-            As for `stacbuild.nodata.matches`.
 
         Returns
         -------
@@ -57,11 +53,49 @@ class Stored:
             result[...] = plane
         missing = np.zeros(plane.shape, np.bool_)
         for value in self.nodata:
-            missing |= matches(plane, value, tolerant=tolerant)
+            missing |= matches(plane, value, tolerant=self.tolerant)
         if plane.dtype.kind == "f":
             missing |= np.isnan(plane)
         result[missing] = fill
         return missing
+
+    def write(
+        self,
+        values: NDArray[Any],
+        result: NDArray[Any],
+        nodata: NoData,
+        name: str,
+        hidden: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Write what a file holds to *result* as the cube has it, "no data" as its one value.
+
+        Parameters
+        ----------
+        values
+            Of the file; changed if they are *result* itself, which they may be unless packed.
+        nodata
+            What "no data" becomes.
+        name
+            Of the source.
+        hidden
+            Where a mask says that there is no data.
+
+        Raises
+        ------
+        BuildError
+            As `NoData.check_free`.
+        """
+        if self.is_packed:
+            missing = self.convert(values, result, nodata.fill)
+            nodata.check_free(result, (), name, missing if hidden is None else missing | hidden)
+        else:
+            nodata.check_free(values, self.nodata, name, hidden)
+            if result is values:
+                fill_nodata(values, self.nodata, nodata.fill, tolerant=self.tolerant)
+            else:
+                self.convert(values, result, nodata.fill)
+        if hidden is not None:
+            result[hidden] = nodata.fill
 
 
 def commutes(method: str, packing: tuple[float, float]) -> bool:

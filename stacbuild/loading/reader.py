@@ -8,7 +8,8 @@ the decoded source window where a file's pixels are interleaved (every block hol
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -20,21 +21,20 @@ from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.block import Onto
-from stacbuild.geo.longitudes import turns
 from stacbuild.geo.mapping import IndexMap
-from stacbuild.geo.mosaic import Mosaic, mosaics
 from stacbuild.geo.pixelgrid import PixelGrid, Window, cuts, shifted, window_key
-from stacbuild.geo.sparse import WINDOW_BYTES, pick
-from stacbuild.geo.validity import Layer, NoData, overlay
-from stacbuild.geo.warp import Pixels, regrid
+from stacbuild.geo.sparse import pick
+from stacbuild.geo.validity import NoData
 from stacbuild.loading.packing import Stored
-from stacbuild.loading.pool import cache, identity, open_raster, shared_index_map
-from stacbuild.nodata import fill_nodata
+from stacbuild.loading.pool import cache, identity, open_raster
+from stacbuild.loading.regrid import Plane, regrid
 from stacbuild.shared import SharedArray
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
     from stackstac.raster_spec import RasterSpec
+
+    from stacbuild.formats.geotiff import RasterFile
 
 # Bands of a pixel-interleaved window decoded and kept together.
 _GROUP_BYTES = 512 * 2**20
@@ -113,38 +113,22 @@ class RasterSource:
         RemoteError, LocalError
             If a file cannot be reached.
         """
-        stands, name = self._nodata(band), self.tiles[0].href
-        found = overlay(self._layers(band, window), stands)
-        if found is None:
-            shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
-            found = np.full(shape, stands.fill, self.dtype), np.ones(shape, np.bool_)
-        return stands.settle(found, name)
-
-    def _layers(self, band: int, window: Window) -> Iterator[Layer]:
-        """Yield what each tile, or each mosaic of tiles, has in a window; the first one wins."""
-        if self.method == "nearest":
-            # One source pixel decides, so that it does not matter what lies beside it.
-            for tile in self.tiles:
-                for grid in turns(tile.grid, self.target):
-                    layer = self._nearest(tile, grid, band, window)
-                    if layer is not None:
-                        yield layer
-            return
-
-        def read(number: int, part: Window) -> NDArray[Any]:
-            tile = self.tiles[number]
-            in_file = shifted(part, tile.origin)
-            return self._decoded(tile, band, in_file, lambda _: iter([in_file]))
-
-        pixels = Pixels(read, self._nodata(band), np.dtype(self.dtype))
-        for mosaic in self._mosaics:
-            layer = regrid(mosaic, Onto(self.target, window, self.method), pixels)
-            if layer is not None:
-                yield layer
+        plane = Plane(
+            self.tiles[0].href,
+            self._grids,
+            _Band(self, band),
+            np.dtype(self.dtype),
+            self.nodata_of(band),
+        )
+        return regrid(plane, Onto(self.target, window, self.method))
 
     @cached_property
-    def _mosaics(self) -> tuple[Mosaic, ...]:
-        return mosaics(tuple(tile.grid for tile in self.tiles), self.target)
+    def _grids(self) -> tuple[PixelGrid, ...]:
+        return tuple(tile.grid for tile in self.tiles)
+
+    def nodata_of(self, band: int) -> NoData:
+        """Return what "no data" becomes in a band."""
+        return self.nodata[self.bands.index(band)]
 
     def is_cheaper_wide(self) -> bool:
         """Return whether windows side by side are read faster at once: from strips.
@@ -156,96 +140,97 @@ class RasterSource:
         with open_raster(first.href, first.size, first.kind, self.options) as (_, dataset):
             return dataset.block_shapes[0][1] >= dataset.width and not _is_together(dataset)
 
-    def _nearest(self, tile: Tile, grid: PixelGrid, band: int, window: Window) -> Layer | None:
-        mapping = shared_index_map(grid, self.target, window)
-        if mapping is None:
-            return None
-        if mapping.size * np.dtype(self.dtype).itemsize > WINDOW_BYTES:
-            return self._picked(tile, mapping, band, (grid, window_key(window))), mapping.outside
 
-        def strips(height: int) -> Iterator[Window]:
-            return (shifted(part, tile.origin) for part in mapping.strips(height))
+@dataclass(frozen=True)
+class _Band:
+    """Decodes one band of a `RasterSource` (a `stacbuild.loading.regrid.Decoder`).
 
-        in_file = shifted(mapping.window, tile.origin)
-        block = self._decoded(tile, band, in_file, strips)
-        return mapping.gather(block, self._nodata(band).fill), mapping.outside
+    Where a file's pixels are interleaved, other bands are decoded with it and kept for theirs.
+    """
 
-    def _picked(self, tile: Tile, mapping: IndexMap, band: int, where: Hashable) -> NDArray[Any]:
-        """Pick pixels out of a source window that is too large to be held."""
-        with open_raster(tile.href, tile.size, tile.kind, self.options) as (_, dataset):
-            blocks, together = dataset.block_shapes[0], _is_together(dataset)
-        bands = [band]
-        if together:
-            size = math.prod(mapping.shape) * np.dtype(self.dtype).itemsize
-            bands = self._group(band, size)
+    source: RasterSource
+    band: int
 
-        def read(window: Window) -> NDArray[Any]:
-            block = np.empty((len(bands), *(part.stop - part.start for part in window)), self.dtype)
-            self._read(tile, bands, [window], window, block)
-            return block
+    @property
+    def pixel_bytes(self) -> int:
+        return np.dtype(self.source.dtype).itemsize
 
-        def picked() -> NDArray[Any]:
-            found, outside = pick(mapping, tile.origin, blocks, read)
-            if outside is not None:
-                for each, plane in zip(bands, found, strict=True):
-                    plane[outside] = self._nodata(each).fill
-            return found
-
-        if len(bands) == 1:
-            return np.asarray(picked()[0])
-        which = identity(tile.href, self.options)
-        key = ("picked", *which, self._conversion(tile), bands[0], where)
-        # A copy, as what is kept is for all bands.
-        return np.array(cache.get(key, picked, uses=len(bands))[bands.index(band)])
-
-    def _group(self, band: int, size: int) -> list[int]:
-        """Return the bands that are decoded together with one, each of *size* bytes."""
-        most = max(1, _GROUP_BYTES // size)
-        # All of about one length: a short last one would cost as much decoding as a full one.
-        wanted = len(self.bands)
-        group = -(-wanted // -(-wanted // most))
-        first = self.bands.index(band) // group * group
-        return list(self.bands[first : first + group])
-
-    def _decoded(
-        self, tile: Tile, band: int, window: Window, strips: Callable[[int], Iterator[Window]]
-    ) -> NDArray[Any]:
-        """Return one band of a source window, every "no data" value made the fill value.
-
-        Only *strips* of it are read, made for some number of rows; the rest is not looked at.
-        """
-        with open_raster(tile.href, tile.size, tile.kind, self.options) as (_, dataset):
+    def read(self, number: int, window: Window, mapping: IndexMap | None = None, /) -> NDArray[Any]:
+        tile, dtype = self.source.tiles[number], self.source.dtype
+        with self._opened(tile) as (_, dataset):
             count, blocks = dataset.count, dataset.block_shapes[0]
             together = _is_together(dataset)
         height, width = (part.stop - part.start for part in window)
-        size = np.dtype(self.dtype).itemsize
-        parts = list(strips(blocks[0] * max(1, _STRIP_ROWS // blocks[0])))
+        strip = blocks[0] * max(1, _STRIP_ROWS // blocks[0])
+        parts = [
+            shifted(part, tile.origin)
+            for part in ([window] if mapping is None else mapping.strips(strip))
+        ]
+        window = shifted(window, tile.origin)
         if not together:
-            block = np.empty((1, height, width), self.dtype)
-            self._read(tile, [band], parts, window, block)
+            block = np.empty((1, height, width), dtype)
+            self._decode(tile, [self.band], parts, window, block)
             return np.asarray(block[0])
-        bands = self._group(band, height * width * size)
+        bands = self._group(height * width * self.pixel_bytes)
 
         def share() -> SharedArray:
-            array = np.empty((len(bands), height, width), self.dtype)
+            array = np.empty((len(bands), height, width), dtype)
             pieces = [
-                partial(self._read, tile, bands, [piece], window, array)
+                partial(self._decode, tile, bands, [piece], window, array)
                 for part in parts
-                for piece in _pieces(part, blocks, count * size)
+                for piece in _pieces(part, blocks, count * self.pixel_bytes)
             ]
             return SharedArray(array, pieces)
 
-        # What the values become is part of the key: another variable may read them otherwise.
-        which = identity(tile.href, self.options)
-        key = ("decoded", *which, self._conversion(tile), bands[0], window_key(window))
+        key = self._key("decoded", tile, bands, window_key(window))
         try:
             shared = cache.get(key, share, uses=len(bands))
-            return np.asarray(shared.get()[bands.index(band)])
+            return np.asarray(shared.get()[bands.index(self.band)])
         except BaseException:
             cache.drop(key)
             raise
 
-    def _read(
+    def pick(self, number: int, mapping: IndexMap, key: Hashable) -> NDArray[Any]:
+        tile, dtype = self.source.tiles[number], self.source.dtype
+        with self._opened(tile) as (_, dataset):
+            blocks, together = dataset.block_shapes[0], _is_together(dataset)
+        bands = [self.band]
+        if together:
+            bands = self._group(math.prod(mapping.shape) * self.pixel_bytes)
+
+        def read(window: Window) -> NDArray[Any]:
+            block = np.empty((len(bands), *(part.stop - part.start for part in window)), dtype)
+            self._decode(tile, bands, [window], window, block)
+            return block
+
+        def picked() -> NDArray[Any]:
+            return pick(mapping, tile.origin, blocks, read)
+
+        if len(bands) == 1:
+            return np.asarray(picked()[0])
+        key = self._key("picked", tile, bands, key)
+        # A copy, as what is kept is for all bands.
+        return np.array(cache.get(key, picked, uses=len(bands))[bands.index(self.band)])
+
+    def _group(self, size: int) -> list[int]:
+        """Return the bands that are decoded together with this one, each of *size* bytes."""
+        most = max(1, _GROUP_BYTES // size)
+        # All of about one length: a short last one would cost as much decoding as a full one.
+        wanted = len(self.source.bands)
+        group = -(-wanted // -(-wanted // most))
+        first = self.source.bands.index(self.band) // group * group
+        return list(self.source.bands[first : first + group])
+
+    def _key(self, what: str, tile: Tile, bands: Sequence[int], where: Hashable) -> Hashable:
+        source = self.source
+        # What the values become is part of the key: another variable may read them otherwise.
+        becomes = repr((tile.stored, source.bands, source.nodata, source.dtype))
+        return (what, *identity(tile.href, source.options), becomes, bands[0], where)
+
+    def _opened(self, tile: Tile) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
+        return open_raster(tile.href, tile.size, tile.kind, self.source.options)
+
+    def _decode(
         self,
         tile: Tile,
         bands: list[int],
@@ -253,43 +238,22 @@ class RasterSource:
         window: Window,
         array: NDArray[Any],
     ) -> None:
-        """Read parts of a source window to their places in its *array*."""
-        with open_raster(tile.href, tile.size, tile.kind, self.options) as (file, dataset):
+        """Read parts of a window of a file to their places in its *array*."""
+        with self._opened(tile) as (file, dataset):
             windows = [RasterWindow.from_slices(*part) for part in parts]
             file.prefetch(dataset, windows, bands)
             for (rows, cols), part in zip(parts, windows, strict=True):
                 top, left = rows.start - window[0].start, cols.start - window[1].start
                 out = array[:, top : top + part.height, left : left + part.width]
-                kept = out.dtype == dataset.dtypes[0] and not any(
-                    self._stored(tile, band).is_packed for band in bands
-                )
+                stored = [tile.stored[self.source.bands.index(band)] for band in bands]
+                kept = out.dtype == dataset.dtypes[0] and not any(s.is_packed for s in stored)
                 values = out if kept else np.empty(out.shape, dataset.dtypes[0])
                 file.read(dataset, part, bands, values)
-                for band, plane, result in zip(bands, values, out, strict=True):
-                    stored, stands = self._stored(tile, band), self._nodata(band)
-                    hidden = ~file.read_valid(dataset, part, band) if stored.masked else None
-                    if stored.is_packed:
-                        missing = stored.convert(plane, result, stands.fill)
-                        stands.check_free(
-                            result, (), tile.href, missing if hidden is None else missing | hidden
-                        )
-                    else:
-                        stands.check_free(plane, stored.nodata, tile.href, hidden)
-                        if kept:
-                            fill_nodata(plane, stored.nodata, stands.fill, tolerant=True)
-                        else:
-                            stored.convert(plane, result, stands.fill)
-                    if hidden is not None:
-                        result[hidden] = stands.fill
-
-    def _stored(self, tile: Tile, band: int) -> Stored:
-        return tile.stored[self.bands.index(band)]
-
-    def _nodata(self, band: int) -> NoData:
-        return self.nodata[self.bands.index(band)]
-
-    def _conversion(self, tile: Tile) -> str:
-        return repr((tile.stored, self.bands, self.nodata, self.dtype))
+                for number, band in enumerate(bands):
+                    how, plane = stored[number], out[number]
+                    hidden = ~file.read_valid(dataset, part, band) if how.masked else None
+                    read = plane if kept else values[number]
+                    how.write(read, plane, self.source.nodata_of(band), tile.href, hidden)
 
 
 class WindowReader:

@@ -187,11 +187,12 @@ def _unpacked(array: xr.DataArray) -> xr.DataArray:
     """Return values where an array holds packed numbers, NaN where there is no data."""
     scale, offset = packing_of(array.attrs)
     fills, dtype = Fills.of(array, empty=False), _float_of(array.dtype)
-    stored = Stored(() if np.isnan(fills.missing) else (fills.missing,), False, scale, offset)
+    nodata = () if np.isnan(fills.missing) else (fills.missing,)
+    stored = Stored(nodata, False, scale, offset, tolerant=False)
 
     def unpack(block: NDArray[Any]) -> NDArray[Any]:
         values = np.empty(block.shape, dtype)
-        stored.convert(block, values, np.nan, tolerant=False)
+        stored.convert(block, values, np.nan)
         return values
 
     data = array.chunk().data.map_blocks(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -18,23 +18,20 @@ from zarr.storage import LocalStore
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.formats.zarr_values import naming, values_of
-from stacbuild.geo.longitudes import turns
+from stacbuild.geo.block import Onto
 from stacbuild.geo.mapping import IndexMap
-from stacbuild.geo.pixelgrid import PixelGrid, Window, shifted
-from stacbuild.geo.sparse import WINDOW_BYTES, pick
-from stacbuild.geo.validity import Layer, NoData, overlay
+from stacbuild.geo.pixelgrid import PixelGrid, Window, shifted, window_key
+from stacbuild.geo.sparse import pick
+from stacbuild.geo.validity import NoData
 from stacbuild.loading.area import origin_of
 from stacbuild.loading.facts import Facts
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored, without_packing
-from stacbuild.loading.pool import cache, identity, shared_index_map, zarr_dataset
+from stacbuild.loading.pool import cache, identity, zarr_dataset
+from stacbuild.loading.regrid import Plane, regrid
 from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_variables import spatial_dims
-from stacbuild.nodata import fill_nodata
 from stacbuild.stac.datacube import read_as
-
-if TYPE_CHECKING:
-    pass
 
 StorageOptions = Mapping[str, Any]
 
@@ -60,7 +57,7 @@ class ZarrSource:
         Where the cube's pixels lie.
     method, dtype
         As for a `stacbuild.loading.reader.RasterSource`.
-    stands, stored
+    nodata, stored
         What "no data" becomes, and how the store holds values.
     options
         For fsspec; may hold credentials, so never shown.
@@ -77,7 +74,7 @@ class ZarrSource:
     target: PixelGrid
     method: str
     dtype: str
-    stands: NoData
+    nodata: NoData
     stored: Stored
     options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
 
@@ -103,148 +100,115 @@ class ZarrSource:
         """
         where = dict(zip(self.dims, location, strict=True))
         window = (where[self.spatial[0]], where[self.spatial[1]])
-        axes = [self.dims.index(name) for name in self.spatial]
+        position = {name: at for name, at in where.items() if name not in self.spatial}
+        plane = Plane(
+            f"{self.href}: {self.variable}",
+            self.grids,
+            _Position(self, position),
+            np.dtype(self.dtype),
+            self.nodata,
+        )
+        found = regrid(plane, Onto(self.target, window, self.method))
+        # Spatial dimensions were last, whatever their place in the store.
+        whole = found.reshape((1,) * (len(self.dims) - 2) + found.shape)
+        return np.moveaxis(whole, (-2, -1), self.axes)
 
-        def read(number: int, part: Window) -> NDArray[Any]:
-            block = self._decoded(where, shifted(part, self.origins[number]))
-            # Spatial dimensions last, whatever their place in the store.
-            return np.moveaxis(block, axes, (-2, -1))
+    @property
+    def axes(self) -> tuple[int, int]:
+        """The places of the two spatial dimensions."""
+        return self.dims.index(self.spatial[0]), self.dims.index(self.spatial[1])
 
-        def picked(number: int, mapping: IndexMap) -> NDArray[Any]:
-            return np.moveaxis(self._picked(where, number, mapping), axes, (-2, -1))
 
-        found = overlay(self._layers(window, read, picked), self.stands)
-        if found is None:
-            shape = [part.stop - part.start for part in location]
-            empty = np.moveaxis(np.full(shape, self.stands.fill, self.dtype), axes, (-2, -1))
-            found = empty, np.ones(empty.shape, np.bool_)
-        name = f"{self.href}: {self.variable}"
-        return np.moveaxis(self.stands.settle(found, name), (-2, -1), axes)
+@dataclass(frozen=True)
+class _Position:
+    """Decodes one position along all but the spatial dimensions (a `regrid.Decoder`).
 
-    def _layers(
-        self,
-        window: Window,
-        read: Callable[[int, Window], NDArray[Any]],
-        picked: Callable[[int, IndexMap], NDArray[Any]],
-    ) -> Iterator[Layer]:
-        """Yield what each part of the store has in a window, each time around the earth."""
-        if self.method != "nearest":
-            from stacbuild.geo.block import Onto  # GDAL, which nearest does without
-            from stacbuild.geo.mosaic import mosaics
-            from stacbuild.geo.warp import Pixels, regrid
+    The store's chunks span several of them; those are decoded once and kept for the chunks of the
+    cube that need the others.
+    """
 
-            # Each chunk of the cube has one position along every other dimension.
-            pixels = Pixels(read, self.stands, np.dtype(self.dtype))
-            for mosaic in mosaics(self.grids, self.target):
-                layer = regrid(mosaic, Onto(self.target, window, self.method), pixels)
-                if layer is not None:
-                    yield layer
-            return
-        for number, whole in enumerate(self.grids):
-            for grid in turns(whole, self.target):
-                mapping = shared_index_map(grid, self.target, window)
-                if mapping is None:
-                    continue
-                if mapping.size * self._together > WINDOW_BYTES:
-                    yield picked(number, mapping), mapping.outside
-                    continue
-                planes = read(number, mapping.window)
-                size = (part.stop - part.start for part in window)
-                picks = np.empty((*planes.shape[:-2], *size), planes.dtype)
-                for index in np.ndindex(planes.shape[:-2]):
-                    picks[index] = mapping.gather(planes[index], self.stands.fill)
-                yield picks, mapping.outside
+    source: ZarrSource
+    where: Mapping[str, slice]
 
     @cached_property
-    def _together(self) -> int:
-        """Bytes that are decoded together for one place."""
+    def _together(self) -> dict[str, slice]:
+        """What is decoded together, along each dimension but the spatial ones."""
+        source, found = self.source, {}
+        for name, length, chunk in zip(source.dims, source.shape, source.chunks, strict=True):
+            if name in self.where:
+                first = self.where[name].start // chunk * chunk
+                found[name] = slice(first, min(first + chunk, length))
+        return found
+
+    @cached_property
+    def _uses(self) -> int:
+        """How many positions are decoded together, each of which asks for its own."""
+        return math.prod(part.stop - part.start for part in self._together.values())
+
+    @property
+    def pixel_bytes(self) -> int:
+        source = self.source
         lead = [
             min(chunk, length)
-            for name, length, chunk in zip(self.dims, self.shape, self.chunks, strict=True)
-            if name not in self.spatial
+            for name, length, chunk in zip(source.dims, source.shape, source.chunks, strict=True)
+            if name in self.where
         ]
-        return math.prod(lead) * np.dtype(self.dtype).itemsize
+        return math.prod(lead) * np.dtype(source.dtype).itemsize
 
-    def _picked(self, where: Mapping[str, slice], number: int, mapping: IndexMap) -> NDArray[Any]:
-        """Pick a target window out of a source window that is too large to be held."""
-        span, inner, uses = self._span(where)
-        axes = [self.dims.index(name) for name in self.spatial]
+    def read(self, number: int, window: Window, _: IndexMap | None = None, /) -> NDArray[Any]:
+        window = shifted(window, self.source.origins[number])
+        key = self._key("zarr", window_key(window))
+        return self._own(cache.get(key, lambda: self._decode(window), uses=self._uses))
 
-        def read(window: Window) -> NDArray[Any]:
-            block = self._read(span | dict(zip(self.spatial, window, strict=True)))
-            return np.moveaxis(block, axes, (-2, -1))
+    def pick(self, number: int, mapping: IndexMap, key: Hashable) -> NDArray[Any]:
+        source = self.source
+        blocks = source.chunks[source.axes[0]], source.chunks[source.axes[1]]
 
-        def make() -> NDArray[Any]:
-            blocks = (self.chunks[axes[0]], self.chunks[axes[1]])
-            found, outside = pick(mapping, self.origins[number], blocks, read)
-            if outside is not None:
-                found[..., outside] = self.stands.fill
-            return np.moveaxis(found, (-2, -1), axes)
+        def picked() -> NDArray[Any]:
+            return pick(mapping, source.origins[number], blocks, self._decode)
 
-        key = (*self._key("picked", span), self.target, number)
         # A copy, as what is kept is for several chunks of the cube.
-        return np.array(cache.get(key, make, uses=uses)[inner])
+        return np.array(self._own(cache.get(self._key("picked", key), picked, uses=self._uses)))
 
-    def _decoded(self, where: Mapping[str, slice], window: Window) -> NDArray[Any]:
-        """Return what *where* asks for of the source window, "no data" made the fill value."""
-        span, inner, uses = self._span(where)
-        span |= dict(zip(self.spatial, window, strict=True))
-        return cache.get(self._key("zarr", span), lambda: self._read(span), uses=uses)[inner]
+    def _own(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Return this position of what was decoded together."""
+        return np.asarray(
+            block[tuple(self.where[name].start - at.start for name, at in self._together.items())]
+        )
 
-    def _span(self, where: Mapping[str, slice]) -> tuple[dict[str, slice], tuple[slice, ...], int]:
-        """Return what is decoded together, what *where* asks for of it, and how often it is.
-
-        The store's chunks span several positions of the other dimensions; those are decoded once
-        and kept for the chunks of the cube that need the others.
-        """
-        span, inner, uses = {}, [], 1
-        for name, length, chunk in zip(self.dims, self.shape, self.chunks, strict=True):
-            if name in self.spatial:
-                span[name] = where[name]
-                inner.append(slice(None))
-            else:
-                first = where[name].start // chunk * chunk
-                last = min(-(-where[name].stop // chunk) * chunk, length)
-                span[name] = slice(first, last)
-                inner.append(slice(where[name].start - first, where[name].stop - first))
-                # Each chunk of the cube has one position along it.
-                uses *= last - first
-        return span, tuple(inner), uses
-
-    def _key(self, what: str, span: Mapping[str, slice]) -> tuple[Hashable, ...]:
-        place = ((part.start, part.stop) for part in span.values())
+    def _key(self, what: str, place: Hashable) -> Hashable:
+        source = self.source
+        together = tuple((part.start, part.stop) for part in self._together.values())
         # Values are kept with "no data" filled in, which another variable may do otherwise.
-        filled = repr((self.stored, self.stands, self.dtype))
-        return (what, *identity(self.href, self.options), self.variable, filled, *place)
+        becomes = repr((source.stored, source.nodata, source.dtype))
+        of = (*identity(source.href, source.options), source.variable)
+        return (what, *of, becomes, together, place)
 
-    def _read(self, span: Mapping[str, slice]) -> NDArray[Any]:
+    def _decode(self, window: Window) -> NDArray[Any]:
+        """Return a window of the store, all that is decoded together, rows and columns last."""
+        source = self.source
+        span = self._together | dict(zip(source.spatial, window, strict=True))
         try:
-            dataset = zarr_dataset(self.href, self.options)
-            block = np.asarray(dataset[self.variable].isel(span).values)
+            dataset = zarr_dataset(source.href, source.options)
+            block = np.asarray(dataset[source.variable].isel(span).values)
             block = block.astype(read_as(block.dtype), copy=False)
         except StacbuildError:
             raise
         except Exception as error:
             from stacbuild.formats.zarr_errors import read_error
 
-            told = read_error(error, self.href, dict(self.options))
+            told = read_error(error, source.href, dict(source.options))
             if isinstance(told, IntegrityError):
+                at = {name: (span[name].start, span[name].stop) for name in source.dims}
                 told = IntegrityError(
-                    f"{self.href}: {self.variable} cannot be read at "
-                    f"{ {name: (s.start, s.stop) for name, s in span.items()} }: "
+                    f"{source.href}: {source.variable} cannot be read at {at}: "
                     f"{' '.join(str(error).split())}"
                 )
             raise told from error
-        name = f"{self.href}: {self.variable}"
-        if self.stored.is_packed:
-            values = np.empty(block.shape, self.dtype)
-            missing = self.stored.convert(block, values, self.stands.fill, tolerant=False)
-            self.stands.check_free(values, (), name, missing)
-            return values
-        self.stands.check_free(block, self.stored.nodata, name)
-        block = block.astype(self.dtype, copy=False)
-        fill_nodata(block, self.stored.nodata, self.stands.fill)
-        return block
+        same = block.dtype == np.dtype(source.dtype) and not source.stored.is_packed
+        values = block if same else np.empty(block.shape, source.dtype)
+        source.stored.write(block, values, source.nodata, f"{source.href}: {source.variable}")
+        return np.moveaxis(values, source.axes, (-2, -1))
 
 
 def load_zarr(
@@ -298,8 +262,8 @@ def load_zarr(
         target=PixelGrid.of_grid(grid),
         method=method,
         dtype=facts.cube_dtype.name,
-        stands=facts.no_data(complete=options.complete),
-        stored=Stored(facts.nodata, False, *(facts.unpacked_by or (1.0, 0.0))),
+        nodata=facts.no_data(complete=options.complete),
+        stored=Stored(facts.nodata, False, *(facts.unpacked_by or (1.0, 0.0)), tolerant=False),
         options=options.storage_options,
     )
     dtype = facts.cube_dtype

@@ -109,7 +109,7 @@ def test_by_blocks_or_as_a_whole_is_the_same(
         file.write(values, 1)
     grid = PROJECTED | {"spatial_res": 10_000, "bbox": [3_900_000, 1_900_000, 4_500_000, 3_100_000]}
     whole = on(tmp_path, "one.tif", grid)["band_data"].values
-    monkeypatch.setattr("stacbuild.loading.reader.WINDOW_BYTES", 1000)
+    monkeypatch.setattr("stacbuild.loading.regrid.WINDOW_BYTES", 1000)
     monkeypatch.setattr(sparse, "_RUN_PIXELS", 5000)
     (tmp_path / "two").mkdir()
     (tmp_path / "src").rename(tmp_path / "two" / "src")

@@ -79,7 +79,7 @@ def test_windows_are_halved_until_their_source_pixels_fit(
         sizes.append(block.values.size)
         return warp(block, onto)
 
-    monkeypatch.setattr(stacbuild.geo.warp, "_BLOCK_BYTES", 2000)
+    monkeypatch.setattr("stacbuild.loading.regrid._BLOCK_BYTES", 2000)
     monkeypatch.setattr(stacbuild.geo.warp, "warp", seen)
     values = np.random.default_rng(1).random((20, 20)).astype("float32")
     written(tmp_path, values, FINE)

@@ -1,0 +1,193 @@
+"""From decoded pixels to pixels of the grid: the one path of GeoTIFFs and Zarr stores.
+
+A format has a `Decoder` and nothing else of its own. Which source pixels are wanted, how they are
+resampled, which of several sources shows, and what there is where none has data is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stacbuild.geo.block import Block, Onto
+from stacbuild.geo.longitudes import turns
+from stacbuild.geo.mapping import IndexMap
+from stacbuild.geo.mosaic import Mosaic, mosaics
+from stacbuild.geo.pixelgrid import PixelGrid, Window, window_key
+from stacbuild.geo.validity import Layer, NoData, is_fill, overlay
+from stacbuild.geo.working import Spare
+from stacbuild.loading.pool import shared_index_map
+from stacbuild.nodata import Number
+
+# Bytes of a source window above which nearest reads blocks of it instead of the whole.
+WINDOW_BYTES = 512 * 2**20
+# Bytes of source pixels put together at a time by the other methods. More, under a target window
+# of pixels that are much larger than the source's, are taken in parts.
+_BLOCK_BYTES = 512 * 2**20
+
+
+class Decoder(Protocol):
+    """Decodes one plane of some sources: a band, or one position along the other dimensions."""
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes that are decoded together for one pixel."""
+
+    def read(self, number: int, window: Window, mapping: IndexMap | None = None, /) -> NDArray[Any]:
+        """Return a window of a source's grid, 2-D, "no data" as the plane's fill value.
+
+        With a *mapping* only the pixels that it looks at have to be decoded.
+        """
+
+    def pick(self, number: int, mapping: IndexMap, key: Hashable) -> NDArray[Any]:
+        """Return the pixels of a target window, from a source window too large to be held.
+
+        Parameters
+        ----------
+        key
+            Of the mapping, for what is kept for other planes.
+
+        Returns
+        -------
+        2-D array that the caller may change, undefined where the target lies beyond the source.
+        """
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Pixels of one or several sources to be put on a grid; the first with data wins.
+
+    Parameters
+    ----------
+    name
+        For messages.
+    grids
+        Where the pixels of each source lie.
+    decoder
+        Reads them, by their number.
+    dtype
+        Of what is read.
+    nodata
+        What "no data" becomes.
+    """
+
+    name: str
+    grids: tuple[PixelGrid, ...]
+    decoder: Decoder
+    dtype: np.dtype[Any]
+    nodata: NoData
+
+
+def regrid(plane: Plane, onto: Onto) -> NDArray[Any]:
+    """Return a window of the target grid.
+
+    Returns
+    -------
+    2-D array of the window's shape and the plane's dtype, "no data" as its fill value.
+
+    Raises
+    ------
+    BuildError
+        As `stacbuild.geo.warp.warp`, or if a value with data is the one that stands for "no data".
+    """
+    layers = _nearest(plane, onto) if onto.method == "nearest" else _resampled(plane, onto)
+    found = overlay(layers, plane.nodata)
+    if found is None:
+        shape = _shape(onto.window)
+        found = np.full(shape, plane.nodata.fill, plane.dtype), np.ones(shape, np.bool_)
+    return plane.nodata.settle(found, plane.name)
+
+
+def _nearest(plane: Plane, onto: Onto) -> Iterator[Layer]:
+    """Yield what each source has in a window, each time that it lies there around the earth.
+
+    One source pixel decides, so that it does not matter which source its neighbours are in.
+    """
+    for number, whole in enumerate(plane.grids):
+        for grid in turns(whole, onto.target):
+            mapping = shared_index_map(grid, onto.target, onto.window)
+            if mapping is None:
+                continue
+            if mapping.size * plane.decoder.pixel_bytes > WINDOW_BYTES:
+                key = (grid, onto.target, window_key(onto.window))
+                found = plane.decoder.pick(number, mapping, key)
+                if mapping.outside is not None:
+                    found[mapping.outside] = plane.nodata.fill
+            else:
+                block = plane.decoder.read(number, mapping.window, mapping)
+                found = mapping.gather(block, plane.nodata.fill)
+            yield found, mapping.outside
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """How pixels of a mosaic's sources are read, by number, and what "no data" is in them."""
+
+    read: Callable[[int, Window], NDArray[Any]]
+    fill: Number
+    itemsize: int
+
+
+def _resampled(plane: Plane, onto: Onto) -> Iterator[Layer]:
+    """Yield each mosaic of sources, put together and resampled once."""
+    if plane.nodata.reserved:
+        spare = None
+        pixels = _Pixels(plane.decoder.read, plane.nodata.fill, plane.dtype.itemsize)
+    else:
+        spare = Spare.of(plane.dtype, onto.method)
+
+        def read(number: int, window: Window) -> NDArray[Any]:
+            return spare.widened(plane.decoder.read(number, window))
+
+        pixels = _Pixels(read, spare.fill, spare.dtype.itemsize)
+    for mosaic in mosaics(plane.grids, onto.target):
+        values = _of_mosaic(mosaic, onto, pixels)
+        if values is not None:
+            yield (values, None) if spare is None else spare.narrowed(values, plane.nodata.fill)
+
+
+def _of_mosaic(mosaic: Mosaic, onto: Onto, pixels: _Pixels) -> NDArray[Any] | None:
+    """Return a window of the target grid; None if no source of the mosaic lies under it."""
+    from stacbuild.geo.warp import warp  # GDAL, which nearest on Zarr does without
+
+    window = mosaic.window(onto.target, onto.window, onto.method)
+    if window is None:
+        return None
+    (rows, cols), sides = _shape(window), _shape(onto.window)
+    if rows * cols * pixels.itemsize > _BLOCK_BYTES and max(sides) > 1:
+        # Rows first: files in strips are read in whole rows.
+        return _halved(mosaic, onto, pixels, axis=0 if sides[0] > 1 else 1)
+
+    def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+        return is_fill(values, pixels.fill)
+
+    block = mosaic.assemble(window, pixels.read, missing, pixels.fill)
+    return warp(Block(block, mosaic.grid, window, pixels.fill, mosaic.period), onto)
+
+
+def _halved(mosaic: Mosaic, onto: Onto, pixels: _Pixels, axis: int) -> NDArray[Any] | None:
+    whole = onto.window[axis]
+    middle = (whole.start + whole.stop) // 2
+    found = []
+    for half in (slice(whole.start, middle), slice(middle, whole.stop)):
+        window = (half, onto.window[1]) if axis == 0 else (onto.window[0], half)
+        found.append((window, _of_mosaic(mosaic, replace(onto, window=window), pixels)))
+    known = next((values for _, values in found if values is not None), None)
+    if known is None:
+        return None
+    return np.concatenate(
+        [
+            np.full(_shape(window), pixels.fill, known.dtype) if values is None else values
+            for window, values in found
+        ],
+        axis=axis,
+    )
+
+
+def _shape(window: Window) -> tuple[int, int]:
+    rows, cols = window
+    return rows.stop - rows.start, cols.stop - cols.start
