@@ -83,3 +83,21 @@ def test_functions_take_at_most_five_arguments() -> None:
                 if len([each for each in given if each.arg not in ("self", "cls")]) > 5:
                     more.add(node.name)
     assert more == _MORE_ARGUMENTS
+
+
+def test_no_test_module_imports_another() -> None:
+    tests = ROOT / "tests"
+    modules = {path.relative_to(ROOT) for path in tests.rglob("*.py")}
+    names = {".".join(path.with_suffix("").parts) for path in modules if path.match("test_*.py")}
+    assert len(names) > 100
+    imported = set()
+    for path in modules:
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.Import):
+                found = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+            else:
+                continue
+            imported |= {f"{path} -> {name}" for name in found & names}
+    assert imported == set()

@@ -19,7 +19,7 @@ import pytest
 from stacbuild.errors import LocalError, LockedError
 from stacbuild.locks import hold
 from tests.standins.s3 import S3Server
-from tests.storage.test_storage import bucket
+from tests.support.buckets import bucket
 from tests.support.cli import catalogued, check_left, command
 from tests.support.forked import Runs
 from tests.support.killing import large, small

@@ -15,8 +15,8 @@ from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.net import http
 from stacbuild.sources import harvest
-from tests.sources.zenodo.test_harvest import Told
 from tests.support.cli import configuration, geotiff
+from tests.support.zenodo import Told
 
 STORE = {"identifier": "local", "store_id": "file", "store_params": {"root": "src"}}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,24 +14,13 @@ from stacbuild.errors import ConfigError
 from stacbuild.planning import plan
 from stacbuild.sources import harvest
 from stacbuild.storage.formats import FORMS
-from tests.storage.test_foreign import snapshot
 from tests.support.cli import Json, ages, configuration, errors, geotiff, stacbuild
-
-
-def store(name: str, root: object, kind: str = "file", **params: Any) -> Json:
-    return {
-        "identifier": name,
-        "store_id": kind,
-        "store_params": {"root": str(root), **params},
-    }
+from tests.support.foreign import snapshot
+from tests.support.stores import options, store
 
 
 def s3(root: str, server: str = "http://127.0.0.1:9000") -> Json:
     return {"store_id": "s3", "store_params": {"root": root, "storage_options": options(server)}}
-
-
-def options(server: str) -> Json:
-    return {"anon": True, "endpoint_url": server}
 
 
 def refused(config: Path, *said: str) -> None:

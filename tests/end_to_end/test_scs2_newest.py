@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.sources.stac.test_harvest import Json, Told, Web, link, root
 from tests.standins.truth import noise
+from tests.support.stac_documents import Json, Told, Web, link, root
 
 Array = NDArray[Any]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import zarr
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_store import open_source
 from stacbuild.sources.listing import describe_data, list_data
-from tests.formats.test_zarr_store import Folder
 from tests.support.built import INSIDE
+from tests.support.folder_server import Folder
 from tests.support.raw_zarr import GRID, Raw, Warned, made, refused, result, write
+from tests.support.zarr_metadata import change, consolidate
 
 NUMBERS = np.arange(120 * 120).reshape(120, 120).astype("int16")
 ONLY_V = {"open_params": {"variable_names": ["v"]}}
@@ -27,32 +27,6 @@ def store(directory: Path, fmt: int, **more: Raw) -> Path:
     path = directory / "src" / "one.zarr"
     write(path, {"v": Raw(["lat", "lon"], NUMBERS), **GRID, **more}, fmt)
     return path
-
-
-def consolidate(path: Path, fmt: int) -> None:
-    """Put the metadata together as they are, whatever they say."""
-    nodes = [each for each in path.rglob("*") if each.is_dir()]
-    if fmt == 2:
-        metadata = {
-            file.relative_to(path).as_posix(): json.loads(file.read_text())
-            for file in (*path.glob(".z[ag]*"), *path.rglob("*/.z[ag]*"))
-        }
-        content = {"zarr_consolidated_format": 1, "metadata": metadata}
-        (path / ".zmetadata").write_text(json.dumps(content))
-        return
-    root = json.loads((path / "zarr.json").read_text())
-    members = {
-        node.relative_to(path).as_posix(): json.loads((node / "zarr.json").read_text())
-        for node in nodes
-        if (node / "zarr.json").exists()
-    }
-    inline = {"kind": "inline", "must_understand": False, "metadata": members}
-    (path / "zarr.json").write_text(json.dumps(root | {"consolidated_metadata": inline}))
-
-
-def change(path: Path, fmt: int, **fields: Any) -> None:
-    file = path / (".zarray" if fmt == 2 else "zarr.json")
-    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
 def unknown(kind: str, fmt: int) -> dict[str, Any]:

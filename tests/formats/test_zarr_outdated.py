@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.formats.test_zarr_members import change, consolidate
 from tests.support.raw_zarr import GRID, Raw, Warned, result, write
+from tests.support.zarr_metadata import change, consolidate
 
 NUMBERS = np.arange(120 * 120).reshape(120, 120).astype("float32")
 

@@ -15,7 +15,8 @@ import xarray as xr
 from stacbuild.errors import AuthError, IntegrityError, MissingError, NotFoundError, RemoteError
 from stacbuild.formats.zarr_store import is_consolidated, open_dataset, open_group
 from tests.standins.s3 import S3Server
-from tests.standins.server import LoopbackServer, Request, Response, html
+from tests.standins.server import LoopbackServer, Request, Response
+from tests.support.folder_server import Folder
 
 STORES = [(2, True), (2, False), (3, True), (3, False)]
 VALUES = np.arange(24, dtype="int16").reshape(4, 6)
@@ -31,23 +32,6 @@ def write(path: Path | str, zarr_format: int = 2, *, consolidated: bool = True) 
         # Consolidated metadata are not in the specification of format 3 yet.
         warnings.simplefilter("ignore")
         ds.to_zarr(path, zarr_format=zarr_format, consolidated=consolidated, mode="w")
-
-
-class Folder(LoopbackServer):
-    """A plain web server of a folder, as object stores are over https."""
-
-    def __init__(self, root: Path, *, missing: int = 404, lists: bool = False) -> None:
-        super().__init__()
-        self.root, self.missing, self.lists = root, missing, lists
-
-    def respond(self, request: Request) -> Response:
-        path = self.root / request.path.strip("/")
-        if path.is_file():
-            return Response(200, path)
-        if path.is_dir() and self.lists:
-            links = "".join(f'<a href="{child.name}">{child.name}</a>' for child in path.iterdir())
-            return Response(200, links.encode(), {"Content-Type": "text/html"})
-        return html(self.missing, "nothing here")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_grid import footprint, grid_of
 from stacbuild.geo.bbox import check_box, check_crs
 from stacbuild.geo.crs import epsg_code, identified
-from tests.formats.test_place_of_zarr import MAPPING, UTM, X, Y, cube, edges, store, utm
+from tests.support.zarr_places import MAPPING, UTM, X, Y, cube, edges, store, utm
 
 Json = dict[str, Any]
 

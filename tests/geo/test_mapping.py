@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyproj
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,47 +13,10 @@ from stacbuild.geo.mapping import index_map
 from stacbuild.geo.mosaic import MARGIN
 from stacbuild.geo.pixelgrid import PixelGrid, clip, covers, reduction, span
 from stacbuild.geo.warp import warp
+from tests.support.mapping import assert_exact, looked_up
 
 SCS2 = PixelGrid("EPSG:4326", (0.00025, 0, -1.25, 0, -0.00025, 44.8), (5200, 7000))
 EUROPE = PixelGrid("EPSG:3035", (30, 0, 2_555_100, 0, -30, 5_820_000), (149_363, 170_397))
-
-
-def brute(source: PixelGrid, target: PixelGrid, window: tuple[slice, slice]):
-    """Rows and columns of every pixel, each by itself, and how near an edge each lies."""
-    rows = np.arange(window[0].start, window[0].stop)
-    cols = np.arange(window[1].start, window[1].stop)
-    a, _, c, _, e, f = target.transform
-    x, y = np.meshgrid(c + a * (cols + 0.5), f + e * (rows + 0.5))
-    x, y = pyproj.Transformer.from_crs(target.crs, source.crs, always_xy=True).transform(x, y)
-    back = ~source.affine
-    col, row = back.a * x + back.b * y + back.c, back.d * x + back.e * y + back.f
-    near = np.minimum(np.abs(row - np.rint(row)), np.abs(col - np.rint(col))) < 1e-6
-    return np.floor(row), np.floor(col), near
-
-
-def looked_up(source: PixelGrid, target: PixelGrid, window: tuple[slice, slice]):
-    """What the index map says, as rows and columns of the whole source; -1 outside."""
-    found = index_map(source, target, window)
-    shape = tuple(part.stop - part.start for part in window)
-    if found is None:
-        return np.full(shape, -1), np.full(shape, -1)
-    height, width = (part.stop - part.start for part in found.window)
-    numbers = np.arange(height * width).reshape(height, width)
-    flat = found.gather(numbers, -1)
-    row, col = np.divmod(flat, width)
-    outside = flat < 0
-    return (
-        np.where(outside, -1, row + found.window[0].start),
-        np.where(outside, -1, col + found.window[1].start),
-    )
-
-
-def assert_exact(source: PixelGrid, target: PixelGrid, window: tuple[slice, slice]) -> None:
-    row, col, near = brute(source, target, window)
-    inside = (row >= 0) & (row < source.shape[0]) & (col >= 0) & (col < source.shape[1])
-    found_row, found_col = looked_up(source, target, window)
-    assert ((found_row == np.where(inside, row, -1)) | near).all()
-    assert ((found_col == np.where(inside, col, -1)) | near).all()
 
 
 def test_map_is_exact_on_the_scs2_grid() -> None:

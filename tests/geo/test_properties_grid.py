@@ -18,7 +18,7 @@ from stacbuild.config import GridMapping
 from stacbuild.errors import ConfigError
 from stacbuild.geo.grid import Grid
 from stacbuild.geo.pixelgrid import PixelGrid
-from tests.geo.test_mapping import assert_exact
+from tests.support.mapping import assert_exact
 
 default = settings(max_examples=60, deadline=None)
 thorough = settings(max_examples=2000, deadline=None)

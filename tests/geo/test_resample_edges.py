@@ -19,9 +19,9 @@ from stacbuild.geo.block import Block, Onto
 from stacbuild.geo.coverage import under
 from stacbuild.geo.mosaic import MARGIN
 from stacbuild.geo.pixelgrid import PixelGrid, span
-from tests.geo.test_resample_limits import FINE, written
 from tests.support.built import SOURCES, made
 from tests.support.cli import Json, configuration
+from tests.support.fine_rasters import FINE, written
 
 HALF = 20037508.342789244
 DEGREES = Affine(1, 0, -180, 0, -1, 90)

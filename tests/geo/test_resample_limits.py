@@ -6,26 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from rasterio import Affine
 
 from tests.support.built import made, refused
 from tests.support.cli import BOX, NORTH, WEST, Json
+from tests.support.fine_rasters import FINE, written
 
 COARSE: Json = {"identifier": "coarse", "bbox": list(BOX), "spatial_res": 0.002, "crs": "EPSG:4326"}
-
-
-def written(directory: Path, values: np.ndarray, transform: Affine, **profile: object) -> None:
-    (directory / "src").mkdir()
-    rows, cols = values.shape
-    with rasterio.open(
-        directory / "src" / "one.tif", "w", driver="GTiff", width=cols, height=rows, count=1,
-        dtype=values.dtype, crs="EPSG:4326", transform=transform, **profile,
-    ) as file:  # fmt: skip
-        file.write(values, 1)
-
-
-FINE = Affine(0.0005, 0, WEST, 0, -0.0005, NORTH)
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("uint8", 200), ("int8", -100), ("uint16", 20000)])

@@ -9,9 +9,9 @@ import rasterio
 
 from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from tests.sources.stac.test_values import catalog, raster, stated
 from tests.support.cli import configuration
 from tests.support.rasters import Recorder
+from tests.support.stac_rasters import catalog, raster, stated
 
 
 def two_files(folder: Path, *names: tuple[str, ...]) -> tuple[CubeResult, list[str]]:

@@ -16,9 +16,9 @@ from stacbuild.planning import plan
 from stacbuild.planning.own_sources import check_sources
 from stacbuild.stac.catalog import Catalog
 from stacbuild.storage.ownership import Place
-from tests.config.test_overlaps import options, store
-from tests.storage.test_foreign import snapshot
 from tests.support.cli import Json, ages, configuration, geotiff
+from tests.support.foreign import snapshot
+from tests.support.stores import options, store
 
 
 def catalog(directory: Path, href: str, kind: str = "application/vnd+zarr") -> None:

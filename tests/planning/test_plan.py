@@ -25,7 +25,7 @@ from stacbuild.planning.fingerprint import fingerprint
 from stacbuild.stac.extensions import FINGERPRINT, INPUTS
 from tests.standins.demo import Servers, demo_config
 from tests.standins.s3 import S3Server
-from tests.storage.test_storage import bucket, keys
+from tests.support.buckets import bucket, keys
 from tests.support.cli import Json, configuration, geotiff, stacbuild
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}

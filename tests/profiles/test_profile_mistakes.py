@@ -14,9 +14,9 @@ from stacbuild.config import load_config
 from stacbuild.errors import ConfigError
 from stacbuild.profiles import Profiles
 from stacbuild.sources import harvest
-from tests.sources.zenodo.test_harvest import Told
 from tests.support.cli import ages
 from tests.support.killing import small
+from tests.support.zenodo import Told
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from stacbuild.removal.remove import plan_removal, remove
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.stage_file import remove_tree
 from tests.standins.s3 import S3Server
-from tests.storage.test_foreign import KINDS, LOCAL, foreign_store, snapshot
-from tests.storage.test_storage import asset_of, bucket, keys
+from tests.support.buckets import asset_of, bucket, keys
 from tests.support.cli import catalogued, configuration, errors, geotiff, stacbuild
+from tests.support.foreign import KINDS, LOCAL, foreign_store, snapshot
 from tests.support.forked import Runs
 
 ONE = {"identifier": "one", "store": "local", "data_id": "a.tif"}

@@ -10,8 +10,8 @@ import pytest
 from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.removal.remove import plan_removal, remove
-from tests.storage.test_foreign import LOCAL
 from tests.support.cli import configuration, geotiff
+from tests.support.foreign import LOCAL
 
 DATASETS = [
     {"identifier": name, "store": "local", "data_id": f"{source}.tif"}

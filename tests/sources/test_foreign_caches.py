@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest
 
 from stacbuild.config.stores import ZenodoStore
 from stacbuild.errors import ConflictError
-from tests.sources.clms.test_delivery import Run, api, delivery, forest, http, run, server  # noqa: F401
-from tests.sources.zenodo.test_harvest import contents, harvested, store_of
 from tests.standins.zenodo import Record, ZenodoServer
-from tests.storage.test_foreign import snapshot
 from tests.support.cli import geotiff
+from tests.support.foreign import snapshot
+from tests.support.zenodo import contents, harvested, store_of
 
 CACHE = "cache/7"
 
@@ -88,34 +86,3 @@ def test_what_was_fetched_is_replaced(
     with pytest.raises(ConflictError, match=r"notes\.txt"):
         harvested(store, preload=("x.zip",), force=True)
     assert note.read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("place", "content"),
-    [
-        ("delivery.zip", "mine"),
-        ("delivery.zip.part", "mine"),
-        ("task.json", "{}"),
-        ("task.json", "mine"),
-        ("complete.json", '{"tiles": []}'),
-        ("tiles/notes.txt", "mine"),
-    ],
-)
-def test_a_file_where_tiles_of_the_clms_go(
-    run: Run,  # noqa: F811
-    delivery: object,  # noqa: F811
-    tmp_path: Path,
-    place: str,
-    content: str,
-) -> None:
-    folder: Path = delivery.folder  # type: ignore[attr-defined]
-    path = folder / place
-    path.parent.mkdir(parents=True)
-    path.write_text(content)
-    with pytest.raises(ConflictError, match="move it away") as raised:
-        run()
-    assert str(path) in str(raised.value)
-    assert path.read_text() == content
-    shutil.move(path, tmp_path / "mine")
-    assert len(run()) == 2
-    assert "unpacking" not in json.loads((folder / "complete.json").read_text())

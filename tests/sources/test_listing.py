@@ -16,11 +16,11 @@ from rasterio import Affine
 from stacbuild.config.stores import ClmsStore
 from stacbuild.errors import ConfigError, NotFoundError, StacbuildError
 from stacbuild.sources.listing import describe_data, list_data, sources
-from tests.sources.stac.test_harvest import Web, collection, item, link, put_tiles
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY
 from tests.standins.zenodo import Record, ZenodoServer
 from tests.support.cli import errors, geotiff, stacbuild
+from tests.support.stac_documents import Web, collection, item, link, put_tiles
 
 RECORD, MAP_RECORD = "13333034", "8154445"
 

@@ -12,8 +12,8 @@ from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.sources import harvest
 from stacbuild.stac.catalog import Catalog, slug
-from tests.sources.stac.test_harvest import Json, collection, item, link, root
 from tests.support.cli import configuration, geotiff
+from tests.support.stac_documents import Json, collection, item, link, root
 
 
 def harvested(folder: Path, store: Json, *data_ids: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 from stacbuild.building import build
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
-from tests.storage.test_foreign import snapshot
+from tests.support.foreign import snapshot
 from tests.support.killing import small
 
 STAC = {"type": "Feature", "id": "mine", "properties": {}, "links": [{"rel": "self", "href": "/a"}]}

@@ -25,7 +25,7 @@ from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import write_json
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.stage_file import Site
-from tests.storage.test_foreign import foreign_store, snapshot
+from tests.support.foreign import foreign_store, snapshot
 from tests.support.forked import Runs
 from tests.support.killing import fresh, small
 

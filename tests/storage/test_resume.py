@@ -18,7 +18,7 @@ from stacbuild.machine import free_bytes
 from stacbuild.stac.catalog import Catalog
 from stacbuild.storage.journal import Journal
 from tests.standins.s3 import S3Server
-from tests.storage.test_storage import asset_of, bucket, keys
+from tests.support.buckets import asset_of, bucket, keys
 from tests.support.cli import check_left, command, errors, stacbuild
 from tests.support.forked import Ended, Runs
 from tests.support.killing import check_visible, contents, fresh, large, small

@@ -12,10 +12,8 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import psutil
-import pystac
 import pytest
 import requests
-import s3fs
 import xarray as xr
 
 from stacbuild.building import build
@@ -24,7 +22,8 @@ from tests.standins.data import DEMO_BOX
 from tests.standins.demo import ROOT
 from tests.standins.s3 import S3Server
 from tests.standins.truth import layer
-from tests.support.cli import Json, catalogued, command, configuration, errors, geotiff, stacbuild
+from tests.support.buckets import asset_of, bucket, keys
+from tests.support.cli import catalogued, command, configuration, errors, geotiff, stacbuild
 from tests.support.reference import compare
 
 SOURCE = {"identifier": "local", "store_id": "file", "store_params": {"root": "src"}}
@@ -44,29 +43,6 @@ def late(ds):
 
 
 # --- a bucket ------------------------------------------------------------------------------------
-
-
-def bucket(server: S3Server, name: str) -> Json:
-    # moto wants a bucket to exist; to put something makes it.
-    server.put("of-others/kept.txt", b"kept", name)
-    options = {"key": "testing", "secret": "testing", "endpoint_url": server.url}
-    return {
-        "store_id": "s3",
-        "store_params": {"root": f"{name}/cubes", "storage_options": options},
-    }
-
-
-def keys(server: S3Server, name: str) -> set[str]:
-    """Return what lies in the bucket, down to the names of cubes."""
-    fs = s3fs.S3FileSystem(
-        key="testing", secret="testing", endpoint_url=server.url, use_listings_cache=False
-    )
-    return {"/".join(path.split("/")[1:3]) for path in fs.find(name)}
-
-
-def asset_of(folder: Path, cube: str = "good") -> pystac.Asset:
-    item = pystac.Item.from_file(str(folder / "catalogs" / "c" / cube / f"{cube}.json"))
-    return item.assets["data"]
 
 
 def test_a_cube_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import rasterio
 from rasterio import Affine
 
 from stacbuild.progress import SilentTask
+from stacbuild.sources.clms.delivery import Polling, Tile
 from tests.standins.clms import ClmsServer, Product
 
 FILE = "FTY_2015_020m_eu_03035_d04_E30N20"
@@ -76,6 +77,11 @@ def product(path: Path, **fields: Any) -> Product:
 def asked(server: ClmsServer, part: str) -> int:
     """How many requests had *part* in their path."""
     return sum(part in entry.path for entry in server.log)
+
+
+AT_ONCE = Polling(sleep=lambda _: None)
+Run = Callable[..., tuple[Tile, ...]]
+"""A fixture's function that fetches a delivery: a reporter and a polling in, tiles out."""
 
 
 class Recorder:

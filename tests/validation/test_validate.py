@@ -26,7 +26,7 @@ from stacbuild.formats.zarr_chunks import CHUNKS
 from stacbuild.stac.extensions import multihash_md5
 from stacbuild.validation.validate import validate
 from tests.standins.s3 import S3Server
-from tests.storage.test_storage import bucket
+from tests.support.buckets import bucket
 from tests.support.cli import BOX, Json, ages, configuration, errors, geotiff, stacbuild
 
 DAMAGED = 4

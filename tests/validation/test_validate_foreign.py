@@ -12,9 +12,9 @@ from stacbuild.cli.program import run
 from stacbuild.config import load_config
 from stacbuild.planning import plan
 from tests.standins.s3 import S3Server
-from tests.storage.test_foreign import foreign_store
-from tests.storage.test_storage import bucket, keys
+from tests.support.buckets import bucket, keys
 from tests.support.cli import errors, stacbuild
+from tests.support.foreign import foreign_store
 from tests.support.killing import small
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from tests.sources.stac.test_values import Json, catalog, described, fields_of, raster, stated
+from tests.support.stac_documents import Json
+from tests.support.stac_rasters import catalog, described, fields_of, raster, stated
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from stacbuild.sources.first_configuration import Choice
 from stacbuild.sources.listing import describe_data, first_configuration, list_data
 from stacbuild.sources.stac.asset import kind_of
 from stacbuild.sources.stac.query import instant, parse
-from tests.sources.stac.test_harvest import (
+from tests.support.cli import ages, configuration, geotiff
+from tests.support.stac_documents import (
     TIF,
     Json,
     Told,
@@ -33,13 +33,6 @@ from tests.sources.stac.test_harvest import (
     store,
     take,
 )
-from tests.support.cli import ages, configuration, geotiff
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[Web]:
-    with Web(tmp_path / "web") as server:
-        yield server
 
 
 def titles(where: StacStore, data_id: str, told: Told | None = None) -> list[str]:

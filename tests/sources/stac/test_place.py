@@ -15,7 +15,7 @@ from rasterio import Affine
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.formats.test_place_of_zarr import Warned
+from tests.support.raw_zarr import Warned
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ import rasterio
 from rasterio import Affine
 
 from stacbuild.errors import StacbuildError
-from tests.sources.stac.test_harvest import item
-from tests.sources.stac.test_values import catalog, described, raster, stated, values
+from tests.support.stac_documents import item
+from tests.support.stac_rasters import catalog, described, raster, stated, values
 
 TURNS = {
     "west of Greenwich": (-10.0, [350, 49, 351, 50]),

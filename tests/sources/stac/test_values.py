@@ -2,75 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pystac
 import pytest
-import rasterio
 import xarray as xr
-from rasterio import Affine
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.profiles import Profiles
-from stacbuild.progress import reported_to
-from stacbuild.sources.base import Wanted
-from stacbuild.sources.stac.harvest import harvest
-from tests.sources.stac.test_harvest import Json, Told, collection, item, link, store
 from tests.support.built import LAT, LON
-from tests.support.cli import NORTH, WEST, configuration
+from tests.support.cli import configuration
 from tests.support.rasters import noise, write
+from tests.support.stac_documents import Json
+from tests.support.stac_rasters import (
+    OURS,
+    catalog,
+    described,
+    fields_of,
+    raster,
+    stated,
+    values,
+    zarr_item,
+)
 
-PLACE = Affine(0.001, 0, WEST - 0.01, 0, -0.001, NORTH + 0.01)
 V10 = {"nodata": 0, "unit": "K", "scale": 0.1, "offset": 200, "data_type": "uint16"}
 V11 = {"nodata": 0, "unit": "K", "raster:scale": 0.1, "raster:offset": 200}
-OURS = {"nodata": 0, "unit": "K", "raster:scale": 0.1, "raster:offset": 200}
-
-
-def values(count: int = 1) -> np.ndarray[Any, Any]:
-    plane = (np.arange(120 * 120, dtype="uint16") % 1000).reshape(120, 120)
-    return np.stack([plane + np.uint16(band) for band in range(count)])
-
-
-def raster(path: Path, dtype: str = "uint16", count: int = 1, **header: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = {"width": 120, "height": 120, "count": count, "dtype": dtype}
-    tags = {key: header.pop(key) for key in ("units", "scales", "offsets") if key in header}
-    place = {"crs": "EPSG:4326", "transform": PLACE}
-    with rasterio.open(path, "w", driver="GTiff", **shape, **place, **header) as file:
-        file.write(values(count).astype(dtype))
-        for key, value in tags.items():
-            setattr(file, key, value)
-
-
-def catalog(folder: Path, *items: Json, **changes: Any) -> None:
-    links = [link("item", f"./{each['id']}.json") for each in items]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "catalog.json").write_text(json.dumps(collection("c", *links, **changes)))
-    for each in items:
-        (folder / f"{each['id']}.json").write_text(json.dumps(each))
-
-
-def stated(name: str = "i", href: str = "./a.tif", /, **fields: Any) -> Json:
-    one = item(name, href)
-    one["assets"]["map"] |= fields
-    return one
-
-
-def described(folder: Path, data_id: str = "c") -> tuple[list[pystac.Item], list[str]]:
-    told = Told()
-    where = store(root=str(folder))
-    with reported_to(told):
-        found = list(harvest(where, Wanted((data_id,)), Profiles()))
-    return [each for group in found for each in group.items], told.warnings
-
-
-def fields_of(items: list[pystac.Item]) -> Json:
-    fields = items[0].assets["data"].extra_fields
-    return {key: fields[key] for key in OURS if key in fields}
 
 
 def cube_of(folder: Path, **entry: Any) -> xr.Dataset:
@@ -293,10 +250,6 @@ def zarr(path: Path, encoding: Json | None = None, **attrs: Json) -> None:
     for name, each in attrs.items():
         ds[name].attrs.update(each)
     ds.to_zarr(path, mode="w", zarr_format=2, consolidated=True, encoding=encoding)
-
-
-def zarr_item(**fields: Any) -> Json:
-    return stated("z", "./a.zarr", **({"type": "application/vnd.zarr"} | fields))
 
 
 AGE = {"name": "age", "unit": "years", "data_type": "int16", "nodata": -9999}

@@ -8,8 +8,9 @@ import numpy as np
 import pyproj
 import pytest
 
-from tests.sources.stac.test_values import Json, catalog, described, zarr_item
 from tests.support.raw_zarr import Raw, write
+from tests.support.stac_documents import Json
+from tests.support.stac_rasters import catalog, described, zarr_item
 
 LAEA = pyproj.CRS(3035)
 AXIS = {"type": "spatial", "axis": "x", "extent": [0, 1]}

@@ -18,12 +18,11 @@ import rasterio
 import requests
 from rasterio.windows import Window
 
-from stacbuild.config.stores import ZenodoStore
 from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
 from stacbuild.formats.geotiff import RasterFile
 from stacbuild.net import http
 from stacbuild.profiles import CollectionProfile, Profiles
-from stacbuild.progress import Silent, reported_to
+from stacbuild.progress import reported_to
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.zenodo.collection import record_collection
 from stacbuild.sources.zenodo.harvest import harvest
@@ -32,52 +31,14 @@ from stacbuild.stac.catalog import Catalog, Harvest
 from tests.standins.demo import Servers
 from tests.standins.zenodo import Record, ZenodoServer
 from tests.support.file_server import FileServer
+from tests.support.zenodo import Told, contents, harvested, store_of
 
 ANNUAL = "france/annual_disturbances_1985_2023_france.tif"
 COVER = "planet_canopy_cover_30m_v0.1.tif"
 
 
-class Told(Silent):
-    """A reporter that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def warn(self, message: str) -> None:
-        self.warned.append(message)
-
-
-def store_of(server: ZenodoServer, record: str, cache: Path, **params: Any) -> ZenodoStore:
-    return ZenodoStore(
-        identifier="z",
-        store_id="zenodo",
-        store_params={
-            "root": record,
-            "endpoint_url": server.api,
-            "cache_store_params": {"root": str(cache)},
-        }
-        | params,
-    )
-
-
-def harvested(
-    store: ZenodoStore, *data_ids: str, preload: tuple[str, ...] = (), **options: Any
-) -> Harvest:
-    wanted = Wanted(data_ids, preload, options.pop("force", False))
-    (found,) = harvest(store, wanted, options.pop("profiles", Profiles.load()))
-    return found
-
-
 def by_data_id(found: Harvest) -> dict[str, Any]:
     return {item.properties["stacbuild:data_id"]: item for item in found.items}
-
-
-def contents(server: ZenodoServer) -> list[str]:
-    return [entry.path for entry in server.log if "/content" in entry.path]
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
