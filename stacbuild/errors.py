@@ -138,14 +138,23 @@ class Result(Protocol):
         """Why it failed; None if it did not."""
 
 
-def raise_failures(results: Iterable[Result]) -> None:
-    """Raise one error that lists all that failed; do nothing if all is well.
+Failure = tuple[str, StacbuildError]
+"""What failed (a dataset, a store, a file), and why."""
+
+
+def failures_of(results: Iterable[Result]) -> list[Failure]:
+    """Return what failed of some results, each under the name of its result."""
+    return [(each.name, each.error) for each in results if each.error is not None]
+
+
+def raise_failures(failures: Iterable[Failure]) -> None:
+    """Raise one error that lists all failures; do nothing if there is none.
 
     Raises
     ------
     Failures
-        Each under the name of its result.
+        The first failure is its cause.
     """
-    failures = [(each.name, each.error) for each in results if each.error is not None]
-    if failures:
-        raise Failures(failures)
+    listed = list(failures)
+    if listed:
+        raise Failures(listed) from listed[0][1]

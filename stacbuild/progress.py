@@ -7,10 +7,15 @@ context of its own: what it is to call takes `current` with it.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Literal, Protocol
+
+from stacbuild.safe_text import clean
+
+_log = logging.getLogger("stacbuild")
 
 Unit = Literal["bytes", "chunks", "items", "polls"]
 
@@ -55,7 +60,7 @@ class SilentTask:
 
 
 class Silent:
-    """The default reporter of the library: says nothing."""
+    """A reporter that shows nothing."""
 
     def say(self, message: str) -> None:
         """Do nothing."""
@@ -75,7 +80,19 @@ class Silent:
         yield SilentTask()
 
 
-_SILENT = Silent()
+class Logged(Silent):
+    """The default reporter of the library: messages go to the log ``stacbuild``."""
+
+    def say(self, message: str) -> None:
+        """Log a message, at the level INFO."""
+        _log.info("%s", clean(message))
+
+    def warn(self, message: str) -> None:
+        """Log a message, at the level WARNING."""
+        _log.warning("%s", clean(message))
+
+
+_LOGGED = Logged()
 _CURRENT: ContextVar[Reporter] = ContextVar("stacbuild_reporter")
 
 
@@ -91,7 +108,7 @@ def reported_to(reporter: Reporter | None) -> Iterator[None]:
 
 def current() -> Reporter:
     """Return who is told."""
-    return _CURRENT.get(_SILENT)
+    return _CURRENT.get(_LOGGED)
 
 
 def say(message: str) -> None:

@@ -109,7 +109,11 @@ def _do(resolver: Resolver, planned: CubePlan, wait: bool) -> CubeResult:
         # Imported when used: to see that there is nothing to do should take no longer than that.
         from stacbuild.building.make import make_cube
 
-        job = planned.job or resolver.harvested(dataset)
+        job = planned.job
+        if job is None:
+            job = resolver.harvested(dataset)
+            # Whether there is room for it was not known before.
+            resolver.estimate(dataset, job.grid, [source.items for source in job.sources])
         href, item = make_cube(job, wait=wait)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
         failed = failure_of(error, name)

@@ -7,25 +7,19 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pystac
-import xarray as xr
 
 from stacbuild import loading, progress
-from stacbuild.building.cf import add_grid, geozarr_attrs, global_attrs
 from stacbuild.building.compute import open_workers
-from stacbuild.building.merge import merge
+from stacbuild.building.lazy import errors_of, lazy_cube
 from stacbuild.building.publish import PICTURES, publish
-from stacbuild.building.write import Target, chunk_count, kept_chunks, prepare, write
-from stacbuild.config import MultiDataset
-from stacbuild.errors import BuildError, StacbuildError, failure_of
-from stacbuild.loading.custom import comes_from, place
-from stacbuild.planning.fingerprint import software
+from stacbuild.building.write import Target, chunk_count, kept_chunks, write
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.extensions import FINGERPRINT
-from stacbuild.storage.ownership import ATTRIBUTE, COLLECTION
 from stacbuild.storage.places import Output, Staging, stage
 
 if TYPE_CHECKING:
-    from stacbuild.config import Dataset
+    import xarray as xr
+
     from stacbuild.pictures.thumbnail import Pictured
     from stacbuild.planning.job import Job
 
@@ -47,14 +41,9 @@ def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
     StacbuildError
         If it cannot be built; what a user's function raises becomes a `BuildError`.
     """
-    try:
-        with loading.using():
-            return _make(job, wait)
-    except StacbuildError:
-        raise
-    except (Exception, SystemExit) as error:
-        # A user's function can raise anything, late too, and so it can leave the program.
-        raise _unforeseen(job.dataset, error) from error
+    # Of all of it: a user's function can raise late, too.
+    with errors_of(job.dataset), loading.using():
+        return _make(job, wait)
 
 
 def _make(job: Job, wait: bool) -> tuple[str, str | None]:
@@ -65,7 +54,7 @@ def _make(job: Job, wait: bool) -> tuple[str, str | None]:
         if item is not None and _is_new(item, job):
             # By the run that this one waited for.
             return item.assets["data"].href, str(catalog.item_path(collection, job.name))
-        cube = _described(_lazy(job), job, staging)
+        cube = lazy_cube(job, staging.started)
         if staging.file is not None:
             from stacbuild.building.netcdf import check_types
 
@@ -86,17 +75,6 @@ def _make(job: Job, wait: bool) -> tuple[str, str | None]:
         progress.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(collection, job.name))
-
-
-def _described(cube: xr.Dataset, job: Job, staging: Staging) -> xr.Dataset:
-    """Return a cube with grid mapping and global attributes, chunked as it is stored."""
-    made_by = ", ".join(f"{name} {number}" for name, number in software().items())
-    cube = add_grid(cube, job.grid).assign_attrs(
-        **global_attrs(job.name, job.collections, made_by, staging.started),
-        **{ATTRIBUTE: job.fingerprint, COLLECTION: job.place.collection},
-        **geozarr_attrs(job.grid),
-    )
-    return prepare(cube, job.grid, job.dataset.chunksize)
 
 
 def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
@@ -169,37 +147,3 @@ def _is_new(item: pystac.Item, job: Job) -> bool:
     return item.properties.get(FINGERPRINT) == job.fingerprint and (
         job.before is None or job.before.properties.get("created") != item.properties.get("created")
     )
-
-
-def _lazy(job: Job) -> xr.Dataset:
-    """Load every variable and merge them."""
-    parts = []
-    for source in job.sources:
-        parts.append(
-            loading.load_variable(
-                source.variable,
-                source.items,
-                job.grid,
-                source.storage_options,
-                progress.current().warn,
-            )
-        )
-        if left_out := loading.unread(source.variable, source.items):
-            progress.warn(f"{job.name}: {left_out}")
-    if len(parts) == 1:
-        return parts[0]
-    assert isinstance(job.dataset, MultiDataset)  # noqa: S101 - the others have one source
-    return merge(job.dataset, parts)
-
-
-def _unforeseen(dataset: Dataset, error: BaseException) -> StacbuildError:
-    """Turn what nobody raised on purpose into an error that says whose line it came from."""
-    customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
-    for custom in customs:
-        if comes_from(error, custom.file):
-            said = place(error, custom.file)
-            return BuildError(f"{custom.file.name}:{custom.function_name} raised {said}")
-    names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs)
-    data_ids = list(dict.fromkeys(variable.data_id for variable in dataset.variables))
-    read = ", ".join([*data_ids[:3], *(["..."] if data_ids[3:] else [])])
-    return failure_of(error, f"after custom_processing by {names}" if names else read)

@@ -62,8 +62,11 @@ def using() -> Iterator[None]:
     """Hold the pool while a cube is made; what it keeps is released when nobody does any more.
 
     Several builders in threads of one process share it, and none closes what another reads.
+    A dataset that a user loaded and computes holds nothing: what it left open is released before,
+    since files may have been written to in the meantime.
     """
     global _users
+    release()
     with _lock:
         _users += 1
     try:

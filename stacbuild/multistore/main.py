@@ -8,7 +8,7 @@ from typing import Any
 
 from stacbuild.building import CubeResult, build
 from stacbuild.config import config_schema, load_config
-from stacbuild.errors import StacbuildError, raise_failures
+from stacbuild.errors import StacbuildError, failures_of, raise_failures
 from stacbuild.multistore.geolocations import Drawing, boxes, draw
 from stacbuild.multistore.overview import ConfigSchema, config_table
 from stacbuild.multistore.status import StatusTable
@@ -70,7 +70,7 @@ class MultiSourceDataStore:
         Failures
             If anything failed: all that did, once the rest is done.
         """
-        raise_failures([*self._preload(), *self._build()])
+        raise_failures(failures_of(self._preload()) + failures_of(self._build()))
 
     def _preload(self) -> list[HarvestResult]:
         wanted: dict[str, list[str]] = {}

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Dataset, SourceVariable
     from stacbuild.geo.grid import Grid
-    from stacbuild.planning.estimate import Estimate
     from stacbuild.planning.fingerprint import Inputs
     from stacbuild.planning.sources import SourceCollection
     from stacbuild.storage.ownership import Place
@@ -55,8 +54,6 @@ class Job:
         Whose data it is made of.
     inputs
         Digests of all that it is made of.
-    expected
-        What it will be and cost.
     expression
         The part of the resolved configuration that it depends on, without credentials.
     scheduler
@@ -73,7 +70,6 @@ class Job:
     sources: tuple[Source, ...]
     collections: tuple[SourceCollection, ...]
     inputs: Inputs
-    expected: Estimate
     expression: Mapping[str, Any]
     scheduler: str
     zarr_format: int

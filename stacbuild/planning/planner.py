@@ -226,7 +226,7 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
         if planned.grid is None:
             return planned
         expected = resolver.estimate(dataset, planned.grid, sources.items)
-        job = None if needed else resolver.job(dataset, planned.grid, sources.items, expected)
+        job = None if needed else resolver.job(dataset, planned.grid, sources.items)
     except ConflictError as error:
         return replace(planned, action="conflict", reasons=(str(error),), error=error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's

@@ -103,7 +103,6 @@ class Resolver:
         dataset: Dataset,
         grid: Grid,
         found: Sequence[Sequence[pystac.Item]],
-        expected: Estimate,
     ) -> Job:
         """Put together what a build needs.
 
@@ -111,8 +110,6 @@ class Resolver:
         ----------
         found
             The items of each variable, all of them ready to be read.
-        expected
-            From `estimate`.
         """
         place, items = self.place(dataset), [item for items in found for item in items]
         return Job(
@@ -125,7 +122,6 @@ class Resolver:
             ),
             collections=tuple(source_collections(self.catalog, items)),
             inputs=self.inputs(dataset, grid, items),
-            expected=expected,
             expression=_expression(self.config, dataset),
             scheduler=self.config.general.dask_scheduler,
             zarr_format=self.config.general.zarr_format,
@@ -134,6 +130,8 @@ class Resolver:
 
     def harvested(self, dataset: Dataset) -> Job:
         """Harvest what the catalog lacks for a cube, and resolve its job.
+
+        Whether it can be stored is not checked: see `estimate`.
 
         Raises
         ------
@@ -147,7 +145,7 @@ class Resolver:
             self._harvest(of, of.variables[:1])
         grid = self.grid(dataset)
         assert grid is not None  # noqa: S101 - was harvested
-        return self.job(dataset, grid, found, self.estimate(dataset, grid, found))
+        return self.job(dataset, grid, found)
 
     def _harvest(
         self, dataset: Dataset, variables: Sequence[SourceVariable]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stacbuild import progress
 from stacbuild.errors import ConfigError
@@ -16,6 +16,9 @@ from stacbuild.sources.describe import describe
 from stacbuild.sources.first_configuration import Choice, first_configuration, write_configuration
 from stacbuild.sources.kinds import SourceKind, sources
 from stacbuild.sources.listing_base import Entry, make_store
+
+if TYPE_CHECKING:
+    from stacbuild.config import Store
 
 # One module a kind, imported when it is used.
 _LISTERS = {
@@ -28,7 +31,7 @@ _LISTERS = {
 
 
 def list_data(
-    store_id: str,
+    store_id: str | Store,
     root: str = "",
     *,
     match: str | None = None,
@@ -40,7 +43,8 @@ def list_data(
     Parameters
     ----------
     store_id
-        Kind of store: zenodo, s3, file, clms, stac.
+        Kind of store: zenodo, s3, file, clms, stac; or a store of a configuration, to which
+        neither *root* nor *params* are given.
     root
         As ``store_params.root`` of a configuration: number of a record, bucket and prefix, folder,
         address of a catalog; nothing for clms.
@@ -62,20 +66,20 @@ def list_data(
         What is to be listed is not there, or does not answer as it should.
     """
     store = make_store(store_id, root, params)
-    store_id = store.store_id
-    if store_id not in _LISTERS:
+    kind = store.store_id
+    if kind not in _LISTERS:
         raise ConfigError(
-            f"a store of kind {store_id!r} cannot be listed: a web server lists no folders; name "
-            f"its data ids in stacbuild describe {store_id} {root} DATA_ID"
+            f"a store of kind {kind!r} cannot be listed: a web server lists no folders; name "
+            f"its data ids in stacbuild describe {kind} {root or 'ROOT'} DATA_ID"
         )
-    lister = importlib.import_module(_LISTERS[store_id])
+    lister = importlib.import_module(_LISTERS[kind])
     with progress.reported_to(reporter):
         found: list[Entry] = list(lister.entries(store, match))
     return sorted(found, key=lambda entry: entry.data_id)
 
 
 def describe_data(
-    store_id: str,
+    store_id: str | Store,
     root: str,
     data_id: str,
     *,

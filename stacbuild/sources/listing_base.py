@@ -43,14 +43,30 @@ class Entry:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-def make_store(store_id: str, root: str, params: Mapping[str, Any] | None = None) -> Store:
+def make_store(
+    store_id: str | Store, root: str = "", params: Mapping[str, Any] | None = None
+) -> Store:
     """Make a store from words, as a configuration would; relative paths start here.
+
+    Parameters
+    ----------
+    store_id
+        Kind of store. A store of a configuration is returned as it is.
 
     Raises
     ------
     ConfigError
         A line for each mistake.
     """
+    if not isinstance(store_id, str):
+        if root or params:
+            raise ConfigError(
+                f"store {store_id.identifier!r} of the configuration has its own root and "
+                "parameters; leave these out"
+            )
+        if store_id.store_id in _READABLE:
+            return store_id
+        store_id = store_id.store_id
     if store_id not in (*_READABLE, *STAC_APIS):
         if store_id in INSTEAD:
             raise ConfigError(f"{store_id!r} is not supported; {INSTEAD[store_id]}")

@@ -85,11 +85,11 @@ def one_line(error: StacbuildError | None) -> str:
 
 def check_others(path: Path) -> str:
     """Build; give what is said of the bad one, after a look at the plan before and after."""
-    stacbuild.plan(path)
-    first, bad, last = stacbuild.build(path)
+    stacbuild.plan(path, errors="collect")
+    first, bad, last = stacbuild.build(path, errors="collect")
     assert (first.status, bad.status, last.status) == ("COMPLETED", "FAILED", "COMPLETED")
     assert bad.message == one_line(bad.error)
-    planned = {each.name: each.action for each in stacbuild.plan(path)}
+    planned = {each.name: each.action for each in stacbuild.plan(path, errors="collect")}
     assert (planned["first"], planned["last"]) == ("up to date", "up to date")
     assert planned["bad"] in ("create", "fails")
     return bad.message
@@ -117,7 +117,7 @@ def test_an_unforeseen_error_of_a_harvester(
     monkeypatch.setattr(objects, "raster_item", describe)
     geotiff(tmp_path / "src" / "bad.tif")
     path = project(tmp_path, "bad.tif")
-    done, failed = stacbuild.harvest(path)
+    done, failed = stacbuild.harvest(path, errors="collect")
     assert (done.status, done.items) == ("COMPLETED", 1)
     assert "bad.tif" in one_line(failed.error)
     assert failed.error is not None
@@ -128,7 +128,7 @@ def test_an_unforeseen_error_of_a_harvester(
 def test_an_unforeseen_error_in_planning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     geotiff(tmp_path / "src" / "bad.tif")
     path = project(tmp_path, "bad.tif")
-    stacbuild.harvest(path)
+    stacbuild.harvest(path, errors="collect")
     computed = estimate.estimate
 
     def broken(dataset: Any, *rest: Any) -> Any:
@@ -137,10 +137,10 @@ def test_an_unforeseen_error_in_planning(tmp_path: Path, monkeypatch: pytest.Mon
         return computed(dataset, *rest)
 
     monkeypatch.setattr(estimate, "estimate", broken)
-    plans = {each.name: each for each in stacbuild.plan(path)}
+    plans = {each.name: each for each in stacbuild.plan(path, errors="collect")}
     assert [each.action for each in plans.values()] == ["create", "fails", "create"]
     assert "bad: ZeroDivisionError: division by zero" in one_line(plans["bad"].error)
-    results = stacbuild.build(path)
+    results = stacbuild.build(path, errors="collect")
     assert [each.status for each in results] == ["COMPLETED", "FAILED", "COMPLETED"]
 
 

@@ -1,0 +1,34 @@
+"""The library's public functions: what the commands do, for notebooks and scripts.
+
+Each takes a configuration, its file or its content, and leaves it as it is. Nothing is kept between
+calls, so several may run at once in threads of one process. A single name may be given where
+several are taken. Functions that work on several cubes, collections or sources finish all of them;
+then ``errors="raise"`` raises one `Failures` if any failed, and ``errors="collect"`` returns all
+results, of which those that failed have their error.
+
+>>> import stacbuild  # doctest: +SKIP
+>>> stacbuild.build("scs2_config.yml", datasets="senf")  # doctest: +SKIP
+>>> cube = stacbuild.open_cube("scs2_config.yml", "senf")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from stacbuild.api.catalog import export, open_catalog, validate
+from stacbuild.api.cubes import build, generate, plan, remove
+from stacbuild.api.datasets import load, open_cube
+from stacbuild.api.sources import describe, harvest, list_data
+
+__all__ = [
+    "build",
+    "describe",
+    "export",
+    "generate",
+    "harvest",
+    "list_data",
+    "load",
+    "open_catalog",
+    "open_cube",
+    "plan",
+    "remove",
+    "validate",
+]

@@ -1,0 +1,73 @@
+"""What the public functions take: a configuration, its catalog, names, and what to do on errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from stacbuild.config import Config, load_config
+from stacbuild.errors import ConfigError, Failure, raise_failures
+
+PathLike = str | os.PathLike[str]
+ConfigLike = Config | PathLike | Mapping[str, Any]
+Names = str | Iterable[str]
+Errors = Literal["raise", "collect"]
+_Result = TypeVar("_Result")
+
+
+def config_of(config: ConfigLike) -> Config:
+    """Return a configuration, read if its file or content was given."""
+    return config if isinstance(config, Config) else load_config(config)
+
+
+def catalog_of(config: ConfigLike | None, catalog_dir: PathLike | None) -> Path:
+    """Return the folder of the catalog: the one given, or that beside the configuration.
+
+    Raises
+    ------
+    ConfigError
+        If neither is given, or the configuration is wrong.
+    """
+    if config is not None:
+        config = config_of(config)
+    if catalog_dir is not None:
+        return Path(catalog_dir).absolute()
+    if config is None:
+        raise ConfigError("give a configuration, or catalog_dir, the folder of catalog.json")
+    return config.directory / "catalogs"
+
+
+def names_of(names: Names | None) -> tuple[str, ...]:
+    """Return names as several, where one alone may be given: its letters are no names."""
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def checked(
+    errors: Errors,
+    run: Callable[[], list[_Result]],
+    failures_of: Callable[[list[_Result]], list[Failure]],
+) -> list[_Result]:
+    """Return the results of a run, or raise what failed of it.
+
+    Parameters
+    ----------
+    failures_of
+        Returns what failed of the results.
+
+    Raises
+    ------
+    ValueError
+        If *errors* is neither of the two; then nothing was run.
+    Failures
+        If anything failed, and *errors* is ``"raise"``.
+    """
+    if errors not in ("raise", "collect"):
+        raise ValueError(f'errors={errors!r}: has to be "raise" or "collect"')
+    results = run()
+    if errors == "raise":
+        raise_failures(failures_of(results))
+    return results

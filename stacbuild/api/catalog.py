@@ -1,0 +1,170 @@
+"""The catalog: opened, checked with all that it names, exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stacbuild.api.arguments import (
+    ConfigLike,
+    Errors,
+    Names,
+    PathLike,
+    catalog_of,
+    checked,
+    config_of,
+    names_of,
+)
+from stacbuild.errors import IntegrityError, MissingError
+from stacbuild.progress import Reporter
+from stacbuild.stac.catalog import Catalog, read_json
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.validation.validate import Check
+
+
+def open_catalog(
+    config: ConfigLike | None = None, catalog_dir: PathLike | None = None
+) -> pystac.Catalog:
+    """Open the local catalog.
+
+    Parameters
+    ----------
+    config, catalog_dir
+        As for `harvest`; without a configuration the folder has to be given.
+
+    Returns
+    -------
+    pystac.Catalog
+        Self-contained, with a collection for each source and one for the cubes of each
+        configuration. Collections and items are read when they are asked for.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, or neither it nor a folder is given.
+    MissingError
+        If there is no catalog yet.
+    IntegrityError
+        If its file is damaged.
+    """
+    import pystac
+
+    path = Catalog(catalog_of(config, catalog_dir)).path
+    if not path.exists():
+        raise MissingError(f"{path}: there is no catalog; harvest or build first")
+    content = read_json(path)
+    try:
+        return pystac.Catalog.from_dict(content, href=str(path))
+    except Exception as error:
+        raise IntegrityError(f"{path}: is not a STAC catalog; remove it, then harvest") from error
+
+
+def validate(
+    config: ConfigLike | None = None,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Names | None = None,
+    deep: bool = False,
+    remote: bool = False,
+    errors: Errors = "raise",
+    reporter: Reporter | None = None,
+) -> list[Check]:
+    """Check the catalog, its cubes and their sources for damage; nothing is changed.
+
+    Parameters
+    ----------
+    config
+        A configuration, its file, or its content: adds the credentials of its stores, and which
+        cubes there should be. None checks what is in the catalog.
+    catalog_dir
+        The folder of ``catalog.json``; ``catalogs`` beside the configuration if None.
+    datasets
+        Identifiers of the cubes to check, with what they are made of, or one; all if None or empty.
+    deep
+        Whether to read every chunk of the cubes, and every local file that has a checksum.
+    remote
+        Whether to ask the servers of the sources if they still have them.
+    errors, reporter
+        As for `harvest`.
+
+    Returns
+    -------
+    list of Check
+        One of the catalog, one a cube, one a source.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, neither it nor a folder is given, or there is no such cube.
+    MissingError
+        If there is no catalog.
+    Failures
+        Of every problem found, unless *errors* is ``"collect"``.
+    """
+    from stacbuild.validation.validate import validate as run
+
+    loaded = None if config is None else config_of(config)
+    folder = catalog_of(loaded, catalog_dir)
+    names = names_of(datasets)
+    return checked(
+        errors,
+        lambda: run(folder, loaded, names=names, deep=deep, remote=remote, reporter=reporter),
+        lambda checks: [(each.name, error) for each in checks for error in each.found.problems],
+    )
+
+
+def export(
+    config: ConfigLike | None = None,
+    catalog_dir: PathLike | None = None,
+    *,
+    output: PathLike = "export",
+    base_url: str | None = None,
+    parquet: bool | None = None,
+    reporter: Reporter | None = None,
+) -> list[Path]:
+    """Write the catalog as files that search engines and STAC APIs load; it stays as it is.
+
+    Parameters
+    ----------
+    config, catalog_dir
+        As for `open_catalog`.
+    output
+        Folder to write to, not within the catalog. What an earlier export left there is replaced,
+        other files never are.
+    base_url
+        URL at which the catalog's folder is served; hrefs are paths of this machine if None.
+    parquet
+        Whether to write ``items.parquet``; None does so if the package rustac is installed.
+    reporter
+        As for `harvest`.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files written: ``items.json`` first, a GeoJSON FeatureCollection of all items.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration or *base_url* is wrong, or *output* lies in the catalog.
+    MissingError
+        If there is no catalog.
+    ConflictError
+        If a file that no export wrote lies where one would be written; then nothing is written.
+    LocalError
+        If a file cannot be written, or ``items.parquet`` is wanted and rustac is not installed.
+    IntegrityError
+        If a file of the catalog is damaged.
+    """
+    from stacbuild.stac.export import export as run
+
+    return run(
+        catalog_of(config, catalog_dir),
+        Path(output),
+        base_url=base_url,
+        parquet=parquet,
+        reporter=reporter,
+    )

@@ -1,0 +1,220 @@
+"""Cubes of a configuration: planned, built, removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stacbuild import building, planning, progress
+from stacbuild.api.arguments import (
+    ConfigLike,
+    Errors,
+    Names,
+    PathLike,
+    catalog_of,
+    checked,
+    config_of,
+    names_of,
+)
+from stacbuild.api.sources import harvest
+from stacbuild.building import CubeResult
+from stacbuild.errors import failures_of, raise_failures
+from stacbuild.planning import CubePlan
+from stacbuild.planning.grids import Box
+from stacbuild.progress import Reporter
+from stacbuild.sources import HarvestResult
+
+if TYPE_CHECKING:
+    from stacbuild.removal.remove import Removal
+
+
+def plan(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Names | None = None,
+    bbox: Box | None = None,
+    force: bool = False,
+    errors: Errors = "raise",
+    reporter: Reporter | None = None,
+) -> list[CubePlan]:
+    """Return what a build would do with each cube, and why; nothing is fetched.
+
+    Parameters
+    ----------
+    config, catalog_dir, errors, reporter
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets, or one; all if None or empty.
+    bbox
+        West, south, east, north in the grid's CRS, as for `build`.
+    force
+        Whether to plan to build what is up to date, too.
+
+    Returns
+    -------
+    list of CubePlan
+        One a cube, in the configuration's order.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, there is no such dataset, or the bbox does not lie on a grid.
+    Failures
+        If a cube cannot be built, unless *errors* is ``"collect"``.
+    """
+    config = config_of(config)
+
+    def run() -> list[CubePlan]:
+        with progress.reported_to(reporter):
+            catalog = catalog_of(config, catalog_dir)
+            return planning.plan(config, catalog, names_of(datasets), bbox, force=force)
+
+    return checked(errors, run, failures_of)
+
+
+def build(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Names | None = None,
+    bbox: Box | None = None,
+    force: bool = False,
+    wait: bool = False,
+    errors: Errors = "raise",
+    reporter: Reporter | None = None,
+) -> list[CubeResult]:
+    """Build the cubes of a configuration that are not up to date.
+
+    What the catalog lacks for a cube is harvested, and preloaded, first.
+
+    Parameters
+    ----------
+    config, catalog_dir, errors, reporter
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets to build, or one; all if None or empty.
+    bbox
+        West, south, east, north in the grid's CRS: build only the pixels of the grid whose
+        centres lie in it.
+    force
+        Whether to build what is up to date, too.
+    wait
+        Whether to wait for another run that writes a cube of these; it fails otherwise.
+
+    Returns
+    -------
+    list of CubeResult
+        One a cube, in the configuration's order.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, there is no such dataset, or the bbox does not lie on a grid.
+    Failures
+        If a cube failed, unless *errors* is ``"collect"``.
+    """
+    config = config_of(config)
+    return checked(
+        errors,
+        lambda: building.build(
+            config,
+            catalog_of(config, catalog_dir),
+            datasets=names_of(datasets),
+            bbox=bbox,
+            force=force,
+            wait=wait,
+            reporter=reporter,
+        ),
+        failures_of,
+    )
+
+
+def generate(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Names | None = None,
+    reporter: Reporter | None = None,
+) -> list[CubeResult]:
+    """Preload what a configuration names, then build its cubes: all of it, or one error.
+
+    Parameters
+    ----------
+    config, catalog_dir, reporter
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets to build, or one; all if None or empty.
+
+    Returns
+    -------
+    list of CubeResult
+        One a cube, in the configuration's order.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong; then nothing was done.
+    Failures
+        If anything failed: all that did, once the rest is done.
+    """
+    config = config_of(config)
+    stores = tuple(dict.fromkeys(entry.store for entry in config.preload_datasets))
+    preloaded: list[HarvestResult] = []
+    if stores:
+        preloaded = harvest(config, catalog_dir, stores=stores, errors="collect", reporter=reporter)
+    built = build(config, catalog_dir, datasets=datasets, errors="collect", reporter=reporter)
+    raise_failures(failures_of(preloaded) + failures_of(built))
+    return built
+
+
+def remove(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    datasets: Names,
+    sources: bool = False,
+    wait: bool = False,
+    errors: Errors = "raise",
+    reporter: Reporter | None = None,
+) -> list[Removal]:
+    """Remove cubes and their items, without asking; what stacbuild did not make stays.
+
+    Parameters
+    ----------
+    config, catalog_dir, errors, reporter
+        As for `harvest`.
+    datasets
+        Identifiers of the datasets, or one; also of ones that the configuration has no more.
+    sources
+        Whether items of sources and cached files that nothing else uses go too.
+    wait
+        Whether to wait for another run that writes one of these cubes; it fails otherwise.
+
+    Returns
+    -------
+    list of Removal
+        What was removed of each dataset, in the order given.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, or there is neither such a dataset nor such a cube.
+    Failures
+        If a cube could not be removed, unless *errors* is ``"collect"``.
+    """
+    # Imported when used: the others have no need of it.
+    from stacbuild.removal.remove import remove as run
+
+    config = config_of(config)
+    return checked(
+        errors,
+        lambda: run(
+            config,
+            catalog_of(config, catalog_dir),
+            names_of(datasets),
+            sources=sources,
+            wait=wait,
+            reporter=reporter,
+        ),
+        failures_of,
+    )

@@ -1,0 +1,149 @@
+"""What sources offer, and their items in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from stacbuild import sources
+from stacbuild.api.arguments import (
+    ConfigLike,
+    Errors,
+    Names,
+    PathLike,
+    catalog_of,
+    checked,
+    config_of,
+    names_of,
+)
+from stacbuild.errors import failures_of
+from stacbuild.progress import Reporter
+from stacbuild.sources import HarvestResult
+
+if TYPE_CHECKING:
+    from stacbuild.config import Store
+    from stacbuild.sources.listing_base import Entry
+
+
+def list_data(
+    store: str | Store,
+    root: str = "",
+    *,
+    match: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+) -> list[Entry]:
+    """Return the data ids that a store offers; only lists are fetched.
+
+    Parameters
+    ----------
+    store
+        Kind of store: ``zenodo``, ``s3``, ``file``, ``clms`` or ``stac``. Or a store of a
+        configuration, such as ``load_config("scs2_config.yml").store("zenodo")``, which has its
+        root and parameters.
+    root
+        As ``store_params.root`` of a configuration: number of a record, bucket and prefix, folder,
+        address of a catalog; nothing for ``clms``.
+    match
+        Pattern of data ids, with ``*``, ``?`` and ``[...]``. An archive or a collection is one
+        entry that ends in ``/``; ``name/*`` lists what is in it.
+    params
+        Further ``store_params``, such as ``endpoint_url``.
+    reporter
+        As for `harvest`.
+
+    Returns
+    -------
+    list of Entry
+        Sorted by data id, with type and, where the store lists it, size in bytes.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such kind of store, it cannot be listed, or the root is wrong.
+    NotFoundError, RemoteError, AuthError, LocalError, IntegrityError
+        If it is not there, or does not answer as it should.
+    """
+    from stacbuild.sources import listing
+
+    return listing.list_data(store, root, match=match, params=params, reporter=reporter)
+
+
+def describe(
+    store: str | Store,
+    root: str,
+    data_id: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Return the metadata of a data id; only headers are read.
+
+    Parameters
+    ----------
+    store, root, params, reporter
+        As for `list_data`; *root* is ``""`` for ``clms`` and for a store of a configuration.
+    data_id
+        One of the store's, as listed.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``crs``, ``shape`` (rows, columns), ``resolution`` and ``bounds`` (in units of
+        the CRS), ``bbox`` (degrees), times, and for each of ``variables`` its data type, bands,
+        chunks, nodata and unit. What the source does not state is left out.
+
+    Raises
+    ------
+    StacbuildError
+        As `list_data`.
+    """
+    from stacbuild.sources import listing
+
+    return listing.describe_data(store, root, data_id, params=params, reporter=reporter)
+
+
+def harvest(
+    config: ConfigLike,
+    catalog_dir: PathLike | None = None,
+    *,
+    stores: Names | None = None,
+    errors: Errors = "raise",
+    reporter: Reporter | None = None,
+) -> list[HarvestResult]:
+    """Harvest the stores that a configuration's datasets use, and preload what it names.
+
+    Parameters
+    ----------
+    config
+        A configuration, its file, or its content.
+    catalog_dir
+        The folder of ``catalog.json``; ``catalogs`` beside the configuration if None.
+    stores
+        Identifiers of the stores to harvest, or one; all that are used if None or empty.
+    errors
+        ``"raise"``: raise what failed, once all the rest is done. ``"collect"``: return it among
+        the results.
+    reporter
+        Receives messages and progress. By default messages go to the log ``stacbuild``.
+
+    Returns
+    -------
+    list of HarvestResult
+        One a collection.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, or no dataset uses such a store.
+    Failures
+        If anything failed, unless *errors* is ``"collect"``.
+    """
+    config = config_of(config)
+    return checked(
+        errors,
+        lambda: sources.harvest(
+            config, catalog_of(config, catalog_dir), stores=names_of(stores), reporter=reporter
+        ),
+        failures_of,
+    )
