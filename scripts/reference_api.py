@@ -11,12 +11,8 @@ from typing import Any
 
 import stacbuild
 from stacbuild import errors, progress
-from stacbuild.building import CubeResult
-from stacbuild.config import Config, config_schema
+from stacbuild.config import config_schema
 from stacbuild.multistore.stores import DataStore, Stores
-from stacbuild.planning import CubePlan
-from stacbuild.removal.remove import Removal
-from stacbuild.sources import HarvestResult
 from stacbuild.sources import listing as looking
 
 _HEAD = """\
@@ -29,14 +25,38 @@ do.
 
 _WIDTH = 100
 
-_FUNCTIONS = ("load_config", "harvest", "plan", "build", "generate", "remove", "open_cube")
+_FUNCTIONS = (
+    "load_config",
+    "list_data",
+    "describe",
+    "harvest",
+    "plan",
+    "load",
+    "build",
+    "generate",
+    "open_cube",
+    "open_catalog",
+    "validate",
+    "export",
+    "remove",
+)
+_RESULTS = (
+    "Entry",
+    "HarvestResult",
+    "CubePlan",
+    "CubeResult",
+    "Check",
+    "Found",
+    "Removal",
+    "Config",
+)
 
 SECTIONS: dict[str, tuple[str, list[Any]]] = {
     "Functions": (
-        "From `stacbuild`:",
+        "From `stacbuild`. With examples: [use stacbuild from Python](../howto/python.md).",
         [getattr(stacbuild, name) for name in _FUNCTIONS],
     ),
-    "What they give": ("", [HarvestResult, CubePlan, CubeResult, Removal, Config]),
+    "What they return": ("From `stacbuild`:", [getattr(stacbuild, name) for name in _RESULTS]),
     "In a notebook": (
         "From `stacbuild`; its `stores` lead to the others:",
         [stacbuild.MultiSourceDataStore, Stores, DataStore],
@@ -44,14 +64,19 @@ SECTIONS: dict[str, tuple[str, list[Any]]] = {
     "Before there is a configuration": (
         "From `stacbuild.sources.listing`:",
         [
-            *(getattr(looking, name) for name in looking.__all__ if name[0].islower()),
-            looking.Entry,
+            looking.describe_data,
+            looking.first_configuration,
+            looking.sources,
+            looking.write_configuration,
             looking.SourceKind,
             looking.Choice,
         ],
     ),
     "The schema": ("From `stacbuild.config`:", [config_schema]),
-    "Progress": ("From `stacbuild.progress`:", [progress.Reporter, progress.Task]),
+    "Progress": (
+        "`Reporter` from `stacbuild` too, both from `stacbuild.progress`:",
+        [progress.Reporter, progress.Task],
+    ),
 }
 
 
@@ -178,7 +203,7 @@ def docstring(text: str) -> Iterator[str]:
 def _errors() -> Iterator[str]:
     yield "## Errors"
     yield ""
-    yield "From `stacbuild.errors`; all are a `StacbuildError`. Commands end with their exit code."
+    yield "From `stacbuild`; all are a `StacbuildError`. Commands end with their exit code."
     yield ""
     yield "| class | exit code | |"
     yield "|---|---|---|"

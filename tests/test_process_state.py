@@ -80,8 +80,11 @@ def all_done(path: Path) -> None:
     stacbuild.plan(path)
     results = stacbuild.build(path)
     assert [each.message for each in results if each.status != "COMPLETED"] == []
-    with stacbuild.open_cube(path, "own") as cube:
-        cube.load()
+    for cube in (stacbuild.open_cube(path, "own"), stacbuild.load(path, "own")):
+        with cube:
+            cube.load()
+    stacbuild.validate(path)
+    stacbuild.open_catalog(path)
 
 
 @pytest.mark.parametrize("more", [{}, {"format_id": "levels"}, {"format_id": "netcdf"}], ids=str)
@@ -130,16 +133,29 @@ def test_a_module_of_the_process_with_the_name_of_a_helper(
     monkeypatch.delitem(sys.modules, "helpers")
 
 
-def test_importing_leaves_the_process_as_it_was() -> None:
-    script = """
-import logging, os, signal, sys, warnings
+def test_importing_and_reading_a_configuration_leave_the_process_as_it_was(
+    tmp_path: Path,
+) -> None:
+    path = project(tmp_path, 1)
+    script = f"""
+import logging, os, signal, sys, threading, time, warnings
+from pathlib import Path
 def state():
-    return (dict(os.environ), list(warnings.filters), logging.getLogRecordFactory(),
-            logging.lastResort, signal.getsignal(signal.SIGINT), warnings.showwarning, sys.path[:])
-import zarr, xarray, pystac, rasterio, dask  # those that change something of their own
+    loggers = [each for each in logging.root.manager.loggerDict.values() if hasattr(each, "level")]
+    return (dict(os.environ), Path.cwd(), sys.path[:], list(sys.meta_path), sys.excepthook,
+            threading.excepthook, threading.enumerate(), list(warnings.filters),
+            warnings.showwarning, time.tzname, signal.getsignal(signal.SIGINT),
+            signal.getsignal(signal.SIGTERM), logging.getLogRecordFactory(), logging.lastResort,
+            logging.root.level, logging.root.handlers[:],
+            {{each.name: (each.level, each.handlers, each.propagate) for each in loggers
+              if each.name.startswith("stacbuild") and (each.level or each.handlers)}})
+# Those that change something of their own.
+import dask, odc.geo.xr, pystac, rasterio, requests, rioxarray, xarray, zarr
 before = state()
 import stacbuild
-stacbuild.build, stacbuild.MultiSourceDataStore, stacbuild.open_cube
+for name in stacbuild.__all__:
+    getattr(stacbuild, name)
+stacbuild.load_config({str(path)!r})
 assert state() == before
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

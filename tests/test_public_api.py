@@ -29,11 +29,7 @@ def make(directory: Path, **changes: Any) -> Path:
     return configuration(directory, DATASETS, [SOURCE])
 
 
-def test_what_is_public() -> None:
-    public = {"build", "generate", "harvest", "load_config", "open_cube", "plan"}
-    assert public <= set(stacbuild.__all__) <= set(dir(stacbuild))
-    for name in stacbuild.__all__:
-        assert getattr(stacbuild, name).__doc__
+def test_there_is_nothing_else() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = stacbuild.nothing
 
@@ -41,7 +37,19 @@ def test_what_is_public() -> None:
 def test_to_import_it_is_light() -> None:
     code = "import sys, stacbuild; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"dask", "numpy", "pydantic", "pystac", "rasterio", "requests", "xarray", "zarr"}
+    heavy = {
+        "asyncio",
+        "dask",
+        "email",
+        "importlib.metadata",
+        "numpy",
+        "pydantic",
+        "pystac",
+        "rasterio",
+        "requests",
+        "xarray",
+        "zarr",
+    }
     assert not heavy & set(done.stdout.split())
 
 

@@ -90,8 +90,9 @@ def describe(
     -------
     dict
         JSON-ready: ``crs``, ``shape`` (rows, columns), ``resolution`` and ``bounds`` (in units of
-        the CRS), ``bbox`` (degrees), times, and for each of ``variables`` its data type, bands,
-        chunks, nodata and unit. What the source does not state is left out.
+        the CRS), ``bbox`` (degrees), ``times``, ``license``; of a GeoTIFF ``data_type``,
+        ``nodata``, ``unit`` and ``bands``, and of a Zarr store the same, with dimensions and chunks, for each
+        of its ``variables``. What the source does not state is left out.
 
     Raises
     ------

@@ -80,7 +80,9 @@ def test_two_builds_in_threads(tmp_path: Path, servers: list[S3Server], data_id:
     def run(number: int) -> str:
         stores = [store("source", *cases[number])]
         dataset = {"identifier": "cube", "store": "source", "data_id": data_id}
-        [result] = stacbuild.build(configuration(tmp_path / str(number), [dataset], stores), errors="collect")
+        [result] = stacbuild.build(
+            configuration(tmp_path / str(number), [dataset], stores), errors="collect"
+        )
         return result.message if result.status != "COMPLETED" else ""
 
     with load.using(), ThreadPoolExecutor(len(cases)) as threads:

@@ -17,8 +17,8 @@ import stacbuild
 from stacbuild.errors import BuildError, ConfigError, LocalError
 from stacbuild.loading import pool
 from stacbuild.storage.ownership import ATTRIBUTE, COLLECTION
-from tests.built import SOURCES, zarr_store
-from tests.cli import BOX, Json, configuration, geotiff
+from tests.support.built import SOURCES, zarr_store
+from tests.support.cli import BOX, Json, configuration, geotiff
 
 TILES = {"identifier": "tiles", "bbox": list(BOX), "spatial_res": 0.001, "crs": "EPSG:4326"}
 OF_BUILDS = {"history", ATTRIBUTE, COLLECTION}
