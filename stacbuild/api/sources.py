@@ -91,8 +91,8 @@ def describe(
     dict
         JSON-ready: ``crs``, ``shape`` (rows, columns), ``resolution`` and ``bounds`` (in units of
         the CRS), ``bbox`` (degrees), ``times``, ``license``; of a GeoTIFF ``data_type``,
-        ``nodata``, ``unit`` and ``bands``, and of a Zarr store the same, with dimensions and chunks, for each
-        of its ``variables``. What the source does not state is left out.
+        ``nodata``, ``unit`` and ``bands``, and of a Zarr store the same, with dimensions and
+        chunks, for each of its ``variables``. What the source does not state is left out.
 
     Raises
     ------
