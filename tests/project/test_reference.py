@@ -48,7 +48,8 @@ def test_pages_are_current(name: str) -> None:
 
 @pytest.mark.parametrize("name", [each for each in stacbuild.__all__ if each != "__version__"])
 def test_every_public_name_is_told(name: str) -> None:
-    assert f"\n### {name}\n" in PAGES["api.md"]
+    # Errors are the rows of a table.
+    assert f"\n### {name}\n" in PAGES["api.md"] or f"\n| `{name}` |" in PAGES["api.md"]
 
 
 def test_every_key_says_what_it_means() -> None:
