@@ -22,12 +22,12 @@ from stacbuild.formats.zarr_crs import StatedCrs, crs_statements
 from stacbuild.formats.zarr_stated import Span, Stated, of_bbox, stated_dimensions, statements
 from stacbuild.formats.zarr_units import axis_told
 from stacbuild.geo import outline
+from stacbuild.geo.bbox import BBox
 from stacbuild.geo.crs import apart, epsg_code, full_circle, is_lonlat
 from stacbuild.geo.outline import Pixels
 
 Json = dict[str, Any]
 
-Box = tuple[float, float, float, float]
 
 _X_NAMES = frozenset({"x", "lon", "longitude", "rlon", "easting", "xc"})
 _Y_NAMES = frozenset({"y", "lat", "latitude", "rlat", "northing", "yc"})
@@ -82,7 +82,7 @@ class CubeGrid:
         return None if epsg is None else f"EPSG:{epsg}"
 
 
-def grid_of(ds: xr.Dataset, bbox: Box | None = None) -> CubeGrid:
+def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> CubeGrid:
     """Find the grid of *ds* from its coordinates; no data is read.
 
     Coordinates may have another name than their dimension (`stacbuild.formats.zarr_auxiliary`).

@@ -22,8 +22,6 @@ from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_crs import grid_mappings
 from stacbuild.geo.bbox import unskewed
 
-Box = tuple[float, float, float, float]
-
 
 @dataclass(frozen=True)
 class Span:

@@ -16,7 +16,7 @@ from affine import Affine
 
 from stacbuild.geo.crs import epsg_code, full_circle, horizontal, is_lonlat, to_lonlat
 
-Box = tuple[float, float, float, float]
+BBox = tuple[float, float, float, float]
 """West, south, east, north."""
 
 TOLERANCE = 1e-6
@@ -65,7 +65,7 @@ def check_crs(text: str) -> int:
     return found
 
 
-def square(point: tuple[float, float], width: float, crs: str) -> Box:
+def square(point: tuple[float, float], width: float, crs: str) -> BBox:
     """Return west, south, east, north of a square around a point, in its CRS.
 
     *width* is in metres, along geodesics from the point to the north, east, south and west if the
@@ -81,7 +81,7 @@ def square(point: tuple[float, float], width: float, crs: str) -> Box:
     return float(lon[3]), float(lat[2]), float(lon[1]), float(lat[0])
 
 
-def check_box(box: Box, crs: str | None, resolution: float | None, *, beyond: float = 0.0) -> None:
+def check_box(box: BBox, crs: str | None, resolution: float | None, *, beyond: float = 0.0) -> None:
     """Check that *box* is sound, in the area of its CRS, and holds a pixel at least.
 
     *crs* and *resolution* are none when they are wrong themselves; then less is checked. *beyond*
@@ -124,7 +124,7 @@ def check_box(box: Box, crs: str | None, resolution: float | None, *, beyond: fl
         _check_area(grown, epsg, "grown to whole pixels, ", beyond=beyond)
 
 
-def _to_poles(box: Box, epsg: int, resolution: float) -> Box:
+def _to_poles(box: BBox, epsg: int, resolution: float) -> BBox:
     """Return *box* up to a pole that is the centre of its last pixels, as points of models are."""
     circle = full_circle(crs_of(epsg))
     west, south, east, north = box
@@ -138,7 +138,7 @@ def _to_poles(box: Box, epsg: int, resolution: float) -> Box:
     return west, south, east, north
 
 
-def _check_area(box: Box, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
+def _check_area(box: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
     crs = crs_of(epsg)
     west, south, east, north = box
     if (circle := full_circle(crs)) is not None:

@@ -1,4 +1,4 @@
-"""Which part of a source lies under a window of the target grid, on an earth that closes.
+"""Which part of a source lies under a window of the target grid, poles and antimeridian included.
 
 Nodes 16 pixels apart tell it where the source is a plane. Around a pole, and across the
 antimeridian of a source in degrees, what lies between two nodes may be far beyond both.
@@ -10,18 +10,18 @@ from functools import lru_cache
 
 import numpy as np
 
-from stacbuild.geo.longitudes import turns
+from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.pixelgrid import (
     STEP,
     Floats,
     PixelGrid,
     Window,
-    around,
     clip,
     edge_positions,
     extremes,
     full_circle,
     is_aligned,
+    period_of,
     positions,
     same_crs,
     source_positions,
@@ -30,7 +30,7 @@ from stacbuild.geo.pixelgrid import (
 
 # Degrees between the axes of two grids, in the source's pixels, up to which the box between two
 # corners of a pixel is near enough to the pixel. National and UTM grids stay below it.
-_TURNED = 25.0
+_ROTATED = 25.0
 # Looked at along each axis, to tell how two grids lie.
 _SAMPLES = 65
 # Along each axis, to tell whether two grids have anything in common.
@@ -72,7 +72,7 @@ def touches(source: PixelGrid, target: PixelGrid) -> bool:
 
     Looks at so many places of either grid at the most, however large they are.
     """
-    return any(_touches(turned, target) for turned in turns(source, target))
+    return any(_touches(moved, target) for moved in wrapped(source, target))
 
 
 def _touches(source: PixelGrid, target: PixelGrid) -> bool:
@@ -86,7 +86,7 @@ def _touches(source: PixelGrid, target: PixelGrid) -> bool:
         return True
     places = np.meshgrid(*(_edges(length) for length in source.shape), indexing="ij")
     return any(
-        _any_inside(*positions(turned, source, *places), turned) for turned in turns(target, source)
+        _any_inside(*positions(moved, source, *places), moved) for moved in wrapped(target, source)
     )
 
 
@@ -111,7 +111,7 @@ def _jumps(source: PixelGrid, row: Floats, col: Floats) -> bool:
     """Return whether positions of nodes say little of what lies between them."""
     if not (np.isfinite(row).all() and np.isfinite(col).all()):
         return True
-    period = around(source)
+    period = period_of(source)
     # Nodes a tenth of the earth apart: around a pole, or at both ends of the source.
     return period is not None and any(
         float(np.abs(np.diff(col, axis=axis)).max()) > period / 10 for axis in (0, 1)
@@ -119,7 +119,7 @@ def _jumps(source: PixelGrid, row: Floats, col: Floats) -> bool:
 
 
 @lru_cache(maxsize=64)
-def closes(source: PixelGrid, target: PixelGrid) -> bool:
+def needs_spherical(source: PixelGrid, target: PixelGrid) -> bool:
     """Return whether GDAL's warper is wrong for these grids, in any part of the target.
 
     It is one answer for all of the target, so that its tiles fit together.
@@ -133,7 +133,7 @@ def closes(source: PixelGrid, target: PixelGrid) -> bool:
         for down, across in ((0, 0), (0, 1), (1, 0))
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        if (period := around(source)) is not None:
+        if (period := period_of(source)) is not None:
             if _pole_within(source, target):
                 return True
             columns = here[1], _corner_columns(source, target)
@@ -147,7 +147,7 @@ def closes(source: PixelGrid, target: PixelGrid) -> bool:
         for axis, (along, across) in enumerate(((right, below), (below, right))):
             off = np.abs(along[axis] - here[axis]), np.abs(across[axis] - here[axis])
             angle = np.degrees(np.arctan2(*off))
-            if ((angle > _TURNED) & (angle < 90 - _TURNED)).any():
+            if ((angle > _ROTATED) & (angle < 90 - _ROTATED)).any():
                 return True
     return False
 

@@ -21,7 +21,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from stacbuild.errors import ConfigError
-from stacbuild.geo.bbox import Box, check_crs, count_pixels, crs_of, exact
+from stacbuild.geo.bbox import BBox, check_crs, count_pixels, crs_of, exact
 
 # Pixels of a file count as square, and as falling on another's, if they are off by no more than
 # this many pixels: what transforms written with nine digits are.
@@ -36,7 +36,7 @@ class Stated(Protocol):
         """Its name."""
 
     @property
-    def bbox(self) -> Box:
+    def bbox(self) -> BBox:
         """West, south, east, north in units of the CRS."""
 
     @property
@@ -202,7 +202,7 @@ class Grid:
         return float(self.step)
 
     @property
-    def bounds(self) -> Box:
+    def bounds(self) -> BBox:
         """Outer edges of the grid: west, south, east, north."""
         rows, columns = self.shape
         edges = (
@@ -232,7 +232,7 @@ class Grid:
         rows, columns = self.shape
         return _centres(self.north, -self.step, rows), _centres(self.west, self.step, columns)
 
-    def cut(self, bbox: Box) -> Grid:
+    def cut(self, bbox: BBox) -> Grid:
         """Return the part of the grid whose pixel centres lie in *bbox* (W, S, E, N in its CRS).
 
         A centre on the west or north edge belongs to the box, on the east or south edge not, so

@@ -1,8 +1,8 @@
 """Longitudes: one meridian has many (-10 and 350), and a grid in degrees may count from anywhere.
 
 Files count -180 to 180, 0 to 360, or from where their part of the earth begins; PROJ gives -180 to
-180. `turns` shows a source as it lies for a target grid: moved by whole circles, and twice or
-more where the target lies on both of its ends.
+180. `wrapped` moves a source by whole circles to where the target lies; a source both of whose ends
+lie on the target is there twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from stacbuild.geo.pixelgrid import PixelGrid, around, full_circle, is_aligned, same_crs
+from stacbuild.geo.pixelgrid import PixelGrid, full_circle, is_aligned, period_of, same_crs
 
 # What two grids have in common has to be more than this share of a pixel.
 _SHARE = 1e-6
@@ -22,59 +22,58 @@ _SHARE = 1e-6
 _WHOLE = 1e-3
 
 
-def columns_around(source: PixelGrid) -> int | None:
+def whole_period(source: PixelGrid) -> int | None:
     """Return how many columns go once around the earth; None if they are no whole number."""
-    period = around(source)
+    period = period_of(source)
     if period is None or abs(period - round(period)) > _WHOLE:
         return None
     return round(period)
 
 
 @lru_cache(maxsize=1024)
-def turns(source: PixelGrid, target: PixelGrid) -> tuple[PixelGrid, ...]:
-    """Return the source as often as it lies beside the target, moved by whole circles.
+def wrapped(source: PixelGrid, target: PixelGrid) -> tuple[PixelGrid, ...]:
+    """Return copies of the source, moved by whole circles, that share longitudes with the target.
 
-    A source that is not in degrees is returned as it is. Empty if no turn of it shares longitudes
-    with the target.
+    A source that is not in degrees is returned as it is. Empty if no copy does.
     """
     low, high = extent(target)
     circle = full_circle(source.crs)
     if circle is not None and not same_crs(source.crs, target.crs):
         # As `positions` gives them.
         low, high = -circle / 2, circle / 2
-    return turns_between(source, low, high)
+    return wrapped_between(source, low, high)
 
 
-def turns_between(source: PixelGrid, low: float, high: float) -> tuple[PixelGrid, ...]:
-    """Return the source as often as it shares x from *low* to *high*, moved by whole circles.
+def wrapped_between(source: PixelGrid, low: float, high: float) -> tuple[PixelGrid, ...]:
+    """Return copies of the source, moved by whole circles, that share x from *low* to *high*.
 
-    As it is counted in the file comes first.
+    The copy nearest to the file's own longitudes comes first.
     """
     circle = full_circle(source.crs)
     if circle is None:
         return (source,)
     a, b, c, d, e, f = source.transform
-    if is_aligned(source) and (columns := columns_around(source)) is not None:
+    if is_aligned(source) and (columns := whole_period(source)) is not None:
         circle = columns * abs(a)
     west, east = extent(source)
     slack = _SHARE * math.hypot(a, b)
     first = math.floor((low - east + slack) / circle) + 1
     last = math.ceil((high - west - slack) / circle) - 1
     return tuple(
-        source if not turn else replace(source, transform=(a, b, c + turn * circle, d, e, f))
-        for turn in sorted(range(first, last + 1), key=abs)
+        source if not number else replace(source, transform=(a, b, c + number * circle, d, e, f))
+        for number in sorted(range(first, last + 1), key=abs)
     )
 
 
 def columns_between(source: PixelGrid, low: float, high: float) -> Iterator[tuple[PixelGrid, int]]:
-    """Yield the columns whose centres are at *low* or beyond and less than *high*, by turn.
+    """Yield the columns whose centres are at *low* or beyond and less than *high*, by copy.
 
     Each time with the number of its first column in the source.
     """
-    for turned in turns_between(source, low, high):
-        a, _, c, d, e, f = turned.transform
+    for copy in wrapped_between(source, low, high):
+        a, _, c, d, e, f = copy.transform
         x = c + a * (np.arange(source.shape[1]) + 0.5)
-        # A centre that is on a meridian but for rounding is on it, whichever turn it is.
+        # A centre that is on a meridian but for rounding is on it, whichever copy it is.
         slack = _SHARE * abs(a)
         columns = np.flatnonzero((x >= low - slack) & (x < high - slack))
         if columns.size:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stacbuild.geo.coverage import closes, under
-from stacbuild.geo.longitudes import columns_around, turns
+from stacbuild.geo.coverage import needs_spherical, under
+from stacbuild.geo.longitudes import whole_period, wrapped
 from stacbuild.geo.pixelgrid import Floats, PixelGrid, Window, clip, full_circle, same_crs, span
 
 # How far files' pixels may be off each other's, in pixels, to be on one lattice.
@@ -109,7 +109,7 @@ class Mosaic:
         assert self.period is not None  # noqa: S101 - asked of no other
         least, most = float(col.min()), float(col.max())
         low, high = math.floor(least) - MARGIN, math.floor(most) + MARGIN + 1
-        if closes(self.grid, target):
+        if needs_spherical(self.grid, target):
             # What lies beyond one end of PROJ's longitudes is at the other: then all columns.
             a, _, c, *_ = self.grid.transform
             circle = self.period * abs(a)
@@ -209,13 +209,13 @@ def mosaics(sources: tuple[PixelGrid, ...], target: PixelGrid) -> tuple[Mosaic, 
 
     That is: of one CRS and step, off each other by whole pixels; rows and columns may run either
     way. A source in degrees whose lattice does not meet itself around the earth is there once
-    for each of its `turns`.
+    for each of its copies (`wrapped`).
     """
     found: list[tuple[PixelGrid, int | None, list[Place]]] = []
     for number, source in enumerate(sources):
-        period = columns_around(source)
+        period = whole_period(source)
         there = period is not None or full_circle(source.crs) is None
-        for each in (source,) if there else turns(source, target):
+        for each in (source,) if there else wrapped(source, target):
             for first, known, places in found:
                 place = _place(number, first, each) if known == period else None
                 if place is not None:

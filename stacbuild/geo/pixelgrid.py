@@ -24,7 +24,7 @@ STEP = 16
 # Pixels of the target as far off those of the source as this are taken for the same.
 _OFF = 1e-3
 
-# As many columns less than once around are once around: steps have a few digits only.
+# A width within as many columns of 360 degrees is global: steps have a few digits only.
 _SEAM = 0.5
 
 # Rows of positions held at a time.
@@ -116,7 +116,7 @@ def _half_open(x: Floats, circle: float) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def around(source: PixelGrid) -> float | None:
+def period_of(source: PixelGrid) -> float | None:
     """Return how many columns it takes once around the earth; None if it is not in degrees."""
     circle = full_circle(source.crs)
     if circle is None or not is_aligned(source):
@@ -224,7 +224,7 @@ def _lengths(source: PixelGrid, target: PixelGrid, most: int) -> Iterator[Floats
 
 def _short_way(source: PixelGrid, columns: Floats) -> Floats:
     """Count columns between two places the short way around the earth."""
-    if (period := around(source)) is None:
+    if (period := period_of(source)) is None:
         return columns
     with np.errstate(invalid="ignore"):
         return np.asarray(columns - period * np.round(columns / period))

@@ -1,9 +1,9 @@
-"""Resampling where the earth closes: around the poles, across the antimeridian, on turned grids.
+"""Resampling around poles, across the antimeridian and between strongly rotated grids.
 
 GDAL's warper takes the source to be a plane. A target pixel across the antimeridian has one corner
 at either end of a source in degrees, and near a pole pixels side by side lie half the earth apart;
 GDAL leaves such pixels empty. Its aggregates look at the box between two opposite corners
-of a target pixel, which is nearly nothing where the grids lie turned by 45 degrees.
+of a target pixel, which is nearly nothing where the grids are rotated by 45 degrees.
 
 Here bilinear takes the four source pixels around each centre, columns counted around the earth.
 Aggregates take the target pixel as many small ones, each with the source pixel that is nearest
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.longitudes import turns
+from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.mapping import index_map
 from stacbuild.geo.pixelgrid import Floats, PixelGrid, Window, positions, reduction
 from stacbuild.geo.validity import avoid_fill
@@ -62,7 +62,7 @@ def resample(block: Block, onto: Onto) -> NDArray[Any]:
         return result
     if method not in _AGGREGATES:
         raise BuildError(
-            f"{method} cannot be computed around a pole, across the antimeridian or onto a turned "
+            f"{method} cannot be computed around a pole, across the antimeridian or onto a rotated "
             f"grid; these can: {', '.join(sorted(_AGGREGATES))}, bilinear, nearest"
         )
     parts = min(max(math.ceil(2 * reduction(source, target)), _FEWEST), _MOST)
@@ -157,7 +157,7 @@ def _gathered(block: Block, target: PixelGrid, window: Window, parts: int) -> Fl
     )
     rows, cols = (slice(span.start * parts, span.stop * parts) for span in window)
     values: Floats | None = None
-    for read in turns(block.as_grid(), target):
+    for read in wrapped(block.as_grid(), target):
         mapping = index_map(read, finer, (rows, cols))
         if mapping is None:
             continue

@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.coverage import closes
+from stacbuild.geo.coverage import needs_spherical
 from stacbuild.geo.pixelgrid import is_aligned, same_crs
 from stacbuild.geo.spherical import resample
 from stacbuild.geo.validity import is_fill
@@ -71,7 +71,7 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
     source, target = block.grid, onto.target
     if block.values.dtype.itemsize == 8 and block.values.dtype.kind in "iu":
         check_exact(block.values[block.values != block.fill], onto.method)
-    if closes(source, target):
+    if needs_spherical(source, target):
         return resample(block, onto)
     working = Working.of(block.values, block.fill, onto.method)
     found = _warped(working, block, onto)

@@ -10,6 +10,7 @@ import pystac
 from pyproj import Transformer
 
 from stacbuild.errors import BuildError
+from stacbuild.geo.bbox import BBox
 from stacbuild.geo.longitudes import columns_between
 from stacbuild.geo.pixelgrid import PixelGrid, full_circle, is_aligned, same_crs
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 ORIGIN = "stacbuild:origin"
 """Row and column of an item's first pixel in its file, where only a part of it is meant."""
-
-Box = tuple[float, float, float, float]
 
 
 def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
@@ -47,7 +46,7 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
     return found
 
 
-def _cut(item: pystac.Item, box: Box, crs: str) -> Iterator[pystac.Item]:
+def _cut(item: pystac.Item, box: BBox, crs: str) -> Iterator[pystac.Item]:
     """Yield what of an item lies in a box: two parts if the box lies on both ends of the file."""
     grid = PixelGrid.of_properties(item.properties)
     if not is_aligned(grid):

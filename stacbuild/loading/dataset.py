@@ -12,13 +12,12 @@ import pystac
 import xarray as xr
 
 from stacbuild.errors import BuildError
-from stacbuild.formats.cf_flags import is_categorical
 from stacbuild.geo.coverage import touches
-from stacbuild.geo.longitudes import turns
-from stacbuild.geo.pixelgrid import PixelGrid, coincide, covers, reduction
+from stacbuild.geo.pixelgrid import PixelGrid, covers
 from stacbuild.loading.area import items_within
 from stacbuild.loading.custom import run_custom
 from stacbuild.loading.facts import Facts, made_unpacked, warn_of_raster
+from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.raster_names import (
     RASTER_NAME,
@@ -34,7 +33,6 @@ from stacbuild.loading.select import (
     band_times,
     bands_apart,
     by_time,
-    check_names,
     chosen_names,
     refuse_missing_times,
     within_time,
@@ -45,10 +43,6 @@ from stacbuild.stac.catalog import STORE
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
     from stacbuild.geo.grid import Grid
-
-# Above this many source pixels a target pixel (along one axis), floats are averaged: bilinear
-# would look at a part of them only.
-_AVERAGED_FROM = 2.0
 
 
 def _ignore(message: str) -> None:
@@ -96,7 +90,9 @@ def load_variable(
     target = PixelGrid.of_grid(grid)
     check_overlap(variable, items, any_touches(items, target), grid)
     # At each time: two files that cover the grid together may be of two times.
-    complete = all(covers(beside(tiles, target), target) for tiles in by_time(items).values())
+    complete = all(
+        covers(wrapped_grids(tiles, target), target) for tiles in by_time(items).values()
+    )
     # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
     is_raster = "cube:variables" not in items[0].properties
     options = LoadOptions(grid, complete, storage_options, warn)
@@ -142,15 +138,6 @@ def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None
     return f"{variable.data_id}: left out: {reasons}" if reasons else None
 
 
-def beside(items: Sequence[pystac.Item], target: PixelGrid) -> list[PixelGrid]:
-    """Return the grids of items as they lie beside a target grid, as often as they do.
-
-    See `stacbuild.geo.longitudes`.
-    """
-    grids = (PixelGrid.of_properties(item.properties) for item in items)
-    return [turned for grid in grids for turned in turns(grid, target)]
-
-
 def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
     """Return whether any part of a target grid may lie on what items describe."""
     return any(touches(PixelGrid.of_properties(item.properties), target) for item in items)
@@ -178,12 +165,13 @@ def _open_raster(
     by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
     several = len(by_name) > 1
     names = {name: name if several else known_as(variable, name) for name in chosen}
-    _check_methods(variable, list(by_name if several else names.values()))
+    check_methods(variable, list(by_name if several else names.values()))
     arrays, facts = {}, {}
+    sources = wrapped_grids(items, target)
     for name, stated in chosen.items():
         warn_of_raster(variable, items, stated, options.warn)
         first = next(iter(stated.values()))
-        method = resampling_method(variable, names[name], first, beside(items, target), target)
+        method = resampling_method(variable, names[name], first, sources, target)
         of_bands = made_unpacked(variable, method, stated, options.warn)
         if variable.open_params.band_as_variable:
             facts = {f"band_{band}": each for band, each in of_bands.items()}
@@ -222,13 +210,13 @@ def _open_zarr(
 
     item, target = parts[0], PixelGrid.of_grid(options.grid)
     spatial = spatial_dims(item)
-    sources = beside(parts, target)
+    sources = wrapped_grids(parts, target)
     if variable.open_params.band_as_variable:
         raise BuildError(
             f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
         )
     known = list(on_grid(item, asked_for(variable)))
-    _check_methods(variable, known)
+    check_methods(variable, known)
     arrays, facts = {}, {}
     for name in chosen_names(variable, known, left_out(item)):
         stated = Facts.of_zarr(item, name).filled(variable.fill_value(name))
@@ -240,46 +228,6 @@ def _open_zarr(
     if not arrays:
         raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
     return xr.Dataset(arrays), facts, spatial
-
-
-def resampling_method(
-    variable: SourceVariable,
-    name: str,
-    facts: Facts,
-    sources: Sequence[PixelGrid],
-    target: PixelGrid,
-) -> str:
-    """Return how a variable is resampled: as configured, else by its type and classes.
-
-    Classes, and integers in general, are nearest: no value appears that the source has not.
-
-    Parameters
-    ----------
-    name
-        The variable's in ``spatial_resample_params``.
-    sources
-        From `beside`.
-    """
-    if all(coincide(source, target) for source in sources):
-        return "nearest"
-    pixels = reduction(sources[0], target)
-    stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
-    if stated:
-        return "nearest" if stated == "center" else stated
-    # STAC has room for one nodata value; further ones are classes that say nothing of the type.
-    legend = any(not entry.get("nodata") for entry in facts.classes)
-    if legend or is_categorical(facts.dtype, facts.attrs):
-        return "nearest"
-    return "bilinear" if pixels < _AVERAGED_FROM else "mean"
-
-
-def _check_methods(variable: SourceVariable, known: Sequence[str]) -> None:
-    """Refuse a resampling method for a variable that there is not."""
-    params = variable.spatial_resample_params
-    for section in ("interp_methods", "agg_methods", "fill_values"):
-        each = getattr(params, section)
-        if isinstance(each, dict):
-            check_names(variable, f"spatial_resample_params.{section}", each, known)
 
 
 def check_overlap(

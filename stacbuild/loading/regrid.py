@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.longitudes import turns
+from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.mapping import IndexMap
 from stacbuild.geo.mosaic import Mosaic, mosaics
 from stacbuild.geo.pixelgrid import PixelGrid, Window, window_key
@@ -108,7 +108,7 @@ def _nearest(plane: Plane, onto: Onto) -> Iterator[Layer]:
     One source pixel decides, so that it does not matter which source its neighbours are in.
     """
     for number, whole in enumerate(plane.grids):
-        for grid in turns(whole, onto.target):
+        for grid in wrapped(whole, onto.target):
             mapping = shared_index_map(grid, onto.target, onto.window)
             if mapping is None:
                 continue

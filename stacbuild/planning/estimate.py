@@ -22,8 +22,9 @@ from stacbuild.config import FileStore
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.geo.pixelgrid import PixelGrid, Window, clip, positions, span
 from stacbuild.loading.area import items_within
-from stacbuild.loading.dataset import any_touches, beside, check_overlap, resampling_method
+from stacbuild.loading.dataset import any_touches, check_overlap
 from stacbuild.loading.facts import Facts, made_unpacked
+from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands, known_as
 from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
 from stacbuild.loading.temporal import count_steps, dtype_of_resampled
@@ -148,7 +149,7 @@ def estimate(
         fetch += sum(
             fetched(of_file[item.id], _window(source, target))
             for item in ready
-            for source in beside([item], target)
+            for source in wrapped_grids([item], target)
         )
         memory = max(memory, *(_memory(each, grid) for each in planned))
     _check_counts(variables, grid)
@@ -212,7 +213,7 @@ def _of_raster(
     variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
 ) -> Iterator[_Planned]:
     target = PixelGrid.of_grid(grid)
-    own, sources = variable.identifier, beside(items, target)
+    own, sources = variable.identifier, wrapped_grids(items, target)
     chosen = chosen_bands(variable, items)
     if not variable.open_params.band_as_variable:
         for name, stated in chosen.items():
@@ -233,7 +234,7 @@ def _of_zarr(
     variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
 ) -> Iterator[_Planned]:
     item, target = items[0], PixelGrid.of_grid(grid)
-    spatial, sources = spatial_dims(item), beside(items, target)
+    spatial, sources = spatial_dims(item), wrapped_grids(items, target)
     dimensions = item.properties["cube:dimensions"]
     described = on_grid(item, asked_for(variable))
     entries = {name: described[name] for name in chosen_names(variable, described, left_out(item))}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stacbuild.config import GridMapping
 from stacbuild.errors import ConfigError
+from stacbuild.geo.bbox import BBox
 from stacbuild.geo.grid import Grid
 from stacbuild.planning.sources import is_described, known_items
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset
     from stacbuild.stac.catalog import Catalog
 
-Box = tuple[float, float, float, float]
+Box = BBox
 
 MAX_PIXELS = 10**12
 # So many along a side are 4 m all around the earth.

@@ -33,7 +33,7 @@ REASONS = {
     "own grid": r"its own grid cannot be that of a cube",
     "complex": r"complex",
     "bands differ": r"band_as_variable",
-    "around": r"cannot be computed around a pole, across the antimeridian or onto a turned grid",
+    "around": r"cannot be computed around a pole, across the antimeridian or onto a rotated grid",
     "calendar": r"cftime",
     "rotated": r"rotated",
     "unit": r"is in .*, not in the unit of its CRS",

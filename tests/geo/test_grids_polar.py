@@ -1,4 +1,4 @@
-"""Bilinear and aggregates where the earth closes: poles, the antimeridian, turned grids.
+"""Bilinear and aggregates around poles, across the antimeridian and on rotated grids.
 
 The source goes once around the earth in degrees and holds a field that is smooth everywhere on the
 sphere, so that what a pixel should hold can be computed at its place alone.
