@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from stacbuild import planning, progress
 from stacbuild.api.arguments import ConfigLike, PathLike, catalog_of, config_of
-from stacbuild.config import S3Store
 from stacbuild.errors import NotFoundError
 from stacbuild.planning.allowed import check_items
 from stacbuild.planning.grids import Box
 from stacbuild.planning.resolve import collection_id
 from stacbuild.progress import Reporter
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog
 
 if TYPE_CHECKING:

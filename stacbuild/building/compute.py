@@ -34,14 +34,15 @@ from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
 from stacbuild.building.workers import Key, Run, WorkersLostError
-from stacbuild.config import FileStore, MemoryStore
 from stacbuild.errors import BuildError, ConfigError
 from stacbuild.machine import keep_freed_memory
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
 
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import S3Store
+    from stacbuild.sources.s3.store import S3Store
 
 Region = tuple[slice, ...]
 # First and one after the last index in each dimension.

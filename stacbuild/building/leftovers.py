@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from stacbuild import progress
 from stacbuild.building.orphans import forgotten
-from stacbuild.config import FileStore, S3Store
 from stacbuild.errors import StacbuildError
 from stacbuild.locks import hold
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.ownership import Place, check_beside
 from stacbuild.storage.signs import lost_tokens

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacbuild.config import FileStore, S3Store
 from stacbuild.planning.resolve import collection_id
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.ownership import Place, is_own
 

@@ -110,13 +110,9 @@ def describe(
 
 def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict[str, Any]:
     """Return store_params as a configuration would have them."""
-    if store_id in ("s3", "stac") and (endpoint or store_id == "s3" or signed):
-        options: dict[str, Any] = {"anon": not signed}
-        if endpoint:
-            options["endpoint_url"] = endpoint
-        return {"storage_options": options}
-    has_endpoint = store_id in ("zenodo", "clms")
-    return {"endpoint_url": endpoint} if endpoint and has_endpoint else {}
+    from stacbuild.config.stores import MODELS
+
+    return MODELS[store_id].params_of(endpoint, signed) if store_id in MODELS else {}
 
 
 def _shown(value: Any) -> str:

@@ -7,137 +7,55 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from stacbuild.config import checks, stac_ids
-from stacbuild.config.datasets import (
-    CustomProcessing,
-    Dataset,
-    MultiDataset,
-    SingleDataset,
-    SourceVariable,
-)
-from stacbuild.config.environment import fill
-from stacbuild.config.models import Config, General, GridMapping, PreloadDataset
-from stacbuild.config.other_stores import STAC_APIS, as_stac
-from stacbuild.config.overlaps import overlaps
-from stacbuild.config.reading import Document, Problem, read_document
-from stacbuild.config.stores import (
-    ClmsStore,
-    FileStore,
-    HttpsStore,
-    MemoryStore,
-    S3Store,
-    StacStore,
-    Store,
-    ZenodoStore,
-)
-from stacbuild.config.types import show
-from stacbuild.config.unsupported import unsupported
-from stacbuild.config.wording import translated
+if TYPE_CHECKING:
+    from stacbuild.config.datasets import (
+        CustomProcessing,
+        Dataset,
+        MultiDataset,
+        SingleDataset,
+        SourceVariable,
+    )
+    from stacbuild.config.load import config_schema, load_config
+    from stacbuild.config.models import Config, General, GridMapping, PreloadDataset
+    from stacbuild.config.store import Store
 
 __all__ = [
-    "ClmsStore",
     "Config",
     "CustomProcessing",
     "Dataset",
-    "FileStore",
     "General",
     "GridMapping",
-    "HttpsStore",
-    "MemoryStore",
     "MultiDataset",
     "PreloadDataset",
-    "S3Store",
     "SingleDataset",
     "SourceVariable",
-    "StacStore",
     "Store",
-    "ZenodoStore",
     "config_schema",
     "load_config",
 ]
 
-_log = logging.getLogger(__name__)
+# Imported when first asked for: the models of stores, which the configuration is made of, import
+# their base class from this package.
+_PLACES = {
+    "Config": "models",
+    "CustomProcessing": "datasets",
+    "Dataset": "datasets",
+    "General": "models",
+    "GridMapping": "models",
+    "MultiDataset": "datasets",
+    "PreloadDataset": "models",
+    "SingleDataset": "datasets",
+    "SourceVariable": "datasets",
+    "Store": "store",
+    "config_schema": "load",
+    "load_config": "load",
+}
 
 
-def load_config(
-    source: str | os.PathLike[str] | Mapping[str, Any],
-    base_dir: str | os.PathLike[str] | None = None,
-) -> Config:
-    """Read and check a configuration; nothing is fetched and no code of the user's is run.
-
-    ``${NAME}`` in the parameters of a store is the value of that environment variable. A
-    credential that stands in the file itself is warned of, in the log ``stacbuild.config``.
-
-    Parameters
-    ----------
-    source
-        Path of a YAML file, or the same as a mapping, which is left as it is.
-    base_dir
-        Folder that relative paths start from: by default that of the file, and for a mapping
-        the current one, from which no code of custom processing is run then.
-
-    Raises
-    ------
-    ConfigError
-        With a line for everything that is wrong: ``file:line:column: key: what``.
-    """
-    path: Path | None = None
-    if isinstance(source, Mapping):
-        document = Document("configuration", dict(source))
-    else:
-        document = read_document(Path(source))
-        path = Path(source).absolute()
-    beside = path.parent if path else None
-    if base_dir is not None:
-        beside = Path(base_dir).absolute()
-    directory = beside or Path.cwd()
-    if not isinstance(document.data, dict):
-        what = "is empty" if document.data is None else f"is {show(document.data)}"
-        message = f"{what}, but has to be a mapping with datasets, data_stores and grid_mappings"
-        raise document.report([*document.problems, Problem((), message)])
-
-    context: dict[str, Any] = {"directory": directory, "path": path, "known": {}}
-    data = stac_ids.fold(as_stac(document.data))
-    refused = list(unsupported(data))
-    found = [*document.problems, *refused, *checks.problems(data, beside)]
-    filled = fill(data)
-    found += filled.problems
-    config = None
-    try:
-        config = Config.model_validate(filled.data, context=context)
-    except ValidationError as error:
-        # What was said more precisely already is not said again.
-        said = {problem.path for problem in found}
-        closed = {problem.path for problem in refused}
-        found += [
-            filled.hides(problem)
-            for problem in translated(
-                error.errors(include_url=False), filled.data, context["known"]
-            )
-            if problem.path not in said
-            and not any(problem.path[:length] in closed for length in range(len(problem.path)))
-        ]
-    if config is not None and not found:
-        found += overlaps(config)
-    if found or config is None:
-        raise document.report(found)
-    for line in document.report(filled.literal).problems:
-        _log.warning("%s", line)
-    return config
-
-
-def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of the configuration."""
-    schema = Config.model_json_schema()
-    schema["$defs"]["OpenParams"]["properties"].update(stac_ids.PROPERTIES)
-    store_id = schema["$defs"]["StacStore"]["properties"]["store_id"]
-    store_id["enum"] = [store_id.pop("const"), *STAC_APIS]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

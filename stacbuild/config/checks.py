@@ -19,10 +19,11 @@ from stacbuild.config.datasets import CustomProcessing
 from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.other_stores import INSTEAD
 from stacbuild.config.reading import KeyPath, Problem
+from stacbuild.config.stores import MODELS, kinds_that
 
-STORE_IDS = ("clms", "file", "https", "memory", "s3", "stac", "zenodo")
-WRITABLE = ("file", "memory", "s3")
-PRELOADABLE = ("clms", "zenodo")
+STORE_IDS = tuple(sorted(MODELS))
+WRITABLE = kinds_that("writable")
+PRELOADABLE = kinds_that("preloadable")
 
 
 def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
@@ -166,8 +167,10 @@ def _source(
     at = (*path, "store")
     if name not in stores:
         yield Problem(at, f"there is no store {name!r}{hint(name, stores)}")
-    elif stores[name].get("store_id") == "memory":
-        yield Problem(at, f"{name!r} is a store of kind 'memory', which takes cubes only")
+        return
+    kind = stores[name].get("store_id")
+    if kind in STORE_IDS and not MODELS[kind].readable:
+        yield Problem(at, f"{name!r} is a store of kind {kind!r}, which takes cubes only")
 
 
 def _preload(

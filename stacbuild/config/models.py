@@ -21,7 +21,8 @@ from pydantic import (
 )
 
 from stacbuild.config.datasets import AnyDataset, Dataset
-from stacbuild.config.stores import AnyStore, FileStore, MemoryStore, S3Store, Store
+from stacbuild.config.store import Store
+from stacbuild.config.stores import AnyStore
 from stacbuild.config.types import (
     Box,
     Count,
@@ -178,11 +179,9 @@ class Config(Located):
         return self._directory
 
     @property
-    def storage(self) -> FileStore | S3Store | MemoryStore:
+    def storage(self) -> Store:
         """The store that takes the cubes."""
-        store = self.store(STORAGE)
-        assert isinstance(store, FileStore | S3Store | MemoryStore)  # noqa: S101 - was checked
-        return store
+        return self.store(STORAGE)
 
     def dataset(self, identifier: str) -> Dataset:
         """Return the dataset of this identifier; raise ConfigError if there is none."""

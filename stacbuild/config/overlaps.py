@@ -8,40 +8,28 @@ configuration is a source like any other: it is replaced only if it is that cube
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from stacbuild.config.code import CodeError, named
 from stacbuild.config.datasets import MultiDataset
 from stacbuild.config.reading import KeyPath, Problem
-from stacbuild.config.stores import (
-    S3_HOST,
-    ClmsStore,
-    FileStore,
-    HttpsStore,
-    S3Store,
-    StacStore,
-    ZenodoStore,
-)
 from stacbuild.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stacbuild.config.addresses import Address
     from stacbuild.config.models import Config
+    from stacbuild.config.store import Store
 
 ENDINGS = {"zarr": ".zarr", "levels": ".zarr", "netcdf": ".nc"}
 """Of the names of cubes, by format."""
 
 _ELSEWHERE = "take another identifier, or another storage root"
 _TOKEN = re.compile(r"[0-9a-f]{8}")
-# Servers of AWS, whose bucket stands in the path, or before the server's name.
-_REGIONAL = r"s3([.-][a-z0-9-]+|\.dualstack\.[a-z0-9-]+)?\.amazonaws\.com"
-_AWS, _AWS_BUCKET = re.compile(_REGIONAL), re.compile(rf"(.+)\.{_REGIONAL}")
 
 
 @dataclass(frozen=True)
@@ -84,25 +72,32 @@ class _Source:
     dataset: str
     at: KeyPath
     data_id: str
-    store: FileStore | S3Store | HttpsStore
+    store: Store
+
+    @property
+    def path(self) -> Path | None:
+        return self.store.path(self.data_id)
 
 
 def overlaps(config: Config) -> Iterator[Problem]:
     """Yield where a cube would be written into, around or instead of what it must not touch."""
-    storage = config.storage
     sources = list(_sources(config))
-    if isinstance(storage, FileStore):
-        outputs = []
-        for index, dataset in enumerate(config.datasets):
-            path = storage.root / f"{dataset.identifier}{ENDINGS[dataset.format_id]}"
-            at = ("datasets", index, "identifier")
-            outputs.append(_Output(dataset.identifier, at, path, Spot.of(path)))
+    if outputs := list(_local_outputs(config)):
         yield from _outputs(outputs)
         yield from _caches(config, outputs)
         yield from _files(outputs, sources)
         yield from _declared(config, outputs)
-    elif isinstance(storage, S3Store):
-        yield from _objects(config, storage, sources)
+    elif root := config.storage.address(""):
+        yield from _objects(config, root, sources)
+
+
+def _local_outputs(config: Config) -> Iterator[_Output]:
+    """Yield the cubes that go to a folder of this machine."""
+    for index, dataset in enumerate(config.datasets):
+        path = config.storage.path(f"{dataset.identifier}{ENDINGS[dataset.format_id]}")
+        if path is not None:
+            at = ("datasets", index, "identifier")
+            yield _Output(dataset.identifier, at, path, Spot.of(path))
 
 
 def _sources(config: Config) -> Iterator[_Source]:
@@ -112,8 +107,7 @@ def _sources(config: Config) -> Iterator[_Source]:
             at: KeyPath = ("datasets", index, "data_id")
             if isinstance(dataset, MultiDataset):
                 at = ("datasets", index, "variables", number, "data_id")
-            if isinstance(store, FileStore | S3Store | HttpsStore):
-                yield _Source(dataset.identifier, at, variable.data_id, store)
+            yield _Source(dataset.identifier, at, variable.data_id, store)
 
 
 def _named(config: Config) -> Iterator[tuple[KeyPath, str, Spot]]:
@@ -156,15 +150,12 @@ def check_catalog_folder(config: Config, catalog: Path) -> None:
         Naming both.
     """
     spot = Spot.of(catalog)
-    if isinstance(config.storage, FileStore):
-        for dataset in config.datasets:
-            path = config.storage.root / f"{dataset.identifier}{ENDINGS[dataset.format_id]}"
-            output = Spot.of(path)
-            if output.is_within(spot) or spot.is_within(output):
-                raise ConfigError(
-                    f"{catalog}: the catalog, and {path}, where the cube {dataset.identifier!r} "
-                    "goes, would lie in one another; take another storage root or catalog"
-                )
+    for output in _local_outputs(config):
+        if output.spot.is_within(spot) or spot.is_within(output.spot):
+            raise ConfigError(
+                f"{catalog}: the catalog, and {output.path}, where the cube {output.name!r} "
+                "goes, would lie in one another; take another storage root or catalog"
+            )
     for _, entry, declared in _named(config):
         if spot.is_within(declared) or declared.is_within(spot):
             raise ConfigError(
@@ -173,13 +164,11 @@ def check_catalog_folder(config: Config, catalog: Path) -> None:
                 "catalog"
             )
     for source in _sources(config):
-        if isinstance(source.store, FileStore):
-            path = source.store.root / source.data_id.strip("/")
-            if spot.is_within(Spot.of(path)):
-                raise ConfigError(
-                    f"{catalog}: the catalog would lie in the source {path} of dataset "
-                    f"{source.dataset!r}; take another folder for it"
-                )
+        if source.path is not None and spot.is_within(Spot.of(source.path)):
+            raise ConfigError(
+                f"{catalog}: the catalog would lie in the source {source.path} of dataset "
+                f"{source.dataset!r}; take another folder for it"
+            )
 
 
 def _outputs(outputs: list[_Output]) -> Iterator[Problem]:
@@ -198,11 +187,11 @@ def _caches(config: Config, outputs: list[_Output]) -> Iterator[Problem]:
     """Yield cubes that lie in, around or instead of a cache or another catalog."""
     kept: list[tuple[str, Path, bool]] = []
     for store in config.data_stores:
-        if isinstance(store, ZenodoStore | ClmsStore):
+        if store.cache is not None:
             kept.append((f"the cache of store {store.identifier!r}", store.cache, True))
-        elif isinstance(store, StacStore) and store.folder is not None:
+        if store.catalog_folder is not None:
             # Cubes may lie beside a catalog's files, in a folder of their own.
-            kept.append((f"the catalog of store {store.identifier!r}", store.folder, False))
+            kept.append((f"the catalog of store {store.identifier!r}", store.catalog_folder, False))
     for what, folder, inside in kept:
         spot = Spot.of(folder)
         for each in outputs:
@@ -217,9 +206,9 @@ def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
     """Yield cubes that are, hold or lie in a source; of other datasets' cubes only circles."""
     takes: dict[str, set[str]] = {}
     for source in sources:
-        if not isinstance(source.store, FileStore):
+        path = source.path
+        if path is None:
             continue
-        path = source.store.root / source.data_id.strip("/")
         spot = Spot.of(path)
         for each in outputs:
             if spot.is_within(each.spot):
@@ -253,12 +242,12 @@ def _reaches(takes: dict[str, set[str]], start: str, end: str) -> bool:
     return False
 
 
-def _objects(config: Config, storage: S3Store, sources: list[_Source]) -> Iterator[Problem]:
+def _objects(config: Config, storage: Address, sources: list[_Source]) -> Iterator[Problem]:
     """Yield the same by server, bucket and key; each build of a cube has a key of its own."""
-    root = parts_of(storage.root)
+    server, root = storage
     for source in sources:
-        where = _address(source.store, source.data_id)
-        if where is None or where[0] != server_of(storage):
+        where = source.store.address(source.data_id)
+        if where is None or where[0] != server:
             continue
         key = where[1]
         for index, dataset in enumerate(config.datasets):
@@ -273,7 +262,8 @@ def _objects(config: Config, storage: S3Store, sources: list[_Source]) -> Iterat
             elif root[: len(key)] == key and source.data_id.lower().rstrip("/").endswith(".zarr"):
                 yield Problem(
                     ("datasets", index, "identifier"),
-                    f"the cube would be written to {storage.s3_url(dataset.identifier)}-….zarr, in "
+                    f"the cube would be written to {config.storage.s3_root}"
+                    f"{dataset.identifier}-….zarr, in "
                     f"the source {source.data_id!r} of dataset {source.dataset!r}; {_ELSEWHERE}",
                 )
 
@@ -284,45 +274,3 @@ def is_build(parts: tuple[str, ...], identifier: str) -> bool:
     name = "/".join(parts[: identifier.count("/") + 1])
     token = name.removeprefix(f"{identifier}-").removesuffix(".zarr")
     return name == f"{identifier}-{token}.zarr" and _TOKEN.fullmatch(token) is not None
-
-
-def server_of(store: S3Store) -> str:
-    """Return host and port of an S3 store, in one spelling."""
-    return _server(store.endpoint_url or f"https://{S3_HOST}")
-
-
-def _server(url: str) -> str:
-    """Return host and port of a URL: the same text for the same server.
-
-    Names of buckets are unique among all regions of AWS, so that its servers are one.
-    """
-    split = urlsplit(url)
-    host = (split.hostname or "").rstrip(".")
-    if _AWS.fullmatch(host):
-        return S3_HOST
-    default = {"http": 80, "https": 443}.get(split.scheme)
-    return host if split.port in (None, default) else f"{host}:{split.port}"
-
-
-def _address(
-    store: FileStore | S3Store | HttpsStore, data_id: str
-) -> tuple[str, tuple[str, ...]] | None:
-    """Return server and key, bucket first, of a data id on S3; also of its https URL."""
-    if isinstance(store, S3Store):
-        return server_of(store), parts_of(f"{store.root}/{data_id}")
-    if isinstance(store, HttpsStore):
-        return address_of(f"{store.root}/{data_id}")
-    return None
-
-
-def address_of(url: str) -> tuple[str, tuple[str, ...]]:
-    """Return server and key, bucket first, that an http URL has if it leads into a bucket."""
-    server, path = _server(url), unquote(urlsplit(url).path)
-    if of_bucket := _AWS_BUCKET.fullmatch(server):
-        return S3_HOST, parts_of(f"{of_bucket[1]}/{path}")
-    return server, parts_of(path)
-
-
-def parts_of(path: str) -> tuple[str, ...]:
-    """Return the parts of a key, bucket first."""
-    return tuple(part for part in os.path.normpath(path).split("/") if part not in ("", "."))

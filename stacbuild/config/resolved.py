@@ -12,7 +12,6 @@ from pydantic import BaseModel
 
 from stacbuild.config import Config, load_config
 from stacbuild.config.reading import read_document
-from stacbuild.config.stores import ClmsStore, Store, ZenodoStore
 from stacbuild.safe_text import MASK
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -50,20 +49,8 @@ def _complete(config: Config) -> dict[str, Any]:
     content = config.resolved()
     content["general"]["dask_scheduler"] = config.general.dask_scheduler
     for entry, store in zip(content["data_stores"], config.data_stores, strict=True):
-        entry["store_params"] |= _effective(store)
+        entry["store_params"] |= store.implied_params
     return {name: content[name] for name in Config.model_fields if name in content}
-
-
-def _effective(store: Store) -> dict[str, Any]:
-    """Return the parameters of a store that stand in none, but in the environment or the code."""
-    params: dict[str, Any] = {}
-    if isinstance(store, ZenodoStore | ClmsStore):
-        if store.store_params.cache_store_params is None:
-            params["cache_store_params"] = {"root": f"{store.store_id}_cache"}
-        # An address with a user in it is for the environment only.
-        if store.store_params.endpoint_url is None and "@" not in store.api:
-            params["endpoint_url"] = store.api
-    return params
 
 
 def _comment(model: BaseModel, content: Any, comments: list[str], inside: str = "") -> list[str]:

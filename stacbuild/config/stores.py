@@ -1,33 +1,35 @@
-"""The stores of the configuration: where data come from, and where cubes go.
-
-Each has a ``key``, the canonical address that its items carry in the catalog, so that the same
-source is found again whatever a configuration calls it.
-"""
+"""The models of all kinds of store, as the registry names them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Union, get_args
 
 from pydantic import Field
 
-from stacbuild.config.catalogs import StacStore
-from stacbuild.config.files import S3_HOST, FileStore, HttpsStore, MemoryStore, S3Store
-from stacbuild.config.services import ClmsStore, ZenodoStore
+from stacbuild.config.store import Store
+from stacbuild.kinds import KINDS, load_module
 
-Store = ZenodoStore | S3Store | FileStore | HttpsStore | MemoryStore | ClmsStore | StacStore
-"""Any store of a configuration; ``store_id`` tells them apart."""
 
-AnyStore = Annotated[Store, Field(discriminator="store_id")]
+def _model(store_id: str) -> type[Store]:
+    """Return the subclass of `Store` that the package of a kind defines for it."""
+    module = load_module(store_id, "store")
+    for model in vars(module).values():
+        if isinstance(model, type) and issubclass(model, Store):
+            field = model.model_fields["store_id"]
+            if field.annotation is not str and store_id in get_args(field.annotation):
+                return model
+    raise ImportError(f"{module.__name__}: defines no store with store_id: Literal[{store_id!r}]")
 
-__all__ = [
-    "S3_HOST",
-    "AnyStore",
-    "ClmsStore",
-    "FileStore",
-    "HttpsStore",
-    "MemoryStore",
-    "S3Store",
-    "StacStore",
-    "Store",
-    "ZenodoStore",
-]
+
+MODELS: dict[str, type[Store]] = {store_id: _model(store_id) for store_id in KINDS}
+"""The model of each kind of store, by its ``store_id``."""
+
+if TYPE_CHECKING:
+    AnyStore = Store
+else:
+    AnyStore = Annotated[Union[tuple(MODELS.values())], Field(discriminator="store_id")]  # noqa: UP007
+
+
+def kinds_that(ability: str) -> tuple[str, ...]:
+    """Return the kinds whose model states an ability, such as ``writable``, by name."""
+    return tuple(sorted(kind for kind, model in MODELS.items() if getattr(model, ability)))

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.config import Config, FileStore, MemoryStore, S3Store
+from stacbuild.config import Config
 from stacbuild.config.models import STORAGE
 from stacbuild.errors import ConfigError, MissingError
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
 from stacbuild.storage.formats import FORMS
 

@@ -7,16 +7,6 @@ from typing import TYPE_CHECKING
 
 import pystac
 
-from stacbuild.config import (
-    ClmsStore,
-    FileStore,
-    HttpsStore,
-    MemoryStore,
-    S3Store,
-    StacStore,
-    ZenodoStore,
-)
-from stacbuild.config.stores import S3_HOST
 from stacbuild.net.hrefs import Allowed, check_item
 
 if TYPE_CHECKING:
@@ -40,39 +30,7 @@ def check_items(
     IntegrityError
         Naming the file of the first such item.
     """
-    allowed = _allowed(config, store, catalog_dir)
+    folders = [each.folder for each in config.data_stores if each.folder]
+    allowed = Allowed((catalog_dir, *folders), store.servers, store.s3_root)
     for item in items:
         check_item(item, allowed)
-
-
-def _allowed(config: Config, store: Store, catalog_dir: Path) -> Allowed:
-    folders = [catalog_dir]
-    for each in config.data_stores:
-        if isinstance(each, FileStore):
-            folders.append(each.root)
-        elif isinstance(each, ZenodoStore | ClmsStore):
-            folders.append(each.cache)
-        elif isinstance(each, StacStore) and each.folder:
-            folders.append(each.folder)
-    return Allowed(tuple(folders), _servers(store), _s3_root(store))
-
-
-def _s3_root(store: Store) -> str | None:
-    if isinstance(store, S3Store):
-        return store.s3_url("")
-    # A catalog names buckets as it likes, but the server is that of the configuration.
-    return "s3://" if isinstance(store, StacStore) and not store.anonymous else None
-
-
-def _servers(store: Store) -> tuple[str, ...]:
-    match store:
-        case ZenodoStore() | ClmsStore():
-            return (store.api,)
-        case S3Store():
-            return (store.endpoint_url or f"https://{S3_HOST}",)
-        case HttpsStore():
-            return (store.root,)
-        case StacStore():
-            return (store.server,)
-        case FileStore() | MemoryStore():
-            return ()

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from stacbuild.config import FileStore
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.geo.pixelgrid import PixelGrid, Window, clip, positions, span
 from stacbuild.loading.area import items_within
@@ -33,13 +32,16 @@ from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spati
 from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.sizes import fetched, length_of, ratio
 from stacbuild.planning.sources import is_described
+from stacbuild.sources.file.store import FileStore
 from stacbuild.storage.formats import FORMS
 
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import Dataset, MemoryStore, S3Store, SourceVariable
+    from stacbuild.config import Dataset, SourceVariable
     from stacbuild.geo.grid import Grid
+    from stacbuild.sources.memory.store import MemoryStore
+    from stacbuild.sources.s3.store import S3Store
     from stacbuild.storage.ownership import Place
 
 _Key = TypeVar("_Key")

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacbuild.config.overlaps import Spot, address_of, is_build, parts_of, server_of
-from stacbuild.config.stores import FileStore, S3Store
+from stacbuild.config.addresses import Address, address_of
+from stacbuild.config.overlaps import Spot, is_build
 from stacbuild.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ def check_sources(place: Place, items: Iterable[pystac.Item]) -> None:
     ConflictError
         Naming both, and what to do.
     """
-    path, storage = place.path, place.storage
-    if isinstance(storage, S3Store):
+    path, root = place.path, place.storage.address("")
+    if root is not None:
         for item in items:
-            if _is_own(item, storage, place.identifier):
+            if _is_own(item, root, place.identifier):
                 raise ConflictError(
                     f"{item.assets['data'].href}: is a cube that a build of dataset "
                     f"{place.identifier!r} would replace, and its own source by the item "
                     f"{_named(item)}; {_ELSEWHERE}"
                 )
-    elif isinstance(storage, FileStore) and path is not None:
+    elif path is not None:
         output = Spot.of(path)
         _check_folder(path, output, items)
         for above in output.path.parents:
@@ -89,14 +89,12 @@ def _is_one_file(source: Path, path: Path) -> bool:
         return False
 
 
-def _is_own(item: pystac.Item, storage: S3Store, identifier: str) -> bool:
-    """Return whether an item's data are a build of the cube in a bucket."""
-    root, href = parts_of(storage.root), item.assets["data"].href
+def _is_own(item: pystac.Item, root: Address, identifier: str) -> bool:
+    """Return whether an item's data are a build of the cube in the bucket of *root*."""
     # What is read with credentials has such an address, too.
-    server, key = address_of(href)
-    if server == server_of(storage) and key[: len(root)] == root:
-        return is_build(key[len(root) :], identifier)
-    return False
+    server, key = address_of(item.assets["data"].href)
+    length = len(root[1])
+    return (server, key[:length]) == root and is_build(key[length:], identifier)
 
 
 def _named(item: pystac.Item) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stacbuild.config import MemoryStore
 from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, ConflictError, StacbuildError, failure_of
 from stacbuild.planning.fingerprint import changes, fingerprint, other_software
@@ -20,6 +19,7 @@ from stacbuild.planning.grids import Box, described_grid, grid_name
 from stacbuild.planning.own_sources import check_sources
 from stacbuild.planning.resolve import Resolver
 from stacbuild.sources import load_profiles
+from stacbuild.sources.memory.store import MemoryStore
 from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.extensions import FINGERPRINT, INPUTS
 from stacbuild.storage.formats import check_form

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.config import GridMapping, S3Store, StacStore
+from stacbuild.config import GridMapping
 from stacbuild.planning.fingerprint import Inputs, inputs_of, settings_of
 from stacbuild.planning.grids import check_pixels, known_grid
 from stacbuild.planning.job import Job, Source
 from stacbuild.planning.own_sources import check_sources
 from stacbuild.planning.sources import Sources, look, source_collections, variable_items
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import slug
 from stacbuild.storage.ownership import Place
 from stacbuild.storage.presence import written_before
@@ -33,10 +36,17 @@ def collection_id(config: Config) -> str:
     return slug(stem.removesuffix("_config").removesuffix("-config"))
 
 
+def destination_of(config: Config) -> FileStore | S3Store | MemoryStore:
+    """Return the store that takes the cubes; reading the configuration checked its kind."""
+    store = config.storage
+    assert isinstance(store, FileStore | S3Store | MemoryStore)  # noqa: S101 - was checked
+    return store
+
+
 def place_of(config: Config, dataset: Dataset, catalog: Catalog) -> Place:
     """Return where the cube of a dataset goes, and whose it is."""
     return Place(
-        config.storage,
+        destination_of(config),
         dataset.identifier,
         catalog,
         collection_id(config),
@@ -157,9 +167,7 @@ class Resolver:
     ) -> dict[str, Any]:
         store = self.config.store(variable.store)
         # A catalog of others may have files that are not on S3.
-        if isinstance(store, S3Store | StacStore) and all(map(_is_on_s3, items)):
-            return {} if store.anonymous else store.storage_options
-        return {}
+        return store.s3_options if all(map(_is_on_s3, items)) else {}
 
 
 def _is_on_s3(item: pystac.Item) -> bool:

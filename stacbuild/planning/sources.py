@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pystac
 
 from stacbuild import progress
-from stacbuild.config import FileStore, StacStore
+from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError, Failures, StacbuildError, failure_of
 from stacbuild.planning.allowed import check_items
 from stacbuild.sources import PROFILE, harvest_store, profile_digest
-from stacbuild.sources.base import Wanted
+from stacbuild.sources.base import Wanted, watcher_of
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, read_json
 from stacbuild.stac.extensions import file_time
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from stacbuild.profiles import Profiles
 
 
-# Kinds of store whose collection is no product of anybody's.
-_MIXED = frozenset({"s3", "file", "https"})
+_MIXED = kinds_that("is_mixed")
 
 
 @dataclass(frozen=True)
@@ -176,19 +175,19 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
         # Items that do not say it were written by hand or by an older version.
         if said and said != profile_digest(store, item.properties[DATA_ID], profiles):
             return "its profile changed"
-        if isinstance(store, FileStore | StacStore) and _was_written(item.assets["data"]):
+        # What stacbuild fetched into a cache is checked when it is fetched.
+        if store.cache is None and _was_written(item.assets["data"]):
             return "written to since it was harvested"
-    if isinstance(store, StacStore) and store.folder:
-        # Imported when used: other kinds of store need none of it.
-        from stacbuild.sources.stac.state import why_other
-
-        return why_other(store, str(items[0].properties[DATA_ID]), items)
+    if store.catalog_folder:
+        return watcher_of(store).why_changed(store, str(items[0].properties[DATA_ID]), items)
     return ""
 
 
 def _was_written(asset: pystac.Asset) -> bool:
     """Return whether a file of the user's own changed, as far as its size and time tell."""
     path, fields = Path(asset.href), asset.extra_fields
+    if "://" in asset.href:
+        return False
     if chunks := fields.get("stacbuild:chunks"):
         # Imported when used: to see that there is nothing to do should take no longer than that.
         from zarr.storage import LocalStore

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING
 
 from stacbuild import progress
 from stacbuild.building.leftovers import clear
-from stacbuild.config import Config, FileStore, MemoryStore, S3Store
+from stacbuild.config import Config
 from stacbuild.errors import ConflictError, RemoteError, StacbuildError
 from stacbuild.locks import hold
-from stacbuild.planning.resolve import collection_id, place_of
+from stacbuild.planning.resolve import collection_id, destination_of, place_of
 from stacbuild.progress import Reporter
 from stacbuild.removal.unused import going_along, unused
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog, cube_id
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import remove_empty
@@ -183,7 +186,7 @@ def _place(config: Config, catalog: Catalog, name: str) -> Place:
     for dataset in config.datasets:
         if dataset.identifier == name:
             return place_of(config, dataset, catalog)
-    place = Place(config.storage, name, catalog, collection_id(config), config.path)
+    place = Place(destination_of(config), name, catalog, collection_id(config), config.path)
     if catalog.get(collection_id(config), name) is None and not place.journal.exists():
         config.dataset(name)
     return place

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacbuild.config import ClmsStore, Config, Dataset, ZenodoStore
+from stacbuild.config import Config, Dataset
 from stacbuild.planning.resolve import collection_id
 from stacbuild.stac.catalog import STORE, THUMBNAIL, Catalog, cube_id
 from stacbuild.stac.extensions import FINGERPRINT
@@ -98,10 +98,9 @@ def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
             (wanted if str(item.self_href) in removed else kept).add(path)
     found: list[Path] = []
     for store in config.data_stores:
-        if isinstance(store, ZenodoStore | ClmsStore) and store.cache.is_dir():
+        if store.cache and store.own_cache and store.cache.is_dir():
             cache = store.cache.resolve()
-            folder = cache / store.record if isinstance(store, ZenodoStore) else cache
-            for mark, files in _vouched(folder):
+            for mark, files in _vouched(cache / store.own_cache.relative_to(store.cache)):
                 inside = {path for path in files if path.is_relative_to(cache)}
                 if inside & wanted and not inside & kept:
                     found += [*sorted(inside), mark]

@@ -1,16 +1,14 @@
-"""What a data id is, said by the item that a harvest would make of it."""
+"""Describe a data id by the items that a harvest would make of it."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.config.stores import ClmsStore, S3Store, StacStore, Store
+from stacbuild.config.store import Store
 from stacbuild.errors import NotFoundError
 from stacbuild.profiles import Profiles
-from stacbuild.sources import HARVESTERS
-from stacbuild.sources.base import Wanted
+from stacbuild.sources.base import Wanted, describer_of, harvester_of
 from stacbuild.stac.extensions import ALPHA, MASK
 
 if TYPE_CHECKING:
@@ -26,21 +24,18 @@ _MASKS = {
 
 
 def describe(store: Store, data_id: str) -> Json:
-    """Harvest a data id, without fetching its data, and say in short what that found.
+    """Return what harvesting a data id finds, without fetching its data.
 
     Raises
     ------
     StacbuildError
         What its harvester raises; NotFoundError if there is nothing.
     """
-    if isinstance(store, ClmsStore):
-        from stacbuild.sources.clms import listing as clms
-
-        return clms.describe(store, data_id)
-    harvester = importlib.import_module(HARVESTERS[store.store_id])
+    if not store.described_in_place:
+        return describer_of(store).describe(store, data_id)
     items: list[pystac.Item] = []
     license_ = None
-    for found in harvester.harvest(store, Wanted((data_id,)), Profiles.load(())):
+    for found in harvester_of(store).harvest(store, Wanted((data_id,)), Profiles.load(())):
         # Archives give an item for each member.
         mine = [each for each in found.items if each.properties["stacbuild:data_id"] == data_id]
         if mine:
@@ -48,10 +43,7 @@ def describe(store: Store, data_id: str) -> Json:
             items += mine
     if not items:
         raise NotFoundError(f"{data_id}: is not known before its archive is preloaded")
-    options = {}
-    if isinstance(store, S3Store | StacStore):
-        options = {} if store.anonymous else store.storage_options
-    return facts_of(data_id, items, license_, options)
+    return facts_of(data_id, items, license_, store.s3_options)
 
 
 def facts_of(

@@ -14,17 +14,12 @@ import yaml
 
 from stacbuild.atomic import write_bytes
 from stacbuild.config import config_schema, load_config
+from stacbuild.config.stores import MODELS
 from stacbuild.errors import ConflictError, LocalError
 from stacbuild.sources.listing_base import make_store
 
 SCHEMA = "stacbuild.schema.json"
 """Name of the file beside a configuration that tells an editor what may stand in it."""
-
-_NOTES = {
-    "clms": "credentials: the JSON file from your profile at https://land.copernicus.eu",
-    "s3": "storage_options: anon, or key and secret (best as ${NAME} of the environment)",
-    "stac": "a data id is collection, collection/item, or collection?bbox=...&datetime=...",
-}
 
 
 @dataclass(frozen=True)
@@ -156,8 +151,9 @@ def _of_stores(stores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for identifier, content in stores.items():
         yield f"  - identifier: {identifier}"
         yield f"    store_id: {content['store_id']}"
-        if note := _NOTES.get(content["store_id"]):
-            yield f"    # {note}"
+        model = MODELS.get(content["store_id"])
+        if model and model.note:
+            yield f"    # {model.note}"
         # One line of JSON is YAML, too, whatever is in it.
         yield f"    store_params: {_text(content['store_params'])}"
     yield ""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from stacbuild.config.stores import MemoryStore, Store
+from stacbuild.config.stores import MODELS, kinds_that
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,12 @@ class SourceKind:
 def sources() -> list[SourceKind]:
     """Return every kind of store that can be read from, by its store id."""
     found = []
-    for model in get_args(Store):
-        if model is MemoryStore:
-            continue
-        params = model.model_fields["store_params"].annotation
-        kind = get_args(model.model_fields["store_id"].annotation)[0]
+    for kind in kinds_that("readable"):
+        model = MODELS[kind]
+        params = _model_in(model.model_fields["store_params"].annotation)
         summary = (model.__doc__ or "").strip().splitlines()[0]
-        found.append(SourceKind(kind, summary, dict(_parameters(params))))
-    return sorted(found, key=lambda each: each.store_id)
+        found.append(SourceKind(kind, summary, dict(_parameters(params)) if params else {}))
+    return found
 
 
 def _parameters(

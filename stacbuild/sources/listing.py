@@ -5,13 +5,13 @@ Nothing is fetched but lists and headers, and nothing is written.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stacbuild import progress
 from stacbuild.errors import ConfigError
 from stacbuild.progress import Reporter
+from stacbuild.sources.base import lister_of
 from stacbuild.sources.describe import describe
 from stacbuild.sources.first_configuration import Choice, first_configuration, write_configuration
 from stacbuild.sources.kinds import SourceKind, sources
@@ -19,15 +19,6 @@ from stacbuild.sources.listing_base import Entry, make_store
 
 if TYPE_CHECKING:
     from stacbuild.config import Store
-
-# One module a kind, imported when it is used.
-_LISTERS = {
-    "zenodo": "stacbuild.sources.zenodo.listing",
-    "s3": "stacbuild.sources.folders",
-    "file": "stacbuild.sources.folders",
-    "clms": "stacbuild.sources.clms.listing",
-    "stac": "stacbuild.sources.stac.listing",
-}
 
 
 def list_data(
@@ -66,15 +57,14 @@ def list_data(
         What is to be listed is not there, or does not answer as it should.
     """
     store = make_store(store_id, root, params)
-    kind = store.store_id
-    if kind not in _LISTERS:
+    if not store.listable:
         raise ConfigError(
-            f"a store of kind {kind!r} cannot be listed: a web server lists no folders; name "
-            f"its data ids in stacbuild describe {kind} {root or 'ROOT'} DATA_ID"
+            f"a store of kind {store.store_id!r} cannot be listed: a web server lists no folders; "
+            f"name its data ids in stacbuild describe {store.store_id} "
+            f"{root or 'ROOT'} DATA_ID"
         )
-    lister = importlib.import_module(_LISTERS[kind])
     with progress.reported_to(reporter):
-        found: list[Entry] = list(lister.entries(store, match))
+        found = list(lister_of(store).entries(store, match))
     return sorted(found, key=lambda entry: entry.data_id)
 
 

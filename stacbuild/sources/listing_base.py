@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from stacbuild.config.checks import STORE_IDS
 from stacbuild.config.models import hint
 from stacbuild.config.other_stores import INSTEAD, STAC_APIS, stac_store
-from stacbuild.config.stores import AnyStore, Store
+from stacbuild.config.store import Store
+from stacbuild.config.stores import AnyStore, kinds_that
 from stacbuild.errors import ConfigError
 
-_READABLE = tuple(kind for kind in STORE_IDS if kind != "memory")
+_READABLE = kinds_that("readable")
 _ADAPTER: TypeAdapter[Store] = TypeAdapter(AnyStore)
 
 

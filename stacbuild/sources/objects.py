@@ -1,4 +1,4 @@
-"""Harvest object stores: Zarr groups and GeoTIFFs on S3, under a URL or in a local folder.
+"""Harvest Zarr groups and GeoTIFFs under paths, on whatever kind of store that has them.
 
 A store becomes one collection, and each data id (a path below the store's root) one item. Files
 are described where they are: of a Zarr group only metadata and coordinates are read, of a GeoTIFF
@@ -9,51 +9,95 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import Any, Generic, TypeVar
 
 import pystac
-import s3fs
+import rasterio
 import xarray as xr
 import zarr
 
 from stacbuild import progress
-from stacbuild.config.stores import FileStore, HttpsStore, S3Store
+from stacbuild.config.store import Store
 from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_header import left_out
-from stacbuild.formats.geotiff_sidecars import told_beside
-from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_store import open_group, source_of
-from stacbuild.formats.zarr_values import naming
-from stacbuild.net.http import session
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.runs import is_first
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
-from stacbuild.stac.extensions import declare_extensions, file_time
+from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.raster_item import raster_item, says_time
 from stacbuild.stac.zarr_item import period, zarr_item
 
 Json = dict[str, Any]
-ObjectStore = S3Store | FileStore | HttpsStore
+S = TypeVar("S", bound=Store)
 
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"'<>,;]*[^\s\"'<>,;.)]")
 # Creative Commons as people write it ("CC BY 4.0") to its SPDX id.
 _CREATIVE_COMMONS = re.compile(
     r"CC[ -]?(BY(?:-(?:NC|SA|ND|NC-SA|NC-ND))?)[ -](\d\.\d)", re.IGNORECASE
 )
-_SCHEME = "s3"
 
 
-def harvest(store: ObjectStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
-    """Describe what is wanted of *store*.
+@dataclass(frozen=True)
+class Place:
+    """Where a data id is read, and how the catalog names it.
+
+    Parameters
+    ----------
+    read
+        Path or URL, for `open_raster` and `open_group`.
+    href
+        Path or URL of the item's asset.
+    options
+        Arguments for s3fs, if it is read through that.
+    """
+
+    read: str
+    href: str
+    options: Json | None = field(default=None, repr=False)
+
+
+class Objects(Generic[S]):
+    """What differs between kinds of store that hold files and Zarr groups under paths."""
+
+    def __init__(self, store: S) -> None:
+        self.store = store
+
+    def place(self, path: str) -> Place:
+        """Return where the object of a path below the store's root is."""
+        raise NotImplementedError
+
+    def modified(self, address: str, options: Json | None) -> dt.datetime | None:
+        """Return when an object was last changed, if that is known; let errors through."""
+        raise NotImplementedError
+
+    def sidecar_notes(self, place: Place, raster: rasterio.io.DatasetReader) -> list[str]:
+        """Return what is worth a warning in files beside a GeoTIFF."""
+        del place, raster
+        return []
+
+    def file_state(self, place: Place) -> Json:
+        """Return fields of an asset that show later whether the file was written to."""
+        del place
+        return {}
+
+    def group_state(self, place: Place, group: zarr.Group, names: Iterable[str]) -> Json:
+        """Return the same of a Zarr group with variables of these names."""
+        del place, group, names
+        return {}
+
+    def add_access(self, item: pystac.Item, place: Place) -> None:
+        """Add to an item how else its asset can be read."""
+
+
+def harvest_objects(objects: Objects[S], wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
+    """Describe what is wanted of a store.
 
     Data ids that are to be preloaded are only described: they are read in place.
 
@@ -72,16 +116,16 @@ def harvest(store: ObjectStore, wanted: Wanted, profiles: Profiles) -> Iterator[
     described: list[_Described] = []
     failures: list[tuple[str, StacbuildError]] = []
     data_ids = tuple(dict.fromkeys((*wanted.data_ids, *wanted.preload)))
-    with progress.task(f"{store.identifier}: describe", total=len(data_ids)) as task:
+    with progress.task(f"{objects.store.identifier}: describe", total=len(data_ids)) as task:
         for data_id in data_ids:
             try:
-                described.append(_describe(store, data_id, profiles))
+                described.append(_describe(objects, data_id, profiles))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this data id's
                 failures.append((data_id, failure_of(error, data_id)))
             task.advance()
     if described:
         items = tuple(one.item for one in described)
-        yield Harvest(_collection(store, [one.facts for one in described], items), items)
+        yield Harvest(_collection(objects.store, [one.facts for one in described], items), items)
     if len(failures) == 1:
         raise failures[0][1]
     if failures:
@@ -94,32 +138,12 @@ class _Described:
     facts: CollectionProfile
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a data id is read, and how the catalog names it."""
-
-    read: str
-    href: str
-    options: Json | None = field(default=None, repr=False)
-
-    @classmethod
-    def of(cls, store: ObjectStore, data_id: str) -> _Place:
-        path = data_id.strip("/")
-        if ".." in path.split("/") or "://" in path:
-            raise NotFoundError(f"{data_id}: has to be a path below the root of {store.key}")
-        match store:
-            case S3Store():
-                return cls(store.s3_url(path), store.https_url(path), store.storage_options)
-            case FileStore():
-                local = str(store.root / path)
-                return cls(local, local)
-            case HttpsStore():
-                url = f"{store.root}/{quote(path)}"
-                return cls(url, url)
-
-
-def _describe(store: ObjectStore, data_id: str, profiles: Profiles) -> _Described:
-    place = _Place.of(store, data_id)
+def _describe(objects: Objects[S], data_id: str, profiles: Profiles) -> _Described:
+    store = objects.store
+    path = data_id.strip("/")
+    if ".." in path.split("/") or "://" in path:
+        raise NotFoundError(f"{data_id}: has to be a path below the root of {store.key}")
+    place = objects.place(path)
     profile = profiles.of(store.key, data_id)
     stated = profiles.collection(store.key, data_id)
     identity: Json = {
@@ -132,41 +156,28 @@ def _describe(store: ObjectStore, data_id: str, profiles: Profiles) -> _Describe
     if data_id.lower().endswith((".tif", ".tiff")):
         facts = stated
         with open_raster(place.read, storage_options=place.options) as raster:
-            when = None if says_time(raster, profile) else _modified(place, "", store)
+            when = None if says_time(raster, profile) else _modified(objects, place)
             item = raster_item(raster, **identity, datetime=when)
-            told = left_out(raster, profile)
-            if isinstance(store, FileStore):
-                told += told_beside(Path(place.read), raster)
-            for line in told:
+            for line in (*left_out(raster, profile), *objects.sidecar_notes(place, raster)):
                 progress.warn(f"{data_id}: {line}")
-        if isinstance(store, FileStore):
-            path = Path(place.read)
-            state: Json = {"file:size": path.stat().st_size, "updated": file_time(path)}
-            item.assets["data"].extra_fields |= state
+        state = objects.file_state(place)
     else:
         group = open_group(place.read, place.options)
         with source_of(group, place.read, place.options) as ds:
             facts = _merge(_facts_of(ds), stated)
             zipped = place.read.lower().endswith(".zip")
             metadata = "" if zipped else _metadata(group)
-            with naming(place.href):
-                dated = period(ds, profile)
-            when = None if dated else _modified(place, metadata, store)
+            when = None if period(ds, profile) else _modified(objects, place, metadata)
             item = zarr_item(group, ds, **identity, datetime=when, warn=progress.current().warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
-            if isinstance(store, FileStore) and zipped:
-                path = Path(place.read)
-                state = {"file:size": path.stat().st_size, "updated": file_time(path)}
-                item.assets["data"].extra_fields |= state
-            elif isinstance(store, FileStore):
-                # On disk only: to list what lies on a server may take thousands of requests.
-                chunks = count_chunks(group.store, map(str, ds.data_vars))
-                state = {CHUNKS: chunks, "updated": file_time(Path(place.read))}
-                item.assets["data"].extra_fields |= state
+            if zipped:
+                state = objects.file_state(place)
+            else:
+                state = objects.group_state(place, group, map(str, ds.data_vars))
+    item.assets["data"].extra_fields |= state
     item.properties |= stated_fields(facts)
-    if isinstance(store, S3Store):
-        _add_storage(item, store, place)
+    objects.add_access(item, place)
     for link in stated_links(facts):
         item.add_link(link)
     declare_extensions(item)
@@ -177,25 +188,17 @@ def _metadata(group: zarr.Group) -> str:
     return "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
 
 
-def _modified(place: _Place, suffix: str, store: ObjectStore) -> dt.datetime | None:
-    """When the file was last changed: the last resort for a dataset without any time."""
-    address = place.read + suffix
+def _modified(objects: Objects[S], place: Place, suffix: str = "") -> dt.datetime | None:
+    """Return when a file was last changed: the last resort for a dataset without any time."""
     try:
-        if place.read.startswith("s3://"):
-            found = s3fs.S3FileSystem(**(place.options or {}), use_listings_cache=False)
-            when: dt.datetime | None = found.modified(address)
-        elif Path(place.read).is_absolute():
-            when = dt.datetime.fromtimestamp(int(Path(address).stat().st_mtime), dt.UTC)
-        else:
-            with session(progress.current().say) as http:
-                told = http.head(address, allow_redirects=True).headers.get("Last-Modified")
-            when = parsedate_to_datetime(told) if told else None
+        when = objects.modified(place.read + suffix, place.options)
     except Exception as error:
         raise read_error(error, place.read, place.options) from error
-    if when is not None and is_first(f"{store.key}: undated"):
+    key = objects.store.key
+    if when is not None and is_first(f"{key}: undated"):
         progress.warn(
             f"{place.read}: says nothing of its time, so it is dated by when it was last changed, "
-            f"as is all in {store.key} that says none; state start_datetime in a profile"
+            f"as is all in {key} that says none; state start_datetime in a profile"
         )
     return when
 
@@ -231,25 +234,8 @@ def _merge(known: CollectionProfile, stated: CollectionProfile) -> CollectionPro
     )
 
 
-def _add_storage(item: pystac.Item, store: S3Store, place: _Place) -> None:
-    """Add the s3:// address and where it holds (storage 2.0.0, alternate-assets 1.2.0)."""
-    endpoint = store.endpoint_url or "https://s3.amazonaws.com"
-    scheme = {"type": "custom-s3", "platform": endpoint, "bucket": store.root.partition("/")[0]}
-    region = (place.options or {}).get("client_kwargs", {}).get("region_name")
-    item.properties["storage:schemes"] = {
-        _SCHEME: scheme | ({"region": region} if region else {}),
-    }
-    item.assets["data"].extra_fields |= {
-        "alternate:name": urlsplit(place.href).scheme.upper(),
-        "storage:refs": [_SCHEME],
-        "alternate": {
-            "s3": {"href": place.read, "alternate:name": "S3", "storage:refs": [_SCHEME]}
-        },
-    }
-
-
 def _collection(
-    store: ObjectStore, facts: Sequence[CollectionProfile], items: Sequence[pystac.Item]
+    store: Store, facts: Sequence[CollectionProfile], items: Sequence[pystac.Item]
 ) -> pystac.Collection:
     """Describe the store; what only some of its datasets state stays with their items."""
     common = {

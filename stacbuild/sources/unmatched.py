@@ -6,20 +6,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from stacbuild import progress
-from stacbuild.config import ClmsStore, ZenodoStore
 from stacbuild.errors import StacbuildError
 from stacbuild.profiles import Named, Profiles
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config, Store
-
-
-def collection_key(store: Store, data_id: str) -> str:
-    """Return what profiles call the collection that a data id is of."""
-    if isinstance(store, ZenodoStore):
-        return store.record
-    return data_id.partition("|")[0] if isinstance(store, ClmsStore) else data_id
+    from stacbuild.config import Config
 
 
 def tell_of_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> None:
@@ -32,7 +24,7 @@ def tell_of_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> N
         for variable in dataset.variables:
             store = config.store(variable.store)
             variables[store.key].setdefault(variable.data_id, [])
-            collections[store.key].append(collection_key(store, variable.data_id))
+            collections[store.key].append(store.collection_key(variable.data_id))
     try:
         for item in catalog.items():
             key, data_id = item.properties.get(STORE), item.properties.get(DATA_ID)

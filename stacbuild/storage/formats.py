@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
-from stacbuild.config import FileStore
 from stacbuild.errors import ConfigError
+from stacbuild.sources.file.store import FileStore
 
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import Dataset, MemoryStore, S3Store
+    from stacbuild.config import Dataset
+    from stacbuild.sources.memory.store import MemoryStore
+    from stacbuild.sources.s3.store import S3Store
 
 FormatId = Literal["zarr", "netcdf", "levels"]
 

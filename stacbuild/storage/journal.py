@@ -29,11 +29,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stacbuild.atomic import sweep, temporary
-from stacbuild.config import FileStore
+from stacbuild.sources.file.store import FileStore
 from stacbuild.stac.catalog import slug
 
 if TYPE_CHECKING:
-    from stacbuild.config import MemoryStore, S3Store
+    from stacbuild.sources.memory.store import MemoryStore
+    from stacbuild.sources.s3.store import S3Store
 
 _VERSION = 1
 

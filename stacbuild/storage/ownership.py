@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.errors import ConflictError, IntegrityError, LocalError
 from stacbuild.locks import check_lock
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import FORMS, FormatId, whole

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 import fsspec
 from zarr.storage import FsspecStore
 
-from stacbuild.config import FileStore, MemoryStore
 from stacbuild.locks import hold
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
 from stacbuild.stac.catalog import slug
 from stacbuild.storage.ownership import check_place
 from stacbuild.storage.stage_file import stage_file

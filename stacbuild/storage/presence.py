@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacbuild.config import FileStore, MemoryStore
 from stacbuild.errors import RemoteError
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal
@@ -15,7 +16,7 @@ from stacbuild.storage.ownership import ATTRIBUTE, attribute_of
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import S3Store
+    from stacbuild.sources.s3.store import S3Store
     from stacbuild.storage.ownership import Place
 
 

@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError
 from zarr.storage import FsspecStore
 
 from stacbuild import progress
-from stacbuild.config import S3Store
 from stacbuild.errors import ConflictError, RemoteError
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal, is_token

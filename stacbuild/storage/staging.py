@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from zarr.abc.store import Store
 
-from stacbuild.config import FileStore, MemoryStore, S3Store
 from stacbuild.errors import LocalError
 from stacbuild.machine import free_bytes
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.storage.formats import FORMS, Form
 from stacbuild.storage.journal import Journal, new_token
 from stacbuild.storage.ownership import Place

@@ -20,7 +20,6 @@ import fsspec
 import pystac
 
 from stacbuild import progress
-from stacbuild.config import FileStore, MemoryStore, S3Store, StacStore
 from stacbuild.errors import (
     ConfigError,
     ConflictError,
@@ -32,6 +31,10 @@ from stacbuild.formats.cube import NETCDF
 from stacbuild.planning.allowed import check_items
 from stacbuild.planning.resolve import collection_id
 from stacbuild.progress import Reporter
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.sources.s3.store import S3Store
+from stacbuild.sources.stac.store import StacStore
 from stacbuild.stac.catalog import STORE, Catalog, cube_id
 from stacbuild.storage.formats import FORMS, MULTISCALES, whole
 from stacbuild.storage.strangers import Parts, strangers, stray_message

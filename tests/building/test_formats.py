@@ -533,7 +533,7 @@ from stacbuild.building.netcdf import write_netcdf
 from stacbuild.building.compute import open_workers
 from stacbuild.building.write import Target, prepare, write
 from stacbuild.config.models import GridMapping
-from stacbuild.config import MemoryStore
+from stacbuild.sources.memory.store import MemoryStore
 from stacbuild.geo.grid import Grid
 from stacbuild.progress import Silent
 import zarr

@@ -26,7 +26,8 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
-from stacbuild.sources import harvest, objects
+from stacbuild.sources import harvest
+from stacbuild.sources.file import harvest as of_files
 from tests.standins.clms import ClmsServer
 from tests.standins.zenodo import ZenodoServer
 from tests.support.cli import Json, configuration, geotiff, stacbuild
@@ -308,14 +309,14 @@ def test_a_bug_in_one_store_stops_no_other(
     geotiff(tmp_path / "src2" / "good.tif")
     other = {"identifier": "other", "store_id": "file", "store_params": {"root": "src2"}}
     config = prepare(tmp_path, {"store": "other", "data_id": "good.tif"}, other)
-    known: Callable[..., Any] = objects.harvest
+    known: Callable[..., Any] = of_files.harvest
 
     def broken(store: Any, *rest: Any) -> Any:
         if store.identifier == "other":
             return 1 / 0
         return known(store, *rest)
 
-    monkeypatch.setattr(objects, "harvest", broken)
+    monkeypatch.setattr(of_files, "harvest", broken)
     assert run(["harvest", str(config)]) == FAILED
     out, err = capsys.readouterr()
     assert out == "file-src\t1\n"

@@ -8,8 +8,11 @@ import pytest
 import xarray as xr
 import yaml
 
-from stacbuild.config import ClmsStore, S3Store, ZenodoStore, config_schema, load_config
+from stacbuild.config import config_schema, load_config
 from stacbuild.errors import ConfigError
+from stacbuild.sources.clms.store import ClmsStore
+from stacbuild.sources.s3.store import S3Store
+from stacbuild.sources.zenodo.store import ZenodoStore
 from tests.support.paths import ROOT
 
 SCS2 = ROOT / "scs2_config.yml"

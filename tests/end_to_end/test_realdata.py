@@ -19,10 +19,10 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from stacbuild.config import ZenodoStore
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.zenodo.harvest import harvest
+from stacbuild.sources.zenodo.store import ZenodoStore
 from stacbuild.stac.catalog import Catalog
 from tests.standins.clms import ClmsServer, Product
 from tests.standins.zenodo import Record, ZenodoServer

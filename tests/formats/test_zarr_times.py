@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stacbuild.config.stores import FileStore
 from stacbuild.errors import MissingError, StacbuildError
 from stacbuild.formats.zarr_decode import decoded
-from stacbuild.sources.folders import entries
+from stacbuild.sources.file.listing import entries
+from stacbuild.sources.file.store import FileStore
 from stacbuild.sources.listing_base import make_store
 from tests.support.built import INSIDE, LAT, LON
 from tests.support.raw_zarr import GRID, Raw, made, refused, write

@@ -10,10 +10,10 @@ import pytest
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.config.stores import S3Store
 from stacbuild.errors import ConflictError
 from stacbuild.planning import plan
 from stacbuild.planning.own_sources import check_sources
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog
 from stacbuild.storage.ownership import Place
 from tests.support.cli import Json, ages, configuration, geotiff

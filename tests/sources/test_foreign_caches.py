@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stacbuild.config.stores import ZenodoStore
 from stacbuild.errors import ConflictError
+from stacbuild.sources.zenodo.store import ZenodoStore
 from tests.standins.zenodo import Record, ZenodoServer
 from tests.support.cli import geotiff
 from tests.support.foreign import snapshot

@@ -13,8 +13,8 @@ import rasterio
 import xarray as xr
 from rasterio import Affine
 
-from stacbuild.config.stores import ClmsStore
 from stacbuild.errors import ConfigError, NotFoundError, StacbuildError
+from stacbuild.sources.clms.store import ClmsStore
 from stacbuild.sources.listing import describe_data, list_data, sources
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY

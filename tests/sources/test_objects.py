@@ -17,7 +17,6 @@ import pytest
 import rasterio
 import xarray as xr
 
-from stacbuild.config.stores import FileStore, HttpsStore, S3Store
 from stacbuild.errors import (
     AuthError,
     Failures,
@@ -28,8 +27,10 @@ from stacbuild.errors import (
 )
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent, reported_to
-from stacbuild.sources.base import Wanted
-from stacbuild.sources.objects import harvest
+from stacbuild.sources.base import Wanted, harvester_of
+from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.https.store import HttpsStore
+from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog, Harvest
 from tests.standins.data import Data
 from tests.standins.demo import Servers
@@ -94,7 +95,7 @@ def web_store(root: str) -> HttpsStore:
 
 def one(store: Any, *data_ids: str, reporter: Silent | None = None) -> Harvest:
     with reported_to(reporter):
-        found = list(harvest(store, Wanted(data_ids), Profiles.load()))
+        found = list(harvester_of(store).harvest(store, Wanted(data_ids), Profiles.load()))
     assert len(found) == 1
     return found[0]
 
@@ -258,12 +259,12 @@ def test_refused_credentials() -> None:
 def test_the_rest_is_harvested_when_one_fails(tmp_path: Path) -> None:
     write_cube(tmp_path / "a.zarr")
     store, profiles = file_store(tmp_path), Profiles.load()
-    given = harvest(store, Wanted(("no.zarr", "a.zarr")), profiles)
+    given = harvester_of(store).harvest(store, Wanted(("no.zarr", "a.zarr")), profiles)
     assert [item.id for item in next(given).items] == ["a"]
     with pytest.raises(MissingError, match=r"no\.zarr"):
         next(given)
     with pytest.raises(Failures) as caught:
-        list(harvest(store, Wanted(("b.zarr", "c.zarr")), profiles))
+        list(harvester_of(store).harvest(store, Wanted(("b.zarr", "c.zarr")), profiles))
     assert [name for name, _ in caught.value.failures] == ["b.zarr", "c.zarr"]
     assert caught.value.exit_code == MissingError.exit_code
 
@@ -328,5 +329,6 @@ def test_a_web_server_that_is_not_there(tmp_path: Path) -> None:
 def test_preloads_are_read_in_place(tmp_path: Path) -> None:
     write_cube(tmp_path / "a.zarr")
     wanted = Wanted(("a.zarr",), preload=("a.zarr",))
-    (found,) = harvest(file_store(tmp_path), wanted, Profiles.load())
+    store = file_store(tmp_path)
+    (found,) = harvester_of(store).harvest(store, wanted, Profiles.load())
     assert len(found.items) == 1

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import stacbuild
-from stacbuild.config.stores import StacStore
 from stacbuild.errors import ConfigError, StacbuildError
 from stacbuild.sources.listing import list_data
+from stacbuild.sources.stac.store import StacStore
 from tests.support.cli import configuration
 
 CDSE = "https://stac.dataspace.copernicus.eu/v1"

@@ -8,11 +8,11 @@ from typing import Any
 
 from rasterio import Affine
 
-from stacbuild.config.stores import StacStore
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent, reported_to
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.stac.harvest import harvest
+from stacbuild.sources.stac.store import StacStore
 from stacbuild.stac.catalog import Harvest
 from tests.standins.server import LoopbackServer, Request, Response, html
 from tests.support.cli import BOX, NORTH, WEST, geotiff

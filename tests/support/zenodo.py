@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stacbuild.config.stores import ZenodoStore
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Silent
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.zenodo.harvest import harvest
+from stacbuild.sources.zenodo.store import ZenodoStore
 from stacbuild.stac.catalog import Harvest
 from tests.standins.zenodo import ZenodoServer
 

@@ -21,7 +21,6 @@ from typing import Any
 import pystac
 
 from stacbuild import progress
-from stacbuild.config.stores import ClmsStore
 from stacbuild.errors import AuthError, Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.net.http import public_url, session
@@ -30,6 +29,7 @@ from stacbuild.sources.base import Wanted
 from stacbuild.sources.clms.api import ClmsApi, Json
 from stacbuild.sources.clms.auth import read_credentials
 from stacbuild.sources.clms.delivery import Delivery, Polling, Tile, deliver, present, request
+from stacbuild.sources.clms.store import ClmsStore
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions

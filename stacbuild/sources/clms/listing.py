@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from stacbuild import progress
-from stacbuild.config.stores import ClmsStore
 from stacbuild.errors import AuthError, NotFoundError
 from stacbuild.net.http import session
 from stacbuild.sources.clms.api import ClmsApi
 from stacbuild.sources.clms.auth import Credentials
 from stacbuild.sources.clms.harvest import canonical_data_id
+from stacbuild.sources.clms.store import ClmsStore
 from stacbuild.sources.listing_base import Entry, matches
 
 Json = dict[str, Any]

@@ -19,7 +19,6 @@ from pathlib import Path
 import pystac
 
 from stacbuild import progress
-from stacbuild.config.stores import StacStore
 from stacbuild.errors import Failures, StacbuildError, failure_of
 from stacbuild.formats.geotiff import RasterFile
 from stacbuild.formats.geotiff_header import left_out
@@ -51,6 +50,7 @@ from stacbuild.sources.stac.query import parse
 from stacbuild.sources.stac.reader import Reader
 from stacbuild.sources.stac.search import find
 from stacbuild.sources.stac.state import FOUND, state_of
+from stacbuild.sources.stac.store import StacStore
 from stacbuild.sources.stac.values import complete_raster, complete_zarr
 from stacbuild.stac.catalog import STORE, Harvest, slug, with_digest
 from stacbuild.stac.extensions import declare_extensions, file_time

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stacbuild.config.stores import StacStore
 from stacbuild.sources.listing_base import Entry, looks_into, matches
 from stacbuild.sources.stac.asset import kind_of, text
 from stacbuild.sources.stac.found import Found
@@ -13,6 +12,7 @@ from stacbuild.sources.stac.items import is_of_items, items_within, nothing_in, 
 from stacbuild.sources.stac.query import Query
 from stacbuild.sources.stac.reader import Reader, links
 from stacbuild.sources.stac.search import collections, find, is_api
+from stacbuild.sources.stac.store import StacStore
 from stacbuild.sources.stac.walk import documents, items_of
 
 Json = dict[str, Any]

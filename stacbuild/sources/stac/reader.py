@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from stacbuild import progress
-from stacbuild.config.stores import StacStore
 from stacbuild.errors import (
     AuthError,
     IntegrityError,
@@ -26,6 +25,7 @@ from stacbuild.errors import (
 )
 from stacbuild.net.hrefs import Allowed, check, is_relative_path
 from stacbuild.net.http import MOST_JSON, public_url, read_json_body, send, session
+from stacbuild.sources.stac.store import StacStore
 
 Json = dict[str, Any]
 

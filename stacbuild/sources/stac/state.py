@@ -17,8 +17,8 @@ from stacbuild.sources.stac.search import find, is_api
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config.stores import StacStore
     from stacbuild.sources.stac.found import Found
+    from stacbuild.sources.stac.store import StacStore
 
 FOUND = "stacbuild:found"
 """Property of an item from a catalog on this machine: how many items its data id meant, and a
@@ -32,7 +32,7 @@ def state_of(founds: Sequence[Found]) -> str:
     return f"{len(contents)}-{digest}"
 
 
-def why_other(store: StacStore, data_id: str, items: Sequence[pystac.Item]) -> str:
+def why_changed(store: StacStore, data_id: str, items: Sequence[pystac.Item]) -> str:
     """Return why a data id of a local catalog means other items now; empty if it does not.
 
     Only documents of the catalog are read. One that cannot be read is no change: harvesting it

@@ -18,7 +18,6 @@ from rasterio.io import DatasetReader
 from requests.auth import AuthBase
 
 from stacbuild import progress
-from stacbuild.config.stores import ZenodoStore
 from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
 from stacbuild.formats import archive
 from stacbuild.formats.geotiff import open_raster
@@ -35,6 +34,7 @@ from stacbuild.sources.zenodo.collection import (
     record_collection,
 )
 from stacbuild.sources.zenodo.record import Record, RecordFile, fetch_record
+from stacbuild.sources.zenodo.store import ZenodoStore
 from stacbuild.stac.catalog import DATA_ID, STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions, multihash_md5
 from stacbuild.stac.raster_item import MEDIA_TYPE, item_times, raster_item

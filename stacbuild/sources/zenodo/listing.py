@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stacbuild import progress
-from stacbuild.config.stores import ZenodoStore
 from stacbuild.formats import archive
 from stacbuild.net import http
 from stacbuild.net.ranges import RangeFile
@@ -13,6 +12,7 @@ from stacbuild.sources.listing_base import Entry, looks_into, matches
 from stacbuild.sources.zenodo.collection import is_geotiff
 from stacbuild.sources.zenodo.harvest import Token
 from stacbuild.sources.zenodo.record import fetch_record
+from stacbuild.sources.zenodo.store import ZenodoStore
 
 
 def entries(store: ZenodoStore, match: str | None) -> Iterator[Entry]:

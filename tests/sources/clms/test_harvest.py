@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from stacbuild.config import ClmsStore
 from stacbuild.errors import AuthError, Failures, NotFoundError, RemoteError
 from stacbuild.profiles import Profiles
 from stacbuild.progress import reported_to
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.clms.delivery import Polling
 from stacbuild.sources.clms.harvest import canonical_data_id, harvest
+from stacbuild.sources.clms.store import ClmsStore
 from stacbuild.stac.catalog import Catalog, Harvest
 from tests.standins.clms import ClmsServer
 from tests.support.clms import DATA_ID, FILE, SLUG, Recorder, asked, product, two_tiles

@@ -11,11 +11,11 @@ import pystac
 import pytest
 import rasterio
 
-from stacbuild.config import ClmsStore
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.clms.delivery import Polling
 from stacbuild.sources.clms.harvest import harvest
+from stacbuild.sources.clms.store import ClmsStore
 from tests.standins.clms import ClmsServer, Product
 
 FILES = {

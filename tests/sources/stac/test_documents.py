@@ -13,12 +13,12 @@ import xarray as xr
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from stacbuild.config.stores import StacStore
 from stacbuild.errors import NotFoundError, RemoteError, StacbuildError
 from stacbuild.sources.first_configuration import Choice
 from stacbuild.sources.listing import describe_data, first_configuration, list_data
 from stacbuild.sources.stac.asset import kind_of
 from stacbuild.sources.stac.query import instant, parse
+from stacbuild.sources.stac.store import StacStore
 from tests.support.cli import ages, configuration, geotiff
 from tests.support.stac_documents import (
     TIF,

@@ -1,4 +1,4 @@
-"""Stores that are somebody's STAC catalog."""
+"""Somebody's STAC catalog as a configuration has it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag, model_validator
 
-from stacbuild.config.files import S3_HOST, S3Params, S3Store, StorageOptions
-from stacbuild.config.types import LocalPath, Located, Model, Name, Url
+from stacbuild.config.addresses import S3_HOST
+from stacbuild.config.store import Store
+from stacbuild.config.types import LocalPath, Model, Url
+from stacbuild.sources.s3.store import S3Params, S3Store, StorageOptions
 
 
 def _place(value: Any) -> str:
@@ -39,11 +41,11 @@ class StacParams(Model):
         return self
 
 
-class StacStore(Located):
+class StacStore(Store):
     """Somebody's STAC catalog: a STAC API, or files behind a URL or in a folder."""
 
-    identifier: Name
-    """Name of the store, as datasets refer to it."""
+    note = "a data id is collection, collection/item, or collection?bbox=...&datetime=..."
+
     store_id: Literal["stac"]
     """Kind of store."""
     store_params: StacParams
@@ -67,16 +69,31 @@ class StacStore(Located):
         return str(collection if one_of_them else path / "catalog.json")
 
     @property
-    def folder(self) -> Path | None:
+    def catalog_folder(self) -> Path | None:
         """Absolute folder of a catalog on this machine; none if it is elsewhere."""
         return None if "://" in self.location else Path(self.location).parent
 
     @property
     def server(self) -> str:
-        """Where its hrefs start from: what lies further within a network they may not lead to."""
+        """URL that its hrefs start from; they may not lead to what is further inside a network."""
         # A catalog of files was made somewhere: it leads to the web only, as this name, which
         # nobody has (RFC 2606), stands for.
         return "https://web.invalid" if self.folder else self.location
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The same, as all kinds have it."""
+        return (self.server,)
+
+    @property
+    def s3_root(self) -> str | None:
+        """Any bucket, on the server of the configuration; none without credentials."""
+        return None if self.anonymous else "s3://"
+
+    @property
+    def s3_options(self) -> dict[str, Any]:
+        """`storage_options`; empty if requests go unsigned."""
+        return {} if self.anonymous else self.storage_options
 
     @property
     def endpoint_url(self) -> str:
@@ -109,3 +126,8 @@ class StacStore(Located):
     def _address(self) -> str:
         params = self.store_params
         return str(params.url or params.root)
+
+    @classmethod
+    def params_of(cls, endpoint: str | None, signed: bool) -> dict[str, Any]:
+        """Return ``storage_options``, if an S3 server or keys are asked for."""
+        return S3Store.params_of(endpoint, signed) if endpoint or signed else {}

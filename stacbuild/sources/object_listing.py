@@ -1,15 +1,13 @@
-"""What a bucket or a folder holds: Zarr groups and GeoTIFFs, found by listing folders."""
+"""List Zarr groups and GeoTIFFs, folder by folder, in a bucket or on this machine."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
-
 from stacbuild import progress
-from stacbuild.config.stores import FileStore, S3Store
 from stacbuild.errors import MissingError, StacbuildError
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_store import group_paths
@@ -21,7 +19,29 @@ _MOST_FOLDERS = 2000
 _ZARR = frozenset({"zarr.json", ".zgroup", ".zmetadata"})
 
 
-def entries(store: S3Store | FileStore, match: str | None) -> Iterator[Entry]:
+@dataclass(frozen=True)
+class Root:
+    """The folder whose data are listed.
+
+    Parameters
+    ----------
+    system
+        An fsspec file system.
+    path
+        Path of the folder in it.
+    prefix
+        What URLs have before such a path, such as ``s3://``.
+    options
+        Arguments for s3fs, if it is on S3.
+    """
+
+    system: Any
+    path: str
+    prefix: str = ""
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def list_objects(root: Root, match: str | None) -> Iterator[Entry]:
     """Yield Zarr groups with arrays, also those in other groups, and GeoTIFFs below the root.
 
     Raises
@@ -29,12 +49,8 @@ def entries(store: S3Store | FileStore, match: str | None) -> Iterator[Entry]:
     StacbuildError
         There are more than 2000 folders.
     """
-    if isinstance(store, S3Store):
-        options = store.storage_options
-        system, top, where = fsspec.filesystem("s3", **options), store.root, f"s3://{store.root}"
-    else:
-        options = {}
-        system, top, where = fsspec.filesystem("file"), str(store.root), str(store.root)
+    system, top, options = root.system, root.path, root.options
+    where = f"{root.prefix}{top}"
     folders = deque([top])
     seen = 0
     with progress.task(f"{where}: list", unit="items") as task:
@@ -50,8 +66,7 @@ def entries(store: S3Store | FileStore, match: str | None) -> Iterator[Entry]:
             names = {each["name"].rstrip("/").rpartition("/")[2] for each in found}
             if names & _ZARR:
                 # A root that is a store itself has no name below itself.
-                where_it_is = f"s3://{folder}" if isinstance(store, S3Store) else folder
-                for path in group_paths(where_it_is, options) or [""]:
+                for path in group_paths(f"{root.prefix}{folder}", options) or [""]:
                     name = _below(top, f"{folder}/{path}")
                     if name and matches(name, match):
                         yield Entry(name, "Zarr")

@@ -1,18 +1,18 @@
-"""Stores of files and Zarr groups: on S3, in a folder, under a URL, in memory."""
+"""S3 as a configuration has it."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, model_validator
 
-from stacbuild.config.types import DataId, LocalPath, Located, Model, Name, Secret, Text, Url
+from stacbuild.config.addresses import S3_HOST, Address, parts_of, server_of
+from stacbuild.config.store import Store
+from stacbuild.config.types import DataId, Model, Secret, Text, Url
 from stacbuild.safe_text import remember_secret
 
-S3_HOST = "s3.amazonaws.com"
 _AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -74,11 +74,13 @@ class S3Params(Model):
     """How the server is reached."""
 
 
-class S3Store(Located):
+class S3Store(Store):
     """A bucket, or a prefix in one, on any S3 server."""
 
-    identifier: Name
-    """Name of the store, as datasets refer to it."""
+    writable = True
+    is_mixed = True
+    note = "storage_options: anon, or key and secret (best as ${NAME} of the environment)"
+
     store_id: Literal["s3"]
     """Kind of store."""
     store_params: S3Params
@@ -89,6 +91,21 @@ class S3Store(Located):
         """``s3:<host[:port]>/<root>``."""
         host = urlsplit(self.endpoint_url).netloc if self.endpoint_url else S3_HOST
         return f"s3:{host}/{self.root}"
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The S3 server."""
+        return (self.server,)
+
+    @property
+    def s3_root(self) -> str:
+        """``s3://bucket/[prefix/]``."""
+        return self.s3_url("")
+
+    @property
+    def s3_options(self) -> dict[str, Any]:
+        """`storage_options`; empty if requests go unsigned."""
+        return {} if self.anonymous else self.storage_options
 
     @property
     def root(self) -> str:
@@ -125,98 +142,27 @@ class S3Store(Located):
             plain["client_kwargs"] = {"region_name": options.client_kwargs.region_name}
         return plain
 
+    @property
+    def server(self) -> str:
+        """URL of the server, also where none is stated."""
+        return self.endpoint_url or f"https://{S3_HOST}"
+
     def https_url(self, path: str) -> str:
-        """Path-style URL of an object, percent-quoted."""
-        server = self.endpoint_url or f"https://{S3_HOST}"
-        return f"{server}/{quote(f'{self.root}/{path}')}"
+        """Return the path-style URL of an object, percent-quoted."""
+        return f"{self.server}/{quote(f'{self.root}/{path}')}"
 
     def s3_url(self, path: str) -> str:
-        """``s3://bucket/[prefix/]path``."""
+        """Return ``s3://bucket/[prefix/]path``."""
         return f"s3://{self.root}/{path}"
 
+    def address(self, data_id: str) -> Address:
+        """Return the server, and the parts of bucket, prefix and data id."""
+        return server_of(self.server), parts_of(f"{self.root}/{data_id}")
 
-class FileParams(Model):
-    """``root`` is a folder."""
-
-    root: LocalPath
-    """A folder, relative to the configuration; data ids are relative to it."""
-
-
-class FileStore(Located):
-    """A folder on this machine."""
-
-    identifier: Name
-    """Name of the store, as datasets refer to it."""
-    store_id: Literal["file"]
-    """Kind of store."""
-    store_params: FileParams
-    """Which folder."""
-
-    @property
-    def key(self) -> str:
-        """``file:<root as written>``."""
-        return f"file:{self.store_params.root}"
-
-    @property
-    def root(self) -> Path:
-        """Absolute folder."""
-        return self._absolute(self.store_params.root)
-
-
-class HttpsParams(Model):
-    """``root`` is a URL; without a scheme it is taken for https, as the notebook's tool does."""
-
-    root: Annotated[
-        Url,
-        BeforeValidator(lambda v: f"https://{v}" if isinstance(v, str) and "://" not in v else v),
-    ]
-    """A URL, `https://` unless it says otherwise; data ids are relative to it."""
-
-
-class HttpsStore(Located):
-    """Files under a URL."""
-
-    identifier: Name
-    """Name of the store, as datasets refer to it."""
-    store_id: Literal["https"]
-    """Kind of store."""
-    store_params: HttpsParams
-    """Which URL."""
-
-    @property
-    def key(self) -> str:
-        """``https:<host/path>``."""
-        return f"https:{self.root.partition('://')[2]}"
-
-    @property
-    def root(self) -> str:
-        """URL without trailing slash."""
-        return self.store_params.root
-
-
-class MemoryParams(Model):
-    """``root`` is a folder in memory."""
-
-    root: Text = "stacbuild"
-    """A folder in the memory of the process."""
-
-
-class MemoryStore(Located):
-    """Memory of this process; cubes only, for trying things out."""
-
-    identifier: Name
-    """Name of the store, as datasets refer to it."""
-    store_id: Literal["memory"]
-    """Kind of store."""
-    store_params: MemoryParams = MemoryParams()
-    """Which folder in memory."""
-
-    @property
-    def key(self) -> str:
-        """``memory:<root>``."""
-        return f"memory:{self.root}"
-
-    @property
-    def root(self) -> str:
-        """Folder in fsspec's memory file system."""
-        return self.store_params.root.strip("/")
+    @classmethod
+    def params_of(cls, endpoint: str | None, signed: bool) -> dict[str, Any]:
+        """Return ``storage_options``: unsigned unless *signed*."""
+        return {
+            "storage_options": {"anon": not signed}
+            | ({"endpoint_url": endpoint} if endpoint else {})
+        }

@@ -1,0 +1,34 @@
+"""Harvest what lies under a URL: Zarr groups and GeoTIFFs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from stacbuild import progress
+from stacbuild.net.http import session
+from stacbuild.profiles import Profiles
+from stacbuild.sources.base import Wanted
+from stacbuild.sources.https.store import HttpsStore
+from stacbuild.sources.objects import Objects, Place, harvest_objects
+from stacbuild.stac.catalog import Harvest
+
+
+def harvest(store: HttpsStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
+    """Describe what is wanted under a URL, as `harvest_objects`."""
+    return harvest_objects(_Urls(store), wanted, profiles)
+
+
+class _Urls(Objects[HttpsStore]):
+    def place(self, path: str) -> Place:
+        url = f"{self.store.root}/{quote(path)}"
+        return Place(url, url)
+
+    def modified(self, address: str, options: dict[str, Any] | None) -> dt.datetime | None:
+        del options
+        with session(progress.current().say) as http:
+            told = http.head(address, allow_redirects=True).headers.get("Last-Modified")
+        return parsedate_to_datetime(told) if told else None

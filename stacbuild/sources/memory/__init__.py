@@ -1,0 +1,1 @@
+"""Memory of this process, which only takes cubes."""

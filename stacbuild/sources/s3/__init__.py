@@ -1,0 +1,1 @@
+"""Buckets on any S3 server."""

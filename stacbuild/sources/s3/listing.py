@@ -1,0 +1,18 @@
+"""List a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import fsspec
+
+from stacbuild.sources.listing_base import Entry
+from stacbuild.sources.object_listing import Root, list_objects
+from stacbuild.sources.s3.store import S3Store
+
+
+def entries(store: S3Store, match: str | None) -> Iterator[Entry]:
+    """Yield what is below the bucket or prefix, as `list_objects`."""
+    options = store.storage_options
+    system = fsspec.filesystem("s3", **options)
+    return list_objects(Root(system, store.root, "s3://", options), match)

@@ -1,0 +1,82 @@
+"""What the configurations of services share whose files are fetched into a cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from stacbuild.config.store import Store
+from stacbuild.config.types import LocalPath, Model
+
+
+class CacheParams(Model):
+    """Where a store keeps what it fetched."""
+
+    root: LocalPath
+    """A folder, relative to the configuration."""
+
+
+class ServiceParams(Model):
+    """Parameters of a service with a cache."""
+
+    cache_store_id: Literal["file"] = "file"
+    """Kind of store that keeps what was fetched: a folder."""
+    cache_store_params: CacheParams | None = None
+    """Which folder; by default `zenodo_cache` or `clms_cache` beside the configuration."""
+
+
+class Service(Store):
+    """A service with an API, whose files are fetched into a cache."""
+
+    preloadable = True
+    api_variable: ClassVar[str]
+    """Environment variable that holds the root of the API."""
+    api_default: ClassVar[str]
+    """Root of the API where nothing is stated."""
+
+    store_params: ServiceParams
+    """How it is reached."""
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """Root of the API, if the configuration states one."""
+        raise NotImplementedError
+
+    @property
+    def api(self) -> str:
+        """Root of the API, without trailing slash."""
+        found = self.endpoint_url or os.environ.get(self.api_variable) or self.api_default
+        return found.rstrip("/")
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The API."""
+        return (self.api,)
+
+    @property
+    def cache(self) -> Path:
+        """Absolute folder that fetched files go to."""
+        params = self.store_params.cache_store_params
+        return self._absolute(params.root if params else self._default_cache)
+
+    @property
+    def implied_params(self) -> dict[str, Any]:
+        """Cache and API, where the file does not state them."""
+        implied: dict[str, Any] = {}
+        if self.store_params.cache_store_params is None:
+            implied["cache_store_params"] = {"root": self._default_cache}
+        # A URL that holds a user name is for the environment only.
+        if self.endpoint_url is None and "@" not in self.api:
+            implied["endpoint_url"] = self.api
+        return implied
+
+    @property
+    def _default_cache(self) -> str:
+        return f"{self.store_id}_cache"
+
+    @classmethod
+    def params_of(cls, endpoint: str | None, signed: bool) -> dict[str, Any]:
+        """Return ``endpoint_url``, if one is given."""
+        del signed
+        return {"endpoint_url": endpoint} if endpoint else {}

@@ -1,0 +1,74 @@
+"""A Zenodo record as a configuration has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, SecretStr
+
+from stacbuild.config.types import Secret, Url
+from stacbuild.sources.service import Service, ServiceParams
+
+
+def _record(value: Any) -> Any:
+    # A record number without quotes is a number to YAML; it is unmistakable all the same.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
+        msg = 'has to be the number of a Zenodo record, such as "13333034"'
+        raise ValueError(msg)
+    return text
+
+
+class ZenodoParams(ServiceParams):
+    """``root`` is the number of the record."""
+
+    root: Annotated[str, BeforeValidator(_record)]
+    """Number of the record, such as "13333034"."""
+    endpoint_url: Url | None = None
+    """Root of the API; by default that of the environment variable `STACBUILD_ZENODO_API`, else
+    `https://zenodo.org/api`."""
+    access_token: Secret | None = None
+    """Token for a record that is not open; none by default. It goes to the API's host only."""
+
+
+class ZenodoStore(Service):
+    """The files of one Zenodo record."""
+
+    api_variable = "STACBUILD_ZENODO_API"
+    api_default = "https://zenodo.org/api"
+
+    store_id: Literal["zenodo"]
+    """Kind of store."""
+    store_params: ZenodoParams
+    """Which record, and how it is reached."""
+
+    @property
+    def key(self) -> str:
+        """``zenodo:<record>``."""
+        return f"zenodo:{self.record}"
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """Root of the API, if the configuration states one."""
+        return self.store_params.endpoint_url
+
+    @property
+    def record(self) -> str:
+        """Number of the record."""
+        return self.store_params.root
+
+    @property
+    def access_token(self) -> SecretStr | None:
+        """Token for records that are not open."""
+        return self.store_params.access_token
+
+    @property
+    def own_cache(self) -> Path:
+        """The record's folder in the cache."""
+        return self.cache / self.record
+
+    def collection_key(self, data_id: str) -> str:
+        """Return the number of the record."""
+        del data_id
+        return self.record
