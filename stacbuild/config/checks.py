@@ -22,8 +22,8 @@ from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.config.stores import MODELS, kinds_that
 
 STORE_IDS = tuple(sorted(MODELS))
-WRITABLE = kinds_that("writable")
-PRELOADABLE = kinds_that("preloadable")
+WRITABLE = kinds_that(lambda model: model.writable)
+PRELOADABLE = kinds_that(lambda model: model.preloadable)
 
 
 def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Union, get_args
 
 from pydantic import Field
@@ -30,6 +31,6 @@ else:
     AnyStore = Annotated[Union[tuple(MODELS.values())], Field(discriminator="store_id")]  # noqa: UP007
 
 
-def kinds_that(ability: str) -> tuple[str, ...]:
-    """Return the kinds whose model states an ability, such as ``writable``, by name."""
-    return tuple(sorted(kind for kind, model in MODELS.items() if getattr(model, ability)))
+def kinds_that(can: Callable[[type[Store]], bool]) -> tuple[str, ...]:
+    """Return the kinds whose model can do something, by name."""
+    return tuple(sorted(kind for kind, model in MODELS.items() if can(model)))

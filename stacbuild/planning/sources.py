@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stacbuild.profiles import Profiles
 
 
-_MIXED = kinds_that("is_mixed")
+_MIXED = kinds_that(lambda model: model.is_mixed)
 
 
 @dataclass(frozen=True)

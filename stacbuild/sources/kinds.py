@@ -39,7 +39,7 @@ class SourceKind:
 def sources() -> list[SourceKind]:
     """Return every kind of store that can be read from, by its store id."""
     found = []
-    for kind in kinds_that("readable"):
+    for kind in kinds_that(lambda model: model.readable):
         model = MODELS[kind]
         params = _model_in(model.model_fields["store_params"].annotation)
         summary = (model.__doc__ or "").strip().splitlines()[0]

@@ -15,7 +15,7 @@ from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore, kinds_that
 from stacbuild.errors import ConfigError
 
-_READABLE = kinds_that("readable")
+_READABLE = kinds_that(lambda model: model.readable)
 _ADAPTER: TypeAdapter[Store] = TypeAdapter(AnyStore)
 
 
