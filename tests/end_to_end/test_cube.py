@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from tests.standins.demo import Endpoints, Servers, demo_config
 from tests.standins.truth import LAYERS, layers
 from tests.support.cli import stacbuild
 from tests.support.reference import compare
+from tests.support.stac_schemas import stac_problems
 
 BOX = "-0.70,44.10,-0.58,44.20"
 CUBES = ("senf", "gami", "liu", "clms")
@@ -114,13 +113,8 @@ def test_the_catalog_reaches_sources_and_cubes(built: Path) -> None:
     assert properties["cube:dimensions"]["lat"]["type"] == "spatial"
 
 
-def test_the_catalog_passes_the_official_schemas(built: Path, realdata: Path) -> None:
-    validator = realdata.parent / "tools" / "validate_stac.py"
-    done = subprocess.run(
-        [sys.executable, str(validator), str(built / "catalogs" / "catalog.json")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
+def test_the_catalog_passes_the_official_schemas(built: Path) -> None:
+    assert stac_problems(built / "catalogs" / "catalog.json") == []
 
 
 def test_nothing_of_this_machine_and_no_secret_is_in_the_catalog(built: Path) -> None:

@@ -13,7 +13,7 @@ from tests.standins.data import Data, load_or_make
 from tests.standins.demo import Endpoints, Servers, demo_config, serve
 from tests.standins.s3 import S3Server
 from tests.standins.zenodo import ZenodoServer
-from tests.support.paths import ROOT
+from tests.support.paths import SHARED
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,6 @@ def s3_server(_running_s3: S3Server) -> S3Server:
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """The folder of small real inputs; skips the test where there is none."""
-    shared = Path(os.environ.get("STACBUILD_SHARED", ROOT.parent / "shared"))
-    if not (shared / "realdata").is_dir():
-        pytest.skip(f"no real inputs at {shared / 'realdata'}")
-    return shared / "realdata"
+    if not (SHARED / "realdata").is_dir():
+        pytest.skip(f"no real inputs at {SHARED / 'realdata'}")
+    return SHARED / "realdata"

@@ -6,8 +6,6 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -31,6 +29,7 @@ from stacbuild.stac.catalog import Catalog, Harvest
 from tests.standins.demo import Servers
 from tests.standins.zenodo import Record, ZenodoServer
 from tests.support.file_server import FileServer
+from tests.support.stac_schemas import stac_problems
 from tests.support.zenodo import Told, contents, harvested, store_of
 
 ANNUAL = "france/annual_disturbances_1985_2023_france.tif"
@@ -432,20 +431,13 @@ def test_the_token_goes_to_the_api_only_and_stands_nowhere(tmp_path: Path, tiny:
 # --- the catalog, and reading from it ---
 
 
-def test_the_catalog_is_valid(standins: Servers, tmp_path: Path, realdata: Path) -> None:
+def test_the_catalog_is_valid(standins: Servers, tmp_path: Path) -> None:
     catalog = Catalog(tmp_path / "catalogs")
     atlas = store_of(standins.zenodo, "13333034", tmp_path / "cache")
-    validator = realdata.parent / "tools" / "validate_stac.py"
     for preload in ((), ("france.zip",)):
         catalog.put(harvested(atlas, ANNUAL, preload=preload))
         catalog.put(harvested(store_of(standins.zenodo, "8154445", tmp_path / "cache"), COVER))
-        done = subprocess.run(
-            [sys.executable, str(validator), str(catalog.path)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
+        assert stac_problems(catalog.path) == []
     item = json.loads(
         catalog.item_path("zenodo-8154445", "planet_canopy_cover_30m_v0.1").read_text()
     )
