@@ -86,8 +86,8 @@ __all__ = [
     "validate",
 ]
 
-# Modules are imported when a name of theirs is first used, so that importing the package takes no
-# longer than a millisecond and `stacbuild --help` needs none of what they import.
+# Modules are imported when a name of theirs is first used: `stacbuild --help` needs none of what
+# they import.
 _MODULES = {
     "api": (
         "build describe export generate harvest list_data load open_catalog open_cube plan "
