@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +91,14 @@ def _secrets_of_its_own() -> Iterator[None]:
     safe_text._secrets.clear()
     safe_text._secrets.update(known)
     safe_text._pattern = pattern
+
+
+@pytest.fixture(autouse=True)
+def _helpers_of_its_own() -> Iterator[None]:
+    """Forget the module that tests of users' functions import as the process's own."""
+    sys.modules.pop("helpers", None)
+    yield
+    sys.modules.pop("helpers", None)
 
 
 @pytest.fixture(scope="session")

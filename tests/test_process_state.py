@@ -122,7 +122,6 @@ def test_a_module_of_the_process_with_the_name_of_a_helper(
     elsewhere.mkdir()
     (elsewhere / "helpers.py").write_text("VALUE = 99\n")
     monkeypatch.syspath_prepend(str(elsewhere))
-    monkeypatch.delitem(sys.modules, "helpers", raising=False)
     import helpers  # type: ignore[import-not-found]
 
     path = project(tmp_path / "project", 7)
@@ -130,7 +129,6 @@ def test_a_module_of_the_process_with_the_name_of_a_helper(
     with stacbuild.open_cube(path, "own") as cube:
         assert set(np.unique(cube.band_data)) == {7}
     assert sys.modules["helpers"] is helpers
-    monkeypatch.delitem(sys.modules, "helpers")
 
 
 def test_importing_and_reading_a_configuration_leave_the_process_as_it_was(

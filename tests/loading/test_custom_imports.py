@@ -158,7 +158,6 @@ def test_what_the_process_has_loaded_is_not_taken_for_the_users(
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     import helpers  # type: ignore[import-not-found]
 
-    monkeypatch.setitem(sys.modules, "helpers", helpers)
     (tmp_path / "helpers.py").write_text(RETURNS.format(4))
     finders = list(sys.meta_path)
     assert value(path) == 4
