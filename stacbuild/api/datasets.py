@@ -11,8 +11,8 @@ from stacbuild.planning.allowed import check_items
 from stacbuild.planning.grids import Box
 from stacbuild.planning.resolve import collection_id
 from stacbuild.progress import Reporter
-from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog
+from stacbuild.storage.kinds import storage_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,13 +114,8 @@ def open_cube(
             f"{dataset}: there is no such cube in {catalog.path}; build it first, and one in a "
             "store of kind memory is not in the catalog"
         )
-    storage = config.storage
-    check_items([item], config, storage, catalog.root)
-    asset = item.assets["data"]
-    href, options = asset.href, None
-    if isinstance(storage, S3Store) and not storage.anonymous:
-        href = asset.extra_fields["alternate"]["s3"]["href"]
-        options = storage.storage_options
+    check_items([item], config, config.storage, catalog.root)
+    href, options = storage_of(config.storage).address(item.assets["data"])
     # Imported when used: the other functions have no need of Zarr to see that nothing is to do.
     from stacbuild.formats.cube import open_cube_data
 

@@ -17,7 +17,7 @@ from stacbuild.storage.formats import FORMS, MULTISCALES
 
 if TYPE_CHECKING:
     from stacbuild.config import Dataset
-    from stacbuild.storage.places import Staging
+    from stacbuild.storage.place import Staging
 
 
 def data_id(dataset: Dataset) -> str:

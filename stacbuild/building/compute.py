@@ -36,13 +36,11 @@ from numpy.typing import NDArray
 from stacbuild.building.workers import Key, Run, WorkersLostError
 from stacbuild.errors import BuildError, ConfigError
 from stacbuild.machine import keep_freed_memory
-from stacbuild.sources.file.store import FileStore
-from stacbuild.sources.memory.store import MemoryStore
 
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.sources.s3.store import S3Store
+    from stacbuild.storage.place import Storage
 
 Region = tuple[slice, ...]
 # First and one after the last index in each dimension.
@@ -53,9 +51,7 @@ _ATTEMPTS = 3
 
 
 @contextmanager
-def open_workers(
-    scheduler: str, sources: Sequence[pystac.Item], storage: FileStore | S3Store | MemoryStore
-) -> Iterator[Run]:
+def open_workers(scheduler: str, sources: Sequence[pystac.Item], storage: Storage) -> Iterator[Run]:
     """Start or find the workers that compute a cube, for `write_region`.
 
     Parameters
@@ -84,7 +80,7 @@ def open_workers(
     if scheduler in ("synchronous", "sync", "single-threaded"):
         yield _synchronous
         return
-    if isinstance(storage, MemoryStore):
+    if not storage.persistent:
         raise ConfigError(
             f"scheduler {scheduler}: other processes cannot write to a memory store; use threads"
         )
@@ -96,8 +92,7 @@ def open_workers(
     from stacbuild.building.cluster import connect
 
     hrefs = [asset.href for item in sources for asset in item.assets.values()]
-    folder = storage.root if isinstance(storage, FileStore) else None
-    with connect(scheduler, hrefs, folder) as run:
+    with connect(scheduler, hrefs, storage.folder) as run:
         yield run
 
 

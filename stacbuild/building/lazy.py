@@ -17,7 +17,7 @@ from stacbuild.config import MultiDataset
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.loading.custom import comes_from, place
 from stacbuild.planning.fingerprint import software
-from stacbuild.storage.ownership import ATTRIBUTE, COLLECTION
+from stacbuild.storage.place import ATTRIBUTE, COLLECTION
 
 if TYPE_CHECKING:
     from stacbuild.config import Dataset

@@ -15,13 +15,14 @@ from stacbuild.building.publish import PICTURES, publish
 from stacbuild.building.write import Target, chunk_count, kept_chunks, write
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.extensions import FINGERPRINT
-from stacbuild.storage.places import Output, Staging, stage
+from stacbuild.storage.staging import stage
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from stacbuild.pictures.thumbnail import Pictured
     from stacbuild.planning.job import Job
+    from stacbuild.storage.place import Staging
 
 
 def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
@@ -47,10 +48,10 @@ def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
 
 
 def _make(job: Job, wait: bool) -> tuple[str, str | None]:
-    output, catalog = Output(job.place, job.fingerprint), job.place.catalog
-    collection = job.place.collection
-    with stage(output, wait=wait) as staging:
-        item = output.item()
+    catalog, collection = job.place.catalog, job.place.collection
+    persistent = job.place.storage.persistent
+    with stage(job.place, job.fingerprint, wait=wait) as staging:
+        item = job.place.item()
         if item is not None and _is_new(item, job):
             # By the run that this one waited for.
             return item.assets["data"].href, str(catalog.item_path(collection, job.name))
@@ -65,13 +66,13 @@ def _make(job: Job, wait: bool) -> tuple[str, str | None]:
             each for each in catalog.readable_items(collection) if each.id != cube_id(job.name)
         ]
         described, pictured = publish(job, staging, siblings)
-        if pictured is not None and staging.catalogued:
+        if pictured is not None and persistent:
             # Before the item: with it the cube is done, and nothing looks at its sources again.
             _picture_sources(job, pictured)
         staging.commit()
-        if staging.catalogued:
+        if persistent:
             catalog.put(described)
-    if not staging.catalogued:
+    if not persistent:
         progress.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(collection, job.name))

@@ -44,7 +44,7 @@ def write_netcdf(store: Store, path: Path) -> None:
     OSError
         If the disk cannot be written.
     """
-    # Imported when used: an extra, which `stacbuild.storage.formats.check_form` has looked for.
+    # Imported when used: an extra, which `stacbuild.storage.ownership.check_format` has looked for.
     import h5netcdf
 
     group = zarr.open_group(store, mode="r")

@@ -21,12 +21,12 @@ from stacbuild.planning.fingerprint import software
 from stacbuild.stac.catalog import Harvest, cube_id
 from stacbuild.stac.extensions import FINGERPRINT, INPUTS, declare_extensions
 from stacbuild.stac.zarr_item import zarr_item
-from stacbuild.storage.ownership import CONFIGURATION
+from stacbuild.storage.place import CONFIGURATION
 
 if TYPE_CHECKING:
     from stacbuild.pictures.thumbnail import Pictured
     from stacbuild.planning.job import Job
-    from stacbuild.storage.places import Staging
+    from stacbuild.storage.place import Staging
 
 PICTURES = "stacbuild.pictures.thumbnail"
 """The module that draws; not imported with this one."""

@@ -11,7 +11,7 @@ from stacbuild.planning.sources import SourceCollection
 from stacbuild.stac.extensions import declare_extensions
 
 if TYPE_CHECKING:
-    from stacbuild.storage.ownership import Place
+    from stacbuild.storage.place import Place
 
 Json = dict[str, Any]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stacbuild.config import Config
 from stacbuild.config.models import STORAGE
 from stacbuild.errors import ConfigError, MissingError
-from stacbuild.sources.file.store import FileStore
-from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.planning.resolve import place_of
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
 from stacbuild.storage.formats import FORMS
@@ -124,10 +123,10 @@ class DataStore:
                 f"(there is: {there})"
             )
         if self._cubes:
-            href = self._cube(self._config.dataset(data_id.rpartition(".")[0]))
-            assert href is not None  # noqa: S101 - has_data has looked
-        else:
-            href = self._source(data_id)
+            found = self._cube(self._config.dataset(data_id.rpartition(".")[0]))
+            assert found is not None  # noqa: S101 - has_data has looked
+            return found
+        href = self._source(data_id)
         options = store.storage_options if isinstance(store, S3Store) else None
         return href, options if href.startswith("s3://") else None
 
@@ -148,25 +147,6 @@ class DataStore:
             return str(other or asset.href)
         return str(asset.href)
 
-    def _cube(self, dataset: Dataset) -> str | None:
-        store, form = self._store, FORMS[dataset.format_id]
-        if isinstance(store, MemoryStore):
-            import fsspec
-
-            path = f"/{store.root}/{dataset.identifier}{form.ending}/{form.public}".rstrip("/")
-            return f"memory:/{path}" if fsspec.filesystem("memory").exists(path) else None
-        if isinstance(store, FileStore):
-            here = store.root / f"{dataset.identifier}{form.ending}" / form.public
-            return str(here) if here.exists() else None
-        # On S3 each build has a key of its own, and its item says which is the present one.
-        if not (self._catalog_dir / "catalog.json").exists():
-            return None
-        from stacbuild.planning.allowed import check_items
-
-        found = Catalog(self._catalog_dir).find(store.key, f"{dataset.identifier}{form.ending}")
-        check_items(found, self._config, store, self._catalog_dir)
-        if not found:
-            return None
-        asset = found[0].assets["data"]
-        other = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
-        return str(other or asset.href)
+    def _cube(self, dataset: Dataset) -> tuple[str, dict[str, Any] | None] | None:
+        place = place_of(self._config, dataset, Catalog(self._catalog_dir))
+        return place.storage.find_cube(place)

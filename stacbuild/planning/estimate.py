@@ -32,7 +32,6 @@ from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spati
 from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.sizes import fetched, length_of, ratio
 from stacbuild.planning.sources import is_described
-from stacbuild.sources.file.store import FileStore
 from stacbuild.storage.formats import FORMS
 
 if TYPE_CHECKING:
@@ -40,9 +39,7 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Dataset, SourceVariable
     from stacbuild.geo.grid import Grid
-    from stacbuild.sources.memory.store import MemoryStore
-    from stacbuild.sources.s3.store import S3Store
-    from stacbuild.storage.ownership import Place
+    from stacbuild.storage.place import Place, Storage
 
 _Key = TypeVar("_Key")
 # A variable's name, its facts, the lengths of the dimensions before the spatial ones, and the
@@ -111,7 +108,7 @@ def estimate(
     dataset: Dataset,
     grid: Grid,
     found: Sequence[Sequence[pystac.Item]],
-    storage: FileStore | S3Store | MemoryStore,
+    storage: Storage,
     before: pystac.Item | None = None,
 ) -> Estimate:
     """Estimate what a cube will be and cost.
@@ -160,7 +157,7 @@ def estimate(
         fetch=fetch if known else None,
         write=round(write * FORMS[dataset.format_id].space) if known else None,
         memory=memory if known else None,
-        free=free_bytes(storage.root) if isinstance(storage, FileStore) else None,
+        free=free_bytes(storage.folder) if storage.folder is not None else None,
     )
 
 
@@ -179,13 +176,12 @@ def check_space(place: Place, expected: Estimate, there: int = 0) -> None:
     LocalError
         With what it needs and what there is.
     """
-    storage = place.storage
-    if expected.free is None or expected.write is None or not isinstance(storage, FileStore):
+    if expected.free is None or expected.write is None:
         return
     if expected.write - there > expected.free:
         raise LocalError(
             f"{place.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
-            f"{expected.free / 1e9:.3g} GB are free in {storage.root}; make room, move "
+            f"{expected.free / 1e9:.3g} GB are free in {place.storage.folder}; make room, move "
             "the storage, or take a smaller grid"
         )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.fingerprint import Inputs
     from stacbuild.planning.sources import SourceCollection
-    from stacbuild.storage.ownership import Place
+    from stacbuild.storage.place import Place
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,11 @@ from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, ConflictError, StacbuildError, failure_of
 from stacbuild.planning.fingerprint import changes, fingerprint, other_software
 from stacbuild.planning.grids import Box, described_grid, grid_name
-from stacbuild.planning.own_sources import check_sources
 from stacbuild.planning.resolve import Resolver
 from stacbuild.sources import load_profiles
-from stacbuild.sources.memory.store import MemoryStore
 from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.extensions import FINGERPRINT, INPUTS
-from stacbuild.storage.formats import check_form
-from stacbuild.storage.ownership import check_item, check_place
-from stacbuild.storage.presence import absence
+from stacbuild.storage.ownership import absence, check_format, check_item, check_place
 
 if TYPE_CHECKING:
     import pystac
@@ -197,12 +193,12 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
     href = str(place.data_path) if place.data_path else None
     planned = CubePlan(dataset.identifier, "create", (), None, href, code=code)
     try:
-        check_form(place.storage, dataset)
+        check_format(place)
         planned = replace(planned, grid=resolver.grid(dataset))
         check_item(place)
         before = place.item()
         sources = resolver.sources(dataset)
-        check_sources(place, (item for items in sources.items for item in items))
+        place.storage.check_sources(place, (item for items in sources.items for item in items))
         if before is not None:
             planned = replace(
                 planned,
@@ -244,9 +240,7 @@ def _reasons(
 ) -> list[str]:
     place = resolver.place(dataset)
     if before is None:
-        return [
-            "in memory only" if isinstance(place.storage, MemoryStore) else "not in the catalog"
-        ]
+        return [str(absence(place, None))]
     reasons = [f"source {data_id}: {why}" for (_, data_id), why in sources.changed.items()]
     items = [item for found in sources.items for item in found]
     if grid is None:
@@ -259,4 +253,5 @@ def _reasons(
             reasons += changes(known, resolver.inputs(dataset, grid, items), grid.name)
             if before.properties.get(FINGERPRINT) != fingerprint(known):
                 reasons.append("its fingerprint is not that of what it was made of")
-    return reasons + absence(place, before)
+    absent = absence(place, before)
+    return [*reasons, absent] if absent else reasons

@@ -10,14 +10,11 @@ from stacbuild.config import GridMapping
 from stacbuild.planning.fingerprint import Inputs, inputs_of, settings_of
 from stacbuild.planning.grids import check_pixels, known_grid
 from stacbuild.planning.job import Job, Source
-from stacbuild.planning.own_sources import check_sources
 from stacbuild.planning.sources import Sources, look, source_collections, variable_items
-from stacbuild.sources.file.store import FileStore
-from stacbuild.sources.memory.store import MemoryStore
-from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import slug
-from stacbuild.storage.ownership import Place
-from stacbuild.storage.presence import written_before
+from stacbuild.storage.kinds import storage_of
+from stacbuild.storage.ownership import written_before
+from stacbuild.storage.place import Place
 
 if TYPE_CHECKING:
     import pystac
@@ -36,23 +33,25 @@ def collection_id(config: Config) -> str:
     return slug(stem.removesuffix("_config").removesuffix("-config"))
 
 
-def destination_of(config: Config) -> FileStore | S3Store | MemoryStore:
-    """Return the store that takes the cubes; reading the configuration checked its kind."""
-    store = config.storage
-    assert isinstance(store, FileStore | S3Store | MemoryStore)  # noqa: S101 - was checked
-    return store
-
-
 def place_of(config: Config, dataset: Dataset, catalog: Catalog) -> Place:
     """Return where the cube of a dataset goes, and whose it is."""
     return Place(
-        destination_of(config),
+        storage_of(config.storage),
         dataset.identifier,
         catalog,
         collection_id(config),
         config.path,
         dataset.format_id,
     )
+
+
+def place_named(config: Config, name: str, catalog: Catalog) -> Place:
+    """Return where a cube goes, of a dataset or of one that the configuration has no more."""
+    for dataset in config.datasets:
+        if dataset.identifier == name:
+            return place_of(config, dataset, catalog)
+    storage = storage_of(config.storage)
+    return Place(storage, name, catalog, collection_id(config), config.path)
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,8 @@ class Resolver:
             What the harvester of a missing source raises, and all that refuses the cube.
         """
         found = self._harvest(dataset, dataset.variables)
-        check_sources(self.place(dataset), (item for items in found for item in items))
+        place = self.place(dataset)
+        place.storage.check_sources(place, (item for items in found for item in items))
         of = self.config.grid_of(dataset)
         if not isinstance(of, GridMapping) and of is not dataset:
             self._harvest(of, of.variables[:1])

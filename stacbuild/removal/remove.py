@@ -9,41 +9,24 @@ between leaves nothing that the next `remove` or build does not mend.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacbuild import progress
-from stacbuild.building.leftovers import clear
-from stacbuild.config import Config
-from stacbuild.errors import ConflictError, RemoteError, StacbuildError
+from stacbuild.errors import StacbuildError
 from stacbuild.locks import hold
-from stacbuild.planning.resolve import collection_id, destination_of, place_of
+from stacbuild.planning.resolve import collection_id, place_named
 from stacbuild.progress import Reporter
 from stacbuild.removal.unused import going_along, unused
-from stacbuild.sources.file.store import FileStore
-from stacbuild.sources.memory.store import MemoryStore
-from stacbuild.sources.s3.store import S3Store
-from stacbuild.stac.catalog import Catalog, cube_id
-from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.files import remove_empty
-from stacbuild.storage.formats import FORMS, whole
-from stacbuild.storage.journal import Journal
-from stacbuild.storage.ownership import (
-    Place,
-    check_beside,
-    describe_foreign,
-    is_at,
-    is_cube,
-    staging_folder,
-)
-from stacbuild.storage.signs import lost_paths, sign
-from stacbuild.storage.strangers import check_inside, stray_message
+from stacbuild.storage.ownership import check_beside, leftovers
 
 if TYPE_CHECKING:
-    import pystac
+    from stacbuild.config import Config
+    from stacbuild.storage.place import Place
 
 
 @dataclass(frozen=True)
@@ -182,12 +165,10 @@ def _remove_all(
 
 
 def _place(config: Config, catalog: Catalog, name: str) -> Place:
-    """Return where a cube is: of a dataset, or of one that the configuration has no more."""
-    for dataset in config.datasets:
-        if dataset.identifier == name:
-            return place_of(config, dataset, catalog)
-    place = Place(destination_of(config), name, catalog, collection_id(config), config.path)
+    """Return where a cube is, of a dataset or of one that the configuration has no more."""
+    place = place_named(config, name, catalog)
     if catalog.get(collection_id(config), name) is None and not place.journal.exists():
+        # Raises unless there is such a dataset.
         config.dataset(name)
     return place
 
@@ -196,13 +177,13 @@ def _planned(
     config: Config, catalog: Catalog, name: str, names: Sequence[str], sources: bool
 ) -> Removal:
     place = _place(config, catalog, name)
-    if isinstance(place.storage, MemoryStore):
+    if not place.storage.persistent:
         return Removal(name, left=("cubes in memory go with their process",))
     try:
         check_beside(place)
         item = place.item()
-        staged = _staged(place)
-        cube, left = _cube(place, item, bool(staged))
+        staged = tuple(map(str, leftovers(place)))
+        cube, left = place.storage.removable(place, item, bool(staged))
         path = str(catalog.item_path(place.collection, name)) if item is not None else None
         items, files = unused(config, catalog, name, names) if sources else ((), ())
     except StacbuildError as error:
@@ -210,116 +191,13 @@ def _planned(
     return Removal(name, cube, path, staged, items, files, left=left)
 
 
-def _cube(
-    place: Place, item: pystac.Item | None, has_staged: bool
-) -> tuple[str | None, tuple[str, ...]]:
-    """Return the cube that may be removed, and what is left alone.
-
-    Raises
-    ------
-    ConflictError
-        If the user's own files are in the cube, or nothing is of this dataset and something else
-        lies in its place.
-    """
-    if item is None:
-        return _itemless(place, has_staged)
-    href = whole(item).href
-    if isinstance(place.storage, S3Store):
-        # Whether it bears the item's fingerprint is said when it is removed.
-        key = s3_key(place, item)
-        if key is None:
-            return None, (f"{href}: is not in the storage",)
-        _check_object(place.storage, key, item)
-        return href, ()
-    path = local_path(place, item)
-    if path is None:
-        return None, (f"{href}: is not in the storage",)
-    if not os.path.lexists(path):
-        return None, ()
-    if _is_unfinished(place, path):
-        # A run died between its cube and its item; what it replaced is put back first.
-        check_inside(path)
-        return str(path), ()
-    if not is_cube(path, item.properties.get(FINGERPRINT)):
-        return None, (f"{path}: {describe_foreign(place, path, item)}",)
-    check_inside(path, item)
-    return str(path), ()
-
-
-def _is_unfinished(place: Place, path: Path) -> bool:
-    """Return whether a run that died left a cube there that its item does not name."""
-    journal = Journal.read(place.journal)
-    if journal is None or not (journal.committing or journal.removing) or journal.done:
-        return False
-    return is_cube(path, journal.removing or journal.fingerprint)
-
-
-def _itemless(place: Place, has_staged: bool) -> tuple[str | None, tuple[str, ...]]:
-    """Return the cube that has no item and may be removed, and what is left alone."""
-    path = place.path
-    if path is None or not os.path.lexists(path):
-        return None, ()
-    if _is_unfinished(place, path):
-        # A run that died left it between its cube and its item; mending it comes first.
-        check_inside(path)
-        return str(path), ()
-    said = f"{path}: {describe_foreign(place, path)}"
-    if has_staged:
-        return None, (said,)
-    raise ConflictError(
-        f"{said}; stacbuild removes only what it made for this dataset of this configuration: "
-        "remove it with the configuration that it is of, or yourself"
-    )
-
-
-def _check_object(storage: S3Store, key: str, item: pystac.Item) -> None:
-    """Refuse to remove a cube in a bucket below which somebody else's objects are."""
-    from stacbuild.storage.stage_s3 import strangers_s3
-
-    if found := strangers_s3(storage, key, item):
-        raise ConflictError(stray_message(found))
-
-
-def _staged(place: Place) -> tuple[str, ...]:
-    """Return what an interrupted run left on this machine."""
-    journal = Journal.read(place.journal)
-    lost = lost_paths(place) if isinstance(place.storage, FileStore) else []
-    left: list[Path] = []
-    if journal is not None:
-        folder = staging_folder(place, journal.token)
-        names = (folder.with_suffix(suffix) for suffix in (".old", ".gone", ".owner"))
-        left = [path for path in (place.journal, folder, *names) if path.exists()]
-    return tuple(map(str, [*left, *lost]))
-
-
-def local_path(place: Place, item: pystac.Item) -> Path | None:
-    """Return the path of the cube that an item names, in the folder for cubes; else None."""
-    if isinstance(place.storage, FileStore):
-        for ending in sorted({form.ending for form in FORMS.values()}):
-            path = place.storage.root / f"{place.identifier}{ending}"
-            if is_at(item, path):
-                return path
-    return None
-
-
-def s3_key(place: Place, item: pystac.Item) -> str | None:
-    """Return the key of the cube that an item names, if a build gave it to this cube."""
-    from stacbuild.storage.stage_s3 import own_key
-
-    assert isinstance(place.storage, S3Store)  # noqa: S101 - the caller asked
-    return own_key(place.storage, place.identifier, item)
-
-
 def _remove(place: Place, planned: Removal, wait: bool) -> None:
-    if isinstance(place.storage, MemoryStore):
+    if not place.storage.persistent:
         return
     if place.lock.parent.is_dir():
         with hold(place.lock, place.identifier, wait=-1 if wait else 0):
             check_beside(place, locked=True)
-            if isinstance(place.storage, FileStore):
-                _remove_local(place)
-            elif isinstance(place.storage, S3Store):
-                _remove_object(place, place.storage)
+            place.storage.remove(place)
             _describe_rest(place)
     # The files first: as long as their items are there, the next run finds what is left of them.
     for file in planned.files:
@@ -330,59 +208,6 @@ def _remove(place: Place, planned: Removal, wait: bool) -> None:
         by_collection.setdefault(path.parent.parent.name, []).append(path.stem)
     for collection, ids in by_collection.items():
         place.catalog.remove(collection, ids)
-
-
-def _remove_local(place: Place) -> None:
-    from stacbuild.storage.stage_file import Site
-
-    site = Site(place, place.journal.parent)
-    clear(place)
-    item = place.item()
-    path = local_path(place, item) if item is not None else None
-    said = str(item.properties.get(FINGERPRINT)) if item is not None else ""
-    if path is None or not is_cube(path, said):
-        place.catalog.remove(place.collection, [cube_id(place.identifier)])
-        return
-    assert item is not None  # noqa: S101 - it has a path
-    check_inside(path, item)
-    journal = _journal(place, said, path.name, site.is_free)
-    place.catalog.remove(place.collection, [cube_id(place.identifier)])
-    site.remove_cube(journal, path, said)
-    site.remove_staged(journal)
-    journal.remove()
-
-
-def _remove_object(place: Place, storage: S3Store) -> None:
-    from stacbuild.storage.stage_s3 import remove_s3
-
-    clear(place)
-    item = place.item()
-    key = s3_key(place, item) if item is not None else None
-    if item is None or key is None:
-        place.catalog.remove(place.collection, [cube_id(place.identifier)])
-        return
-    _check_object(storage, key, item)
-    said = str(item.properties.get(FINGERPRINT))
-    journal = _journal(place, said, key, lambda _: True)
-    place.catalog.remove(place.collection, [cube_id(place.identifier)])
-    if not remove_s3(storage, key, said):
-        raise RemoteError(
-            f"{storage.s3_url(key)}: cannot be deleted; run the same command again, with "
-            "credentials that may delete"
-        )
-    journal.remove()
-
-
-def _journal(place: Place, fingerprint: str, name: str, is_free: Callable[[str], bool]) -> Journal:
-    """Record which cube is being removed."""
-    from stacbuild.storage.staging import free_token
-
-    token = free_token(is_free)
-    journal = Journal.start(place.journal, fingerprint, place.owner(), token)
-    if isinstance(place.storage, FileStore):
-        sign(place, token)
-    journal.remove_cube(fingerprint, name)
-    return journal
 
 
 def _describe_rest(place: Place) -> None:

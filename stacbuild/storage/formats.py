@@ -16,18 +16,10 @@ of that before the commit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
-
-from stacbuild.errors import ConfigError
-from stacbuild.sources.file.store import FileStore
 
 if TYPE_CHECKING:
     import pystac
-
-    from stacbuild.config import Dataset
-    from stacbuild.sources.memory.store import MemoryStore
-    from stacbuild.sources.s3.store import S3Store
 
 FormatId = Literal["zarr", "netcdf", "levels"]
 
@@ -72,23 +64,3 @@ FORMS: dict[FormatId, Form] = {
 def whole(item: pystac.Item) -> pystac.Asset:
     """Return the asset of a cube's item that holds all of the cube."""
     return item.assets.get(MULTISCALES) or item.assets["data"]
-
-
-def check_form(storage: FileStore | MemoryStore | S3Store, dataset: Dataset) -> None:
-    """Refuse a format that cannot be written to a storage, or on this machine.
-
-    Raises
-    ------
-    ConfigError
-        Naming the key, and what to do.
-    """
-    if dataset.format_id != "netcdf":
-        return
-    where = f"datasets.{dataset.identifier}.format_id"
-    if not isinstance(storage, FileStore):
-        raise ConfigError(
-            f"{where}: netcdf can be written to a folder only, and the storage is of kind "
-            f"{storage.store_id!r}; take zarr or levels, or a storage of kind 'file'"
-        )
-    if find_spec("h5netcdf") is None or find_spec("h5py") is None:
-        raise ConfigError(f"{where}: netcdf needs more: pip install 'stacbuild[netcdf]'")

@@ -18,7 +18,6 @@ run never counted.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import os
 import re
@@ -26,15 +25,9 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stacbuild.atomic import sweep, temporary
-from stacbuild.sources.file.store import FileStore
-from stacbuild.stac.catalog import slug
-
-if TYPE_CHECKING:
-    from stacbuild.sources.memory.store import MemoryStore
-    from stacbuild.sources.s3.store import S3Store
 
 _VERSION = 1
 
@@ -43,30 +36,6 @@ _TOKEN = 8
 
 Region = tuple[tuple[int, int], ...]
 """First and one after the last index in each dimension of a variable."""
-
-
-def hidden_path(
-    storage: FileStore | S3Store | MemoryStore, identifier: str, catalog: Path, suffix: str
-) -> Path:
-    """Return a file that goes with a cube and is no part of it.
-
-    Parameters
-    ----------
-    identifier
-        Of its dataset.
-    catalog
-        Folder of the catalog that its item goes to.
-    suffix
-        What the file is: ``journal`` or ``lock``.
-    """
-    if isinstance(storage, FileStore):
-        cube = storage.root / f"{identifier}.zarr"
-        return cube.with_name(f".{cube.name}.{suffix}")
-    # A bucket has neither locks nor files that can be added to. The catalog is where the cube
-    # becomes one, and no other catalog's cubes have its keys. Different names can have one slug.
-    name = f"{storage.key}-{identifier}"
-    digest = hashlib.sha256(f"{storage.key} {identifier}".encode()).hexdigest()[:_TOKEN]
-    return catalog / f".{slug(name)[:150]}-{digest}.{suffix}"
 
 
 @dataclass
@@ -95,7 +64,7 @@ class Journal:
     folder
         The staged store, if it is on this machine.
     owner
-        Whose cube it is, see `stacbuild.storage.ownership.Place.owner`; empty if it does not say.
+        Whose cube it is, see `stacbuild.storage.place.Place.owner`; empty if it does not say.
     replaced
         Fingerprint of the cube that it takes the place of.
     done
@@ -117,6 +86,11 @@ class Journal:
     replaced: str | None = None
     done: bool = False
     removing: str | None = None
+
+    @property
+    def is_half_way(self) -> bool:
+        """Whether a run died between the cube and its item, in a commit or in a removal."""
+        return (self.committing or bool(self.removing)) and not self.done
 
     @classmethod
     def read(cls, path: Path) -> Journal | None:

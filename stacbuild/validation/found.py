@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.stac.catalog import cube_id
-from stacbuild.storage.ownership import CONFIGURATION
+from stacbuild.storage.place import CONFIGURATION
 
 if TYPE_CHECKING:
     import pystac

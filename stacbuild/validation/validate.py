@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-import fsspec
 import pystac
 
 from stacbuild import progress
@@ -29,14 +28,13 @@ from stacbuild.errors import (
 )
 from stacbuild.formats.cube import NETCDF
 from stacbuild.planning.allowed import check_items
-from stacbuild.planning.resolve import collection_id
+from stacbuild.planning.resolve import collection_id, place_named
 from stacbuild.progress import Reporter
-from stacbuild.sources.file.store import FileStore
-from stacbuild.sources.memory.store import MemoryStore
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.sources.stac.store import StacStore
 from stacbuild.stac.catalog import STORE, Catalog, cube_id
 from stacbuild.storage.formats import FORMS, MULTISCALES, whole
+from stacbuild.storage.kinds import storage_of
 from stacbuild.storage.strangers import Parts, strangers, stray_message
 from stacbuild.validation.catalog import check_catalog
 from stacbuild.validation.cube import check_cube, check_file, check_pyramid
@@ -131,8 +129,8 @@ def _validate(
     catalog_dir: Path, config: Config | None, names: Sequence[str], deep: bool, remote: bool
 ) -> list[Check]:
     catalog = Catalog(catalog_dir)
-    memory = config.storage if config and isinstance(config.storage, MemoryStore) else None
-    if not catalog.path.exists() and memory is None:
+    in_memory = config is not None and not storage_of(config.storage).persistent
+    if not catalog.path.exists() and not in_memory:
         raise MissingError(f"{catalog.path}: there is no catalog; harvest or build first")
     found = Found()
     items = list(check_catalog(catalog, found)) if catalog.path.exists() else []
@@ -154,8 +152,8 @@ def _validate(
             result = _check_cube(cube, config, deep)
             _check_strangers(cube, config, result)
         checks.append(Check("cube", cube.id, read, result))
-    if memory:
-        checks += _check_memory(memory, names or datasets, deep)
+    if config and in_memory:
+        checks += _check_memory(config, names or datasets, catalog, deep)
     used = {path for cube in chosen for path in _sources(cube)}
     for item in described:
         if not _is_cube(item) and (not names or item.self_href in used):
@@ -190,12 +188,8 @@ def _check_strangers(cube: pystac.Item, config: Config | None, found: Found) -> 
     try:
         if path.is_absolute():
             stray = list(strangers(path, Parts.of_item(cube), whole_tree=True))
-        elif config and isinstance(config.storage, S3Store):
-            # Imported when used: cubes on disk need no S3.
-            from stacbuild.storage.stage_s3 import own_key, strangers_s3
-
-            key = own_key(config.storage, cube_identifier(cube), cube)
-            stray = strangers_s3(config.storage, key, cube) if key is not None else []
+        elif config:
+            stray = storage_of(config.storage).strangers(cube_identifier(cube), cube)
     except StacbuildError as error:
         found.problems.append(error)
     if stray:
@@ -247,12 +241,13 @@ def _check_unnamed(
     found: Found,
 ) -> None:
     """Look for cubes that stand there without an item, as after a run killed before its end."""
-    if not isinstance(config.storage, FileStore):
+    folder = storage_of(config.storage).folder
+    if folder is None:
         return
     for name in names:
         item = made.get(cube_id(name))
         named = Path(whole(item).href) if item else None
-        paths = {config.storage.root / f"{name}{form.ending}" for form in FORMS.values()}
+        paths = {folder / f"{name}{form.ending}" for form in FORMS.values()}
         strange = [path for path in sorted(paths - {named}) if path.exists()]
         for path in strange:
             instead = "build it again" if named is None else f"that is {named}; remove it"
@@ -261,15 +256,18 @@ def _check_unnamed(
             found.notes.append(f"{name}: is not built yet")
 
 
-def _check_memory(storage: MemoryStore, names: Sequence[str], deep: bool) -> Iterator[Check]:
+def _check_memory(
+    config: Config, names: Sequence[str], catalog: Catalog, deep: bool
+) -> Iterator[Check]:
+    """Check cubes that no catalog names, as they end with the process."""
     for name in names:
-        read = f"memory://{storage.root}/{name}.zarr"
-        levels = (f"{read}/0/zarr.json", f"{read}/0/.zgroup")
-        if any(map(fsspec.filesystem("memory").exists, levels)):
-            read = f"{read}/0"
-        if fsspec.filesystem("memory").exists(read):
-            result = check_cube(name, read, None, None, deep=deep)
+        place = place_named(config, name, catalog)
+        found = place.storage.find_cube(place)
+        if found is not None:
+            read, options = found
+            result = check_cube(name, read, options, None, deep=deep)
         else:
+            read = place.storage.location(place)
             result = Found(notes=[f"{read}: is not in the memory of this process"])
         yield Check("cube", name, read, result)
 

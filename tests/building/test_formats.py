@@ -24,7 +24,7 @@ import zarr_cm
 from rasterio import Affine
 
 import stacbuild as library
-from stacbuild.storage import formats as forms
+from stacbuild.storage import ownership
 from tests.standins.s3 import S3Server
 from tests.support.cli import Json, catalogued, configuration, errors, geotiff, stacbuild
 from tests.support.forked import Runs
@@ -389,7 +389,7 @@ def test_where_netcdf_cannot_go_it_is_refused(
     (line,) = errors(stacbuild("cube", config, code=2))
     assert "datasets.two.format_id: netcdf can be written to a folder only" in line
     config = configured(tmp_path, "netcdf")
-    monkeypatch.setattr(forms, "find_spec", lambda name: None)
+    monkeypatch.setattr(ownership, "find_spec", lambda name: None)
     (planned,) = library.plan(config)
     assert planned.action == "fails"
     assert "pip install 'stacbuild[netcdf]'" in planned.reason
@@ -534,6 +534,7 @@ from stacbuild.building.compute import open_workers
 from stacbuild.building.write import Target, prepare, write
 from stacbuild.config.models import GridMapping
 from stacbuild.sources.memory.store import MemoryStore
+from stacbuild.storage.memory import Memory
 from stacbuild.geo.grid import Grid
 from stacbuild.progress import Silent
 import zarr
@@ -550,7 +551,7 @@ cube = cube.assign_coords(dict(zip(grid.dims, grid.coords())))
 cube = add_grid(cube, grid).assign_attrs(title="t", **geozarr_attrs(grid))
 cube = prepare(cube, grid, {})
 silent = Silent()
-with open_workers("synchronous", [], MemoryStore.model_construct()) as run, \\
+with open_workers("synchronous", [], Memory(MemoryStore.model_construct())) as run, \\
         silent.task("x", total=1) as task:
     write(cube, grid, Target(LocalStore(root / "0"), 3), run, task)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,13 +12,16 @@ from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.errors import ConflictError
 from stacbuild.planning import plan
-from stacbuild.planning.own_sources import check_sources
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog
-from stacbuild.storage.ownership import Place
+from stacbuild.storage.kinds import storage_of
+from stacbuild.storage.place import Place
+from tests.cli import Json, ages, configuration, geotiff
 from tests.support.cli import Json, ages, configuration, geotiff
 from tests.support.foreign import snapshot
 from tests.support.stores import options, store
+from tests.test_foreign import snapshot
+from tests.test_overlaps import options, store
 
 
 def catalog(directory: Path, href: str, kind: str = "application/vnd+zarr") -> None:
@@ -117,11 +120,11 @@ def test_a_cube_made_of_itself_by_an_item(tmp_path: Path, name: str) -> None:
 def test_a_cube_in_a_bucket(tmp_path: Path, identifier: str, href: str, own: bool) -> None:
     params = {"root": "bucket/cubes", "storage_options": options("http://127.0.0.1:9000")}
     storage = S3Store.model_validate({"identifier": "s", "store_id": "s3", "store_params": params})
-    place = Place(storage, identifier, Catalog(tmp_path), "c", None)
+    place = Place(storage_of(storage), identifier, Catalog(tmp_path), "c", None)
     item = pystac.Item("one", None, None, None, {"start_datetime": "", "end_datetime": ""})
     item.add_asset("data", pystac.Asset(href))
     if own:
         with pytest.raises(ConflictError, match="and its own source"):
-            check_sources(place, [item])
+            place.storage.check_sources(place, [item])
     else:
-        check_sources(place, [item])
+        place.storage.check_sources(place, [item])

@@ -22,7 +22,9 @@ from stacbuild.errors import ConfigError
 from stacbuild.planning import plan
 from stacbuild.removal.remove import plan_removal, remove
 from stacbuild.storage.journal import Journal
-from stacbuild.storage.stage_file import remove_tree
+from stacbuild.storage.site import remove_tree
+from tests.cli import catalogued, configuration, errors, geotiff, stacbuild
+from tests.forked import Runs
 from tests.standins.s3 import S3Server
 from tests.support.buckets import asset_of, bucket, keys
 from tests.support.cli import catalogued, configuration, errors, geotiff, stacbuild

@@ -24,10 +24,13 @@ from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import write_json
 from stacbuild.storage.journal import Journal
-from stacbuild.storage.stage_file import Site
+from stacbuild.storage.site import Site
+from tests.forked import Runs
+from tests.killing import fresh, small
 from tests.support.foreign import foreign_store, snapshot
 from tests.support.forked import Runs
 from tests.support.killing import fresh, small
+from tests.test_foreign import foreign_store, snapshot
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def test_a_cube_that_was_moved_for_one_that_did_not_come(killed: Path) -> None:
     (data / ".good.zarr.journal").unlink()
     config = load_config(small(killed))
     place = place_of(config, config.datasets[0], Catalog(killed / "catalogs"))
-    Site(place, data).sweep()
+    Site(place).sweep()
     assert names(killed) == [".good.zarr.holder", "good.zarr"]
     assert [*snapshot(data / "good.zarr").values()] == [*before.values()]
 

@@ -1,38 +1,33 @@
-"""A cube staged in a folder, and renamed when it is whole.
+"""The names around a cube in a folder, and how a commit to it is made, taken back and ended.
 
 All that a run writes there, beside the cube itself, has the token of its journal in its name, and
 a token is taken only if nothing has such a name yet: what has is ours, and nothing else is removed.
+A file ``.<cube>.<token>.owner`` states whose a token is, as the journal does, for the case that
+the journal is gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import glob
+import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from zarr.storage import LocalStore
-
 from stacbuild import progress
-from stacbuild.errors import LocalError, StacbuildError
-from stacbuild.machine import free_bytes
+from stacbuild.errors import StacbuildError
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import FORMS
 from stacbuild.storage.journal import Journal, sweep_partial, sync_folder
-from stacbuild.storage.ownership import (
-    Place,
-    check_place,
-    fingerprint_of,
-    is_at,
-    is_cube,
-    staging_folder,
-)
-from stacbuild.storage.signs import lost_tokens, sign, signed_path
-from stacbuild.storage.staging import Output, Staging, go_on, local_errors, size_text
+from stacbuild.storage.on_disk import fingerprint_of, is_at, is_cube
+from stacbuild.storage.ownership import check_place, go_on, is_own, staging_folder
+from stacbuild.storage.place import Place
 from stacbuild.storage.strangers import Parts, check_inside, strangers, stray_message
+
+_ANY_TOKEN = "[0-9a-f]" * 8
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,11 @@ class Site:
     """The names around a cube in a folder."""
 
     place: Place
-    root: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder; an identifier may begin with folders, and all that goes with it is there."""
+        return self.place.journal.parent
 
     @property
     def stem(self) -> str:
@@ -79,7 +78,7 @@ class Site:
         return not any(self.root.glob(f".*.{token}.*"))
 
     def undo(self, journal: Journal) -> None:
-        """Take a commit back whose item did not come to be."""
+        """Take back a commit whose item did not come to be."""
         here, there = self.target(journal), self.staged(journal)
         if journal.committing and is_cube(here, journal.fingerprint) and not os.path.lexists(there):
             there.parent.mkdir(exist_ok=True)
@@ -120,11 +119,11 @@ class Site:
         for path in (self.gone(journal), self.old(journal), self.folder(journal)):
             remove_tree(path)
         # Last: as long as it is there, the others are known as ours.
-        signed_path(self.place, journal.token).unlink(missing_ok=True)
+        self.signed(journal.token).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what runs left whose journal is gone; put back the cube that one had moved."""
-        for token in lost_tokens(self.place):
+        for token in self.lost_tokens():
             lost = Journal(self.place.journal, "", dt.datetime.now(dt.UTC), token)
             item = self.place.item()
             for here in (self.root / name for name in sorted(self.names)):
@@ -183,77 +182,111 @@ class Site:
         self.undo(journal)
         return journal
 
+    def begin(self, fingerprint: str) -> Journal:
+        """Put in order what a run left that died; take up its journal, or start one.
 
-@contextmanager
-def stage_file(output: Output, root: Path, needed: int) -> Iterator[Staging]:
-    """Open a place for a cube below *root*; see `stacbuild.storage.places.stage`."""
-    # An identifier may begin with folders: all that goes with the cube lies in its own.
-    final = root / f"{output.identifier}{output.form.ending}"
-    root, name = final.parent, final.name
-    site = Site(output.place, root)
+        What it wrote is kept only if it was building the same. The lock has to be held.
 
-    def commit() -> None:
+        Raises
+        ------
+        ConflictError
+            If something else is in the cube that it made or removed.
+        """
+        found = Journal.read(self.place.journal)
+        if found is not None:
+            public = self.is_public(found)
+            found = self.mend(found)
+            if found is not None and public:
+                if found.fingerprint == fingerprint:
+                    self.undo(found)
+                else:
+                    self.finish(found)
+                    found = None
+        if found is not None and found.fingerprint != fingerprint:
+            self.remove_staged(found)
+        journal = go_on(self.place, fingerprint, found, self.is_free)
+        self.sweep()
+        self.sign(journal.token)
+        journal.name = f"{self.place.name}{self.place.form.ending}"
+        journal.folder = self.folder(journal) / self.place.form.inner
+        # Of a pyramid the levels and their group, too.
+        sweep_partial(self.folder(journal))
+        return journal
+
+    def commit(self, journal: Journal) -> None:
+        """Rename what was staged to the cube, and an older cube out of its way.
+
+        Raises
+        ------
+        ConflictError
+            If something lies there that is not replaced.
+        """
         # Once more: it may have been hours.
-        check_place(output.place, whole_tree=True, locked=True)
-        item = output.item()
+        check_place(self.place, whole_tree=True, locked=True)
+        final, item = self.target(journal), self.place.item()
         replaced = fingerprint_of(final) or journal.replaced
-        for other in site.names - {name}:
-            if item is not None and is_at(item, root / other):
+        for other in self.names - {final.name}:
+            if item is not None and is_at(item, self.root / other):
                 # In another format, which has another name.
                 journal.replaces, replaced = other, item.properties.get(FINGERPRINT)
         journal.commit(journal.replaces, replaced)
         # Two renames: between them there is no cube, but never half a one.
         if os.path.lexists(final):
-            final.rename(site.old(journal))
-        site.staged(journal).rename(final)
-        sync_folder(root)
+            final.rename(self.old(journal))
+        self.staged(journal).rename(final)
+        sync_folder(self.root)
 
-    with local_errors(final):
-        check_place(output.place, locked=True)
-        found = Journal.read(output.journal)
-        if found is not None:
-            public = site.is_public(found)
-            found = site.mend(found)
-            if found is not None and public:
-                if found.fingerprint == output.fingerprint:
-                    site.undo(found)
-                else:
-                    site.finish(found)
-                    found = None
-        if found is not None and found.fingerprint != output.fingerprint:
-            site.remove_staged(found)
-        journal = go_on(output, found, site.is_free)
-        site.sweep()
-        sign(output.place, journal.token)
-        journal.name = name
-        journal.folder = site.folder(journal) / output.form.inner
-        # Of a pyramid the levels and their group, too.
-        sweep_partial(site.folder(journal))
-    done = False
-    try:
-        with local_errors(final):
-            _check_space(final, needed, journal)
-            staged = site.staged(journal)
-            yield Staging(
-                LocalStore(journal.folder),
-                LocalStore(site.folder(journal)),
-                str(final / output.form.public),
-                str(final),
-                commit,
-                journal.started,
-                journal,
-                file=None if staged == site.folder(journal) else staged,
-            )
-        done = True
-    finally:
-        if done:
-            with local_errors(final):
-                site.finish(journal)
-        elif not site.is_public(journal):
-            site.undo(journal)
-            if not any(journal.finished.values()) and not os.path.lexists(site.old(journal)):
-                site.remove_staged(journal)
-                journal.remove()
+    def leave(self, journal: Journal) -> None:
+        """Take back a commit without an item; keep what was staged if any region is finished."""
+        if self.is_public(journal):
+            return
+        self.undo(journal)
+        if not any(journal.finished.values()) and not os.path.lexists(self.old(journal)):
+            self.remove_staged(journal)
+            journal.remove()
+
+    def clear(self) -> None:
+        """Remove what earlier runs left, but for the cube itself."""
+        journal = Journal.read(self.place.journal)
+        self.sweep()
+        left = self.mend(journal) if journal is not None else None
+        if left is not None and self.is_public(left):
+            self.finish(left)
+        elif left is not None:
+            self.remove_staged(left)
+            left.remove()
+
+    def sign(self, token: str) -> None:
+        """Write the file that states whose the names with a token are."""
+        content = {"version": 1, "token": token, "owner": self.place.owner()}
+        self.signed(token).write_text(json.dumps(content))
+
+    def signed(self, token: str) -> Path:
+        """Return the file that states whose the names with a token are."""
+        return staging_folder(self.place, token).with_suffix(".owner")
+
+    def lost_tokens(self) -> list[str]:
+        """Return the tokens of runs of this cube whose journal is gone; nobody else's."""
+        journal, found = Journal.read(self.place.journal), []
+        pattern = f".{glob.escape(self.place.name)}.zarr.{_ANY_TOKEN}.owner"
+        for path in sorted(self.root.glob(pattern)):
+            if path.is_symlink() or not path.is_file():
+                continue
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                content = json.loads(path.read_bytes())
+                token, owner = str(content["token"]), dict(content["owner"])
+                if owner and is_own(self.place, owner) and path == self.signed(token):
+                    found.append(token)
+        return [token for token in found if journal is None or token != journal.token]
+
+    def lost_paths(self) -> list[Path]:
+        """Return what runs of this cube left whose journal is gone."""
+        found = []
+        for token in self.lost_tokens():
+            folder = staging_folder(self.place, token)
+            names = (folder, folder.with_suffix(".old"), folder.with_suffix(".gone"))
+            found += [path for path in (*names, self.signed(token)) if path.exists()]
+        return found
 
 
 def remove_tree(path: Path) -> None:
@@ -262,13 +295,3 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _check_space(final: Path, needed: int, journal: Journal) -> None:
-    left = needed - sum(sum(regions.values()) for regions in journal.finished.values())
-    free = free_bytes(final)
-    if left > free:
-        raise LocalError(
-            f"{final}: needs about {size_text(left)}, and {size_text(free)} are free in "
-            f"{final.parent}; make room, move the storage, or take a smaller grid"
-        )

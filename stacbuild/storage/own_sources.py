@@ -17,21 +17,21 @@ from stacbuild.errors import ConflictError
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.storage.ownership import Place
+    from stacbuild.sources.s3.store import S3Store
 
 _OF_ZARR = ("zarr.json", ".zgroup", ".zarray")
 _ELSEWHERE = "take another identifier, or another storage root"
 
 
-def check_sources(place: Place, items: Iterable[pystac.Item]) -> None:
+def check_folder(path: Path, items: Iterable[pystac.Item]) -> None:
     """Refuse a cube that is or holds what its sources' items lead to, or lies in a Zarr store.
 
     Of that, source or not, it would become a part.
 
     Parameters
     ----------
-    place
-        Where the cube goes.
+    path
+        Of the cube.
     items
         Those that it is made of.
 
@@ -40,27 +40,34 @@ def check_sources(place: Place, items: Iterable[pystac.Item]) -> None:
     ConflictError
         Naming both, and what to do.
     """
-    path, root = place.path, place.storage.address("")
-    if root is not None:
-        for item in items:
-            if _is_own(item, root, place.identifier):
-                raise ConflictError(
-                    f"{item.assets['data'].href}: is a cube that a build of dataset "
-                    f"{place.identifier!r} would replace, and its own source by the item "
-                    f"{_named(item)}; {_ELSEWHERE}"
-                )
-    elif path is not None:
-        output = Spot.of(path)
-        _check_folder(path, output, items)
-        for above in output.path.parents:
-            if any((above / name).is_file() for name in _OF_ZARR):
-                raise ConflictError(
-                    f"{path}: lies within the Zarr store {above}, of which the cube would become a "
-                    f"part; {_ELSEWHERE}"
-                )
+    output = Spot.of(path)
+    _check_files(path, output, items)
+    for above in output.path.parents:
+        if any((above / name).is_file() for name in _OF_ZARR):
+            raise ConflictError(
+                f"{path}: lies within the Zarr store {above}, of which the cube would become a "
+                f"part; {_ELSEWHERE}"
+            )
 
 
-def _check_folder(path: Path, output: Spot, items: Iterable[pystac.Item]) -> None:
+def check_bucket(store: S3Store, identifier: str, items: Iterable[pystac.Item]) -> None:
+    """Refuse a cube in a bucket that is made of a build of itself.
+
+    Raises
+    ------
+    ConflictError
+        Naming both, and what to do.
+    """
+    for item in items:
+        if _is_own(item, store.address(""), identifier):
+            raise ConflictError(
+                f"{item.assets['data'].href}: is a cube that a build of dataset "
+                f"{identifier!r} would replace, and its own source by the item "
+                f"{_named(item)}; {_ELSEWHERE}"
+            )
+
+
+def _check_files(path: Path, output: Spot, items: Iterable[pystac.Item]) -> None:
     folders: dict[Path, Spot] = {}
     for item in items:
         href = item.assets["data"].href
@@ -91,7 +98,6 @@ def _is_one_file(source: Path, path: Path) -> bool:
 
 def _is_own(item: pystac.Item, root: Address, identifier: str) -> bool:
     """Return whether an item's data are a build of the cube in the bucket of *root*."""
-    # What is read with credentials has such an address, too.
     server, key = address_of(item.assets["data"].href)
     length = len(root[1])
     return (server, key[:length]) == root and is_build(key[length:], identifier)

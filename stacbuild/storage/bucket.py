@@ -1,0 +1,245 @@
+"""Cubes in a bucket: each build has a key of its own, which the item of its cube then names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stacbuild import progress
+from stacbuild.config.addresses import S3_HOST
+from stacbuild.errors import ConflictError, RemoteError
+from stacbuild.net.hrefs import Allowed, check_item
+from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.storage.formats import whole
+from stacbuild.storage.journal import Journal, is_token, new_token
+from stacbuild.storage.own_sources import check_bucket
+from stacbuild.storage.ownership import check_place, go_on
+from stacbuild.storage.place import Place, Staging, Storage
+from stacbuild.storage.staging import local_errors
+from stacbuild.storage.strangers import stray_message
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.sources.s3.store import S3Store
+    from stacbuild.stac.catalog import Catalog
+
+# `stacbuild.storage.objects` is imported when used: it takes a while, and most plans need none.
+
+
+@dataclass(frozen=True)
+class Bucket(Storage):
+    """A bucket on an S3 server, or a prefix in one."""
+
+    store: S3Store
+
+    def journals(self, catalog: Catalog, names: Iterable[str]) -> Iterator[Path]:
+        """Yield the journals in the catalog's folder."""
+        yield from sorted(catalog.root.glob(".*.journal"))
+
+    def check_sources(self, place: Place, items: Iterable[pystac.Item]) -> None:
+        """Refuse a cube whose sources are builds of it."""
+        check_bucket(self.store, place.identifier, items)
+
+    def absence(self, place: Place, item: pystac.Item | None) -> str | None:
+        """Return why the cube of an item has to be built again."""
+        if item is None:
+            return "not in the catalog"
+        href, here = whole(item).href, self.store.https_url("")
+        if not href.startswith(here):
+            return "its place changed"
+        from stacbuild.storage.objects import holds_cube
+
+        is_there = holds_cube(self.store, href.removeprefix(here).strip("/"))
+        return None if is_there else "the cube is gone"
+
+    @contextmanager
+    def stage(self, place: Place, fingerprint: str) -> Iterator[Staging]:
+        """Open a store under a new key: an object store cannot rename."""
+        import s3fs
+        from zarr.storage import FsspecStore
+
+        from stacbuild.storage.objects import FAILURES, is_free, remove_objects
+
+        store, form = self.store, place.form
+        check_place(place, locked=True)
+        self._check_strangers(place)
+        found = Journal.read(place.journal)
+        if found is not None and (found.done or found.removing or found.fingerprint != fingerprint):
+            # What another configuration left, or only its end was missing.
+            self.clear(place)
+            found = None
+        with local_errors(place.journal):
+            journal = go_on(
+                place, fingerprint, found, lambda token: is_free(store, _key(place, token))
+            )
+        name = _key(place, journal.token)
+        path = f"{store.root}/{name}"
+        fs = s3fs.S3FileSystem(**store.storage_options, asynchronous=True, skip_instance_cache=True)
+
+        def commit() -> None:
+            check_place(place, locked=True)
+            before, item = self._public(place), place.item()
+            if before != name and item is not None:
+                journal.commit(before, item.properties.get(FINGERPRINT))
+            else:
+                journal.commit(journal.replaces, journal.replaced)
+
+        done = False
+        try:
+            yield Staging(
+                FsspecStore(fs, path=f"{path}/{form.inner}".rstrip("/")),
+                FsspecStore(fs, path=path),
+                store.https_url(f"{name}/{form.public}".rstrip("/")),
+                store.https_url(name),
+                commit,
+                journal.started,
+                journal,
+                s3_whole=f"s3://{path}",
+            )
+            done = True
+        except FAILURES as error:
+            raise RemoteError(f"{store.s3_url(name)}: cannot be written: {error}") from error
+        finally:
+            if done:
+                self._finish(journal)
+            elif not any(journal.finished.values()) and self._public(place) != name:
+                # No item names it, so what cannot be removed is litter and not a cube.
+                remove_objects(store, name, None)
+                journal.remove()
+
+    def clear(self, place: Place) -> None:
+        """Remove what an earlier run left, but for the cube that the item names."""
+        found = Journal.read(place.journal)
+        if found is None:
+            return
+        name = _key(place, found.token)
+        if found.done or self._public(place) == name:
+            self._finish(found)
+            return
+        if found.removing:
+            self._remove_previous(str(found.name), found.removing)
+        else:
+            from stacbuild.storage.objects import remove_objects
+
+            remove_objects(self.store, name, None)
+        found.remove()
+
+    def removable(
+        self, place: Place, item: pystac.Item | None, has_leftovers: bool
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """Return the URL of the cube; `remove` checks that it has the item's fingerprint."""
+        if item is None:
+            return None, ()
+        href = whole(item).href
+        if self._own_key(place.identifier, item) is None:
+            return None, (f"{href}: is not in the storage",)
+        self._check_inside(place, item)
+        return href, ()
+
+    def remove(self, place: Place) -> None:
+        """Remove the cube that the item names; a journal states that it is being removed."""
+        from stacbuild.storage.objects import remove_objects
+
+        self.clear(place)
+        item = place.item()
+        name = self._own_key(place.identifier, item) if item is not None else None
+        if item is None or name is None:
+            place.remove_item()
+            return
+        self._check_inside(place, item)
+        fingerprint = str(item.properties.get(FINGERPRINT))
+        journal = Journal.start(place.journal, fingerprint, place.owner(), new_token())
+        journal.remove_cube(fingerprint, name)
+        place.remove_item()
+        if not remove_objects(self.store, name, fingerprint):
+            raise RemoteError(
+                f"{self.store.s3_url(name)}: cannot be deleted; run the same command again, with "
+                "credentials that may delete"
+            )
+        journal.remove()
+
+    def find_cube(self, place: Place) -> tuple[str, dict[str, Any] | None] | None:
+        """Return the URL that the item names, and the credentials.
+
+        Raises
+        ------
+        IntegrityError
+            If it names what is not in the bucket.
+        """
+        item = place.item()
+        if item is None:
+            return None
+        server = self.store.endpoint_url or f"https://{S3_HOST}"
+        check_item(item, Allowed((place.catalog.root,), (server,), self.store.s3_url("")))
+        return self.address(item.assets["data"])
+
+    def address(self, asset: pystac.Asset) -> tuple[str, dict[str, Any] | None]:
+        """Return the ``s3://`` address and the credentials; the public URL if there are none."""
+        if self.store.anonymous:
+            return asset.href, None
+        return asset.extra_fields["alternate"]["s3"]["href"], self.store.storage_options
+
+    def strangers(self, identifier: str, item: pystac.Item) -> list[str]:
+        """Return the URLs of objects that are below the cube of an item and no part of it."""
+        name = self._own_key(identifier, item)
+        if name is None:
+            return []
+        from stacbuild.storage.objects import list_strangers
+
+        return list_strangers(self.store, name, item)
+
+    def _own_key(self, identifier: str, item: pystac.Item) -> str | None:
+        """Return the key of the cube that an item names, if a build gave it to this cube.
+
+        An item can be edited, and what it names is removed once it is replaced.
+        """
+        href, there = whole(item).href, self.store.https_url("")
+        named = href.removeprefix(there).strip("/") if href.startswith(there) else ""
+        token = named.removeprefix(f"{identifier}-").removesuffix(".zarr")
+        return named if is_token(token) and named == f"{identifier}-{token}.zarr" else None
+
+    def _public(self, place: Place) -> str | None:
+        item = place.item()
+        return self._own_key(place.identifier, item) if item else None
+
+    def _check_inside(self, place: Place, item: pystac.Item) -> None:
+        """Refuse to remove a cube below which somebody else's objects are."""
+        if found := self.strangers(place.identifier, item):
+            raise ConflictError(stray_message(found))
+
+    def _check_strangers(self, place: Place) -> None:
+        """Refuse to replace a cube below whose key lies what stacbuild did not write."""
+        item = place.item()
+        if item is None:
+            return
+        try:
+            found = self.strangers(place.identifier, item)
+        except RemoteError:
+            # What cannot be listed is not removed either.
+            return
+        if found:
+            raise ConflictError(
+                f"{found[0]}: is in the cube that is to be replaced, yet stacbuild did not write "
+                "it; move it away"
+            )
+
+    def _finish(self, journal: Journal) -> None:
+        journal.finish()
+        if journal.replaces:
+            self._remove_previous(journal.replaces, journal.replaced)
+        journal.remove()
+
+    def _remove_previous(self, name: str, fingerprint: str | None) -> None:
+        from stacbuild.storage.objects import remove_objects
+
+        if not remove_objects(self.store, name, fingerprint):
+            old = self.store.https_url(name)
+            progress.warn(f"{old}: could not delete the previous cube; remove it yourself")
+
+
+def _key(place: Place, token: str) -> str:
+    return f"{place.identifier}-{token}.zarr"

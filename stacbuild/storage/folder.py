@@ -1,0 +1,200 @@
+"""Cubes in a folder: staged beside their names, and renamed when they are whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stacbuild.errors import ConflictError
+from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.storage.formats import FORMS, whole
+from stacbuild.storage.journal import Journal
+from stacbuild.storage.on_disk import (
+    attribute_of,
+    describe_foreign,
+    find_foreign,
+    is_at,
+    is_cube,
+)
+from stacbuild.storage.own_sources import check_folder
+from stacbuild.storage.ownership import check_place, free_token
+from stacbuild.storage.place import ATTRIBUTE, Place, Staging, Storage
+from stacbuild.storage.site import Site
+from stacbuild.storage.staging import local_errors
+from stacbuild.storage.strangers import check_inside
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.sources.file.store import FileStore
+    from stacbuild.stac.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Folder(Storage):
+    """A folder on this machine."""
+
+    store: FileStore
+
+    @property
+    def folder(self) -> Path:
+        """The folder that cubes lie in."""
+        return self.store.root
+
+    def location(self, place: Place) -> str:
+        """Return the path of the cube."""
+        return str(self._path(place))
+
+    def hidden_path(self, place: Place, suffix: str) -> Path:
+        """Return a file beside the cube, whose name does not depend on its format."""
+        cube = self.folder / f"{place.identifier}.zarr"
+        return cube.with_name(f".{cube.name}.{suffix}")
+
+    def journals(self, catalog: Catalog, names: Iterable[str]) -> Iterator[Path]:
+        """Yield the journals in the folders of these datasets."""
+        folders = {(self.folder / name).parent for name in names} | {self.folder}
+        for folder in sorted(folders):
+            yield from sorted(folder.glob(".*.zarr.journal"))
+
+    def find_conflict(self, place: Place, *, whole_tree: bool) -> str | None:
+        """Return what lies at the path of the cube and is not replaced."""
+        return find_foreign(place, self._path(place), whole_tree)
+
+    def check_sources(self, place: Place, items: Iterable[pystac.Item]) -> None:
+        """Refuse a cube that is or holds one of its sources, or lies in a Zarr store."""
+        check_folder(self._path(place), items)
+
+    def absence(self, place: Place, item: pystac.Item | None) -> str | None:
+        """Return why the cube of an item has to be built again."""
+        if item is None:
+            return "not in the catalog"
+        path, data = Path(whole(item).href), item.assets["data"]
+        if Path(data.href) != place.data_path:
+            return "its place changed"
+        if path.is_symlink():
+            return "its place is a symbolic link"
+        if path.suffix == ".nc":
+            # Its attributes would take a library to read that takes longer than all else here.
+            size = _size(path)
+            if size not in (None, data.extra_fields.get("file:size")):
+                return "the cube is not that of its item"
+            found = None if size is None else item.properties.get(FINGERPRINT)
+        else:
+            found = attribute_of(path, ATTRIBUTE)
+        if found is None:
+            return "the cube is gone"
+        if found != item.properties.get(FINGERPRINT):
+            return "the cube is not that of its item"
+        return None
+
+    @contextmanager
+    def stage(self, place: Place, fingerprint: str) -> Iterator[Staging]:
+        """Open a store beside the cube, which a commit renames."""
+        # Imported when used: to see that there is nothing to do should take no longer than that.
+        from zarr.storage import LocalStore
+
+        final, site = self._path(place), Site(place)
+        with local_errors(final):
+            check_place(place, locked=True)
+            journal = site.begin(fingerprint)
+        done = False
+        try:
+            with local_errors(final):
+                folder, staged = site.folder(journal), site.staged(journal)
+                yield Staging(
+                    LocalStore(folder / place.form.inner),
+                    LocalStore(folder),
+                    str(final / place.form.public),
+                    str(final),
+                    lambda: site.commit(journal),
+                    journal.started,
+                    journal,
+                    file=None if staged == folder else staged,
+                )
+            done = True
+        finally:
+            if done:
+                with local_errors(final):
+                    site.finish(journal)
+            else:
+                site.leave(journal)
+
+    def lost_paths(self, place: Place) -> list[Path]:
+        """Return what runs of the cube left whose journal is gone."""
+        return Site(place).lost_paths()
+
+    def clear(self, place: Place) -> None:
+        """Remove what earlier runs left beside the cube."""
+        Site(place).clear()
+
+    def removable(
+        self, place: Place, item: pystac.Item | None, has_leftovers: bool
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """Return the path of the cube if it is that of its item or of a run that died."""
+        path = self._path(place) if item is None else self._named(place, item)
+        if path is None:
+            return None, (f"{whole(item).href}: is not in the storage",) if item else ()
+        if not os.path.lexists(path):
+            return None, ()
+        journal = Journal.read(place.journal)
+        borne = journal.removing or journal.fingerprint if journal else None
+        if journal is not None and journal.is_half_way and is_cube(path, borne):
+            # A run died between its cube and its item; what it replaced is put back first.
+            check_inside(path)
+            return str(path), ()
+        if item is not None and is_cube(path, item.properties.get(FINGERPRINT)):
+            check_inside(path, item)
+            return str(path), ()
+        left = f"{path}: {describe_foreign(place, path, item)}"
+        if item is not None or has_leftovers:
+            return None, (left,)
+        raise ConflictError(
+            f"{left}; stacbuild removes only what it made for this dataset of this configuration: "
+            "remove it with the configuration that it is of, or yourself"
+        )
+
+    def remove(self, place: Place) -> None:
+        """Remove the cube if it is that of its item; a journal states that it is being removed."""
+        self.clear(place)
+        item, site = place.item(), Site(place)
+        path = self._named(place, item) if item is not None else None
+        fingerprint = str(item.properties.get(FINGERPRINT)) if item is not None else ""
+        if path is None or not is_cube(path, fingerprint):
+            place.remove_item()
+            return
+        check_inside(path, item)
+        token = free_token(site.is_free)
+        journal = Journal.start(place.journal, fingerprint, place.owner(), token)
+        site.sign(token)
+        journal.remove_cube(fingerprint, path.name)
+        place.remove_item()
+        site.remove_cube(journal, path, fingerprint)
+        site.remove_staged(journal)
+        journal.remove()
+
+    def find_cube(self, place: Place) -> tuple[str, dict[str, Any] | None] | None:
+        """Return the path to open the cube at."""
+        path = self._path(place) / place.form.public
+        return (str(path), None) if path.exists() else None
+
+    def _path(self, place: Place) -> Path:
+        return self.folder / f"{place.identifier}{place.form.ending}"
+
+    def _named(self, place: Place, item: pystac.Item) -> Path | None:
+        """Return the path of the cube that an item names, in whatever format; None if elsewhere."""
+        for ending in sorted({form.ending for form in FORMS.values()}):
+            path = self.folder / f"{place.identifier}{ending}"
+            if is_at(item, path):
+                return path
+        return None
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None

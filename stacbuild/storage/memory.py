@@ -1,0 +1,95 @@
+"""Cubes in the memory of this process, for trying things out: no catalog names them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from stacbuild.stac.catalog import slug
+from stacbuild.storage.on_disk import REMEDY, group_attribute
+from stacbuild.storage.ownership import check_place
+from stacbuild.storage.place import ATTRIBUTE, COLLECTION, Place, Staging, Storage
+
+if TYPE_CHECKING:
+    import fsspec
+    import pystac
+
+    from stacbuild.sources.memory.store import MemoryStore
+
+
+@dataclass(frozen=True)
+class Memory(Storage):
+    """A folder of fsspec's file system in memory."""
+
+    store: MemoryStore
+
+    persistent: ClassVar[bool] = False
+
+    def location(self, place: Place) -> str:
+        """Return the URL of the cube."""
+        return f"memory:/{self._path(place)}"
+
+    def find_conflict(self, place: Place, *, whole_tree: bool) -> str | None:
+        """Return what lies there and is no cube of the same configuration."""
+        fs, path = _filesystem(), self._path(place)
+        if not fs.exists(path):
+            return None
+
+        def attribute(name: str) -> str | None:
+            return group_attribute(lambda key: bytes(fs.cat_file(f"{path}/{key}")), name)
+
+        if attribute(ATTRIBUTE) and attribute(COLLECTION) == place.collection:
+            return None
+        return f"memory:/{path}: holds what is no cube of collection {place.collection!r}; {REMEDY}"
+
+    def absence(self, place: Place, item: pystac.Item | None) -> str | None:
+        """Return that nothing is known of it: whatever there is ends with the process."""
+        return "in memory only"
+
+    @contextmanager
+    def stage(self, place: Place, fingerprint: str) -> Iterator[Staging]:
+        """Open a store beside the cube, which a commit moves."""
+        from zarr.storage import FsspecStore
+
+        check_place(place)
+        fs, final = _filesystem(), self._path(place)
+        name = f"{place.identifier}{place.form.ending}"
+        staged = f"/{self.store.root}/.{slug(name)}.{os.getpid()}.staging"
+
+        def commit() -> None:
+            check_place(place)
+            if fs.exists(final):
+                fs.rm(final, recursive=True)
+            fs.mv(staged, final, recursive=True)
+
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        try:
+            yield Staging(
+                FsspecStore.from_url(f"memory:/{staged}/{place.form.inner}".rstrip("/")),
+                FsspecStore.from_url(f"memory:/{staged}"),
+                f"memory:/{final}/{place.form.public}".rstrip("/"),
+                f"memory:/{final}",
+                commit,
+                now,
+            )
+        finally:
+            if fs.exists(staged):
+                fs.rm(staged, recursive=True)
+
+    def find_cube(self, place: Place) -> tuple[str, dict[str, Any] | None] | None:
+        """Return the URL to open the cube at."""
+        path = f"{self._path(place)}/{place.form.public}".rstrip("/")
+        return (f"memory:/{path}", None) if _filesystem().exists(path) else None
+
+    def _path(self, place: Place) -> str:
+        return f"/{self.store.root}/{place.identifier}{place.form.ending}"
+
+
+def _filesystem() -> fsspec.AbstractFileSystem:
+    import fsspec
+
+    return fsspec.filesystem("memory")

@@ -1,0 +1,125 @@
+"""The objects of a cube in a bucket: found, listed, removed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import s3fs
+from botocore.exceptions import BotoCoreError
+
+from stacbuild import progress
+from stacbuild.errors import RemoteError
+from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.storage.on_disk import group_attribute
+from stacbuild.storage.place import ATTRIBUTE
+from stacbuild.storage.strangers import CONSOLIDATED, Parts, is_zarr_key, strange_keys
+
+if TYPE_CHECKING:
+    import pystac
+
+    from stacbuild.sources.s3.store import S3Store
+
+FAILURES = (OSError, BotoCoreError)
+"""What s3fs raises when a server refuses or does not answer."""
+
+
+def is_free(store: S3Store, name: str) -> bool:
+    """Return whether nothing has a key; also if that cannot be listed, nor then written."""
+    try:
+        return not _filesystem(store).exists(f"{store.root}/{name}")
+    except FAILURES:
+        return True
+
+
+def holds_cube(store: S3Store, name: str) -> bool:
+    """Return whether a Zarr group has a key.
+
+    Raises
+    ------
+    RemoteError
+        If the server does not tell.
+    """
+    fs, path = _filesystem(store), f"{store.root}/{name}"
+    try:
+        return bool(fs.exists(f"{path}/zarr.json") or fs.exists(f"{path}/.zgroup"))
+    except FAILURES as error:
+        raise RemoteError(f"{store.s3_url(name)}: cannot be asked for: {error}") from error
+
+
+def remove_objects(store: S3Store, name: str, fingerprint: str | None) -> bool:
+    """Remove a cube under *name* in an S3 store; return whether nothing of it is left there.
+
+    Not an error of its own: credentials that may write but not delete are common.
+
+    Parameters
+    ----------
+    fingerprint
+        Of the cube; what bears another one is left alone. None for what was never published.
+    """
+    fs, path = _filesystem(store), f"{store.root}/{name}"
+    try:
+        keys = fs.find(path)
+        if keys and fingerprint is not None and _fingerprint_of(fs, path) != fingerprint:
+            progress.warn(f"{store.s3_url(name)}: is left alone, as it is not the cube that was")
+            return True
+        own = [key for key in keys if is_zarr_key(key.removeprefix(f"{path}/"))]
+        if fingerprint is not None and (parts := _parts_of(fs, path)) is not None:
+            strange = {
+                f"{path}/{key}"
+                for key in strange_keys([key.removeprefix(f"{path}/") for key in own], parts)
+            }
+            own = [key for key in own if key not in strange]
+        # The metadata last: as long as they are there, the rest is known as ours.
+        for last in (False, True):
+            if batch := [key for key in own if (key.rpartition("/")[0] == path) is last]:
+                fs.rm(batch)
+    except (OSError, BotoCoreError):
+        return False
+    if left := sorted(set(keys) - set(own)):
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        progress.warn(f"s3://{left[0]}{more}: is left alone, as stacbuild did not write it")
+    return True
+
+
+def list_strangers(store: S3Store, name: str, item: pystac.Item) -> list[str]:
+    """Return the URLs of objects that are below the cube of an item and no part of it.
+
+    None if what lies there is not that cube, which stays as it is.
+
+    Raises
+    ------
+    RemoteError
+        If they cannot be listed.
+    """
+    fs, path = _filesystem(store), f"{store.root}/{name}"
+    try:
+        keys = [key.removeprefix(f"{path}/") for key in fs.find(path)]
+        found = strange_keys(sorted(keys), Parts.of_item(item))
+        if not found or _fingerprint_of(fs, path) != item.properties.get(FINGERPRINT):
+            return []
+    except (OSError, BotoCoreError) as error:
+        raise RemoteError(
+            f"{store.s3_url(name)}: cannot be listed: {error}; run the same command again, with "
+            "credentials that may list and delete"
+        ) from error
+    return [f"s3://{path}/{key}" for key in found]
+
+
+def _fingerprint_of(fs: s3fs.S3FileSystem, path: str) -> str | None:
+    return group_attribute(lambda key: bytes(fs.cat_file(f"{path}/{key}")), ATTRIBUTE)
+
+
+def _parts_of(fs: s3fs.S3FileSystem, path: str) -> Parts | None:
+    for name in CONSOLIDATED:
+        try:
+            return Parts.of_metadata(json.loads(fs.cat_file(f"{path}/{name}")))
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return None
+    return None
+
+
+def _filesystem(store: S3Store) -> s3fs.S3FileSystem:
+    return s3fs.S3FileSystem(**store.storage_options, use_listings_cache=False)
