@@ -16,12 +16,9 @@ from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog
 from stacbuild.storage.kinds import storage_of
 from stacbuild.storage.place import Place
-from tests.cli import Json, ages, configuration, geotiff
 from tests.support.cli import Json, ages, configuration, geotiff
 from tests.support.foreign import snapshot
 from tests.support.stores import options, store
-from tests.test_foreign import snapshot
-from tests.test_overlaps import options, store
 
 
 def catalog(directory: Path, href: str, kind: str = "application/vnd+zarr") -> None:

@@ -23,8 +23,6 @@ from stacbuild.planning import plan
 from stacbuild.removal.remove import plan_removal, remove
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.site import remove_tree
-from tests.cli import catalogued, configuration, errors, geotiff, stacbuild
-from tests.forked import Runs
 from tests.standins.s3 import S3Server
 from tests.support.buckets import asset_of, bucket, keys
 from tests.support.cli import catalogued, configuration, errors, geotiff, stacbuild

@@ -25,12 +25,9 @@ from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import write_json
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.site import Site
-from tests.forked import Runs
-from tests.killing import fresh, small
 from tests.support.foreign import foreign_store, snapshot
 from tests.support.forked import Runs
 from tests.support.killing import fresh, small
-from tests.test_foreign import foreign_store, snapshot
 
 
 @pytest.fixture(scope="module")
