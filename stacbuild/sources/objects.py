@@ -32,7 +32,7 @@ from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.raster_item import raster_item, says_time
-from stacbuild.stac.zarr_item import period, zarr_item
+from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 Json = dict[str, Any]
 S = TypeVar("S", bound=Store)
@@ -167,7 +167,9 @@ def _describe(objects: Objects[S], data_id: str, profiles: Profiles) -> _Describ
             facts = _merge(_facts_of(ds), stated)
             zipped = place.read.lower().endswith(".zip")
             metadata = "" if zipped else _metadata(group)
-            when = None if period(ds, profile) else _modified(objects, place, metadata)
+            with naming(ds, place.href):
+                is_dated = period(ds, profile) is not None
+            when = None if is_dated else _modified(objects, place, metadata)
             item = zarr_item(group, ds, **identity, datetime=when, warn=progress.current().warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +82,11 @@ def zarr_item(
     StacbuildError
         The grid cannot be told (see `stacbuild.formats.zarr_grid.grid_of`) or no time is known.
     """
-    try:
+    with naming(ds, href):
         grid = grid_of(ds, profile.bbox)
         geometry, bbox = footprint(grid)
         start, end = period(ds, profile) or (datetime, datetime)
         dimensions = cube_dimensions(ds, grid)
-    except StacbuildError as error:
-        hidden = ds.encoding.get(HIDDEN, {}).items()
-        also = "".join(f"; {name} {each.reason}" for name, each in hidden)
-        # As of a raster: what the file does not say, or says wrong.
-        kind = IntegrityError if type(error) is StacbuildError else type(error)
-        raise kind(f"{href}: {error}{also}") from error
     if warn is not None:
         for note in grid.notes:
             warn(f"{href}: {note}")
@@ -171,6 +166,19 @@ def projection(grid: CubeGrid) -> Json:
         "proj:transform": list(grid.transform)[:6],
         "proj:bbox": list(grid.bbox),
     }
+
+
+@contextmanager
+def naming(ds: xr.Dataset, href: str) -> Iterator[None]:
+    """Name the store in errors about what its dataset states, and what was left out of it."""
+    try:
+        yield
+    except StacbuildError as error:
+        hidden = ds.encoding.get(HIDDEN, {}).items()
+        also = "".join(f"; {name} {each.reason}" for name, each in hidden)
+        # As of a raster: what the file does not say, or says wrong.
+        kind = IntegrityError if type(error) is StacbuildError else type(error)
+        raise kind(f"{href}: {error}{also}") from error
 
 
 def period(

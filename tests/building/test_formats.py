@@ -390,7 +390,7 @@ def test_where_netcdf_cannot_go_it_is_refused(
     assert "datasets.two.format_id: netcdf can be written to a folder only" in line
     config = configured(tmp_path, "netcdf")
     monkeypatch.setattr(ownership, "find_spec", lambda name: None)
-    (planned,) = library.plan(config)
+    (planned,) = library.plan(config, errors="collect")
     assert planned.action == "fails"
     assert "pip install 'stacbuild[netcdf]'" in planned.reason
     assert not (tmp_path / "data").exists()

@@ -55,7 +55,7 @@ from stacbuild.sources.stac.values import complete_raster, complete_zarr
 from stacbuild.stac.catalog import STORE, Harvest, slug, with_digest
 from stacbuild.stac.extensions import declare_extensions, file_time
 from stacbuild.stac.raster_item import raster_item
-from stacbuild.stac.zarr_item import period, zarr_item
+from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 _THREADS = 8
 _LONGEST_COLLECTION = 120
@@ -187,7 +187,8 @@ def _describe(
         with source_of(group, data.read, options) as ds:
             if said is not None and not states_crs(ds):
                 ds.attrs["crs"] = said.to_wkt()
-            own = period(ds)
+            with naming(ds, data.href):
+                own = period(ds)
             if own is not None:
                 # The store's own times are of its data; an item's often of its publication.
                 profile = without_times(profile)
