@@ -17,6 +17,7 @@ from typing import Any
 
 from stacbuild.building import build
 from stacbuild.config import load_config
+from stacbuild.progress import Silent
 from tests.fuzz.inputs import Chance
 from tests.fuzz.judge import Outcome
 from tests.fuzz.rasters import raster
@@ -52,7 +53,7 @@ def check_damaged(seed: int, folder: Path) -> Outcome:
         with warnings.catch_warnings():
             # Of the libraries; a user sees those, too.
             warnings.simplefilter("ignore")
-            [result] = build(config, folder / "catalogs")
+            [result] = build(config, folder / "catalogs", reporter=Silent())
     except Exception:  # noqa: BLE001 - that is what is looked for
         return Outcome(seed, "crash", "raised", traceback.format_exc(), traits)
     took, grown = time.monotonic() - start, _peak() - before

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stacbuild.building import build
 from stacbuild.config import load_config
+from stacbuild.progress import Silent
 from tests.fuzz import reference
 from tests.fuzz.compare import Case, Wrong, compare
 from tests.fuzz.grids import Target, target
@@ -85,7 +86,7 @@ def check(seed: int, folder: Path) -> Outcome:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", PendingDeprecationWarning)
-            [result] = build(load_config(config), folder / "catalogs")
+            [result] = build(load_config(config), folder / "catalogs", reporter=Silent())
     except Exception as error:  # noqa: BLE001 - that is what is looked for
         where = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
