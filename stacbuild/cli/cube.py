@@ -17,7 +17,7 @@ from stacbuild.cli.options import (
     datasets_argument,
 )
 from stacbuild.cli.output import finish, print_error
-from stacbuild.errors import Failures
+from stacbuild.errors import Failures, failures_of
 from stacbuild.safe_text import clean
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _plan(
     else:
         for line in plan_lines(plans):
             click.echo(line)
-    failures = [(each.name, each.error) for each in plans if each.error is not None]
+    failures = failures_of(plans)
     for name, error in failures:
         print_error(error, ctx.obj.debug, f"{name}: ")
     if failures:

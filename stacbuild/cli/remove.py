@@ -9,7 +9,7 @@ import click
 
 from stacbuild.cli.options import catalog_folder, catalog_option, config_argument
 from stacbuild.cli.output import print_error
-from stacbuild.errors import Failures
+from stacbuild.errors import Failures, failures_of
 from stacbuild.safe_text import clean
 
 
@@ -73,7 +73,7 @@ def remove(
         for each in planned:
             for path in each.paths:
                 click.echo(clean(path))
-    failures = [(each.name, each.error) for each in planned if each.error is not None]
+    failures = failures_of(planned)
     for name, error in failures:
         print_error(error, ctx.obj.debug, f"{name}: ")
     if failures:

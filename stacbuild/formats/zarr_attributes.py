@@ -39,7 +39,7 @@ _MOST_SHOWN = 60
 
 
 def repaired(path: str, name: str, document: Json, notes: dict[str, str]) -> bool:
-    """Give the attributes in a document of metadata the types that are due; tell what is left out.
+    """Convert the attributes in a metadata document to the types due; note what is left out.
 
     Parameters
     ----------
@@ -121,13 +121,18 @@ def _texts(key: str, value: Any) -> list[str] | None:
 
 def odd_member(name: str, document: Json) -> str | None:
     """Return the first member of consolidated metadata that is no object; None if all are."""
-    inline = document if name == ".zmetadata" else document.get("consolidated_metadata")
-    members = inline.get("metadata") if isinstance(inline, dict) else None
-    for key, each in members.items() if isinstance(members, dict) else ():
+    for key, each in _members(name, document).items():
         # Attributes are given what is due.
         if not isinstance(each, dict) and not key.endswith(".zattrs"):
             return str(key)
     return None
+
+
+def _members(name: str, document: Json) -> Json:
+    """Return the consolidated metadata in a document by path or key, empty if there are none."""
+    inline = document if name == ".zmetadata" else document.get("consolidated_metadata")
+    members = inline.get("metadata") if isinstance(inline, dict) else None
+    return members if isinstance(members, dict) else {}
 
 
 def _places(path: str, name: str, document: Json) -> Iterator[tuple[str, Json, str]]:
@@ -135,15 +140,11 @@ def _places(path: str, name: str, document: Json) -> Iterator[tuple[str, Json, s
     if name == "zarr.json":
         if "attributes" in document:
             yield path, document, "attributes"
-        inline = document.get("consolidated_metadata")
-        members = inline.get("metadata") if isinstance(inline, dict) else None
-        for inner, node in members.items() if isinstance(members, dict) else ():
+        for inner, node in _members(name, document).items():
             if isinstance(node, dict) and "attributes" in node:
                 yield f"{path}/{inner}".strip("/"), node, "attributes"
     elif name == ".zmetadata":
-        members = document.get("metadata")
-        if not isinstance(members, dict):
-            return
+        members = _members(name, document)
         for key in members:
             inner, _, last = key.rpartition("/")
             if last == ".zattrs":

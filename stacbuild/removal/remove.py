@@ -1,4 +1,4 @@
-"""Give cubes up: the cube, its item, and what nothing else needs of its sources.
+"""Remove cubes: the cube, its item, and what nothing else needs of its sources.
 
 Only what stacbuild made is removed: a cube that bears the fingerprint of its item and holds nothing
 else, items that name the store that they are of, cached files that a mark beside them vouches for.

@@ -29,33 +29,7 @@ def list_data(
     params: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
 ) -> list[Entry]:
-    """List the data ids that a store offers.
-
-    Parameters
-    ----------
-    store_id
-        Kind of store: zenodo, s3, file, clms, stac; or a store of a configuration, to which
-        neither *root* nor *params* are given.
-    root
-        As ``store_params.root`` of a configuration: number of a record, bucket and prefix, folder,
-        address of a catalog; nothing for clms.
-    match
-        Pattern of data ids, with ``*``, ``?`` and ``[...]``. What holds more data, an archive or
-        a collection, is one entry that ends in ``/``; ``name/*`` looks into it.
-    params
-        Further ``store_params``, such as ``endpoint_url``.
-
-    Returns
-    -------
-    Sorted by data id.
-
-    Raises
-    ------
-    ConfigError
-        There is no such kind of store, it cannot be listed, or the root is wrong.
-    NotFoundError, RemoteError, AuthError, LocalError, IntegrityError
-        What is to be listed is not there, or does not answer as it should.
-    """
+    """List the data ids that a store offers; parameters and errors as `stacbuild.list_data`."""
     store = make_store(store_id, root, params)
     if not store.listable:
         raise ConfigError(
