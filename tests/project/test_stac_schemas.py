@@ -9,7 +9,8 @@ from pathlib import Path
 import pystac
 import pytest
 
-from tests.support.stac_schemas import stac_problems
+from stacbuild.stac.extensions import EXTENSIONS
+from tests.support.stac_schemas import FOLDER, stac_problems
 
 
 @pytest.fixture
@@ -34,3 +35,28 @@ def test_each_problem_is_named(item: Path) -> None:
     found = "\n".join(stac_problems(item.parents[1] / "catalog.json"))
     assert "properties/datetime: 7 is not of type" in found
     assert "asset ./gone.tif is not there" in found
+
+
+@pytest.mark.parametrize("uri", EXTENSIONS.values(), ids=EXTENSIONS)
+def test_the_schema_of_each_extension_is_there(uri: str) -> None:
+    schema = json.loads((FOLDER / uri.removeprefix("https://")).read_text())
+    assert schema["$id"].rstrip("#") == uri
+
+
+@pytest.mark.parametrize(
+    ("extension", "properties", "problem"),
+    [
+        ("proj", {"proj:code": 4326}, "4326 is not of type 'string', 'null'"),
+        ("storage", {"storage:schemes": {"s3": {"type": "custom-s3"}}}, "storage:schemes"),
+        ("proj", {"proj:projjson": {"type": "GeographicCRS"}}, "proj:projjson"),
+        ("sci", {"sci:doi": "doi:10"}, "'doi:10' does not match"),
+    ],
+)
+def test_fields_of_extensions_are_validated(
+    item: Path, extension: str, properties: dict[str, object], problem: str
+) -> None:
+    content = json.loads(item.read_text())
+    content["properties"] |= properties
+    content["stac_extensions"] = [EXTENSIONS[extension]]
+    item.write_text(json.dumps(content))
+    assert problem in "\n".join(stac_problems(item.parents[1] / "catalog.json"))

@@ -7,4 +7,4 @@ ROOT = Path(__file__).parents[2]
 """The repository's root."""
 
 SHARED = Path(os.environ.get("STACBUILD_SHARED", ROOT.parent / "shared"))
-"""Real inputs and schemas of STAC extensions: an addition, which need not be there."""
+"""Real inputs: an addition, which need not be there."""

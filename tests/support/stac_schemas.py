@@ -1,7 +1,7 @@
 """A catalog compared with the official STAC schemas, without network.
 
-The schemas of STAC itself come with pystac; those of extensions from ``schemas`` of the folder of
-real inputs, where there is one. Without it extensions are not checked.
+The schemas of STAC itself come with pystac, that of PROJJSON with pyproj, those of extensions lie
+in the folder ``schemas``.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyproj.datadir
 import pystac
+from jsonschema.exceptions import best_match
 from pystac.validation import JsonSchemaSTACValidator
 
-from tests.support.paths import SHARED
+FOLDER = Path(__file__).parent / "schemas"
 
 
 class _Schemas(JsonSchemaSTACValidator):
-    """The schemas that are on this machine: none is fetched."""
+    """The schemas that come with the tests and the packages: none is fetched."""
 
     def __init__(self) -> None:
         super().__init__()
-        index = SHARED / "schemas" / "index.json"
-        self.extensions = index.exists()
-        if self.extensions:
-            for uri, path in json.loads(index.read_text()).items():
-                self.schema_cache.setdefault(uri, json.loads((index.parent / path).read_text()))
+        for path in FOLDER.rglob("*.json"):
+            self.schema_cache[f"https://{path.relative_to(FOLDER)}"] = json.loads(path.read_text())
+        projjson = json.loads(
+            Path(pyproj.datadir.get_data_dir(), "projjson.schema.json").read_text()
+        )
+        self.schema_cache[projjson["$id"]] = projjson
 
     def _get_schema(self, schema_uri: str) -> dict[str, Any]:
         return self.schema_cache[schema_uri.rstrip("#")]
@@ -65,13 +68,13 @@ def stac_problems(root: Path) -> list[str]:
 
 
 def _invalid(content: dict[str, Any]) -> list[str]:
-    schemas = _schemas()
     kind = pystac.STACObjectType(content["type"])
-    extensions = content.get("stac_extensions", []) if schemas.extensions else []
+    extensions = content.get("stac_extensions", [])
     try:
-        schemas.validate(content, kind, content["stac_version"], extensions)
+        _schemas().validate(content, kind, content["stac_version"], extensions)
     except pystac.STACValidationError as error:
-        details = error.source or []
+        # Most of what is wrong stands below a `oneOf`, whose own message is the whole document.
+        details = [best_match([detail]) for detail in error.source or []]
         return [f"{'/'.join(map(str, d.absolute_path))}: {d.message[:200]}" for d in details] or [
             str(error)
         ]
