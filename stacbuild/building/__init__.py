@@ -1,4 +1,4 @@
-"""Items to cubes: plan what is to be done, and do it, a cube at a time."""
+"""Build cubes from items: plan each dataset, then run its job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild import progress
-from stacbuild.building.leftovers import tell_of_forgotten, tidy
+from stacbuild.building.leftovers import clean_up, warn_of_unfinished
 from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.planning.grids import Box
 from stacbuild.planning.planner import CubePlan, plan_one, resolver_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CubeResult:
-    """What became of one cube.
+    """The outcome of one cube.
 
     Parameters
     ----------
@@ -62,60 +62,60 @@ def build(
     config
         The configuration.
     catalog_dir
-        The folder of ``catalog.json``, which is read and added to.
+        Folder of ``catalog.json``; items are read from it and added to it.
     datasets
         Identifiers of the datasets to build; all if empty.
     bbox
         West, south, east, north in the grid's CRS: build only the pixels of the grid whose
-        centres lie in this box.
+        centres lie inside.
     force
-        Whether to build what is up to date, too.
+        Also rebuild cubes that are up to date.
     wait
-        Whether to wait for another run that writes a cube of these; it fails otherwise.
+        Wait for another run that is writing one of these cubes; without it, such a cube fails.
 
     Returns
     -------
-    One result a cube, in order. A failure is a result with its error; the others go on.
+    One result per cube, in order. A failed cube is a result with its error; the others are built.
 
     Raises
     ------
     ConfigError
-        If there is no such dataset, or the box does not lie on a grid.
+        If a dataset does not exist, or the bbox does not intersect a grid.
     """
     with progress.reported_to(reporter):
         resolver, chosen = resolver_of(config, catalog_dir, datasets, bbox)
         with one_run():
-            # Planned one by one: what was built before counts.
-            done = [
-                _do(resolver, plan_one(resolver, dataset, force=force), wait) for dataset in chosen
+            # Planned one at a time, since a cube may share sources with the cubes before it.
+            results = [
+                _run(resolver, plan_one(resolver, dataset, force=force), wait) for dataset in chosen
             ]
-        tell_of_forgotten(config, resolver.catalog)
+        warn_of_unfinished(config, resolver.catalog)
         tell_of_unmatched(config, resolver.catalog, resolver.profiles)
-    return done
+    return results
 
 
-def _do(resolver: Resolver, planned: CubePlan, wait: bool) -> CubeResult:
+def _run(resolver: Resolver, planned: CubePlan, wait: bool) -> CubeResult:
     start, name = time.monotonic(), planned.name
     if planned.error is not None:
         return CubeResult(name, "FAILED", str(planned.error), 0.0, error=planned.error)
     dataset = resolver.config.dataset(name)
     if planned.action == "up to date":
-        assert planned.href is not None  # noqa: S101 - it was looked at there
-        tidy(resolver.place(dataset))
+        assert planned.href is not None  # noqa: S101 - the plan opened the cube there
+        clean_up(resolver.place(dataset))
         return CubeResult(name, "UP TO DATE", planned.href, 0.0, planned.href, planned.item)
     if planned.action == "rebuild":
-        progress.say(f"{name}: is built again: {planned.reason}")
+        progress.say(f"{name}: rebuilding: {planned.reason}")
     try:
-        # Imported when used: to see that there is nothing to do should take no longer than that.
+        # Imported late, so that a run with nothing to build starts fast.
         from stacbuild.building.make import make_cube
 
         job = planned.job
         if job is None:
             job = resolver.harvested(dataset)
-            # Whether there is room for it was not known before.
+            # Raises if there is not enough space, which was unknown before the harvest.
             resolver.estimate(dataset, job.grid, [source.items for source in job.sources])
         href, item = make_cube(job, wait=wait)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an error fails this cube only
         failed = failure_of(error, name)
         return CubeResult(name, "FAILED", str(failed), time.monotonic() - start, error=failed)
     return CubeResult(name, "COMPLETED", href, time.monotonic() - start, href, item)

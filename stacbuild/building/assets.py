@@ -1,4 +1,4 @@
-"""The assets of a cube's item, by its format: how large it is, and what tells damage."""
+"""The assets of a cube's item: href, size, and the checksums that detect damage."""
 
 from __future__ import annotations
 
@@ -21,28 +21,32 @@ if TYPE_CHECKING:
 
 
 def data_id(dataset: Dataset) -> str:
-    """Return the data id of a cube: the name that it has in its storage."""
+    """Return the data id of a cube: its name in the storage."""
     return f"{dataset.identifier}{FORMS[dataset.format_id].ending}"
 
 
 def describe_assets(
     item: pystac.Item, dataset: Dataset, staging: Staging, group: zarr.Group, cube: xr.Dataset
 ) -> None:
-    """Describe in the assets of an item what was written.
+    """Complete the assets of an item from the staged cube.
 
     Parameters
     ----------
     item
-        Of `stacbuild.stac.zarr_item.zarr_item`, with the asset ``data``; a pyramid gets a second.
+        From `stacbuild.stac.zarr_item.zarr_item`, with the asset ``data``; for a pyramid a second
+        asset is added.
     group, cube
-        The cube as it was staged.
+        The staged cube.
     """
     asset = item.assets["data"]
     if staging.file is not None:
         _describe_file(item, dataset, staging.file)
         return
     asset.title = f"{dataset.identifier} (Zarr)"
-    asset.extra_fields |= _sizes(staging.store, group, map(str, cube.data_vars))
+    asset.extra_fields |= {
+        "file:size": sum(array.nbytes_stored() for _, array in group.arrays()),
+        CHUNKS: count_chunks(staging.store, map(str, cube.data_vars)),
+    }
     if staging.s3_whole:
         inner = FORMS[dataset.format_id].public
         href = f"{staging.s3_whole}/{inner}".rstrip("/")
@@ -56,14 +60,13 @@ def _add_pyramid(
     item: pystac.Item, dataset: Dataset, staging: Staging, variables: list[str]
 ) -> None:
     root = zarr.open_group(staging.root, mode="r")
-    layout: Any = root.attrs["multiscales"]
-    coarse = [
-        f"{level['asset']}/{variable}" for level in layout["layout"][1:] for variable in variables
-    ]
+    multiscales: Any = root.attrs["multiscales"]
+    levels = multiscales["layout"]
+    coarse = [f"{level['asset']}/{variable}" for level in levels[1:] for variable in variables]
     pyramid = pystac.Asset(
         staging.whole,
         title=f"{dataset.identifier} (Zarr, all resolutions)",
-        description=f"Group of {len(layout['layout'])} levels, each half of the one before.",
+        description=f"Group of {len(levels)} levels, each half of the one before.",
         media_type=MEDIA_TYPE,
         roles=["data", "overview"],
         extra_fields={
@@ -74,7 +77,7 @@ def _add_pyramid(
     )
     pyramid.extra_fields[CHUNKS] = count_chunks(staging.root, coarse)
     pyramid.extra_fields["file:size"] = item.assets["data"].extra_fields["file:size"] + sum(
-        entry["bytes"] for entry in pyramid.extra_fields[CHUNKS].values()
+        chunks["bytes"] for chunks in pyramid.extra_fields[CHUNKS].values()
     )
     if staging.s3_whole:
         pyramid.extra_fields["alternate"] = {"s3": {"href": staging.s3_whole}}
@@ -91,13 +94,6 @@ def _describe_file(item: pystac.Item, dataset: Dataset, file: Path) -> None:
 
 
 def checksum(file: Path) -> str:
-    """Return the multihash of a file's SHA-256, as ``file:checksum`` has it."""
+    """Return the multihash of a file's SHA-256, for ``file:checksum``."""
     with file.open("rb") as content:
         return f"1220{hashlib.file_digest(content, 'sha256').hexdigest()}"
-
-
-def _sizes(store: Any, group: zarr.Group, variables: Any) -> dict[str, Any]:
-    return {
-        "file:size": sum(array.nbytes_stored() for _, array in group.arrays()),
-        CHUNKS: count_chunks(store, variables),
-    }

@@ -19,9 +19,9 @@ CONVENTIONS = "CF-1.11"
 
 
 def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
-    """Describe the grid: coordinate attributes and the grid mapping variable ``spatial_ref``.
+    """Add coordinate attributes and the grid mapping variable ``spatial_ref`` to a dataset.
 
-    ``GeoTransform`` (GDAL's order) stands beside CF's own attributes, for GDAL and rioxarray.
+    Besides CF's own attributes it has ``GeoTransform`` (GDAL's order), for GDAL and rioxarray.
     """
     crs = CRS.from_epsg(grid.epsg)
     a, b, c, d, e, f = tuple(grid.transform)[:6]
@@ -31,13 +31,13 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     }
     y, x = grid.dims
     axes = {str(axis["axis"]): axis for axis in crs.cs_to_cf()}
-    described = dataset.assign_coords(spatial_ref=((), np.int64(0), mapping))
-    described[y].attrs = axes["Y"]
-    described[x].attrs = axes["X"]
-    # Numbers and texts without a unit of time are labels.
-    if "time" in described.coords and described["time"].dtype.kind == "M":
-        described["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
-    return described
+    with_grid = dataset.assign_coords(spatial_ref=((), np.int64(0), mapping))
+    with_grid[y].attrs = axes["Y"]
+    with_grid[x].attrs = axes["X"]
+    # A "time" of numbers or strings holds labels.
+    if "time" in with_grid.coords and with_grid["time"].dtype.kind == "M":
+        with_grid["time"].attrs = {"standard_name": "time", "long_name": "time", "axis": "T"}
+    return with_grid
 
 
 def _grid_mapping(crs: CRS) -> dict[str, Any]:
@@ -45,8 +45,8 @@ def _grid_mapping(crs: CRS) -> dict[str, Any]:
     operation, geodetic = crs.coordinate_operation, crs.geodetic_crs
     if operation is None or geodetic is None or not operation.method_name.startswith("Hotine"):
         return dict(crs.to_cf())
-    # CF's oblique_mercator has no angle from the rectified to the skew grid: without it the grid
-    # would lie elsewhere (EPSG:2056 by 60 km), and pyproj warns. The WKT says it all.
+    # CF's oblique_mercator has no angle from the rectified to the skew grid. Without it the grid
+    # would be displaced (EPSG:2056 by 60 km), and pyproj warns. The WKT is complete.
     name = {"grid_mapping_name": "unknown", "projected_crs_name": crs.name}
     return geodetic.to_cf() | name | {"crs_wkt": crs.to_wkt()}
 
@@ -54,11 +54,11 @@ def _grid_mapping(crs: CRS) -> dict[str, Any]:
 def geozarr_attrs(grid: Grid) -> dict[str, Any]:
     """Return a Zarr group's attributes by the conventions ``proj:`` and ``spatial:``.
 
-    They hold for the arrays of the group that have both dimensions of the grid
+    They apply to the arrays of the group that have both dimensions of the grid
     (https://github.com/zarr-conventions/proj, inheritance model, and
-    https://github.com/zarr-conventions/spatial, both v0.1). They stand beside CF, and on the group
-    only: a list of objects, as ``zarr_conventions`` is one, cannot be an attribute in NetCDF, and a
-    variable taken out of a cube is to be written to that without a thought of it.
+    https://github.com/zarr-conventions/spatial, both v0.1). Only the group has them, besides the CF
+    attributes: ``zarr_conventions`` is a list of objects, which cannot be an attribute in NetCDF,
+    and a user should be able to write any variable of a cube to NetCDF.
     """
     attrs = zarr_cm.create_many(
         {
@@ -72,10 +72,10 @@ def geozarr_attrs(grid: Grid) -> dict[str, Any]:
             },
         }
     )
-    # Drafts of both had a colon in the name, and rioxarray (0.20 to 0.23) looks for that only.
+    # Drafts of both had a colon in the name, the only spelling that rioxarray (0.20 to 0.23) knows.
     declared: Any = attrs["zarr_conventions"]
-    former = [{"uuid": each["uuid"], "name": f"{each['name']}:"} for each in declared]
-    return attrs | {"zarr_conventions": [*declared, *former]}
+    drafts = [{"uuid": each["uuid"], "name": f"{each['name']}:"} for each in declared]
+    return attrs | {"zarr_conventions": [*declared, *drafts]}
 
 
 def global_attrs(

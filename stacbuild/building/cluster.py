@@ -1,10 +1,11 @@
 """Compute on a running dask cluster, after checking its workers.
 
-Each worker is asked for its versions of what decides about bytes, and whether it sees every local
-source, at its size, and a probe file in the folder of the cubes. Workers that join later are not
-asked; a file that they do not see is an error that names it. dask gives a task up after four
-workers died over it (``distributed.scheduler.allowed-failures``). Credentials for S3 are part of
-the graph: they reach the scheduler over the wire, never a disk; use ``tls://`` on shared networks.
+Each worker has to have the same versions of the libraries that determine a cube's bytes, and to see
+every local source, at its size, and a probe file in the folder of the cubes. Workers that join
+later are not checked; a file that they do not see is an error that names it. dask abandons a task
+after four workers died while running it (``distributed.scheduler.allowed-failures``). Credentials
+for S3 are part of the graph: they are sent to the scheduler and never written to disk; use
+``tls://`` on shared networks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dask.array as da
 
@@ -31,44 +32,37 @@ from stacbuild.loading import release
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-# Seconds to wait for a scheduler to answer, and for it to have a worker: those may be started by
-# a queue, or again.
-_ANSWERS, _PATIENCE = 10, 30
-# What decides about the bytes of a cube, or has to be the same for tasks to be understood.
-_SOFTWARE = (
-    "stacbuild",
-    "dask",
-    "distributed",
-    "numcodecs",
-    "numpy",
-    "rasterio",
-    "stackstac",
-    "xarray",
-    "zarr",
+_CONNECT_SECONDS = 10
+# How long a scheduler may be without workers: a queue may be starting or restarting them.
+_WORKER_SECONDS = 30
+# These determine the bytes of a cube, or have to be the same to unpickle tasks.
+_PACKAGES = (
+    *("stacbuild", "dask", "distributed", "numcodecs"),
+    *("numpy", "rasterio", "stackstac", "xarray", "zarr"),
 )
 
 
 @contextmanager
 def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator[Run]:
-    """Connect to a scheduler whose workers can do the work, for `stacbuild.building.compute`.
+    """Connect to a scheduler, check its workers, and yield what runs a graph on them.
 
     Parameters
     ----------
     address
-        ``tcp://HOST:PORT`` or ``tls://HOST:PORT``; certificates as dask's configuration says.
+        ``tcp://HOST:PORT`` or ``tls://HOST:PORT``; certificates come from dask's configuration.
     hrefs
-        Of the sources. All workers have to see those that are local files.
+        Hrefs of the sources. All workers have to see those that are local files.
     folder
-        Where cubes are written to, if that is a folder.
+        The folder that cubes are written to, if it is one.
 
     Raises
     ------
     ConfigError
         If `distributed` is not installed.
     RemoteError
-        If no scheduler answers, or it has no workers, or is lost later.
+        If no scheduler answers, it has no workers, or the connection is lost.
     LocalError
-        If a worker has other software, or does not see a file or the folder.
+        If a worker has other versions, or does not see a file or the folder.
     """
     try:
         from distributed import Client
@@ -77,13 +71,13 @@ def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator
         raise ConfigError(
             f"scheduler {address}: needs dask's distributed: pip install 'stacbuild[distributed]'"
         ) from None
-    # Of a lost connection it logs several tracebacks, and the error below says the same. A filter
-    # of our own, as a level could not be set back rightly if two cubes are built at once.
+    # It logs several tracebacks for a lost connection, which is one of the errors below. A filter
+    # for each cube, since a level could not be restored correctly if two cubes are built at once.
     logger = logging.getLogger("distributed.client")
     quiet = _Quiet()
     logger.addFilter(quiet)
     try:
-        client = Client(address, timeout=_ANSWERS, set_as_default=False)
+        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         logger.removeFilter(quiet)
         raise RemoteError(
@@ -93,7 +87,7 @@ def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator
         _check(client, address, hrefs, folder)
         yield partial(_run, client, address)
         if client.status == "running":
-            # Also where a worker ends meanwhile: the cube is whole.
+            # A worker that ends meanwhile does no harm: the cube is complete.
             client.run(release, on_error="ignore")
     except CommClosedError as error:
         raise _lost(address) from error
@@ -111,62 +105,57 @@ def _run(client: Client, address: str, written: da.Array, done: Callable[[Key], 
     from distributed import KilledWorker
 
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-    futures = _futures(client, written)
+    futures = _submit(client, written)
     for future in futures:
         future.add_done_callback(ended.put)
     try:
         while futures:
             future = _next(client, address, ended)
             if future.status == "lost" and client.status == "running":
-                # It had ended, and the worker that knew it died: another one does it again.
+                # Its worker died after it had finished; another one runs it again.
                 future.add_done_callback(ended.put)
                 continue
             if future.status in ("cancelled", "lost"):
                 raise _lost(address)
             if future.status == "error":
-                # Raises it. Not asked for otherwise: a worker would have to give what it has.
+                # Raises the error. Results of other tasks are not fetched: nobody needs them.
                 future.result()
             futures.discard(future)
             done(future.key)
-            # Else it would be done again when the worker that did it dies.
+            # Otherwise it would run again when its worker dies.
             future.release()
     except KilledWorker as error:
         raise WorkersLostError(
-            f"its workers died over it, {error.allowed_failures + 1} times"
+            f"its workers died while computing it, {error.allowed_failures + 1} times"
         ) from error
     finally:
         if futures and client.status == "running":
             client.cancel(list(futures))
 
 
-def _futures(client: Client, written: da.Array) -> set[Future]:
+def _submit(client: Client, written: da.Array) -> set[Future]:
     from distributed import futures_of
 
-    # The graph that is returned with them holds them too; it goes here.
+    # A function of its own, so that the persisted array, which refers to the futures, is freed.
     return set(futures_of(client.persist(written)))
 
 
 def _next(client: Client, address: str, ended: queue.SimpleQueue[Future]) -> Future:
-    """Wait for a future to end, as long as there is somebody who could end it."""
-    alone_since = None
+    """Wait for a future to end, as long as the scheduler has workers."""
+    idle_since = None
     while True:
         try:
             return ended.get(timeout=1)
         except queue.Empty:
             if client.status != "running":
                 raise _lost(address) from None
-        if _known(client):
-            alone_since = None
+        # From the scheduler's last report, without a request.
+        if client.scheduler_info()["workers"]:
+            idle_since = None
             continue
-        alone_since = alone_since or time.monotonic()
-        if time.monotonic() - alone_since > _PATIENCE:
+        idle_since = idle_since or time.monotonic()
+        if time.monotonic() - idle_since > _WORKER_SECONDS:
             raise _no_workers(address)
-
-
-def _known(client: Client) -> Mapping[str, Any]:
-    """Return workers that the scheduler told of lately, without asking it."""
-    workers: Mapping[str, Any] = client.scheduler_info()["workers"]
-    return workers
 
 
 def _lost(address: str) -> RemoteError:
@@ -177,15 +166,15 @@ def _lost(address: str) -> RemoteError:
 
 def _no_workers(address: str) -> RemoteError:
     return RemoteError(
-        f"{address}: the dask scheduler has had no workers for {_PATIENCE} s; start some and run "
-        "the same command again"
+        f"{address}: the dask scheduler has had no workers for {_WORKER_SECONDS} s; start some and "
+        "run the same command again"
     )
 
 
 def _check(client: Client, address: str, hrefs: Sequence[str], folder: Path | None) -> None:
-    """Ask every worker for its software, and whether it sees what is to be read and written."""
+    """Check that every worker has our versions and sees the files to be read and written."""
     try:
-        client.wait_for_workers(1, timeout=_PATIENCE)
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
     except TimeoutError:
         raise _no_workers(address) from None
     files = {
@@ -193,38 +182,38 @@ def _check(client: Client, address: str, hrefs: Sequence[str], folder: Path | No
         for href in hrefs
         if "://" not in href
     }
-    mine = _software()
+    versions = _versions()
     probe = folder / f".stacbuild-probe-{secrets.token_hex(8)}" if folder else None
     try:
         if probe:
             probe.touch()
-        answers = client.run(_look, files, probe, on_error="return")
+        answers = client.run(_inspect, files, probe, on_error="return")
     finally:
         if probe:
             probe.unlink(missing_ok=True)
     for worker, answer in sorted(answers.items()):
         if isinstance(answer, BaseException):
             raise LocalError(
-                f"worker {worker}: cannot be asked ({' '.join(str(answer).split())}); it needs "
-                f"stacbuild {mine['stacbuild']} and all that belongs to it"
+                f"worker {worker}: cannot be checked ({' '.join(str(answer).split())}); it needs "
+                f"stacbuild {versions['stacbuild']} with its dependencies"
             ) from answer
-        theirs, trouble = answer
-        for name, version in mine.items():
+        theirs, problem = answer
+        for name, version in versions.items():
             if theirs[name] != version:
                 raise LocalError(
-                    f"worker {worker}: has {name} {theirs[name]}, and here it is {version}; "
-                    "they have to be the same"
+                    f"worker {worker}: has {name} {theirs[name]}, but this process has {version}; "
+                    "install the same version"
                 )
-        if trouble:
+        if problem:
             raise LocalError(
-                f"worker {worker}: {trouble}; use a disk that all workers see under the same "
+                f"worker {worker}: {problem}; use a disk that all workers see under the same "
                 "path, or another scheduler: threads"
             )
 
 
-def _software() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     versions = {"Python": ".".join(platform.python_version_tuple()[:2])}
-    for name in _SOFTWARE:
+    for name in _PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -232,29 +221,29 @@ def _software() -> dict[str, str]:
     return versions
 
 
-def _look(files: Mapping[str, int | None], probe: Path | None) -> tuple[dict[str, str], str]:
-    """Return a worker's software, and what it does not see; runs on the worker."""
-    return _software(), _trouble(files, probe)
+def _inspect(files: Mapping[str, int | None], probe: Path | None) -> tuple[dict[str, str], str]:
+    """Return a worker's versions, and a problem with its files or ""; runs on the worker."""
+    return _versions(), _file_problem(files, probe)
 
 
-def _trouble(files: Mapping[str, int | None], probe: Path | None) -> str:
+def _file_problem(files: Mapping[str, int | None], probe: Path | None) -> str:
     for name, size in files.items():
         try:
             found = Path(name).stat().st_size
         except OSError as error:
-            return f"{name} cannot be seen there ({error.strerror})"
+            return f"does not see {name} ({error.strerror})"
         if size is not None and found != size:
-            return f"{name} is another file there, of {found} bytes and not {size}"
+            return f"sees another file as {name}, of {found} bytes instead of {size}"
         if not os.access(name, os.R_OK):
-            return f"{name} cannot be read there"
+            return f"cannot read {name}"
     if probe is None:
         return ""
     if not probe.exists():
-        return f"{probe.parent} cannot be seen there, or is another folder"
-    mine = probe.with_name(f"{probe.name}-{secrets.token_hex(8)}")
+        return f"does not see {probe.parent}, or sees another folder there"
+    written = probe.with_name(f"{probe.name}-{secrets.token_hex(8)}")
     try:
-        mine.touch()
-        mine.unlink()
+        written.touch()
+        written.unlink()
     except OSError as error:
-        return f"{probe.parent} cannot be written there ({error.strerror})"
+        return f"cannot write to {probe.parent} ({error.strerror})"
     return ""

@@ -1,8 +1,8 @@
-"""Where the parts of a cube are computed: threads, processes, one after the other, or a cluster.
+"""Compute the regions of a cube: in threads, in processes, serially, or on a cluster.
 
-All of them run the same graph, whose last tasks write whole stored chunks, so each gives the
-same bytes. What they share with this process is the store that is written to; what a worker
-keeps between tasks (open files, index maps) is its own.
+All schedulers run the same graph, whose last tasks write whole stored chunks, so the bytes of a
+cube do not depend on the scheduler. Workers share the target store; each has its own pool of open
+files and index maps.
 """
 
 from __future__ import annotations
@@ -40,19 +40,16 @@ from stacbuild.machine import keep_freed_memory
 if TYPE_CHECKING:
     import pystac
 
+    from stacbuild.storage.journal import Region
     from stacbuild.storage.place import Storage
 
-Region = tuple[slice, ...]
-# First and one after the last index in each dimension.
-Place = tuple[tuple[int, int], ...]
-
-# A region is tried so often when a process dies over it; a cluster's scheduler has its own count.
+# Attempts to compute a region in processes that die; a cluster's scheduler has its own count.
 _ATTEMPTS = 3
 
 
 @contextmanager
 def open_workers(scheduler: str, sources: Sequence[pystac.Item], storage: Storage) -> Iterator[Run]:
-    """Start or find the workers that compute a cube, for `write_region`.
+    """Start workers, or connect to those of a cluster, and yield what runs a graph on them.
 
     Parameters
     ----------
@@ -60,18 +57,18 @@ def open_workers(scheduler: str, sources: Sequence[pystac.Item], storage: Storag
         ``threads``, ``processes``, ``synchronous`` (or ``sync``, ``single-threaded``), or the
         address of a running scheduler, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
     sources
-        Items of what the cube is computed from; the workers of a cluster have to see the files.
+        Source items of the cube; the workers of a cluster have to see their local files.
     storage
-        Where the cube goes. Workers of a cluster have to see its folder.
+        The storage of the cube; the workers of a cluster have to see its folder.
 
     Raises
     ------
     ConfigError
         If other processes cannot write to the storage, or `distributed` is not installed.
     RemoteError
-        If no scheduler answers there, or it has no workers.
+        If no scheduler answers, or it has no workers.
     LocalError
-        If a worker has other software, or does not see a file or the folder of the cubes.
+        If a worker has other versions, or does not see a file or the folder of the cubes.
     """
     if scheduler == "threads":
         with _threads() as run:
@@ -88,7 +85,7 @@ def open_workers(scheduler: str, sources: Sequence[pystac.Item], storage: Storag
         with _processes() as run:
             yield run
         return
-    # Imported when used: it is an extra.
+    # Imported late: `distributed` is an extra.
     from stacbuild.building.cluster import connect
 
     hrefs = [asset.href for item in sources for asset in item.assets.values()]
@@ -101,7 +98,7 @@ def write_region(
     array: xr.DataArray,
     target: zarr.Array[Any],
     region: Region,
-    wrote: Callable[[Place], None],
+    wrote: Callable[[Region], None],
 ) -> None:
     """Compute one region of a variable and write it.
 
@@ -110,27 +107,27 @@ def write_region(
     run
         From `open_workers`.
     array
-        The region, lazy. Its chunks are whole stored chunks, so no two tasks write the same one.
+        The lazy values. Its chunks are whole stored chunks, so no two tasks write the same one.
     target
-        The stored variable. Its own settings hold wherever it is written from, those of
-        ``zarr.config`` do not.
+        The stored variable. Its own settings apply in every process, those of ``zarr.config`` do
+        not.
     region
-        Where in *target* the array goes.
+        The region of *target* that is written.
     wrote
-        Called, in the thread that called this, with each part of *target* that was just written:
-        whole stored chunks, all of one task.
+        Called in the calling thread after each task, with the region that it wrote: whole stored
+        chunks.
 
     Raises
     ------
     BuildError
-        If workers die over it, with the variable and the region.
+        If workers die while computing it; names the variable and the region.
     StacbuildError, Exception
         What a source or a user's function raised.
     """
     data = array.data
     starts = tuple(
-        tuple(itertools.accumulate(lengths[:-1], initial=part.indices(length)[0]))
-        for part, lengths, length in zip(region, data.chunks, target.shape, strict=True)
+        tuple(itertools.accumulate(lengths[:-1], initial=start))
+        for (start, _), lengths in zip(region, data.chunks, strict=True)
     )
     written = da.map_blocks(
         _write_block,
@@ -140,10 +137,10 @@ def write_region(
         chunks=tuple((1,) * count for count in data.numblocks),
         dtype=bool,
         meta=np.empty((0,) * data.ndim, bool),
-        # Never taken for a region that was written before, by whomever.
+        # Unique, so that a scheduler does not reuse the result of an earlier run.
         name=f"write-{target.basename}-{os.urandom(16).hex()}",
     )
-    left = {
+    pending = {
         (written.name, *index): tuple(
             (edges[i], edges[i] + lengths[i])
             for edges, lengths, i in zip(starts, data.chunks, index, strict=True)
@@ -152,16 +149,15 @@ def write_region(
     }
 
     def done(key: Key) -> None:
-        # Once, also where a task was run again because a process died.
-        if (place := left.pop(key, None)) is not None:
-            wrote(place)
+        # A task that is repeated because a process died is reported once.
+        if (block := pending.pop(key, None)) is not None:
+            wrote(block)
 
     try:
         run(written, done)
     except WorkersLostError as error:
         where = ", ".join(
-            f"{dim} {part.indices(length)[0]}:{part.indices(length)[1]}"
-            for dim, part, length in zip(array.dims, region, target.shape, strict=True)
+            f"{dim} {start}:{stop}" for dim, (start, stop) in zip(array.dims, region, strict=True)
         )
         raise BuildError(
             f"{target.basename} [{where}]: {error}; is there enough memory for each worker?"
@@ -183,12 +179,12 @@ def _write_block(
 def _compute(
     get: Callable[..., Any], written: da.Array, done: Callable[[Key], None], **options: Any
 ) -> None:
-    """Run a graph by one of dask's own schedulers, which tell of tasks in the calling thread."""
+    """Run a graph with one of dask's own schedulers, with callbacks in the calling thread."""
     (optimized,) = dask.optimize(written)
     graph = dict(optimized.__dask_graph__())
-    # Tasks that nothing else tells apart are taken by the text of their keys, the last one first:
-    # 9, 8, …, 38, 37. In the order of the bands instead, as those that a source keeps together
-    # are then needed one group after the other.
+    # dask orders otherwise equal tasks by their keys as text, the last one first: 9, 8, …, 38, 37.
+    # These keys give the order of the bands, so that bands which a source interleaves are computed
+    # together.
     keys = {
         f"{written.name}-{number:09d}": key
         for number, key in enumerate(reversed(list(flatten(optimized.__dask_keys__()))))
@@ -196,12 +192,12 @@ def _compute(
     for name, key in keys.items():
         graph[name] = graph.pop(key).substitute({}, key=name)
 
-    def tell(key: Any, *_: object) -> None:
+    def posttask(key: Any, *_: object) -> None:
         if key in keys:
             done(keys[key])
 
-    # Not `compute`: it puts the blocks together, and that may be one task with the last of them.
-    with Callback(posttask=tell):
+    # Not `compute`, which concatenates the blocks, possibly in the same task as the last of them.
+    with Callback(posttask=posttask):
         get(graph, list(keys), **options)
 
 
@@ -210,40 +206,39 @@ def _synchronous(written: da.Array, done: Callable[[Key], None]) -> None:
 
 
 class _Tasks(Executor):
-    """What one cube gives to threads that others will use after it.
+    """The tasks of one cube in a thread pool that outlives the cube.
 
     Parameters
     ----------
     threads
-        What runs the tasks.
+        Runs the tasks.
     count
-        How many there are.
+        Number of threads.
     """
 
     def __init__(self, threads: ThreadPoolExecutor, count: int) -> None:
         self._threads = threads
-        self._under_way: set[Future[Any]] = set()
-        # By this name dask asks how many tasks to give at a time.
+        self._pending: set[Future[Any]] = set()
+        # dask reads this attribute to know how many tasks to submit at a time.
         self._max_workers = count
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = self._threads.submit(fn, *args, **kwargs)
-        self._under_way.add(future)
-        future.add_done_callback(self._under_way.discard)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        left = list(self._under_way)
-        if cancel_futures:
-            for future in left:
-                future.cancel()
-        if wait:
-            futures.wait(left)
+    def cancel(self) -> None:
+        """Cancel the tasks that have not started, and wait for the others."""
+        pending = list(self._pending)
+        for future in pending:
+            future.cancel()
+        futures.wait(pending)
 
 
-# By how many they are. They stay for the next cube: PROJ and GDAL keep databases and caches for
-# each thread, which a new one would have to set up again, and which they were twice seen to crash
-# over where one thread ended while another projected (GDAL 3.10, PROJ 9.7.1).
+# Idle thread pools by number of threads. They are reused for the next cube: PROJ and GDAL keep
+# databases and caches for each thread, which a new thread would set up again, and twice they
+# crashed when one thread ended while another projected (GDAL 3.10, PROJ 9.7.1).
 _idle: dict[int, list[ThreadPoolExecutor]] = {}
 if hasattr(os, "register_at_fork"):
     # A forked process has the executors, but none of their threads.
@@ -266,12 +261,12 @@ def _threads() -> Iterator[Run]:
     try:
         yield run
     except (Exception, SystemExit):
-        # Tasks under way write to the store, which their caller will now do away with.
-        tasks.shutdown(cancel_futures=True)
+        # Running tasks write to the store, which the caller is going to close or delete.
+        tasks.cancel()
         idle.append(threads)
         raise
     except BaseException:
-        # Not waiting where it was interrupted: threads may be in the middle of a long read.
+        # Interrupted: do not wait, since threads may be in the middle of a long read.
         threads.shutdown(wait=False, cancel_futures=True)
         raise
     else:
@@ -283,7 +278,7 @@ def _processes() -> Iterator[Run]:
     count = _count()
 
     def start() -> ProcessPoolExecutor:
-        # Forking a process with threads, as this one is, can hang.
+        # Forking a process that has threads, as this one, can hang.
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(count, context, _begin, (max(1, CPU_COUNT // count),))
 
@@ -293,14 +288,14 @@ def _processes() -> Iterator[Run]:
         nonlocal pool
         for _ in range(_ATTEMPTS):
             try:
-                # One task at a time to each; dask's default of six leaves most without any.
+                # One task at a time for each process; with dask's default of six most are idle.
                 _compute(dask.multiprocessing.get, written, done, pool=pool, chunksize=1)
             except BrokenProcessPool:
                 pool.shutdown()
                 pool = start()
             else:
                 return
-        raise WorkersLostError(f"worker processes died over it, {_ATTEMPTS} times")
+        raise WorkersLostError(f"worker processes died while computing it, {_ATTEMPTS} times")
 
     try:
         yield run
@@ -318,11 +313,11 @@ def _count() -> int:
 
 
 def _begin(zarr_threads: int) -> None:
-    """Make a worker process: it ends with the one that started it, however that ends."""
-    # Ctrl-C reaches all processes of a terminal; the one that started this decides what to do.
+    """Initialize a worker process, and end it with its parent, however that ends."""
+    # Ctrl-C reaches all processes of a terminal; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
-    # As at the end of the program: what is left goes with the process, without a word about it.
+    # As at the end of the program: no finalizers, and so no warnings, at exit.
     atexit.register(gc.freeze)
     zarr.config.set({"threading.max_workers": zarr_threads})
     parent = multiprocessing.parent_process()

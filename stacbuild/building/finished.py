@@ -1,8 +1,8 @@
-"""What is finished of a cube that is being written, as boxes of whole tasks, and what is not.
+"""Finished and missing regions of a cube that is being written.
 
-A task is finished when its chunks are written; they are then brought to disk and recorded in the
-journal together with others, while more are computed. So no more is lost with a run than a few
-seconds or a small part of a cube, however long its time axis is.
+A task is finished when its chunks are written. Finished regions are synced to disk and recorded in
+the journal in batches, while other tasks run. So a run that dies loses a few seconds of work, or a
+small share of the cube, however long its time axis is.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
 
     from stacbuild.storage.journal import Journal, Region
 
-# What may be finished and not recorded yet: seconds since the last time, and of the whole cube.
+# Finished tasks are recorded after so many seconds, or so large a share of the cube's chunks.
 _SECONDS = 10.0
 _SHARE = 0.01
 
 
 def count(shape: Sequence[int], chunks: Sequence[int]) -> int:
-    """Count the chunks that cover an array, or a region of one that begins with a chunk."""
+    """Return the number of chunks of an array, or of a region of one that begins with a chunk."""
     return math.prod(-(-length // size) for length, size in zip(shape, chunks, strict=True))
 
 
-def lengths(place: Region) -> list[int]:
-    """Return the lengths of a region."""
-    return [stop - start for start, stop in place]
+def region_shape(region: Region) -> list[int]:
+    """Return the shape of a region."""
+    return [stop - start for start, stop in region]
 
 
-def chunk_keys(array: zarr.Array[Any], place: Region) -> Iterator[str]:
-    """Yield the keys of the chunks in a region of whole chunks, from the store's root on."""
+def chunk_keys(array: zarr.Array[Any], region: Region) -> Iterator[str]:
+    """Yield the store keys of the chunks in a region of whole chunks."""
     spans = [
         range(start // size, -(-stop // size))
-        for (start, stop), size in zip(place, array.chunks, strict=True)
+        for (start, stop), size in zip(region, array.chunks, strict=True)
     ]
     for index in product(*spans):
         yield f"{array.path}/{array.metadata.encode_chunk_key(index)}"
 
 
-def merged(boxes: Iterable[Region]) -> list[Region]:
-    """Put boxes together that have a whole side in common; they do not overlap."""
-    found = list(boxes)
+def merged(regions: Iterable[Region]) -> list[Region]:
+    """Merge adjacent regions that share a whole side; the regions must not overlap."""
+    found = list(regions)
     for dim in range(len(found[0]) if found else 0):
-        # Those that differ along this dimension only, one after the other.
-        found.sort(key=lambda box: (box[:dim], box[dim + 1 :], box[dim]))
+        # Regions that differ along this dimension only become neighbours in the list.
+        found.sort(key=lambda region: (region[:dim], region[dim + 1 :], region[dim]))
         joined: list[Region] = []
-        for box in found:
+        for region in found:
             last = joined[-1] if joined else None
             if (
                 last is not None
-                and last[:dim] == box[:dim]
-                and last[dim + 1 :] == box[dim + 1 :]
-                and last[dim][1] == box[dim][0]
+                and last[:dim] == region[:dim]
+                and last[dim + 1 :] == region[dim + 1 :]
+                and last[dim][1] == region[dim][0]
             ):
-                joined[-1] = (*box[:dim], (last[dim][0], box[dim][1]), *box[dim + 1 :])
+                joined[-1] = (*region[:dim], (last[dim][0], region[dim][1]), *region[dim + 1 :])
             else:
-                joined.append(box)
+                joined.append(region)
         found = joined
     return found
 
@@ -69,24 +69,24 @@ def merged(boxes: Iterable[Region]) -> list[Region]:
 def missing(
     tasks: Sequence[Sequence[int]], corner: Sequence[int], known: Sequence[Region]
 ) -> list[Region]:
-    """Return boxes of all tasks of a region that are not finished, the region itself if none is.
+    """Return the regions of unfinished tasks, merged; the whole region if none is finished.
 
     Parameters
     ----------
     tasks
-        Lengths of the tasks' parts of the region along each dimension.
+        Lengths of the tasks along each dimension of the region, as dask's chunks.
     corner
-        Where in its array the region begins.
+        First index of the region in each dimension of its array.
     known
-        What is finished of the array.
+        Finished regions of the array.
     """
     edges = [list(accumulate(sizes, initial=at)) for sizes, at in zip(tasks, corner, strict=True)]
     whole = tuple((each[0], each[-1]) for each in edges)
-    near = [box for box in known if _overlap(box, whole)]
+    near = [region for region in known if _overlap(region, whole)]
     if not near:
         return [whole]
     found = product(*(list(pairwise(each)) for each in edges))
-    return merged(task for task in found if not any(_within(task, box) for box in near))
+    return merged(task for task in found if not any(_within(task, region) for region in near))
 
 
 def _overlap(one: Region, other: Region) -> bool:
@@ -98,7 +98,7 @@ def _within(inner: Region, outer: Region) -> bool:
 
 
 class Recorder:
-    """Records finished tasks in a journal, in a thread of its own; a context, left when all is.
+    """Records finished regions in a journal, in its own thread, until the context is left.
 
     Parameters
     ----------
@@ -109,47 +109,51 @@ class Recorder:
     """
 
     def __init__(self, journal: Journal | None, arrays: Mapping[str, zarr.Array[Any]]) -> None:
+        self.arrays = arrays
         self._journal = journal
-        self._arrays = arrays
-        self._many = _SHARE * sum(array.nchunks for array in arrays.values())
+        self._batch = _SHARE * sum(array.nchunks for array in arrays.values())
         self._waiting: dict[str, list[Region]] = {}
         self._chunks = 0
         self._since = time.monotonic()
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._recording: Future[None] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Whatever ended the work: what is finished is kept.
+        # Finished regions are recorded whatever ended the work.
         try:
             if self._recording is not None:
                 self._recording.result()
-            self._record()
+            self._record(self._waiting)
         finally:
-            self._beside.shutdown()
+            self._thread.shutdown()
 
-    def add(self, name: str, place: Region) -> None:
-        """Take note that a region of a variable is written."""
+    def recorded(self, name: str) -> list[Region]:
+        """Return the regions of a variable that the journal records as finished, merged."""
+        return merged(self._journal.finished.get(name, ())) if self._journal is not None else []
+
+    def add(self, name: str, region: Region) -> None:
+        """Add a region of a variable that was written."""
         if self._journal is None:
             return
-        self._waiting.setdefault(name, []).append(place)
-        self._chunks += count(lengths(place), self._arrays[name].chunks)
-        if self._chunks < self._many and time.monotonic() - self._since < _SECONDS:
+        self._waiting.setdefault(name, []).append(region)
+        self._chunks += count(region_shape(region), self.arrays[name].chunks)
+        if self._chunks < self._batch and time.monotonic() - self._since < _SECONDS:
             return
         if self._recording is not None:
-            if not self._recording.done() and self._chunks < 2 * self._many:
+            if not self._recording.done() and self._chunks < 2 * self._batch:
                 return
-            # Not ever more: a disk that is slower than the work holds it up here.
+            # Bounds what waits: if the disk is slower than the computation, wait for the disk.
             self._recording.result()
-        taken, self._waiting, self._chunks = self._waiting, {}, 0
+        waiting, self._waiting, self._chunks = self._waiting, {}, 0
         self._since = time.monotonic()
-        self._recording = self._beside.submit(self._record, taken)
+        self._recording = self._thread.submit(self._record, waiting)
 
-    def _record(self, taken: Mapping[str, list[Region]] | None = None) -> None:
+    def _record(self, waiting: Mapping[str, list[Region]]) -> None:
         if self._journal is None:
             return
-        for name, places in (self._waiting if taken is None else taken).items():
-            for place in merged(places):
-                self._journal.add(name, place, list(chunk_keys(self._arrays[name], place)))
+        for name, regions in waiting.items():
+            for region in merged(regions):
+                self._journal.add(name, region, list(chunk_keys(self.arrays[name], region)))

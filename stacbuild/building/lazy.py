@@ -1,4 +1,4 @@
-"""The lazy dataset of a cube: what a build writes, and what `load` returns without writing it."""
+"""The lazy dataset of a cube, which a build writes and `load` returns."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from stacbuild.planning.job import Job
     from stacbuild.planning.resolve import Resolver
 
-# What a dataset says only once it was built. Nobody may take a copy that a user writes for a cube
-# of stacbuild's own, which would be replaced or removed.
-_OF_BUILDS = ("history", ATTRIBUTE, COLLECTION)
+# Only a built cube has these. A copy that a user writes must not pass for one, since stacbuild
+# replaces and removes its own cubes.
+_BUILD_ATTRS = ("history", ATTRIBUTE, COLLECTION)
 
 
 def lazy_cube(job: Job, started: dt.datetime) -> xr.Dataset:
-    """Return the dataset that a build writes, with its attributes, chunked as it is computed.
+    """Return the dataset that a build writes, with its attributes, chunked for the computation.
 
     Parameters
     ----------
     started
-        When its build began, as its ``history`` says.
+        Start of the build, for the attribute ``history``.
 
     Returns
     -------
-    Dataset of dask arrays on the job's grid, not decoded: packed values and "no data" as they are
-    stored. ``encoding["chunks"]`` of each variable are the chunks of the store.
+    Dataset of dask arrays on the job's grid, not decoded: packed values and nodata are those of the
+    store. ``encoding["chunks"]`` of each variable are the chunks of the store.
 
     Raises
     ------
     StacbuildError
-        If a source cannot be opened, or the variables do not fit together.
+        If a source cannot be opened, or the variables cannot be merged.
     """
     made_by = ", ".join(f"{name} {number}" for name, number in software().items())
     cube = add_grid(_variables(job), job.grid).assign_attrs(
@@ -57,19 +57,19 @@ def lazy_cube(job: Job, started: dt.datetime) -> xr.Dataset:
 
 
 def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> xr.Dataset:
-    """Return a cube as it would be when opened after a build; none of it is computed.
+    """Return a cube lazily, as it would be opened after a build.
 
     Parameters
     ----------
     resolver, dataset
-        Which cube; what the catalog lacks for it is harvested first.
+        The cube; items that the catalog lacks are harvested first.
     mask_and_scale
-        Whether "no data" becomes NaN, and packed values are unpacked.
+        Replace nodata by NaN, and unpack packed values.
 
     Returns
     -------
     Dataset of dask arrays in the chunks of the store, decoded by CF, without the attributes that
-    only a build gives: ``history`` and the marks by which stacbuild knows its cubes. Closing it
+    only a build sets: ``history`` and the marks by which stacbuild recognises its cubes. Closing it
     closes the files that were opened to compute it.
 
     Raises
@@ -81,7 +81,7 @@ def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> 
     with errors_of(dataset), loading.using():
         cube = lazy_cube(resolver.harvested(dataset), dt.datetime.now(dt.UTC))
     stored = cube.copy()
-    stored.attrs = {name: value for name, value in cube.attrs.items() if name not in _OF_BUILDS}
+    stored.attrs = {name: value for name, value in cube.attrs.items() if name not in _BUILD_ATTRS}
     for name, array in cube.data_vars.items():
         chunks = dict(zip(array.dims, array.encoding["chunks"], strict=True))
         attrs = array.attrs | {"grid_mapping": "spatial_ref"}
@@ -89,7 +89,7 @@ def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> 
             attrs["_FillValue"] = array.encoding["_FillValue"]
         stored[name] = array.chunk(chunks).assign_attrs(attrs)
         stored[name].encoding = {"chunks": array.encoding["chunks"]}
-    # As `stacbuild.formats.cube.open_cube_data` decodes what is stored.
+    # The same decoding as in `stacbuild.formats.cube.open_cube_data`.
     decoded: xr.Dataset = xr.decode_cf(
         stored, mask_and_scale=mask_and_scale, decode_timedelta=False
     )
@@ -99,27 +99,28 @@ def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> 
 
 @contextmanager
 def errors_of(dataset: Dataset) -> Iterator[None]:
-    """Turn what nobody raised on purpose into an error that names the line it came from.
+    """Convert an unexpected exception to an error that names its origin.
 
     Raises
     ------
     StacbuildError
-        As it is; a `BuildError` of anything else that comes from a user's function, which can
-        raise whatever it likes and even leave the program.
+        Unchanged, if it was raised within. Any other exception becomes one that names the dataset;
+        a `BuildError` with file and line if it comes from a user's function, which can raise
+        anything, even `SystemExit`.
     """
     try:
         yield
     except StacbuildError:
         raise
     except (Exception, SystemExit) as error:
-        raise _unforeseen(dataset, error) from error
+        raise _unexpected(dataset, error) from error
 
 
 def _variables(job: Job) -> xr.Dataset:
-    """Load every variable and merge them."""
-    parts = []
+    """Load all variables and merge them."""
+    variables = []
     for source in job.sources:
-        parts.append(
+        variables.append(
             loading.load_variable(
                 source.variable,
                 source.items,
@@ -128,21 +129,22 @@ def _variables(job: Job) -> xr.Dataset:
                 progress.current().warn,
             )
         )
-        if left_out := loading.unread(source.variable, source.items):
-            progress.warn(f"{job.name}: {left_out}")
-    if len(parts) == 1:
-        return parts[0]
+        if unread := loading.unread(source.variable, source.items):
+            progress.warn(f"{job.name}: {unread}")
+    if len(variables) == 1:
+        return variables[0]
     assert isinstance(job.dataset, MultiDataset)  # noqa: S101 - the others have one source
-    return merge(job.dataset, parts)
+    return merge(job.dataset, variables)
 
 
-def _unforeseen(dataset: Dataset, error: BaseException) -> StacbuildError:
+def _unexpected(dataset: Dataset, error: BaseException) -> StacbuildError:
     customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
     for custom in customs:
         if comes_from(error, custom.file):
-            said = place(error, custom.file)
-            return BuildError(f"{custom.file.name}:{custom.function_name} raised {said}")
+            return BuildError(
+                f"{custom.file.name}:{custom.function_name} raised {place(error, custom.file)}"
+            )
     names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs)
     data_ids = list(dict.fromkeys(variable.data_id for variable in dataset.variables))
-    read = ", ".join([*data_ids[:3], *(["..."] if data_ids[3:] else [])])
-    return failure_of(error, f"after custom_processing by {names}" if names else read)
+    sources = ", ".join([*data_ids[:3], *(["..."] if data_ids[3:] else [])])
+    return failure_of(error, f"after custom_processing by {names}" if names else sources)

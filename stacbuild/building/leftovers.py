@@ -1,4 +1,4 @@
-"""What interrupted runs left of cubes that are up to date, or no longer in the configuration."""
+"""Leftovers of interrupted runs, of cubes that are up to date or no longer configured."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from stacbuild.storage.place import Place
 
 
-def tidy(place: Place) -> None:
-    """Remove what an earlier run left of a cube that is up to date.
+def clean_up(place: Place) -> None:
+    """Remove the leftovers of an earlier run of a cube that is up to date.
 
-    What is another configuration's, or is being written, is left alone.
+    Leftovers of another configuration, or of a run that is still writing, are not touched.
     """
     if not place.journal.exists() and not place.storage.lost_paths(place):
         return
@@ -31,8 +31,8 @@ def tidy(place: Place) -> None:
         place.storage.clear(place)
 
 
-def tell_of_forgotten(config: Config, catalog: Catalog) -> None:
-    """Warn of what interrupted runs left of datasets that the configuration has no more."""
+def warn_of_unfinished(config: Config, catalog: Catalog) -> None:
+    """Warn of leftovers of interrupted runs of datasets that are no longer configured."""
     names = {each.identifier for each in config.datasets}
     for path in storage_of(config.storage).journals(catalog, names):
         journal = Journal.read(path)
@@ -41,9 +41,9 @@ def tell_of_forgotten(config: Config, catalog: Catalog) -> None:
             continue
         place = place_named(config, name, catalog)
         if path == place.journal and is_own(place, journal.owner):
-            given = config.path.name if config.path is not None else "CONFIG"
+            file = config.path.name if config.path is not None else "CONFIG"
             progress.warn(
-                f"{path}: a run of {name!r} did not end, and {given} has no such dataset any "
-                "more; add it again to go on, or remove what is left: stacbuild remove "
-                f"{given} {name}"
+                f"{path}: a run of {name!r} was interrupted, and {file} no longer has this "
+                f"dataset; add it again to resume, or remove the leftovers: stacbuild remove "
+                f"{file} {name}"
             )

@@ -1,13 +1,12 @@
-"""A pyramid over a cube: the same in half the resolution, and again, until it is small.
+"""The pyramid of a cube: levels of half the resolution of the previous one, until they are small.
 
 The layout is that of the convention ``multiscales`` v0.1 (https://github.com/zarr-conventions/multiscales):
 a group whose children are the levels, ``0`` the finest, each a dataset of its own. Every level has
 CF coordinates, a grid mapping, and the conventions ``proj`` and ``spatial`` as any cube has.
 
-How pixels are put together follows what they are. Floating-point numbers become the mean of those
-of the four that are not "no data". Integers, and whatever has a legend, are codes as far as anyone
-can tell: one pixel near the middle stands for all, as wherever this package reduces integers
-(ARCHITECTURE.md), so that there is no value that the cube does not have.
+Floats are averaged over the valid ones of four pixels. Integers and variables with classes are
+treated as categorical: one pixel near the middle is taken, as wherever this package reduces
+integers (ARCHITECTURE.md), so that a level has no values that the cube does not have.
 """
 
 from __future__ import annotations
@@ -41,15 +40,15 @@ if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
 
 SMALLEST = 256
-"""Rows or columns, whichever are more, that the last level has at the most."""
+"""Maximum number of rows and columns of the last level."""
 
-# Of arrays that are being put together at a time, each with the four it is made of.
+# Memory for the chunks that are reduced at a time, each with the four that it is made of.
 _BYTES_AT_ONCE = 512 * 2**20
 
 
 @dataclass(frozen=True)
 class _Level:
-    """A level to be made: its group, its grid, and the dataset that it is to hold."""
+    """A level to be written: its group, its grid, and its dataset without values."""
 
     name: str
     grid: Grid
@@ -57,10 +56,10 @@ class _Level:
 
 
 def coarser(grid: Grid) -> list[Grid]:
-    """Return the grids of the levels above *grid*, each of half the rows and columns of the last.
+    """Return the grids of the levels above *grid*, each of half the rows and columns.
 
-    All have the corner of *grid*. The last pixels of a row or column reach beyond it where it has
-    an odd number of them.
+    All have the corner of *grid*. The last row or column extends beyond *grid* if the level below
+    has an odd number of them.
     """
     grids = []
     while max(grid.shape) > SMALLEST:
@@ -72,14 +71,14 @@ def coarser(grid: Grid) -> list[Grid]:
 
 
 def add_levels(root: Store, cube: xr.Dataset, grid: Grid, *, zarr_format: int) -> None:
-    """Make the levels of a cube that is written in the group ``0`` of a staged store.
+    """Write the levels of a cube that is in the group ``0`` of a staged store.
 
-    What an earlier run made of them is made anew: it takes little beside the cube itself.
+    Levels of an earlier run are overwritten: they take little time compared to the cube.
 
     Parameters
     ----------
     root
-        The staged store. It cannot be opened as a whole before the last lines of this function.
+        The staged store. Its root metadata are written last.
     cube
         The dataset that was written, as it was prepared for `stacbuild.building.write.write`.
     grid
@@ -88,7 +87,7 @@ def add_levels(root: Store, cube: xr.Dataset, grid: Grid, *, zarr_format: int) -
     Raises
     ------
     IntegrityError
-        If a chunk is not there in the end.
+        If a chunk is missing in the end.
     """
     for key in ROOT:
         sync(root.delete(key))
@@ -116,7 +115,7 @@ def add_levels(root: Store, cube: xr.Dataset, grid: Grid, *, zarr_format: int) -
 
 
 def is_mean(array: xr.DataArray) -> bool:
-    """Return whether pixels of a variable are put together to their mean."""
+    """Return whether pixels of a variable are averaged."""
     return not is_categorical(array.dtype, array.attrs)
 
 
@@ -140,13 +139,13 @@ def _outline(cube: xr.Dataset, grid: Grid) -> xr.Dataset:
 
 
 def _root_attrs(cube: xr.Dataset, grid: Grid, grids: list[Grid]) -> dict[str, Any]:
-    """Return the attributes of the whole: those of the cube, and the layout."""
-    layout: list[dict[str, Any]] = [{"asset": "0", **_place(grid)}]
+    """Return the attributes of the pyramid's group: those of the cube, and the layout."""
+    layout: list[dict[str, Any]] = [{"asset": "0", **_spatial_attrs(grid)}]
     for number, each in enumerate(grids, 1):
         # Half as many pixels of twice the size, from the same corner.
         relative = {"scale": [2.0, 2.0], "translation": [0.0, 0.0]}
-        entry = {"asset": str(number), "derived_from": str(number - 1), "transform": relative}
-        layout.append(entry | _place(each))
+        level = {"asset": str(number), "derived_from": str(number - 1), "transform": relative}
+        layout.append(level | _spatial_attrs(each))
     pyramid: dict[str, Any] = {"layout": layout}
     methods = {"average" if is_mean(array) else "nearest" for array in cube.data_vars.values()}
     if len(methods) == 1:
@@ -157,7 +156,7 @@ def _root_attrs(cube: xr.Dataset, grid: Grid, grids: list[Grid]) -> dict[str, An
     return attrs | {"multiscales": declared["multiscales"]}
 
 
-def _place(grid: Grid) -> dict[str, Any]:
+def _spatial_attrs(grid: Grid) -> dict[str, Any]:
     attrs = geozarr_attrs(grid)
     return {key: attrs[key] for key in ("spatial:shape", "spatial:transform")}
 
@@ -178,7 +177,7 @@ def _write_level(
             fill = array.encoding.get("_FillValue")
             reduce = _Mean(axes, None if fill is None else float(fill))
         else:
-            # By turns, so that the pixel that stands for all stays near their middle.
+            # Alternates, so that the pixels taken stay near the middle of those they represent.
             reduce = _Nearest(axes, int(level.name) % 2)
         _reduce(source, target, axes, reduce, wrote)
         if target.nchunks_initialized != target.nchunks:
@@ -197,7 +196,7 @@ def _reduce(
     reduce: Callable[[NDArray[Any]], NDArray[Any]],
     wrote: Callable[[int], None],
 ) -> None:
-    """Put one level together from the one below, chunk by chunk, few at a time."""
+    """Compute a variable of a level from the level below, a few chunks at a time."""
 
     def do(index: tuple[int, ...]) -> None:
         region = tuple(
@@ -210,28 +209,28 @@ def _reduce(
         )
         target[region] = reduce(np.asarray(source[from_]))
 
-    # Four chunks, what becomes of them in double precision, and the result.
+    # Four chunks, their values in double precision, and the result.
     size = 16 * int(np.prod(target.chunks)) * max(4, target.dtype.itemsize)
     workers = max(1, min(os.cpu_count() or 1, _BYTES_AT_ONCE // size))
     with ThreadPoolExecutor(workers, thread_name_prefix="levels") as pool:
         try:
-            for _ in _few(pool, do, np.ndindex(target.cdata_shape), 2 * workers):
+            for _ in _bounded(pool, do, np.ndindex(target.cdata_shape), 2 * workers):
                 wrote(1)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _few(
+def _bounded(
     pool: ThreadPoolExecutor,
     do: Callable[[tuple[int, ...]], None],
     indices: Iterator[tuple[int, ...]],
-    most: int,
+    limit: int,
 ) -> Iterator[None]:
-    """Do something for each index, with so many waiting at the most."""
+    """Call *do* for each index, with a limited number of pending calls."""
     waiting: set[Future[None]] = set()
     for index in indices:
         waiting.add(pool.submit(do, index))
-        if len(waiting) >= most:
+        if len(waiting) >= limit:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     yield from (future.result() for future in waiting)
@@ -239,7 +238,7 @@ def _few(
 
 @dataclass(frozen=True)
 class _Nearest:
-    """Take the first or second pixel of each two along the axes; of a last single one, that."""
+    """Take the first or second pixel of each pair along the axes; of a last single one, that."""
 
     axes: tuple[int, ...]
     offset: int
@@ -254,7 +253,7 @@ class _Nearest:
 
 @dataclass(frozen=True)
 class _Mean:
-    """Take the mean of those of each four along the axes that are not "no data"."""
+    """Take the mean of the valid ones of each four pixels along the axes."""
 
     axes: tuple[int, ...]
     fill: float | None

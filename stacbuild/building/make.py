@@ -1,4 +1,4 @@
-"""One cube: load what it is made of on its grid, write, and publish."""
+"""Run the job of one cube: load its sources on the grid, write, verify and publish."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pystac
 
 from stacbuild import loading, progress
 from stacbuild.building.compute import open_workers
+from stacbuild.building.item import PICTURES, cube_item
 from stacbuild.building.lazy import errors_of, lazy_cube
-from stacbuild.building.publish import PICTURES, publish
-from stacbuild.building.write import Target, chunk_count, kept_chunks, write
+from stacbuild.building.write import Target, chunk_count, finished_chunks, write
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.staging import stage
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 
 def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
-    """Build one cube, whatever there is of it.
+    """Build one cube.
 
     Parameters
     ----------
     wait
-        Whether to wait for another run that writes this cube.
+        Wait for another run that is writing this cube, instead of failing.
 
     Returns
     -------
-    Its path or URL, and the file of its item; None for a cube in memory.
+    Path or URL of the cube, and the file of its item; None for a cube in memory.
 
     Raises
     ------
     StacbuildError
-        If it cannot be built; what a user's function raises becomes a `BuildError`.
+        If the cube cannot be built; an exception of a user's function becomes a `BuildError`.
     """
-    # Of all of it: a user's function can raise late, too.
+    # Around everything, since a user's function may raise when it is computed.
     with errors_of(job.dataset), loading.using():
         return _make(job, wait)
 
@@ -53,7 +53,7 @@ def _make(job: Job, wait: bool) -> tuple[str, str | None]:
     with stage(job.place, job.fingerprint, wait=wait) as staging:
         item = job.place.item()
         if item is not None and _is_new(item, job):
-            # By the run that this one waited for.
+            # Built by the run that this one waited for.
             return item.assets["data"].href, str(catalog.item_path(collection, job.name))
         cube = lazy_cube(job, staging.started)
         if staging.file is not None:
@@ -61,64 +61,51 @@ def _make(job: Job, wait: bool) -> tuple[str, str | None]:
 
             check_types(cube)
         _write(job, cube, staging)
-        _finish(job, staging, cube)
+        _convert(job, staging, cube)
         siblings = [
             each for each in catalog.readable_items(collection) if each.id != cube_id(job.name)
         ]
-        described, pictured = publish(job, staging, siblings)
+        described, pictured = cube_item(job, staging, siblings)
         if pictured is not None and persistent:
-            # Before the item: with it the cube is done, and nothing looks at its sources again.
-            _picture_sources(job, pictured)
+            # Before the item is written: after that the cube is up to date, and skipped.
+            _add_source_thumbnails(job, pictured)
         staging.commit()
         if persistent:
             catalog.put(described)
     if not persistent:
-        progress.warn(f"{staging.href}: is in memory only, so it is not in the catalog")
+        progress.warn(f"{staging.href}: is in memory only; it is not added to the catalog")
         return staging.href, None
     return staging.href, str(catalog.item_path(collection, job.name))
 
 
 def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
-    """Compute a cube and write it to its staging place."""
+    def finished() -> int:
+        return finished_chunks(cube, staging.journal) if staging.journal is not None else 0
+
+    total = chunk_count(cube)
     with (
         open_workers(job.scheduler, job.items, job.place.storage) as run,
-        progress.task(f"{job.name}.zarr", total=chunk_count(cube), unit="chunks") as task,
+        progress.task(f"{job.name}.zarr", total=total, unit="chunks") as task,
     ):
-        # What draws takes a while to import, which costs nothing beside the work.
+        # Slow to import, so import it while the cube is computed.
         Thread(target=import_module, args=[PICTURES], daemon=True).start()
-        _say_going_on(job.name, cube, staging)
-        try:
-            write(
-                cube,
-                job.grid,
-                Target(staging.store, job.zarr_format, staging.journal),
-                run,
-                task,
+        if count := finished():
+            progress.say(
+                f"{job.name}: resuming the run of {staging.started:%Y-%m-%d %H:%M} UTC; "
+                f"{count} of {total} chunks are finished"
             )
+        try:
+            target = Target(staging.store, job.zarr_format, staging.journal)
+            write(cube, job.grid, target, run, task)
         except BaseException:
-            _say_kept(job.name, cube, staging)
+            if count := finished():
+                progress.say(f"{job.name}: kept {count} of {total} chunks for the next run")
             raise
 
 
-def _say_going_on(name: str, cube: xr.Dataset, staging: Staging) -> None:
-    """Report what an earlier run left."""
-    kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
-    if kept:
-        since = f"{staging.started:%Y-%m-%d %H:%M} UTC"
-        there = f"{kept} of {chunk_count(cube)} chunks are there"
-        progress.say(f"{name}: going on with what was begun {since}; {there}")
-
-
-def _say_kept(name: str, cube: xr.Dataset, staging: Staging) -> None:
-    """Report how much the next run need not do again."""
-    kept = kept_chunks(cube, staging.journal) if staging.journal is not None else 0
-    if kept:
-        progress.say(f"{name}: kept: {kept} of {chunk_count(cube)} chunks")
-
-
-def _finish(job: Job, staging: Staging, cube: xr.Dataset) -> None:
-    """Make what a format has beside the cube as one Zarr group, or instead of it."""
-    # Imported when used: most cubes are just that.
+def _convert(job: Job, staging: Staging, cube: xr.Dataset) -> None:
+    """Make a pyramid or a netCDF file from the staged group, if the format asks for it."""
+    # Imported late: most cubes need neither.
     if job.dataset.format_id == "levels":
         from stacbuild.building.levels import add_levels
 
@@ -129,10 +116,10 @@ def _finish(job: Job, staging: Staging, cube: xr.Dataset) -> None:
         write_netcdf(staging.store, staging.file)
 
 
-def _picture_sources(job: Job, pictured: Pictured) -> None:
-    """Add pictures to collections of sources that have none: of what a cube was made of them.
+def _add_source_thumbnails(job: Job, pictured: Pictured) -> None:
+    """Add thumbnails of the cube's variables to collections of sources that have none.
 
-    To draw them from the sources would fetch what nothing else needs.
+    Drawing the sources themselves would fetch data that the cube does not need.
     """
     for name in pictured.telling:
         for source in job.sources:
@@ -144,7 +131,7 @@ def _picture_sources(job: Job, pictured: Pictured) -> None:
 
 
 def _is_new(item: pystac.Item, job: Job) -> bool:
-    """Return whether an item came to be since a job was resolved, of the same inputs."""
+    """Return whether an item was made from the same inputs, and after the job was resolved."""
     return item.properties.get(FINGERPRINT) == job.fingerprint and (
         job.before is None or job.before.properties.get("created") != item.properties.get("created")
     )

@@ -1,4 +1,4 @@
-"""Variables of several sources to one dataset."""
+"""Merge the variables of several sources to one dataset."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Merge lazy datasets on one grid, as ``xr_merge_params`` say.
+    """Merge lazy datasets on one grid by ``xr_merge_params``.
 
-    Where a variable has no value at a time (or another position) of the others it is "no data",
-    or what ``fill_value`` says, of its own dtype either way; that value is declared in
-    ``encoding["_FillValue"]``.
+    Where a variable lacks a coordinate value that others have, such as a time, it is filled with
+    ``fill_value``, or its nodata value. Its dtype stays, and ``encoding["_FillValue"]`` declares
+    the value.
 
     Raises
     ------
     BuildError
-        If positions differ and ``join`` is ``exact``, a name is there twice, or a fill value is
-        none of the variable's dtype or named for what is no variable.
+        If coordinates differ and ``join`` is ``exact``, a name occurs twice, a fill value does not
+        fit the variable's dtype or names no variable, or a valid value equals it.
     """
     params = dataset.xr_merge_params
     arrays = {str(name): array for part in parts for name, array in part.data_vars.items()}
@@ -45,11 +45,10 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
         merged = merging(parts)
         filled = {name for name, array in arrays.items() if _is_filled(merged[name], array)}
         if filled:
-            merged = merging([_apart(part, filled, fills) for part in parts])
+            merged = merging([_refilled(part, filled, fills) for part in parts])
     except (ValueError, xr.MergeError) as error:
         raise BuildError(
-            f"{dataset.identifier}: its variables do not fit together: "
-            f"{' '.join(str(error).split())}"
+            f"{dataset.identifier}: its variables cannot be merged: {' '.join(str(error).split())}"
         ) from error
     for name, array in arrays.items():
         merged[name].encoding = array.encoding
@@ -59,7 +58,7 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def _is_filled(merged: xr.DataArray, array: xr.DataArray) -> bool:
-    """Return whether a merged variable has positions at which it had no value."""
+    """Return whether a merged variable has coordinate values that it lacked before."""
     return any(
         not index.isin(array.indexes[name]).all()
         for name, index in merged.indexes.items()
@@ -67,18 +66,18 @@ def _is_filled(merged: xr.DataArray, array: xr.DataArray) -> bool:
     )
 
 
-def _apart(part: xr.Dataset, names: set[str], fills: dict[str, Any]) -> xr.Dataset:
-    """Return a part whose values, but for "no data", are none that is to stand for "no data"."""
-    kept = {}
+def _refilled(part: xr.Dataset, names: set[str], fills: dict[str, Any]) -> xr.Dataset:
+    """Replace the nodata values of integer variables by their fill values."""
+    refilled = {}
     for name in names & {str(name) for name in part.data_vars}:
         array, fill = part[name], fills[name]
         own = array.encoding.get("_FillValue")
         if array.dtype.kind not in "iu" or own == fill:
             continue
         data = array.chunk().data
-        kept[name] = array.copy(
+        refilled[name] = array.copy(
             data=data.map_blocks(
-                _renamed,
+                _replace_nodata,
                 own,
                 fill,
                 name,
@@ -86,28 +85,27 @@ def _apart(part: xr.Dataset, names: set[str], fills: dict[str, Any]) -> xr.Datas
                 meta=np.empty((0,) * array.ndim, array.dtype),
             )
         )
-    return part.assign(kept)
+    return part.assign(refilled)
 
 
-def _renamed(block: NDArray[Any], own: Any, fill: Any, name: str) -> NDArray[Any]:
-    """Make one "no data" value another, which no value may be."""
+def _replace_nodata(block: NDArray[Any], own: Any, fill: Any, name: str) -> NDArray[Any]:
     if (block == fill).any():
         raise BuildError(
-            f"{name}: holds {fill} as a value, which is what it would be where it has none; state "
-            "another by xr_merge_params.fill_value"
+            f"{name}: has {fill} as a valid value, so it cannot be the fill value; set another one "
+            "in xr_merge_params.fill_value"
         )
     return block if own is None else np.where(block == own, fill, block)
 
 
 def _fills(dataset: MultiDataset, arrays: dict[str, xr.DataArray]) -> dict[str, Any]:
-    """Return what each variable is where it has no value, in its own dtype."""
+    """Return the fill value of each variable, in its own dtype."""
     stated = dataset.xr_merge_params.fill_value
     if isinstance(stated, dict):
         for name in stated:
             if name not in arrays:
                 raise BuildError(
                     f"{dataset.identifier}: xr_merge_params.fill_value names {name!r}, which is "
-                    f"no variable of it; there are: {', '.join(sorted(arrays))}"
+                    f"not one of its variables: {', '.join(sorted(arrays))}"
                 )
     fills = {}
     for name, array in arrays.items():
@@ -118,8 +116,8 @@ def _fills(dataset: MultiDataset, arrays: dict[str, xr.DataArray]) -> dict[str, 
         fill = np.array(value).astype(array.dtype, casting="unsafe")[()]
         if array.dtype.kind in "iub" and fill != value:
             raise BuildError(
-                f"{dataset.identifier}: xr_merge_params.fill_value: {value:g} is no value of "
-                f"{name} ({array.dtype})"
+                f"{dataset.identifier}: xr_merge_params.fill_value: {value:g} is not a valid "
+                f"{array.dtype}, the type of {name}"
             )
         fills[name] = fill
     return fills

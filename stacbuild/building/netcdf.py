@@ -1,8 +1,7 @@
-"""A cube that is written as a Zarr group, to one netCDF 4 file.
+"""Convert the staged Zarr group of a cube to one netCDF 4 file.
 
-CF 1.11 as in the group: what stands there as attributes stands here, but for the conventions of
-GeoZarr, which are lists of objects that netCDF has no type for. A chunk of the one is a chunk of
-the other, and one is in memory at a time.
+The file has the CF 1.11 attributes of the group, without those of GeoZarr: netCDF has no type for
+lists of objects. The chunks are the same; one is in memory at a time.
 """
 
 from __future__ import annotations
@@ -24,27 +23,28 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 
-# Of deflate's levels the cheapest: the others take several times as long for a few percent.
+# The fastest level: others take several times as long and save a few percent.
 _DEFLATE = 1
+# CF: attributes that have the type of their variable.
 _TYPED = {"flag_values", "flag_masks", "valid_min", "valid_max", "valid_range", "missing_value"}
 
 
 def write_netcdf(store: Store, path: Path) -> None:
-    """Write a file of a Zarr group, and bring it to disk.
+    """Write a Zarr group to a file, and sync it to disk.
 
     Parameters
     ----------
     store
-        The finished group, as `stacbuild.building.write.write` leaves it.
+        The finished group, from `stacbuild.building.write.write`.
     path
-        To be written; it is written over.
+        Overwritten if it exists.
 
     Raises
     ------
     OSError
         If the disk cannot be written.
     """
-    # Imported when used: an extra, which `stacbuild.storage.ownership.check_format` has looked for.
+    # Imported late: an extra, whose presence `stacbuild.storage.ownership.check_format` checked.
     import h5netcdf
 
     group = zarr.open_group(store, mode="r")
@@ -71,12 +71,12 @@ def write_netcdf(store: Store, path: Path) -> None:
 
 
 def check_types(cube: xr.Dataset) -> None:
-    """Refuse a cube that netCDF has no type for, before anything of it is computed.
+    """Check that netCDF has a type for each variable, before anything is computed.
 
     Raises
     ------
     BuildError
-        Naming the variable.
+        If it has none for a variable.
     """
     for name, array in cube.data_vars.items():
         if array.dtype.kind not in "iuf" or array.dtype == np.float16:
@@ -93,7 +93,7 @@ def _is_plain(key: str) -> bool:
 def _create(file: h5netcdf.File, name: str, array: xr.Variable) -> h5netcdf.Variable:
     dtype: Any = array.dtype
     if dtype.kind in "OUT":
-        # Imported when used, as the other.
+        # Imported late, as h5netcdf.
         import h5py  # type: ignore[import-untyped]
 
         dtype = h5py.string_dtype()
@@ -101,7 +101,7 @@ def _create(file: h5netcdf.File, name: str, array: xr.Variable) -> h5netcdf.Vari
     fill = attrs.pop("_FillValue", None)
     options: dict[str, Any] = {}
     if array.ndim > 1:
-        # Fletcher's checksum lets every reader of HDF5 find a chunk that is damaged.
+        # Every reader of HDF5 detects damaged chunks by Fletcher's checksum.
         options = {
             "chunks": tuple(array.encoding["chunks"]),
             "compression": "gzip",
@@ -117,13 +117,12 @@ def _create(file: h5netcdf.File, name: str, array: xr.Variable) -> h5netcdf.Vari
         **options,
     )
     for key, value in attrs.items():
-        # CF: of the type of the variable.
         created.attrs[key] = np.asarray(value, array.dtype) if key in _TYPED else _attr(value)
     return created
 
 
 def _attr(value: Any) -> Any:
-    """Return an attribute as netCDF has it."""
+    """Return an attribute in a type of netCDF."""
     if isinstance(value, bool):
         return np.int8(value)
     if isinstance(value, list | tuple):
@@ -132,7 +131,6 @@ def _attr(value: Any) -> Any:
 
 
 def _copy(source: zarr.Array[Any], target: h5netcdf.Variable, wrote: Callable[[int], None]) -> None:
-    """Copy chunk by chunk."""
     for index in np.ndindex(source.cdata_shape):
         region = tuple(
             slice(at * size, min((at + 1) * size, length))

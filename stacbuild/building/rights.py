@@ -1,4 +1,4 @@
-"""Whose data a cube is made of: what it and the collection of cubes take over from the sources."""
+"""Licence, providers and citations of cubes and their collection, taken from the sources."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_HERE: Json = {"name": "stacbuild", "roles": ["processor"]}
+_PROCESSOR: Json = {"name": "stacbuild", "roles": ["processor"]}
 
 
 def rights(collections: Sequence[SourceCollection]) -> Json:
     """Return licence, providers and publications of a cube, as properties of its item.
 
-    The licence is that of all sources, or ``other``. Their hosts are not the cube's. What is to be
-    cited are publications of the scientific extension (v1.0.0): a DOI of its own a cube has not.
+    The licence is that of all sources, or ``other`` if they differ. Hosts of the sources are not
+    hosts of the cube. Citations are publications of the scientific extension (v1.0.0), since a cube
+    has no DOI.
     """
-    publications = [entry for collection in collections for entry in _publications(collection)]
-    providers = [entry for collection in collections for entry in collection.providers]
-    stated = {
-        "license": _one({collection.license for collection in collections}),
-        "providers": [*_providers(providers), _HERE],
+    publications = [each for collection in collections for each in _publications(collection)]
+    providers = [each for collection in collections for each in collection.providers]
+    properties = {
+        "license": _common({collection.license for collection in collections}),
+        "providers": [*_without_hosts(providers), _PROCESSOR],
         "sci:publications": publications,
     }
-    return {key: value for key, value in stated.items() if value}
+    return {key: value for key, value in properties.items() if value}
 
 
 def license_links(collections: Sequence[SourceCollection]) -> list[pystac.Link]:
-    """Return the links to the terms of all sources, each once."""
+    """Return the links to the licences of all sources, each once."""
     links = {
         link["href"]: link.get("title") for found in collections for link in found.license_links
     }
@@ -43,27 +44,30 @@ def license_links(collections: Sequence[SourceCollection]) -> list[pystac.Link]:
 
 
 def cube_collection(place: Place, items: Sequence[pystac.Item]) -> pystac.Collection:
-    """Describe the collection that a cube's place is in, from the items of all its cubes."""
+    """Return the collection of a configuration's cubes, from the items of all of them."""
     name = place.configuration.name if place.configuration else "a configuration"
     properties = [item.properties for item in items]
-    publications = _unique(_all(properties, "sci:publications"))
+    publications: list[Json] = []
+    for each in _all(properties, "sci:publications"):
+        if each not in publications:
+            publications.append(each)
     collection = pystac.Collection(
         id=place.collection,
         title=f"Cubes of {name}",
         description=f"Analysis-ready cubes that stacbuild made as {name} says.",
-        license=_one({each.get("license", "other") for each in properties}),
+        license=_common({each.get("license", "other") for each in properties}),
         keywords=["data cube", "Zarr"],
         providers=[
-            pystac.Provider.from_dict(entry)
-            for entry in [*_providers(_all(properties, "providers")), _HERE]
+            pystac.Provider.from_dict(each)
+            for each in [*_without_hosts(_all(properties, "providers")), _PROCESSOR]
         ],
         extent=pystac.Extent.from_items(items),
         extra_fields={"sci:publications": publications} if publications else {},
     )
-    terms = {
+    licenses = {
         link.href: link.title for item in items for link in item.links if link.rel == "license"
     }
-    for href, title in terms.items():
+    for href, title in licenses.items():
         collection.add_link(pystac.Link("license", href, title=title))
     declare_extensions(collection)
     return collection
@@ -71,34 +75,26 @@ def cube_collection(place: Place, items: Sequence[pystac.Item]) -> pystac.Collec
 
 def _publications(collection: SourceCollection) -> list[Json]:
     first, *others = collection.dois or (None,)
-    own = {"doi": first, "citation": collection.citation}
-    entries = [{key: value for key, value in own.items() if value}]
-    return [entry for entry in [*entries, *({"doi": doi} for doi in others)] if entry]
+    main = {"doi": first, "citation": collection.citation}
+    publications = [{key: value for key, value in main.items() if value}]
+    return [each for each in [*publications, *({"doi": doi} for doi in others)] if each]
 
 
-def _providers(stated: Iterable[Json]) -> list[Json]:
-    """Return each provider once, with all of its roles but that of a host."""
+def _without_hosts(providers: Iterable[Json]) -> list[Json]:
+    """Return each provider once, with all of its roles except ``host``."""
     found: dict[str, Json] = {}
-    for entry in stated:
-        roles = [role for role in entry.get("roles", []) if role != "host"]
-        if entry["name"] == _HERE["name"] or (entry.get("roles") and not roles):
+    for each in providers:
+        roles = [role for role in each.get("roles", []) if role != "host"]
+        if each["name"] == _PROCESSOR["name"] or (each.get("roles") and not roles):
             continue
-        known = found.setdefault(entry["name"], {**entry, "roles": []})
+        known = found.setdefault(each["name"], {**each, "roles": []})
         known["roles"] += [role for role in roles if role not in known["roles"]]
     return [{key: value for key, value in each.items() if value} for each in found.values()]
 
 
-def _one(licenses: set[str]) -> str:
+def _common(licenses: set[str]) -> str:
     return licenses.pop() if len(licenses) == 1 else "other"
 
 
 def _all(properties: Iterable[Json], key: str) -> list[Json]:
-    return [entry for each in properties for entry in each.get(key, [])]
-
-
-def _unique(entries: Iterable[Json]) -> list[Json]:
-    found: list[Json] = []
-    for entry in entries:
-        if entry not in found:
-            found.append(entry)
-    return found
+    return [value for each in properties for value in each.get(key, [])]

@@ -1,4 +1,4 @@
-"""What all schedulers have in common: how they are run, and what they raise."""
+"""Types that all schedulers share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import dask.array as da
 
 Key = tuple[Any, ...]
-"""Of a task in dask's graph."""
+"""The key of a task in dask's graph."""
 
 Run = Callable[[da.Array, Callable[[Key], None]], None]
-"""Computes every block of an array, and tells the key of each as it is done."""
+"""Computes every block of an array, and calls back with the key of each finished block."""
 
 
 class WorkersLostError(Exception):
-    """Workers died over the same task again and again."""
+    """Workers died repeatedly while computing the same task."""

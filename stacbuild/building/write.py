@@ -1,24 +1,23 @@
 """Write a lazy dataset to a Zarr store: every chunk once, region by region; group metadata last.
 
-Within a region one variable follows the other, so what its bands share (index maps, decoded
-windows) is needed by all tasks under way and by none that come later, and is dropped at the end of
-the region. Each region is a graph of its own, with one task per band and work unit.
+All variables of a region are written before the next region. So whatever its bands share (index
+maps, decoded windows) is only needed while the region is computed, and is released at its end. Each
+region is a graph of its own, with one task per band and work unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 import zarr
 from zarr.core.sync import sync
 
 from stacbuild.building.compute import write_region
-from stacbuild.building.finished import Recorder, chunk_keys, count, lengths, merged, missing
+from stacbuild.building.finished import Recorder, chunk_keys, count, missing, region_shape
 from stacbuild.building.zarr_metadata import ROOT, holds, metadata, open_for_writing, put
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_chunks import chunk_sizes
@@ -34,11 +33,11 @@ if TYPE_CHECKING:
 
 
 def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Dataset:
-    """Chunk a dataset as it is to be computed, and say how it is to be stored.
+    """Chunk a dataset for the computation, and set ``encoding["chunks"]`` for the store.
 
-    Stored chunks are the grid's tiles, and 1 along other dimensions, unless *chunksize* says
-    otherwise: ``encoding["chunks"]`` of each variable. Chunks that are computed are whole numbers
-    of them, those of the dataset where they are already.
+    Stored chunks are the grid's tiles, with length 1 along other dimensions, unless overridden by
+    *chunksize*. Computed chunks consist of whole stored chunks; they are those of the dataset where
+    these already do.
     """
     sizes = dict.fromkeys(map(str, dataset.dims), 1)
     sizes |= dict(zip(grid.dims, grid.tile, strict=True)) | chunksize
@@ -58,42 +57,33 @@ def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Da
 
 
 def chunk_count(dataset: xr.Dataset) -> int:
-    """Count the stored chunks of all variables of a prepared dataset."""
+    """Return the number of stored chunks of all variables of a prepared dataset."""
     return sum(count(array.shape, array.encoding["chunks"]) for array in dataset.data_vars.values())
 
 
-def kept_chunks(dataset: xr.Dataset, journal: Journal) -> int:
-    """Count the stored chunks of a prepared dataset that a journal tells to be finished."""
+def finished_chunks(dataset: xr.Dataset, journal: Journal) -> int:
+    """Return the number of stored chunks of a prepared dataset that a journal records."""
     return sum(
-        count(lengths(place), dataset[name].encoding["chunks"])
-        for name, places in journal.finished.items()
+        count(region_shape(region), dataset[name].encoding["chunks"])
+        for name, regions in journal.finished.items()
         if name in dataset
-        for place in places
+        for region in regions
     )
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Who computes, and who is told of it."""
-
-    run: Run
-    task: Task
-
-
-@dataclass(frozen=True)
 class Target:
-    """Where a cube is written to.
+    """The store that a cube is written to.
 
     Parameters
     ----------
     store
-        Of zarr-python: empty, or with what *journal* tells of. It cannot be opened as a cube
-        before all of it is written.
+        Empty, or with the finished chunks that *journal* records. It cannot be opened as a cube
+        before it is complete.
     zarr_format
         3 (zstd with checksum) or 2 (Blosc lz4).
     journal
-        Of what is finished. It is added to while the others are computed: after some seconds or
-        a fiftieth of the cube, and whatever ends the run.
+        Records finished regions, also if the run fails.
     """
 
     store: Store
@@ -102,26 +92,26 @@ class Target:
 
 
 def write(dataset: xr.Dataset, grid: Grid, target: Target, run: Run, task: Task) -> None:
-    """Write a prepared dataset into a store, or what is not there yet of it.
+    """Write the chunks of a prepared dataset that its store lacks.
 
     Parameters
     ----------
     dataset
-        From `prepare`; ``encoding["_FillValue"]`` of a variable is kept.
+        From `prepare`; ``encoding["_FillValue"]`` of a variable is written.
     run
         From `stacbuild.building.compute.open_workers`.
     task
-        Advanced by one a chunk.
+        Advanced by one per chunk.
 
     Raises
     ------
     IntegrityError
-        If a chunk is not there in the end.
+        If a chunk is missing in the end.
     """
     store, journal = target.store, target.journal
     expected = metadata(dataset, target.zarr_format)
     if journal is not None and journal.finished and not holds(store, expected):
-        # As after a change of what writes: nothing there would fit.
+        # Another version wrote other metadata, so its chunks may not be compatible.
         sync(store.clear())
         journal.forget()
     for key, content in expected.items():
@@ -133,7 +123,8 @@ def write(dataset: xr.Dataset, grid: Grid, target: Target, run: Run, task: Task)
     }
     if journal is not None:
         _drop_damaged(store, arrays, journal)
-    _write_regions(dataset, grid, arrays, journal, _Work(run, task))
+    with Recorder(journal, arrays) as recorder:
+        _write_regions(dataset, grid, recorder, run, task)
     if journal is not None:
         journal.sweep()
     for name, stored in arrays.items():
@@ -151,69 +142,58 @@ def write(dataset: xr.Dataset, grid: Grid, target: Target, run: Run, task: Task)
 
 
 def _write_regions(
-    dataset: xr.Dataset,
-    grid: Grid,
-    arrays: dict[str, zarr.Array[Any]],
-    journal: Journal | None,
-    work: _Work,
+    dataset: xr.Dataset, grid: Grid, recorder: Recorder, run: Run, task: Task
 ) -> None:
-    # As it was before anything is added to it, in another thread.
-    known = {
-        name: merged(journal.finished.get(name, ())) if journal is not None else []
-        for name in arrays
-    }
-    with Recorder(journal, arrays) as recorder:
-        # One part of the grid after the other, and one variable after the other in it: what the
-        # bands share there (index map, decoded blocks) is then needed by all tasks under way, and
-        # by none that come later.
-        for names in _alike(dataset, grid):
-            for part in _parts(dataset[names[0]], grid):
-                for name in names:
-                    array, stored = dataset[name].isel(part), arrays[name]
-                    corner = tuple(
-                        part[str(dim)].start if str(dim) in part else 0 for dim in array.dims
+    # Before another thread adds to the journal.
+    known = {name: recorder.recorded(name) for name in recorder.arrays}
+    for names in _by_grid_chunks(dataset, grid):
+        for window in _windows(dataset[names[0]], grid):
+            for name in names:
+                array, stored = dataset[name].isel(window), recorder.arrays[name]
+                corner = tuple(
+                    window[str(dim)].start if str(dim) in window else 0 for dim in array.dims
+                )
+                regions = missing(array.data.chunks, corner, known[name])
+                todo = sum(count(region_shape(region), stored.chunks) for region in regions)
+                task.advance(count(array.shape, stored.chunks) - todo)
+
+                def wrote(region: Region, name: str = name) -> None:
+                    task.advance(count(region_shape(region), recorder.arrays[name].chunks))
+                    recorder.add(name, region)
+
+                for region in regions:
+                    local = tuple(
+                        slice(start - first, stop - first)
+                        for (start, stop), first in zip(region, corner, strict=True)
                     )
-                    blocks = missing(array.data.chunks, corner, known[name])
-                    todo = sum(count(lengths(block), stored.chunks) for block in blocks)
-                    work.task.advance(count(array.shape, stored.chunks) - todo)
-                    for block in blocks:
-                        left = tuple(
-                            slice(start - at, end - at)
-                            for (start, end), at in zip(block, corner, strict=True)
-                        )
-
-                        def wrote(place: Region, name: str = name) -> None:
-                            work.task.advance(count(lengths(place), arrays[name].chunks))
-                            recorder.add(name, place)
-
-                        region = tuple(slice(start, end) for start, end in block)
-                        write_region(work.run, array[left], stored, region, wrote)
-                forget()
+                    write_region(run, array[local], stored, region, wrote)
+            forget()
 
 
 def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Journal) -> None:
-    """Write those regions again whose chunks are not as they were recorded."""
+    """Drop the recorded regions whose chunks are missing or of another size."""
     for name in list(journal.finished):
         sizes = chunk_sizes(store, name)
-        for place, recorded in list(journal.finished[name].items()):
-            keys = chunk_keys(arrays[name], place)
+        for region, recorded in list(journal.finished[name].items()):
+            keys = chunk_keys(arrays[name], region)
             found = [sizes.get(key.removeprefix(f"{name}/")) for key in keys]
             if None in found or (recorded >= 0 and sum(filter(None, found)) != recorded):
-                journal.drop(name, place)
+                journal.drop(name, region)
 
 
-def _alike(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
-    """Put together the variables that are computed in the same parts of the grid."""
+def _by_grid_chunks(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
+    """Group the variables by the computed chunks of the grid's dimensions."""
     found: dict[Any, list[str]] = {}
     for name, array in dataset.data_vars.items():
         found.setdefault(tuple(array.chunksizes[dim] for dim in grid.dims), []).append(str(name))
     return list(found.values())
 
 
-def _parts(array: xr.DataArray, grid: Grid) -> Iterator[dict[str, slice]]:
-    """Yield the parts of the grid that the variable's computed chunks divide it into."""
-    row, col = grid.dims
-    edges = {dim: np.cumsum([0, *array.chunksizes[dim]]) for dim in (row, col)}
-    for top, bottom in pairwise(edges[row]):
-        for left, right in pairwise(edges[col]):
-            yield {row: slice(int(top), int(bottom)), col: slice(int(left), int(right))}
+def _windows(array: xr.DataArray, grid: Grid) -> Iterator[dict[str, slice]]:
+    """Yield the windows of the grid that a variable's computed chunks cover."""
+    rows, cols = (
+        [slice(*pair) for pair in pairwise(accumulate(array.chunksizes[dim], initial=0))]
+        for dim in grid.dims
+    )
+    for window in product(rows, cols):
+        yield dict(zip(grid.dims, window, strict=True))

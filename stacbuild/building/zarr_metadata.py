@@ -1,4 +1,4 @@
-"""The metadata of a Zarr group that is to hold a dataset: all of it but the chunks of variables."""
+"""The metadata of a cube's Zarr group: everything but the chunks of its variables."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from zarr.storage import MemoryStore
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-# Of zstd's levels the one before size stops shrinking and time starts growing; the checksum is
-# zstd's own, which GDAL verifies too (it cannot read zarr's crc32c codec).
+# Higher levels take longer and save little. The checksum is zstd's own, which GDAL verifies too (it
+# cannot read zarr's crc32c codec).
 _ZSTD_LEVEL = 1
 
 ROOT = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata"})
-"""The keys of the group's own metadata. Without them nothing is found in a store."""
+"""The keys of the group's own metadata. Without them a store cannot be opened."""
 
 
 def metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
-    """Return everything but the chunks of the variables, by key; consolidated.
+    """Return everything but the chunks of the variables, by store key; consolidated.
 
     Parameters
     ----------
     dataset
-        Each variable with its stored ``encoding["chunks"]``; ``_FillValue`` is kept.
+        Each variable with ``encoding["chunks"]`` of the store, and ``_FillValue`` if it has one.
     zarr_format
         3 (zstd with checksum) or 2 (Blosc lz4).
     """
@@ -45,12 +45,12 @@ def metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
 
 
 def consolidate(store: Store, zarr_format: int) -> None:
-    """Put together the metadata of all that is in a store, in those of its root."""
+    """Write the consolidated metadata of a store to its root."""
     if zarr_format == 2:
         zarr.consolidate_metadata(store, zarr_format=2)
         return
-    # zarr's own function does the same in format 3, with a warning that it is not in the standard
-    # yet, which cannot be kept silent without a filter for the whole process.
+    # In format 3 zarr's own function does the same, but warns that it is not in the standard yet.
+    # That warning could only be silenced by a filter for the whole process.
     members = dict(_members(store, ""))
     order = sorted(members, key=lambda path: (path.count("/"), path.casefold()))
     root = _document(store, "zarr.json") or {}
@@ -90,17 +90,17 @@ def put(store: Store, key: str, content: bytes) -> None:
 
 
 def open_for_writing(store: Store, path: str, zarr_format: int) -> zarr.Array[Any]:
-    """Open an array whose chunks are all written, also those of fill values only.
+    """Open an array so that all chunks are written, even those of fill values only.
 
-    That is a setting of the array from then on, in whichever process it is written; `zarr.config`
-    would be one of all builders of this process.
+    The setting travels with the array to other processes; `zarr.config` would affect every builder
+    of this process.
     """
     array = zarr.open_array(store, path=path, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
     return array.with_config({"write_empty_chunks": True})
 
 
 def holds(store: Store, expected: dict[str, bytes]) -> bool:
-    """Return whether a store has these metadata, but for the group's, which come last."""
+    """Return whether a store has these metadata, ignoring the group's, which are written last."""
     prototype = default_buffer_prototype()
     return all(
         (found := sync(store.get(key, prototype))) is not None and found.to_bytes() == content
@@ -110,11 +110,10 @@ def holds(store: Store, expected: dict[str, bytes]) -> bool:
 
 
 def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None:
-    """Write everything but the chunks of the variables."""
     shells = dataset.copy()
     encoding: dict[str, dict[str, Any]] = {}
     for name, array in dataset.data_vars.items():
-        # Nothing of a dask array is written here; of one block it costs nothing either.
+        # Not computed, and cheap, since it is a single dask block.
         shell = da.zeros(array.shape, dtype=array.dtype, chunks=-1)
         shells[name] = (array.dims, shell, array.attrs)
         encoding[str(name)] = {
@@ -125,17 +124,17 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
         if "_FillValue" in array.encoding:
             encoding[str(name)]["_FillValue"] = array.encoding["_FillValue"]
         if zarr_format == 3 and "fill_value" in array.encoding:
-            # In format 2 it is the same field as the one before.
+            # In format 2 it is the same field as _FillValue.
             encoding[str(name)]["fill_value"] = array.encoding["fill_value"]
     if "time" in dataset.coords and dataset["time"].dtype.kind == "M":
         encoding["time"] = {"units": _time_units(dataset["time"]), "dtype": "int64"}
     for name, coordinate in dataset.coords.items():
         encoding.setdefault(str(name), {}).update(_FillValue=None, **_codec(zarr_format))
         if coordinate.dtype.kind in "UT":
-            # Texts of one length have no type in format 3 that other programs know.
+            # Format 3 has no type for fixed-length strings that other programs can read.
             shells[name] = (coordinate.dims, coordinate.values.astype(object), coordinate.attrs)
-    # `Dataset.to_zarr` without computing does the same, and makes a dask graph of all chunks of the
-    # shells besides, for which dask imports `distributed`: half a second.
+    # `Dataset.to_zarr(compute=False)` does the same, but also builds a dask graph of the shells,
+    # for which dask imports `distributed` (half a second).
     target = xr.backends.ZarrStore.open_group(
         store, mode="w-", zarr_format=zarr_format, consolidated=False
     )

@@ -145,7 +145,7 @@ def test_a_task_that_kills_its_worker(tmp_path: Path, cluster: str) -> None:
     assert isinstance(result.error, BuildError)
     assert result.name == "deadly"
     assert "band_data [lat 1100:2200, lon 0:600]: " in result.message
-    assert "its workers died over it, 2 times" in result.message
+    assert "its workers died while computing it, 2 times" in result.message
     assert not (tmp_path / "data" / "deadly.zarr").exists()
 
 
@@ -179,8 +179,8 @@ def test_workers_that_do_not_see_a_folder(tmp_path: Path) -> None:
         pytest.skip("needs a mount namespace of its own (root)")
     with local_cluster(tmp_path, "one-process", before=private) as (address, _):
         for settings, folder, unseen in (
-            (sources_hidden, hidden, f"{hidden}/src/codes.tif cannot be seen there (No such file"),
-            (output_hidden, tmp_path, f"{hidden}/data cannot be seen"),
+            (sources_hidden, hidden, f"does not see {hidden}/src/codes.tif (No such file"),
+            (output_hidden, tmp_path, f"does not see {hidden}/data"),
         ):
             watcher, catalogs = Watcher(), folder / "catalogs"
             result = only(build(settings.with_scheduler(address), catalogs, reporter=watcher))
@@ -209,7 +209,7 @@ def test_workers_with_other_software(tmp_path: Path) -> None:
     with local_cluster(tmp_path, "one-process", env=first(other.parent)) as (address, _):
         result = only(build(settings.with_scheduler(address), tmp_path / "catalogs"))
     assert isinstance(result.error, LocalError)
-    assert f"has zarr 3.0.5, and here it is {zarr.__version__}" in result.message
+    assert f"has zarr 3.0.5, but this process has {zarr.__version__}" in result.message
 
 
 def test_workers_without_stacbuild(tmp_path: Path) -> None:

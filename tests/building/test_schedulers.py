@@ -115,7 +115,7 @@ def test_a_task_that_kills_its_worker(tmp_path: Path) -> None:
     assert isinstance(result.error, BuildError)
     assert result.name == "deadly"
     assert "band_data [lat 1100:2200, lon 0:600]: " in result.message
-    assert "died over it" in result.message
+    assert "died while computing it" in result.message
     assert not (tmp_path / "data" / "deadly.zarr").exists()
 
 

@@ -156,12 +156,12 @@ def test_attributes_that_differ_are_dropped_or_taken_from_the_first(tmp_path: Pa
     cube = made(tmp_path, merged(tmp_path, compat="override", combine_attrs="override"))
     assert cube.attrs["note"] == "one"
     told = refused(tmp_path, merged(tmp_path, compat="override", combine_attrs="identical"))
-    assert "cube: its variables do not fit together" in told
+    assert "cube: its variables cannot be merged" in told
 
 
 def test_coordinates_that_differ_are_refused_or_taken_from_the_first(tmp_path: Path) -> None:
     told = refused(tmp_path, merged(tmp_path))
-    assert "cube: its variables do not fit together" in told
+    assert "cube: its variables cannot be merged" in told
     assert "sensor" in told
     cube = made(tmp_path, merged(tmp_path, compat="override"))
     assert cube["sensor"].values.tolist() == [1, 1]

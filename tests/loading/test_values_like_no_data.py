@@ -245,7 +245,7 @@ def test_extreme_values_are_not_lost_where_variables_are_joined(tmp_path: Path) 
 
     result = join()
     assert result.status == "FAILED"
-    assert "a: holds 255 as a value, which is what it would be where it has none" in result.message
+    assert "a: has 255 as a valid value, so it cannot be the fill value" in result.message
     result = join(fill_value=99)
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr") as opened:

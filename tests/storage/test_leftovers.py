@@ -109,7 +109,7 @@ def test_what_was_begun_of_a_dataset_that_is_gone(
     path.write_text(yaml.safe_dump(content))
     assert run(["cube", str(path)]) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert ".good.zarr.journal: a run of 'good' did not end" in said
+    assert ".good.zarr.journal: a run of 'good' was interrupted" in said
     assert "stacbuild remove c_config.yml good" in said
     # It would be gone on with if the dataset came back.
     assert any(name.endswith(".staging") for name in names(killed))

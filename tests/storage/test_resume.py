@@ -162,7 +162,7 @@ def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, 
     journal.path.write_text(json.dumps(early) + "\n" + rest)
     second = runs("cube", broken / "c_config.yml")
     assert second.code == 0, second.stderr
-    assert "going on with what was begun 2001-02-03 04:05 UTC" in second.stderr
+    assert "resuming the run of 2001-02-03 04:05 UTC" in second.stderr
     # Not a chunk of what was finished is written again.
     assert len(chunks(second)) == 120 - sum(finished_of(journal).values())
     assert contents(broken) == contents(whole)
@@ -347,11 +347,11 @@ def test_a_signal_while_chunks_are_written(
     done = sum(finished(tmp_path).values())
     if len(signals) == 1:
         assert 48 <= done < 120
-        assert f"good: kept: {done} of 120 chunks" in ended.stderr
+        assert f"good: kept {done} of 120 chunks" in ended.stderr
         assert "interrupted; run the same command again to go on" in ended.stderr
     again = runs("cube", config)
     assert again.code == 0, again.stderr
-    assert not done or f"{done} of 120 chunks are there" in again.stderr
+    assert not done or f"{done} of 120 chunks are finished" in again.stderr
     assert len(chunks(again)) == 120 - done
     check_left(tmp_path, ["good"])
 
@@ -390,11 +390,11 @@ def test_a_disk_that_gets_full(small_disk: Path, runs: Runs) -> None:
     assert {k: v for k, v in contents(small_disk).items() if "/." not in k} == before
     done = sum(finished(small_disk).values())
     assert 48 <= done < 120
-    assert f"good: kept: {done} of 120 chunks" in ended.stderr
+    assert f"good: kept {done} of 120 chunks" in ended.stderr
     filler.unlink()
     again = runs("cube", config)
     assert again.code == 0, again.stderr
-    assert f"{done} of 120 chunks are there" in again.stderr
+    assert f"{done} of 120 chunks are finished" in again.stderr
     check_left(small_disk, ["good"])
 
 
@@ -471,12 +471,12 @@ def test_a_bucket_that_fails_half_way_is_gone_on_with(
     assert {name: len(places) for name, places in Journal.read(journal).finished.items()} == {
         "one": 1
     }
-    assert "good: kept: 1 of 10 chunks" in ended.stderr
+    assert "good: kept 1 of 10 chunks" in ended.stderr
     (name,) = {key for key in keys(s3_server, "resume-1") if key.startswith("cubes/")}
     s3_server.reset()
     again = runs("cube", config)
     assert again.code == 0, again.stderr
-    assert "1 of 10 chunks are there" in again.stderr
+    assert "1 of 10 chunks are finished" in again.stderr
     assert asset_of(tmp_path).href.endswith(name)
     assert keys(s3_server, "resume-1") == {"of-others/kept.txt", name}
     assert not list((tmp_path / "catalogs").glob(".*.journal"))

@@ -108,10 +108,10 @@ def test_an_interrupted_build_keeps_what_is_finished(
     told = Told()
     interrupt(broken, monkeypatch, number, told)
     assert kept(broken.parent) == number
-    assert f"cube: kept: {number} of {DAYS} chunks" in told.lines
+    assert f"cube: kept {number} of {DAYS} chunks" in told.lines
     [result] = stacbuild.build(broken, reporter=told)
     assert result.status == "COMPLETED", result.message
-    assert any(line.endswith(f"{number} of {DAYS} chunks are there") for line in told.lines)
+    assert any(line.endswith(f"{number} of {DAYS} chunks are finished") for line in told.lines)
     same = {name: data for name, data in contents(unbroken).items() if "/day/c/" in name}
     assert len(same) == DAYS
     assert {k: v for k, v in contents(broken.parent).items() if "/day/c/" in k} == same
@@ -142,7 +142,7 @@ def test_little_is_lost_with_a_process_that_is_killed(
 
     def dead(self: Any, *_: object) -> None:
         at_death.append(kept(tmp_path))
-        self._beside.shutdown()
+        self._thread.shutdown()
 
     monkeypatch.setattr(finished.Recorder, "__exit__", dead)
     interrupt(path, monkeypatch, 180)

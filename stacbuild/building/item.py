@@ -1,4 +1,4 @@
-"""A cube that is written, to its STAC item in the collection of its configuration."""
+"""The STAC item of a staged cube, and the collection of its configuration."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ if TYPE_CHECKING:
     from stacbuild.storage.place import Staging
 
 PICTURES = "stacbuild.pictures.thumbnail"
-"""The module that draws; not imported with this one."""
+"""The module that draws thumbnails; imported late, since it is slow to import."""
 
 
-def publish(
+def cube_item(
     job: Job, staging: Staging, siblings: Sequence[pystac.Item]
 ) -> tuple[Harvest, Pictured | None]:
-    """Describe a cube that stands in its staging place, as it will be at its final one.
+    """Return the item of a staged cube, with the hrefs that it will have once published.
 
     Parameters
     ----------
     siblings
-        The other cubes of the configuration, for what their collection states of all.
+        Items of the other cubes of the configuration, which the collection summarizes.
 
     Returns
     -------
-    What `stacbuild.stac.catalog.Catalog.put` takes, and how the cube looks.
+    Collection, item and thumbnails for `stacbuild.stac.catalog.Catalog.put`; and the cube's
+    pictures, None if it could not be drawn.
     """
-    sources, collections, dataset = job.items, job.collections, job.dataset
+    sources, dataset = job.items, job.dataset
     pictured = None
     group = zarr.open_group(staging.store, mode="r")
-    # Without dask: what pictures need of it would be a task for every chunk.
+    # Without dask, which would make a task for every chunk.
     with xr.open_zarr(
         staging.store, chunks=None, mask_and_scale=False, decode_timedelta=False
     ) as cube:
@@ -60,30 +61,31 @@ def publish(
             data_id=data_id(dataset),
             store_key=job.place.storage.key,
             href=staging.href,
-            datetime=_start(sources),
+            datetime=str_to_datetime(_period(sources)["start_datetime"]),
             properties=_properties(job, cube, staging.started)
             | {FINGERPRINT: job.fingerprint, INPUTS: job.inputs},
         )
         try:
             pictured = import_module(PICTURES).picture(cube)
-        except Exception as error:  # noqa: BLE001 - a cube is none the worse without a picture
+        except Exception as error:  # noqa: BLE001 - a cube is complete without a thumbnail
             progress.warn(f"{dataset.identifier}: no thumbnail: {' '.join(str(error).split())}")
     period = _period(sources)
     if len(cube.indexes.get("time", ())) == 0:
         item.properties |= period
-    # The last year begins with its time step and ends when its source does.
+    # The time steps of a cube are starts of periods; the last one ends when its source ends.
     item.properties["end_datetime"] = max(item.properties["end_datetime"], period["end_datetime"])
     describe_assets(item, dataset, staging, group, cube)
     for source in sources:
-        item.add_link(_derived_from(source))
-    for link in license_links(collections):
-        item.add_link(link)
-    _add_legends(item, cube)
+        title = source.properties.get("title", source.id)
+        path = str(Path(source.self_href))
+        item.add_link(pystac.Link("derived_from", path, pystac.MediaType.GEOJSON, title))
+    item.add_links(license_links(job.collections))
+    _add_classes(item, cube)
     thumbnails = {}
     if pictured and pictured.pngs:
         png = pictured.pngs[pictured.telling[0]]
         thumbnails = {item.id: png, job.place.collection: png}
-        _add_looks(item, pictured)
+        _add_renders(item, pictured)
     declare_extensions(item)
     if job.place.stated_configuration is not None:
         item.properties[CONFIGURATION] = job.place.stated_configuration
@@ -105,43 +107,24 @@ def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
         "created": datetime_to_str(now),
         "processing:software": software(),
         "processing:datetime": datetime_to_str(now),
-        "processing:lineage": (f"{made_from} put on the grid {job.grid.name} by stacbuild"),
-        "processing:expression": {
-            "format": "stacbuild-config",
-            "expression": job.expression,
-        },
+        "processing:lineage": f"{made_from} put on the grid {job.grid.name} by stacbuild",
+        "processing:expression": {"format": "stacbuild-config", "expression": job.expression},
     }
 
 
-_PERIOD = ("start_datetime", "end_datetime")
-
-
 def _period(sources: Sequence[pystac.Item]) -> dict[str, str]:
-    starts = [_when(item, "start_datetime") for item in sources]
-    ends = [_when(item, "end_datetime") for item in sources]
-    return {"start_datetime": min(starts), "end_datetime": max(ends), "datetime": min(starts)}
+    start = min(_time(item, "start_datetime") for item in sources)
+    end = max(_time(item, "end_datetime") for item in sources)
+    return {"start_datetime": start, "end_datetime": end, "datetime": start}
 
 
-def _start(sources: Sequence[pystac.Item]) -> dt.datetime:
-    return str_to_datetime(_period(sources)["start_datetime"])
-
-
-def _when(item: pystac.Item, key: str) -> str:
+def _time(item: pystac.Item, key: str) -> str:
     value = item.properties.get(key) or item.properties.get("datetime")
     return str(value) if value else datetime_to_str(item.datetime)  # type: ignore[arg-type]
 
 
-def _derived_from(source: pystac.Item) -> pystac.Link:
-    return pystac.Link(
-        "derived_from",
-        str(Path(source.self_href)),
-        media_type="application/geo+json",
-        title=source.properties.get("title", source.id),
-    )
-
-
-def _add_looks(item: pystac.Item, pictured: Pictured) -> None:
-    """Describe how the cube's variables are drawn and what is in them."""
+def _add_renders(item: pystac.Item, pictured: Pictured) -> None:
+    """Add how the cube's variables are drawn, and statistics of their values."""
     item.properties["renders"] = pictured.renders
     for name, found in pictured.statistics.items():
         item.properties["cube:variables"][name]["statistics"] = found
@@ -149,14 +132,14 @@ def _add_looks(item: pystac.Item, pictured: Pictured) -> None:
         item.assets["data"].extra_fields["statistics"] = next(iter(pictured.statistics.values()))
 
 
-def _add_legends(item: pystac.Item, cube: xr.Dataset) -> None:
-    """Repeat the CF flags of the cube as STAC legends, where clients look for them."""
+def _add_classes(item: pystac.Item, cube: xr.Dataset) -> None:
+    """Add the CF flags of the cube as classes of the STAC classification extension."""
     for name, array in cube.data_vars.items():
         if legend := legend_of(array.attrs):
             classes: list[dict[str, Any]] = [
                 {"value": value, "name": meaning} for value, meaning in legend.items()
             ]
             colors = str(array.attrs.get("flag_colors", "")).split()
-            for entry, color in zip(classes, colors, strict=False):
-                entry["color_hint"] = color.lstrip("#").upper()
+            for each, color in zip(classes, colors, strict=False):
+                each["color_hint"] = color.lstrip("#").upper()
             item.properties["cube:variables"][str(name)]["classification:classes"] = classes
