@@ -108,7 +108,7 @@ def test_an_interrupted_build_keeps_what_is_finished(
     told = Told()
     interrupt(broken, monkeypatch, number, told)
     assert kept(broken.parent) == number
-    assert f"cube: kept {number} of {DAYS} chunks" in told.lines
+    assert f"cube: kept {number} of {DAYS} chunks for the next run" in told.lines
     [result] = stacbuild.build(broken, reporter=told)
     assert result.status == "COMPLETED", result.message
     assert any(line.endswith(f"{number} of {DAYS} chunks are finished") for line in told.lines)
