@@ -132,7 +132,7 @@ def _refused() -> Iterator[str]:
     yield "|---|---|---|"
     always = REFUSALS[0].__dataclass_fields__["refused"].default
     for row in REFUSALS:
-        place = row.places[-1].removeprefix("datasets.*.variables.*").removeprefix(".")
+        place = row.mappings[-1].removeprefix("datasets.*.variables.*").removeprefix(".")
         where = f"`{place.replace('.*', '') or 'datasets'}`"
         keys = ", ".join(f"`{key}`" for key in row.keys)
         some = "" if row.refused is always else " (some values)"

@@ -37,9 +37,9 @@ __all__ = [
     "load_config",
 ]
 
-# Imported when first asked for: the models of stores, which the configuration is made of, import
+# Imported on first use: the models of stores are part of the configuration's models and import
 # their base class from this package.
-_PLACES = {
+_MODULES = {
     "Config": "models",
     "CustomProcessing": "datasets",
     "Dataset": "datasets",
@@ -56,6 +56,6 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

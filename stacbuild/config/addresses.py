@@ -1,4 +1,4 @@
-"""One spelling for each address of an object: server, bucket and key."""
+"""Canonical addresses of objects: server, bucket and key."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 from urllib.parse import unquote, urlsplit
 
 S3_HOST = "s3.amazonaws.com"
-# Servers of AWS, whose bucket is in the path, or before the server's name.
+# Endpoints of AWS; the bucket is in the path, or the first part of the host name.
 _REGIONAL = r"s3([.-][a-z0-9-]+|\.dualstack\.[a-z0-9-]+)?\.amazonaws\.com"
 _AWS, _AWS_BUCKET = re.compile(_REGIONAL), re.compile(rf"(.+)\.{_REGIONAL}")
 
 Address = tuple[str, tuple[str, ...]]
-"""Server, and the parts of a key on it, bucket first."""
+"""Server, then bucket and key split at slashes."""
 
 
 def server_of(url: str) -> str:
-    """Return host and port of a URL: the same text for the same server.
+    """Return host and port of a URL, without a default port.
 
-    Names of buckets are unique among all regions of AWS, so that its servers are one.
+    Bucket names are unique across the regions of AWS, so all its endpoints count as one server.
     """
     split = urlsplit(url)
     host = (split.hostname or "").rstrip(".")
@@ -29,7 +29,7 @@ def server_of(url: str) -> str:
 
 
 def address_of(url: str) -> Address:
-    """Return the address that an http URL has if it leads into a bucket."""
+    """Return server, bucket and key of an http URL, read as the URL of an object."""
     server, path = server_of(url), unquote(urlsplit(url).path)
     if of_bucket := _AWS_BUCKET.fullmatch(server):
         return S3_HOST, parts_of(f"{of_bucket[1]}/{path}")
@@ -37,5 +37,5 @@ def address_of(url: str) -> Address:
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """Return the parts of a key, bucket first."""
+    """Return the parts of a path that begins with the bucket, normalized."""
     return tuple(part for part in os.path.normpath(path).split("/") if part not in ("", "."))

@@ -1,7 +1,7 @@
-"""What a schema cannot say: that every name leads somewhere and is there once.
+"""Checks beyond the schema: references resolve, identifiers are unique, modules parse.
 
-These look at the data as read, right or wrong in other respects, so that one run reports
-everything.
+They run on the data as read, whether or not these are valid otherwise, so that one run reports
+every mistake.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stacbuild.config.code import CodeError, files_of
+from stacbuild.config.code import CodeError, check_within, files_of, parse
 from stacbuild.config.datasets import CustomProcessing
 from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.other_stores import INSTEAD
@@ -22,14 +22,15 @@ from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.config.stores import MODELS, kinds_that
 
 STORE_IDS = tuple(sorted(MODELS))
+READABLE = kinds_that(lambda model: model.readable)
 WRITABLE = kinds_that(lambda model: model.writable)
 PRELOADABLE = kinds_that(lambda model: model.preloadable)
 
 
 def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
-    """Yield what is wrong between the parts of *data*, the mapping of a whole configuration.
+    """Yield the problems of *data*, the mapping of a whole configuration.
 
-    *directory* is the folder that modules of custom processing are in; None if there is none.
+    *directory* is the folder with the modules of custom processing; None if there is none.
     """
     stores = _identifiers(data, "data_stores")
     grids = _identifiers(data, "grid_mappings")
@@ -45,22 +46,23 @@ def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
             sources = _entries(dataset["variables"], (*path, "variables"))
             yield from _coordinates(sources, grids.get(str(dataset.get("grid_mapping"))))
         for where, source in sources:
-            yield from _source(source, where, stores)
+            yield from _store_reference(source, where, stores, READABLE, "takes cubes only")
             yield from _custom(source.get("custom_processing"), where, directory)
     for path, preload in _entries(data.get("preload_datasets"), ("preload_datasets",)):
-        yield from _preload(preload, path, stores)
+        reason = f"is read in place; only stores of kind {' and '.join(PRELOADABLE)} are preloaded"
+        yield from _store_reference(preload, path, stores, PRELOADABLE, reason)
 
 
 def _coordinates(
     variables: list[tuple[KeyPath, dict[Any, Any]]], grid: dict[Any, Any] | None
 ) -> Iterator[Problem]:
-    """Yield variables with the name of a coordinate of their cube."""
+    """Yield problems of variables that are named like a coordinate of their cube."""
     taken = {"time", "spatial_ref"}
     if grid is not None:
         # Imported when used: it takes a while.
         from pyproj import CRS
 
-        # A wrong CRS is told elsewhere.
+        # The models report an invalid CRS.
         with suppress(ValueError, TypeError, RuntimeError):
             taken |= {"lat", "lon"} if CRS(grid.get("crs")).is_geographic else {"x", "y"}
     for path, variable in variables:
@@ -68,7 +70,7 @@ def _coordinates(
         if isinstance(name, str) and name in taken:
             yield Problem(
                 (*path, "identifier"),
-                f"{name!r} is the name of a coordinate of the cube; name the variable otherwise",
+                f"{name!r} is the name of a coordinate of the cube; rename the variable",
             )
 
 
@@ -89,7 +91,7 @@ def _duplicates(data: Any, path: KeyPath) -> Iterator[Problem]:
         name = entry.get("identifier")
         if not isinstance(name, str):
             continue
-        # Names become files, and some file systems take Senf and senf for one.
+        # Identifiers become file names, and some file systems ignore case.
         if name.lower() in first:
             other = ".".join(str(part) for part in (*path, first[name.lower()]))
             yield Problem((*where, "identifier"), f"{name!r} is the identifier of {other} already")
@@ -114,7 +116,7 @@ def _stores(data: dict[Any, Any], stores: dict[str, dict[Any, Any]]) -> Iterator
             if kind in INSTEAD:
                 yield Problem(at, f"{kind!r} is not supported; {INSTEAD[kind]}")
             else:
-                yield Problem(at, f"{kind!r} is no kind of store{hint(kind, STORE_IDS)}")
+                yield Problem(at, f"{kind!r} is not a kind of store{hint(kind, STORE_IDS)}")
         elif store.get("identifier") == STORAGE and kind not in WRITABLE:
             where = ", ".join(WRITABLE)
             yield Problem(at, f"a store of kind {kind!r} cannot take cubes; these can: {where}")
@@ -145,7 +147,7 @@ def _circle(
     grids: dict[str, dict[Any, Any]],
     datasets: dict[str, dict[Any, Any]],
 ) -> list[str]:
-    """Return the datasets that lead from *dataset* back to itself, each by its grid_mapping."""
+    """Return the datasets in a cycle of grid_mapping through *dataset*; empty if there is none."""
     start = str(dataset.get("identifier"))
     followed = [start]
     while isinstance(name, str) and name in datasets and name not in grids:
@@ -153,15 +155,20 @@ def _circle(
         if name == start:
             return followed
         if name in followed[:-1]:
-            return []  # a circle of others, who are told
+            return []  # a cycle of other datasets, reported for each of those
         name = datasets[name].get("grid_mapping", "")
     return []
 
 
-def _source(
-    source: dict[Any, Any], path: KeyPath, stores: dict[str, dict[Any, Any]]
+def _store_reference(
+    entry: dict[Any, Any],
+    path: KeyPath,
+    stores: dict[str, dict[Any, Any]],
+    allowed: tuple[str, ...],
+    reason: str,
 ) -> Iterator[Problem]:
-    name = source.get("store")
+    """Yield the problem of an unknown ``store``, or of one whose kind is not in *allowed*."""
+    name = entry.get("store")
     if not isinstance(name, str):
         return
     at = (*path, "store")
@@ -169,26 +176,8 @@ def _source(
         yield Problem(at, f"there is no store {name!r}{hint(name, stores)}")
         return
     kind = stores[name].get("store_id")
-    if kind in STORE_IDS and not MODELS[kind].readable:
-        yield Problem(at, f"{name!r} is a store of kind {kind!r}, which takes cubes only")
-
-
-def _preload(
-    preload: dict[Any, Any], path: KeyPath, stores: dict[str, dict[Any, Any]]
-) -> Iterator[Problem]:
-    name = preload.get("store")
-    if not isinstance(name, str):
-        return
-    at = (*path, "store")
-    if name not in stores:
-        yield Problem(at, f"there is no store {name!r}{hint(name, stores)}")
-        return
-    kind = stores[name].get("store_id")
-    if kind in STORE_IDS and kind not in PRELOADABLE:
-        yield Problem(
-            at, f"{name!r} is a store of kind {kind!r}, which is read in place; only stores of "
-            f"kind {' and '.join(PRELOADABLE)} are preloaded",
-        )  # fmt: skip
+    if kind in STORE_IDS and kind not in allowed:
+        yield Problem(at, f"{name!r} is a store of kind {kind!r}, which {reason}")
 
 
 def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Problem]:
@@ -199,12 +188,12 @@ def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Probl
     if not isinstance(module, str) or not module.strip():
         return
     at = (*path, "custom_processing", "module_path")
-    # Code is run only from beside the configuration, where its user put it.
+    # Only code in the folder of the configuration is run: its user put it there.
     if Path(module).is_absolute() or ".." in Path(module).parts or module.startswith("~"):
         yield Problem(at, f"{module!r} has to be relative to the configuration, without '..'")
         return
     if directory is None:
-        message = "there is no folder that it is relative to: read a file, or give base_dir"
+        message = "there is no folder that it is relative to: load a file, or pass base_dir"
         yield Problem(at, message)
         return
     try:
@@ -213,40 +202,33 @@ def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Probl
             context={"directory": directory, "path": None, "known": {}},
         )
     except ValidationError:
-        return  # the models say it
+        return  # reported by the models
     file = processing.file
-    if not file.resolve().is_relative_to(directory.resolve()):
-        yield Problem(at, f"{file.name!r} is a link out of the folder of the configuration")
-        return
     try:
+        check_within(file, processing.directory)
         # Parsed, not imported: reading a configuration runs no code.
-        tree = ast.parse(file.read_bytes(), file.name)
-    except FileNotFoundError:
-        yield Problem(at, f"there is no file {file.name!r} in the folder of the configuration")
-    except OSError as error:
-        yield Problem(at, f"{file.name!r} cannot be read: {error.strerror}")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = getattr(error, "lineno", None) or 1
-        yield Problem(at, f"{file.name}:{line} is not valid Python")
-    else:
-        names, open_ended = _top_level(tree)
-        if isinstance(function, str) and function not in names and not open_ended:
-            yield Problem(
-                (*path, "custom_processing", "function_name"),
-                f"there is no function {function!r} in {file.name}{hint(function, names)}",
-            )
-        try:
-            processing.modules()
-        except CodeError as error:
-            yield Problem(at, f"{file.name} imports what cannot be used: {error}")
+        tree = parse(file, processing.directory)
+    except CodeError as error:
+        yield Problem(at, str(error))
+        return
+    names, open_ended = _top_level(tree)
+    if isinstance(function, str) and function not in names and not open_ended:
+        yield Problem(
+            (*path, "custom_processing", "function_name"),
+            f"there is no function {function!r} in {file.name}{hint(function, names)}",
+        )
+    try:
+        processing.modules()
+    except CodeError as error:
+        yield Problem(at, f"{file.name} imports a module that cannot be used: {error}")
 
 
 def _depends_on(entries: Any, path: KeyPath, directory: Path | None) -> Iterator[Problem]:
     if not isinstance(entries, list | tuple) or directory is None:
-        return  # the models, or what is said of module_path
+        return  # reported by the models, or for module_path
     for i, entry in enumerate(entries):
         if not isinstance(entry, str) or not entry.strip() or not entry.isprintable():
-            continue  # the models say it
+            continue  # reported by the models
         try:
             files_of(entry, directory)
         except CodeError as error:
@@ -254,7 +236,7 @@ def _depends_on(entries: Any, path: KeyPath, directory: Path | None) -> Iterator
 
 
 def _top_level(tree: ast.Module) -> tuple[set[str], bool]:
-    """Return the names a module defines, and whether it may define others (``import *``)."""
+    """Return the names that a module defines, and whether it may define others."""
     names: set[str] = set()
     open_ended = False
     for node in tree.body:
@@ -266,6 +248,5 @@ def _top_level(tree: ast.Module) -> tuple[set[str], bool]:
             names.update(alias.asname or alias.name for alias in node.names)
             open_ended |= any(alias.name == "*" for alias in node.names)
         elif isinstance(node, ast.If | ast.Try):
-            # A function defined on a condition: only running it could tell.
-            open_ended = True
+            open_ended = True  # it may define a function on a condition
     return names, open_ended

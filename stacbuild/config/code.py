@@ -1,6 +1,6 @@
-"""What a user's function is made of: the modules that its file imports, and the files it reads.
+"""Dependencies of a user's function: modules that its file imports, and files that it reads.
 
-Modules are found by parsing, so reading a configuration and planning run no code.
+Imports are found by parsing, so reading a configuration and planning run no code.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-# Where a configuration lies in this project's own folder, this package is still no user's module.
+# Not a user's module, even for a configuration in the folder of this project.
 _THIS = __name__.partition(".")[0]
 _WILDCARDS = frozenset("*?[")
-# Calls that import as a statement does, where the name stands in the code.
+# Calls that import a module by its name.
 _CALLS = ("import_module", "__import__")
 
 
 class CodeError(ValueError):
-    """What a user's function is made of cannot be read; the message says what and why."""
+    """A dependency of a user's function cannot be read; the message names it and the reason."""
 
 
 def folders_of(file: Path, directory: Path) -> tuple[Path, ...]:
-    """Return where a user's *file* imports from: its own folder, then the configuration's."""
+    """Return the folders that a user's *file* imports from: its own, then the configuration's."""
     return tuple(dict.fromkeys((file.parent, directory)))
 
 
@@ -37,7 +37,7 @@ def module_in(folder: Path, name: str) -> Path | None:
 
 
 def modules_of(file: Path, directory: Path) -> dict[str, Path]:
-    """Return the modules beside a user's *file* that it imports, and those that they import.
+    """Return the modules in a user's folders that *file* imports, directly or indirectly.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def modules_of(file: Path, directory: Path) -> dict[str, Path]:
     Returns
     -------
     Absolute paths by the path relative to *directory*, without *file* itself. Imports within
-    functions and on conditions count; names that are put together while the code runs do not.
+    functions and conditions count; names computed at run time do not.
 
     Raises
     ------
@@ -61,17 +61,23 @@ def modules_of(file: Path, directory: Path) -> dict[str, Path]:
     for module in (waiting := [file]):
         if module.suffix != ".py":
             continue
-        for imported in _imports(_parsed(module, directory), module, folders):
+        for imported in _imports(parse(module, directory), module, folders):
             if imported not in found:
-                _check_within(imported, directory)
+                check_within(imported, directory)
                 found[imported] = None
                 waiting.append(imported)
     return {_relative(path, directory): path for path in found if path != file}
 
 
-def _parsed(file: Path, directory: Path) -> ast.Module:
+def parse(file: Path, directory: Path) -> ast.Module:
+    """Parse a Python file in *directory*; raise CodeError if it cannot be read or parsed."""
     try:
         return ast.parse(file.read_bytes(), file.name)
+    except FileNotFoundError as error:
+        message = (
+            f"there is no file {_relative(file, directory)!r} in the folder of the configuration"
+        )
+        raise CodeError(message) from error
     except OSError as error:
         message = f"{_relative(file, directory)!r} cannot be read: {error.strerror}"
         raise CodeError(message) from error
@@ -100,7 +106,7 @@ def _imports(tree: ast.Module, file: Path, folders: Sequence[Path]) -> Iterator[
 
 
 def _starts(level: int, file: Path, folders: Sequence[Path]) -> Sequence[Path]:
-    """Return the folders that a name with *level* dots before it is looked up in."""
+    """Return the folders to search for a name with *level* leading dots."""
     if level == 0:
         return folders
     above = file.parents[level - 1 : level]
@@ -115,39 +121,37 @@ def _name_of(function: ast.expr) -> str | None:
 def _files(name: str, folders: Sequence[Path]) -> Iterator[Path]:
     """Yield the file of each step of a dotted name, such as ``a/__init__.py`` and ``a/b.py``."""
     for folder in folders:
-        place = folder
         for step in filter(None, name.split(".")):
-            file = module_in(place, step)
+            file = module_in(folder, step)
             if file is not None:
                 yield file
-            place = place / step
-            if not place.is_dir():
+            folder = folder / step
+            if not folder.is_dir():
                 break
 
 
 def files_of(entry: str, directory: Path) -> dict[str, Path]:
-    """Return the files that an entry of ``depends_on`` means, by their path in *directory*.
+    """Return the files that an entry of ``depends_on`` stands for, by their path in *directory*.
 
     Parameters
     ----------
     entry
         A file, a folder (for every file below it) or a pattern such as ``regions/*.json``,
-        relative to *directory*. Of folders and patterns, hidden files and ``__pycache__`` are left
-        out.
+        relative to *directory*. Folders and patterns leave out hidden files and ``__pycache__``.
     directory
         The configuration's folder.
 
     Raises
     ------
     CodeError
-        If there is no such thing, or it leads out of *directory*.
+        If nothing of that name exists, or it is outside of *directory*.
     """
     parts = Path(entry).parts
     if Path(entry).is_absolute() or ".." in parts or entry.startswith("~"):
         raise CodeError(f"{entry!r} has to be relative to the configuration, without '..'")
     if not parts or parts[0] == "**":
         raise CodeError(
-            f"{entry!r} is the whole folder of the configuration, which cubes and catalogs lie in; "
+            f"{entry!r} is the whole folder of the configuration, with its cubes and catalogs; "
             "name what the function reads"
         )
     try:
@@ -160,23 +164,27 @@ def files_of(entry: str, directory: Path) -> dict[str, Path]:
 
 
 def named(entry: str, directory: Path) -> list[Path]:
-    """Return the files and folders that an entry of ``depends_on`` names, or its pattern matches.
+    """Return the files and folders that an entry of ``depends_on`` names or matches.
 
     Raises
     ------
     CodeError
-        If there is no such thing.
+        If nothing of that name exists.
     """
     path = directory / entry
     if path.exists() or path.is_symlink():
         return [path]
     if not set(entry) & _WILDCARDS:
         raise CodeError(f"there is no {entry!r} in the folder of the configuration")
-    return [each for each in directory.glob(entry) if not _hidden(each, directory)]
+    return [
+        each
+        for each in directory.glob(entry)
+        if not any(map(_is_hidden, each.relative_to(directory).parts))
+    ]
 
 
 def _below(path: Path, directory: Path) -> Iterator[Path]:
-    _check_within(path, directory)
+    check_within(path, directory)
     if path.is_file():
         yield path
     elif path.is_dir():
@@ -184,7 +192,7 @@ def _below(path: Path, directory: Path) -> Iterator[Path]:
             if _is_hidden(child.name):
                 continue
             if child.is_symlink() and child.is_dir():
-                # It may lead to where it lies itself.
+                # It may link to a folder above itself.
                 raise CodeError(
                     f"{_relative(Path(child.path), directory)!r} is a link to a folder; "
                     "name that folder instead"
@@ -200,11 +208,8 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__pycache__"
 
 
-def _hidden(path: Path, directory: Path) -> bool:
-    return any(_is_hidden(part) for part in path.relative_to(directory).parts)
-
-
-def _check_within(path: Path, directory: Path) -> None:
+def check_within(path: Path, directory: Path) -> None:
+    """Raise CodeError if *path* is a link out of *directory*."""
     try:
         within = path.resolve().is_relative_to(directory.resolve())
     except (OSError, RuntimeError) as error:  # a link to itself

@@ -1,4 +1,4 @@
-"""What a configuration says of its datasets: where data come from and what is done with them."""
+"""Models of the datasets: their sources, and how these are processed and resampled."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class CustomProcessing(Located):
     module_path: LocalPath
     """Python file with the function, relative to the configuration; `.py` may be left out."""
     function_name: Text
-    """Name of a function that takes the opened dataset and returns the one to go on with."""
+    """Name of a function that takes the opened dataset and returns the processed one."""
     depends_on: tuple[LocalPath, ...] = ()
-    """What else the function reads: files, folders and patterns (`regions/*.json`), relative to the
-    configuration. Modules that it imports from there count by themselves."""
+    """Other files that the function reads: files, folders and patterns (`regions/*.json`), relative
+    to the configuration. Modules that it imports from there need not be listed."""
 
     @property
     def file(self) -> Path:
@@ -83,24 +83,24 @@ class CustomProcessing(Located):
 
 
 class SpatialResampleParams(Model):
-    """How values get onto the grid: one method for all variables, or one for each by name."""
+    """Resampling onto the grid: one method for all variables, or one for each by name."""
 
     interp_methods: OneOrEach[InterpMethod] = None
-    """Method where pixels get smaller; by default `nearest` for integers and codes, `bilinear` for
-    floats."""
+    """Method where pixels get smaller; by default `nearest` for integers and classes, `bilinear`
+    for floats."""
     agg_methods: OneOrEach[AggMethod] = None
-    """Method where pixels get larger; by default `center` (the nearest) for integers and codes,
-    `mean` for floats from two source pixels a pixel on, `bilinear` below that."""
+    """Method where pixels get larger; by default `center` (the nearest) for integers and classes;
+    for floats `mean` where a pixel spans two source pixels or more, `bilinear` below that."""
     variables: tuple[Text, ...] | None = None
     """Names of the source's variables to take; all by default."""
     fill_values: OneOrEach[ExactNumber] = None
-    """What "no data" becomes in the cube; by default what the source calls so, NaN for floats."""
+    """Nodata value of the cube; by default that of the source, NaN for floats."""
     recover_nans: Literal[True] | None = None
-    """Pixels of no data never weigh in; only what has no valid pixel under it is no data."""
+    """Nodata pixels have no weight; a pixel is nodata only if no valid pixel contributes to it."""
 
 
 class TemporalResampleParams(Model):
-    """How values get onto regular times, which begin at the start of each step."""
+    """Resampling to regular times, which begin at the start of each step."""
 
     frequency: Frequency
     """Length of a step as a frequency of pandas, such as `YS`, `MS` or `10D`; `all` is one step."""
@@ -111,10 +111,9 @@ class TemporalResampleParams(Model):
     """Method for steps shorter than the source's; by default `nearest` for integers, `linear` for
     floats."""
     offset: Duration | None = None
-    """What the beginnings of steps are moved by, such as `12h`; for steps of one length, such as
-    `10D`."""
+    """Shift of the beginnings of steps, such as `12h`; for steps of fixed length, such as `10D`."""
     tolerance: Duration | None = None
-    """How far away a value may be that `nearest`, `ffill` and `bfill` take; any distance by
+    """Largest distance in time of a value that `nearest`, `ffill` and `bfill` take; any distance by
     default."""
     variables: tuple[Text, ...] | None = None
     """Names of the cube's variables to take; all by default."""
@@ -125,28 +124,28 @@ class TemporalResampleParams(Model):
             msg = "takes agg_methods (longer steps) or interp_methods (shorter ones), not both"
             raise ValueError(msg)
         if self.offset is not None and not is_of_one_length(self.frequency):
-            msg = f"offset: goes with steps of one length, such as 10D, not with {self.frequency}"
+            msg = f"offset: needs steps of fixed length, such as 10D, not {self.frequency}"
             raise ValueError(msg)
         return self
 
 
 class OpenParams(Model):
-    """Which part of the data is opened, before custom_processing and before the grid."""
+    """Subset of the data to open, before custom_processing and before resampling."""
 
     band_as_variable: bool = False
-    """Whether the bands of a GeoTIFF become variables `band_1`, `band_2`, ...; by default they lie
-    along a dimension `band`, or `time` if they have dates."""
+    """Whether the bands of a GeoTIFF become variables `band_1`, `band_2`, ...; by default they are
+    stacked along a dimension `band`, or `time` if they have dates."""
     variable_names: tuple[Text, ...] | None = None
     """Names of the source's variables to take; all by default."""
     time_range: tuple[Moment | None, Moment | None] | None = None
     """First and last time to take, both included; null for an open end."""
     bbox: Box | None = None
-    """West, south, east, north: source pixels with their centre beyond it are no data."""
+    """West, south, east, north: source pixels with their centre outside of it are nodata."""
     crs: Text | None = None
     """CRS of `bbox` and `point`, as an EPSG code; EPSG:4326 by default."""
     point: tuple[Number, Number] | None = None
-    """Longitude and latitude (x and y in another `crs`): with `bbox_width` the middle of a square,
-    alone, and without a grid_mapping, the place of a time series."""
+    """Longitude and latitude (x and y in another `crs`): with `bbox_width` the centre of a square;
+    alone, and without a grid_mapping, the location of a time series."""
     bbox_width: Length | None = None
     """Length of the sides of the square around `point`, in metres."""
 
@@ -171,7 +170,7 @@ class OpenParams(Model):
 
     @field_validator("bbox")
     @classmethod
-    def _sound_box(cls, value: Box | None) -> Box | None:
+    def _ordered_bbox(cls, value: Box | None) -> Box | None:
         if value and not (value[0] < value[2] and value[1] < value[3]):
             msg = "has to be [west, south, east, north], west less than east, south than north"
             raise ValueError(msg)
@@ -189,109 +188,110 @@ class OpenParams(Model):
 
 
 class Source(Model):
-    """What is read: data in a store, and what is done with them before they are on the grid."""
+    """Data in a store, and how they are processed and resampled."""
 
     store: Text
     """Identifier of the store in `data_stores`."""
     data_id: DataId
-    """What the store calls the data, such as a path below its root; `stacbuild list` shows it."""
+    """Identifier of the data in the store, such as a path below its root; `stacbuild list` shows
+    it."""
     open_params: OpenParams = OpenParams()
-    """Which part of the data is opened."""
+    """Subset of the data to open."""
     custom_processing: CustomProcessing | None = None
-    """A function that the opened dataset goes through."""
+    """A function applied to the opened dataset."""
     spatial_resample_params: SpatialResampleParams = SpatialResampleParams()
-    """How values get onto the grid."""
+    """Resampling onto the grid."""
     temporal_resample_params: TemporalResampleParams | None = None
-    """How values get onto regular times; times stay as they are by default."""
+    """Resampling to regular times; times stay as they are by default."""
 
     def interp_method(self, variable: str) -> InterpMethod | None:
-        """Return how *variable* is enlarged; none means by what its values are."""
+        """Return the method for upsampling *variable*; None: chosen by its values."""
         methods = self.spatial_resample_params.interp_methods
         return methods.get(variable) if isinstance(methods, dict) else methods
 
     def agg_method(self, variable: str) -> AggMethod | None:
-        """Return how *variable* is reduced; none means by what its values are."""
+        """Return the method for downsampling *variable*; None: chosen by its values."""
         methods = self.spatial_resample_params.agg_methods
         return methods.get(variable) if isinstance(methods, dict) else methods
 
     def fill_value(self, variable: str) -> int | float | None:
-        """Return what "no data" of *variable* becomes; none means what the source calls so."""
+        """Return the nodata value of *variable* in the cube; None: that of the source."""
         values = self.spatial_resample_params.fill_values
         return values.get(variable) if isinstance(values, dict) else values
 
 
 class SourceVariable(Source):
-    """One source of a cube; ``identifier`` is its variable's name, none for a single dataset."""
+    """One source of a cube; without ``identifier`` if it is the source of a single dataset."""
 
     identifier: Name | None = None
-    """Name of the cube's variable; of several, of their names' beginning."""
+    """Name of the cube's variable; of several variables, the prefix of their names."""
 
 
 class NamedVariable(SourceVariable):
-    """An entry of ``variables`` of a dataset of several sources."""
+    """An item of ``variables`` of a dataset of several sources."""
 
     identifier: Name
-    """Name of the cube's variable; of several, of their names' beginning."""
+    """Name of the cube's variable; of several variables, the prefix of their names."""
 
 
 class XrMergeParams(Model):
-    """How variables of several sources become one dataset: arguments of ``xarray.merge``."""
+    """Merging of several sources into one dataset: arguments of ``xarray.merge``."""
 
     compat: Literal["no_conflicts", "identical", "equals", "broadcast_equals", "override"] = (
         "no_conflicts"
     )
-    """What variables of one name have to have in common."""
+    """How variables of the same name are compared."""
     join: Literal["exact", "inner", "left", "outer", "override", "right"] = "exact"
-    """Which times (and other positions) the dataset has where those of its sources differ; `exact`
-    refuses that."""
+    """How times (and other coordinates) of sources are combined where they differ; `exact` refuses
+    that."""
     fill_value: OneOrEach[Number] = None
-    """What a variable is where it has no value at a position; by default its own "no data"."""
+    """Value of a variable at coordinates that its source lacks; by default its nodata value."""
     combine_attrs: Literal["drop", "identical", "no_conflicts", "drop_conflicts", "override"] = (
         "drop_conflicts"
     )
-    """Which of the sources' attributes the dataset has."""
+    """How attributes of the sources are combined."""
 
 
 class _Cube(Model):
     identifier: CubeName
-    """Name of the cube: of its Zarr store, its STAC item, its row in messages. `site/sen2` lies in
-    the folder `site` of the storage."""
+    """Name of the cube, its Zarr store and its STAC item, also in messages. `site/sen2` is written
+    to the folder `site` of the storage."""
     grid_mapping: Text | None = None
-    """Identifier of a grid in `grid_mappings`, or of another dataset, whose grid is taken over;
-    by default the grid of the (first) source itself."""
+    """Identifier of a grid in `grid_mappings`, or of another dataset whose grid is used; by default
+    the grid of the (first) source itself."""
     format_id: Literal["zarr", "netcdf", "levels"] = "zarr"
-    """Format of the cube: a Zarr store, one netCDF file (the storage is a folder then), or a Zarr
-    store of levels, a pyramid of the cube in full and in ever coarser resolution."""
+    """Format of the cube: a Zarr store, one netCDF file (needs a folder as storage), or a Zarr
+    store of levels: a pyramid of the cube in full and in coarser and coarser resolution."""
     chunksize: dict[Text, Count] = Field(default_factory=dict)
-    """Length of a chunk along dimensions by name, in pixels or positions; by default `tile_size`
-    of the grid, and 1 along the others."""
+    """Length of a chunk along each dimension by name; by default `tile_size` of the grid, and 1
+    along other dimensions."""
 
 
 class SingleDataset(Source, _Cube):
-    """A cube of one source; all variables of it."""
+    """A cube of all variables of one source."""
 
     @model_validator(mode="after")
-    def _place_of_a_point(self) -> Self:
+    def _point_without_grid(self) -> Self:
         _check_point(self.open_params, self.grid_mapping)
         return self
 
     @property
     def variables(self) -> tuple[SourceVariable, ...]:
-        """The one source, in the shape of an entry of ``variables``."""
+        """The source, as the only item of ``variables``."""
         values = {name: getattr(self, name) for name in Source.model_fields}
         return (SourceVariable.model_construct(**values),)
 
 
 class MultiDataset(_Cube):
-    """A cube of several sources; one variable each."""
+    """A cube of several sources, with one variable each."""
 
     variables: Annotated[tuple[NamedVariable, ...], Field(min_length=1)]
     """The sources."""
     xr_merge_params: XrMergeParams = XrMergeParams()
-    """How they become one dataset."""
+    """How they are merged into one dataset."""
 
     @model_validator(mode="after")
-    def _place_of_a_point(self) -> Self:
+    def _point_without_grid(self) -> Self:
         for variable in self.variables:
             _check_point(variable.open_params, self.grid_mapping)
         return self
@@ -300,8 +300,8 @@ class MultiDataset(_Cube):
 def _check_point(params: OpenParams, grid_mapping: str | None) -> None:
     if params.point and not params.bbox_width and grid_mapping is not None:
         msg = (
-            "open_params.point alone is the place of a time series, which has no grid: leave "
-            "grid_mapping out, or give bbox_width, too"
+            "open_params.point alone is the location of a time series, which has no grid: leave "
+            "grid_mapping out, or add bbox_width"
         )
         raise ValueError(msg)
 
@@ -312,7 +312,7 @@ def _kind(value: Any) -> str:
 
 
 Dataset = SingleDataset | MultiDataset
-"""A cube to build; ``.variables`` gives its sources in either case."""
+"""A cube to build; ``.variables`` are its sources in either case."""
 
 AnyDataset = Annotated[
     Annotated[SingleDataset, Tag("single")] | Annotated[MultiDataset, Tag("multi")],

@@ -1,6 +1,6 @@
-"""Values of the environment for ``${NAME}``, so that no secret needs to stand in a file.
+"""Substitution of environment variables for ``${NAME}``, so that files need no secrets.
 
-Only text below ``store_params`` is looked at, and only values. ``$${`` is a literal ``${``.
+Only text values below ``store_params`` are substituted. ``$${`` is a literal ``${``.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _CREDENTIALS = frozenset(
 
 @dataclass
 class Filled:
-    """A configuration with the environment's values in it.
+    """A configuration with values of environment variables substituted.
 
     Parameters
     ----------
     data
-        A copy, as far as it differs.
+        The result; unchanged parts are shared with the original.
     written
-        What stands in the file, by the path of each value that was filled in.
+        The text in the file of each substituted value, by path.
     problems
-        Variables that are not set, references that are none.
+        Variables that are not set, and malformed references.
     literal
-        A problem for each credential that stands in the file itself.
+        A problem for each credential in plain text.
     """
 
     data: dict[Any, Any]
@@ -44,19 +44,21 @@ class Filled:
     literal: list[Problem] = field(default_factory=list)
 
     def hides(self, problem: Problem) -> Problem:
-        """Return *problem*, without the environment's value if its message shows that."""
+        """Return *problem* with a message that does not quote a substituted value."""
         if (written := self.written.get(problem.path)) is None:
             return problem
-        value = _at(self.data, problem.path)
+        value: Any = self.data
+        for part in problem.path:
+            value = value[part]
         # A message may quote the value, escaped or cut short.
-        shown = (value[:20], repr(value[:20])[1:-1])
-        if any(part in problem.message for part in shown):
-            return Problem(problem.path, f"what the environment gives for {written} does not fit")
+        start = str(value)[:20]
+        if start in problem.message or repr(start)[1:-1] in problem.message:
+            return Problem(problem.path, f"the environment's value of {written} is not valid here")
         return problem
 
 
 def fill(data: dict[Any, Any]) -> Filled:
-    """Put the values of the environment into the parameters of the stores; *data* is left alone."""
+    """Return *data*, which is not changed, with the parameters of its stores substituted."""
     filled = Filled(dict(data))
     stores = data.get("data_stores")
     if isinstance(stores, list | tuple):
@@ -83,8 +85,7 @@ def _value(value: Any, path: KeyPath, filled: Filled) -> Any:
     text = _text(value, path, filled)
     if path[-1] in _CREDENTIALS and value and path not in filled.written:
         message = (
-            "a credential stands here in plain text; write ${NAME} instead and set that "
-            "environment variable"
+            "is a credential in plain text; write ${NAME} instead and set that environment variable"
         )
         filled.literal.append(Problem(path, message))
     return text
@@ -96,8 +97,8 @@ def _text(value: str, path: KeyPath, filled: Filled) -> str:
         if escaped:
             return found[0][1:]
         if not end or not _NAME.fullmatch(name):
-            # What follows is not repeated: it may be a credential that holds these characters.
-            message = "'${' begins no ${NAME}; for a literal '${' write '$${'"
+            # The text is not quoted: it may be a credential that contains these characters.
+            message = "'${' is not the start of ${NAME}; for a literal '${' write '$${'"
             filled.problems.append(Problem(path, message))
         elif not os.environ.get(name):
             message = f"the environment variable {name} is not set, or is empty"
@@ -108,9 +109,3 @@ def _text(value: str, path: KeyPath, filled: Filled) -> str:
         return found[0]
 
     return _REFERENCE.sub(one, value)
-
-
-def _at(data: Any, path: KeyPath) -> str:
-    for part in path:
-        data = data[part]
-    return str(data)

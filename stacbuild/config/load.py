@@ -1,4 +1,4 @@
-"""A configuration read and checked, with every mistake at once; its JSON Schema."""
+"""Reading and validating a configuration, with all mistakes in one error; its JSON Schema."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def load_config(
     source: str | os.PathLike[str] | Mapping[str, Any],
     base_dir: str | os.PathLike[str] | None = None,
 ) -> Config:
-    """Read and check a configuration; nothing is fetched and no code of the user's is run.
+    """Read and validate a configuration, without fetching anything or running the user's code.
 
-    ``${NAME}`` in the parameters of a store is the value of that environment variable. A
-    credential that stands in the file itself is warned of, in the log ``stacbuild.config``.
+    ``${NAME}`` in the parameters of a store is replaced by that environment variable. Credentials
+    in plain text are logged as warnings by the logger ``stacbuild.config``.
 
     Parameters
     ----------
     source
-        Path of a YAML file, or the same as a mapping, which is left as it is.
+        Path of a YAML file, or its content as a mapping, which is not changed.
     base_dir
-        Folder that relative paths start from: by default that of the file, and for a mapping
-        the current one, from which no code of custom processing is run then.
+        Folder that relative paths start from; by default that of the file, or, for a mapping, the
+        current one. A mapping needs it to use custom processing.
 
     Raises
     ------
     ConfigError
-        With a line for everything that is wrong: ``file:line:column: key: what``.
+        With a line for each mistake: ``file:line:column: key: message``.
     """
     path: Path | None = None
     if isinstance(source, Mapping):
@@ -70,15 +70,15 @@ def load_config(
     try:
         config = Config.model_validate(filled.data, context=context)
     except ValidationError as error:
-        # What was said more precisely already is not said again.
-        said = {problem.path for problem in found}
+        # Values that the checks above reported more precisely are not reported again.
+        reported = {problem.path for problem in found}
         closed = {problem.path for problem in refused}
         found += [
             filled.hides(problem)
             for problem in translated(
                 error.errors(include_url=False), filled.data, context["known"]
             )
-            if problem.path not in said
+            if problem.path not in reported
             and not any(problem.path[:length] in closed for length in range(len(problem.path)))
         ]
     if config is not None and not found:

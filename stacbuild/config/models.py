@@ -1,7 +1,7 @@
-"""What a configuration says: datasets, grids, what to preload, general settings.
+"""Models of the configuration: grids, preloads, general settings, and the whole.
 
-The language is that of the notebook's tool (xcube-multistore); what of it is not acted on yet is
-listed in :mod:`stacbuild.config.unsupported`, not here.
+The language is that of the notebook's tool (xcube-multistore); keys of it that are not supported
+are listed in :mod:`stacbuild.config.unsupported`.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class GridMapping(Model):
     """A grid of square pixels, north up."""
 
     identifier: Name
-    """Name of the grid, as datasets refer to it."""
+    """Name of the grid, which datasets refer to."""
     crs: Text
     """Coordinate reference system as an EPSG code, such as `EPSG:4326`; geographic or projected."""
     spatial_res: Number
     """Length of the sides of a pixel, in units of the CRS (degrees or metres)."""
     bbox: Box
-    """West, south, east, north, in units of the CRS; if that is no whole number of pixels, the
-    grid is larger by less than a pixel in the east and south."""
+    """West, south, east, north, in units of the CRS; if that is not a whole number of pixels, the
+    grid is extended by less than a pixel in the east and south."""
     tile_size: Annotated[
         tuple[Count, Count],
         BeforeValidator(_tile),
@@ -97,10 +97,8 @@ class GridMapping(Model):
 
     @field_validator("bbox")
     @classmethod
-    def _sound_box(
-        cls, value: tuple[float, float, float, float], info: ValidationInfo
-    ) -> tuple[float, float, float, float]:
-        # The fields before this one are there only if they are right themselves.
+    def _plausible_bbox(cls, value: Box, info: ValidationInfo) -> Box:
+        # The fields before this one are in info.data only if they are valid.
         check_box(value, info.data.get("crs"), info.data.get("spatial_res"))
         return value
 
@@ -109,13 +107,13 @@ class PreloadParams(Model):
     """How data are preloaded."""
 
     blocking: Literal[True] = True
-    """Whether a run waits for what it preloads; it does."""
+    """Whether a run waits for what it preloads, which it always does."""
     force_preload: bool = False
-    """Whether to fetch again, at each harvest, what is in the cache."""
+    """Whether each harvest fetches again what is in the cache."""
 
 
 class PreloadDataset(Model):
-    """Archives and products that have to be fetched as a whole before they can be read."""
+    """Archives and products that can only be read after they are downloaded as a whole."""
 
     store: Text
     """Identifier of the store in `data_stores`, of kind `zenodo` or `clms`."""
@@ -123,18 +121,17 @@ class PreloadDataset(Model):
     """Names of a record's files, such as `france.zip`, or data ids `<product>|<file>` of the
     CLMS."""
     preload_params: PreloadParams = PreloadParams()
-    """How they are fetched."""
+    """How they are downloaded."""
 
 
 class General(Model):
     """General settings."""
 
     visualize: bool | None = None
-    """Whether progress may be shown in place, where the output allows that; false means plain
-    lines."""
+    """Whether progress may be updated in place on a terminal; false means plain lines."""
     force_preload: bool = False
-    """Whether to fetch again, at each harvest, all that is preloaded."""
-    # Not part of what is published of a configuration: it makes no difference to a cube.
+    """Whether each harvest fetches again all that is preloaded."""
+    # Not published with the configuration: it makes no difference to a cube.
     dask_scheduler: Scheduler = Field("threads", exclude=True)
     """Where cubes are computed: `threads`, `processes`, `synchronous`, or the address of a running
     dask scheduler, `tcp://HOST:PORT` or `tls://HOST:PORT`."""
@@ -146,17 +143,17 @@ _Entry = TypeVar("_Entry", Dataset, Store, GridMapping)
 
 
 class Config(Located):
-    """A whole configuration, checked: every name in it leads somewhere."""
+    """A whole, valid configuration, whose references all resolve."""
 
     datasets: Annotated[tuple[AnyDataset, ...], Field(min_length=1)]
-    """The cubes to build, each of one source or (with `variables`) of several."""
+    """The cubes to build, each from one source or (with `variables`) from several."""
     data_stores: Annotated[tuple[AnyStore, ...], Field(min_length=1)]
-    """Where data come from, and (the one called `storage`) where cubes go."""
+    """The stores of the sources, and the one called `storage`, which cubes are written to."""
     grid_mappings: tuple[GridMapping, ...] = ()
-    """The grids that cubes are on."""
+    """The grids of the cubes."""
     preload_datasets: tuple[PreloadDataset, ...] = ()
-    """What has to be fetched as a whole before it can be read: archives of Zenodo records, products
-    of the CLMS."""
+    """Archives of Zenodo records and products of the CLMS, which can only be read after they are
+    downloaded as a whole."""
     general: General = General()
     """Settings for everything."""
 
@@ -170,7 +167,7 @@ class Config(Located):
 
     @property
     def path(self) -> Path | None:
-        """Absolute path of the file, if it came from one."""
+        """Absolute path of the file that the configuration was read from, if any."""
         return self._path
 
     @property
@@ -198,8 +195,8 @@ class Config(Located):
     def grid_of(self, dataset: Dataset) -> GridMapping | Dataset:
         """Return the grid of *dataset*: the one it names, or that of the dataset it names.
 
-        A dataset is returned (*dataset* itself, or the one it leads to) where nothing is named:
-        its grid is that of its first source.
+        If that dataset (or *dataset* itself) names none, it is returned: its grid is that of its
+        first source.
 
         Raises
         ------
@@ -219,7 +216,7 @@ class Config(Located):
         return grids[name]
 
     def with_scheduler(self, scheduler: str) -> Config:
-        """Return the same with another dask scheduler; raise ConfigError if it is none."""
+        """Return the configuration with another dask scheduler; raise ConfigError if invalid."""
         try:
             known_scheduler(scheduler)
         except ValueError as error:
@@ -228,10 +225,10 @@ class Config(Located):
         return self.model_copy(update={"general": general})
 
     def resolved(self) -> dict[str, Any]:
-        """Return the configuration as JSON-ready data with its defaults filled in.
+        """Return the configuration with its defaults as JSON-serializable data.
 
         Credentials are masked as ``***`` and absolute paths shortened to ``.../<last part>``, so
-        that it can be published with what was made from it.
+        that it can be published with its cubes.
         """
         return self.model_dump(mode="json", exclude_none=True)
 
@@ -245,8 +242,8 @@ def _find(path: Path | None, kind: str, entries: Iterable[_Entry], identifier: s
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """Return what was probably meant, or else what there is."""
-    # Comparing takes the square of the length, for every name: only among what people name.
+    """Return the end of a message: the closest known name, or else all known names."""
+    # Comparing takes the square of the length for each name; neither is large in real files.
     known = sorted(name for name in known if len(name) <= _LONGEST)
     near = known if len(word) <= _LONGEST and len(known) <= _MOST else []
     if close := difflib.get_close_matches(word, near, n=1, cutoff=0.6):

@@ -1,8 +1,8 @@
-"""YAML text → plain data, where every key and value knows its line and column.
+"""YAML text to plain data, with the line and column of every key and value.
 
-PyYAML's own constructor keeps the last of two equal keys without a word, forgets positions and
-expands aliases without limit. Here its scanner, parser and scalar rules are used as they are,
-and only the walk from nodes to data is ours.
+PyYAML's own constructor silently takes the last of two equal keys, drops positions and expands
+aliases without limit. So its scanner, parser and rules for scalars are used, and the nodes are
+converted to data here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in the file; line and column count from 1, as editors do."""
+    """A position in the file; line and column count from 1, as in editors."""
 
     line: int
     column: int
@@ -36,9 +36,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, at a key path such as ``("datasets", 0, "store")``.
+    """A mistake at a key path such as ``("datasets", 0, "store")``.
 
-    ``on_key`` points at the key rather than at its value; ``mark`` overrides both.
+    ``on_key`` locates it at the key instead of the value; ``mark`` overrides both.
     """
 
     path: KeyPath
@@ -49,7 +49,7 @@ class Problem:
 
 @dataclass
 class Document:
-    """Plain data with the places it was read from (none when it never was a file)."""
+    """Plain data with the positions of keys and values (none if it was not read from a file)."""
 
     name: str
     data: Any
@@ -62,25 +62,23 @@ class Document:
             return problem.mark
         if problem.on_key and problem.path in self.keys:
             return self.keys[problem.path]
-        # What is missing has no place of its own: its parent's is the nearest.
+        # A missing key has no position; its parent's is the nearest.
         for length in range(len(problem.path), -1, -1):
             if (mark := self.values.get(problem.path[:length])) is not None:
                 return mark
         return None
 
     def report(self, problems: Iterable[Problem]) -> ConfigError:
-        """Turn *problems* into one error, a line each, in the order of the file."""
+        """Return one error with a line for each problem, in the order of the file."""
         marked = [(self._mark(problem), problem) for problem in problems]
         if self.values:
             marked.sort(key=lambda pair: (pair[0].line, pair[0].column) if pair[0] else (0, 0))
         lines = []
         for mark, problem in marked:
-            place = f"{self.name}:{mark.line}:{mark.column}" if mark else self.name
+            position = f"{self.name}:{mark.line}:{mark.column}" if mark else self.name
             key = ".".join(str(part) for part in problem.path)
-            lines.append(
-                f"{place}: {key}: {problem.message}" if key else f"{place}: {problem.message}"
-            )
-        # A key may hold a line break, and a line is all that a problem has.
+            lines.append(": ".join(filter(None, (position, key, problem.message))))
+        # A key may contain a line break; each problem is one line.
         return ConfigError(list(dict.fromkeys(map(_printable, lines))))
 
 
@@ -93,20 +91,20 @@ def _printable(line: str) -> str:
 def read_document(path: Path) -> Document:
     """Read a YAML file.
 
-    Duplicate keys and values of unknown types are kept in ``problems``, so that they can be
-    reported together with what else is wrong.
+    Duplicate keys and values of unknown types are recorded as ``problems`` of the document, to be
+    reported with all other mistakes.
 
     Raises
     ------
     ConfigError
-        If there is no such file, it is too large, not UTF-8 or not YAML, or nests or expands
+        If the file does not exist, is too large, not UTF-8 or not YAML, or nests or expands
         without end.
     """
     name = str(path)
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "no such file"
         raise ConfigError(
-            f"{name}: {what}; give the path of a configuration such as scs2_config.yml"
+            f"{name}: {what}; pass the path of a configuration such as scs2_config.yml"
         )
     try:
         with path.open("rb") as file:
@@ -114,7 +112,7 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name}: is larger than {MAX_BYTES:,} bytes, so it is no configuration")
+        raise ConfigError(f"{name}: is larger than {MAX_BYTES:,} bytes, so not a configuration")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -124,11 +122,11 @@ def read_document(path: Path) -> Document:
 
 
 class _EndlessError(Exception):
-    """The document holds itself or expands to too much."""
+    """The document contains itself or expands to too much."""
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, stopped at more nodes than a configuration can have."""
+    """PyYAML's loader with a limit on the number of nodes."""
 
     composed = 0
 
@@ -140,7 +138,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Walk:
-    """The walk from YAML nodes to plain data."""
+    """Conversion of YAML nodes to plain data."""
 
     def __init__(self, name: str) -> None:
         self.document_ = Document(name, None)
@@ -154,16 +152,16 @@ class _Walk:
             if node is not None:
                 self.document_.data = self._value(node, (), ())
         except yaml.MarkedYAMLError as error:
-            # str(error) would quote the line, which may hold a password.
+            # str(error) would quote the line, which may contain a password.
             mark = error.problem_mark or error.context_mark
-            place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+            position = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
             detail = " ".join(part for part in (error.context, error.problem) if part)
-            raise ConfigError(f"{place}: is not valid YAML: {detail}") from None
+            raise ConfigError(f"{position}: is not valid YAML: {detail}") from None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             raise ConfigError(f"{name}:{line}:1: is not valid YAML: control character") from None
         except (ValueError, OverflowError):
-            # PyYAML's scanner trips over a character or version number beyond all bounds.
+            # PyYAML's scanner fails on an escape or version number that is too large.
             mark = self.loader.get_mark()
             raise ConfigError(
                 f"{name}:{mark.line + 1}:{mark.column + 1}: is not valid YAML: a number in an "
@@ -190,20 +188,21 @@ class _Walk:
             try:
                 value = self.loader.construct_object(node)
             except ValueError as error:  # such as the date 2020-02-30
-                self.document_.problems.append(Problem(path, f"is not a valid value: {error}"))
+                self._refuse(path, f"is not a valid value: {error}")
                 return str(node.value)
             except yaml.constructor.ConstructorError:
                 pass
             except (AttributeError, LookupError, OverflowError):  # such as !!bool maybe
-                message = f"is not a value of the YAML tag {_short(node.tag)}"
-                self.document_.problems.append(Problem(path, message))
+                self._refuse(path, f"is not a value of the YAML tag {_short(node.tag)}")
                 return str(node.value)
             else:
                 return self._whole(value, node, path) if isinstance(value, str) else value
-        self.document_.problems.append(
-            Problem(path, f"the YAML tag {_short(node.tag)} is not allowed")
-        )
+        self._refuse(path, f"the YAML tag {_short(node.tag)} is not allowed")
         return None
+
+    def _refuse(self, path: KeyPath, message: str, node: yaml.Node | None = None) -> None:
+        mark = _mark(node) if node else None
+        self.document_.problems.append(Problem(path, message, mark=mark))
 
     def _mapping(
         self, node: yaml.MappingNode, path: KeyPath, inside: tuple[int, ...]
@@ -217,8 +216,7 @@ class _Walk:
             at = (*path, key)
             if key in result:
                 first = self.document_.keys[at].line
-                message = f"is given twice (first in line {first})"
-                self.document_.problems.append(Problem(at, message, mark=_mark(key_node)))
+                self._refuse(at, f"is a duplicate key (first in line {first})", key_node)
                 continue
             self.document_.keys[at] = _mark(key_node)
             result[key] = self._value(value_node, at, inside)
@@ -230,25 +228,24 @@ class _Walk:
         return result
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
-        # Every key of this language is text; 1 or no as a key is compared as it was written.
+        # All keys are text: a key 1 or no is compared as written.
         if isinstance(node, yaml.ScalarNode):
             return self._whole(str(node.value), node, path)
-        message = "a key has to be text, not a list or mapping"
-        self.document_.problems.append(Problem(path, message, mark=_mark(node)))
+        self._refuse(path, "a key has to be text, not a list or mapping", node)
         return None
 
     def _whole(self, text: str, node: yaml.Node, path: KeyPath) -> str:
-        r"""Refuse the halves of characters that escapes such as ``\ud800`` can make."""
+        r"""Refuse lone surrogates, which escapes such as ``\ud800`` can make."""
         whole = text.encode("utf-8", "replace").decode()
         if whole != text:
-            message = "holds half of a character (an escape from \\ud800 to \\udfff)"
-            self.document_.problems.append(Problem(path, message, mark=_mark(node)))
+            message = "contains half of a character (an escape from \\ud800 to \\udfff)"
+            self._refuse(path, message, node)
         return whole
 
     def _merged(
         self, node: yaml.MappingNode, inside: tuple[int, ...]
     ) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-        """Yield the pairs that ``<<: *alias`` adds to *node*; the earlier ones win."""
+        """Yield the pairs that ``<<: *alias`` merges into *node*; the first of equal keys wins."""
         for key_node, value_node in node.value:
             if key_node.tag != _MERGE:
                 continue
@@ -258,7 +255,7 @@ class _Walk:
                     raise yaml.MarkedYAMLError(
                         problem="a merge (<<) needs a mapping", problem_mark=value_node.start_mark
                     )
-                # Merges of merges multiply, though what they add is there already.
+                # Merges of merges multiply, even if they add no new key.
                 self.seen += 1 + len(source.value)
                 if self.seen > MAX_NODES or id(source) in inside:
                     raise _EndlessError

@@ -1,9 +1,8 @@
-"""A configuration with its defaults filled in, as a configuration again."""
+"""The YAML text of a configuration with all defaults filled in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,19 @@ from stacbuild.config.reading import read_document
 from stacbuild.safe_text import MASK
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-# A key that stands for a comment: no key of the language begins so.
+# Prefix of placeholder keys for comments; no key of the configuration begins with it.
 _COMMENT = "__comment_"
 _SENTENCE = re.compile(r"[.;](?:\s|$)")
-# What tells one entry from the others goes before what is said of it.
+# Keys that identify an item of a list come first.
 _FIRST = ("identifier", "store_id", "root", "url")
 
 
 def resolved_yaml(path: Path) -> str:
-    """Return a configuration as YAML, with a value for every key that has one.
+    """Return a configuration as YAML, with every default value.
 
-    What the file says stands as it says it: relative paths, numbers, ``${NAME}``. Credentials that
-    stand in the file itself are masked, so that they have to be put in again before it is used.
-    Keys are in the order of the reference; one whose default is no value is a comment.
+    Values of the file stay as written there: relative paths, numbers, ``${NAME}``. Credentials in
+    plain text are masked and have to be put in again before the text is used. Keys are in the order
+    of the reference; a key without a default value becomes a comment.
 
     Raises
     ------
@@ -45,7 +44,7 @@ def resolved_yaml(path: Path) -> str:
 
 
 def _complete(config: Config) -> dict[str, Any]:
-    """Return the configuration with what is not in its models either: what they lead to."""
+    """Return the configuration's data with the parameters that stores imply."""
     content = config.resolved()
     content["general"]["dask_scheduler"] = config.general.dask_scheduler
     for entry, store in zip(content["data_stores"], config.data_stores, strict=True):
@@ -54,16 +53,17 @@ def _complete(config: Config) -> dict[str, Any]:
 
 
 def _comment(model: BaseModel, content: Any, comments: list[str], inside: str = "") -> list[str]:
-    """Add to *content* a comment for each key that has no value, told what that means.
+    """Add to *content* a comment for each key without a value, with what its absence means.
 
     Returns
     -------
-    Comments of a mapping that is empty: they have to stand beside it, as it would be none else.
+    Comments of an empty mapping, which belong to its parent: a mapping needs a key to be one.
     """
     if not isinstance(content, dict):
         return []
     mine = []
-    for name, value in _fields(model):
+    for name in type(model).model_fields:
+        value = getattr(model, name)
         if isinstance(value, BaseModel):
             mine += _comment(value, content.get(name), comments, f"{inside}{name}.")
         elif isinstance(value, tuple) and isinstance(content.get(name), list):
@@ -81,34 +81,25 @@ def _comment(model: BaseModel, content: Any, comments: list[str], inside: str = 
     return []
 
 
-def _fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
-    return ((name, getattr(model, name)) for name in type(model).model_fields)
-
-
 def _meaning(model: type[BaseModel], name: str) -> str:
-    """Return what it means that a key is not given, in the words of its description."""
+    """Return the sentence about the default in the description of a key."""
     words = " ".join((model.model_fields[name].description or "").split())
-    told = [part for part in _SENTENCE.split(words) if "by default" in part]
-    return told[0].strip().removeprefix("by default ") if told else "none"
+    defaults = [part for part in _SENTENCE.split(words) if "by default" in part]
+    return defaults[0].strip().removeprefix("by default ") if defaults else "none"
 
 
-def _order(resolved: Iterable[str], stated: Iterable[str]) -> list[str]:
-    keys = list(dict.fromkeys([*resolved, *stated]))
-    return sorted(keys, key=lambda key: key not in _FIRST)
-
-
-def _filled(stated: Any, resolved: Any) -> Any:
-    """Return what is stated, and what is resolved where nothing is."""
-    if isinstance(stated, dict) and isinstance(resolved, dict):
+def _filled(written: Any, resolved: Any) -> Any:
+    """Return the values written in the file, completed by the resolved ones."""
+    if isinstance(written, dict) and isinstance(resolved, dict):
         return {
-            key: _filled(stated[key], resolved[key])
-            if key in stated and key in resolved
-            else stated.get(key, resolved.get(key))
-            for key in _order(resolved, stated)
+            key: _filled(written[key], resolved[key])
+            if key in written and key in resolved
+            else written.get(key, resolved.get(key))
+            for key in sorted(resolved | written, key=lambda key: key not in _FIRST)
         }
-    if isinstance(stated, list) and isinstance(resolved, list) and len(stated) == len(resolved):
-        return [_filled(*pair) for pair in zip(stated, resolved, strict=True)]
+    if isinstance(written, list) and isinstance(resolved, list) and len(written) == len(resolved):
+        return [_filled(*pair) for pair in zip(written, resolved, strict=True)]
     if resolved == MASK:
-        # One reference and nothing beside it.
-        return stated if isinstance(stated, str) and _REFERENCE.fullmatch(stated) else MASK
-    return stated
+        # Only a reference alone is safe to show.
+        return written if isinstance(written, str) and _REFERENCE.fullmatch(written) else MASK
+    return written

@@ -1,8 +1,8 @@
-"""``open_params`` of a STAC catalog's data, folded into the data id.
+"""``open_params`` of data in a STAC catalog, moved into the data id.
 
-The notebook's tool says beside a data id which items and assets of a collection are meant. Here a
-data id says all of that itself (`stacbuild.sources.stac.query`), so that items in the catalog
-are found by it; both ways of writing come to the same.
+The notebook's tool selects items and assets of a collection by parameters beside the data id. Here
+the data id is the whole query (`stacbuild.sources.stac.query`), by which items are found in the
+catalog; both notations are equivalent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stacbuild.config.datasets import OpenParams
 _FOLDED = ("asset_names", "datetime", "time_range")
 _AREA = ("bbox", "crs", "point", "bbox_width")
 
-# Not fields of the model: they are in the data id before it sees them.
+# Not fields of the model: they are moved into the data id before validation.
 PROPERTIES = {
     "asset_names": {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
@@ -37,13 +37,13 @@ PROPERTIES = {
         "title": "Datetime",
     },
 }
-"""What `open_params` may hold beyond its model, as properties of the JSON Schema."""
+"""Keys of `open_params` that its model does not have, as properties of the JSON Schema."""
 
 
 def fold(data: Any) -> Any:
-    """Return a configuration's data with such parameters in the data ids; *data* stays as it is.
+    """Return a configuration's data with such parameters moved into the data ids.
 
-    What is not well formed is left where it stands, for others to complain of.
+    *data* is not changed. Malformed parts are returned as they are; validation reports them.
     """
     if not isinstance(data, dict):
         return data
@@ -83,10 +83,10 @@ def _source(entry: Any, stores: set[Any]) -> Any:
             del rest[key]
             if key == "time_range" and not isinstance(params[key], str):
                 rest[key] = [None if end in ("", "..") else end for end in params[key]]
-    # Searched for, and cut to when opened, as are times: an item seldom ends where a box does. So
-    # both stay, and what was resolved says them twice.
-    if "bbox=" not in data_id and (box := _box(params)):
-        terms.append(f"bbox={','.join(map(str, box))}")
+    # Items are searched by bbox and time, and then clipped to both when opened, as items seldom end
+    # there. So both are in the data id and in open_params.
+    if "bbox=" not in data_id and (bbox := _bbox(params)):
+        terms.append(f"bbox={','.join(map(str, bbox))}")
     if not terms:
         return entry
     terms.sort()
@@ -94,16 +94,16 @@ def _source(entry: Any, stores: set[Any]) -> Any:
     return entry | {"data_id": f"{data_id}{joint}{'&'.join(terms)}", "open_params": rest}
 
 
-def _box(params: Mapping[Any, Any]) -> list[float] | None:
-    """Return the box that is meant in degrees, for a search; None if there is none."""
+def _bbox(params: Mapping[Any, Any]) -> list[float] | None:
+    """Return the bbox of the parameters in degrees, for a search; None if there is none."""
     try:
-        meant = OpenParams.model_validate({key: params[key] for key in _AREA if key in params})
+        model = OpenParams.model_validate({key: params[key] for key in _AREA if key in params})
     except ValidationError:
-        return None  # the models say it
-    if meant.area is None:
+        return None  # reported by the models
+    if model.area is None:
         return None
-    to_degrees = Transformer.from_crs(meant.area_crs, "EPSG:4326", always_xy=True)
-    return [round(edge, 9) for edge in to_degrees.transform_bounds(*meant.area, densify_pts=21)]
+    to_degrees = Transformer.from_crs(model.area_crs, "EPSG:4326", always_xy=True)
+    return [round(edge, 9) for edge in to_degrees.transform_bounds(*model.area, densify_pts=21)]
 
 
 def _value(key: str, value: Any) -> str | None:
@@ -112,7 +112,7 @@ def _value(key: str, value: Any) -> str | None:
     if not isinstance(value, list | tuple) or not value:
         return None
     if key in ("time_range", "datetime"):
-        # An open end is null, or an empty text; ".." is a folder to a data id.
+        # An open end is null or empty text; a data id must not contain "..".
         ends = ["" if each in (None, "..") else str(each) for each in value]
         return "/".join(ends) if len(ends) == 2 else None
     return ",".join(map(str, value)) if all(isinstance(each, str) for each in value) else None

@@ -1,7 +1,8 @@
-"""What every kind of store answers for itself; each kind is a subclass in its own package."""
+"""The base class of stores; each kind is a subclass in its own package."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,11 +11,10 @@ from stacbuild.config.types import Located, Name
 
 
 class Store(Located):
-    """One store of a configuration: where data come from, or where cubes go.
+    """A store of a configuration, from which data are read or to which cubes are written.
 
-    A kind states what it can do in class variables, and overrides what differs from an ordinary
-    server that is read in place. The first line of its docstring is what ``stacbuild sources``
-    prints.
+    A kind declares its capabilities as class variables and overrides what differs from a plain
+    server that is read in place. ``stacbuild sources`` prints the first line of its docstring.
     """
 
     readable: ClassVar[bool] = True
@@ -22,54 +22,54 @@ class Store(Located):
     listable: ClassVar[bool] = True
     """Whether its data ids can be listed."""
     preloadable: ClassVar[bool] = False
-    """Whether its data can be fetched as a whole, into `cache`."""
+    """Whether its data can be downloaded as a whole, into `cache`."""
     writable: ClassVar[bool] = False
-    """Whether it can take cubes."""
+    """Whether cubes can be written to it."""
     described_in_place: ClassVar[bool] = True
-    """Whether headers can be read where they are; if not, its listing describes data ids."""
+    """Whether headers can be read without a download; if not, its listing describes data ids."""
     is_mixed: ClassVar[bool] = False
-    """Whether it holds products that have nothing to do with each other (a bucket, a folder)."""
+    """Whether it may contain unrelated products, as a bucket or a folder may."""
     note: ClassVar[str] = ""
     """Comment beside its parameters in a first configuration."""
 
     identifier: Name
-    """Name of the store, as datasets refer to it."""
+    """Name of the store, which datasets refer to."""
     store_id: str
     """Kind of store."""
 
     @property
+    @abstractmethod
     def key(self) -> str:
-        """Canonical address, ``<store_id>:<where>``, which its items carry in the catalog."""
-        raise NotImplementedError
+        """Canonical address, ``<store_id>:<address>``, recorded in its items in the catalog."""
 
     @property
     def cache(self) -> Path | None:
-        """Absolute folder that fetched files go to."""
+        """Absolute folder that files are downloaded to."""
         return None
 
     @property
     def own_cache(self) -> Path | None:
-        """Folder in `cache`, or `cache` itself, that holds files of this store only."""
+        """Folder in `cache`, or `cache` itself, with files of this store only."""
         return self.cache
 
     @property
     def catalog_folder(self) -> Path | None:
-        """Absolute folder of somebody's catalog on this machine, beside which cubes may lie."""
+        """Absolute folder of a local STAC catalog that is read; cubes may be written beside it."""
         return None
 
     @property
     def folder(self) -> Path | None:
-        """Absolute folder that its items may lead into."""
+        """Absolute folder that local hrefs of its items have to be in."""
         return self.cache or self.catalog_folder
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """URLs that its items may lead to, whatever network they are in."""
+        """URLs that hrefs of its items may begin with, even in a private network."""
         return ()
 
     @property
     def s3_root(self) -> str | None:
-        """``s3://`` address that its items' ``s3://`` hrefs have to begin with."""
+        """``s3://`` URL that ``s3://`` hrefs of its items have to begin with."""
         return None
 
     @property
@@ -79,20 +79,20 @@ class Store(Located):
 
     @property
     def implied_params(self) -> dict[str, Any]:
-        """Parameters in effect that come from the environment or the code, not from the file."""
+        """Parameters that are in effect but set by the environment or the code."""
         return {}
 
     def collection_key(self, data_id: str) -> str:
-        """Return what profiles call the collection of a data id."""
+        """Return the name that profiles use for the collection of a data id."""
         return data_id
 
     def path(self, data_id: str) -> Path | None:
-        """Return the absolute path of a data id on this machine; None if it is elsewhere."""
+        """Return the absolute local path of a data id; None if it is remote."""
         del data_id
         return None
 
     def address(self, data_id: str) -> Address | None:
-        """Return the server and key of a data id that may be an S3 object, else None."""
+        """Return server, bucket and key of a data id that may be an S3 object, else None."""
         del data_id
         return None
 

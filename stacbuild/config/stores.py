@@ -1,4 +1,4 @@
-"""The models of all kinds of store, as the registry names them."""
+"""The models of all kinds of store in the registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stacbuild.kinds import KINDS, load_module
 
 
 def _model(store_id: str) -> type[Store]:
-    """Return the subclass of `Store` that the package of a kind defines for it."""
+    """Return the subclass of `Store` in the package of a kind."""
     module = load_module(store_id, "store")
     for model in vars(module).values():
         if isinstance(model, type) and issubclass(model, Store):
@@ -32,5 +32,5 @@ else:
 
 
 def kinds_that(can: Callable[[type[Store]], bool]) -> tuple[str, ...]:
-    """Return the kinds whose model can do something, by name."""
+    """Return the names of the kinds whose model has a capability."""
     return tuple(sorted(kind for kind, model in MODELS.items() if can(model)))

@@ -1,4 +1,4 @@
-"""Times of a configuration: moments, lengths of time, and frequencies."""
+"""Types for times of a configuration: moments, durations and frequencies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _moment(value: Any) -> Any:
-    # YAML reads 2020-01-01 as a date, and 2020 as a number.
+    # YAML parses 2020-01-01 as a date, and 2020 as a number.
     if isinstance(value, dt.date):
         return value.isoformat()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -28,9 +28,9 @@ def _is_moment(value: str) -> str:
     return value
 
 
-# Names that pandas 2 takes with a warning and pandas 3 does not, and those to use. A filter that
-# makes an error of the warning would be one for all threads.
-_FORMER = {
+# Frequencies that are deprecated in pandas 2 and removed in pandas 3, and their replacements. The
+# table is needed because a filter that turns the warning into an error would hold for all threads.
+_REPLACEMENTS = {
     "A": "YE",
     "AS": "YS",
     "BA": "BYE",
@@ -63,12 +63,12 @@ _UPPER = frozenset(
 
 
 def _deprecated(frequency: str) -> str | None:
-    """Return what is said of a name that pandas no longer takes, None if there is none."""
+    """Return pandas' message about a deprecated frequency; None if it has none."""
     for name in re.findall(r"[A-Za-z]+", frequency.partition("-")[0]):
         upper = name.upper()
-        instead = _FORMER.get(name)
+        instead = _REPLACEMENTS.get(name)
         if instead is None and name.islower() and name not in _LOWER:
-            instead = _FORMER.get(upper) or (upper if upper in _UPPER else None)
+            instead = _REPLACEMENTS.get(upper) or (upper if upper in _UPPER else None)
         if instead is not None:
             return f"{name!r} is deprecated, use {instead!r} instead"
     return None
@@ -80,15 +80,15 @@ def _is_frequency(value: str) -> str:
 
     if value == "all":
         return value
-    said = _deprecated(value)
+    reason = _deprecated(value)
     offset = None
-    if said is None:
+    if reason is None:
         try:
             offset = pd.tseries.frequencies.to_offset(value)
         except ValueError as error:
-            said = " ".join(str(error).split()).partition(", failed to parse")[0]
-    if said is not None:
-        msg = f"is no frequency of pandas, such as YS, MS, 10D or all: {said}"
+            reason = " ".join(str(error).split()).partition(", failed to parse")[0]
+    if reason is not None:
+        msg = f"is not a frequency of pandas, such as YS, MS, 10D or all: {reason}"
         raise ValueError(msg)
     if offset is None or offset.n < 1:
         msg = f"has to be a frequency that goes forward, got {show(value)}"
@@ -97,7 +97,7 @@ def _is_frequency(value: str) -> str:
 
 
 def is_of_one_length(frequency: str) -> bool:
-    """Return whether all steps of a frequency are equally long, as days are and months are not."""
+    """Return whether all steps of a frequency have the same length: days have, months have not."""
     import pandas as pd
 
     try:
@@ -108,17 +108,11 @@ def is_of_one_length(frequency: str) -> bool:
 
 
 def length_of_time(text: str) -> pd.Timedelta:
-    """Return the length of time that a text means to pandas.
-
-    Raises
-    ------
-    ValueError
-        If it means none.
-    """
+    """Return a duration parsed by pandas; raise ValueError if it cannot be parsed."""
     import pandas as pd
 
-    # Not pd.Timedelta: of a text, pandas 2 makes a timedelta without a unit first, which NumPy
-    # warns of from 2.5 on.
+    # Not pd.Timedelta: with a string, pandas 2 first makes a timedelta without a unit, for which
+    # NumPy 2.5 and later warn.
     return pd.to_timedelta([text])[0]
 
 
@@ -139,10 +133,10 @@ Moment = Annotated[
     AfterValidator(_is_moment),
     WithJsonSchema(_MOMENT_SCHEMA),
 ]
-"""A date, or a date and a time in UTC, as in ISO 8601; a year or a month stands for all of it."""
+"""A date, or a date and a time in UTC, as in ISO 8601; a year or a month is all of it."""
 
 Frequency = Annotated[Text, AfterValidator(_is_frequency)]
-"""A frequency of pandas, such as ``YS`` (beginnings of years), or ``all``."""
+"""A frequency of pandas, such as ``YS`` (starts of years), or ``all``."""
 
 Duration = Annotated[Text, AfterValidator(_is_duration)]
-"""A length of time as pandas reads it, such as ``12h``; may be negative."""
+"""A duration in the notation of pandas, such as ``12h``; may be negative."""

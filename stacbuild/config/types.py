@@ -1,4 +1,4 @@
-"""The small types that the models of the configuration are made of."""
+"""Types of fields of the configuration's models."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from stacbuild.safe_text import MASK, remember_secret
 
 
 class Strict(BaseModel):
-    """A mapping of a file: only known keys, and nothing changes after reading."""
+    """A mapping in a file: immutable, and without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
-        # pydantic's error for an unknown key does not say which keys there are.
+        # pydantic's error for an unknown key does not list the known ones.
         if info.context is not None and isinstance(data, dict):
             info.context["known"][id(data)] = tuple(cls.model_fields)
         return data
@@ -50,13 +50,13 @@ class Model(Strict):
     model_config = ConfigDict(
         hide_input_in_errors=True,
         protected_namespaces=(),
-        # What stands below a field is its description in the JSON Schema.
+        # The docstring below a field is its description in the JSON Schema.
         use_attribute_docstrings=True,
     )
 
 
 class Located(Model):
-    """A mapping with paths in it; they are relative to the folder of the configuration."""
+    """A mapping with paths, which are relative to the folder of the configuration."""
 
     _directory: Path = PrivateAttr(default_factory=Path.cwd)
 
@@ -72,7 +72,7 @@ class Located(Model):
 def _name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", value):
         msg = (
-            f"{value!r} is no identifier: at most 100 letters, digits, '_', '-' and '.', "
+            f"{value!r} is not a valid identifier: at most 100 letters, digits, '_', '-' and '.', "
             "the first not '-' or '.'"
         )
         raise ValueError(msg)
@@ -89,7 +89,7 @@ def _cube_name(value: str) -> str:
     for folder in folders:
         # A cube within another one would be deleted with it.
         if folder.lower().endswith((".zarr", ".nc", ".levels")):
-            msg = f"{value!r} lies in a folder that is named like a cube; name {folder!r} otherwise"
+            msg = f"{value!r} is in a folder that is named like a cube; rename {folder!r}"
             raise ValueError(msg)
     return value
 
@@ -99,13 +99,13 @@ def _text(value: str) -> str:
         msg = "is empty"
         raise ValueError(msg)
     if not value.isprintable():
-        msg = "holds a line break, tab or control character"
+        msg = "contains a line break, tab or control character"
         raise ValueError(msg)
     return value
 
 
 def _data_id(value: str) -> str:
-    # The open end of a time is no folder.
+    # ".." as the open end of a time range is not a folder.
     path = re.sub(r"([?&]datetime=[^&]*)/\.\.(?=&|$)", r"\1/", value)
     if path.startswith("/") or ".." in PurePosixPath(path).parts:
         msg = f"{value!r} has to be relative to the root of its store, without '..'"
@@ -114,7 +114,7 @@ def _data_id(value: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Read a number, also one that YAML takes for text, such as ``1e3``."""
+    """Return a finite number; text such as ``1e3``, which is no number to YAML, is parsed."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
@@ -132,7 +132,7 @@ def _number(value: Any) -> Any:
 
 
 def _exact(value: Any) -> Any:
-    """Read a number; an integer that no double can hold stays one."""
+    """Return a finite number; an integer that is not exact as a double stays an integer."""
     return exact(_number(value))
 
 
@@ -144,7 +144,7 @@ def _count(value: Any) -> Any:
     return int(number)
 
 
-def _box(value: Any) -> Any:
+def _bbox(value: Any) -> Any:
     if not isinstance(value, list | tuple) or len(value) != 4:
         msg = "has to be four numbers: [west, south, east, north]"
         raise ValueError(msg)
@@ -166,14 +166,14 @@ def _url(value: str) -> str:
         msg = "has to be a URL that begins with https:// or http://"
         raise ValueError(msg)
     if user or parts.query or parts.fragment:
-        # Not repeated in the message: it may hold a password or a signature.
+        # Not quoted in the message: it may contain a password or a signature.
         msg = "has to be a plain URL, without user name, password, query or fragment"
         raise ValueError(msg)
     return value.rstrip("/")
 
 
 def known_scheduler(value: str) -> str:
-    """Return the name of a dask scheduler; raise ValueError if it is none."""
+    """Return *value* if it is a dask scheduler; raise ValueError otherwise."""
     names = ("threads", "processes", "synchronous", "sync", "single-threaded")
     if value not in names and not re.fullmatch(r"(tcp|tls)://[^\s/@?#]+:[0-9]{1,5}", value):
         msg = (
@@ -188,7 +188,7 @@ def _home(value: str) -> str:
     try:
         Path(value).expanduser()
     except RuntimeError:
-        msg = f"{show(value)} begins with the home folder of somebody unknown"
+        msg = f"{show(value)} begins with the home folder of an unknown user"
         raise ValueError(msg) from None
     return value
 
@@ -208,7 +208,7 @@ def _no_machine_path(value: str) -> str:
 
 
 def show(value: Any) -> str:
-    """Name a value in a message, in the words of YAML and short."""
+    """Return a short description of a value for messages, in the terms of YAML."""
     if isinstance(value, bool):
         return f"the truth value {str(value).lower()}"
     if isinstance(value, str):
@@ -231,10 +231,10 @@ Name = Annotated[str, AfterValidator(_name)]
 """An identifier; safe as the name of a file, a Zarr array and a STAC item."""
 
 CubeName = Annotated[str, AfterValidator(_cube_name)]
-"""Identifiers with ``/`` between: folders, and the name of a cube in them."""
+"""Identifiers separated by ``/``: folders, and the name of a cube."""
 
 DataId = Annotated[Text, AfterValidator(_data_id)]
-"""What a store calls its data, for example ``france/forest_mask_france.tif``."""
+"""Identifier of data in a store, for example ``france/forest_mask_france.tif``."""
 
 Number = Annotated[float, BeforeValidator(_number)]
 """A finite number."""
@@ -245,22 +245,22 @@ ExactNumber = Annotated[int | float, BeforeValidator(_exact), WithJsonSchema({"t
 Length = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 """A finite number, more than 0."""
 
-Box = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_box)]
+Box = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_bbox)]
 """West, south, east, north."""
 
 Count = Annotated[int, Field(ge=1), BeforeValidator(_count)]
 """A whole number, 1 or more."""
 
 Url = Annotated[Text, AfterValidator(_url)]
-"""An http or https URL without trailing slash and without anything secret in it."""
+"""An http or https URL without trailing slash, user name, password, query or fragment."""
 
 LocalPath = Annotated[
     Text, AfterValidator(_home), PlainSerializer(_no_machine_path, return_type=str)
 ]
-"""A path as written; an absolute one shows only its last part when the configuration is dumped."""
+"""A path as written; dumps of the configuration show only the last part of an absolute one."""
 
 Scheduler = Annotated[Text, AfterValidator(known_scheduler)]
-"""Where dask computes: a name, or the address of a scheduler."""
+"""A dask scheduler: a name, or an address."""
 
 Secret = Annotated[
     SecretStr, AfterValidator(_remembered), PlainSerializer(lambda _: MASK, return_type=str)
@@ -272,4 +272,4 @@ OneOrEach = Annotated[
     Annotated[_T | None, Tag("one")] | Annotated[dict[str, _T], Tag("each")],
     Discriminator(_one_or_each),
 ]
-"""One value for all variables, or one for each by name; none for what suits the variable."""
+"""One value for all variables, or one for each by name; None: chosen by the variable."""

@@ -1,7 +1,7 @@
-"""What the notebook's tool can do and this one cannot yet.
+"""Keys of the notebook's tool that are not supported, and what to do instead.
 
-Such a key is refused with a line of its own rather than ignored. To lift one: give the model its
-field, act on it, and remove the row here.
+Such a key is refused with a message of its own, not ignored. To support one, add a field to the
+model, implement it, and remove the row here.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import Any
 
 from stacbuild.config.reading import KeyPath, Problem
 
-_SOURCE = ("datasets.*", "datasets.*.variables.*")
+
+def _of_sources(params: str) -> tuple[str, ...]:
+    return f"datasets.*.{params}", f"datasets.*.variables.*.{params}"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One row: a key, at places where ``*`` stands for any entry, and what to do instead."""
+    """Keys of certain mappings (``*`` is any list item) that are refused, and the alternative."""
 
-    places: tuple[str, ...]
+    mappings: tuple[str, ...]
     keys: tuple[str, ...]
     instead: str
     refused: Callable[[Any], bool] = lambda _: True
@@ -35,51 +37,51 @@ def _is(*values: Any) -> Callable[[Any], bool]:
 
 REFUSALS = (
     Refusal(
-        tuple(f"{place}.open_params" for place in _SOURCE),
+        _of_sources("open_params"),
         ("spatial_res",),
         "the resolution is that of the grid mapping, or of the source itself",
     ),
     Refusal(
-        tuple(f"{place}.open_params" for place in _SOURCE),
+        _of_sources("open_params"),
         ("tile_size", "chunks"),
         "chunks of the cube are the tile_size of the grid mapping",
     ),
     Refusal(
-        tuple(f"{place}.open_params" for place in _SOURCE),
+        _of_sources("open_params"),
         ("data_type", "overview_level", "consolidated", "decode_cf", "mask_and_scale"),
         "data are read as they are stored, in full resolution; leave it out",
     ),
     Refusal(
-        tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
+        _of_sources("spatial_resample_params"),
         ("interp_methods",),
         "methods are nearest and bilinear",
         _is("triangular"),
     ),
     Refusal(
-        tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
+        _of_sources("spatial_resample_params"),
         ("agg_methods",),
         "methods are center, max, mean, median, min, mode and sum",
         _is("count", "first", "last", "prod", "std", "var"),
     ),
     Refusal(
-        tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
+        _of_sources("spatial_resample_params"),
         ("tile_size",),
         "chunks of the cube are the tile_size of the grid mapping, or chunksize of the dataset",
     ),
     Refusal(
-        tuple(f"{place}.spatial_resample_params" for place in _SOURCE),
+        _of_sources("spatial_resample_params"),
         ("recover_nans",),
         "pixels of no data never weigh in; leave it out",
         _is(False),
     ),
     Refusal(
-        tuple(f"{place}.temporal_resample_params" for place in _SOURCE),
+        _of_sources("temporal_resample_params"),
         ("interp_methods",),
         "methods are linear, nearest, slinear and zero",
         _is("cubic", "quadratic", "polynomial"),
     ),
     Refusal(
-        tuple(f"{place}.temporal_resample_params" for place in _SOURCE),
+        _of_sources("temporal_resample_params"),
         ("agg_methods",),
         "resample in a custom_processing function",
         _is("all", "any", "cumprod", "cumsum"),
@@ -114,23 +116,23 @@ REFUSALS = (
     Refusal(
         ("general",),
         ("dask_scheduler",),
-        "give the address of the running scheduler, tcp://HOST:PORT",
+        "write the address of the running scheduler, tcp://HOST:PORT",
         _is("distributed"),
     ),
 )
 
 
 def unsupported(data: Any) -> Iterator[Problem]:
-    """Yield a problem for every key of *data*, as read, that is known but not supported yet."""
+    """Yield a problem for each key of *data*, as read, that is known but not supported."""
     for row in REFUSALS:
-        for place in row.places:
-            for path, mapping in _at(data, tuple(place.split(".")), ()):
+        for pattern in row.mappings:
+            for path, mapping in _matches(data, tuple(pattern.split(".")), ()):
                 for key in row.keys:
                     if key in mapping and row.refused(mapping[key]):
                         yield Problem((*path, key), f"is not supported yet; {row.instead}", True)
 
 
-def _at(
+def _matches(
     data: Any, pattern: tuple[str, ...], path: KeyPath
 ) -> Iterator[tuple[KeyPath, dict[Any, Any]]]:
     if not pattern:
@@ -139,6 +141,6 @@ def _at(
     elif pattern[0] == "*":
         if isinstance(data, list | tuple):
             for i, entry in enumerate(data):
-                yield from _at(entry, pattern[1:], (*path, i))
+                yield from _matches(entry, pattern[1:], (*path, i))
     elif isinstance(data, dict) and pattern[0] in data:
-        yield from _at(data[pattern[0]], pattern[1:], (*path, pattern[0]))
+        yield from _matches(data[pattern[0]], pattern[1:], (*path, pattern[0]))

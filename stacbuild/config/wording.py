@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, said in the words of the file: which key, and what is allowed."""
+"""Messages for pydantic's errors in the terms of the file: which key, and what is allowed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from stacbuild.config.models import hint
 from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.config.types import show
 
-# A value under one of these is never repeated in a message.
+# Values of these keys are never quoted in a message.
 _SECRETS = frozenset({"key", "secret", "token", "access_token", "credentials"})
 
 
 def translated(
     errors: list[ErrorDetails], data: Any, known: Mapping[int, tuple[str, ...]]
 ) -> Iterator[Problem]:
-    """Yield what pydantic found wrong in the words of this language.
+    """Yield a problem for each error of pydantic.
 
     Parameters
     ----------
     data
-        What was validated.
+        The validated data.
     known
-        Which keys there are, by the identity of the mapping that has them.
+        Known keys by the identity of the mapping, as `Strict` notes them.
     """
     for error in errors:
         if error["type"] == "too_short" and error["input"]:
-            continue  # pydantic counts the sound entries only, and the others are reported
+            continue  # pydantic counts valid items only; the invalid ones are reported
         path, parent = _key_path(error, data)
         yield _problem(error, path, known.get(id(parent), ()), parent)
 
@@ -55,7 +55,7 @@ def _problem(error: ErrorDetails, path: KeyPath, known: tuple[str, ...], parent:
     got = "" if _SECRETS.intersection(path) else f", got {show(value)}"
     if kind == "extra_forbidden":
         if isinstance(parent, dict) and "variables" in parent and path[-1] in _OF_A_SOURCE:
-            return Problem(path, "belongs into each entry of variables, not beside them", True)
+            return Problem(path, "belongs into each item of variables, not beside them", True)
         return Problem(path, f"unknown key{hint(str(path[-1]), known)}", True)
     if kind == "missing":
         return Problem(path, "is missing")
@@ -64,11 +64,11 @@ def _problem(error: ErrorDetails, path: KeyPath, known: tuple[str, ...], parent:
     if kind == "union_tag_invalid":
         return Problem((*path, "store_id"), f"has to be one of {context['expected_tags']}")
     if value is None:
-        return Problem(path, "is empty; give it a value or leave the key out")
+        return Problem(path, "is empty; set a value or leave the key out")
     if kind == "string_type":
         if isinstance(value, bool):
             return Problem(
-                path, "has to be text, and YAML takes a bare yes, no, on, off, true or false for "
+                path, "has to be text, and YAML parses a bare yes, no, on, off, true or false as "
                 "a truth value; put it in quotes",
             )  # fmt: skip
         quotes = "" if isinstance(value, list | dict) else "; put it in quotes"
@@ -86,7 +86,7 @@ def _problem(error: ErrorDetails, path: KeyPath, known: tuple[str, ...], parent:
             close = hint(value, re.findall(r"'([^']*)'", expected)).partition(";")[0]
         return Problem(path, f"has to be {expected}{got}{close}")
     if kind == "too_short":
-        return Problem(path, "is empty; it needs at least one entry")
+        return Problem(path, "is empty; it needs at least one item")
     if kind == "greater_than_equal":
         return Problem(path, f"has to be {context['ge']:g} or more{got}")
     if kind == "greater_than":

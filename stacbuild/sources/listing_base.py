@@ -71,7 +71,7 @@ def make_store(
         if store_id in INSTEAD:
             raise ConfigError(f"{store_id!r} is not supported; {INSTEAD[store_id]}")
         raise ConfigError(
-            f"{store_id!r} is no kind of store to read from{hint(store_id, _READABLE)}"
+            f"{store_id!r} is not a kind of store to read from{hint(store_id, _READABLE)}"
         )
     given = dict(params or {})
     if root:

@@ -192,7 +192,7 @@ def test_a_store_of_a_configuration_is_listed_and_described(tmp_path: Path) -> N
     assert (metadata["crs"], metadata["shape"]) == ("EPSG:4326", [120, 120])
     with pytest.raises(stacbuild.ConfigError, match="'files' of the configuration has its own"):
         stacbuild.list_data(store, "other")
-    with pytest.raises(stacbuild.ConfigError, match="'fiel' is no kind of store"):
+    with pytest.raises(stacbuild.ConfigError, match="'fiel' is not a kind of store"):
         stacbuild.list_data("fiel", "src")
 
 

@@ -177,7 +177,7 @@ def test_a_mapping_is_read_too_and_left_as_it_is(tmp_path):
     (variable,) = config.dataset("one").variables
     assert (variable.identifier, variable.store, variable.data_id) == (None, "zenodo", "a.tif")
     assert problem(minimal(datasets=[])) == (
-        "configuration: datasets: is empty; it needs at least one entry"
+        "configuration: datasets: is empty; it needs at least one item"
     )
 
 
@@ -279,18 +279,18 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
     [
         ("data_id: a.tif", "data_id: no", "c.yml:4:14: datasets.0.data_id: has to be text, and"),
         ("data_id: a.tif", "data_id: 2020-01-01", "got date 2020-01-01; put it in quotes"),
-        ("data_id: a.tif", "data_id: ", "datasets.0.data_id: is empty; give it a value"),
+        ("data_id: a.tif", "data_id: ", "datasets.0.data_id: is empty; set a value"),
         ("data_id: a.tif", 'data_id: ""', "datasets.0.data_id: is empty"),
         ("data_id: a.tif", "data_id: ../a.tif", "relative to the root of its store"),
         ("data_id: a.tif", "data_id: /etc/passwd", "relative to the root of its store"),
-        ("data_id: a.tif", 'data_id: "a\\nb"', "holds a line break"),
-        ("data_id: a.tif", "data_id: a\n    data_id: b", "c.yml:5:5: datasets.0.data_id: is given"),
+        ("data_id: a.tif", 'data_id: "a\\nb"', "contains a line break"),
+        ("data_id: a.tif", "data_id: a\n    data_id: b", "c.yml:5:5: datasets.0.data_id: is a dup"),
         ("data_id: a.tif", "data_id: !!python/name:os.system", "the YAML tag"),
-        ("identifier: one", "identifier: ../one", "datasets.0.identifier: '..' is no identifi"),
+        ("identifier: one", "identifier: ../one", "datasets.0.identifier: '..' is not a val"),
         ("grid_mapping: grid", "grid_mapping: gird", "no grid 'gird' (did you mean 'grid'?)"),
         ("identifier: storage", "identifier: out", "data_stores: needs a store with the ident"),
         ("store_id: file", "store_id: https", "c.yml:8:15: data_stores.0.store_id: a store of "),
-        ("store_id: zenodo", "store_id: zenod", "'zenod' is no kind of store (did you mean 'zen"),
+        ("store_id: zenodo", "store_id: zenod", "'zenod' is not a kind of store (did you mean 'z"),
         ("store_id: zenodo", "store_id: cds", "c.yml:11:15: data_stores.1.store_id: 'cds' is not"),
         ("store_id: zenodo", "store_id: 5", "data_stores.1.store_id: has to be one of"),
         ("    store_id: zenodo\n", "", "data_stores.1.store_id: is missing"),
@@ -331,7 +331,7 @@ def test_one_mistake_is_one_line(write, old, new, expected):
         ("temporal_resample_params: {offset: 1D}", "frequency: is missing"),
         (
             "temporal_resample_params: {frequency: YS, offset: 1D}",
-            "offset: goes with steps of one length, such as 10D, not with YS",
+            "offset: needs steps of fixed length, such as 10D, not YS",
         ),
         (
             "temporal_resample_params: {frequency: 1D, agg_methods: mean, interp_methods: linear}",
@@ -354,8 +354,8 @@ def test_one_mistake_is_one_line(write, old, new, expected):
         (
             "open_params: {point: [1, 2]}",
             (
-                "open_params.point alone is the place of a time series, which has no grid: leave "
-                "grid_mapping out, or give bbox_width, too"
+                "open_params.point alone is the location of a time series, which has no grid: "
+                "leave grid_mapping out, or add bbox_width"
             ),
         ),
         ("open_params: {point: [1, 2, 3]}", "open_params.point"),
@@ -389,7 +389,7 @@ def test_one_mistake_is_one_line(write, old, new, expected):
         ("spatial_resample_params: {agg_methods: std}", "agg_methods: is not supported yet"),
         ("spatial_resample_params: {tile_size: 5}", "tile_size: is not supported yet"),
         ("chunksize: {time: 0}", "chunksize.time: has to be a whole number, 1 or more"),
-        ("variables: []", "datasets.0.variables: is empty; it needs at least one entry"),
+        ("variables: []", "datasets.0.variables: is empty; it needs at least one item"),
     ],
 )
 def test_what_is_not_acted_on_is_refused(write, addition, expected):
@@ -438,7 +438,7 @@ def test_names_are_there_once(write):
     assert "datasets.1.identifier: 'ONE' is the identifier of datasets.0 already" in found
     assert "datasets.1.variables.1.identifier: 'v' is the identifier of" in found
     assert "data_stores.2.identifier: 'zenodo' is the identifier of data_stores.1 already" in found
-    assert "datasets.1.store: belongs into each entry of variables" in found
+    assert "datasets.1.store: belongs into each item of variables" in found
     assert "datasets.0.store: 'm' is a store of kind 'memory', which takes cubes only" in found
 
 

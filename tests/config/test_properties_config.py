@@ -290,7 +290,11 @@ def test_any_bytes(files: Files, raw: bytes) -> None:
         ("identifier: senf", "identifier: no", "17:17: datasets.0.identifier: has to be text"),
         ("identifier: senf", "identifier: 2020-01-01", "got date 2020-01-01; put it in quotes"),
         ("root: data", "root: ~nobody-here/x", "131:13: data_stores.0.store_params.root: '~nob"),
-        ("module_path: modify_dataset", 'module_path: "a\\nb"', "module_path: holds a line break"),
+        (
+            "module_path: modify_dataset",
+            'module_path: "a\\nb"',
+            "module_path: contains a line break",
+        ),
         ("module_path: modify_dataset", f"module_path: {'m' * 500}", "module_path: 'mmm"),
         ("store_id: file", "store_id: {file: 1}", "129:15: data_stores.0.store_id: has to be one"),
         (
@@ -453,7 +457,7 @@ def test_all_grids_that_make_no_sense_are_told_at_once_and_nothing_is_fetched(
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ("- identifier: record", "- identifier: record\n  identifier: other", "is given twice"),
+        ("- identifier: record", "- identifier: record\n  identifier: other", "is a duplicate key"),
         ("identifier: record", "identifer: record", "(did you mean 'identifier'?)"),
         ("store: record", "store: recrd", "there is no store 'recrd' (did you mean 'record'?)"),
         ("grid_mapping: grid", "grid_mapping: gird", "there is no grid 'gird' (did you mean"),

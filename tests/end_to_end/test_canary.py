@@ -242,7 +242,7 @@ def test_no_credential_is_written_when_all_goes_well(
     assert any("catalog.json" in place for place in everything)
     assert any(place.endswith("/log") for place in everything)
     assert leaks(everything, [*secrets_of(clms), LITERAL]) == []
-    assert said.count(b"storage_options.key: a credential stands here in plain text") >= 1
+    assert said.count(b"storage_options.key: is a credential in plain text") >= 1
     assert not [place for place in everything if place.endswith((".pkl", ".pickle"))]
 
 

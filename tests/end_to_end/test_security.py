@@ -389,7 +389,7 @@ _ALIASES = "\n".join(
         ("a: " + "x" * 2_000_000, "is larger than 1,000,000 bytes"),
         ("{a: " * 5_000, "nests too deeply"),
         ("- " * 5_000, "nests too deeply"),
-        ("datasets: []\ndatasets: []", "is given twice (first in line 1)"),
+        ("datasets: []\ndatasets: []", "is a duplicate key (first in line 1)"),
         ("datasets: !!python/object/apply:os.system ['touch pwned']", "tag !!python/object/apply"),
         ("datasets: !!python/name:os.system", "is not allowed"),
         ("datasets: !evil x", "is not allowed"),
@@ -562,7 +562,7 @@ def test_a_variable_that_is_not_set_is_named(
 @pytest.mark.parametrize("value", ["${", "canary${x", "${MY-KEY}", "${}", "${1}"])
 def test_what_is_no_reference_is_not_repeated(tmp_path: Path, value: str) -> None:
     (line,) = problems(s3_config(tmp_path, key=value, secret="x"))
-    assert "'${' begins no ${NAME}; for a literal '${' write '$${'" in line
+    assert "'${' is not the start of ${NAME}; for a literal '${' write '$${'" in line
     assert "canary" not in line
 
 
@@ -640,7 +640,7 @@ def test_custom_code_lies_beside_the_configuration(
         "~/evil": "relative to the configuration, without '..'",
         "link": "is a link out of the folder of the configuration",
         "folder/evil": "is a link out of the folder of the configuration",
-        "https://example.org/evil.py": "there is no file 'evil.py'",
+        "https://example.org/evil.py": "there is no file 'https:/example.org/evil.py'",
     }.items():
         config = configuration(tmp_path / "in", [custom(module)], [SOURCE])
         (line,) = problems(config)
@@ -657,6 +657,6 @@ def test_a_mapping_runs_code_only_from_a_folder_that_is_named(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def run(ds): return ds\n")
     content = yaml.safe_load(configuration(tmp_path, [custom("mine")], [SOURCE]).read_text())
-    with pytest.raises(ConfigError, match="read a file, or give base_dir"):
+    with pytest.raises(ConfigError, match="load a file, or pass base_dir"):
         load_config(content)
     assert load_config(content, base_dir=tmp_path).directory == tmp_path

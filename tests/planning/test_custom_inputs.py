@@ -100,7 +100,10 @@ def test_a_module_in_a_folder_takes_what_lies_beside_it_and_the_configuration(
 @pytest.mark.parametrize(
     ("helper", "says"),
     [
-        ("def f(:\n", "modify.py imports what cannot be used: helpers.py:1 is not valid Python"),
+        (
+            "def f(:\n",
+            "modify.py imports a module that cannot be used: helpers.py:1 is not valid Python",
+        ),
         (None, "'helpers.py' is a link out of the folder of the configuration"),
     ],
 )
@@ -209,13 +212,13 @@ def test_a_declared_folder_that_cubes_lie_in(tmp_path: Path, entry: str) -> None
     path = project(tmp_path, FUNCTION, {"data/cube.zarr/x": ""}, depends_on=[entry])
     told = refused(path)
     assert f"depends_on.0: {entry!r} and {tmp_path / 'data' / 'cube.zarr'}, where" in told
-    assert "lie in one another" in told
+    assert "overlap" in told
 
 
 def test_a_declared_folder_that_the_catalog_lies_in(tmp_path: Path) -> None:
     path = project(tmp_path, FUNCTION, {"all/roi.csv": ""}, depends_on=["all"])
     config = load_config(path)
     for act in (plan, build):
-        with pytest.raises(ConfigError, match="'all' of depends_on, lie in one another"):
+        with pytest.raises(ConfigError, match="'all' of depends_on overlap"):
             act(config, tmp_path / "all" / "catalogs")
     assert plan(config, tmp_path / "catalogs")

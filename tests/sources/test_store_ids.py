@@ -123,7 +123,7 @@ def test_what_is_wrong_with_such_a_store_is_told(tmp_path: Path, params: Any) ->
 )
 def test_what_is_no_store_anywhere_is_guessed(tmp_path: Path, store_id: str, said: str) -> None:
     line = mistake(tmp_path, store_id)
-    assert f"'{store_id}' is no kind of store" in line
+    assert f"'{store_id}' is not a kind of store" in line
     assert said in line
 
 

@@ -121,18 +121,18 @@ def test_in_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("../out", "is no identifier"),
-        ("a/../b", "is no identifier"),
-        ("a/..", "is no identifier"),
-        ("/a", "is no identifier"),
-        ("a/", "is no identifier"),
-        ("a//b", "is no identifier"),
-        ("a/.b", "is no identifier"),
-        ("a\\b", "is no identifier"),
-        ("a/b c", "is no identifier"),
-        ("a.zarr/b", "lies in a folder that is named like a cube; name 'a.zarr' otherwise"),
-        ("a.Zarr/b", "lies in a folder"),
-        ("x/a.nc/b", "lies in a folder"),
+        ("../out", "is not a valid identifier"),
+        ("a/../b", "is not a valid identifier"),
+        ("a/..", "is not a valid identifier"),
+        ("/a", "is not a valid identifier"),
+        ("a/", "is not a valid identifier"),
+        ("a//b", "is not a valid identifier"),
+        ("a/.b", "is not a valid identifier"),
+        ("a\\b", "is not a valid identifier"),
+        ("a/b c", "is not a valid identifier"),
+        ("a.zarr/b", "is in a folder that is named like a cube; rename 'a.zarr'"),
+        ("a.Zarr/b", "is in a folder"),
+        ("x/a.nc/b", "is in a folder"),
         ("/".join(["abcdefghi"] * 11), "more than 100 characters"),
     ],
 )
@@ -147,7 +147,7 @@ def test_only_cubes_have_folders(tmp_path: Path) -> None:
         load_config(config_of(tmp_path, "AU-Dry/sen2", "AU-DRY/SEN2"))
     source = {"identifier": "a/b", "store": "files", "data_id": "one.tif"}
     path = configuration(tmp_path, [{"identifier": "a", "variables": [source]}], [FILES])
-    with pytest.raises(ConfigError, match="'a/b' is no identifier"):
+    with pytest.raises(ConfigError, match="'a/b' is not a valid identifier"):
         load_config(path)
 
 
