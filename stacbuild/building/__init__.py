@@ -101,7 +101,7 @@ def _run(resolver: Resolver, planned: CubePlan, wait: bool) -> CubeResult:
     dataset = resolver.config.dataset(name)
     if planned.action == "up to date":
         assert planned.href is not None  # noqa: S101 - the plan opened the cube there
-        clean_up(resolver.place(dataset))
+        clean_up(resolver.output(dataset))
         return CubeResult(name, "UP TO DATE", planned.href, 0.0, planned.href, planned.item)
     if planned.action == "rebuild":
         progress.say(f"{name}: rebuilding: {planned.reason}")

@@ -17,7 +17,7 @@ from stacbuild.storage.formats import FORMS, MULTISCALES
 
 if TYPE_CHECKING:
     from stacbuild.config import Dataset
-    from stacbuild.storage.place import Staging
+    from stacbuild.storage.output import Staging
 
 
 def data_id(dataset: Dataset) -> str:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pystac
 
     from stacbuild.storage.journal import Region
-    from stacbuild.storage.place import Storage
+    from stacbuild.storage.output import Storage
 
 # Attempts to compute a region in processes that die; a cluster's scheduler has its own count.
 _ATTEMPTS = 3

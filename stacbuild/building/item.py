@@ -21,12 +21,12 @@ from stacbuild.planning.fingerprint import software
 from stacbuild.stac.catalog import Harvest, cube_id
 from stacbuild.stac.extensions import FINGERPRINT, INPUTS, declare_extensions
 from stacbuild.stac.zarr_item import zarr_item
-from stacbuild.storage.place import CONFIGURATION
+from stacbuild.storage.output import CONFIGURATION
 
 if TYPE_CHECKING:
     from stacbuild.pictures.thumbnail import Pictured
     from stacbuild.planning.job import Job
-    from stacbuild.storage.place import Staging
+    from stacbuild.storage.output import Staging
 
 PICTURES = "stacbuild.pictures.thumbnail"
 """The module that draws thumbnails; imported late, since it is slow to import."""
@@ -59,7 +59,7 @@ def cube_item(
             cube,
             item_id=cube_id(dataset.identifier),
             data_id=data_id(dataset),
-            store_key=job.place.storage.key,
+            store_key=job.output.storage.key,
             href=staging.href,
             datetime=str_to_datetime(_period(sources)["start_datetime"]),
             properties=_properties(job, cube, staging.started)
@@ -84,12 +84,12 @@ def cube_item(
     thumbnails = {}
     if pictured and pictured.pngs:
         png = pictured.pngs[pictured.telling[0]]
-        thumbnails = {item.id: png, job.place.collection: png}
+        thumbnails = {item.id: png, job.output.collection: png}
         _add_renders(item, pictured)
     declare_extensions(item)
-    if job.place.stated_configuration is not None:
-        item.properties[CONFIGURATION] = job.place.stated_configuration
-    collection = cube_collection(job.place, [item, *siblings])
+    if job.output.stated_configuration is not None:
+        item.properties[CONFIGURATION] = job.output.stated_configuration
+    collection = cube_collection(job.output, [item, *siblings])
     return Harvest(collection, (item,), thumbnails), pictured
 
 

@@ -15,9 +15,9 @@ from stacbuild.building.merge import merge
 from stacbuild.building.write import prepare
 from stacbuild.config import MultiDataset
 from stacbuild.errors import BuildError, StacbuildError, failure_of
-from stacbuild.loading.custom import comes_from, place
+from stacbuild.loading.custom import comes_from, error_text
 from stacbuild.planning.fingerprint import software
-from stacbuild.storage.place import ATTRIBUTE, COLLECTION
+from stacbuild.storage.output import ATTRIBUTE, COLLECTION
 
 if TYPE_CHECKING:
     from stacbuild.config import Dataset
@@ -50,7 +50,7 @@ def lazy_cube(job: Job, started: dt.datetime) -> xr.Dataset:
     made_by = ", ".join(f"{name} {number}" for name, number in software().items())
     cube = add_grid(_variables(job), job.grid).assign_attrs(
         **global_attrs(job.name, job.collections, made_by, started),
-        **{ATTRIBUTE: job.fingerprint, COLLECTION: job.place.collection},
+        **{ATTRIBUTE: job.fingerprint, COLLECTION: job.output.collection},
         **geozarr_attrs(job.grid),
     )
     return prepare(cube, job.grid, job.dataset.chunksize)
@@ -142,7 +142,7 @@ def _unexpected(dataset: Dataset, error: BaseException) -> StacbuildError:
     for custom in customs:
         if comes_from(error, custom.file):
             return BuildError(
-                f"{custom.file.name}:{custom.function_name} raised {place(error, custom.file)}"
+                f"{custom.file.name}:{custom.function_name} raised {error_text(error, custom.file)}"
             )
     names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs)
     data_ids = list(dict.fromkeys(variable.data_id for variable in dataset.variables))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stacbuild import progress
 from stacbuild.errors import StacbuildError
 from stacbuild.locks import hold
-from stacbuild.planning.resolve import place_named
+from stacbuild.planning.resolve import output_named
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.kinds import storage_of
 from stacbuild.storage.ownership import check_beside, is_own
@@ -16,19 +16,19 @@ from stacbuild.storage.ownership import check_beside, is_own
 if TYPE_CHECKING:
     from stacbuild.config import Config
     from stacbuild.stac.catalog import Catalog
-    from stacbuild.storage.place import Place
+    from stacbuild.storage.output import Output
 
 
-def clean_up(place: Place) -> None:
+def clean_up(output: Output) -> None:
     """Remove the leftovers of an earlier run of a cube that is up to date.
 
     Leftovers of another configuration, or of a run that is still writing, are not touched.
     """
-    if not place.journal.exists() and not place.storage.lost_paths(place):
+    if not output.journal.exists() and not output.storage.lost_paths(output):
         return
-    with contextlib.suppress(StacbuildError), hold(place.lock, place.identifier):
-        check_beside(place, locked=True)
-        place.storage.clear(place)
+    with contextlib.suppress(StacbuildError), hold(output.lock, output.identifier):
+        check_beside(output, locked=True)
+        output.storage.clear(output)
 
 
 def warn_of_unfinished(config: Config, catalog: Catalog) -> None:
@@ -39,8 +39,8 @@ def warn_of_unfinished(config: Config, catalog: Catalog) -> None:
         name = str(journal.owner.get("dataset")) if journal is not None else ""
         if journal is None or not journal.owner or name in names:
             continue
-        place = place_named(config, name, catalog)
-        if path == place.journal and is_own(place, journal.owner):
+        output = output_named(config, name, catalog)
+        if path == output.journal and is_own(output, journal.owner):
             file = config.path.name if config.path is not None else "CONFIG"
             progress.warn(
                 f"{path}: a run of {name!r} was interrupted, and {file} no longer has this "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from stacbuild.pictures.thumbnail import Pictured
     from stacbuild.planning.job import Job
-    from stacbuild.storage.place import Staging
+    from stacbuild.storage.output import Staging
 
 
 def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
@@ -48,10 +48,10 @@ def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
 
 
 def _make(job: Job, wait: bool) -> tuple[str, str | None]:
-    catalog, collection = job.place.catalog, job.place.collection
-    persistent = job.place.storage.persistent
-    with stage(job.place, job.fingerprint, wait=wait) as staging:
-        item = job.place.item()
+    catalog, collection = job.output.catalog, job.output.collection
+    persistent = job.output.storage.persistent
+    with stage(job.output, job.fingerprint, wait=wait) as staging:
+        item = job.output.item()
         if item is not None and _is_new(item, job):
             # Built by the run that this one waited for.
             return item.assets["data"].href, str(catalog.item_path(collection, job.name))
@@ -84,7 +84,7 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
 
     total = chunk_count(cube)
     with (
-        open_workers(job.scheduler, job.items, job.place.storage) as run,
+        open_workers(job.scheduler, job.items, job.output.storage) as run,
         progress.task(f"{job.name}.zarr", total=total, unit="chunks") as task,
     ):
         # Slow to import, so import it while the cube is computed.
@@ -127,7 +127,7 @@ def _add_source_thumbnails(job: Job, pictured: Pictured) -> None:
             if of is None or name == of or name.startswith(f"{of}_"):
                 for collection in dict.fromkeys(item.collection_id for item in source.items):
                     if collection:
-                        job.place.catalog.add_thumbnail(collection, pictured.pngs[name])
+                        job.output.catalog.add_thumbnail(collection, pictured.pngs[name])
 
 
 def _is_new(item: pystac.Item, job: Job) -> bool:

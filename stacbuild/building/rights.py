@@ -11,7 +11,7 @@ from stacbuild.planning.sources import SourceCollection
 from stacbuild.stac.extensions import declare_extensions
 
 if TYPE_CHECKING:
-    from stacbuild.storage.place import Place
+    from stacbuild.storage.output import Output
 
 Json = dict[str, Any]
 
@@ -43,16 +43,16 @@ def license_links(collections: Sequence[SourceCollection]) -> list[pystac.Link]:
     return [pystac.Link("license", href, title=title) for href, title in links.items()]
 
 
-def cube_collection(place: Place, items: Sequence[pystac.Item]) -> pystac.Collection:
+def cube_collection(output: Output, items: Sequence[pystac.Item]) -> pystac.Collection:
     """Return the collection of a configuration's cubes, from the items of all of them."""
-    name = place.configuration.name if place.configuration else "a configuration"
+    name = output.configuration.name if output.configuration else "a configuration"
     properties = [item.properties for item in items]
     publications: list[Json] = []
     for each in _all(properties, "sci:publications"):
         if each not in publications:
             publications.append(each)
     collection = pystac.Collection(
-        id=place.collection,
+        id=output.collection,
         title=f"Cubes of {name}",
         description=f"Analysis-ready cubes that stacbuild made as {name} says.",
         license=_common({each.get("license", "other") for each in properties}),

@@ -117,8 +117,8 @@ def comes_from(error: BaseException, path: Path) -> bool:
     return bool(_lines(error, path))
 
 
-def place(error: BaseException, path: Path) -> str:
-    """Return in one line what the error is and where in the user's file it arose."""
+def error_text(error: BaseException, path: Path) -> str:
+    """Return an error in one line, with the line of the user's file that it comes from."""
     lines = _lines(error, path)
     at = f" at {path.name}:{lines[-1]}" if lines else ""
     return f"{type(error).__name__}{at}: {' '.join(str(error).split())}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stacbuild.config import Config
 from stacbuild.config.models import STORAGE
 from stacbuild.errors import ConfigError, MissingError
-from stacbuild.planning.resolve import place_of
+from stacbuild.planning.resolve import output_of
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
 from stacbuild.storage.formats import FORMS
@@ -148,5 +148,5 @@ class DataStore:
         return str(asset.href)
 
     def _cube(self, dataset: Dataset) -> tuple[str, dict[str, Any] | None] | None:
-        place = place_of(self._config, dataset, Catalog(self._catalog_dir))
-        return place.storage.find_cube(place)
+        output = output_of(self._config, dataset, Catalog(self._catalog_dir))
+        return output.storage.find_cube(output)

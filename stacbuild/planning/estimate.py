@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Dataset, SourceVariable
     from stacbuild.geo.grid import Grid
-    from stacbuild.storage.place import Place, Storage
+    from stacbuild.storage.output import Output, Storage
 
 _Key = TypeVar("_Key")
 # A variable's name, its facts, the lengths of the dimensions before the spatial ones, and the
@@ -161,7 +161,7 @@ def estimate(
     )
 
 
-def check_space(place: Place, expected: Estimate, there: int = 0) -> None:
+def check_space(output: Output, expected: Estimate, there: int = 0) -> None:
     """Refuse a cube that the disk has no room for.
 
     Parameters
@@ -180,8 +180,8 @@ def check_space(place: Place, expected: Estimate, there: int = 0) -> None:
         return
     if expected.write - there > expected.free:
         raise LocalError(
-            f"{place.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
-            f"{expected.free / 1e9:.3g} GB are free in {place.storage.folder}; make room, move "
+            f"{output.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
+            f"{expected.free / 1e9:.3g} GB are free in {output.storage.folder}; make room, move "
             "the storage, or take a smaller grid"
         )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.fingerprint import Inputs
     from stacbuild.planning.sources import SourceCollection
-    from stacbuild.storage.place import Place
+    from stacbuild.storage.output import Output
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Job:
         The item of the cube that there is now, if any.
     """
 
-    place: Place
+    output: Output
     dataset: Dataset
     grid: Grid
     sources: tuple[Source, ...]

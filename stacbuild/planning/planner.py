@@ -20,7 +20,7 @@ from stacbuild.planning.resolve import Resolver
 from stacbuild.sources import load_profiles
 from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.extensions import FINGERPRINT, INPUTS
-from stacbuild.storage.ownership import absence, check_format, check_item, check_place
+from stacbuild.storage.ownership import absence, check_format, check_item, check_output
 
 if TYPE_CHECKING:
     import pystac
@@ -182,7 +182,7 @@ def resolver_of(
 
 def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
     """Return the plan of one cube, as `plan` does of each."""
-    place = resolver.place(dataset)
+    output = resolver.output(dataset)
     code = tuple(
         dict.fromkeys(
             f"{custom.file.name}:{custom.function_name}"
@@ -190,21 +190,21 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
             if (custom := variable.custom_processing)
         )
     )
-    href = str(place.data_path) if place.data_path else None
+    href = str(output.data_path) if output.data_path else None
     planned = CubePlan(dataset.identifier, "create", (), None, href, code=code)
     try:
-        check_format(place)
+        check_format(output)
         planned = replace(planned, grid=resolver.grid(dataset))
-        check_item(place)
-        before = place.item()
+        check_item(output)
+        before = output.item()
         sources = resolver.sources(dataset)
-        place.storage.check_sources(place, (item for items in sources.items for item in items))
+        output.storage.check_sources(output, (item for items in sources.items for item in items))
         if before is not None:
             planned = replace(
                 planned,
                 action="rebuild",
                 href=before.assets["data"].href,
-                item=str(place.catalog.item_path(place.collection, place.identifier)),
+                item=str(output.catalog.item_path(output.collection, output.identifier)),
                 made_with=tuple(other_software(before)),
             )
         reasons = _reasons(resolver, dataset, planned.grid, sources, before)
@@ -212,7 +212,7 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
             reasons = ["--force"]
         if not reasons:
             return replace(planned, action="up to date")
-        check_place(place)
+        check_output(output)
         needed = {**sources.absent, **sources.changed}
         planned = replace(
             planned,
@@ -238,9 +238,9 @@ def _reasons(
     sources: Sources,
     before: pystac.Item | None,
 ) -> list[str]:
-    place = resolver.place(dataset)
+    output = resolver.output(dataset)
     if before is None:
-        return [str(absence(place, None))]
+        return [str(absence(output, None))]
     reasons = [f"source {data_id}: {why}" for (_, data_id), why in sources.changed.items()]
     items = [item for found in sources.items for item in found]
     if grid is None:
@@ -253,5 +253,5 @@ def _reasons(
             reasons += changes(known, resolver.inputs(dataset, grid, items), grid.name)
             if before.properties.get(FINGERPRINT) != fingerprint(known):
                 reasons.append("its fingerprint is not that of what it was made of")
-    absent = absence(place, before)
+    absent = absence(output, before)
     return [*reasons, absent] if absent else reasons

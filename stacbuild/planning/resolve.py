@@ -13,8 +13,8 @@ from stacbuild.planning.job import Job, Source
 from stacbuild.planning.sources import Sources, look, source_collections, variable_items
 from stacbuild.stac.catalog import slug
 from stacbuild.storage.kinds import storage_of
+from stacbuild.storage.output import Output
 from stacbuild.storage.ownership import written_before
-from stacbuild.storage.place import Place
 
 if TYPE_CHECKING:
     import pystac
@@ -33,9 +33,9 @@ def collection_id(config: Config) -> str:
     return slug(stem.removesuffix("_config").removesuffix("-config"))
 
 
-def place_of(config: Config, dataset: Dataset, catalog: Catalog) -> Place:
+def output_of(config: Config, dataset: Dataset, catalog: Catalog) -> Output:
     """Return where the cube of a dataset goes, and whose it is."""
-    return Place(
+    return Output(
         storage_of(config.storage),
         dataset.identifier,
         catalog,
@@ -45,13 +45,13 @@ def place_of(config: Config, dataset: Dataset, catalog: Catalog) -> Place:
     )
 
 
-def place_named(config: Config, name: str, catalog: Catalog) -> Place:
+def output_named(config: Config, name: str, catalog: Catalog) -> Output:
     """Return where a cube goes, of a dataset or of one that the configuration has no more."""
     for dataset in config.datasets:
         if dataset.identifier == name:
-            return place_of(config, dataset, catalog)
+            return output_of(config, dataset, catalog)
     storage = storage_of(config.storage)
-    return Place(storage, name, catalog, collection_id(config), config.path)
+    return Output(storage, name, catalog, collection_id(config), config.path)
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Resolver:
     profiles: Profiles
     bbox: Box | None = None
 
-    def place(self, dataset: Dataset) -> Place:
+    def output(self, dataset: Dataset) -> Output:
         """Return where the cube of a dataset goes, and whose it is."""
-        return place_of(self.config, dataset, self.catalog)
+        return output_of(self.config, dataset, self.catalog)
 
     def grid(self, dataset: Dataset) -> Grid | None:
         """Return the grid as far as the catalog tells; None if its source is not harvested yet.
@@ -102,9 +102,9 @@ class Resolver:
         # Imported when used: it takes a second.
         from stacbuild.planning.estimate import check_space, estimate
 
-        place = self.place(dataset)
-        expected = estimate(dataset, grid, found, place.storage, place.item())
-        check_space(place, expected, written_before(place))
+        output = self.output(dataset)
+        expected = estimate(dataset, grid, found, output.storage, output.item())
+        check_space(output, expected, written_before(output))
         return expected
 
     def job(
@@ -120,9 +120,9 @@ class Resolver:
         found
             The items of each variable, all of them ready to be read.
         """
-        place, items = self.place(dataset), [item for items in found for item in items]
+        output, items = self.output(dataset), [item for items in found for item in items]
         return Job(
-            place=place,
+            output=output,
             dataset=dataset,
             grid=grid,
             sources=tuple(
@@ -134,7 +134,7 @@ class Resolver:
             expression=_expression(self.config, dataset),
             scheduler=self.config.general.dask_scheduler,
             zarr_format=self.config.general.zarr_format,
-            before=place.item(),
+            before=output.item(),
         )
 
     def harvested(self, dataset: Dataset) -> Job:
@@ -148,8 +148,8 @@ class Resolver:
             What the harvester of a missing source raises, and all that refuses the cube.
         """
         found = self._harvest(dataset, dataset.variables)
-        place = self.place(dataset)
-        place.storage.check_sources(place, (item for items in found for item in items))
+        output = self.output(dataset)
+        output.storage.check_sources(output, (item for items in found for item in items))
         of = self.config.grid_of(dataset)
         if not isinstance(of, GridMapping) and of is not dataset:
             self._harvest(of, of.variables[:1])

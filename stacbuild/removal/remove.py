@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from stacbuild import progress
 from stacbuild.errors import StacbuildError
 from stacbuild.locks import hold
-from stacbuild.planning.resolve import collection_id, place_named
+from stacbuild.planning.resolve import collection_id, output_named
 from stacbuild.progress import Reporter
 from stacbuild.removal.unused import going_along, unused
 from stacbuild.stac.catalog import Catalog
@@ -26,7 +26,7 @@ from stacbuild.storage.ownership import check_beside, leftovers
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
-    from stacbuild.storage.place import Place
+    from stacbuild.storage.output import Output
 
 
 @dataclass(frozen=True)
@@ -150,55 +150,55 @@ def _remove_all(
     names = list(dict.fromkeys(datasets))
     places = {name: _place(config, catalog, name) for name in names}
     done: list[Removal] = []
-    for name, place in places.items():
+    for name, output in places.items():
         # A cube that stays needs its sources.
         kept = {each.name for each in done if each.error is not None}
         going = [each for each in names if each not in kept]
         planned = _with_beside(catalog, _planned(config, catalog, name, going, sources), done)
         if planned.error is None:
             try:
-                _remove(place, planned, wait)
+                _remove(output, planned, wait)
             except StacbuildError as error:
                 planned = Removal(name, left=planned.left, error=error)
         done.append(planned)
     return done
 
 
-def _place(config: Config, catalog: Catalog, name: str) -> Place:
+def _place(config: Config, catalog: Catalog, name: str) -> Output:
     """Return where a cube is, of a dataset or of one that the configuration has no more."""
-    place = place_named(config, name, catalog)
-    if catalog.get(collection_id(config), name) is None and not place.journal.exists():
+    output = output_named(config, name, catalog)
+    if catalog.get(collection_id(config), name) is None and not output.journal.exists():
         # Raises unless there is such a dataset.
         config.dataset(name)
-    return place
+    return output
 
 
 def _planned(
     config: Config, catalog: Catalog, name: str, names: Sequence[str], sources: bool
 ) -> Removal:
-    place = _place(config, catalog, name)
-    if not place.storage.persistent:
+    output = _place(config, catalog, name)
+    if not output.storage.persistent:
         return Removal(name, left=("cubes in memory go with their process",))
     try:
-        check_beside(place)
-        item = place.item()
-        staged = tuple(map(str, leftovers(place)))
-        cube, left = place.storage.removable(place, item, bool(staged))
-        path = str(catalog.item_path(place.collection, name)) if item is not None else None
+        check_beside(output)
+        item = output.item()
+        staged = tuple(map(str, leftovers(output)))
+        cube, left = output.storage.removable(output, item, bool(staged))
+        path = str(catalog.item_path(output.collection, name)) if item is not None else None
         items, files = unused(config, catalog, name, names) if sources else ((), ())
     except StacbuildError as error:
         return Removal(name, error=error)
     return Removal(name, cube, path, staged, items, files, left=left)
 
 
-def _remove(place: Place, planned: Removal, wait: bool) -> None:
-    if not place.storage.persistent:
+def _remove(output: Output, planned: Removal, wait: bool) -> None:
+    if not output.storage.persistent:
         return
-    if place.lock.parent.is_dir():
-        with hold(place.lock, place.identifier, wait=-1 if wait else 0):
-            check_beside(place, locked=True)
-            place.storage.remove(place)
-            _describe_rest(place)
+    if output.lock.parent.is_dir():
+        with hold(output.lock, output.identifier, wait=-1 if wait else 0):
+            check_beside(output, locked=True)
+            output.storage.remove(output)
+            _describe_rest(output)
     # The files first: as long as their items are there, the next run finds what is left of them.
     for file in planned.files:
         Path(file).unlink(missing_ok=True)
@@ -207,16 +207,16 @@ def _remove(place: Place, planned: Removal, wait: bool) -> None:
     for path in map(Path, planned.sources):
         by_collection.setdefault(path.parent.parent.name, []).append(path.stem)
     for collection, ids in by_collection.items():
-        place.catalog.remove(collection, ids)
+        output.catalog.remove(collection, ids)
 
 
-def _describe_rest(place: Place) -> None:
+def _describe_rest(output: Output) -> None:
     """Let the collection say what its cubes say that are left."""
     from stacbuild.building.rights import cube_collection
     from stacbuild.stac.catalog import Harvest
 
-    if rest := list(place.catalog.readable_items(place.collection)):
-        place.catalog.put(Harvest(cube_collection(place, rest), ()))
+    if rest := list(output.catalog.readable_items(output.collection)):
+        output.catalog.put(Harvest(cube_collection(output, rest), ()))
 
 
 __all__ = ["Removal", "plan_removal", "remove"]

@@ -15,9 +15,9 @@ from stacbuild.net.hrefs import Allowed, check_item
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal, is_token, new_token
+from stacbuild.storage.output import Output, Staging, Storage
 from stacbuild.storage.own_sources import check_bucket
-from stacbuild.storage.ownership import check_place, go_on
-from stacbuild.storage.place import Place, Staging, Storage
+from stacbuild.storage.ownership import check_output, go_on
 from stacbuild.storage.staging import local_errors
 from stacbuild.storage.strangers import stray_message
 
@@ -40,11 +40,11 @@ class Bucket(Storage):
         """Yield the journals in the catalog's folder."""
         yield from sorted(catalog.root.glob(".*.journal"))
 
-    def check_sources(self, place: Place, items: Iterable[pystac.Item]) -> None:
+    def check_sources(self, output: Output, items: Iterable[pystac.Item]) -> None:
         """Refuse a cube whose sources are builds of it."""
-        check_bucket(self.store, place.identifier, items)
+        check_bucket(self.store, output.identifier, items)
 
-    def absence(self, place: Place, item: pystac.Item | None) -> str | None:
+    def absence(self, output: Output, item: pystac.Item | None) -> str | None:
         """Return why the cube of an item has to be built again."""
         if item is None:
             return "not in the catalog"
@@ -57,32 +57,32 @@ class Bucket(Storage):
         return None if is_there else "the cube is gone"
 
     @contextmanager
-    def stage(self, place: Place, fingerprint: str) -> Iterator[Staging]:
+    def stage(self, output: Output, fingerprint: str) -> Iterator[Staging]:
         """Open a store under a new key: an object store cannot rename."""
         import s3fs
         from zarr.storage import FsspecStore
 
         from stacbuild.storage.objects import FAILURES, is_free, remove_objects
 
-        store, form = self.store, place.form
-        check_place(place, locked=True)
-        self._check_strangers(place)
-        found = Journal.read(place.journal)
+        store, form = self.store, output.form
+        check_output(output, locked=True)
+        self._check_strangers(output)
+        found = Journal.read(output.journal)
         if found is not None and (found.done or found.removing or found.fingerprint != fingerprint):
             # What another configuration left, or only its end was missing.
-            self.clear(place)
+            self.clear(output)
             found = None
-        with local_errors(place.journal):
+        with local_errors(output.journal):
             journal = go_on(
-                place, fingerprint, found, lambda token: is_free(store, _key(place, token))
+                output, fingerprint, found, lambda token: is_free(store, _key(output, token))
             )
-        name = _key(place, journal.token)
+        name = _key(output, journal.token)
         path = f"{store.root}/{name}"
         fs = s3fs.S3FileSystem(**store.storage_options, asynchronous=True, skip_instance_cache=True)
 
         def commit() -> None:
-            check_place(place, locked=True)
-            before, item = self._public(place), place.item()
+            check_output(output, locked=True)
+            before, item = self._public(output), output.item()
             if before != name and item is not None:
                 journal.commit(before, item.properties.get(FINGERPRINT))
             else:
@@ -106,18 +106,18 @@ class Bucket(Storage):
         finally:
             if done:
                 self._finish(journal)
-            elif not any(journal.finished.values()) and self._public(place) != name:
+            elif not any(journal.finished.values()) and self._public(output) != name:
                 # No item names it, so what cannot be removed is litter and not a cube.
                 remove_objects(store, name, None)
                 journal.remove()
 
-    def clear(self, place: Place) -> None:
+    def clear(self, output: Output) -> None:
         """Remove what an earlier run left, but for the cube that the item names."""
-        found = Journal.read(place.journal)
+        found = Journal.read(output.journal)
         if found is None:
             return
-        name = _key(place, found.token)
-        if found.done or self._public(place) == name:
+        name = _key(output, found.token)
+        if found.done or self._public(output) == name:
             self._finish(found)
             return
         if found.removing:
@@ -129,32 +129,32 @@ class Bucket(Storage):
         found.remove()
 
     def removable(
-        self, place: Place, item: pystac.Item | None, has_leftovers: bool
+        self, output: Output, item: pystac.Item | None, has_leftovers: bool
     ) -> tuple[str | None, tuple[str, ...]]:
         """Return the URL of the cube; `remove` checks that it has the item's fingerprint."""
         if item is None:
             return None, ()
         href = whole(item).href
-        if self._own_key(place.identifier, item) is None:
+        if self._own_key(output.identifier, item) is None:
             return None, (f"{href}: is not in the storage",)
-        self._check_inside(place, item)
+        self._check_inside(output, item)
         return href, ()
 
-    def remove(self, place: Place) -> None:
+    def remove(self, output: Output) -> None:
         """Remove the cube that the item names; a journal states that it is being removed."""
         from stacbuild.storage.objects import remove_objects
 
-        self.clear(place)
-        item = place.item()
-        name = self._own_key(place.identifier, item) if item is not None else None
+        self.clear(output)
+        item = output.item()
+        name = self._own_key(output.identifier, item) if item is not None else None
         if item is None or name is None:
-            place.remove_item()
+            output.remove_item()
             return
-        self._check_inside(place, item)
+        self._check_inside(output, item)
         fingerprint = str(item.properties.get(FINGERPRINT))
-        journal = Journal.start(place.journal, fingerprint, place.owner(), new_token())
+        journal = Journal.start(output.journal, fingerprint, output.owner(), new_token())
         journal.remove_cube(fingerprint, name)
-        place.remove_item()
+        output.remove_item()
         if not remove_objects(self.store, name, fingerprint):
             raise RemoteError(
                 f"{self.store.s3_url(name)}: cannot be deleted; run the same command again, with "
@@ -162,7 +162,7 @@ class Bucket(Storage):
             )
         journal.remove()
 
-    def find_cube(self, place: Place) -> tuple[str, dict[str, Any] | None] | None:
+    def find_cube(self, output: Output) -> tuple[str, dict[str, Any] | None] | None:
         """Return the URL that the item names, and the credentials.
 
         Raises
@@ -170,11 +170,11 @@ class Bucket(Storage):
         IntegrityError
             If it names what is not in the bucket.
         """
-        item = place.item()
+        item = output.item()
         if item is None:
             return None
         server = self.store.endpoint_url or f"https://{S3_HOST}"
-        check_item(item, Allowed((place.catalog.root,), (server,), self.store.s3_url("")))
+        check_item(item, Allowed((output.catalog.root,), (server,), self.store.s3_url("")))
         return self.address(item.assets["data"])
 
     def address(self, asset: pystac.Asset) -> tuple[str, dict[str, Any] | None]:
@@ -202,22 +202,22 @@ class Bucket(Storage):
         token = named.removeprefix(f"{identifier}-").removesuffix(".zarr")
         return named if is_token(token) and named == f"{identifier}-{token}.zarr" else None
 
-    def _public(self, place: Place) -> str | None:
-        item = place.item()
-        return self._own_key(place.identifier, item) if item else None
+    def _public(self, output: Output) -> str | None:
+        item = output.item()
+        return self._own_key(output.identifier, item) if item else None
 
-    def _check_inside(self, place: Place, item: pystac.Item) -> None:
+    def _check_inside(self, output: Output, item: pystac.Item) -> None:
         """Refuse to remove a cube below which somebody else's objects are."""
-        if found := self.strangers(place.identifier, item):
+        if found := self.strangers(output.identifier, item):
             raise ConflictError(stray_message(found))
 
-    def _check_strangers(self, place: Place) -> None:
+    def _check_strangers(self, output: Output) -> None:
         """Refuse to replace a cube below whose key lies what stacbuild did not write."""
-        item = place.item()
+        item = output.item()
         if item is None:
             return
         try:
-            found = self.strangers(place.identifier, item)
+            found = self.strangers(output.identifier, item)
         except RemoteError:
             # What cannot be listed is not removed either.
             return
@@ -241,5 +241,5 @@ class Bucket(Storage):
             progress.warn(f"{old}: could not delete the previous cube; remove it yourself")
 
 
-def _key(place: Place, token: str) -> str:
-    return f"{place.identifier}-{token}.zarr"
+def _key(output: Output, token: str) -> str:
+    return f"{output.identifier}-{token}.zarr"

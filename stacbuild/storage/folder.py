@@ -20,9 +20,9 @@ from stacbuild.storage.on_disk import (
     is_at,
     is_cube,
 )
+from stacbuild.storage.output import ATTRIBUTE, Output, Staging, Storage
 from stacbuild.storage.own_sources import check_folder
-from stacbuild.storage.ownership import check_place, free_token
-from stacbuild.storage.place import ATTRIBUTE, Place, Staging, Storage
+from stacbuild.storage.ownership import check_output, free_token
 from stacbuild.storage.site import Site
 from stacbuild.storage.staging import local_errors
 from stacbuild.storage.strangers import check_inside
@@ -45,13 +45,13 @@ class Folder(Storage):
         """The folder that cubes lie in."""
         return self.store.root
 
-    def location(self, place: Place) -> str:
+    def location(self, output: Output) -> str:
         """Return the path of the cube."""
-        return str(self._path(place))
+        return str(self._path(output))
 
-    def hidden_path(self, place: Place, suffix: str) -> Path:
+    def hidden_path(self, output: Output, suffix: str) -> Path:
         """Return a file beside the cube, whose name does not depend on its format."""
-        cube = self.folder / f"{place.identifier}.zarr"
+        cube = self.folder / f"{output.identifier}.zarr"
         return cube.with_name(f".{cube.name}.{suffix}")
 
     def journals(self, catalog: Catalog, names: Iterable[str]) -> Iterator[Path]:
@@ -60,20 +60,20 @@ class Folder(Storage):
         for folder in sorted(folders):
             yield from sorted(folder.glob(".*.zarr.journal"))
 
-    def find_conflict(self, place: Place, *, whole_tree: bool) -> str | None:
+    def find_conflict(self, output: Output, *, whole_tree: bool) -> str | None:
         """Return what lies at the path of the cube and is not replaced."""
-        return find_foreign(place, self._path(place), whole_tree)
+        return find_foreign(output, self._path(output), whole_tree)
 
-    def check_sources(self, place: Place, items: Iterable[pystac.Item]) -> None:
+    def check_sources(self, output: Output, items: Iterable[pystac.Item]) -> None:
         """Refuse a cube that is or holds one of its sources, or lies in a Zarr store."""
-        check_folder(self._path(place), items)
+        check_folder(self._path(output), items)
 
-    def absence(self, place: Place, item: pystac.Item | None) -> str | None:
+    def absence(self, output: Output, item: pystac.Item | None) -> str | None:
         """Return why the cube of an item has to be built again."""
         if item is None:
             return "not in the catalog"
         path, data = Path(whole(item).href), item.assets["data"]
-        if Path(data.href) != place.data_path:
+        if Path(data.href) != output.data_path:
             return "its place changed"
         if path.is_symlink():
             return "its place is a symbolic link"
@@ -92,23 +92,23 @@ class Folder(Storage):
         return None
 
     @contextmanager
-    def stage(self, place: Place, fingerprint: str) -> Iterator[Staging]:
+    def stage(self, output: Output, fingerprint: str) -> Iterator[Staging]:
         """Open a store beside the cube, which a commit renames."""
         # Imported when used: to see that there is nothing to do should take no longer than that.
         from zarr.storage import LocalStore
 
-        final, site = self._path(place), Site(place)
+        final, site = self._path(output), Site(output)
         with local_errors(final):
-            check_place(place, locked=True)
+            check_output(output, locked=True)
             journal = site.begin(fingerprint)
         done = False
         try:
             with local_errors(final):
                 folder, staged = site.folder(journal), site.staged(journal)
                 yield Staging(
-                    LocalStore(folder / place.form.inner),
+                    LocalStore(folder / output.form.inner),
                     LocalStore(folder),
-                    str(final / place.form.public),
+                    str(final / output.form.public),
                     str(final),
                     lambda: site.commit(journal),
                     journal.started,
@@ -123,24 +123,24 @@ class Folder(Storage):
             else:
                 site.leave(journal)
 
-    def lost_paths(self, place: Place) -> list[Path]:
+    def lost_paths(self, output: Output) -> list[Path]:
         """Return what runs of the cube left whose journal is gone."""
-        return Site(place).lost_paths()
+        return Site(output).lost_paths()
 
-    def clear(self, place: Place) -> None:
+    def clear(self, output: Output) -> None:
         """Remove what earlier runs left beside the cube."""
-        Site(place).clear()
+        Site(output).clear()
 
     def removable(
-        self, place: Place, item: pystac.Item | None, has_leftovers: bool
+        self, output: Output, item: pystac.Item | None, has_leftovers: bool
     ) -> tuple[str | None, tuple[str, ...]]:
         """Return the path of the cube if it is that of its item or of a run that died."""
-        path = self._path(place) if item is None else self._named(place, item)
+        path = self._path(output) if item is None else self._named(output, item)
         if path is None:
             return None, (f"{whole(item).href}: is not in the storage",) if item else ()
         if not os.path.lexists(path):
             return None, ()
-        journal = Journal.read(place.journal)
+        journal = Journal.read(output.journal)
         borne = journal.removing or journal.fingerprint if journal else None
         if journal is not None and journal.is_half_way and is_cube(path, borne):
             # A run died between its cube and its item; what it replaced is put back first.
@@ -149,7 +149,7 @@ class Folder(Storage):
         if item is not None and is_cube(path, item.properties.get(FINGERPRINT)):
             check_inside(path, item)
             return str(path), ()
-        left = f"{path}: {describe_foreign(place, path, item)}"
+        left = f"{path}: {describe_foreign(output, path, item)}"
         if item is not None or has_leftovers:
             return None, (left,)
         raise ConflictError(
@@ -157,37 +157,37 @@ class Folder(Storage):
             "remove it with the configuration that it is of, or yourself"
         )
 
-    def remove(self, place: Place) -> None:
+    def remove(self, output: Output) -> None:
         """Remove the cube if it is that of its item; a journal states that it is being removed."""
-        self.clear(place)
-        item, site = place.item(), Site(place)
-        path = self._named(place, item) if item is not None else None
+        self.clear(output)
+        item, site = output.item(), Site(output)
+        path = self._named(output, item) if item is not None else None
         fingerprint = str(item.properties.get(FINGERPRINT)) if item is not None else ""
         if path is None or not is_cube(path, fingerprint):
-            place.remove_item()
+            output.remove_item()
             return
         check_inside(path, item)
         token = free_token(site.is_free)
-        journal = Journal.start(place.journal, fingerprint, place.owner(), token)
+        journal = Journal.start(output.journal, fingerprint, output.owner(), token)
         site.sign(token)
         journal.remove_cube(fingerprint, path.name)
-        place.remove_item()
+        output.remove_item()
         site.remove_cube(journal, path, fingerprint)
         site.remove_staged(journal)
         journal.remove()
 
-    def find_cube(self, place: Place) -> tuple[str, dict[str, Any] | None] | None:
+    def find_cube(self, output: Output) -> tuple[str, dict[str, Any] | None] | None:
         """Return the path to open the cube at."""
-        path = self._path(place) / place.form.public
+        path = self._path(output) / output.form.public
         return (str(path), None) if path.exists() else None
 
-    def _path(self, place: Place) -> Path:
-        return self.folder / f"{place.identifier}{place.form.ending}"
+    def _path(self, output: Output) -> Path:
+        return self.folder / f"{output.identifier}{output.form.ending}"
 
-    def _named(self, place: Place, item: pystac.Item) -> Path | None:
+    def _named(self, output: Output, item: pystac.Item) -> Path | None:
         """Return the path of the cube that an item names, in whatever format; None if elsewhere."""
         for ending in sorted({form.ending for form in FORMS.values()}):
-            path = self.folder / f"{place.identifier}{ending}"
+            path = self.folder / f"{output.identifier}{ending}"
             if is_at(item, path):
                 return path
         return None

@@ -64,7 +64,7 @@ class Journal:
     folder
         The staged store, if it is on this machine.
     owner
-        Whose cube it is, see `stacbuild.storage.place.Place.owner`; empty if it does not say.
+        Whose cube it is, see `stacbuild.storage.output.Output.owner`; empty if it does not say.
     replaced
         Fingerprint of the cube that it takes the place of.
     done

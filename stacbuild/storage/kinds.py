@@ -13,7 +13,7 @@ from stacbuild.storage.memory import Memory
 
 if TYPE_CHECKING:
     from stacbuild.config.store import Store
-    from stacbuild.storage.place import Storage
+    from stacbuild.storage.output import Storage
 
 
 def storage_of(store: Store) -> Storage:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stacbuild.stac.catalog import slug
 from stacbuild.storage.on_disk import REMEDY, group_attribute
-from stacbuild.storage.ownership import check_place
-from stacbuild.storage.place import ATTRIBUTE, COLLECTION, Place, Staging, Storage
+from stacbuild.storage.output import ATTRIBUTE, COLLECTION, Output, Staging, Storage
+from stacbuild.storage.ownership import check_output
 
 if TYPE_CHECKING:
     import fsspec
@@ -29,39 +29,41 @@ class Memory(Storage):
 
     persistent: ClassVar[bool] = False
 
-    def location(self, place: Place) -> str:
+    def location(self, output: Output) -> str:
         """Return the URL of the cube."""
-        return f"memory:/{self._path(place)}"
+        return f"memory:/{self._path(output)}"
 
-    def find_conflict(self, place: Place, *, whole_tree: bool) -> str | None:
+    def find_conflict(self, output: Output, *, whole_tree: bool) -> str | None:
         """Return what lies there and is no cube of the same configuration."""
-        fs, path = _filesystem(), self._path(place)
+        fs, path = _filesystem(), self._path(output)
         if not fs.exists(path):
             return None
 
         def attribute(name: str) -> str | None:
             return group_attribute(lambda key: bytes(fs.cat_file(f"{path}/{key}")), name)
 
-        if attribute(ATTRIBUTE) and attribute(COLLECTION) == place.collection:
+        if attribute(ATTRIBUTE) and attribute(COLLECTION) == output.collection:
             return None
-        return f"memory:/{path}: holds what is no cube of collection {place.collection!r}; {REMEDY}"
+        return (
+            f"memory:/{path}: holds what is no cube of collection {output.collection!r}; {REMEDY}"
+        )
 
-    def absence(self, place: Place, item: pystac.Item | None) -> str | None:
+    def absence(self, output: Output, item: pystac.Item | None) -> str | None:
         """Return that nothing is known of it: whatever there is ends with the process."""
         return "in memory only"
 
     @contextmanager
-    def stage(self, place: Place, fingerprint: str) -> Iterator[Staging]:
+    def stage(self, output: Output, fingerprint: str) -> Iterator[Staging]:
         """Open a store beside the cube, which a commit moves."""
         from zarr.storage import FsspecStore
 
-        check_place(place)
-        fs, final = _filesystem(), self._path(place)
-        name = f"{place.identifier}{place.form.ending}"
+        check_output(output)
+        fs, final = _filesystem(), self._path(output)
+        name = f"{output.identifier}{output.form.ending}"
         staged = f"/{self.store.root}/.{slug(name)}.{os.getpid()}.staging"
 
         def commit() -> None:
-            check_place(place)
+            check_output(output)
             if fs.exists(final):
                 fs.rm(final, recursive=True)
             fs.mv(staged, final, recursive=True)
@@ -69,9 +71,9 @@ class Memory(Storage):
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
         try:
             yield Staging(
-                FsspecStore.from_url(f"memory:/{staged}/{place.form.inner}".rstrip("/")),
+                FsspecStore.from_url(f"memory:/{staged}/{output.form.inner}".rstrip("/")),
                 FsspecStore.from_url(f"memory:/{staged}"),
-                f"memory:/{final}/{place.form.public}".rstrip("/"),
+                f"memory:/{final}/{output.form.public}".rstrip("/"),
                 f"memory:/{final}",
                 commit,
                 now,
@@ -80,13 +82,13 @@ class Memory(Storage):
             if fs.exists(staged):
                 fs.rm(staged, recursive=True)
 
-    def find_cube(self, place: Place) -> tuple[str, dict[str, Any] | None] | None:
+    def find_cube(self, output: Output) -> tuple[str, dict[str, Any] | None] | None:
         """Return the URL to open the cube at."""
-        path = f"{self._path(place)}/{place.form.public}".rstrip("/")
+        path = f"{self._path(output)}/{output.form.public}".rstrip("/")
         return (f"memory:/{path}", None) if _filesystem().exists(path) else None
 
-    def _path(self, place: Place) -> str:
-        return f"/{self.store.root}/{place.identifier}{place.form.ending}"
+    def _path(self, output: Output) -> str:
+        return f"/{self.store.root}/{output.identifier}{output.form.ending}"
 
 
 def _filesystem() -> fsspec.AbstractFileSystem:

@@ -12,7 +12,7 @@ from stacbuild import progress
 from stacbuild.errors import RemoteError
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.on_disk import group_attribute
-from stacbuild.storage.place import ATTRIBUTE
+from stacbuild.storage.output import ATTRIBUTE
 from stacbuild.storage.strangers import CONSOLIDATED, Parts, is_zarr_key, strange_keys
 
 if TYPE_CHECKING:

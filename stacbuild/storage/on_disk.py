@@ -14,14 +14,14 @@ from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal
-from stacbuild.storage.place import ATTRIBUTE, COLLECTION, CONFIGURATION
+from stacbuild.storage.output import ATTRIBUTE, COLLECTION, CONFIGURATION
 from stacbuild.storage.strangers import Parts, strangers, stray_message
 
 if TYPE_CHECKING:
     import pystac
 
     from stacbuild.stac.catalog import Catalog
-    from stacbuild.storage.place import Place
+    from stacbuild.storage.output import Output
 
 REMEDY = (
     "stacbuild replaces only what it made: take another identifier or another storage root, or "
@@ -31,9 +31,9 @@ REMEDY = (
 _GROUP = ("zarr.json", ".zgroup", ".zattrs")
 
 
-def find_foreign(place: Place, path: Path, whole_tree: bool) -> str | None:
+def find_foreign(output: Output, path: Path, whole_tree: bool) -> str | None:
     """Return what lies where a cube goes and is not replaced, and what to do; None if nothing."""
-    item, journal = place.item(), Journal.read(place.journal)
+    item, journal = output.item(), Journal.read(output.journal)
     if not os.path.lexists(path):
         return None
     if path.is_symlink():
@@ -45,14 +45,14 @@ def find_foreign(place: Place, path: Path, whole_tree: bool) -> str | None:
         parts = Parts.of_item(item) if item and is_named else Parts.of_cube(path)
         stray = next(strangers(path, parts, whole_tree=whole_tree), None)
         return None if stray is None else stray_message([stray])
-    return f"{path}: {_what(place, path, borne, item)}; {REMEDY}"
+    return f"{path}: {_what(output, path, borne, item)}; {REMEDY}"
 
 
-def describe_foreign(place: Place, path: Path, item: pystac.Item | None = None) -> str:
+def describe_foreign(output: Output, path: Path, item: pystac.Item | None = None) -> str:
     """Return what lies at a path that is not the cube of an item, for a user to read."""
     if path.is_symlink():
         return "is a symbolic link"
-    return _what(place, path, fingerprint_of(path), item)
+    return _what(output, path, fingerprint_of(path), item)
 
 
 def is_at(item: pystac.Item, path: Path) -> bool:
@@ -140,7 +140,7 @@ def _attribute_of_file(path: Path, name: str) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _what(place: Place, path: Path, borne: str | None, item: pystac.Item | None) -> str:
+def _what(output: Output, path: Path, borne: str | None, item: pystac.Item | None) -> str:
     """Return what lies at a path, for a user to read."""
     if not borne:
         if path.is_file():
@@ -150,19 +150,17 @@ def _what(place: Place, path: Path, borne: str | None, item: pystac.Item | None)
         if any(path.iterdir()) if path.is_dir() else True:
             return "is a folder that stacbuild did not write"
         return "is an empty folder that stacbuild did not make"
-    for other in _cubes(place.catalog):
-        if is_at(other, path) and other.id != cube_id(place.identifier):
+    for other in _cubes(output.catalog):
+        if is_at(other, path) and other.id != cube_id(output.identifier):
             return f"is the cube {other.id!r} of collection {other.collection_id!r}"
-        if is_at(other, path) and other.collection_id != place.collection:
+        if is_at(other, path) and other.collection_id != output.collection:
             by = other.properties.get(CONFIGURATION)
             more = f" (configuration {by}, relative to the catalog)" if by else ""
             return f"is the cube of collection {other.collection_id!r}{more}"
     owner = attribute_of(path, COLLECTION)
     of = f" of collection {owner!r}" if owner else ""
     if item is None:
-        return (
-            f"is a cube that stacbuild made{of}, yet {place.catalog.path} has no item that names it"
-        )
+        return f"is a cube that stacbuild made{of}, yet {output.catalog.path} has no item that names it"
     return f"is a cube that stacbuild made{of}, yet not the one that its item names"
 
 

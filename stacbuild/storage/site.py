@@ -23,8 +23,8 @@ from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.formats import FORMS
 from stacbuild.storage.journal import Journal, sweep_partial, sync_folder
 from stacbuild.storage.on_disk import fingerprint_of, is_at, is_cube
-from stacbuild.storage.ownership import check_place, go_on, is_own, staging_folder
-from stacbuild.storage.place import Place
+from stacbuild.storage.output import Output
+from stacbuild.storage.ownership import check_output, go_on, is_own, staging_folder
 from stacbuild.storage.strangers import Parts, check_inside, strangers, stray_message
 
 _ANY_TOKEN = "[0-9a-f]" * 8
@@ -34,22 +34,22 @@ _ANY_TOKEN = "[0-9a-f]" * 8
 class Site:
     """The names around a cube in a folder."""
 
-    place: Place
+    output: Output
 
     @property
     def root(self) -> Path:
         """The folder; an identifier may begin with folders, and all that goes with it is there."""
-        return self.place.journal.parent
+        return self.output.journal.parent
 
     @property
     def stem(self) -> str:
         """Name of the staged store, whatever the format, since one cube may change its own."""
-        return f"{self.place.name}.zarr"
+        return f"{self.output.name}.zarr"
 
     @property
     def names(self) -> set[str]:
         """The names that the cube can have."""
-        return {f"{self.place.name}{form.ending}" for form in FORMS.values()}
+        return {f"{self.output.name}{form.ending}" for form in FORMS.values()}
 
     def target(self, journal: Journal) -> Path:
         """Return where its run puts the cube: a previous format may have had another name."""
@@ -57,7 +57,7 @@ class Site:
 
     def folder(self, journal: Journal) -> Path:
         """Return the staging folder."""
-        return staging_folder(self.place, journal.token)
+        return staging_folder(self.output, journal.token)
 
     def staged(self, journal: Journal) -> Path:
         """Return what its run renames: the folder, or the one file that was made in it."""
@@ -95,7 +95,7 @@ class Site:
     def is_public(self, journal: Journal) -> bool:
         """Return whether the item of a run's cube came to be."""
         try:
-            item = self.place.item()
+            item = self.output.item()
         except StacbuildError:
             # What cannot be read names nothing.
             item = None
@@ -124,8 +124,8 @@ class Site:
     def sweep(self) -> None:
         """Remove what runs left whose journal is gone; put back the cube that one had moved."""
         for token in self.lost_tokens():
-            lost = Journal(self.place.journal, "", dt.datetime.now(dt.UTC), token)
-            item = self.place.item()
+            lost = Journal(self.output.journal, "", dt.datetime.now(dt.UTC), token)
+            item = self.output.item()
             for here in (self.root / name for name in sorted(self.names)):
                 said = item.properties.get(FINGERPRINT) if item and is_at(item, here) else None
                 if is_cube(self.old(lost), said) and not os.path.lexists(here):
@@ -192,7 +192,7 @@ class Site:
         ConflictError
             If something else is in the cube that it made or removed.
         """
-        found = Journal.read(self.place.journal)
+        found = Journal.read(self.output.journal)
         if found is not None:
             public = self.is_public(found)
             found = self.mend(found)
@@ -204,11 +204,11 @@ class Site:
                     found = None
         if found is not None and found.fingerprint != fingerprint:
             self.remove_staged(found)
-        journal = go_on(self.place, fingerprint, found, self.is_free)
+        journal = go_on(self.output, fingerprint, found, self.is_free)
         self.sweep()
         self.sign(journal.token)
-        journal.name = f"{self.place.name}{self.place.form.ending}"
-        journal.folder = self.folder(journal) / self.place.form.inner
+        journal.name = f"{self.output.name}{self.output.form.ending}"
+        journal.folder = self.folder(journal) / self.output.form.inner
         # Of a pyramid the levels and their group, too.
         sweep_partial(self.folder(journal))
         return journal
@@ -222,8 +222,8 @@ class Site:
             If something lies there that is not replaced.
         """
         # Once more: it may have been hours.
-        check_place(self.place, whole_tree=True, locked=True)
-        final, item = self.target(journal), self.place.item()
+        check_output(self.output, whole_tree=True, locked=True)
+        final, item = self.target(journal), self.output.item()
         replaced = fingerprint_of(final) or journal.replaced
         for other in self.names - {final.name}:
             if item is not None and is_at(item, self.root / other):
@@ -247,7 +247,7 @@ class Site:
 
     def clear(self) -> None:
         """Remove what earlier runs left, but for the cube itself."""
-        journal = Journal.read(self.place.journal)
+        journal = Journal.read(self.output.journal)
         self.sweep()
         left = self.mend(journal) if journal is not None else None
         if left is not None and self.is_public(left):
@@ -258,24 +258,24 @@ class Site:
 
     def sign(self, token: str) -> None:
         """Write the file that states whose the names with a token are."""
-        content = {"version": 1, "token": token, "owner": self.place.owner()}
+        content = {"version": 1, "token": token, "owner": self.output.owner()}
         self.signed(token).write_text(json.dumps(content))
 
     def signed(self, token: str) -> Path:
         """Return the file that states whose the names with a token are."""
-        return staging_folder(self.place, token).with_suffix(".owner")
+        return staging_folder(self.output, token).with_suffix(".owner")
 
     def lost_tokens(self) -> list[str]:
         """Return the tokens of runs of this cube whose journal is gone; nobody else's."""
-        journal, found = Journal.read(self.place.journal), []
-        pattern = f".{glob.escape(self.place.name)}.zarr.{_ANY_TOKEN}.owner"
+        journal, found = Journal.read(self.output.journal), []
+        pattern = f".{glob.escape(self.output.name)}.zarr.{_ANY_TOKEN}.owner"
         for path in sorted(self.root.glob(pattern)):
             if path.is_symlink() or not path.is_file():
                 continue
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
                 content = json.loads(path.read_bytes())
                 token, owner = str(content["token"]), dict(content["owner"])
-                if owner and is_own(self.place, owner) and path == self.signed(token):
+                if owner and is_own(self.output, owner) and path == self.signed(token):
                     found.append(token)
         return [token for token in found if journal is None or token != journal.token]
 
@@ -283,7 +283,7 @@ class Site:
         """Return what runs of this cube left whose journal is gone."""
         found = []
         for token in self.lost_tokens():
-            folder = staging_folder(self.place, token)
+            folder = staging_folder(self.output, token)
             names = (folder, folder.with_suffix(".old"), folder.with_suffix(".gone"))
             found += [path for path in (*names, self.signed(token)) if path.exists()]
         return found

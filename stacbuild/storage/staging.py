@@ -16,14 +16,14 @@ from pathlib import Path
 from stacbuild.errors import LocalError
 from stacbuild.locks import hold
 from stacbuild.machine import free_bytes
-from stacbuild.storage.place import Place, Staging
+from stacbuild.storage.output import Output, Staging
 
 # No space, no quota, and a limit on the size of files.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def stage(place: Place, fingerprint: str, *, wait: bool = False) -> Iterator[Staging]:
+def stage(output: Output, fingerprint: str, *, wait: bool = False) -> Iterator[Staging]:
     """Open a store for a cube; leave it after its item is in the catalog.
 
     What was not committed is kept for the next run if any region is finished, and removed if not.
@@ -44,15 +44,15 @@ def stage(place: Place, fingerprint: str, *, wait: bool = False) -> Iterator[Sta
     LocalError, RemoteError
         If the storage cannot be written to.
     """
-    if not place.storage.persistent:
-        with place.storage.stage(place, fingerprint) as staging:
+    if not output.storage.persistent:
+        with output.storage.stage(output, fingerprint) as staging:
             yield staging
         return
-    with local_errors(place.lock.parent):
-        place.lock.parent.mkdir(parents=True, exist_ok=True)
+    with local_errors(output.lock.parent):
+        output.lock.parent.mkdir(parents=True, exist_ok=True)
     with (
-        hold(place.lock, place.storage.location(place), wait=-1 if wait else 0),
-        place.storage.stage(place, fingerprint) as staging,
+        hold(output.lock, output.storage.location(output), wait=-1 if wait else 0),
+        output.storage.stage(output, fingerprint) as staging,
     ):
         yield staging
 

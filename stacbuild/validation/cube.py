@@ -30,7 +30,7 @@ from stacbuild.stac.datacube import cube_dimensions, cube_variables
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.zarr_item import projection
 from stacbuild.storage.formats import MULTISCALES
-from stacbuild.storage.place import ATTRIBUTE
+from stacbuild.storage.output import ATTRIBUTE
 from stacbuild.validation.chunks import Opened, check_chunks
 from stacbuild.validation.found import Found, rebuild_command
 

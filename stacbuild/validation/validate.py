@@ -28,7 +28,7 @@ from stacbuild.errors import (
 )
 from stacbuild.formats.cube import NETCDF
 from stacbuild.planning.allowed import check_items
-from stacbuild.planning.resolve import collection_id, place_named
+from stacbuild.planning.resolve import collection_id, output_named
 from stacbuild.progress import Reporter
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.sources.stac.store import StacStore
@@ -63,7 +63,7 @@ class Check:
 
     kind: Literal["catalog", "cube", "source"]
     name: str
-    place: str
+    output: str
     found: Found
 
     @property
@@ -76,7 +76,7 @@ class Check:
         return {
             "kind": self.kind,
             "name": self.name,
-            "place": self.place,
+            "place": self.output,
             "problems": [str(problem) for problem in self.found.problems],
             "notes": self.found.notes,
             "damaged": self.found.damaged,
@@ -218,7 +218,7 @@ def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
     """Return in one line what was looked at, for checks without a problem."""
     cubes = [check.found for check in checks if check.kind == "cube"]
     sources = [check for check in checks if check.kind == "source"]
-    here = sum("://" not in check.place for check in sources)
+    here = sum("://" not in check.output for check in sources)
     chunks, size = sum(found.chunks for found in cubes), sum(found.bytes for found in cubes)
     asked = (
         "" if remote or here == len(sources) else f", {len(sources) - here} remote ones not asked"
@@ -261,13 +261,13 @@ def _check_memory(
 ) -> Iterator[Check]:
     """Check cubes that no catalog names, as they end with the process."""
     for name in names:
-        place = place_named(config, name, catalog)
-        found = place.storage.find_cube(place)
+        output = output_named(config, name, catalog)
+        found = output.storage.find_cube(output)
         if found is not None:
             read, options = found
             result = check_cube(name, read, options, None, deep=deep)
         else:
-            read = place.storage.location(place)
+            read = output.storage.location(output)
             result = Found(notes=[f"{read}: is not in the memory of this process"])
         yield Check("cube", name, read, result)
 

@@ -16,7 +16,7 @@ from dask.callbacks import Callback
 import stacbuild
 from stacbuild.errors import BuildError, ConfigError, LocalError
 from stacbuild.loading import pool
-from stacbuild.storage.place import ATTRIBUTE, COLLECTION
+from stacbuild.storage.output import ATTRIBUTE, COLLECTION
 from tests.support.built import SOURCES, zarr_store
 from tests.support.cli import BOX, Json, configuration, geotiff
 

@@ -42,7 +42,7 @@ from rasterio import Affine
 from stacbuild.config import load_config
 from stacbuild.planning.planner import CubePlan, plan
 from stacbuild.stac.extensions import FINGERPRINT
-from stacbuild.storage.place import ATTRIBUTE
+from stacbuild.storage.output import ATTRIBUTE
 from tests.support.forked import Ended, Runs
 
 SIDE, WEST, NORTH, RES = 64, 10.0, 46.0, 0.01

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stacbuild.loading.custom import comes_from, place
+from stacbuild.loading.custom import comes_from, error_text
 
 SOURCE = """\
 def outer(value):
@@ -37,7 +37,7 @@ def test_the_line_is_said(tmp_path: Path, name: str, line: int, named: bool) -> 
     path.write_text(SOURCE)
     error = raised(name, str(path) if named else "<dynamic-code>")
     assert comes_from(error, path)
-    assert f"at modify.py:{line}: " in place(error, path)
+    assert f"at modify.py:{line}: " in error_text(error, path)
 
 
 def test_functions_of_other_files_are_not_taken_for_it(tmp_path: Path) -> None:

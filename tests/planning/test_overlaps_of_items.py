@@ -15,7 +15,7 @@ from stacbuild.planning import plan
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Catalog
 from stacbuild.storage.kinds import storage_of
-from stacbuild.storage.place import Place
+from stacbuild.storage.output import Output
 from tests.support.cli import Json, ages, configuration, geotiff
 from tests.support.foreign import snapshot
 from tests.support.stores import options, store
@@ -42,8 +42,8 @@ def refused(directory: Path, dataset: Json, *said: str, storage: str = "stac/dat
     """Build, and plan. The cube is refused, and no data change."""
     source = store("stac", "stac/items.json", "stac")
     one = {"store": "stac", "data_id": "one"} | dataset
-    place = {"store_id": "file", "store_params": {"root": storage}}
-    config = load_config(configuration(directory, [one], [source], storage=place))
+    output = {"store_id": "file", "store_params": {"root": storage}}
+    config = load_config(configuration(directory, [one], [source], storage=output))
     before = snapshot(directory / "stac")
     [result] = build(config, directory / "catalogs")
     assert isinstance(result.error, ConflictError), result
@@ -117,11 +117,11 @@ def test_a_cube_made_of_itself_by_an_item(tmp_path: Path, name: str) -> None:
 def test_a_cube_in_a_bucket(tmp_path: Path, identifier: str, href: str, own: bool) -> None:
     params = {"root": "bucket/cubes", "storage_options": options("http://127.0.0.1:9000")}
     storage = S3Store.model_validate({"identifier": "s", "store_id": "s3", "store_params": params})
-    place = Place(storage_of(storage), identifier, Catalog(tmp_path), "c", None)
+    output = Output(storage_of(storage), identifier, Catalog(tmp_path), "c", None)
     item = pystac.Item("one", None, None, None, {"start_datetime": "", "end_datetime": ""})
     item.add_asset("data", pystac.Asset(href))
     if own:
         with pytest.raises(ConflictError, match="and its own source"):
-            place.storage.check_sources(place, [item])
+            output.storage.check_sources(output, [item])
     else:
-        place.storage.check_sources(place, [item])
+        output.storage.check_sources(output, [item])

@@ -18,7 +18,7 @@ from stacbuild.building import build
 from stacbuild.cli.program import run
 from stacbuild.config import load_config
 from stacbuild.formats.archive import extract
-from stacbuild.planning.resolve import place_of
+from stacbuild.planning.resolve import output_of
 from stacbuild.removal.remove import remove
 from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.extensions import FINGERPRINT
@@ -94,8 +94,8 @@ def test_a_cube_that_was_moved_for_one_that_did_not_come(killed: Path) -> None:
     (data / "good.zarr").rename(staged.with_suffix(".old"))
     (data / ".good.zarr.journal").unlink()
     config = load_config(small(killed))
-    place = place_of(config, config.datasets[0], Catalog(killed / "catalogs"))
-    Site(place).sweep()
+    output = output_of(config, config.datasets[0], Catalog(killed / "catalogs"))
+    Site(output).sweep()
     assert names(killed) == [".good.zarr.holder", "good.zarr"]
     assert [*snapshot(data / "good.zarr").values()] == [*before.values()]
 
@@ -187,7 +187,7 @@ def test_journals_whose_writing_was_killed(tmp_path: Path) -> None:
     config = load_config(small(tmp_path))
     catalog, data = Catalog(tmp_path / "catalogs"), tmp_path / "data"
     data.mkdir()
-    journal = place_of(config, config.datasets[0], catalog).journal
+    journal = output_of(config, config.datasets[0], catalog).journal
     dead = written_by(dead_pid(), journal)
     dead.write_text('{"version": 1')
     [result] = build(config, tmp_path / "catalogs")
@@ -232,11 +232,11 @@ def half_made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     config = load_config(small(folder))
     build(config, folder / "catalogs")
     catalog, data = Catalog(folder / "catalogs"), folder / "data"
-    place = place_of(config, config.datasets[0], catalog)
-    item = place.item()
+    output = output_of(config, config.datasets[0], catalog)
+    item = output.item()
     assert item is not None
     said = item.properties[FINGERPRINT]
-    journal = Journal.start(place.journal, said, place.owner())
+    journal = Journal.start(output.journal, said, output.owner())
     if request.param == "removing":
         journal.remove_cube(said, "good.zarr")
     else:
@@ -245,7 +245,7 @@ def half_made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         (data / f".good.zarr.{journal.token}.owner").write_text("{}")
         # So that what the run had made is of no use to the next one.
         small(folder, "other.tif")
-    catalog.remove(place.collection, ["good"])
+    catalog.remove(output.collection, ["good"])
     return folder
 
 

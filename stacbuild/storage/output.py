@@ -1,6 +1,6 @@
 """Where a cube goes, and what every kind of storage answers for itself.
 
-`Place` is one cube: its dataset, its catalog, its storage. `Storage` is the protocol of a folder
+`Output` is one cube: its dataset, its catalog, its storage. `Storage` is the protocol of a folder
 (`stacbuild.storage.folder`), a bucket (`stacbuild.storage.bucket`) and memory
 (`stacbuild.storage.memory`); `stacbuild.storage.kinds` chooses one by the configuration. Nothing
 else asks of which kind a storage is.
@@ -80,7 +80,7 @@ class Staging:
 
 
 @dataclass(frozen=True)
-class Place:
+class Output:
     """Where a cube goes, and whose it is.
 
     Parameters
@@ -192,18 +192,18 @@ class Storage(ABC):
         """The folder of this machine that cubes lie in; None if it is none."""
         return None
 
-    def location(self, place: Place) -> str:
+    def location(self, output: Output) -> str:
         """Return where a cube goes, for messages."""
-        return f"{self.key}/{place.identifier}"
+        return f"{self.key}/{output.identifier}"
 
-    def hidden_path(self, place: Place, suffix: str) -> Path:
+    def hidden_path(self, output: Output, suffix: str) -> Path:
         """Return a file that goes with a cube and is no part of it: ``journal`` or ``lock``."""
         # Only a folder has locks, and files that can be appended to. The catalog is where the
         # cube becomes one, and no other catalog's cubes have its keys. Different names can have
         # one slug.
-        name = f"{self.key}-{place.identifier}"
-        digest = hashlib.sha256(f"{self.key} {place.identifier}".encode()).hexdigest()[:8]
-        return place.catalog.root / f".{slug(name)[:150]}-{digest}.{suffix}"
+        name = f"{self.key}-{output.identifier}"
+        digest = hashlib.sha256(f"{self.key} {output.identifier}".encode()).hexdigest()[:8]
+        return output.catalog.root / f".{slug(name)[:150]}-{digest}.{suffix}"
 
     def journals(self, catalog: Catalog, names: Iterable[str]) -> Iterator[Path]:
         """Yield the files that may be journals of this storage.
@@ -215,7 +215,7 @@ class Storage(ABC):
         """
         yield from ()
 
-    def find_conflict(self, place: Place, *, whole_tree: bool) -> str | None:
+    def find_conflict(self, output: Output, *, whole_tree: bool) -> str | None:
         """Return what lies where a cube goes and is not replaced; None if nothing does.
 
         Parameters
@@ -225,7 +225,7 @@ class Storage(ABC):
         """
         return None
 
-    def check_sources(self, place: Place, items: Iterable[pystac.Item]) -> None:
+    def check_sources(self, output: Output, items: Iterable[pystac.Item]) -> None:
         """Refuse a cube that is or holds what these items of its sources lead to.
 
         Raises
@@ -235,22 +235,22 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def absence(self, place: Place, item: pystac.Item | None) -> str | None:
+    def absence(self, output: Output, item: pystac.Item | None) -> str | None:
         """Return why the cube of an item has to be built again; None if it is there."""
 
     @abstractmethod
-    def stage(self, place: Place, fingerprint: str) -> AbstractContextManager[Staging]:
+    def stage(self, output: Output, fingerprint: str) -> AbstractContextManager[Staging]:
         """Open a store for a cube whose lock is held, see `stacbuild.storage.staging.stage`."""
 
-    def lost_paths(self, place: Place) -> list[Path]:
+    def lost_paths(self, output: Output) -> list[Path]:
         """Return what runs of a cube left whose journal is gone."""
         return []
 
-    def clear(self, place: Place) -> None:
+    def clear(self, output: Output) -> None:
         """Remove what earlier runs left of a cube whose lock is held, but not the cube itself."""
 
     def removable(
-        self, place: Place, item: pystac.Item | None, has_leftovers: bool
+        self, output: Output, item: pystac.Item | None, has_leftovers: bool
     ) -> tuple[str | None, tuple[str, ...]]:
         """Return the path or URL of the cube that `remove` would remove, and what it would leave.
 
@@ -262,11 +262,11 @@ class Storage(ABC):
         """
         return None, ()
 
-    def remove(self, place: Place) -> None:
+    def remove(self, output: Output) -> None:
         """Remove a cube whose lock is held, its item, and what earlier runs left of it."""
 
     @abstractmethod
-    def find_cube(self, place: Place) -> tuple[str, dict[str, Any] | None] | None:
+    def find_cube(self, output: Output) -> tuple[str, dict[str, Any] | None] | None:
         """Return the address and the s3fs options to open a cube with; None if it is not there."""
 
     def address(self, asset: pystac.Asset) -> tuple[str, dict[str, Any] | None]:
