@@ -53,7 +53,7 @@ def run_custom(dataset: xr.Dataset, custom: CustomProcessing) -> xr.Dataset:
     try:
         result = call(dataset)
     except (Exception, SystemExit) as error:
-        raise BuildError(f"{where} raised {place(error, path)}") from error
+        raise BuildError(f"{where} raised {error_text(error, path)}") from error
     if not isinstance(result, xr.Dataset):
         raise BuildError(f"{where} returned a {type(result).__name__}, not an xarray.Dataset")
     return _watched(result, dataset, where)
@@ -107,9 +107,9 @@ def _import(path: Path, directory: Path) -> ModuleType:
         if error.filename is None and error.args == (path,):
             message = f"{path}: no such Python file; see custom_processing.module_path"
             raise BuildError(message) from error
-        raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
+        raise BuildError(f"{path}: cannot be imported: {error_text(error, path)}") from error
     except (Exception, SystemExit) as error:
-        raise BuildError(f"{path}: cannot be imported: {place(error, path)}") from error
+        raise BuildError(f"{path}: cannot be imported: {error_text(error, path)}") from error
 
 
 def comes_from(error: BaseException, path: Path) -> bool:

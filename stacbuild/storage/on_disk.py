@@ -160,8 +160,8 @@ def _what(output: Output, path: Path, borne: str | None, item: pystac.Item | Non
     owner = attribute_of(path, COLLECTION)
     of = f" of collection {owner!r}" if owner else ""
     if item is None:
-        return f"is a cube that stacbuild made{of}, yet {output.catalog.path} has no item that names it"
-    return f"is a cube that stacbuild made{of}, yet not the one that its item names"
+        return f"is a cube that stacbuild made{of}, but no item in {output.catalog.path} names it"
+    return f"is a cube that stacbuild made{of}, but not the one that its item names"
 
 
 def _cubes(catalog: Catalog) -> Iterator[pystac.Item]:

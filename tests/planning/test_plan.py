@@ -311,7 +311,7 @@ def test_a_cube_that_is_another_ones(built: Path) -> None:
     shutil.copytree(built.parent / "data" / "b.zarr", built.parent / "data" / "a.zarr")
     found = planned(built, code=5)["a"]
     assert found["action"] == "conflict"
-    assert "yet not the one that its item names" in found["reason"]
+    assert "but not the one that its item names" in found["reason"]
 
 
 def test_another_place_for_cubes(built: Path) -> None:
