@@ -158,7 +158,7 @@ def _open_raster(
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
     # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
     # round; each takes half a second to import.
-    from stacbuild.loading.raster import check_common, load_raster
+    from stacbuild.loading.raster import load_raster
 
     target = PixelGrid.of_grid(options.grid)
     chosen = chosen_bands(variable, items)
@@ -177,14 +177,7 @@ def _open_raster(
             facts = {f"band_{band}": each for band, each in of_bands.items()}
         else:
             facts[name] = next(iter(of_bands.values()))
-        parts = {
-            time: load_raster(tiles, method, of_bands, options)
-            for time, tiles in by_time(items).items()
-        }
-        array = next(iter(parts.values()))
-        if len(parts) > 1:
-            check_common(items)
-            array = xr.concat(parts.values(), pd.DatetimeIndex(parts, name="time"))
+        array = load_raster(by_time(items), method, of_bands, options)
         if by_name:
             array = with_times(array, name, by_name, items)
             array = with_labels(array, items[0], list(of_bands))

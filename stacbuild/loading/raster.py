@@ -1,17 +1,17 @@
 """GeoTIFF items to a lazy array on the grid, through stackstac.
 
-stackstac knows one band per asset, so each band becomes an in-memory item with an artificial date
-that only keeps the order. ``proj:bbox`` is that of the whole grid, since stackstac would skip
-assets by a box that it reprojects itself; the reader knows exactly which pixels it has.
+stackstac stacks items by time and their assets by band, on the bounds, resolution and EPSG code of
+the grid. It knows one file per time and band, so each time becomes one item in memory, whose assets
+are the bands of all tiles of that time. `stacbuild.loading.reader` reads their pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pystac
 import stackstac
 import xarray as xr
@@ -22,26 +22,27 @@ from stacbuild.loading.area import origin_of
 from stacbuild.loading.facts import Facts, data_bands
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
-from stacbuild.loading.reader import RasterSource, Tile, WindowReader
+from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
 from stacbuild.loading.units import work_unit
 from stacbuild.stac.catalog import STORE
 
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
 
-# Only an order is needed on stackstac's time axis: a band's date is put on by whoever names bands.
-_EPOCH = np.datetime64("1970-01-01", "D")
-
 
 def load_raster(
-    items: Sequence[pystac.Item], method: str, facts: Mapping[int, Facts], options: LoadOptions
+    items: Mapping[pd.Timestamp, Sequence[pystac.Item]],
+    method: str,
+    facts: Mapping[int, Facts],
+    options: LoadOptions,
 ) -> xr.DataArray:
     """Put the files of one product on the grid, lazily.
 
     Parameters
     ----------
     items
-        Items with an asset ``data`` that is a GeoTIFF: one, or the tiles of one product.
+        Items with an asset ``data`` that is a GeoTIFF, by time (UTC, ascending): at each time one,
+        or the tiles of one product.
     method
         ``nearest`` or a key of `stacbuild.geo.warp.METHODS`.
     facts
@@ -51,9 +52,9 @@ def load_raster(
 
     Returns
     -------
-    dask-backed array of the bands' ``cube_dtype`` with the dimensions that a GeoTIFF has when
-    opened by rioxarray: ``(band, y, x)``, or ``(y, x)`` if there is only one band; pixel centres
-    as coordinates. A chunk is one band of one work unit of the grid.
+    dask-backed array of the bands' ``cube_dtype``, with pixel centres as coordinates, and the
+    dimensions ``(time, band, y, x)``; without ``time`` if there is only one, and without ``band``
+    if there is only one. A chunk is one band of one work unit of the grid at one time.
 
     Raises
     ------
@@ -62,44 +63,47 @@ def load_raster(
     NotFoundError, RemoteError, LocalError, IntegrityError
         If the first file cannot be opened.
     """
-    check_common(items)
+    check_common([item for tiles in items.values() for item in tiles])
     grid = options.grid
     dtype = np.result_type(*(each.cube_dtype for each in facts.values()))
-    source = RasterSource(
-        tiles=tuple(_tile(item, facts) for item in items),
-        target=PixelGrid.of_grid(grid),
-        method=method,
-        dtype=dtype.name,
-        bands=tuple(facts),
-        nodata=tuple(each.no_data(complete=options.complete) for each in facts.values()),
-        options=options.storage_options,
-    )
-    unit = work_unit(grid, dtype.itemsize, wide=source.is_cheaper_wide())
+    nodata = tuple(each.no_data(complete=options.complete) for each in facts.values())
+    sources = [
+        RasterSource(
+            tiles=tuple(_tile(item, facts) for item in tiles),
+            target=PixelGrid.of_grid(grid),
+            method=method,
+            dtype=dtype.name,
+            bands=tuple(facts),
+            nodata=nodata,
+            options=options.storage_options,
+        )
+        for tiles in items.values()
+    ]
+    unit = work_unit(grid, dtype.itemsize, wide=sources[0].is_cheaper_wide())
     stack = stackstac.stack(
-        [_band_item(items[0], grid, band) for band in facts],
-        assets=["data"],
+        [_stacked(time, source, grid) for time, source in zip(items, sources, strict=True)],
+        assets=[str(band) for band in facts],
         epsg=grid.epsg,
         resolution=(grid.transform.a, -grid.transform.e),
         bounds=grid.bounds,
         snap_bounds=False,
         chunksize=(1, 1, *unit),
         dtype=dtype,
-        fill_value=dtype.type(source.nodata[0].fill),
+        fill_value=dtype.type(nodata[0].fill),
         rescale=False,
         sortby_date=False,
         xy_coords=False,
         properties=False,
         band_coords=False,
         errors_as_nodata=(),
-        reader=partial(WindowReader, source=source),
+        reader=WindowReader,
     )
     y, x = grid.coords()
-    data = xr.DataArray(
-        stack.isel(band=0).data,
-        dims=("band", "y", "x"),
-        coords={"band": list(facts), "y": y, "x": x},
-    )
-    return data if len(facts) > 1 else data.isel(band=0, drop=True)
+    # Identifiers of items are no coordinate of a cube, and its bands are numbers.
+    array: xr.DataArray = stack.drop_vars("id").assign_coords(band=list(facts), y=y, x=x)
+    array.name, array.attrs = None, {}
+    single = [dim for dim in ("time", "band") if array.sizes[dim] == 1]
+    return array.isel(dict.fromkeys(single, 0), drop=True)
 
 
 def check_common(items: Sequence[pystac.Item]) -> None:
@@ -150,24 +154,17 @@ def _tile(item: pystac.Item, facts: Mapping[int, Facts]) -> Tile:
     )
 
 
-def _band_item(item: pystac.Item, grid: Grid, band: int) -> Mapping[str, Any]:
-    """Make the item of one band that stackstac needs, in memory only.
+def _stacked(time: pd.Timestamp, source: RasterSource, grid: Grid) -> Mapping[str, Any]:
+    """Return the item in memory that stackstac needs for what there is at one time.
 
-    stackstac takes one band an asset, an EPSG code in the old field, and skips what does not
-    touch the grid by a box that it reprojects itself. It is told that the asset covers the
-    grid: the reader knows exactly which pixels it has.
+    stackstac takes an EPSG code in the former field, and skips assets that do not touch the grid,
+    by a bbox that it reprojects itself. It is told that each covers the grid: the reader knows
+    exactly which pixels it has. An href goes to the reader as it is, so it is the band itself.
     """
-    date = str(_EPOCH + np.timedelta64(band, "D"))
+    where = {"proj:epsg": grid.epsg, "proj:bbox": list(grid.bounds)}
     return {
-        "id": f"{item.id}-{band}",
+        "id": source.tiles[0].href,
         "type": "Feature",
-        "bbox": item.bbox,
-        "properties": {"datetime": f"{date}T00:00:00Z", "proj:epsg": grid.epsg},
-        "assets": {
-            "data": {
-                "href": f"{item.assets['data'].href}#band={band}",
-                "proj:bbox": list(grid.bounds),
-                "proj:epsg": grid.epsg,
-            }
-        },
+        "properties": {"datetime": time.isoformat()},
+        "assets": {str(band): where | {"href": SourceBand(source, band)} for band in source.bands},
     }

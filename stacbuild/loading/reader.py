@@ -116,7 +116,7 @@ class RasterSource:
         plane = Plane(
             self.tiles[0].href,
             self._grids,
-            _Band(self, band),
+            SourceBand(self, band),
             np.dtype(self.dtype),
             self.nodata_of(band),
         )
@@ -142,8 +142,8 @@ class RasterSource:
 
 
 @dataclass(frozen=True)
-class _Band:
-    """Decodes one band of a `RasterSource` (a `stacbuild.loading.regrid.Decoder`).
+class SourceBand:
+    """One band of a `RasterSource`, and the `stacbuild.loading.regrid.Decoder` of its pixels.
 
     Where a file's pixels are interleaved, other bands are decoded with it and kept for theirs.
     """
@@ -153,9 +153,11 @@ class _Band:
 
     @property
     def pixel_bytes(self) -> int:
+        """Bytes of a decoded pixel."""
         return np.dtype(self.source.dtype).itemsize
 
     def read(self, number: int, window: Window, mapping: IndexMap | None = None, /) -> NDArray[Any]:
+        """Return a window of a tile, by its number."""
         tile, dtype = self.source.tiles[number], self.source.dtype
         with self._opened(tile) as (_, dataset):
             count, blocks = dataset.count, dataset.block_shapes[0]
@@ -191,6 +193,7 @@ class _Band:
             raise
 
     def pick(self, number: int, mapping: IndexMap, key: Hashable) -> NDArray[Any]:
+        """Return the pixels that a mapping looks at in a tile, by its number."""
         tile, dtype = self.source.tiles[number], self.source.dtype
         with self._opened(tile) as (_, dataset):
             blocks, together = dataset.block_shapes[0], _is_together(dataset)
@@ -259,21 +262,20 @@ class _Band:
 class WindowReader:
     """stackstac's ``Reader`` protocol for one band of a `RasterSource`.
 
-    stackstac passes what it knows by keyword; the source is bound beforehand with
-    `functools.partial`, and the asset's href is only its name with ``#band=N`` behind it.
+    stackstac passes what it knows by keyword. The ``url`` is the asset's href, which is the band.
     """
 
-    def __init__(self, *, url: str, source: RasterSource, spec: RasterSpec, **_: Any) -> None:
-        self.source = source
-        self.band = int(url.rpartition("#band=")[2])
-        if spec.shape != source.target.shape:
+    def __init__(self, *, url: SourceBand, spec: RasterSpec, **_: Any) -> None:
+        self.of = url
+        if spec.shape != url.source.target.shape:
             raise BuildError(
-                f"{url}: stackstac made {spec.shape} of the grid {source.target.shape}"
+                f"{url.source.tiles[0].href}: stackstac made {spec.shape} of the grid "
+                f"{url.source.target.shape}"
             )
 
     def read(self, window: RasterWindow) -> NDArray[Any]:
         """Read a window of the grid."""
-        return self.source.read(self.band, window.toslices())
+        return self.of.source.read(self.of.band, window.toslices())
 
     def close(self) -> None:
         """Do nothing: handles belong to the pool."""
