@@ -1,0 +1,77 @@
+"""``open_params`` of a STAC catalog's data are part of the data id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stacbuild.config.stac_ids import fold
+
+STORES = [
+    {"identifier": "api", "store_id": "stac"},
+    {"identifier": "local", "store_id": "file"},
+]
+
+
+def folded(params: Any, data_id: str = "s2", store: str = "api") -> tuple[str, Any]:
+    source = {"identifier": "one", "store": store, "data_id": data_id, "open_params": params}
+    data = {"data_stores": STORES, "datasets": [source]}
+    (found,) = fold(data)["datasets"]
+    (nested,) = fold({"data_stores": STORES, "datasets": [{"variables": [source]}]})["datasets"]
+    assert nested["variables"] == [found]
+    assert source["data_id"] == data_id
+    return found["data_id"], found["open_params"]
+
+
+@pytest.mark.parametrize(
+    ("params", "data_id"),
+    [
+        ({"asset_names": ["B04", "a b"]}, "s2?asset_names=B04,a%20b"),
+        ({"asset_names": " B04 "}, "s2?asset_names=B04"),
+        ({"datetime": "2018"}, "s2?datetime=2018"),
+        ({"datetime": ["2018", None]}, "s2?datetime=2018/"),
+        ({"datetime": "2018", "asset_names": "B04"}, "s2?asset_names=B04&datetime=2018"),
+    ],
+)
+def test_what_is_said_beside_a_data_id(params: dict[str, Any], data_id: str) -> None:
+    assert folded(params) == (data_id, {})
+
+
+def test_times_and_areas_are_searched_for_and_cut_to() -> None:
+    data_id, rest = folded({"time_range": ["2018-01", ".."], "bbox": [1, 2, 3, 4]})
+    assert data_id == "s2?bbox=1.0,2.0,3.0,4.0&datetime=2018-01/"
+    assert rest == {"time_range": ["2018-01", None], "bbox": [1, 2, 3, 4]}
+    data_id, _ = folded({"bbox": [4_000_000, 3_000_000, 4_100_000, 3_100_000], "crs": "EPSG:3035"})
+    west, south, east, north = map(float, data_id.partition("bbox=")[2].split(","))
+    assert (round(west), round(south), round(east), round(north)) == (5, 50, 7, 51)
+
+
+def test_what_the_data_id_says_already_stays() -> None:
+    assert folded({"datetime": "2018"}, "s2?datetime=2017") == (
+        "s2?datetime=2017",
+        {"datetime": "2018"},
+    )
+    assert folded({"asset_names": "a"}, "s2?datetime=2017") == (
+        "s2?datetime=2017&asset_names=a",
+        {},
+    )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [7, {"asset_names": []}, {"asset_names": [1]}, {"datetime": [1, 2, 3]}, {"bbox": [1, 2]}],
+)
+def test_what_is_not_well_formed_is_left_to_the_models(params: Any) -> None:
+    assert folded(params) == ("s2", params)
+
+
+def test_other_stores_have_no_such_parameters() -> None:
+    assert folded({"datetime": "2018"}, store="local") == ("s2", {"datetime": "2018"})
+
+
+@pytest.mark.parametrize(
+    "data", [7, {}, {"data_stores": STORES}, {"data_stores": STORES, "datasets": [7]}]
+)
+def test_other_data_stay(data: Any) -> None:
+    assert fold(data) == data

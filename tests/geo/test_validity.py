@@ -1,0 +1,62 @@
+"""Where pixels hold no data, and values that the cube could not tell from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stacbuild.errors import BuildError
+from stacbuild.geo.validity import NoData, avoid_fill, is_fill, overlay
+
+MISSING = np.array([False, True, False])
+
+
+def codes(*values: int) -> np.ndarray:
+    return np.array(values, "uint8")
+
+
+def test_a_chosen_value_may_not_be_one_of_a_pixel() -> None:
+    chosen = NoData(255)
+    with pytest.raises(BuildError, match=r"one\.tif: has pixels of the value 255"):
+        chosen.check_free(codes(1, 255), [0], "one.tif")
+    chosen.check_free(codes(1, 255), [255], "one.tif")
+    chosen.check_free(codes(1, 255), [], "one.tif", np.array([False, True]))
+    NoData(-1).check_free(codes(1, 255), [], "one.tif")
+    NoData(255, reserved=False).check_free(codes(1, 255), [], "one.tif")
+
+
+def test_a_value_that_only_lacks_digits_is_the_sources_own() -> None:
+    lowest = np.finfo("float32").min
+    NoData(float(lowest)).check_free(np.array([lowest]), [-3.402823e38], "one.tif")
+
+
+def test_values_that_any_pixel_may_have() -> None:
+    open_, undeclared = NoData(0, reserved=False), NoData(0, reserved=False, declared=False)
+    assert open_.settle((codes(1, 0, 2), MISSING), "a").tolist() == [1, 0, 2]
+    with pytest.raises(BuildError, match=r"a: has pixels of the value 0.*-32768 makes it int16"):
+        open_.settle((codes(0, 0, 2), MISSING), "a")
+    with pytest.raises(BuildError, match="a: has no pixels under a part of the grid"):
+        undeclared.settle((codes(1, 0, 2), MISSING), "a")
+    assert undeclared.settle((codes(0, 0, 2), MISSING & False), "a").tolist() == [0, 0, 2]
+    assert NoData(0).settle((codes(0, 1), None), "a").tolist() == [0, 1]
+
+
+def test_the_first_layer_with_data_is_on_top() -> None:
+    found = overlay([(codes(1, 0, 0), None), (codes(2, 2, 0), None)], NoData(0))
+    assert found is not None
+    assert found[0].tolist() == [1, 2, 0]
+    # Values say nothing here; the second has none in the last pixel either.
+    layers = [(codes(0, 9, 9), ~MISSING & [False, True, True]), (codes(5, 5, 5), MISSING)]
+    found = overlay(layers, NoData(0, reserved=False))
+    assert found is not None
+    assert found[0].tolist() == [0, 9, 5]
+    assert found[1] is not None
+    assert found[1].tolist() == [False, False, False]
+    assert overlay([], NoData(0)) is None
+
+
+def test_a_result_is_never_no_data_by_chance() -> None:
+    assert avoid_fill(codes(7, 0), 0).tolist() == [7, 1]
+    assert avoid_fill(codes(7, 255), 255).tolist() == [7, 254]
+    assert avoid_fill(np.array([7.0]), 7).tolist() == [7]
+    assert is_fill(np.array([np.nan, 1]), np.nan).tolist() == [True, False]
