@@ -90,8 +90,8 @@ def test_a_point_alone_has_no_grid() -> None:
     ("params", "said"),
     [
         ({"frequency": "MS", "agg_methods": "mean", "interp_methods": "linear"}, "not both"),
-        ({"frequency": "MS", "offset": "12h"}, "steps of one length"),
-        ({"frequency": "fortnight"}, "no frequency of pandas"),
+        ({"frequency": "MS", "offset": "12h"}, "such as 10D, not"),
+        ({"frequency": "fortnight"}, "frequency of pandas"),
     ],
 )
 def test_steps_of_time_that_cannot_be_meant(params: dict[str, Any], said: str) -> None:

@@ -72,7 +72,7 @@ def test_a_credential_in_the_file_is_warned_of(caplog: pytest.LogCaptureFixture)
     content = {**SOUND, "data_stores": [SOUND["data_stores"][0], store]}
     with caplog.at_level(logging.WARNING, "stacbuild.config"):
         config = load_config(content)
-    assert "a credential stands here in plain text" in caplog.text
+    assert "in plain text; write ${NAME} instead" in caplog.text
     assert "canary" not in caplog.text + str(config.resolved())
     assert content["data_stores"][1]["store_params"]["access_token"] == "canary-token"
 

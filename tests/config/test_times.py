@@ -46,7 +46,7 @@ def test_frequencies_of_pandas(value: str) -> None:
         ("3H", "use 'h' instead"),
         ("ys", "use 'YS' instead"),
         ("A-DEC", "use 'YE' instead"),
-        ("fortnight", "is no frequency of pandas"),
+        ("fortnight", "frequency of pandas"),
         ("-1D", "goes forward"),
         ("0D", "goes forward"),
     ],

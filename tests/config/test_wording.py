@@ -35,7 +35,7 @@ def said(**more: Any) -> dict[str, str]:
         (
             {"datasets": [ONE | {"data_id": None}]},
             "datasets.0.data_id",
-            "is empty; give it a value or leave the key out",
+            "is empty; set a value or leave the key out",
         ),
         (
             {"datasets": [ONE | {"data_id": 7}]},
@@ -48,7 +48,7 @@ def said(**more: Any) -> dict[str, str]:
             "has to be a mapping (key: value), got the number 7",
         ),
         ({"datasets": ONE}, "datasets", "has to be a list, got a mapping"),
-        ({"datasets": []}, "datasets", "is empty; it needs at least one entry"),
+        ({"datasets": []}, "datasets", "is empty; it needs at least one item"),
         (
             {"datasets": [ONE | {"format_id": "zar"}]},
             "datasets.0.format_id",
@@ -73,7 +73,7 @@ def test_a_truth_value_that_was_meant_as_text() -> None:
 def test_keys_of_a_source_belong_to_a_source() -> None:
     several = {"identifier": "one", "variables": [ONE], "custom_processing": {}}
     assert said(datasets=[several]) == {
-        "datasets.0.custom_processing": "belongs into each entry of variables, not beside them"
+        "datasets.0.custom_processing": "belongs into each item of variables, not beside them"
     }
 
 
