@@ -18,8 +18,8 @@ from stacbuild.api.arguments import (
 from stacbuild.api.sources import harvest
 from stacbuild.building import CubeResult
 from stacbuild.errors import failures_of, raise_failures
+from stacbuild.geo.bbox import BBox
 from stacbuild.planning import CubePlan
-from stacbuild.planning.grids import Box
 from stacbuild.progress import Reporter
 from stacbuild.sources import HarvestResult
 
@@ -32,7 +32,7 @@ def plan(
     catalog_dir: PathLike | None = None,
     *,
     datasets: Names | None = None,
-    bbox: Box | None = None,
+    bbox: BBox | None = None,
     force: bool = False,
     errors: Errors = "raise",
     reporter: Reporter | None = None,
@@ -77,7 +77,7 @@ def build(
     catalog_dir: PathLike | None = None,
     *,
     datasets: Names | None = None,
-    bbox: Box | None = None,
+    bbox: BBox | None = None,
     force: bool = False,
     wait: bool = False,
     errors: Errors = "raise",

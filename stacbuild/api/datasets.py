@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from stacbuild import planning, progress
 from stacbuild.api.arguments import ConfigLike, PathLike, catalog_of, config_of
 from stacbuild.errors import NotFoundError
+from stacbuild.geo.bbox import BBox
 from stacbuild.planning.allowed import check_items
-from stacbuild.planning.grids import Box
 from stacbuild.planning.resolve import collection_id
 from stacbuild.progress import Reporter
 from stacbuild.stac.catalog import Catalog
@@ -23,7 +23,7 @@ def load(
     dataset: str,
     catalog_dir: PathLike | None = None,
     *,
-    bbox: Box | None = None,
+    bbox: BBox | None = None,
     mask_and_scale: bool = True,
     reporter: Reporter | None = None,
 ) -> xr.Dataset:

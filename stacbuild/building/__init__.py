@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from stacbuild import progress
 from stacbuild.building.leftovers import clean_up, warn_of_unfinished
 from stacbuild.errors import StacbuildError, failure_of
-from stacbuild.planning.grids import Box
+from stacbuild.geo.bbox import BBox
 from stacbuild.planning.planner import CubePlan, plan_one, resolver_of
 from stacbuild.planning.resolve import Resolver
 from stacbuild.progress import Reporter
@@ -50,7 +50,7 @@ def build(
     catalog_dir: Path,
     *,
     datasets: Sequence[str] = (),
-    bbox: Box | None = None,
+    bbox: BBox | None = None,
     force: bool = False,
     wait: bool = False,
     reporter: Reporter | None = None,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from stacbuild.cli.options import (
-    Box,
     bbox_option,
     catalog_folder,
     catalog_option,
@@ -22,6 +21,7 @@ from stacbuild.safe_text import clean
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
+    from stacbuild.geo.bbox import BBox
 
 
 @click.command()
@@ -45,7 +45,7 @@ def cube(
     config: Path,
     datasets: tuple[str, ...],
     catalog: Path | None,
-    bbox: Box | None,
+    bbox: BBox | None,
     scheduler: str | None,
     force: bool,
     wait: bool,
@@ -99,7 +99,7 @@ def plan(
     config: Path,
     datasets: tuple[str, ...],
     catalog: Path | None,
-    bbox: Box | None,
+    bbox: BBox | None,
     as_json: bool,
 ) -> None:
     """Show what stacbuild cube would do with CONFIG, and why; nothing is fetched.
@@ -123,7 +123,7 @@ def _plan(
     config: Config,
     catalog: Path | None,
     datasets: tuple[str, ...],
-    bbox: Box | None,
+    bbox: BBox | None,
     force: bool,
     as_json: bool,
 ) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from stacbuild.cli.look import params_of
-from stacbuild.cli.options import Box, parse_box
+from stacbuild.cli.options import parse_bbox
 from stacbuild.safe_text import clean
 
 if TYPE_CHECKING:
+    from stacbuild.geo.bbox import BBox
     from stacbuild.sources.listing import Choice
 
 _KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
@@ -19,7 +20,7 @@ _KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="stacbuild.yml")
-@click.option("--bbox", callback=parse_box, metavar="W,S,E,N", help="Box, in the units of --crs.")
+@click.option("--bbox", callback=parse_bbox, metavar="W,S,E,N", help="Bbox, in units of --crs.")
 @click.option("--res", "resolution", type=float, help="Size of a pixel, in the units of --crs.")
 @click.option("--crs", help="Coordinate reference system of the grid.  [default: EPSG:4326]")
 @click.option(
@@ -35,7 +36,7 @@ _KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 def init(
     file: Path,
-    bbox: Box | None,
+    bbox: BBox | None,
     resolution: float | None,
     crs: str | None,
     sources: tuple[tuple[str, str, str], ...],
@@ -62,8 +63,8 @@ def init(
             context = click.get_current_context()
             while bbox is None:
                 try:
-                    answer = _ask("Box, in its units: west,south,east,north")
-                    bbox = parse_box(context, None, answer)
+                    answer = _ask("Bbox, in its units: west,south,east,north")
+                    bbox = parse_bbox(context, None, answer)
                 except click.BadParameter as error:
                     click.echo(f"Error: {error.message}", err=True)
         if resolution is None:

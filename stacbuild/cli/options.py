@@ -9,13 +9,12 @@ import click
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
+    from stacbuild.geo.bbox import BBox
 
 DEFAULT_CONFIG = "scs2_config.yml"
 
-Box = tuple[float, float, float, float]
 
-
-def parse_box(ctx: click.Context, param: click.Parameter | None, value: str | None) -> Box | None:
+def parse_bbox(ctx: click.Context, param: click.Parameter | None, value: str | None) -> BBox | None:
     """Read west,south,east,north; raise BadParameter if that is no box."""
     if value is None:
         return None
@@ -42,7 +41,7 @@ catalog_option = click.option(
 )
 bbox_option = click.option(
     "--bbox",
-    callback=parse_box,
+    callback=parse_bbox,
     metavar="W,S,E,N",
     help="Take only the pixels of the grid whose centres lie in this box, in the grid's CRS.",
 )

@@ -11,7 +11,6 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
-    Box,
     Count,
     CubeName,
     DataId,
@@ -23,9 +22,10 @@ from stacbuild.config.types import (
     Name,
     Number,
     OneOrEach,
+    StatedBBox,
     Text,
 )
-from stacbuild.geo.bbox import check_crs, square
+from stacbuild.geo.bbox import BBox, check_crs, square
 
 InterpMethod = Literal["nearest", "bilinear"]
 AggMethod = Literal["center", "max", "mean", "median", "min", "mode", "sum"]
@@ -139,7 +139,7 @@ class OpenParams(Model):
     """Names of the source's variables to take; all by default."""
     time_range: tuple[Moment | None, Moment | None] | None = None
     """First and last time to take, both included; null for an open end."""
-    bbox: Box | None = None
+    bbox: StatedBBox | None = None
     """West, south, east, north: source pixels with their centre outside of it are nodata."""
     crs: Text | None = None
     """CRS of `bbox` and `point`, as an EPSG code; EPSG:4326 by default."""
@@ -155,7 +155,7 @@ class OpenParams(Model):
         return self.crs or "EPSG:4326"
 
     @property
-    def area(self) -> Box | None:
+    def area(self) -> BBox | None:
         """West, south, east, north of ``bbox``, or of the square around ``point``, in its CRS."""
         if self.point and self.bbox_width:
             return square(self.point, self.bbox_width, self.area_crs)
@@ -170,7 +170,7 @@ class OpenParams(Model):
 
     @field_validator("bbox")
     @classmethod
-    def _ordered_bbox(cls, value: Box | None) -> Box | None:
+    def _ordered_bbox(cls, value: BBox | None) -> BBox | None:
         if value and not (value[0] < value[2] and value[1] < value[3]):
             msg = "has to be [west, south, east, north], west less than east, south than north"
             raise ValueError(msg)

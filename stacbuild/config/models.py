@@ -24,7 +24,6 @@ from stacbuild.config.datasets import AnyDataset, Dataset
 from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore
 from stacbuild.config.types import (
-    Box,
     Count,
     DataId,
     Located,
@@ -32,11 +31,12 @@ from stacbuild.config.types import (
     Name,
     Number,
     Scheduler,
+    StatedBBox,
     Text,
     known_scheduler,
 )
 from stacbuild.errors import ConfigError
-from stacbuild.geo.bbox import check_box, check_crs
+from stacbuild.geo.bbox import BBox, check_bbox, check_crs
 
 STORAGE = "storage"
 
@@ -59,7 +59,7 @@ class GridMapping(Model):
     """Coordinate reference system as an EPSG code, such as `EPSG:4326`; geographic or projected."""
     spatial_res: Number
     """Length of the sides of a pixel, in units of the CRS (degrees or metres)."""
-    bbox: Box
+    bbox: StatedBBox
     """West, south, east, north, in units of the CRS; if that is not a whole number of pixels, the
     grid is extended by less than a pixel in the east and south."""
     tile_size: Annotated[
@@ -97,9 +97,9 @@ class GridMapping(Model):
 
     @field_validator("bbox")
     @classmethod
-    def _plausible_bbox(cls, value: Box, info: ValidationInfo) -> Box:
+    def _plausible_bbox(cls, value: BBox, info: ValidationInfo) -> BBox:
         # The fields before this one are in info.data only if they are valid.
-        check_box(value, info.data.get("crs"), info.data.get("spatial_res"))
+        check_bbox(value, info.data.get("crs"), info.data.get("spatial_res"))
         return value
 
 

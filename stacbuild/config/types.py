@@ -245,7 +245,7 @@ ExactNumber = Annotated[int | float, BeforeValidator(_exact), WithJsonSchema({"t
 Length = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 """A finite number, more than 0."""
 
-Box = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_bbox)]
+StatedBBox = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_bbox)]
 """West, south, east, north."""
 
 Count = Annotated[int, Field(ge=1), BeforeValidator(_count)]

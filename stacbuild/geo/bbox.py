@@ -81,18 +81,20 @@ def square(point: tuple[float, float], width: float, crs: str) -> BBox:
     return float(lon[3]), float(lat[2]), float(lon[1]), float(lat[0])
 
 
-def check_box(box: BBox, crs: str | None, resolution: float | None, *, beyond: float = 0.0) -> None:
-    """Check that *box* is sound, in the area of its CRS, and holds a pixel at least.
+def check_bbox(
+    bbox: BBox, crs: str | None, resolution: float | None, *, beyond: float = 0.0
+) -> None:
+    """Check that *bbox* is sound, in the area of its CRS, and holds a pixel at least.
 
     *crs* and *resolution* are none when they are wrong themselves; then less is checked. *beyond*
-    are degrees that a box may reach beyond longitude -180 and 180.
+    are degrees that it may reach beyond longitude -180 and 180.
 
     Raises
     ------
     ValueError
-        Saying what is wrong with the box.
+        Saying what is wrong with it.
     """
-    west, south, east, north = box
+    west, south, east, north = bbox
     if west >= east:
         msg = f"west ({west}) has to be less than east ({east})"
         if crs is not None and crs_of(check_crs(crs)).is_geographic and west > east:
@@ -113,7 +115,7 @@ def check_box(box: BBox, crs: str | None, resolution: float | None, *, beyond: f
     if crs is None:
         return
     epsg = check_crs(crs)
-    _check_area(_to_poles(box, epsg, resolution or 0), epsg, beyond=beyond)
+    _check_area(_to_poles(bbox, epsg, resolution or 0), epsg, beyond=beyond)
     if resolution is not None:
         # Growing to whole pixels may lead beyond the pole or the antimeridian.
         columns, fits_x = count_pixels(west, east, resolution)
@@ -124,12 +126,12 @@ def check_box(box: BBox, crs: str | None, resolution: float | None, *, beyond: f
         _check_area(grown, epsg, "grown to whole pixels, ", beyond=beyond)
 
 
-def _to_poles(box: BBox, epsg: int, resolution: float) -> BBox:
-    """Return *box* up to a pole that is the centre of its last pixels, as points of models are."""
+def _to_poles(bbox: BBox, epsg: int, resolution: float) -> BBox:
+    """Return *bbox* up to a pole that is the centre of its last pixels, as points of models are."""
     circle = full_circle(crs_of(epsg))
-    west, south, east, north = box
+    west, south, east, north = bbox
     if circle is None:
-        return box
+        return bbox
     pole, half = circle / 4, resolution / 2
     if abs(-south - pole - half) <= TOLERANCE * resolution:
         south = -pole
@@ -138,26 +140,26 @@ def _to_poles(box: BBox, epsg: int, resolution: float) -> BBox:
     return west, south, east, north
 
 
-def _check_area(box: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
+def _check_area(bbox: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
     crs = crs_of(epsg)
-    west, south, east, north = box
+    west, south, east, north = bbox
     if (circle := full_circle(crs)) is not None:
         slack = 1e-6
         half, quarter = circle / 2 + beyond + slack, circle / 4 + slack
         if west < -half or east > half or south < -quarter or north > quarter:
             unit = crs.axis_info[0].unit_name
             msg = (
-                f"{when}{list(box)} reaches beyond longitude -{circle / 2:g} to {circle / 2:g} and "
-                f"latitude -{circle / 4:g} to {circle / 4:g} "
+                f"{when}{list(bbox)} reaches beyond longitude "
+                f"-{circle / 2:g} to {circle / 2:g} and latitude -{circle / 4:g} to {circle / 4:g} "
                 f"(EPSG:{epsg} is in {unit}s; [west, south, east, north])"
             )
             raise ValueError(msg)
-    degrees = box
+    degrees = bbox
     if not is_lonlat(crs):
         # The area of use is in degrees from Greenwich, whatever the CRS is.
-        degrees = to_lonlat(crs).transform_bounds(*box)
+        degrees = to_lonlat(crs).transform_bounds(*bbox)
         if not all(math.isfinite(edge) for edge in degrees):
-            msg = f"{list(box)} lies outside of what EPSG:{epsg} ({crs.name}) can represent"
+            msg = f"{list(bbox)} lies outside of what EPSG:{epsg} ({crs.name}) can represent"
             raise ValueError(msg)
     area = crs.area_of_use
     # An area across the antimeridian has its west east of its east; nothing to compare then.
@@ -171,7 +173,7 @@ def _check_area(box: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) ->
     ):
         where = ", ".join(f"{edge:.4g}" for edge in degrees)
         msg = (
-            f"{list(box)} lies far outside of the area of EPSG:{epsg} ({crs.name}): at [{where}] "
+            f"{list(bbox)} lies far outside of the area of EPSG:{epsg} ({crs.name}): at [{where}] "
             f"in degrees, while that area is {list(area.bounds)}; check the units and the order"
         )
         raise ValueError(msg)

@@ -10,7 +10,7 @@ import pystac
 from pyproj import CRS, Transformer
 
 from stacbuild.errors import BuildError
-from stacbuild.geo.bbox import check_box
+from stacbuild.geo.bbox import check_bbox
 from stacbuild.geo.crs import epsg_code
 from stacbuild.geo.grid import Grid
 from stacbuild.geo.longitudes import columns_between, extent
@@ -63,7 +63,7 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
         else:
             grid = parts[0].union(parts[1:])
         # Pixels across the antimeridian stay together.
-        check_box(grid.bounds, f"EPSG:{epsg}", grid.resolution, beyond=_BEYOND)
+        check_bbox(grid.bounds, f"EPSG:{epsg}", grid.resolution, beyond=_BEYOND)
     except ValueError as error:
         raise BuildError(
             f"{variable.data_id}: its own grid cannot be that of a cube: {error}; "

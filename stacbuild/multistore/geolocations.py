@@ -11,12 +11,11 @@ from typing import Any
 from pyproj import CRS, Transformer
 
 from stacbuild.config import Config, GridMapping
+from stacbuild.geo.bbox import BBox
 from stacbuild.safe_text import clean
 
-Box = tuple[float, float, float, float]
 
-
-def boxes(config: Config) -> dict[str, Box]:
+def boxes(config: Config) -> dict[str, BBox]:
     """Return west, south, east, north in degrees (EPSG:4326) of each grid that is used.
 
     Without the grids of sources themselves: a configuration does not tell where these lie.
@@ -32,7 +31,7 @@ def boxes(config: Config) -> dict[str, Box]:
     return found
 
 
-def draw(places: Mapping[str, Box]) -> Drawing:
+def draw(places: Mapping[str, BBox]) -> Drawing:
     """Return a drawing, with folium's map above it if folium is installed."""
     drawing = Drawing(places)
     if importlib.util.find_spec("folium") is None:
@@ -57,7 +56,7 @@ def draw(places: Mapping[str, Box]) -> Drawing:
 class Drawing:
     """Boxes in degrees with a graticule, as SVG in a notebook and as text elsewhere."""
 
-    def __init__(self, places: Mapping[str, Box]) -> None:
+    def __init__(self, places: Mapping[str, BBox]) -> None:
         self.places = dict(places)
 
     def __repr__(self) -> str:
@@ -105,7 +104,7 @@ class Drawing:
 class MapWithDrawing(Drawing):
     """A folium map, and the drawing to be unfolded: the map's scripts come from the web."""
 
-    def __init__(self, places: Mapping[str, Box], view: Any) -> None:
+    def __init__(self, places: Mapping[str, BBox], view: Any) -> None:
         super().__init__(places)
         self.map = view
 
@@ -117,7 +116,7 @@ class MapWithDrawing(Drawing):
         )
 
 
-def _around(found: Sequence[Box]) -> Box:
+def _around(found: Sequence[BBox]) -> BBox:
     west, south = min(box[0] for box in found), min(box[1] for box in found)
     east, north = max(box[2] for box in found), max(box[3] for box in found)
     margin = max(east - west, north - south, 1e-6) * 0.2

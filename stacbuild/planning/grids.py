@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset
     from stacbuild.stac.catalog import Catalog
 
-Box = BBox
-
 MAX_PIXELS = 10**12
 # So many along a side are 4 m all around the earth.
 MAX_SIDE = 10**7
@@ -30,7 +28,7 @@ def grid_name(config: Config, dataset: Dataset) -> str:
     return f"of {of.variables[0].data_id}"
 
 
-def described_grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid | None:
+def described_grid(config: Config, dataset: Dataset, bbox: BBox | None) -> Grid | None:
     """Return the grid that the configuration describes; None if a source has to be looked at.
 
     Raises
@@ -42,7 +40,9 @@ def described_grid(config: Config, dataset: Dataset, bbox: Box | None) -> Grid |
     return _cut(Grid.from_mapping(mapping), bbox) if isinstance(mapping, GridMapping) else None
 
 
-def known_grid(config: Config, dataset: Dataset, catalog: Catalog, bbox: Box | None) -> Grid | None:
+def known_grid(
+    config: Config, dataset: Dataset, catalog: Catalog, bbox: BBox | None
+) -> Grid | None:
     """Return the grid as far as the catalog tells; None if its source is not harvested yet.
 
     Raises
@@ -76,6 +76,6 @@ def check_pixels(grid: Grid) -> None:
         )
 
 
-def _cut(grid: Grid, bbox: Box | None) -> Grid:
+def _cut(grid: Grid, bbox: BBox | None) -> Grid:
     # Before it is cut: that counts every row and column.
     return grid.cut(bbox) if bbox and max(grid.shape) <= MAX_SIDE else grid

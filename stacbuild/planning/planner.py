@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, ConflictError, StacbuildError, failure_of
 from stacbuild.planning.fingerprint import changes, fingerprint, other_software
-from stacbuild.planning.grids import Box, described_grid, grid_name
+from stacbuild.planning.grids import described_grid, grid_name
 from stacbuild.planning.resolve import Resolver
 from stacbuild.sources import load_profiles
 from stacbuild.stac.catalog import Catalog
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pystac
 
     from stacbuild.config import Config, Dataset
+    from stacbuild.geo.bbox import BBox
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.estimate import Estimate
     from stacbuild.planning.job import Job
@@ -125,7 +126,7 @@ def plan(
     config: Config,
     catalog_dir: Path,
     datasets: Sequence[str] = (),
-    bbox: Box | None = None,
+    bbox: BBox | None = None,
     *,
     force: bool = False,
 ) -> list[CubePlan]:
@@ -159,7 +160,7 @@ def plan(
 
 
 def resolver_of(
-    config: Config, catalog_dir: Path, datasets: Sequence[str], bbox: Box | None
+    config: Config, catalog_dir: Path, datasets: Sequence[str], bbox: BBox | None
 ) -> tuple[Resolver, list[Dataset]]:
     """Return what resolves the cubes of a configuration, and the datasets that are meant.
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pystac
 
     from stacbuild.config import Config, Dataset, SourceVariable
+    from stacbuild.geo.bbox import BBox
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.estimate import Estimate
-    from stacbuild.planning.grids import Box
     from stacbuild.profiles import Profiles
     from stacbuild.stac.catalog import Catalog
 
@@ -67,7 +67,7 @@ class Resolver:
     config: Config
     catalog: Catalog
     profiles: Profiles
-    bbox: Box | None = None
+    bbox: BBox | None = None
 
     def output(self, dataset: Dataset) -> Output:
         """Return where the cube of a dataset goes, and whose it is."""

@@ -27,6 +27,7 @@ from pydantic import (
 from stacbuild.config.reading import Problem, read_document
 from stacbuild.config.types import Strict, show
 from stacbuild.config.wording import translated
+from stacbuild.geo.bbox import BBox
 from stacbuild.nodata import exact
 
 ExactNumber = Annotated[int | float, BeforeValidator(exact)]
@@ -74,7 +75,7 @@ class DataProfile(Strict):
     start_datetime: dt.datetime | None = None
     end_datetime: dt.datetime | None = None
     keywords: tuple[str, ...] | None = None
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: BBox | None = None
     variables: dict[str, DataProfile] | None = None
 
     @field_validator("nodata", mode="before")

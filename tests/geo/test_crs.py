@@ -19,7 +19,7 @@ from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_grid import footprint, grid_of
-from stacbuild.geo.bbox import check_box, check_crs
+from stacbuild.geo.bbox import check_bbox, check_crs
 from stacbuild.geo.crs import epsg_code, identified
 from tests.support.zarr_places import MAPPING, UTM, X, Y, cube, edges, store, utm
 
@@ -90,11 +90,11 @@ def test_a_grid_may_be_named_by_a_crs_with_heights_or_in_grads() -> None:
     with pytest.raises(ValueError, match="no two horizontal axes"):
         check_crs("EPSG:5773")
     # Paris lies at 0 E and 54.3 N, in grads from there.
-    check_box((-1.0, 54.0, 1.0, 55.0), "EPSG:4807", 0.1)
+    check_bbox((-1.0, 54.0, 1.0, 55.0), "EPSG:4807", 0.1)
     with pytest.raises(ValueError, match="latitude -100 to 100"):
-        check_box((-1.0, 54.0, 1.0, 101.0), "EPSG:4807", 0.1)
+        check_bbox((-1.0, 54.0, 1.0, 101.0), "EPSG:4807", 0.1)
     # Lambert zone II of the same datum: its area is in degrees all the same.
-    check_box((600_000.0, 2_400_000.0, 601_000.0, 2_401_000.0), "EPSG:27572", 10)
+    check_bbox((600_000.0, 2_400_000.0, 601_000.0, 2_401_000.0), "EPSG:27572", 10)
 
 
 def raster(folder: Path, crs: Any, transform: Affine, name: str = "a.tif") -> None:

@@ -9,13 +9,13 @@ import pyproj
 import pystac
 from affine import Affine
 
+from stacbuild.geo.bbox import BBox
 from stacbuild.geo.crs import identified
 from stacbuild.sources.stac.asset import Data
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.query import overlap
 
 Json = dict[str, Any]
-Box = tuple[float, float, float, float]
 
 _HALF = 0.5
 
@@ -66,7 +66,7 @@ def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
         return crs
 
 
-def _edges(fields: Mapping[str, Any]) -> Box | None:
+def _edges(fields: Mapping[str, Any]) -> BBox | None:
     """Return the outer edges that projection fields state, of whatever pixels in between."""
     transform, shape = (_numbers(fields.get(f"proj:{key}")) for key in ("transform", "shape"))
     if transform and shape and len(transform) in (6, 9) and len(shape) == 2:

@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 from pystac.utils import str_to_datetime
 
 from stacbuild.errors import StacbuildError
+from stacbuild.geo.bbox import BBox
 
 Json = dict[str, Any]
-Box = tuple[float, float, float, float]
 
 _KEYS = ("asset_names", "bbox", "datetime", "query")
 _SECOND = dt.timedelta(seconds=1)
@@ -48,7 +48,7 @@ class Query:
 
     collection: str
     item: str | None = None
-    bbox: Box | None = None
+    bbox: BBox | None = None
     interval: tuple[dt.datetime | None, dt.datetime | None] | None = None
     terms: tuple[str, ...] = ()
     asset: str | None = None
@@ -74,7 +74,7 @@ class Query:
         return self._in_box(item.get("bbox")) and self.in_time(item)
 
     def _in_box(self, box: Any) -> bool:
-        if self.bbox is None or not _is_box(box):
+        if self.bbox is None or not _is_bbox(box):
             return True
         half = len(box) // 2
         west, south, east, north = box[0], box[1], box[half], box[half + 1]
@@ -126,7 +126,7 @@ def parse(data_id: str) -> Query:
     return Query(
         collection,
         item or None,
-        _box(data_id, given["bbox"][0]) if "bbox" in given else None,
+        _bbox(data_id, given["bbox"][0]) if "bbox" in given else None,
         interval(data_id, given["datetime"][0]) if "datetime" in given else None,
         tuple(given.get("query", ())),
         assets[0] if assets else None,
@@ -200,7 +200,7 @@ def _period(text: str) -> tuple[dt.datetime, dt.datetime] | None:
     return start, after - _TICK
 
 
-def _box(data_id: str, text: str) -> Box:
+def _bbox(data_id: str, text: str) -> BBox:
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
@@ -213,7 +213,7 @@ def _box(data_id: str, text: str) -> Box:
     return west, south, east, north
 
 
-def _is_box(box: Any) -> bool:
+def _is_bbox(box: Any) -> bool:
     return (
         isinstance(box, list)
         and len(box) in (4, 6)
