@@ -7,11 +7,20 @@ from rasterio.errors import RasterioError, RasterioIOError
 
 # rasterio raises GDAL's own errors as they are where it asks for a property: those of a header
 # that was found damaged after the file was opened. Their class has no public name (rasterio 1.4).
-GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
+# And it decodes the names in a CRS as UTF-8, which they need not be.
+GDAL_ERRORS: tuple[type[Exception], ...] = (
+    RasterioError,
+    CPLE_BaseError,
+    UnicodeDecodeError,
+)
 """What rasterio raises of a file that cannot be opened, or not be decoded."""
 
 
 def said(error: BaseException) -> str:
     """Return what GDAL said, on one line."""
+    if isinstance(error, UnicodeDecodeError):
+        # The bytes are the CRS as WKT, or a name in it: too long for a line.
+        found = error.object[max(0, error.start - 10) : error.start + 10]
+        return f"a name in its CRS is not UTF-8: {found!r}; state the CRS anew with gdal_edit -a_srs"
     cause = error.__cause__ if isinstance(error, RasterioIOError) else None
     return " ".join(str(cause or error).split())

@@ -202,17 +202,23 @@ def _arrays(path: str, name: str, document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _chunk_bytes(name: str, metadata: Json) -> int:
-    """Return the decoded bytes of one chunk, 0 if they cannot be told."""
+    """Return the decoded bytes of one chunk, 0 if they cannot be determined."""
     try:
         shape = [int(length) for length in metadata["shape"]]
-        chunks = metadata.get("chunks") or metadata["chunk_grid"]["configuration"]["chunk_shape"]
-        for codec in metadata.get("codecs") or ():
-            if codec.get("name") == "sharding_indexed":
-                chunks = codec["configuration"]["chunk_shape"]
+        outer = metadata.get("chunks") or metadata["chunk_grid"]["configuration"]["chunk_shape"]
+        inner = [
+            codec["configuration"]["chunk_shape"]
+            for codec in metadata.get("codecs") or ()
+            if codec.get("name") == "sharding_indexed"
+        ]
+        chunks = [[int(length) for length in each] for each in (outer, *inner)]
         dtype = np.dtype(metadata.get("dtype") or metadata["data_type"])
-        size = math.prod(int(length) for length in chunks) * dtype.itemsize
+        size = math.prod(chunks[-1]) * dtype.itemsize
     except (KeyError, TypeError, ValueError, AttributeError):
         return 0
+    # zarr 3.1 opens such an array.
+    if any(length < 1 for each in chunks for length, of in zip(each, shape, strict=False) if of):
+        raise IntegrityError(f"{name}: its metadata state chunks of no length: {chunks[0]}")
     if len(shape) == 1 and shape[0] > MOST_VALUES:
         raise IntegrityError(
             f"{name}: has {shape[0]:.3g} values along one dimension; at most {MOST_VALUES:.0e} are "

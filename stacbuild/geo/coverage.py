@@ -6,9 +6,11 @@ antimeridian of a source in degrees, what lies between two nodes may be far beyo
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.pixelgrid import (
@@ -142,14 +144,61 @@ def needs_spherical(source: PixelGrid, target: PixelGrid) -> bool:
             )
             if any(bool(jump.any()) for jump in jumps):
                 return True
-        # Of rows, and of columns: far from its meridian a sinusoidal grid is skewed, so that its
-        # rows are those of the target and its columns are not.
-        for axis, (along, across) in enumerate(((right, below), (below, right))):
-            off = np.abs(along[axis] - here[axis]), np.abs(across[axis] - here[axis])
-            angle = np.degrees(np.arctan2(*off))
-            if ((angle > _ROTATED) & (angle < 90 - _ROTATED)).any():
-                return True
-    return False
+        # Edges of a target pixel, along its row and along its column. GDAL aggregates the box between
+        # two opposite corners, which is the pixel only where these edges are the source's axes, in
+        # either order. One of them alone does not do: far from its meridian a sinusoidal grid is
+        # skewed, so that its rows are those of the target and its columns are not.
+        right, below = (np.abs(np.subtract(end, here)) for end in (right, below))
+        upright = _smaller(right[0], below[0]) & _smaller(below[1], right[1])
+        swapped = _smaller(below[0], right[0]) & _smaller(right[1], below[1])
+        known = np.isfinite(right).all(axis=0) & np.isfinite(below).all(axis=0)
+        if (known & ~upright & ~swapped).any():
+            return True
+    return _beyond_earth(source, target)
+
+
+def _smaller(one: Floats, other: Floats) -> NDArray[np.bool_]:
+    """Return where *one* is as much smaller than *other* as `_ROTATED` degrees make it, or more."""
+    return np.asarray(one <= other * math.tan(math.radians(_ROTATED)))
+
+
+def _beyond_earth(source: PixelGrid, target: PixelGrid) -> bool:
+    """Return whether a target pixel over the source has a corner beyond the earth.
+
+    So it is at a pole that is a line, of a cylindrical projection. GDAL leaves such a pixel empty.
+    """
+    return any(_ends_over(source, target, axis) for axis in (0, 1))
+
+
+def _ends_over(source: PixelGrid, target: PixelGrid, axis: int) -> bool:
+    """Return whether the earth ends over the source, along sampled lines of a target's corners."""
+    along, across = (
+        np.unique(np.linspace(0, target.shape[which], _SAMPLES).astype(np.int64))
+        for which in (axis, 1 - axis)
+    )
+
+    def at(corners: NDArray[np.int64], lines: NDArray[np.int64]) -> Floats:
+        places = (corners - 0.5, lines - 0.5)
+        return np.stack(edge_positions(source, target, *(places if axis == 0 else places[::-1])))
+
+    known = np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))).all(axis=0)
+    sample, line = np.nonzero(known[:-1] != known[1:])
+    if not sample.size:
+        return False
+    lines, forward = across[line], known[sample, line]
+    inner = along[sample + ~forward]
+    outer = along[sample + forward]
+    while (np.abs(outer - inner) > 1).any():
+        middle = (inner + outer) // 2
+        there = np.isfinite(at(middle, lines)).all(axis=0)
+        inner, outer = np.where(there, middle, inner), np.where(there, outer, middle)
+    last = at(inner, lines)
+    # Pixels grow towards the end of the earth.
+    margin = np.nan_to_num(2 * np.abs(last - at(2 * inner - outer, lines)))
+    shape = np.array(source.shape)[:, None]
+    with np.errstate(invalid="ignore"):
+        over = (last > -margin) & (last < shape + margin)
+    return bool(over.all(axis=0).any())
 
 
 def _corner_columns(source: PixelGrid, target: PixelGrid) -> Floats:

@@ -15,6 +15,13 @@ from tests.support.built import built, refused
 from tests.support.rasters import noise, write
 
 DATASET = {"grid_mapping": None}
+LOCAL = (
+    'PROJCS["Hoehe",GEOGCS["of its own",DATUM["of its own",SPHEROID["one",6378137,298.2]],'
+    'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
+    'PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",9],'
+    'PARAMETER["scale_factor",0.9996],PARAMETER["false_easting",500000],'
+    'PARAMETER["false_northing",0],UNIT["metre",1]]'
+)
 
 
 def written(directory: Path, **profile: object) -> Path:
@@ -118,3 +125,17 @@ def test_the_largest_doubles_have_no_deviation(tmp_path: Path) -> None:
     values[0, :20] = 1.7e308
     write(tmp_path / "src" / "one.tif", values)
     assert built(tmp_path, DATASET).status == "COMPLETED"
+
+
+def test_a_crs_whose_names_are_not_utf8_is_named(tmp_path: Path) -> None:
+    # As older programs write them, in the code page of their users.
+    path = write(
+        tmp_path / "src" / "one.tif",
+        noise("uint8"),
+        crs=LOCAL,
+        transform=Affine(100, 0, 500_000, 0, -100, 5_500_000),
+    )
+    path.write_bytes(path.read_bytes().replace(b"Hoehe", b"H\xf6hee"))
+    said = refused(tmp_path, DATASET)
+    assert said.startswith(f"{path}: cannot be opened as a GeoTIFF (a name in its CRS is not UTF-8:")
+    assert "gdal_edit" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import warnings
 from collections.abc import Iterator
@@ -203,6 +204,19 @@ def test_metadata_that_are_not_zarr_are_named(tmp_path: Path, web: Folder) -> No
         open_dataset(str(tmp_path / "a.zarr"))
     with pytest.raises(RemoteError, match=r"a\.zarr/\.zmetadata: answered with an HTML page"):
         open_dataset(f"{web.url}/a.zarr")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_chunks_of_no_length_are_refused(tmp_path: Path, zarr_format: int) -> None:
+    # zarr opens such an array, and everything later divides by it.
+    write(tmp_path / "a.zarr", zarr_format=zarr_format, consolidated=False)
+    file = tmp_path / "a.zarr" / "age" / (".zarray" if zarr_format == 2 else "zarr.json")
+    document = json.loads(file.read_text())
+    where = document if zarr_format == 2 else document["chunk_grid"]["configuration"]
+    where["chunks" if zarr_format == 2 else "chunk_shape"][0] = 0
+    file.write_text(json.dumps(document))
+    with pytest.raises(IntegrityError, match=r"age/.*: its metadata state chunks of no length"):
+        open_dataset(str(tmp_path / "a.zarr"))
 
 
 @pytest.mark.parametrize("href", ["a.zarr", "/vsicurl/../a", "ftp://host/a.zarr", "zip::a.zarr"])

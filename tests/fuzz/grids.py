@@ -150,7 +150,8 @@ def positions(given: Input, grid: Target, parts: int = 1, stretch: float = 1.0) 
         How much larger than a pixel the square is that they are in.
     """
     offsets = ((np.arange(parts) + 0.5) / parts - 0.5) * stretch * grid.step
-    x, y = ((axis[:, None] + offsets).ravel() for axis in (grid.x, grid.y))
+    # Southwards like the rows, so that neighbours are neighbours.
+    x, y = (grid.x[:, None] + offsets).ravel(), (grid.y[:, None] - offsets).ravel()
     return positions_at(given, grid.crs, *np.meshgrid(x, y))
 
 
@@ -199,8 +200,8 @@ def ratio(given: Input, grid: Target) -> tuple[float, float]:
 
 
 def of_cube(dims: tuple[str, str], cube: Any, epsg: int) -> Target:
-    """Return the grid that a cube lies on, by its coordinates."""
+    """Return the grid that a cube lies on, by its coordinates; of one pixel the side is 0."""
     y, x = (np.asarray(cube[dim].values, "f8") for dim in dims)
     axis = x if len(x) > 1 else y
-    step = abs(float(axis[-1] - axis[0])) / (len(axis) - 1) if len(axis) > 1 else math.nan
+    step = abs(float(axis[-1] - axis[0])) / (len(axis) - 1) if len(axis) > 1 else 0.0
     return Target(epsg, x, y, {"spatial_res": step})

@@ -26,6 +26,8 @@ _EDGE, _OFF = 1e-6, 2e-3
 _PARTS = 12
 # And where so many do not find a value that is there.
 _MANY = 96
+# Pixels of a grid that are looked at as closely.
+_FEW = 200
 
 
 def nearest(given: Input, grid: Target, stored: NDArray[Any], got: NDArray[Any]) -> Bools:
@@ -158,8 +160,16 @@ def aggregated(given: Input, grid: Target, values: Floats, got: Floats, how: Agg
         low, high = np.nanmin(under.outer, axis=-1), np.nanmax(under.outer, axis=-1)
         least, most = np.nanmin(under.inner, axis=-1), np.nanmax(under.inner, axis=-1)
     slack = how.rounding + 1e-5 * np.nan_to_num(np.maximum(np.abs(low), np.abs(high)))
-    some, every = ~np.isnan(low), ~np.isnan(under.inner).all(axis=-1)
     missing = np.isnan(got)
+    with np.errstate(invalid="ignore"):
+        doubtful = ~missing & ~((got >= low - slack) & (got <= high + slack))
+    # So few small pixels miss a source pixel where one of the grid is long and thin on the source.
+    for place in map(tuple, np.argwhere(doubtful)[:_FEW]):
+        seen = _seen(given, grid, values, (place, how.spare))
+        if seen.size:
+            low[place] = np.fmin(low[place], seen.min())
+            high[place] = np.fmax(high[place], seen.max())
+    some, every = ~np.isnan(low), ~np.isnan(under.inner).all(axis=-1)
     with np.errstate(invalid="ignore"):
         within = (got >= low - slack) & (got <= high + slack)
         match how.method:
@@ -194,15 +204,22 @@ def _is_among(
     each other as this, small pixels miss no source pixel, also at a pole.
     """
     left, slack, spare = where
-    inside = ((np.arange(_MANY) + 0.5) / _MANY - 0.5) * (1 + 2 * spare) * grid.step
     found = []
-    for place in np.argwhere(left):
-        *band, row, col = place
-        at = positions_at(given, grid.crs, *np.meshgrid(grid.x[col] + inside, grid.y[row] - inside))
-        picked, there = _picked(given, at, values[tuple(band)], at.row, at.col)
-        near = np.abs(picked[there] - got[tuple(place)]) <= slack[tuple(place)]
+    for place in map(tuple, np.argwhere(left)):
+        near = np.abs(_seen(given, grid, values, (place, spare)) - got[place]) <= slack[place]
         found.append(bool(near.any()))
     return np.array(found, bool)
+
+
+def _seen(
+    given: Input, grid: Target, values: Floats, where: tuple[tuple[Any, ...], float]
+) -> Floats:
+    """Return the values that many small pixels find under one pixel and *spare* of it around."""
+    (*band, row, col), spare = where
+    inside = ((np.arange(_MANY) + 0.5) / _MANY - 0.5) * (1 + 2 * spare) * grid.step
+    at = positions_at(given, grid.crs, *np.meshgrid(grid.x[col] + inside, grid.y[row] - inside))
+    picked, there = _picked(given, at, values[tuple(band)], at.row, at.col)
+    return np.asarray(picked[there & ~np.isnan(picked)])
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,31 @@ def noise(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return values
 
 
+def test_pixels_that_reach_beyond_a_pole_have_what_lies_before_it(tmp_path: Path) -> None:
+    values = noise(tmp_path / "src" / "one.tif")
+    one = {"store": "files", "data_id": "one.tif", "grid_mapping": "own"}
+    path = configuration(
+        tmp_path,
+        [
+            one | {"identifier": name, "spatial_resample_params": {"agg_methods": name}}
+            for name in ("mean", "sum")
+        ],
+        [SOURCES],
+        grids=[POLE | {"identifier": "own"}],
+    )
+    mean, total = build(load_config(path), tmp_path / "catalogs")
+    assert total.status == "FAILED"
+    assert "sum cannot be computed around a pole" in total.message
+    assert mean.status == "COMPLETED", mean.message
+    cube = xr.open_zarr(tmp_path / "data" / "mean.zarr").band_data.squeeze()
+    last = np.flatnonzero(np.isfinite(cube).any(axis=1))[-1]
+    # The pole's line, which is within this row of pixels.
+    assert abs(float(cube.y[last]) + 7_314_540.9) < POLE["spatial_res"] / 2
+    assert np.isfinite(cube[last]).all()
+    assert 0.3 < float(cube[last].mean()) < 0.7
+    assert values.min() < float(cube[last].min())
+
+
 @pytest.mark.parametrize("grid", [POLE, WORLD])
 def test_larger_pixels_are_aggregated(tmp_path: Path, grid: Json) -> None:
     values = noise(tmp_path / "src" / "one.tif")
