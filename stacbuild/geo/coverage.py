@@ -144,10 +144,10 @@ def needs_spherical(source: PixelGrid, target: PixelGrid) -> bool:
             )
             if any(bool(jump.any()) for jump in jumps):
                 return True
-        # Edges of a target pixel, along its row and along its column. GDAL aggregates the box between
-        # two opposite corners, which is the pixel only where these edges are the source's axes, in
-        # either order. One of them alone does not do: far from its meridian a sinusoidal grid is
-        # skewed, so that its rows are those of the target and its columns are not.
+        # GDAL aggregates the box between two opposite corners of a target pixel, which is the pixel
+        # only where both of its edges lie along the source's axes, in either order. One edge is not
+        # enough: far from its central meridian the columns of a sinusoidal grid are skewed, its
+        # rows are not.
         right, below = (np.abs(np.subtract(end, here)) for end in (right, below))
         upright = _smaller(right[0], below[0]) & _smaller(below[1], right[1])
         swapped = _smaller(below[0], right[0]) & _smaller(right[1], below[1])
