@@ -148,10 +148,10 @@ def needs_spherical(source: PixelGrid, target: PixelGrid) -> bool:
         # only where both of its edges lie along the source's axes, in either order. One edge is not
         # enough: far from its central meridian the columns of a sinusoidal grid are skewed, its
         # rows are not.
-        right, below = (np.abs(np.subtract(end, here)) for end in (right, below))
-        upright = _smaller(right[0], below[0]) & _smaller(below[1], right[1])
-        swapped = _smaller(below[0], right[0]) & _smaller(right[1], below[1])
-        known = np.isfinite(right).all(axis=0) & np.isfinite(below).all(axis=0)
+        row, column = (np.abs(np.subtract(end, here)) for end in (right, below))
+        upright = _smaller(row[0], column[0]) & _smaller(column[1], row[1])
+        swapped = _smaller(column[0], row[0]) & _smaller(row[1], column[1])
+        known = np.isfinite(row).all(axis=0) & np.isfinite(column).all(axis=0)
         if (known & ~upright & ~swapped).any():
             return True
     return _beyond_earth(source, target)
@@ -178,10 +178,10 @@ def _ends_over(source: PixelGrid, target: PixelGrid, axis: int) -> bool:
     )
 
     def at(corners: NDArray[np.int64], lines: NDArray[np.int64]) -> Floats:
-        places = (corners - 0.5, lines - 0.5)
-        return np.stack(edge_positions(source, target, *(places if axis == 0 else places[::-1])))
+        rows, cols = (corners, lines) if axis == 0 else (lines, corners)
+        return np.stack(edge_positions(source, target, rows - 0.5, cols - 0.5))
 
-    known = np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))).all(axis=0)
+    known: NDArray[np.bool_] = np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))).all(0)
     sample, line = np.nonzero(known[:-1] != known[1:])
     if not sample.size:
         return False
