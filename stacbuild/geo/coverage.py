@@ -172,16 +172,17 @@ def _beyond_earth(source: PixelGrid, target: PixelGrid) -> bool:
 
 def _ends_over(source: PixelGrid, target: PixelGrid, axis: int) -> bool:
     """Return whether the earth ends over the source, along sampled lines of a target's corners."""
+    # Edges of pixels, half a pixel before their centres.
     along, across = (
-        np.unique(np.linspace(0, target.shape[which], _SAMPLES).astype(np.int64))
+        np.unique(np.linspace(0, target.shape[which], _SAMPLES).round()) - 0.5
         for which in (axis, 1 - axis)
     )
 
-    def at(corners: NDArray[np.int64], lines: NDArray[np.int64]) -> Floats:
+    def at(corners: Floats, lines: Floats) -> Floats:
         rows, cols = (corners, lines) if axis == 0 else (lines, corners)
-        return np.stack(edge_positions(source, target, rows - 0.5, cols - 0.5))
+        return np.stack(edge_positions(source, target, rows, cols))
 
-    known: NDArray[np.bool_] = np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))).all(0)
+    known = np.logical_and(*np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))))
     sample, line = np.nonzero(known[:-1] != known[1:])
     if not sample.size:
         return False
@@ -189,14 +190,14 @@ def _ends_over(source: PixelGrid, target: PixelGrid, axis: int) -> bool:
     inner = along[sample + ~forward]
     outer = along[sample + forward]
     while (np.abs(outer - inner) > 1).any():
-        middle = (inner + outer) // 2
-        there = np.isfinite(at(middle, lines)).all(axis=0)
+        middle = np.floor((inner + outer) / 2) + 0.5
+        there = np.logical_and(*np.isfinite(at(middle, lines)))
         inner, outer = np.where(there, middle, inner), np.where(there, outer, middle)
     last = at(inner, lines)
     # Pixels grow towards the end of the earth.
-    margin = np.nan_to_num(2 * np.abs(last - at(2 * inner - outer, lines)))
     shape = np.array(source.shape)[:, None]
     with np.errstate(invalid="ignore"):
+        margin = np.nan_to_num(2 * np.abs(last - at(2 * inner - outer, lines)))
         over = (last > -margin) & (last < shape + margin)
     return bool(over.all(axis=0).any())
 
