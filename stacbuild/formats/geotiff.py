@@ -248,7 +248,7 @@ class RasterFile:
     def _check_magic(self) -> None:
         start = self.bytes(0, 32)
         if self._pages and http.is_page(start):
-            raise RemoteError(f"{self.name}: answered with an HTML page where a GeoTIFF was due")
+            raise RemoteError(f"{self.name}: returned an HTML page instead of a GeoTIFF")
         if start[:4] not in _MAGIC:
             raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
 
@@ -368,7 +368,7 @@ def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
         except Exception as error:  # of s3fs, botocore or aiohttp
             raise _s3_error(name, error) from error
         if len(data) != stop - start:
-            raise RemoteError(f"{name}: bytes {start} to {stop} came short")
+            raise RemoteError(f"{name}: bytes {start} to {stop} are incomplete")
         return data
 
     try:

@@ -146,7 +146,7 @@ class Retrying:
             body = await response.read()
         page = "html" in response.content_type or is_page(body)
         if page and status != 404 and url.endswith(_METADATA):
-            raise RemoteError(f"{url}: answered with an HTML page where JSON was due")
+            raise RemoteError(f"{url}: returned an HTML page instead of JSON")
         return response
 
 

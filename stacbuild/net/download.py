@@ -1,8 +1,8 @@
-"""Downloads that resume, also in another process, and appear under their name only when whole.
+"""Downloads that resume, also in a later process, and get their name only when complete.
 
-Bytes go to ``<name>.part``; beside it ``<name>.part.json`` says whose they are (URL, ETag, size).
-A later try, or a later run, asks for the rest by ``Range`` with ``If-Range``, and starts anew if
-the server ignores the range or the file has changed in between.
+Bytes go to ``<name>.part``, and their origin (URL, ETag, size) to ``<name>.part.json`` beside it. A
+later try or run requests the rest by ``Range`` with ``If-Range``, and starts over if the server
+ignores the range or the file has changed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -26,20 +25,27 @@ from urllib3.exceptions import HTTPError
 from stacbuild.errors import IntegrityError, LocalError, LockedError, RemoteError
 from stacbuild.locks import check_lock
 from stacbuild.net.downloaded import check_file
-from stacbuild.net.http import Patience, public_url, refuse_page, status_error, tell_of
+from stacbuild.net.http import (
+    Patience,
+    content_range,
+    public_url,
+    refuse_page,
+    status_error,
+    tell_of,
+)
 from stacbuild.net.http import reason as why
 from stacbuild.progress import SilentTask, Task
 
 _BLOCK = 1 << 20
 _SPARE = 64 << 20
 
-# Of what `_write_sidecar` writes.
+# First bytes of a sidecar.
 _BEGINS = b'{"url": '
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Whose bytes a part file holds: the content of its sidecar."""
+    """Origin of the bytes of a part file: the content of its sidecar."""
 
     url: str
     etag: str | None
@@ -48,12 +54,12 @@ class _Origin:
 
     @property
     def validator(self) -> str | None:
-        """What ``If-Range`` may hold: a strong ETag, else the time of the last change."""
+        """Value for ``If-Range``: a strong ETag, else the time of the last change."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
 
-class _Cut(Exception):  # noqa: N818 - an event, not an error: the next try goes on from there
-    """A body ended early, stood still or trickled."""
+class _Cut(Exception):  # noqa: N818 - an event, not an error: the next try resumes there
+    """A body ended early, stalled or was too slow."""
 
 
 def download(
@@ -67,32 +73,32 @@ def download(
     headers: Mapping[str, str] | None = None,
     patience: Patience = Patience(),  # noqa: B008 - frozen
 ) -> Path:
-    """Fetch *url* to the file *target*, replacing what is there when the new bytes are whole.
+    """Download *url* to the file *target*, replacing it once the download is complete.
 
     Parameters
     ----------
     size, md5
-        Bytes and hex digest that the file must have.
+        Expected number of bytes, and hex digest.
     session
-        As `stacbuild.net.http.session` makes it: it waits on 429 and 5xx, and takes a line each
-        time that a body breaks, too.
+        From `stacbuild.net.http.session`: it retries 429 and 5xx, and its *tell* gets a line for
+        each interrupted body, too.
     task
-        Is told bytes done, the total, and why it waits.
+        Progress: bytes done, the total, and the reason for waiting.
     headers
         Sent with each request, for example ``Authorization``.
 
     Raises
     ------
     NotFoundError, AuthError, RemoteError
-        The server does not give the file, or not within *patience*.
+        The server does not deliver the file, or not within *patience*.
     IntegrityError
-        Size or md5 are wrong, twice; nothing is left under the final name.
+        Size or md5 are wrong, twice; no file of the final name is left.
     LocalError
         No space, no permission.
     LockedError
-        Another process downloads to the same place.
+        Another process is downloading the same file.
     ConflictError
-        A file lies beside *target* where its bytes would be collected, or its lock, and is none.
+        A file of somebody else has the name of the part file, its sidecar or the lock.
     """
     part = target.with_name(f"{target.name}.part")
     wanted = _Wanted(
@@ -124,7 +130,7 @@ def download(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is downloaded, see `download`; *part* is where its bytes are collected."""
+    """Arguments of `download`; *part* is the part file."""
 
     url: str
     part: Path
@@ -137,13 +143,13 @@ class _Wanted:
 
 
 def _fetch(wanted: _Wanted) -> None:
-    """Bring a file to its full length, over as many connections as that takes."""
+    """Complete the part file, over as many connections as that takes."""
     url, part, task, patience = wanted.url, wanted.part, wanted.task, wanted.patience
     failures = furthest = 0
     tell = tell_of(wanted.session)
     while True:
         origin = _known(part, url, wanted.size)
-        # Bytes of which nobody can say that they are still the file's are not built upon.
+        # Bytes that can be validated neither now nor at the end are not resumed.
         if origin is None or not (origin.validator or wanted.md5):
             _discard(part)
         before = part.stat().st_size if part.exists() else 0
@@ -151,16 +157,16 @@ def _fetch(wanted: _Wanted) -> None:
         try:
             _attempt(wanted, origin if before else None)
         except _Cut as cut:
-            # To come as far as before, after starting anew, is no progress.
+            # After starting over, catching up is not progress.
             gained = (part.stat().st_size if part.exists() else 0) - furthest
             failures = 1 if gained >= patience.worth else failures + 1
             if failures >= patience.tries:
                 raise RemoteError(
-                    f"{public_url(url)}: {cut}, after {failures} tries; run again to go on"
+                    f"{public_url(url)}: {cut}, after {failures} tries; run again to resume"
                 ) from cut
             wait = patience.pause * 2 ** (failures - 1)
-            tell(f"{public_url(url)}: {cut}; going on in {wait:.0f} s")
-            task.update(note=f"{cut}; goes on in {wait:.0f} s")
+            tell(f"{public_url(url)}: {cut}; resuming in {wait:.0f} s")
+            task.update(note=f"{cut}; resuming in {wait:.0f} s")
             time.sleep(wait)
             task.update(note="")
         else:
@@ -168,7 +174,7 @@ def _fetch(wanted: _Wanted) -> None:
 
 
 def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
-    """Ask for what is missing and write it; raise `_Cut` if the body does not arrive whole."""
+    """Request the missing bytes and write them; raise `_Cut` if the body is incomplete."""
     url, part, size = wanted.url, wanted.part, wanted.size
     have = part.stat().st_size if origin else 0
     asked = wanted.headers | {"Accept-Encoding": "identity"}
@@ -185,7 +191,7 @@ def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
         raise RemoteError(f"{public_url(url)}: {why(error)}") from error
     with closing(response):
         if response.status_code == 416:
-            # What is here is not a beginning of what the server has now.
+            # The part file is not the beginning of the server's present file.
             _discard(part)
             raise _Cut("the file has changed")
         if not response.ok:
@@ -196,7 +202,7 @@ def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
         start, total = _extent(response)
         if size and total and total != size:
             raise IntegrityError(
-                f"{public_url(url)}: the server has {total} bytes, but {size} are due; "
+                f"{public_url(url)}: the server has {total} bytes, but {size} are expected; "
                 "nothing was fetched"
             )
         if start != have or (start and _changed(response, origin, total)):
@@ -240,7 +246,7 @@ def _write_body(
                 if done - mark < patience.min_speed * passed:
                     raise _Cut(f"only {(done - mark) / passed / 1000:.1f} kB/s")
                 mark, clock = done, time.monotonic()
-        # Its name may not reach the disk before its bytes do.
+        # The bytes must reach the disk before the final name does.
         file.flush()
         os.fsync(file.fileno())
     if total is not None and done < total:
@@ -248,14 +254,11 @@ def _write_body(
 
 
 def _extent(response: requests.Response) -> tuple[int, int | None]:
-    """Return the first byte of the body and the length of the whole file (if it is said)."""
+    """Return the offset of the body and the length of the whole file, if known."""
     if response.status_code == 206:
-        found = re.fullmatch(
-            r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
-        )
-        if not found:
-            raise RemoteError(f"{public_url(response.url)}: answered a range without saying which")
-        return int(found[1]), None if found[2] == "*" else int(found[2])
+        if (found := content_range(response)) is None:
+            raise RemoteError(f"{public_url(response.url)}: the range has no valid Content-Range")
+        return found
     length = response.headers.get("Content-Length")
     return 0, int(length) if length and length.isdigit() else None
 
@@ -278,7 +281,7 @@ def _sidecar(part: Path) -> Path:
 
 
 def _is_ours(sidecar: Path) -> bool:
-    """Return whether a sidecar is one, or was to be when its run died."""
+    """Return whether a sidecar was written here, maybe in part by a run that was killed."""
     try:
         start = sidecar.read_bytes()[: len(_BEGINS)]
     except OSError:
@@ -291,10 +294,10 @@ def _write_sidecar(part: Path, origin: _Origin) -> None:
 
 
 def _known(part: Path, url: str, size: int | None) -> _Origin | None:
-    """Read whose bytes *part* holds; None if they are not a beginning of what is wanted."""
+    """Read the origin of *part*; None if it cannot be the beginning of the requested file."""
     try:
-        held: Any = json.loads(_sidecar(part).read_text(encoding="utf-8"))
-        origin = _Origin(**held)
+        content: Any = json.loads(_sidecar(part).read_text(encoding="utf-8"))
+        origin = _Origin(**content)
         length = part.stat().st_size
     except (OSError, ValueError, TypeError):
         return None
@@ -318,7 +321,7 @@ def _check_space(part: Path, needed: int) -> None:
 
 
 def _difference(part: Path, size: int | None, md5: str | None) -> str:
-    """Return what differs from what is due; an empty text if nothing does."""
+    """Return how a file differs from the expected one; empty if it does not."""
     length = part.stat().st_size
     if size is not None and length != size:
         return f"has {length} bytes instead of {size}"

@@ -1,4 +1,4 @@
-"""What lies where a download goes and was not fetched: never written over, never removed."""
+"""Protection of files that were not downloaded: never overwritten, never removed."""
 
 from __future__ import annotations
 
@@ -12,32 +12,20 @@ _REMEDY = "move it away, or name another folder as the store's cache"
 
 
 def check_file(path: Path, *, is_ours: bool) -> None:
-    """Refuse to replace a file that was not fetched.
-
-    Raises
-    ------
-    ConflictError
-        If there is one and it is not ours.
-    """
+    """Raise ConflictError if a file exists that is not ours to replace."""
     if os.path.lexists(path) and not is_ours:
         raise ConflictError(
-            f"{path}: stacbuild did not fetch this file, nor is it the one that belongs there; "
-            f"{_REMEDY}"
+            f"{path}: stacbuild did not fetch this file, nor is it the expected one; {_REMEDY}"
         )
 
 
 def check_folder(folder: Path, known: Collection[Path]) -> None:
-    """Refuse to replace a folder in which a file is that was not unpacked there.
+    """Raise ConflictError if a folder contains a file, which it names, that is not *known*.
 
     Parameters
     ----------
     known
-        Files that were, or that may as well be replaced.
-
-    Raises
-    ------
-    ConflictError
-        Naming the first other file.
+        Files that were unpacked there or may be replaced.
     """
     if folder.is_symlink() or not folder.is_dir():
         check_file(folder, is_ours=False)

@@ -1,11 +1,10 @@
-"""Whether an href may be followed: the one place that decides, before anything is opened.
+"""Validation of hrefs before anything is opened.
 
-The catalog is a folder of files that anyone can edit or hand on, and an href in it becomes a path
-or URL that GDAL, fsspec or requests open. Their languages of names go far beyond that:
-``/vsicurl/``, ``vrt://``, ``NETCDF:`` and whole XML documents for GDAL, ``a::b`` for fsspec. None
-of it is needed, so an href is a path within the folders that the configuration names, or a plain
-``https``, ``http`` or ``s3`` URL; and a URL leads outwards, never from the web into the network
-that this machine stands in.
+The catalog is a folder of files that anyone can edit or pass on, and GDAL, fsspec or requests open
+the paths and URLs in it. They accept much more than these: ``/vsicurl/``, ``vrt://``, ``NETCDF:``
+and whole XML documents (GDAL), ``a::b`` (fsspec). None of it is needed, so an href has to be a path
+within the folders of the configuration, or a plain ``https``, ``http`` or ``s3`` URL; and no URL
+may lead from the web into the private network of this machine.
 """
 
 from __future__ import annotations
@@ -36,26 +35,26 @@ _EMBEDDING = tuple(
 
 
 class Zone(IntEnum):
-    """Where an address is: the higher, the further within."""
+    """Network of an address; a higher zone is closer to this machine."""
 
     WEB = 0
     PRIVATE = 1
     LOOPBACK = 2
     LINK_LOCAL = 3
-    """Of this link, or of no use as an address at all: metadata services of clouds are here."""
+    """Also unspecified and multicast addresses; metadata services of clouds are link-local."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """What the items of one store may lead to.
+    """Targets that hrefs of the items of one store may have.
 
     Parameters
     ----------
     folders
-        Absolute; files have to lie below one of them.
+        Absolute; local files have to be below one of them.
     servers
-        URLs that the configuration gives for the store (none: no URL is allowed). An item may
-        lead to their hosts, and to others of the same zone or further out.
+        URLs of the store in the configuration (none: no URL is allowed). Their hosts are allowed,
+        and others of the same zone or of one further out.
     s3_root
         ``s3://bucket/prefix/`` that the credentials of the store are for; None if it is not on S3.
     """
@@ -66,14 +65,14 @@ class Allowed:
 
 
 def check_item(item: pystac.Item, allowed: Allowed) -> None:
-    """Refuse an item if what may be opened of it leads where it may not.
+    """Refuse an item with an href that is not allowed.
 
-    That is each asset, and its ``alternate`` on S3; other alternates are only shown.
+    Checked are the assets and their ``alternate`` on S3; other alternates are never opened.
 
     Raises
     ------
     IntegrityError
-        Naming the item's file, the asset and what is wrong.
+        Naming the item's file, the asset and the reason.
     """
     where = item.get_self_href() or item.id
     for key, href in _hrefs(item):
@@ -91,13 +90,9 @@ def _hrefs(item: pystac.Item) -> Iterator[tuple[str, str]]:
 
 
 def check(href: str, allowed: Allowed) -> None:
-    """Refuse an href that is not well formed or leads out of what is allowed.
+    """Raise IntegrityError if an href is malformed or not allowed.
 
-    Nothing is opened; the name of a host may be looked up.
-
-    Raises
-    ------
-    IntegrityError
+    Nothing is opened; the name of a host may be resolved.
     """
     check_form(href)
     parts = urlsplit(href) if "://" in href else None
@@ -112,14 +107,9 @@ def check(href: str, allowed: Allowed) -> None:
 
 
 def check_form(href: str) -> None:
-    """Refuse whatever is no absolute path and no plain https, http or s3 URL.
-
-    Raises
-    ------
-    IntegrityError
-    """
+    """Raise IntegrityError unless an href is an absolute path or a plain https, http or s3 URL."""
     if not href.isprintable():
-        raise _refused(href, "holds a control character")
+        raise _refused(href, "contains a control character")
     if "::" in href:
         raise _refused(href, "is a chain of addresses")
     if "://" in href:
@@ -128,47 +118,46 @@ def check_form(href: str) -> None:
             host, user = parts.hostname, parts.username or parts.password
             _ = parts.port
         except ValueError:
-            raise _refused(href, "is no URL") from None
+            raise _refused(href, "is not a valid URL") from None
         if parts.scheme.lower() not in REMOTE:
-            raise _refused(href, f"is no {', '.join(REMOTE[:-1])} or {REMOTE[-1]} URL and no path")
+            raise _refused(href, "is neither an https, http or s3 URL nor a path")
         if not host or user:
-            raise _refused(href, "names no host, or holds a user name or password")
+            raise _refused(href, "has no host, or contains a user name or password")
     elif not Path(href).is_absolute() or re.match(r"/+vsi", href, re.IGNORECASE):
         raise _refused(href, "is neither a path nor a URL")
 
 
 def is_relative_path(href: str) -> bool:
-    """Return whether an href is a relative path, and not XML or a driver's name with a colon."""
+    """Return whether an href is a relative path, not XML or a name with the prefix of a driver."""
     prefixed = re.match(r"\s*[A-Za-z][A-Za-z0-9_+.-]*:", href)
     return not (prefixed or Path(href).is_absolute() or href.lstrip().startswith(("<", "{")))
 
 
 def leads_inwards(source: str, target: str) -> bool:
-    """Return whether *target*, to which *source* redirects or refers, is further within than it.
+    """Return whether *target* is in a higher zone than *source*, which refers to it.
 
-    Always true for a target on this link, whose only uses are hostile. A name that means another
-    address when it is looked up again, for the connection, is not found out.
+    Always true for a link-local target on another host: there is no honest use of one. A name that
+    resolves to another address later, for the connection, is not detected.
     """
     if urlsplit(source).hostname == urlsplit(target).hostname:
         return False
-    there = zone_of(urlsplit(target).hostname or "")
-    return there is Zone.LINK_LOCAL or there > zone_of(urlsplit(source).hostname or "")
+    zone = zone_of(urlsplit(target).hostname or "")
+    return zone is Zone.LINK_LOCAL or zone > zone_of(urlsplit(source).hostname or "")
 
 
 def _check_folder(path: str, folders: Sequence[Path]) -> None:
-    # The folders of a configuration as they are written, and as they are behind links of its
-    # user's; nobody else puts links below them.
+    # The folders of the configuration may be links of the user's.
     known = [each for folder in folders for each in (folder, folder.resolve())]
     if ".." in Path(path).parts or not any(Path(path).is_relative_to(each) for each in known):
-        raise _refused(path, "lies in no folder that the configuration names")
+        raise _refused(path, "is outside of the folders that the configuration names")
 
 
 @lru_cache(maxsize=1024)
 def zone_of(host: str) -> Zone:
-    """Return where a host is, by its addresses; the innermost if there are several.
+    """Return the highest zone of the addresses of a host.
 
-    A name that nobody knows is taken for one of the web: a connection to it fails, or is made by
-    a proxy that knows it.
+    A name that cannot be resolved counts as one of the web: a connection to it fails, or is made by
+    a proxy that can resolve it.
     """
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
@@ -195,7 +184,7 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def _refused(href: str, why: str) -> IntegrityError:
-    # Neither a query, which may be a signature, nor a document of XML belongs into a message.
+    # A query may be a signature, and an href a whole XML document; neither belongs into a message.
     short = href.partition("?")[0]
     if "://" in short:
         scheme, _, rest = short.partition("://")

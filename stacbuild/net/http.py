@@ -1,12 +1,13 @@
-"""Sessions that log each retry and name the failing URL.
+"""Sessions that report each retry and name the failing URL.
 
-Retries of whole answers (429, 5xx, no connection) live here; those of bodies that are cut or
-stall live in `download` and `ranges`, as no HTTP library resumes a body by itself.
+Requests that get 429, 5xx or no connection are retried here; `download` and `ranges` resume bodies
+that are cut or stall, as no HTTP library resumes a body.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,33 +31,33 @@ from stacbuild.runs import current
 Tell = Callable[[str], None]
 
 TIMEOUT = (10.0, 60.0)
-"""Seconds to wait for a connection, and for the next byte of an answer."""
+"""Seconds to wait for a connection, and for the next byte of a response."""
 
 LONGEST_WAIT = 900.0
-"""Seconds that a ``Retry-After`` may ask for; a server that wants more is an error."""
+"""Longest ``Retry-After`` that is respected, in seconds; a longer one is an error."""
 
 MOST_JSON = 32 << 20
-"""Bytes of the largest JSON document that is read, after decompression."""
+"""Size limit of a JSON document, in bytes after decompression."""
 
 _WAIT_FOR = (429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a body that is cut, stands still or trickles is asked for again.
+    """Limits for resuming a body that is cut, stalls or is too slow.
 
     Parameters
     ----------
     tries
-        Attempts that bring less than *worth* bytes, in a row, before it gives up.
+        Attempts in a row without progress before giving up.
     worth
-        Bytes after which an attempt counts as progress and the tries count anew.
+        Bytes of an attempt that count as progress.
     min_speed
-        Bytes a second, over *seconds*, below which the connection is dropped and made again.
+        Bytes per second, averaged over *seconds*, below which the connection is renewed.
     seconds
-        How long a body may be slower than that; also how long it may stand still.
+        Interval for *min_speed*; also the read timeout.
     pause
-        Seconds to wait before the connection is made again, doubled from try to try.
+        Seconds before the first new connection, doubled with each further one.
     """
 
     tries: int = 6
@@ -67,7 +68,7 @@ class Patience:
 
 
 def public_url(url: str) -> str:
-    """Return *url* without user, password, query and fragment: what may stand in a message."""
+    """Return *url* without user, password, query and fragment, for messages."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -76,16 +77,16 @@ def _silent(message: str) -> None:
     """Ignore a line."""
 
 
-class _ToldRetry(Retry):
-    """A `Retry` that says in one line what it waits for, and refuses to wait for ever."""
+class _Retry(Retry):
+    """A `Retry` that reports each wait in one line, and refuses very long ones."""
 
     def __init__(self, *args: Any, tell: Tell = _silent, host: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tell = tell
         self.host = host
 
-    def new(self, **kw: Any) -> _ToldRetry:
-        """Copy with changes, as urllib3 does for every try."""
+    def new(self, **kw: Any) -> _Retry:
+        """Return a modified copy, as urllib3 needs for every try."""
         return super().new(tell=self.tell, host=self.host, **kw)
 
     def increment(
@@ -96,13 +97,13 @@ class _ToldRetry(Retry):
         error: Exception | None = None,
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
-    ) -> _ToldRetry:
-        """Count one try (as urllib3 does) and remember whose answer it was."""
+    ) -> _Retry:
+        """Count one try, as urllib3 does, and store the host for messages."""
         self.host = getattr(_pool, "host", self.host)
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        """Wait as long as the server asks, else with doubling pauses."""
+        """Wait as long as the server asks, else for the backoff time."""
         try:
             asked = self.get_retry_after(response) if response is not None else None
         except InvalidHeader:
@@ -116,21 +117,21 @@ class _ToldRetry(Retry):
 
 
 class _Session(requests.Session):
-    """A session whose requests time out and whose redirects stay on the web."""
+    """A session with a default timeout, and without redirects into a private network."""
 
     def __init__(self, tell: Tell) -> None:
         super().__init__()
         self.tell = tell
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request; without a *timeout* of its own it has `TIMEOUT`."""
+        """Send a request, with `TIMEOUT` as default timeout."""
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = TIMEOUT
         return super().request(*args, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return where an answer leads, if one may go there."""
-        # requests itself drops Authorization when the host changes; the scheme is ours to check.
+        """Return the target of a redirect, if it is allowed."""
+        # requests drops Authorization when the host changes, but does not check the scheme.
         target = super().get_redirect_target(resp)
         if target is not None:
             whole = urljoin(resp.url, target)
@@ -150,30 +151,29 @@ class _Session(requests.Session):
 
 
 class _GivenUpError(requests.ConnectionError):
-    """A host that did not answer earlier in the run does not answer again."""
+    """No connection to a host that did not answer earlier in the run."""
 
 
 class _PacedAdapter(HTTPAdapter):
-    """Sends requests at the pace of a kind of server."""
+    """An adapter that respects rate limits, and gives up early on dead hosts."""
 
     def __init__(self, kind: str, given_up: set[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._kind = kind
         self._given_up = given_up
-        # A host that did not answer after all tries gets one more try each time.
+        # A host that did not answer after all tries gets one try per request from then on.
         self._once = HTTPAdapter()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kw: Any) -> requests.Response:
-        """Wait for this request's turn, then send it; each step of a redirect comes by here."""
-        host = urlsplit(request.url or "").netloc.rpartition("@")[2]
-        if (pace := pace_of(self._kind, urlsplit(request.url or "").netloc)) is not None:
+        """Send a request, or a step of a redirect, once the rate limit allows it."""
+        netloc = urlsplit(request.url or "").netloc
+        host = netloc.rpartition("@")[2]
+        if (pace := pace_of(self._kind, netloc)) is not None:
             pace.wait()
         given_up = host in self._given_up
         try:
-            if given_up:
-                response = self._once.send(request, *args, **kw)
-            else:
-                response = super().send(request, *args, **kw)
+            attempt = self._once.send if given_up else super().send
+            response = attempt(request, *args, **kw)
         except requests.ConnectionError as error:
             self._given_up.add(host)
             if given_up:
@@ -196,27 +196,28 @@ def session(
     backoff: float = 0.5,
     connections: int = 32,
 ) -> requests.Session:
-    """Make a session for any source; it may be shared by threads.
+    """Return a session for any source; threads may share it.
 
     Parameters
     ----------
     tell
-        Takes one line each time the session waits before it asks again, for example
-        that of `stacbuild.progress.current`.
+        Called with one line before each retry, for example that of
+        `stacbuild.progress.current`.
     kind
-        Of store, such as ``zenodo``: its servers get no more requests than they allow
+        Kind of store, such as ``zenodo``, whose rate limits are respected
         (`stacbuild.net.pace`).
     tries
-        How often a request is sent at most, when it meets no connection, 429 or 5xx.
+        Attempts of a request that gets no connection, 429 or 5xx.
     backoff
-        Seconds that the waits double from, where the server names none (``Retry-After``).
+        Seconds before the first retry, doubled with each further one, unless the server sends
+        ``Retry-After``.
     connections
-        Connections kept open to one host.
+        Size of the pool of connections to one host.
     """
     made = _Session(tell)
     made.headers["User-Agent"] = f"stacbuild/{version('stacbuild')}"
     given_up = current().given_up
-    retry = _ToldRetry(
+    retry = _Retry(
         total=tries - 1,
         redirect=0,
         other=0,
@@ -233,12 +234,12 @@ def session(
 
 
 def tell_of(session: requests.Session) -> Tell:
-    """Return what takes the lines of *session*; bodies that break are told of there, too."""
+    """Return the callback for lines of *session*, to report interrupted bodies, too."""
     return session.tell if isinstance(session, _Session) else _silent
 
 
 def send(session: requests.Session, method: str, url: str, **kwargs: Any) -> requests.Response:
-    """Send a request and give the answer if it is one of success (2xx), else raise.
+    """Send a request and return the response if its status is 2xx, else raise.
 
     Parameters
     ----------
@@ -252,7 +253,7 @@ def send(session: requests.Session, method: str, url: str, **kwargs: Any) -> req
     AuthError
         For 401.
     RemoteError
-        For any other status, no connection, no answer in time.
+        For any other status, no connection, or a timeout.
     """
     try:
         response = session.request(method, url, **kwargs)
@@ -265,7 +266,7 @@ def send(session: requests.Session, method: str, url: str, **kwargs: Any) -> req
 
 
 def status_error(response: requests.Response) -> RemoteError | AuthError:
-    """Turn an answer that is not one of success into the error that names it."""
+    """Return the error for a response whose status is not 2xx."""
     where, status = public_url(response.request.url or response.url), response.status_code
     if status in (404, 410):
         return NotFoundError(f"{where}: not found ({_status(status)})")
@@ -275,7 +276,7 @@ def status_error(response: requests.Response) -> RemoteError | AuthError:
 
 
 def reason(error: BaseException) -> str:
-    """Return why a request failed, in words and without the URL (that may hold a signature)."""
+    """Return why a request failed, without the URL, which may contain a signature."""
     if isinstance(error, _GivenUpError) and error.__cause__ is not None:
         return f"{reason(error.__cause__)}; as before in this run, so it was tried only once"
     if isinstance(error, requests.Timeout):
@@ -298,12 +299,12 @@ def get_json(
     params: Any = None,
     headers: dict[str, str] | None = None,
 ) -> Any:
-    """GET *url* and parse the JSON of the answer.
+    """Return the parsed JSON document at *url*.
 
     Raises
     ------
     NotFoundError, AuthError, RemoteError
-        As `send`; RemoteError too if the answer is not JSON, naming it when it is a web page.
+        As `send`; RemoteError also if the response is not JSON.
     """
     headers = {"Accept": "application/json"} | (headers or {})
     response = send(session, "GET", url, params=params, headers=headers, stream=True)
@@ -312,21 +313,21 @@ def get_json(
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise RemoteError(
-            f"{public_url(url)}: answered with something that is not JSON "
+            f"{public_url(url)}: the response is not JSON "
             f"({len(body)} bytes, {response.headers.get('Content-Type', 'no type')})"
         ) from error
 
 
 def read_json_body(response: requests.Response, due: str = "JSON") -> bytes:
-    """Read the body of an answer that was asked for with ``stream=True``, and close the answer.
+    """Read the body of a response to a request with ``stream=True``, and close the response.
 
-    A few kilobytes of gzip can decompress to gigabytes, so bytes are counted after decompression,
-    while they come.
+    A few kilobytes of gzip can decompress to gigabytes, so the size is checked after decompression
+    and while reading.
 
     Raises
     ------
     RemoteError
-        The body is larger than `MOST_JSON`, is a web page, or does not come.
+        The body is larger than `MOST_JSON`, is a web page, or cannot be read.
     """
     url = public_url(response.url)
     body = bytearray()
@@ -337,8 +338,8 @@ def read_json_body(response: requests.Response, due: str = "JSON") -> bytes:
                 body += part
                 if len(body) > MOST_JSON:
                     raise RemoteError(
-                        f"{url}: the answer is larger than {MOST_JSON >> 20} MB, the most that is "
-                        "read of a JSON document"
+                        f"{url}: the response is larger than {MOST_JSON >> 20} MB, the limit for a "
+                        "JSON document"
                     )
         except requests.RequestException as error:
             raise RemoteError(f"{url}: {reason(error)}") from error
@@ -347,18 +348,27 @@ def read_json_body(response: requests.Response, due: str = "JSON") -> bytes:
 
 
 def refuse_page(response: requests.Response, due: str, start: bytes = b"") -> None:
-    """Raise if the answer is a web page where *due* was asked for (closes the answer then).
+    """Raise RemoteError and close the response if it is a web page instead of *due*.
 
     Parameters
     ----------
     start
-        Of the body, if it has been read: a page may come under any type.
+        First bytes of the body, if already read: a page may have any content type.
     """
     if "html" in response.headers.get("Content-Type", "").lower() or is_page(start):
         response.close()
-        raise RemoteError(
-            f"{public_url(response.url)}: answered with an HTML page where {due} was due"
-        )
+        raise RemoteError(f"{public_url(response.url)}: returned an HTML page instead of {due}")
+
+
+def content_range(response: requests.Response) -> tuple[int, int | None] | None:
+    """Return the first byte of a ``Content-Range`` and the size of the file, if known.
+
+    None if the header is missing or malformed.
+    """
+    header = response.headers.get("Content-Range", "").strip()
+    if (found := re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header)) is None:
+        return None
+    return int(found[1]), None if found[2] == "*" else int(found[2])
 
 
 def is_page(start: bytes) -> bool:

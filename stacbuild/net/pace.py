@@ -1,7 +1,7 @@
-"""Politeness: how many requests a kind of server gets in a while, whoever on this machine asks.
+"""Rate limits for kinds of store, shared by all threads and processes of a user.
 
-Threads share a count in memory, processes one in a small file in the user's cache folder. Where
-that cannot be written each process counts for itself.
+Threads share the count in memory, processes in a small file in the user's cache folder. If that
+cannot be written, each process counts for itself.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from pathlib import Path
 from filelock import FileLock
 
 Limit = tuple[int, float]
-"""So many requests in so many seconds."""
+"""Requests, and the seconds in which they are allowed."""
 
-# Zenodo allows a guest 60 requests a minute and 2000 an hour (developers.zenodo.org, "Rate
-# limiting"), each range counting as one; a little is left for the user's browser.
+# Zenodo allows guests 60 requests a minute and 2000 an hour (developers.zenodo.org, "Rate
+# limiting"), and each range is one; some are left for the user's browser.
 LIMITS: dict[str, tuple[Limit, ...]] = {"zenodo": ((55, 60.0), (1900, 3600.0))}
 
 
 @dataclass
 class Pace:
-    """Lets requests pass as long as every limit holds, and makes them wait otherwise.
+    """A rate limiter: requests wait until all limits allow them.
 
     Parameters
     ----------
     limits
-        All of which hold at any time.
+        All of them are respected.
     clock, sleep
-        Seconds that only go forward, and how to wait for some.
+        Current time in seconds, and how to wait.
     state
         A file to share the count with other processes; *clock* must then be the same in all.
     """
@@ -49,18 +49,18 @@ class Pace:
 
     def wait(self) -> None:
         """Wait until one more request is within the limits, and count it."""
-        # Held while waiting: those who come later wait for their turn behind it.
+        # Locked while waiting, so that later threads wait behind this one.
         with self._lock:
             wait = self._take_turn()
             if wait > 0:
                 self.sleep(wait)
 
     def _take_turn(self) -> float:
-        """Count one more request at the first time that is free; return the seconds until then."""
+        """Count a request at the first time that is allowed; return the seconds until then."""
         if self.state is not None:
             try:
                 self.state.parent.mkdir(parents=True, exist_ok=True)
-                # Not held while waiting: a turn that was taken is written down.
+                # Not locked while waiting: the file records the time of this request.
                 with FileLock(self.state.with_suffix(".lock"), timeout=10):
                     self._passed = deque(_read(self.state, self.clock(), self.limits))
                     wait = self._next()
@@ -83,12 +83,12 @@ class Pace:
 
 
 def _read(state: Path, now: float, limits: tuple[Limit, ...]) -> list[float]:
-    """Return the times that are of any consequence still; none if the file is not there or torn."""
+    """Return the recorded times that still count; none if the file is missing or damaged."""
     try:
         times = sorted(float(each) for each in json.loads(state.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return []
-    # Nobody has a turn later than the longest span; a clock that was put back would say so.
+    # Drop times outside the window (the clock may have been set back).
     longest = max(seconds for _, seconds in limits)
     return [each for each in times if abs(each - now) <= longest]
 
@@ -98,14 +98,9 @@ _paces_lock = threading.Lock()
 
 
 def pace_of(kind: str, host: str) -> Pace | None:
-    """Return the pace that all on this machine share for a host; None if it has no limit.
+    """Return the shared rate limiter of a host, as ``name:port``; None if it has no limit.
 
-    Parameters
-    ----------
-    kind
-        Of store, such as ``zenodo``.
-    host
-        Name and port.
+    *kind* is the kind of store, such as ``zenodo``.
     """
     if kind not in LIMITS:
         return None
@@ -118,7 +113,7 @@ def pace_of(kind: str, host: str) -> Pace | None:
 def _state(kind: str, host: str) -> Path | None:
     name = host.rpartition("@")[2].lower()
     if name.startswith(("127.", "localhost", "[::1]")):
-        # A server of this machine, as tests have them, need not be spared by others.
+        # Local servers, as in tests, need no limit across processes.
         return None
     try:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -128,6 +123,6 @@ def _state(kind: str, host: str) -> Path | None:
 
 
 def forget() -> None:
-    """Start counting anew, as a new process would."""
+    """Reset all counts of this process."""
     with _paces_lock:
         _paces.clear()

@@ -1,6 +1,6 @@
-"""What was fetched of a file, kept once for all threads, and a file interface on it.
+"""A cache of the fetched parts of a remote file, shared by threads, and a file interface to it.
 
-The bytes lie in a temporary file with holes, at their own places, so that none is fetched twice
+The bytes are stored in a sparse temporary file at their own offsets, so that none is fetched twice
 however large the file and however little memory there is.
 """
 
@@ -19,35 +19,35 @@ from typing import Any
 from stacbuild.errors import LocalError, RemoteError
 
 PAGE = 1 << 13
-"""Bytes a page, the unit in which is known what is here."""
+"""Bytes per page, the unit of the cache."""
 
 GAP = 1 << 16
-"""What lies closer together than this is fetched as one range."""
+"""Ranges closer together than this, in bytes, are fetched as one."""
 
 AHEAD = 1 << 16
-"""Bytes fetched at the least by a read that was not announced by `Pages.prefetch`."""
+"""Least number of bytes fetched by a read without `Pages.prefetch`."""
 
 LONGEST = 32 << 20
-"""Bytes asked for in one request."""
+"""Largest number of bytes per request."""
 
 Span = tuple[int, int]
 """First byte, and the first byte after."""
 
 Fetch = Callable[[int, int], bytes]
-"""Return the bytes from *start* up to *stop* (exclusive), all of them, or raise."""
+"""Return all bytes from *start* up to *stop* (exclusive), or raise."""
 
 
 class Pages:
-    """The parts of one file that were fetched; safe to use from threads.
+    """A thread-safe cache of the pages of one file.
 
     Parameters
     ----------
     name
-        What messages call the file.
+        Name of the file in messages.
     fetch
-        Where bytes come from.
+        Fetches a range of the file.
     size
-        Bytes of the file.
+        Size of the file in bytes.
     """
 
     def __init__(self, name: str, fetch: Fetch, size: int) -> None:
@@ -55,8 +55,8 @@ class Pages:
         self.size = size
         self._fetch = fetch
         self._lock = threading.Lock()
-        self._here: set[int] = set()
-        self._coming: dict[int, Future[None]] = {}
+        self._cached: set[int] = set()
+        self._pending: dict[int, Future[None]] = {}
         with tempfile.TemporaryFile(prefix="stacbuild-", buffering=0) as file:
             self._file = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._file)
@@ -67,21 +67,21 @@ class Pages:
         Raises
         ------
         RemoteError
-            They did not come.
+            Fetching failed.
         LocalError
-            There is no space to keep them.
+            There is no space in the temporary folder.
         """
         stop = min(stop, self.size)
         if start >= stop:
             return b""
         numbers = range(start // PAGE, -(-stop // PAGE))
-        if not self._here.issuperset(numbers):
+        if not self._cached.issuperset(numbers):
             least = range(start // AHEAD * (AHEAD // PAGE), -(-stop // AHEAD) * (AHEAD // PAGE))
             self._get(number for number in least if number * PAGE < self.size)
         return os.pread(self._file, stop - start, start)
 
     def prefetch(self, spans: Iterable[Span]) -> None:
-        """Fetch what is not here of *spans*, in as few requests as possible; raises as `read`."""
+        """Fetch missing pages of *spans*, in as few requests as possible; raises as `read`."""
         self._get(
             number
             for start, stop in spans
@@ -89,39 +89,39 @@ class Pages:
         )
 
     def _get(self, numbers: Iterable[int]) -> None:
-        """Have pages here; each is fetched by one thread, and others that want it wait for that."""
+        """Fetch missing pages, each by one thread; wait for those that other threads fetch."""
         wanted = sorted(set(numbers))
         with self._lock:
-            theirs = [self._coming[number] for number in wanted if number in self._coming]
+            others = [self._pending[number] for number in wanted if number in self._pending]
             runs = list(self._missing(wanted))
             for first, last in runs:
                 for number in range(first, last + 1):
-                    self._coming[number] = Future()
+                    self._pending[number] = Future()
         try:
             for first, last in runs:
-                self._bring(first, last)
+                self._fetch_run(first, last)
         except BaseException as error:
-            self._give_up(runs, error)
+            self._fail(runs, error)
             raise
-        for future in theirs:
+        for future in others:
             future.result()
 
     def _missing(self, wanted: list[int]) -> Iterator[tuple[int, int]]:
-        """Yield the first and last of each run of pages to fetch, small gaps fetched with them."""
-        away = [n for n in wanted if n not in self._here and n not in self._coming]
-        if not away:
+        """Yield first and last page of each run to fetch, including small gaps."""
+        missing = [n for n in wanted if n not in self._cached and n not in self._pending]
+        if not missing:
             return
-        first = away[0]
-        for number, following in pairwise([*away, away[-1] + GAP]):
+        first = missing[0]
+        for number, following in pairwise([*missing, missing[-1] + GAP]):
             between = range(number + 1, following)
             near = len(between) * PAGE < GAP and all(
-                n not in self._here and n not in self._coming for n in between
+                n not in self._cached and n not in self._pending for n in between
             )
             if not near or (following + 1 - first) * PAGE > LONGEST:
                 yield first, number
                 first = following
 
-    def _bring(self, first: int, last: int) -> None:
+    def _fetch_run(self, first: int, last: int) -> None:
         data = self._fetch(first * PAGE, min((last + 1) * PAGE, self.size))
         try:
             done = 0
@@ -129,60 +129,61 @@ class Pages:
                 done += os.pwrite(self._file, memoryview(data)[done:], first * PAGE + done)
         except OSError as error:
             raise LocalError(
-                f"{tempfile.gettempdir()}: no place to keep what is read of {self.name} "
+                f"{tempfile.gettempdir()}: no space to cache {self.name} "
                 f"({error.strerror}); set TMPDIR to a folder with more"
             ) from error
         with self._lock:
-            self._here.update(range(first, last + 1))
+            self._cached.update(range(first, last + 1))
             for number in range(first, last + 1):
-                self._coming.pop(number).set_result(None)
+                self._pending.pop(number).set_result(None)
 
-    def _give_up(self, runs: Iterable[tuple[int, int]], error: BaseException) -> None:
-        # An interrupt is this thread's own; those who wait are told of a failure instead.
-        told = error if isinstance(error, Exception) else RemoteError(f"{self.name}: interrupted")
+    def _fail(self, runs: Iterable[tuple[int, int]], error: BaseException) -> None:
+        # An interrupt concerns this thread only; waiting threads get an error instead.
+        if not isinstance(error, Exception):
+            error = RemoteError(f"{self.name}: interrupted")
         with self._lock:
             for first, last in runs:
                 for number in range(first, last + 1):
-                    if number in self._coming:
-                        self._coming.pop(number).set_exception(told)
+                    if number in self._pending:
+                        self._pending.pop(number).set_exception(error)
 
 
 class PagedFile(io.RawIOBase):
-    """A read-only, seekable file on `Pages`. One object is for one thread; pages are shared."""
+    """A read-only, seekable file on `Pages`; one per thread, while pages are shared."""
 
     def __init__(self, pages: Pages) -> None:
         super().__init__()
         self.pages = pages
-        self._at = 0
+        self._position = 0
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Size of the file in bytes."""
         return self.pages.size
 
     def readable(self) -> bool:
-        """Return True: it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return True: it has positions."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position, which may lie beyond the end."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        """Move to a position, which may be beyond the end, and return it."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
             raise ValueError(f"{self.pages.name}: negative position {base + offset}")
-        self._at = base + offset
-        return self._at
+        self._position = base + offset
+        return self._position
 
     def tell(self) -> int:
         """Return the position."""
-        return self._at
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Read as many bytes as *buffer* takes and the file has."""
-        data = self.pages.read(self._at, self._at + len(buffer))
+        """Read into *buffer* and return the number of bytes."""
+        data = self.pages.read(self._position, self._position + len(buffer))
         buffer[: len(data)] = data
-        self._at += len(data)
+        self._position += len(data)
         return len(data)

@@ -1,12 +1,11 @@
-"""A remote file read by ranges, as if it were here: few and large requests, no byte twice.
+"""File interface to a URL, read by ranges: few and large requests, and no byte twice.
 
-GDAL and zipfile read through it and never speak to the network themselves: GDAL keeps a body that
-was cut as if it were whole, and goes on failing after the server is well again.
+GDAL and zipfile read through it, without network access of their own: GDAL takes a truncated body
+for a complete one, and keeps failing after the server has recovered.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from contextlib import closing, suppress
@@ -15,28 +14,28 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import RemoteError
-from stacbuild.net.http import Patience, public_url, refuse_page, send, tell_of
+from stacbuild.net.http import Patience, content_range, public_url, refuse_page, send, tell_of
 from stacbuild.net.pages import AHEAD, PagedFile, Pages
 
 
 class HttpRanges:
-    """Fetches ranges of one URL, whole or not at all; safe to use from threads.
+    """Complete ranges of one URL; thread-safe.
 
     Parameters
     ----------
     url
-        An http(s) URL whose server answers ranges.
+        An http(s) URL whose server supports ranges.
     session
-        As `stacbuild.net.http.session` makes it: it waits on 429 and 5xx, and takes a line each
-        time that a body breaks, too.
+        From `stacbuild.net.http.session`: it retries 429 and 5xx, and its *tell* gets a line for
+        each interrupted body, too.
     size
-        Bytes of the file if known; else the first request tells.
+        Size of the file in bytes; by default from the response to the first request.
 
     Raises
     ------
     NotFoundError, AuthError, RemoteError
-        On opening (if *size* is not given) and on `fetch`: the server does not give the range,
-        gives it short again and again, or the file changed meanwhile.
+        On opening (without *size*) and on `fetch`: the server does not return the range, returns
+        too few bytes repeatedly, or the file has changed.
     """
 
     def __init__(
@@ -70,12 +69,12 @@ class HttpRanges:
             failures = 1 if len(part) >= self._patience.worth else failures + 1
             if failures >= self._patience.tries:
                 raise RemoteError(
-                    f"{self.name}: bytes {start} to {stop} came short in {failures} tries"
+                    f"{self.name}: bytes {start} to {stop} are incomplete after {failures} tries"
                 )
             wait = self._patience.pause * 2 ** (failures - 1)
             at = start + len(have)
             tell_of(self._session)(
-                f"{self.name}: the connection broke at byte {at}; going on in {wait:.0f} s"
+                f"{self.name}: the connection broke at byte {at}; resuming in {wait:.0f} s"
             )
             time.sleep(wait)
         return have
@@ -83,13 +82,13 @@ class HttpRanges:
     def _learn_size(self) -> int:
         first, size = self._part(0, AHEAD)
         if size is None:
-            raise RemoteError(f"{self.name}: the server does not say how long the file is")
-        # The same request has brought the first page; it need not come again.
+            raise RemoteError(f"{self.name}: the server does not report the size of the file")
+        # The first pages come with this request and need not be fetched again.
         self._first = first
         return size
 
     def _part(self, start: int, stop: int) -> tuple[bytes, int | None]:
-        """Fetch the beginning of a range, maybe all of it, and the size of the whole file."""
+        """Return the beginning of a range, maybe all of it, and the size of the whole file."""
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
         timeout = (10, self._patience.seconds)
         response = send(
@@ -98,24 +97,22 @@ class HttpRanges:
         with closing(response):
             refuse_page(response, "a part of a file")
             if response.status_code != 206:
-                raise RemoteError(f"{self.name}: the server gives no ranges; preload the file")
-            said = re.fullmatch(
-                r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
-            )
-            if not said or int(said[1]) != start:
-                raise RemoteError(f"{self.name}: the server answered another range than asked for")
-            self._check_unchanged(response, None if said[2] == "*" else int(said[2]))
+                raise RemoteError(f"{self.name}: the server has no ranges; preload the file")
+            offset, size = content_range(response) or (None, None)
+            if offset != start:
+                raise RemoteError(f"{self.name}: the server returned another range than requested")
+            self._check_unchanged(response, size)
             body = self._body(response, stop - start)
         with self._lock:
             self.requests += 1
             self.bytes_read += len(body)
-        return body, None if said[2] == "*" else int(said[2])
+        return body, size
 
     def _body(self, response: requests.Response, length: int) -> bytes:
-        """Read up to *length* bytes; fewer if the body is cut, stands still or trickles."""
+        """Read up to *length* bytes; fewer if the body is cut, stalls or is too slow."""
         body = bytearray()
         mark, clock = 0, time.monotonic()
-        # What came before a break is good; the rest is asked for anew.
+        # Bytes before an interruption are valid; the rest is requested again.
         with suppress(HTTPError, OSError):
             while len(body) < length:
                 block = response.raw.read1(length - len(body), decode_content=False)
@@ -143,8 +140,7 @@ class HttpRanges:
 class RangeFile(PagedFile):
     """A read-only, seekable file at an http(s) URL; see `HttpRanges` for parameters and errors.
 
-    One object is for one thread; ``PagedFile(other.pages)`` is another position in the same
-    pages.
+    One per thread; ``PagedFile(other.pages)`` shares the cached pages.
     """
 
     def __init__(
@@ -159,10 +155,10 @@ class RangeFile(PagedFile):
 
     @property
     def requests(self) -> int:
-        """How many requests for ranges were answered so far."""
+        """Number of requests for ranges so far."""
         return self._ranges.requests
 
     @property
     def bytes_read(self) -> int:
-        """How many bytes of the file came over the network so far."""
+        """Number of bytes of the file fetched so far."""
         return self._ranges.bytes_read

@@ -1,9 +1,9 @@
-"""What a file does not say of itself: one YAML a record, bucket or product family.
+"""Metadata that files lack, in one YAML file per record, bucket or product family.
 
-A profile names the sources it is for and states facts about their data: which year a band is,
-what a code means, units, nodata, licence, citation. The profiles of this package stand beside
-this module; a user's own are the ``*.yml`` files in a folder ``profiles`` beside the
-configuration, and win over the package's.
+A profile names its sources and adds metadata of their data: the years of bands, the meaning of
+classes, units, nodata, licence, citation. The profiles of the package are beside this module; a
+user's are the ``*.yml`` files in a folder ``profiles`` beside the configuration, and override
+them.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ ExactNumber = Annotated[int | float, BeforeValidator(exact)]
 
 PACKAGE_DIRECTORY = Path(__file__).parent
 
-# Names in a message.
-_TOLD = 5
+# Most names in a message.
+_NAMED = 5
 
 
 class Class(Strict):
-    """One code of a legend, as in the STAC classification extension 2.0.0."""
+    """A class of categorical data, as in the STAC classification extension 2.0.0."""
 
     value: int
     name: str = Field(pattern=r"^[0-9A-Za-z-_]+$")
@@ -50,19 +50,19 @@ class Class(Strict):
 
 
 class Years(Strict):
-    """Bands that are years: band ``i`` (from 1) is the year ``first + i - 1``."""
+    """The years of bands: band ``i`` (from 1) is the year ``first + i - 1``."""
 
     first: int
     count: int = Field(gt=0)
 
 
 class DataProfile(Strict):
-    """Facts about one data id, or one variable of a Zarr store.
+    """Metadata of one data id, or of one variable of a Zarr store.
 
-    ``nodata`` lists every value that stands for "no data"; ``unit`` is a UDUNITS string;
-    ``standard_name`` a name of the CF table; ``variables`` is for Zarr stores only. So is
-    ``bbox``, the outer edges of the pixels of the whole (west, south, east, north in its CRS), for
-    a store whose coordinates do not say whether they are centres or edges.
+    ``nodata`` lists all nodata values; ``unit`` is a UDUNITS string; ``standard_name`` a name of
+    the CF table; ``variables`` is for Zarr stores only. So is ``bbox``, the outer edges of the
+    pixels (west, south, east, north in the CRS of the store), where coordinates do not determine
+    whether they are centres or edges.
     """
 
     title: str | None = None
@@ -101,7 +101,7 @@ class Publication(Strict):
 
 
 class CollectionProfile(Strict):
-    """Facts about a whole record, store or product; ``license`` is an SPDX id or ``other``."""
+    """Metadata of a whole record, store or product; ``license`` is an SPDX id or ``other``."""
 
     title: str | None = None
     description: str | None = None
@@ -116,12 +116,12 @@ class CollectionProfile(Strict):
 
 @dataclass(frozen=True)
 class Named:
-    """What there is in a store that profiles can be for.
+    """Names in a store that profiles can match.
 
     Parameters
     ----------
     variables
-        Names of the variables of each data id; none where they are not known.
+        Names of the variables of each data id; empty if unknown.
     collections
         Keys of the collections: a record, product or bucket.
     """
@@ -132,8 +132,8 @@ class Named:
 
 def _listed(names: Iterable[str]) -> str:
     found = list(dict.fromkeys(names))
-    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
-    return f"there are: {', '.join(found[:_TOLD])}{more}" if found else "there is none"
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"there are: {', '.join(found[:_NAMED])}{more}" if found else "there is none"
 
 
 class _DataEntry(DataProfile):
@@ -165,12 +165,12 @@ class _ProfileFile(Strict):
     def is_for(self, store_key: str) -> bool:
         return any(fnmatchcase(store_key, pattern) for pattern in self.sources)
 
-    def unmatched(self, there: Mapping[str, Named]) -> Iterator[str]:
-        """Yield what of this file is for nothing, for a user to read."""
+    def unmatched(self, stores: Mapping[str, Named]) -> Iterator[str]:
+        """Yield a message for each pattern or name in this file that matches nothing."""
         for pattern in self.sources:
-            if not any(fnmatchcase(key, pattern) for key in there):
-                yield f"{self._path}: source: {pattern!r} matches no store; {_listed(there)}"
-        found = [each for key, each in there.items() if self.is_for(key)]
+            if not any(fnmatchcase(key, pattern) for key in stores):
+                yield f"{self._path}: source: {pattern!r} matches no store; {_listed(stores)}"
+        found = [each for key, each in stores.items() if self.is_for(key)]
         if not found:
             return
         data_ids = [data_id for each in found for data_id in each.variables]
@@ -199,7 +199,7 @@ _P = TypeVar("_P", DataProfile, CollectionProfile)
 
 
 class Profiles:
-    """All profiles that are known in a run."""
+    """All profiles of a run."""
 
     def __init__(self, files: Iterable[_ProfileFile] = ()) -> None:
         self._files = tuple(files)
@@ -211,63 +211,52 @@ class Profiles:
         Raises
         ------
         ConfigError
-            For a profile that cannot be read, with a line for every mistake in it.
+            If a profile cannot be read, with a line for each mistake.
         """
         users = [path for directory in directories for path in sorted(directory.glob("*.yml"))]
         return cls((*_of_the_package(), *map(_read, users)))
 
     @property
     def has_own(self) -> bool:
-        """Whether there are any beside the package's."""
+        """Whether there are profiles of the user's."""
         return not all(file.is_of_the_package for file in self._files)
 
-    def unmatched(self, there: Mapping[str, Named]) -> list[str]:
-        """Return what in the user's own profiles is for nothing, a line each.
+    def unmatched(self, stores: Mapping[str, Named]) -> list[str]:
+        """Return a message for each pattern or name in the user's profiles that matches nothing.
 
         Parameters
         ----------
-        there
-            What there is, by the store's key.
+        stores
+            Names by key of store.
         """
         own = (file for file in self._files if not file.is_of_the_package)
-        return [line for file in own for line in file.unmatched(there)]
+        return [line for file in own for line in file.unmatched(stores)]
 
     def of(self, store_key: str, data_id: str) -> DataProfile:
-        """Return what is known of *data_id*; an empty profile if nothing is."""
-        found = (
-            entry
-            for file in self._files
-            if file.is_for(store_key)
-            for entry in file.data
-            if fnmatchcase(data_id, entry.match)
-        )
-        return _merge(DataProfile, found)
+        """Return the metadata of *data_id*; an empty profile if there are none."""
+        data = (each for file in self._files if file.is_for(store_key) for each in file.data)
+        return _merge(DataProfile, data, data_id)
 
     def collection(self, store_key: str, key: str) -> CollectionProfile:
-        """Return what is known of the collection *key* (a record, product or bucket)."""
+        """Return the metadata of the collection *key* (a record, product or bucket)."""
         found = (
-            entry
-            for file in self._files
-            if file.is_for(store_key)
-            for entry in file.collections
-            if fnmatchcase(key, entry.match)
+            each for file in self._files if file.is_for(store_key) for each in file.collections
         )
-        return _merge(CollectionProfile, found)
+        return _merge(CollectionProfile, found, key)
 
 
-def _merge(kind: type[_P], entries: Iterable[_P]) -> _P:
-    # Later entries win field by field, so that what several members share is stated once.
-    facts: dict[str, Any] = functools.reduce(
-        lambda known, entry: known | entry.model_dump(exclude={"match"}, exclude_none=True),
-        entries,
-        {},
-    )
-    return kind.model_validate(facts)
+def _merge(kind: type[_P], profiles: Iterable[_DataEntry | _CollectionEntry], name: str) -> _P:
+    # Later profiles override single fields, so that common metadata are stated once.
+    merged: dict[str, Any] = {}
+    for each in profiles:
+        if fnmatchcase(name, each.match):
+            merged |= each.model_dump(exclude={"match"}, exclude_none=True)
+    return kind.model_validate(merged)
 
 
 @functools.cache
 def _of_the_package() -> tuple[_ProfileFile, ...]:
-    """Read the package's profiles, which takes longer than many a plan: once a process."""
+    """Read the package's profiles, once a process as it takes longer than many a plan."""
     return tuple(_read(path) for path in sorted(PACKAGE_DIRECTORY.glob("*.yml")))
 
 

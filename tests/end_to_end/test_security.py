@@ -150,7 +150,7 @@ def test_the_command_ends_with_4_and_names_the_item(project: Path) -> None:
     for name in ("plan", "cube"):
         done = stacbuild(name, project, code=4)
         assert f"{item_of(project)}: assets.data: the href '{outside}/secret.tif'" in done.stderr
-        assert "lies in no folder that the configuration names; refused" in done.stderr
+        assert "is outside of the folders that the configuration names; refused" in done.stderr
 
 
 def test_validate_opens_only_what_the_configuration_names(project: Path) -> None:

@@ -174,14 +174,18 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("href", ["vrt://a.tif", "ftp://x/a.tif", "zip://a.zip!a.tif"])
 def test_other_schemes_are_refused(href: str) -> None:
-    with pytest.raises(IntegrityError, match="is no https, http or s3 URL and no path; refused"):
+    with pytest.raises(
+        IntegrityError, match="is neither an https, http or s3 URL nor a path; refused"
+    ):
         RasterFile(href)
 
 
 def test_gdal_prefixes_are_only_names() -> None:
     with pytest.raises(LocalError, match="there is no such file"):
         RasterFile("GTIFF_DIR:1:a.tif")
-    with pytest.raises(IntegrityError, match="is no https, http or s3 URL and no path; refused"):
+    with pytest.raises(
+        IntegrityError, match="is neither an https, http or s3 URL nor a path; refused"
+    ):
         RasterFile("/vsicurl/http://127.0.0.1/a.tif")
     with pytest.raises(IntegrityError, match="is neither a path nor a URL; refused"):
         RasterFile("/vsizip/a.zip/a.tif")

@@ -171,7 +171,7 @@ def test_a_wrong_md5_once_is_healed(tmp_path: Path, session: requests.Session) -
 def test_a_wrong_size_is_an_error(tmp_path: Path, session: requests.Session) -> None:
     with (
         FileServer({"/f": DATA}) as server,
-        pytest.raises(IntegrityError, match="server has 3000000 bytes, but 5 are due"),
+        pytest.raises(IntegrityError, match="server has 3000000 bytes, but 5 are expected"),
     ):
         download(f"{server.url}/f", tmp_path / "f", size=5, session=session)
 
@@ -185,7 +185,7 @@ def test_a_stall_reconnects_within_its_budget(
         if count < QUICK.tries:
             download(f"{server.url}/f", tmp_path / "f", session=session, patience=QUICK, task=task)
             assert (tmp_path / "f").read_bytes() == DATA
-            assert "goes on in" in task.notes[0]
+            assert "resuming in" in task.notes[0]
         else:
             with pytest.raises(RemoteError, match=r"broke at 10 bytes.*, after 3 tries"):
                 download(f"{server.url}/f", tmp_path / "f", session=session, patience=QUICK)
@@ -215,7 +215,7 @@ def test_a_trickle_reconnects(tmp_path: Path, session: requests.Session) -> None
 
 def test_a_page_or_a_missing_file_leaves_nothing(tmp_path: Path, session: requests.Session) -> None:
     with FileServer(faults=[page(200)]) as server:
-        with pytest.raises(RemoteError, match="HTML page where a file was due"):
+        with pytest.raises(RemoteError, match="HTML page instead of a file"):
             download(f"{server.url}/f.tif", tmp_path / "f", session=session)
         with pytest.raises(NotFoundError, match=r"/f.tif: not found"):
             download(f"{server.url}/f.tif", tmp_path / "f", session=session)

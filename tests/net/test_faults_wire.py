@@ -129,7 +129,7 @@ def test_a_download_gets_over_it(
     assert proxy.bytes_sent <= 1.05 * len(DATA) + lost
     # One line each time that it broke, with what will be done.
     assert len(said) == proxy.hits
-    assert all("again in" in line or "going on in" in line for line in said)
+    assert all("again in" in line or "resuming in" in line for line in said)
 
 
 @pytest.mark.parametrize("fault", LASTING, ids=name)
@@ -223,10 +223,10 @@ def test_a_page_for_a_file_is_named(
     tmp_path: Path, web: Folder, proxy: FaultProxy, session: requests.Session, kind: str
 ) -> None:
     web.fail("f.tif", body=b"<!DOCTYPE html><p>Sign in", headers={"Content-Type": kind}, times=-1)
-    with pytest.raises(RemoteError, match=r"/f\.tif: answered with an HTML page where a file"):
+    with pytest.raises(RemoteError, match=r"/f\.tif: returned an HTML page instead of a file"):
         download(f"{proxy.url}/f.tif", tmp_path / "here" / "f.tif", session=session)
     assert left(tmp_path / "here") == []
-    with pytest.raises(RemoteError, match=r"/f\.tif: answered with an HTML page where JSON"):
+    with pytest.raises(RemoteError, match=r"/f\.tif: returned an HTML page instead of JSON"):
         http.get_json(session, f"{proxy.url}/f.tif")
 
 
@@ -405,7 +405,7 @@ def test_a_page_for_a_geotiff_is_named(
     page = b"<html>Sign in</html>" * 100
     (web.root / "page.tif").write_bytes(page)
     with pytest.raises(
-        RemoteError, match=r"/page\.tif: answered with an HTML page where a GeoTIFF"
+        RemoteError, match=r"/page\.tif: returned an HTML page instead of a GeoTIFF"
     ):
         RasterFile(f"{proxy.url}/page.tif", session=session).open()
     web.fail("r.tif", body=page, times=-1)
@@ -619,7 +619,7 @@ def test_a_harvest_gets_over_it(
     assert left(kept.parent) == [BIG, f"{BIG}.stacbuild.json"]
     assert proxy.hits > 0
     told = [line for line in done.stderr.splitlines() if " in " in line or "again" in line]
-    assert any("again" in line or "going on in" in line for line in told), done.stderr
+    assert any("again" in line or "resuming in" in line for line in told), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -629,7 +629,7 @@ def test_a_harvest_gets_over_it(
         ({"status": 410}, 3, "not found (410 Gone)"),
         ({"status": 403}, 3, "the server answers 403 Forbidden"),
         ({"status": 503, "headers": {"Retry-After": "0"}}, 3, "the server answers 503"),
-        ({"body": b"<!DOCTYPE html><p>Sign in"}, 3, "answered with an HTML page where a file"),
+        ({"body": b"<!DOCTYPE html><p>Sign in"}, 3, "returned an HTML page instead of a file"),
         ({"flip_at": 1_000_000}, 4, "instead of"),
     ],
     ids=["404", "410", "403", "503", "page", "md5"],

@@ -28,7 +28,7 @@ def test_a_page_where_json_was_due_is_named() -> None:
     with (
         FileServer(faults=[page(200)]) as server,
         http.session() as session,
-        pytest.raises(RemoteError, match="HTML page where JSON was due"),
+        pytest.raises(RemoteError, match="HTML page instead of JSON"),
     ):
         http.get_json(session, f"{server.url}/a")
 

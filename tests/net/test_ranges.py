@@ -130,7 +130,7 @@ def test_a_cut_body_is_completed() -> None:
 def test_bodies_cut_for_ever_are_an_error() -> None:
     with FileServer({"/f": DATA}, cuts=[PAGE, *[5] * 9]) as server, http.session() as session:
         file = RangeFile(f"{server.url}/f", session, patience=QUICK)
-        with pytest.raises(RemoteError, match=r"/f: bytes .* came short in 3 tries"):
+        with pytest.raises(RemoteError, match=r"/f: bytes .* are incomplete after 3 tries"):
             file.read()
 
 

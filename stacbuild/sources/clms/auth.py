@@ -203,9 +203,7 @@ def content_of(response: requests.Response) -> Any:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise RemoteError(
-            f"{where}: answered HTTP {response.status_code} with something that is not JSON"
-        ) from error
+        raise RemoteError(f"{where}: answered HTTP {response.status_code} without JSON") from error
     if response.ok:
         return content
     said = content.get("msg") or content.get("message") if isinstance(content, dict) else None

@@ -265,5 +265,5 @@ def test_the_state_of_a_task(api: ClmsApi, server: ClmsServer, forest: Product) 
     with pytest.raises(RemoteError, match="no Status"):
         api.status(task)
     server.fail("@datarequest_status_get", status=404)
-    with pytest.raises(RemoteError, match="HTML page where JSON"):
+    with pytest.raises(RemoteError, match="HTML page instead of JSON"):
         api.status(task)

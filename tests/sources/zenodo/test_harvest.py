@@ -342,7 +342,7 @@ def test_a_restricted_record_is_named_so(zenodo_server: ZenodoServer, tmp_path: 
 @pytest.mark.parametrize(
     ("fault", "error", "message"),
     [
-        ({"body": b"<html>"}, RemoteError, "HTML page where JSON was due"),
+        ({"body": b"<html>"}, RemoteError, "HTML page instead of JSON"),
         ({"status": 403}, RemoteError, "403 Forbidden"),
         ({"status": 410}, NotFoundError, "410 Gone"),
     ],
