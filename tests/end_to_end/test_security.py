@@ -161,7 +161,9 @@ def test_validate_opens_only_what_the_configuration_names(project: Path) -> None
     edit(item_of(project), lead_to(f"{outside}/secret.txt"))
     lines = errors(stacbuild("validate", project, "--deep", "--remote", code=4))
     for item, name in ((cube, "secret.zarr"), (item_of(project), "secret.txt")):
-        assert any(f"{item}: assets.data: the href '{outside}/{name}' lies in" in x for x in lines)
+        assert any(
+            f"{item}: assets.data: the href '{outside}/{name}' is outside of" in x for x in lines
+        )
 
 
 def test_only_a_cube_of_its_own_name_is_removed_from_a_bucket(

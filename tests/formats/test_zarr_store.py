@@ -202,7 +202,7 @@ def test_metadata_that_are_not_zarr_are_named(tmp_path: Path, web: Folder) -> No
     (tmp_path / "a.zarr" / ".zmetadata").write_text("<html>sign in</html>")
     with pytest.raises(IntegrityError, match=r"a\.zarr/\.zmetadata: is no JSON"):
         open_dataset(str(tmp_path / "a.zarr"))
-    with pytest.raises(RemoteError, match=r"a\.zarr/\.zmetadata: answered with an HTML page"):
+    with pytest.raises(RemoteError, match=r"a\.zarr/\.zmetadata: returned an HTML page"):
         open_dataset(f"{web.url}/a.zarr")
 
 

@@ -409,7 +409,7 @@ def test_a_page_for_a_geotiff_is_named(
     ):
         RasterFile(f"{proxy.url}/page.tif", session=session).open()
     web.fail("r.tif", body=page, times=-1)
-    with pytest.raises(RemoteError, match=r"/r\.tif: answered with an HTML page"):
+    with pytest.raises(RemoteError, match=r"/r\.tif: returned an HTML page"):
         RasterFile(f"{proxy.url}/r.tif", session=session).open()
 
 
