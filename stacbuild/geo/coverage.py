@@ -7,6 +7,7 @@ antimeridian of a source in degrees, what lies between two nodes may be far beyo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -35,6 +36,8 @@ from stacbuild.geo.pixelgrid import (
 _ROTATED = 25.0
 # Looked at along each axis, to tell how two grids lie.
 _SAMPLES = 65
+# To find the end of the earth within a pixel, as many times half as far.
+_HALVINGS = 12
 # Along each axis, to tell whether two grids have anything in common.
 _PLACES = 64
 
@@ -49,8 +52,10 @@ def under(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats,
         return _bent(row), _bent(col)
     rows, cols = (np.arange(part.start, part.stop + 1, dtype=np.float64) - 0.5 for part in window)
     row, col = extremes(source, target, rows, cols, edge_positions)
-    pole = _poles_within(source, target, window)
-    return np.append(row, pole), col
+    row = np.append(row, _poles_within(source, target, window))
+    for ends, _ in _ends(source, target, window):
+        row, col = np.append(row, ends[0]), np.append(col, ends[1])
+    return row, col
 
 
 def _places(part: slice) -> Floats:
@@ -167,39 +172,49 @@ def _beyond_earth(source: PixelGrid, target: PixelGrid) -> bool:
 
     So it is at a pole that is a line, of a cylindrical projection. GDAL leaves such a pixel empty.
     """
-    return any(_ends_over(source, target, axis) for axis in (0, 1))
-
-
-def _ends_over(source: PixelGrid, target: PixelGrid, axis: int) -> bool:
-    """Return whether the earth ends over the source, along sampled lines of a target's corners."""
-    # Edges of pixels, half a pixel before their centres.
-    along, across = (
-        np.unique(np.linspace(0, target.shape[which], _SAMPLES).round()) - 0.5
-        for which in (axis, 1 - axis)
+    rows, cols = target.shape
+    return any(
+        _overlaps(here, before, source.shape)
+        for here, before in _ends(source, target, (slice(0, rows), slice(0, cols)))
     )
 
-    def at(corners: Floats, lines: Floats) -> Floats:
-        rows, cols = (corners, lines) if axis == 0 else (lines, corners)
-        return np.stack(edge_positions(source, target, rows, cols))
 
-    known = np.logical_and(*np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))))
-    sample, line = np.nonzero(known[:-1] != known[1:])
-    if not sample.size:
-        return False
-    lines, forward = across[line], known[sample, line]
-    inner = along[sample + ~forward]
-    outer = along[sample + forward]
-    while (np.abs(outer - inner) > 1).any():
-        middle = np.floor((inner + outer) / 2) + 0.5
-        there = np.logical_and(*np.isfinite(at(middle, lines)))
-        inner, outer = np.where(there, middle, inner), np.where(there, outer, middle)
-    last = at(inner, lines)
-    # Pixels grow towards the end of the earth.
-    shape = np.array(source.shape)[:, None]
-    with np.errstate(invalid="ignore"):
-        margin = np.nan_to_num(2 * np.abs(last - at(2 * inner - outer, lines)))
-        over = (last > -margin) & (last < shape + margin)
-    return bool(over.all(axis=0).any())
+def _overlaps(one: Floats, other: Floats, shape: tuple[int, int]) -> bool:
+    """Return whether anything between two sets of positions lies on so many rows and columns."""
+    length = np.array(shape)[:, None]
+    inside = (np.maximum(one, other) > 0) & (np.minimum(one, other) < length)
+    return bool(inside.all(axis=0).any())
+
+
+def _ends(source: PixelGrid, target: PixelGrid, window: Window) -> Iterator[tuple[Floats, Floats]]:
+    """Yield where the earth ends within a target window, along sampled lines of corners.
+
+    For lines along columns, and along rows: the last positions on the source, and those of the
+    corners before them, as arrays of rows and columns.
+    """
+    for axis in (0, 1):
+        along, across = (
+            np.unique(np.linspace(part.start, part.stop, _SAMPLES).round()) - 0.5
+            for part in (window[axis], window[1 - axis])
+        )
+
+        def at(places: Floats, lines: Floats, axis: int = axis) -> Floats:
+            rows, cols = (places, lines) if axis == 0 else (lines, places)
+            return np.stack(edge_positions(source, target, rows, cols))
+
+        known = np.logical_and(*np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))))
+        sample, line = np.nonzero(known[:-1] != known[1:])
+        if not sample.size:
+            continue
+        lines, forward = across[line], known[sample, line]
+        inner = along[sample + ~forward]
+        outer = along[sample + forward]
+        for _ in range(_HALVINGS + int(np.abs(outer - inner).max()).bit_length()):
+            middle = (inner + outer) / 2
+            there = np.logical_and(*np.isfinite(at(middle, lines)))
+            inner, outer = np.where(there, middle, inner), np.where(there, outer, middle)
+        corner = np.where(forward, np.floor(inner + 0.5), np.ceil(inner + 0.5)) - 0.5
+        yield at(inner, lines), at(corner, lines)
 
 
 def _corner_columns(source: PixelGrid, target: PixelGrid) -> Floats:
