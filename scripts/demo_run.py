@@ -1,4 +1,4 @@
-"""What scripts/demo runs once the environment is there."""
+"""Run the demo; called by scripts/demo, which creates the environment."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ BOX = "-0.70,44.10,-0.58,44.20"
 def main(directory: Path) -> int:
     """Run the demo in *directory*."""
     directory.mkdir(parents=True, exist_ok=True)
-    print(f"1. Stand-ins for Zenodo, S3 and CLMS, on this machine only, under {directory}/sources")
+    print(f"1. Start local stand-ins for Zenodo, S3 and CLMS, with their data in {directory}/sources")
     with stand_ins(directory):
         config = directory / "scs2_config.yml"
-        print("\n2. Harvest: every source becomes items of a local STAC catalog")
+        print("\n2. Harvest: describe all sources in a local STAC catalog")
         harvest = run("harvest", config)
-        print(f"\n3. Cube: the grid of SCS2, cut to {BOX}")
+        print(f"\n3. Build: the grid of SCS2, cropped to {BOX}")
         cube = run("cube", config, "--bbox", BOX)
     if harvest.code or cube.code:
         return harvest.code or cube.code
-    print("\n4. What was made")
+    print("\n4. Open the cubes")
     for name in CUBES:
         print(f"\n>>> xr.open_zarr('{directory}/data/{name}.zarr')")
         with xr.open_zarr(directory / "data" / f"{name}.zarr") as dataset:
             print(dataset)
-    print("\n5. Every pixel against the truth, each centre taken through PROJ by itself")
+    print("\n5. Compare every pixel with its expected value (each pixel centre transformed by PROJ)")
     print(f"{'variable':30} {'method':9} {'pixels':>10} {'equal':>9} {'unexplained':>12}")
     wrong = 0
     for layer in LAYERS:

@@ -1,4 +1,4 @@
-"""Runs the tools in turn, each in a fresh process, and prints what they cost."""
+"""Benchmark the tools in turn, each in a fresh process, and print time, memory and traffic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.benchmarks.data import SIZES
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line ``stacbuild``: interruptible, and done when it says so."""
+    """Run the benchmarks that the command line selects."""
     options = _parse(arguments)
     size, root = SIZES[options.size], options.directory.absolute()
     root.mkdir(parents=True, exist_ok=True)

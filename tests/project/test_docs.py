@@ -241,5 +241,16 @@ def test_the_first_steps_are_as_shown(
     assert Path("forest.png").exists()
 
 
+def test_the_tests_on_the_page_on_reliability_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "reliability.md").read_text()
+    tests = "".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
+    # A name on the page may be cut off (`test_a_function_…`).
+    names = set(re.findall(r"(?<![/\w])test_\w+(?!\w|\.py)", page))
+    assert len(names) > 100
+    assert [name for name in sorted(names) if f"def {name}" not in tests] == []
+    files = set(re.findall(r"tests/[\w/]+\.py", page))
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+
+
 def without_numbers(text: str) -> str:
     return re.sub(r"[0-9]+([.,][0-9]+)*", "0", text)
