@@ -2,7 +2,8 @@
 
 Sizes of arrays are exact unless a custom function changes them. Bytes are estimates: compressed
 sizes are taken from those of the sources (or of the cube of before), memory from a model of what
-is held at once, which was fitted to the peaks in docs/reference/performance.md and errs on the large side.
+is held at once, which was fitted to the peaks in docs/reference/performance.md and errs on the
+large side.
 Refused are grids of more than 10^12 pixels, more than 10^6 tasks or 10^7 chunks per variable, and
 cubes larger than the disk has room for.
 """
