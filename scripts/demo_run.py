@@ -38,7 +38,7 @@ def main(directory: Path) -> int:
         print(f"\n>>> xr.open_zarr('{directory}/data/{name}.zarr')")
         with xr.open_zarr(directory / "data" / f"{name}.zarr") as dataset:
             print(dataset)
-    print("\n5. Compare every pixel with its expected value (each pixel centre transformed by PROJ)")
+    print("\n5. Compare every pixel with its expected value (every centre transformed by PROJ)")
     print(f"{'variable':30} {'method':9} {'pixels':>10} {'equal':>9} {'unexplained':>12}")
     wrong = 0
     for layer in LAYERS:
