@@ -24,7 +24,7 @@ BOX = "-0.70,44.10,-0.58,44.20"
 def main(directory: Path) -> int:
     """Run the demo in *directory*."""
     directory.mkdir(parents=True, exist_ok=True)
-    print(f"1. Start local stand-ins for Zenodo, S3 and CLMS, with their data in {directory}/sources")
+    print(f"1. Start local stand-ins for Zenodo, S3 and CLMS, with data in {directory}/sources")
     with stand_ins(directory):
         config = directory / "scs2_config.yml"
         print("\n2. Harvest: describe all sources in a local STAC catalog")
