@@ -7,6 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
+from rich.filesize import decimal
+
+from stacbuild.errors import LocalError
+
 # Of <malloc.h> of the GNU C library.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
@@ -44,3 +48,18 @@ def free_bytes(path: Path) -> int:
     """Return the free space where a folder is or will be."""
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     return shutil.disk_usage(there).free
+
+
+def check_space(folder: Path, needed: int, purpose: str, *, spare: int = 0) -> None:
+    """Raise a LocalError if a folder has no room for *needed* bytes, and as many as *spare* more.
+
+    Parameters
+    ----------
+    purpose
+        What they are needed for, such as ``to unpack a.zip``.
+    """
+    free = free_bytes(folder)
+    if needed and needed + spare > free:
+        raise LocalError(
+            f"{folder}: needs {decimal(needed)} {purpose}, but only {decimal(free)} are free"
+        )

@@ -27,6 +27,7 @@ from typing import IO, Self, cast
 
 from stacbuild.atomic import sweep_dead, temporary
 from stacbuild.errors import IntegrityError, LocalError
+from stacbuild.machine import check_space
 
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 
@@ -137,7 +138,7 @@ def _unpack(path: Path, into: Path, name: str, levels: int | None, limit: int | 
         limit = _limit(archive) if limit is None else limit
         listed = _listed(archive, name, limit)
         total = sum(member.size for member, _ in listed)
-        _check_space(into, total, name)
+        check_space(into.parent, total, f"to unpack {name}")
         for member, info in listed:
             target = into / member.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -288,15 +289,6 @@ def _limit(archive: _Archive) -> int:
     else:
         packed = Path(str(archive.name)).stat().st_size
     return max(_SMALL, RATIO * packed)
-
-
-def _check_space(folder: Path, needed: int, name: str) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise LocalError(
-            f"{folder.parent}: needs {needed / 1e9:.1f} GB to unpack {name}, "
-            f"but only {free / 1e9:.1f} GB are free"
-        )
 
 
 def _write(archive: _Archive, info: _Info, member: Member, target: Path, name: str) -> None:

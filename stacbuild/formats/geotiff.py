@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Interleaving, MaskFlags
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
+from rich.filesize import decimal
 
 from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
 from stacbuild.formats.gdal_file import GdalFile, GdalHandle
@@ -262,7 +263,7 @@ class RasterFile:
             size *= dataset.count
         if size > _MOST_BLOCK_BYTES:
             raise IntegrityError(
-                f"{self.name}: a block of it is {height} x {width} pixels, {size / 1e9:.1f} GB, "
+                f"{self.name}: a block of it is {height} x {width} pixels, {decimal(size)}, "
                 "which have to be decoded at once; rewrite it in tiles (gdal_translate -co "
                 "TILED=YES)"
             )

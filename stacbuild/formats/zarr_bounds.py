@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from rich.filesize import decimal
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
@@ -95,7 +96,7 @@ class BoundedStore(WrapperStore[Store]):
         if name in _METADATA:
             if len(buffer) > MOST_METADATA_BYTES:
                 raise IntegrityError(
-                    f"{self._named(key)}: metadata of {len(buffer) / 1e6:.0f} MB, the most that is "
+                    f"{self._named(key)}: metadata of {decimal(len(buffer))}, the most that is "
                     f"read is {MOST_METADATA_BYTES >> 20} MB"
                 )
             return self._learned(path, name, buffer)
@@ -104,14 +105,14 @@ class BoundedStore(WrapperStore[Store]):
             return buffer
         if limit > MOST_CHUNK_BYTES:
             raise IntegrityError(
-                f"{self._named(key)}: a chunk of {limit / 1e9:.3g} GB, which has to be decoded at "
+                f"{self._named(key)}: a chunk of {decimal(limit)}, which has to be decoded at "
                 "once; rechunk the store"
             )
         stated = decoded_bytes(buffer.to_bytes()[:18], len(buffer))
         if stated is not None and stated > limit * _WIDER + _HEADERS:
             raise IntegrityError(
-                f"{self._named(key)}: decompresses to {stated / 1e6:.0f} MB where a chunk holds "
-                f"{limit / 1e6:.3g} MB; the store is damaged or hostile"
+                f"{self._named(key)}: decompresses to {decimal(stated)} where a chunk holds "
+                f"{decimal(limit)}; the store is damaged or hostile"
             )
         return buffer
 

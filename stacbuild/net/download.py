@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -24,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import IntegrityError, LocalError, LockedError, RemoteError
 from stacbuild.locks import check_lock
+from stacbuild.machine import check_space
 from stacbuild.net.downloaded import check_file
 from stacbuild.net.http import (
     Patience,
@@ -210,7 +210,8 @@ def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
                 _discard(part)
                 raise _Cut("the file has changed")
             start = 0
-        _check_space(part, (total or size or 0) - start)
+        needed = (total or size or 0) - start
+        check_space(part.parent, needed, f"for {part.name.removesuffix('.part')}", spare=_SPARE)
         _write_sidecar(part, _origin(url, response, total))
         wanted.task.update(done=start, total=total or size)
         try:
@@ -309,15 +310,6 @@ def _known(part: Path, url: str, size: int | None) -> _Origin | None:
 def _discard(part: Path) -> None:
     part.unlink(missing_ok=True)
     _sidecar(part).unlink(missing_ok=True)
-
-
-def _check_space(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if needed and needed + _SPARE > free:
-        raise LocalError(
-            f"{part.parent}: needs {needed / 1e9:.1f} GB for {part.name.removesuffix('.part')}, "
-            f"but only {free / 1e9:.1f} GB are free"
-        )
 
 
 def _difference(part: Path, size: int | None, md5: str | None) -> str:

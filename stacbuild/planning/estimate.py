@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pandas as pd
 import xarray as xr
+from rich.filesize import decimal
 
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.geo.pixelgrid import PixelGrid, Window, clip, positions, span
@@ -181,8 +182,8 @@ def check_space(output: Output, expected: Estimate, there: int = 0) -> None:
         return
     if expected.write - there > expected.free:
         raise LocalError(
-            f"{output.identifier}: needs about {(expected.write - there) / 1e9:.3g} GB, and "
-            f"{expected.free / 1e9:.3g} GB are free in {output.storage.folder}; make room, move "
+            f"{output.identifier}: needs about {decimal(expected.write - there)}, and "
+            f"{decimal(expected.free)} are free in {output.storage.folder}; make room, move "
             "the storage, or take a smaller grid"
         )
 

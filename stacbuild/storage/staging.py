@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from stacbuild.errors import LocalError
 from stacbuild.locks import hold
 from stacbuild.machine import free_bytes
@@ -67,7 +69,7 @@ def local_errors(path: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise LocalError(
                 f"{path}: cannot be written: {os.strerror(error.errno)}: "
-                f"{size_text(free_bytes(path))} are free there; make room, then run the same "
+                f"{decimal(free_bytes(path))} are free there; make room, then run the same "
                 "command again to go on"
             ) from error
         if error.errno == errno.EIO or _is_below(error.filename, path.parent):
@@ -77,12 +79,3 @@ def local_errors(path: Path) -> Iterator[None]:
 
 def _is_below(name: object, folder: Path) -> bool:
     return isinstance(name, str | os.PathLike) and Path(name).is_relative_to(folder)
-
-
-def size_text(count: float) -> str:
-    """Return a number of bytes as a person reads it."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

@@ -10,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import xarray as xr
 from dask.callbacks import Callback
 
@@ -138,15 +139,33 @@ def test_nothing_is_computed_or_written_but_the_catalog(tmp_path: Path) -> None:
     assert [each.action for each in stacbuild.plan(path)] == ["create"]
 
 
-def test_it_knows_its_grid(tmp_path: Path) -> None:
+PROJECTED = {"identifier": "utm", "crs": "EPSG:32632", "spatial_res": 100, "tile_size": 64}
+
+
+@pytest.mark.parametrize("grid", [TILES, PROJECTED | {"bbox": [580000, 4984000, 586000, 4992000]}])
+def test_it_knows_its_grid(tmp_path: Path, grid: Json) -> None:
+    """``.rio`` and ``.odc`` have CRS and transform, and can clip, before a build and after."""
     geotiff(tmp_path / "src" / "one.tif")
-    path = project(tmp_path, {"identifier": "cube", "data_id": "one.tif"})
+    name, code = grid["identifier"], int(grid["crs"].partition(":")[2])
+    dataset = {"identifier": "cube", "data_id": "one.tif", "grid_mapping": name}
+    path = project(tmp_path, dataset, grids=[grid | {"tile_size": 40}])
+    west, south, east, north = grid["bbox"]
+    res = grid["spatial_res"]
+    shape = round((north - south) / res), round((east - west) / res)
     for cube in both(path):
-        assert cube.rio.crs.to_epsg() == 4326
+        assert cube.rio.crs.to_epsg() == code
         assert cube.band_data.rio.transform() == cube.rio.transform()
-        assert cube.odc.geobox.shape == (100, 100)
-        assert cube.odc.geobox.crs.epsg == 4326
-        np.testing.assert_allclose(cube.odc.geobox.boundingbox, BOX)
+        assert cube.rio.transform().almost_equals((res, 0, west, 0, -res, north))
+        assert cube.odc.geobox.shape == shape
+        assert cube.odc.geobox.crs.epsg == code
+        np.testing.assert_allclose(cube.odc.geobox.boundingbox, grid["bbox"])
+        # Ten columns and five rows from the corner in the north west.
+        box = (west, north - 4.9 * res, west + 9.9 * res, north)
+        part = cube.rio.clip_box(*box)
+        assert part.band_data.shape == (5, 10)
+        np.testing.assert_array_equal(part.band_data, cube.band_data[:5, :10])
+        clipped = cube.band_data.rio.clip([shapely.box(*box)], all_touched=True)
+        np.testing.assert_array_equal(clipped, part.band_data)
 
 
 def test_a_part_of_it(tmp_path: Path) -> None:
