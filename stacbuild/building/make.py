@@ -133,5 +133,6 @@ def _add_source_thumbnails(job: Job, pictured: Pictured) -> None:
 def _is_new(item: pystac.Item, job: Job) -> bool:
     """Return whether an item was made from the same inputs, and after the job was resolved."""
     return item.properties.get(FINGERPRINT) == job.fingerprint and (
-        job.before is None or job.before.properties.get("created") != item.properties.get("created")
+        job.previous is None
+        or job.previous.properties.get("created") != item.properties.get("created")
     )

@@ -1,4 +1,4 @@
-"""What the items of a configuration's stores may lead to."""
+"""Check that items only refer to files and servers that the configuration names."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def check_items(
     items: Iterable[pystac.Item], config: Config, store: Store, catalog_dir: Path
 ) -> None:
-    """Refuse items whose assets lead to what the configuration does not name.
+    """Check that the assets of items are in folders and on servers of the configuration.
 
     Parameters
     ----------
     store
-        The one that the items say they come from; for a cube, where cubes go.
+        The store that the items come from; for items of cubes, the storage.
 
     Raises
     ------
     IntegrityError
-        Naming the file of the first such item.
+        If an href refers elsewhere; names the item's file.
     """
     folders = [each.folder for each in config.data_stores if each.folder]
     allowed = Allowed((catalog_dir, *folders), store.servers, store.s3_root)

@@ -1,11 +1,9 @@
-"""What a cube will be and cost, from its items alone: nothing is opened and nothing is fetched.
+"""Estimate size and cost of a cube from its items; nothing is opened or fetched.
 
-Sizes of arrays are exact unless a custom function changes them. Bytes are estimates: compressed
-sizes are taken from those of the sources (or of the cube of before), memory from a model of what
-is held at once, which was fitted to the peaks in docs/reference/performance.md and errs on the
-large side.
-Refused are grids of more than 10^12 pixels, more than 10^6 tasks or 10^7 chunks per variable, and
-cubes larger than the disk has room for.
+Shapes are exact unless a custom function changes them. Bytes are estimates: compressed sizes come
+from the sources or the previous cube, memory from a model that was fitted to the peaks in
+docs/reference/performance.md and errs on the large side. More than 10^6 tasks or 10^7 chunks per
+variable are refused, and cubes that do not fit on the disk.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ from stacbuild.loading.temporal import count_steps, dtype_of_resampled
 from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes, processors
-from stacbuild.planning.sizes import fetched, length_of, ratio
+from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
 from stacbuild.planning.sources import is_described
 from stacbuild.storage.formats import FORMS
 
@@ -44,16 +42,16 @@ if TYPE_CHECKING:
     from stacbuild.storage.output import Output, Storage
 
 _Key = TypeVar("_Key")
-# A variable's name, its facts, the lengths of the dimensions before the spatial ones, and the
-# source's times that are chosen, if they are known.
+# A variable's name, its metadata, the lengths of the dimensions before the spatial ones, and the
+# selected times of the source, if they are known.
 _Planned = tuple[str, Facts, dict[str, int], pd.DatetimeIndex | None]
 
 MAX_TASKS = 10**6
 MAX_CHUNKS = 10**7
 
-# Along a side, to find the part of a source that lies under a grid.
+# Sampled pixels along a side of the grid, to find the window of a source below it.
 _SAMPLES = 65
-# A block that is touched is fetched as a whole: half of one more on each side.
+# Blocks are fetched as a whole: on average half a block more on each side.
 _HALF_BLOCK = 256
 
 _BASE_MEMORY = 300 * 10**6
@@ -64,7 +62,7 @@ _COPIES = 3
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a cube to be: ``shape`` and ``chunks`` are in the order of ``dims``."""
+    """A variable of a planned cube; ``shape`` and ``chunks`` are in the order of ``dims``."""
 
     name: str
     dtype: str
@@ -74,29 +72,29 @@ class Variable:
 
     @property
     def nbytes(self) -> int:
-        """Bytes without compression."""
+        """Uncompressed size in bytes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @property
     def chunk_count(self) -> int:
-        """How many chunks it is stored in."""
+        """Number of stored chunks."""
         return math.prod(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a cube will be and cost; bytes are None where nothing is known of a source yet.
+    """Size and cost of a planned cube; bytes are None if a source is not harvested yet.
 
     Parameters
     ----------
     fetch
-        Bytes to come over the network.
+        Bytes to download.
     write
         Bytes of the cube on disk.
     memory
-        Bytes at the peak.
+        Peak memory in bytes.
     free
-        Bytes free where it goes; None if that is no disk.
+        Bytes free in the storage's folder; None for other storages.
     """
 
     variables: tuple[Variable, ...] = ()
@@ -111,25 +109,23 @@ def estimate(
     grid: Grid,
     found: Sequence[Sequence[pystac.Item]],
     storage: Storage,
-    before: pystac.Item | None = None,
+    previous: pystac.Item | None = None,
 ) -> Estimate:
-    """Estimate what a cube will be and cost.
+    """Return size and cost of a cube.
 
     Parameters
     ----------
     found
-        The items of each variable; none where it is not harvested yet.
-    storage
-        Where it goes.
-    before
-        The item of the cube of this name that there is now.
+        The items of each variable; none if it is not harvested yet.
+    previous
+        The item of the cube that exists now, if any.
 
     Raises
     ------
     BuildError
-        If the grid lies beyond a source.
+        If the grid does not intersect a source.
     ConfigError
-        If the cube takes more tasks or chunks than can be handled.
+        If the cube has too many tasks or chunks.
     """
     target = PixelGrid.of_grid(grid)
     variables: list[Variable] = []
@@ -142,13 +138,13 @@ def estimate(
             continue
         check_overlap(variable, ready, any_touches(ready, target), grid)
         planned = list(_variables(variable, ready, dataset, grid))
-        # What is known of whole files: of parts only where they lie.
+        # Sizes are those of whole files; items cut by a bbox only have another extent.
         of_file = {item.id: item for item in whole}
         variables += planned
         raw = sum(each.nbytes for each in planned)
-        write += raw * ratio([each.name for each in planned], whole, before)
+        write += raw * compression_ratio([each.name for each in planned], whole, previous)
         fetch += sum(
-            fetched(of_file[item.id], _window(source, target))
+            bytes_to_fetch(of_file[item.id], _window(source, target))
             for item in ready
             for source in wrapped_grids([item], target)
         )
@@ -163,43 +159,39 @@ def estimate(
     )
 
 
-def check_space(output: Output, expected: Estimate, there: int = 0) -> None:
-    """Refuse a cube that the disk has no room for.
+def check_space(output: Output, expected: Estimate, written: int = 0) -> None:
+    """Check that the disk has enough space for a cube.
 
     Parameters
     ----------
-    place
-        Where it goes.
-    there
-        Bytes of it that an earlier run wrote.
+    written
+        Bytes that an earlier run wrote of it.
 
     Raises
     ------
     LocalError
-        With what it needs and what there is.
+        If it has not; states the bytes needed and free.
     """
     if expected.free is None or expected.write is None:
         return
-    if expected.write - there > expected.free:
+    if expected.write - written > expected.free:
         raise LocalError(
-            f"{output.identifier}: needs about {decimal(expected.write - there)}, and "
-            f"{decimal(expected.free)} are free in {output.storage.folder}; make room, move "
-            "the storage, or take a smaller grid"
+            f"{output.identifier}: needs about {decimal(expected.write - written)}, but only "
+            f"{decimal(expected.free)} are free in {output.storage.folder}; free some space, "
+            "move the storage, or use a smaller grid"
         )
 
 
 def _variables(
     variable: SourceVariable, items: Sequence[pystac.Item], dataset: Dataset, grid: Grid
 ) -> Iterator[Variable]:
-    """Yield what one source becomes, as if no function of the user's changed its shape."""
-    if "cube:variables" in items[0].properties:
-        planned = _of_zarr(variable, items, grid)
-    else:
-        planned = _of_raster(variable, items, grid)
+    """Yield the variables of one source, assuming that no custom function changes their shape."""
+    is_zarr = "cube:variables" in items[0].properties
+    planned = (_of_zarr if is_zarr else _of_raster)(variable, items, grid)
     params = variable.temporal_resample_params
     for name, facts, lead, times in planned:
         dtype = facts.cube_dtype
-        # A user's function may have made other times before.
+        # A custom function runs before the resampling, and may change the times.
         if params is not None and not variable.custom_processing:
             chosen = params.variables is None or name in params.variables
             if "time" not in lead or not chosen:
@@ -237,20 +229,21 @@ def _of_zarr(
     spatial, sources = spatial_dims(item), wrapped_grids(items, target)
     dimensions = item.properties["cube:dimensions"]
     described = on_grid(item, asked_for(variable))
-    entries = {name: described[name] for name in chosen_names(variable, described, left_out(item))}
+    chosen = chosen_names(variable, described, left_out(item))
     own = variable.identifier
-    for name, entry in entries.items():
+    for name in chosen:
         lead = {
-            dim: length_of(dimensions[dim]) for dim in entry["dimensions"] if dim not in spatial
+            dim: length_of(dimensions[dim])
+            for dim in described[name]["dimensions"]
+            if dim not in spatial
         }
-        # Numbers or texts without a unit of time are none.
-        of_times = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
+        temporal = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
         times = None
-        for dim in ["time"] if "time" in of_times else of_times if len(of_times) == 1 else []:
+        for dim in ["time"] if "time" in temporal else temporal if len(temporal) == 1 else []:
             listed = dimensions[dim].get("values")
             known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
             lead[dim], times = _times(variable, known, lead[dim])
-        named = name if own is None else own if len(entries) == 1 else f"{own}_{name}"
+        named = name if own is None else own if len(chosen) == 1 else f"{own}_{name}"
         facts = {name: Facts.of_zarr(item, name).filled(variable.fill_value(name))}
         [facts[name]] = _unpacked(variable, name, facts, sources, target).values()
         yield named, facts[name], lead, times
@@ -263,7 +256,7 @@ def _unpacked(
     sources: Sequence[PixelGrid],
     target: PixelGrid,
 ) -> dict[_Key, Facts]:
-    """Return what is stated of a variable, of unpacked values where the cube will hold them."""
+    """Return the metadata of a variable, of unpacked values if the cube stores them unpacked."""
     method = resampling_method(variable, name, next(iter(stated.values())), sources, target)
     return made_unpacked(variable, method, stated)
 
@@ -271,7 +264,7 @@ def _unpacked(
 def _lead_of_raster(
     variable: SourceVariable, items: Sequence[pystac.Item], bands: Sequence[int]
 ) -> tuple[dict[str, int], pd.DatetimeIndex | None]:
-    """Return the lengths of the dimensions before the spatial ones, and times as `_times`."""
+    """Return the lengths of the dimensions before the spatial ones, and the times of `_times`."""
     of_items = pd.DatetimeIndex(by_time(items))
     if len(of_items) == 1 and (of_bands := band_times(items[0])) is not None:
         count, times = _times(variable, of_bands[np.array(bands) - 1], len(bands))
@@ -285,9 +278,9 @@ def _lead_of_raster(
 def _times(
     variable: SourceVariable, times: pd.DatetimeIndex | None, count: int
 ) -> tuple[int, pd.DatetimeIndex | None]:
-    """Count the times of a cube, and return those of the source that are chosen.
+    """Return the number of times of a cube, and the selected times of the source.
 
-    As many as the source has, and None, where these are not known.
+    If the latter are not known, it is the number of times of the source, and None.
     """
     if times is None or not times.is_unique:
         return count, None
@@ -314,7 +307,7 @@ def _variable(
 
 
 def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
-    """Return the part of a source that lies under a grid, from some of the grid's pixels."""
+    """Return the window of a source that a grid covers, from a sample of the grid's pixels."""
     at = np.meshgrid(*(np.linspace(0, n - 1, _SAMPLES) for n in target.shape), indexing="ij")
     row, col = positions(source, target, *at)
     with np.errstate(invalid="ignore"):
@@ -322,7 +315,7 @@ def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
 
 
 def _unit(variable: Variable, grid: Grid) -> int:
-    """Return the pixels of the grid that a task computes."""
+    """Return the number of pixels that a task computes."""
     rows, cols = work_unit(grid, np.dtype(variable.dtype).itemsize)
     return rows * cols
 
@@ -332,8 +325,8 @@ def _bands(variable: Variable) -> int:
 
 
 def _memory(variable: Variable, grid: Grid) -> int:
-    # An index map, and all bands of a window in case the file interleaves them; bounded by the
-    # cache. Then for every thread its chunk, the source's window and the encoded bytes.
+    # An index map, and all bands of a window in case the file is pixel-interleaved, limited by the
+    # pool. Then for each thread its chunk, the source's window and the encoded bytes.
     unit = _unit(variable, grid)
     block = unit * np.dtype(variable.dtype).itemsize
     held = min(_CACHE_MEMORY, unit * _INDEX_BYTES + block * _bands(variable))
@@ -346,11 +339,11 @@ def _check_counts(variables: Sequence[Variable], grid: Grid) -> None:
         tasks = _bands(each) * math.ceil(math.prod(grid.shape) / _unit(each, grid))
         if tasks > MAX_TASKS:
             raise ConfigError(
-                f"{where}: {each.name} would take {tasks} tasks, at most {MAX_TASKS} can be "
-                "handled; take a larger tile_size or a smaller bbox"
+                f"{where}: {each.name} needs {tasks} tasks, at most {MAX_TASKS} are supported; use "
+                "a larger tile_size or a smaller bbox"
             )
         if each.chunk_count > MAX_CHUNKS:
             raise ConfigError(
-                f"{where}: {each.name} would have {each.chunk_count} chunks, each a file, at most "
-                f"{MAX_CHUNKS} can be handled; take a larger tile_size or chunksize"
+                f"{where}: {each.name} has {each.chunk_count} chunks, each a file, at most "
+                f"{MAX_CHUNKS} are supported; use a larger tile_size or chunksize"
             )

@@ -1,8 +1,7 @@
-"""What a cube is made of, as digests: equal ones mean that a build would give the same bytes.
+"""Digests of everything that a cube is made of: if they are equal, a build gives the same bytes.
 
-The digests stand in the cube's item part by part (`INPUTS`), so that the reason of a rebuild can
-be told, and all together as one (`FINGERPRINT`). They hold nothing of the machine: no path, no
-endpoint, no credential.
+The cube's item has them one by one (`INPUTS`), so that a plan can name the reason of a rebuild, and
+combined (`FINGERPRINT`). They depend on no path of the machine, endpoint or credential.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
 
     import pystac
 
-    from stacbuild.config import Config, Dataset, SourceVariable
+    from stacbuild.config import Config, Dataset
     from stacbuild.config.datasets import CustomProcessing
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.sources import SourceCollection
 
 DEPENDS_ON = "depends_on"
-"""The part of `INPUTS` for files that custom functions are said to read."""
+"""The part of `INPUTS` for files that custom functions are declared to read."""
 
 Inputs = dict[str, dict[str, str]]
 
@@ -40,24 +39,24 @@ ALGORITHM_VERSION = 1
 """Raised whenever the same configuration and sources would give other values or attributes."""
 
 _ALGORITHM = "algorithm"
-# Items of earlier versions have the versions of libraries here, all of them with algorithm 1.
+# Items of earlier versions record versions of libraries instead; all of them used algorithm 1.
 _FIRST = {"stacbuild": "1"}
 
-# What is recorded as provenance. dask is not here: it says when a block is computed, not what is in
-# it. Wheels of rasterio bring their GDAL along, and to ask GDAL itself would cost half a second in
-# every run that has nothing to do.
+# Recorded as provenance. dask is left out: it schedules blocks, but does not affect their values.
+# So is GDAL, which comes with the wheels of rasterio: importing it would cost half a second in
+# every run without work.
 _SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "xarray", "zarr", "numcodecs")
 
-# Where something is and when it was written down is not what it is.
+# Location and time of access do not describe the content.
 _NOT_CONTENT = ("file:", "storage:", "alternate", "archive", "stacbuild:chunks", "stacbuild:found")
-_STAMPS = {"created", "updated", "version"}
+_TIMESTAMPS = {"created", "updated", "version"}
 
-# It reads a file each time, and four times a cube is asked.
+# Cached, since it reads a file, and is called four times per cube.
 _version = functools.cache(version)
 
 
 def software() -> dict[str, str]:
-    """Return the names and versions of the software that makes a cube now."""
+    """Return the names and installed versions of the software that makes a cube."""
     return {name: _version(name) for name in _SOFTWARE} | {"PROJ": pyproj.proj_version_str}
 
 
@@ -67,36 +66,36 @@ def inputs_of(
     sources: Iterable[pystac.Item],
     collections: Iterable[SourceCollection],
 ) -> Inputs:
-    """Take the digests of all that a cube is made of.
+    """Return the digests of everything that a cube is made of.
 
     Parameters
     ----------
     settings
         From `settings_of`.
     sources
-        The items that it is made of.
+        The source items.
     collections
         Their collections, whose licences and citations become attributes of the cube.
 
     Returns
     -------
-    ``configuration``: by the path of each key that bears on the output; ``sources``: what the
-    files hold, by ``<collection>/<item>``; ``descriptions``: what items and collections say of
-    them; ``code``: custom functions by ``<file>:<function>``, and the modules that these import by
-    their path in the configuration's folder; ``depends_on``: the files that they are said to read,
-    by that path (only if there are any); ``algorithm``: `ALGORITHM_VERSION`.
+    ``configuration``: by the path of each key that affects the cube; ``sources``: the content of
+    files, by ``<collection>/<item>``; ``descriptions``: the metadata of items and collections;
+    ``code``: custom functions by ``<file>:<function>``, and the modules that they import by their
+    path in the configuration's folder; ``depends_on``: files that they are declared to read, by
+    that path (only if there are any); ``algorithm``: `ALGORITHM_VERSION`.
 
     Raises
     ------
     LocalError
-        If a module of custom processing, or what it depends on, cannot be read.
+        If a file of custom processing cannot be read.
     """
     customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
     modules, declared = _files(customs)
-    items = list(sources)
     rights = {each.id: asdict(each) for each in collections}
-    named = {f"{item.collection_id}/{item.id}": item for item in items}
-    return {
+    named = {f"{item.collection_id}/{item.id}": item for item in sources}
+    functions = {_function(custom): custom.file for custom in customs}
+    inputs = {
         "configuration": {key: _digest(value) for key, value in settings.items()},
         "sources": {name: _digest(_content(item)) for name, item in named.items()},
         "descriptions": {
@@ -106,23 +105,15 @@ def inputs_of(
                 for name, item in named.items()
             },
         },
-        "code": {
-            _function(variable): _digest_of_file(variable.custom_processing.file)
-            for variable in dataset.variables
-            if variable.custom_processing
-        }
-        | {name: _digest_of_file(path) for name, path in modules.items()},
-        **(
-            {DEPENDS_ON: {name: _digest_of_file(path) for name, path in declared.items()}}
-            if declared
-            else {}
-        ),
-        _ALGORITHM: {"stacbuild": str(ALGORITHM_VERSION)},
+        "code": {name: _digest_of_file(path) for name, path in (functions | modules).items()},
     }
+    if declared:
+        inputs[DEPENDS_ON] = {name: _digest_of_file(path) for name, path in declared.items()}
+    return inputs | {_ALGORITHM: {"stacbuild": str(ALGORITHM_VERSION)}}
 
 
 def _files(customs: Iterable[CustomProcessing]) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Return the modules that functions import, and the files that they are said to read."""
+    """Return the modules that functions import, and the files that they are declared to read."""
     modules: dict[str, Path] = {}
     declared: dict[str, Path] = {}
     for custom in customs:
@@ -131,52 +122,52 @@ def _files(customs: Iterable[CustomProcessing]) -> tuple[dict[str, Path], dict[s
             declared |= custom.dependencies()
         except CodeError as error:
             raise LocalError(f"{custom.file.name}:{custom.function_name}: {error}") from error
-    # What is imported and declared is told once.
+    # A file that is both imported and declared counts as a module.
     return modules, {name: path for name, path in declared.items() if name not in modules}
 
 
 def fingerprint(inputs: Inputs) -> str:
-    """Return one SHA-256 over all digests, in hexadecimal digits."""
+    """Return one SHA-256 over all digests, in hexadecimal."""
     return hashlib.sha256(_bytes(inputs)).hexdigest()
 
 
-def changes(before: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list[str]:
-    """Return what is different, in the user's terms; an empty list if nothing is.
+def changes(previous: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list[str]:
+    """Return the differences between inputs as messages; an empty list if there are none.
 
     Parameters
     ----------
-    before
-        The inputs that stand in the cube's item.
+    previous
+        The inputs in the cube's item.
     grid_mapping
         Identifier of the grid now.
     """
-    said = []
-    for key, _, _ in _differences(before, now, "configuration"):
+    messages = []
+    for key, _, _ in _differences(previous, now, "configuration"):
         path = key.replace("grid_mapping.", f"grid_mappings.{grid_mapping}.", 1)
-        said.append(f"configuration: {path}")
-    content = {key for key, _, _ in _differences(before, now, "sources")}
-    for key, old, new in _differences(before, now, "sources"):
-        if old is None:
-            said.append(f"source {key}: new")
-        else:
-            said.append(f"source {key}: {'no longer used' if new is None else 'content changed'}")
-    for key, old, new in _differences(before, now, "descriptions"):
-        # What came or went was said above, and with new content often goes a new description.
-        if old is not None and new is not None and key not in content:
-            said.append(f"source {key}: description changed")
-    said += [f"custom code changed: {key}" for key, _, _ in _differences(before, now, "code")]
-    for key, old, new in _differences(before, now, DEPENDS_ON):
-        what = "new" if old is None else "no longer there or declared" if new is None else "changed"
-        said.append(f"depends_on: {key} {what}")
-    for _, old, new in _differences({_ALGORITHM: _FIRST, **before}, now, _ALGORITHM):
-        said.append(f"stacbuild computes cubes in another way: version {new}, not {old}")
-    return said
+        messages.append(f"configuration: {path}")
+    content = list(_differences(previous, now, "sources"))
+    for key, old, new in content:
+        what = "new" if old is None else "no longer used" if new is None else "content changed"
+        messages.append(f"source {key}: {what}")
+    reported = {key for key, _, _ in content}
+    for key, old, new in _differences(previous, now, "descriptions"):
+        # New and removed sources are reported above; new content often has a new description.
+        if old is not None and new is not None and key not in reported:
+            messages.append(f"source {key}: description changed")
+    for key, _, _ in _differences(previous, now, "code"):
+        messages.append(f"custom code changed: {key}")
+    for key, old, new in _differences(previous, now, DEPENDS_ON):
+        what = "new" if old is None else "missing or not declared" if new is None else "changed"
+        messages.append(f"depends_on: {key} {what}")
+    for _, old, new in _differences({_ALGORITHM: _FIRST, **previous}, now, _ALGORITHM):
+        messages.append(f"stacbuild computes cubes in another way: version {new}, not {old}")
+    return messages
 
 
 def other_software(item: pystac.Item) -> list[str]:
-    """Return which software made a cube in another version than would make it now.
+    """Return the software of a cube whose installed version is another one now.
 
-    A cube stays up to date: what other versions compute otherwise raises `ALGORITHM_VERSION`.
+    The cube stays up to date: versions that change results raise `ALGORITHM_VERSION`.
     """
     made_with: Mapping[str, str] = item.properties.get("processing:software", {})
     return [
@@ -187,41 +178,41 @@ def other_software(item: pystac.Item) -> list[str]:
 
 
 def _differences(
-    before: Mapping[str, Any], now: Inputs, part: str
+    previous: Mapping[str, Any], now: Inputs, part: str
 ) -> Iterator[tuple[str, str | None, str | None]]:
-    old, new = before.get(part, {}), now.get(part, {})
+    old, new = previous.get(part, {}), now.get(part, {})
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
             yield key, old.get(key), new.get(key)
 
 
-def settings_of(config: Config, dataset: Dataset, grid: Grid, *, boxed: bool) -> dict[str, Any]:
-    """Return the keys of the configuration that bear on a cube, with their values.
+def settings_of(config: Config, dataset: Dataset, grid: Grid, *, clipped: bool) -> dict[str, Any]:
+    """Return the keys of the configuration that affect a cube, with their values.
 
     Parameters
     ----------
     grid
-        Of the cube.
-    boxed
-        Whether the grid is a part of the configured one.
+        The grid of the cube.
+    clipped
+        Whether it is a part of the configured grid.
     """
-    return dict(_settings(config, dataset, grid, boxed))
+    return dict(_settings(config, dataset, grid, clipped))
 
 
 def _settings(
-    config: Config, dataset: Dataset, grid: Grid, boxed: bool
+    config: Config, dataset: Dataset, grid: Grid, clipped: bool
 ) -> Iterator[tuple[str, Any]]:
     top = f"datasets.{dataset.identifier}"
-    # Of a single dataset that is all; of one of several sources what they share.
+    # Keys of the dataset itself; those of its variables follow.
     shared = {"identifier", "grid_mapping", "format_id", "variables"}
-    own = set(type(dataset).model_fields) - shared - _of_a_source(dataset.variables[0])
+    own = set(type(dataset).model_fields) - shared - set(type(dataset.variables[0]).model_fields)
     yield from _leaves(top, dataset.model_dump(mode="json", include=own, exclude_none=True))
     for variable in dataset.variables:
         path = f"{top}.variables.{variable.identifier}" if variable.identifier else top
-        # By its address, as its name and its cache may change.
+        # The address, since the store's name and cache do not affect the cube.
         yield f"{path}.store", config.store(variable.store).key
         if variable.custom_processing:
-            yield f"{path}.custom_processing", _function(variable)
+            yield f"{path}.custom_processing", _function(variable.custom_processing)
         rest = variable.model_dump(
             mode="json",
             exclude={"identifier", "store", "custom_processing"},
@@ -239,12 +230,8 @@ def _settings(
     else:
         yield "grid of the source", [grid.epsg, *grid.transform[:6], *grid.shape]
     yield "general.zarr_format", config.general.zarr_format
-    if boxed:
+    if clipped:
         yield "bbox", grid.bounds
-
-
-def _of_a_source(variable: SourceVariable) -> set[str]:
-    return set(type(variable).model_fields)
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -255,14 +242,12 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _function(variable: SourceVariable) -> str:
-    custom = variable.custom_processing
-    assert custom is not None  # noqa: S101 - asked before
+def _function(custom: CustomProcessing) -> str:
     return f"{custom.file.name}:{custom.function_name}"
 
 
 def _content(item: pystac.Item) -> dict[str, Any]:
-    """Return what identifies the bytes of a source: a checksum, or else all that is known."""
+    """Return what identifies the bytes of a source: a checksum, or everything that is known."""
     fields = item.assets["data"].extra_fields
     if checksum := fields.get("file:checksum"):
         return {"file:checksum": checksum}
@@ -286,7 +271,7 @@ def _lasting(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in fields.items()
-        if key not in _STAMPS and not key.startswith(_NOT_CONTENT)
+        if key not in _TIMESTAMPS and not key.startswith(_NOT_CONTENT)
     }
 
 
@@ -306,5 +291,5 @@ def _bytes(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-# Of SHA-256's 64: what changed is told by 16 as well, and items stay readable.
+# Of SHA-256's 64 digits: enough to detect changes, and items stay readable.
 _LENGTH = 16

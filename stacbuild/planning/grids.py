@@ -1,4 +1,4 @@
-"""The grid of a cube: the one that the configuration describes, or that of its first source."""
+"""The grid of a cube: from the configuration, or from its first source."""
 
 from __future__ import annotations
 
@@ -16,58 +16,63 @@ if TYPE_CHECKING:
     from stacbuild.stac.catalog import Catalog
 
 MAX_PIXELS = 10**12
-# So many along a side are 4 m all around the earth.
+# Pixels of 4 m along the equator.
 MAX_SIDE = 10**7
 
 
 def grid_name(config: Config, dataset: Dataset) -> str:
-    """Name the grid in the user's terms."""
-    of = config.grid_of(dataset)
-    if isinstance(of, GridMapping):
-        return of.identifier
-    return f"of {of.variables[0].data_id}"
+    """Return the name of the grid for messages."""
+    mapping = config.grid_of(dataset)
+    if isinstance(mapping, GridMapping):
+        return mapping.identifier
+    return f"of {mapping.variables[0].data_id}"
 
 
-def described_grid(config: Config, dataset: Dataset, bbox: BBox | None) -> Grid | None:
-    """Return the grid that the configuration describes; None if a source has to be looked at.
+def configured_grid(config: Config, dataset: Dataset, bbox: BBox | None) -> Grid | None:
+    """Return the grid of the configuration; None if it is that of a source.
 
     Raises
     ------
     ConfigError
-        If *bbox* does not lie on it.
+        If *bbox* does not intersect it.
     """
     mapping = config.grid_of(dataset)
-    return _cut(Grid.from_mapping(mapping), bbox) if isinstance(mapping, GridMapping) else None
+    return _clip(Grid.from_mapping(mapping), bbox) if isinstance(mapping, GridMapping) else None
 
 
 def known_grid(
     config: Config, dataset: Dataset, catalog: Catalog, bbox: BBox | None
 ) -> Grid | None:
-    """Return the grid as far as the catalog tells; None if its source is not harvested yet.
+    """Return the grid of the configuration or the catalog; None if its source is not harvested.
 
     Raises
     ------
     ConfigError
-        If *bbox* does not lie on it.
+        If *bbox* does not intersect it.
     BuildError
-        If the source's own grid cannot be that of a cube.
+        If the grid of the source cannot be the grid of a cube.
     """
-    grid = described_grid(config, dataset, bbox)
-    of = config.grid_of(dataset)
-    if grid is not None or isinstance(of, GridMapping):
-        return grid
-    items = known_items(config, of.variables[0], catalog)
+    mapping = config.grid_of(dataset)
+    if isinstance(mapping, GridMapping):
+        return configured_grid(config, dataset, bbox)
+    items = known_items(config, mapping.variables[0], catalog)
     if not items or not all(map(is_described, items)):
         return None
-    # Imported when used: a configured grid needs none of it.
+    # Imported late: not needed for a configured grid.
     from stacbuild.loading.own_grid import own_grid
 
-    grid = own_grid(of.variables[0], items)
-    return _cut(replace(grid, name=grid_name(config, dataset)), bbox)
+    grid = own_grid(mapping.variables[0], items)
+    return _clip(replace(grid, name=grid_name(config, dataset)), bbox)
 
 
 def check_pixels(grid: Grid) -> None:
-    """Refuse a grid that no machine could fill."""
+    """Check that a grid does not have too many pixels.
+
+    Raises
+    ------
+    ConfigError
+        If it has.
+    """
     rows, columns = grid.shape
     if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
         raise ConfigError(
@@ -76,6 +81,6 @@ def check_pixels(grid: Grid) -> None:
         )
 
 
-def _cut(grid: Grid, bbox: BBox | None) -> Grid:
-    # Before it is cut: that counts every row and column.
+def _clip(grid: Grid, bbox: BBox | None) -> Grid:
+    # Clipping enumerates rows and columns; grids that are too large are refused by `check_pixels`.
     return grid.cut(bbox) if bbox and max(grid.shape) <= MAX_SIDE else grid

@@ -1,4 +1,4 @@
-"""What it takes to build one cube, resolved once: nothing that builds sees a configuration."""
+"""A job: all that is needed to build one cube, resolved once from the configuration."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """One entry of ``variables``, and what it is read from.
+    """One variable of the configuration, and the items that it is read from.
 
     Parameters
     ----------
     items
-        One, or the tiles of one product.
+        One item, or the tiles of one product.
     storage_options
-        Options of s3fs, if the store asks for credentials; else empty. Never shown.
+        Options of s3fs if the store needs credentials, otherwise empty. Never shown.
     """
 
     variable: SourceVariable
@@ -42,26 +42,26 @@ class Job:
 
     Parameters
     ----------
-    place
-        Where it goes, and whose it is.
+    output
+        Storage, catalog and collection of the cube.
     dataset
-        Its entry in the configuration.
+        The dataset in the configuration.
     grid
-        Its pixels.
+        The grid of the cube.
     sources
-        What each of its variables is read from, in the configuration's order.
+        The sources of its variables, in the configuration's order.
     collections
-        Whose data it is made of.
+        Licences, providers and citations of the sources.
     inputs
-        Digests of all that it is made of.
+        Digests of everything that the cube is made of.
     expression
         The part of the resolved configuration that it depends on, without credentials.
     scheduler
-        Where it is computed, see `stacbuild.building.compute.open_workers`.
+        See `stacbuild.building.compute.open_workers`.
     zarr_format
         2 or 3.
-    before
-        The item of the cube that there is now, if any.
+    previous
+        The item of the cube that exists now, if any.
     """
 
     output: Output
@@ -73,7 +73,7 @@ class Job:
     expression: Mapping[str, Any]
     scheduler: str
     zarr_format: int
-    before: pystac.Item | None = None
+    previous: pystac.Item | None = None
 
     @property
     def name(self) -> str:
@@ -82,10 +82,10 @@ class Job:
 
     @property
     def items(self) -> list[pystac.Item]:
-        """All items that it is made of."""
+        """The items of all sources."""
         return [item for source in self.sources for item in source.items]
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over `inputs`, in hexadecimal digits."""
+        """SHA-256 over `inputs`, in hexadecimal."""
         return fingerprint(self.inputs)

@@ -1,8 +1,8 @@
-"""What a build would do with each cube, and why; `stacbuild.building.build` asks the same function.
+"""Plan what a build does with each cube, and why.
 
-Nothing is fetched: it compares what the catalog holds with what the cube's item says that it was
-made of. Only for cubes in a bucket is the server asked, whether the cube is still there. What only
-a cube that is to be built needs is imported for that, so that nothing to do is soon said.
+Nothing is fetched: the digests in the cube's item are compared with those of the configuration and
+the catalog. Only for a cube in a bucket the server is asked whether it still exists. Modules that
+only a build needs are imported late, so that a plan without work is fast.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, ConflictError, StacbuildError, failure_of
 from stacbuild.planning.fingerprint import changes, fingerprint, other_software
-from stacbuild.planning.grids import described_grid, grid_name
+from stacbuild.planning.grids import configured_grid, grid_name
 from stacbuild.planning.resolve import Resolver
 from stacbuild.sources import load_profiles
 from stacbuild.stac.catalog import Catalog
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from stacbuild.geo.bbox import BBox
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.estimate import Estimate
+    from stacbuild.planning.fingerprint import Inputs
     from stacbuild.planning.job import Job
     from stacbuild.planning.sources import Sources
 
 Action = Literal["create", "rebuild", "up to date", "conflict", "fails"]
 
-# Reasons that are told in full; of more it is told how many.
-_TOLD = 3
+# Reasons in one line; further ones are counted.
+_MAX_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,24 @@ class CubePlan:
     name
         Identifier of the dataset.
     reasons
-        Why it is to be built, each on its own; empty if it is up to date.
+        Why it is built; empty if it is up to date.
     grid
-        Of the cube; None if it is that of a source which is not harvested yet.
+        Its grid; None if it is that of a source that is not harvested yet.
     href
-        Where it is, or will be if that is known before.
+        Its path or URL, if known before the build.
     item
         The file of its item; None if the catalog has none.
     code
         Custom functions that a build runs, as ``<file>:<function>``.
     harvest
-        What has to be harvested or fetched first: ``<store>: <data id>: <why>``.
+        Sources to harvest or fetch first, as ``<store>: <data id>: <why>``.
     made_with
-        Software that made the cube in another version than is there now: ``<name> <version>, now
-        <version>``. It is no reason to build it again.
+        Software whose version changed since the cube was built, as ``<name> <version>, now
+        <version>``. It is no reason to rebuild.
     expected
-        What it will be and cost; None for one that is up to date.
+        Estimate of its size and cost; None if it is up to date.
     job
-        What a build runs; None if there is nothing to do, or sources have to be harvested first.
+        The job that a build runs; None if it is up to date, or sources have to be harvested first.
     error
         Why it fails.
     """
@@ -85,11 +86,11 @@ class CubePlan:
     @property
     def reason(self) -> str:
         """The reasons in one line."""
-        more = f"; and {len(self.reasons) - _TOLD} more" if len(self.reasons) > _TOLD else ""
-        return "; ".join(self.reasons[:_TOLD]) + more
+        count = len(self.reasons) - _MAX_REASONS
+        return "; ".join(self.reasons[:_MAX_REASONS]) + (f"; and {count} more" if count > 0 else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON data; bytes are whole numbers, null where not known."""
+        """Return the plan as JSON data; sizes are integers, null where unknown."""
         expected = self.expected
         return {
             "name": self.name,
@@ -143,17 +144,17 @@ def plan(
     bbox
         West, south, east, north in the grid's CRS, as for a build.
     force
-        Whether to build what is up to date, too.
+        Also rebuild cubes that are up to date.
 
     Returns
     -------
-    One plan a cube, in order. A cube that cannot be built is a plan with the action ``fails``, and
-    one with the action ``conflict`` if something lies in its place that stacbuild did not make.
+    One plan per cube, in order. The action is ``fails`` if the cube cannot be built, and
+    ``conflict`` if its path is occupied by something that stacbuild did not make.
 
     Raises
     ------
     ConfigError
-        If there is no such dataset, or the box does not lie on a grid.
+        If a dataset does not exist, or the bbox does not intersect a grid.
     """
     resolver, chosen = resolver_of(config, catalog_dir, datasets, bbox)
     return [plan_one(resolver, dataset, force=force) for dataset in chosen]
@@ -162,7 +163,7 @@ def plan(
 def resolver_of(
     config: Config, catalog_dir: Path, datasets: Sequence[str], bbox: BBox | None
 ) -> tuple[Resolver, list[Dataset]]:
-    """Return what resolves the cubes of a configuration, and the datasets that are meant.
+    """Return the resolver of a configuration, and the selected datasets.
 
     Raises
     ------
@@ -172,17 +173,17 @@ def resolver_of(
     chosen = [config.dataset(name) for name in datasets] or list(config.datasets)
     for dataset in chosen:
         try:
-            described_grid(config, dataset, bbox)
+            configured_grid(config, dataset, bbox)
         except ConfigError:
             raise
-        except Exception:  # noqa: BLE001, S112 - of this dataset only, whose plan says it below
+        except Exception:  # noqa: BLE001, S112 - fails this dataset only; reported in its plan
             continue
     check_catalog_folder(config, catalog_dir)
     return Resolver(config, Catalog(catalog_dir), load_profiles(config), bbox), chosen
 
 
 def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
-    """Return the plan of one cube, as `plan` does of each."""
+    """Return the plan of one cube."""
     output = resolver.output(dataset)
     code = tuple(
         dict.fromkeys(
@@ -197,18 +198,22 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
         check_format(output)
         planned = replace(planned, grid=resolver.grid(dataset))
         check_item(output)
-        before = output.item()
+        previous = output.item()
         sources = resolver.sources(dataset)
-        output.storage.check_sources(output, (item for items in sources.items for item in items))
-        if before is not None:
+        items = [item for found in sources.items for item in found]
+        output.storage.check_sources(output, items)
+        inputs = None
+        if previous is not None:
             planned = replace(
                 planned,
                 action="rebuild",
-                href=before.assets["data"].href,
+                href=previous.assets["data"].href,
                 item=str(output.catalog.item_path(output.collection, output.identifier)),
-                made_with=tuple(other_software(before)),
+                made_with=tuple(other_software(previous)),
             )
-        reasons = _reasons(resolver, dataset, planned.grid, sources, before)
+            if planned.grid is not None and all(sources.items):
+                inputs = resolver.inputs(dataset, planned.grid, items)
+        reasons = _reasons(resolver, planned, sources, previous, inputs)
         if force and not reasons:
             reasons = ["--force"]
         if not reasons:
@@ -223,10 +228,10 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
         if planned.grid is None:
             return planned
         expected = resolver.estimate(dataset, planned.grid, sources.items)
-        job = None if needed else resolver.job(dataset, planned.grid, sources.items)
+        job = None if needed else resolver.job(dataset, planned.grid, sources.items, inputs)
     except ConflictError as error:
         return replace(planned, action="conflict", reasons=(str(error),), error=error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is this cube's
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an error fails this cube only
         failure = failure_of(error, dataset.identifier)
         return replace(planned, action="fails", reasons=(str(failure),), error=failure)
     return replace(planned, expected=expected, job=job)
@@ -234,25 +239,25 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
 
 def _reasons(
     resolver: Resolver,
-    dataset: Dataset,
-    grid: Grid | None,
+    planned: CubePlan,
     sources: Sources,
-    before: pystac.Item | None,
+    previous: pystac.Item | None,
+    inputs: Inputs | None,
 ) -> list[str]:
+    dataset = resolver.config.dataset(planned.name)
     output = resolver.output(dataset)
-    if before is None:
+    if previous is None:
         return [str(absence(output, None))]
     reasons = [f"source {data_id}: {why}" for (_, data_id), why in sources.changed.items()]
-    items = [item for found in sources.items for item in found]
-    if grid is None:
+    if planned.grid is None:
         reasons.append(f"its grid, {grid_name(resolver.config, dataset)}, is not known yet")
-    elif all(sources.items):
-        known = before.properties.get(INPUTS)
-        if known is None:
-            reasons.append("its item does not say what it was made of")
+    elif inputs is not None:
+        recorded = previous.properties.get(INPUTS)
+        if recorded is None:
+            reasons.append("its item does not record the inputs")
         else:
-            reasons += changes(known, resolver.inputs(dataset, grid, items), grid.name)
-            if before.properties.get(FINGERPRINT) != fingerprint(known):
-                reasons.append("its fingerprint is not that of what it was made of")
-    absent = absence(output, before)
+            reasons += changes(recorded, inputs, planned.grid.name)
+            if previous.properties.get(FINGERPRINT) != fingerprint(recorded):
+                reasons.append("its fingerprint does not match the recorded inputs")
+    absent = absence(output, previous)
     return [*reasons, absent] if absent else reasons

@@ -1,4 +1,4 @@
-"""From a configuration and the catalog to jobs: the last that sees both."""
+"""Resolve the datasets of a configuration to jobs, with the catalog."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stacbuild.config import GridMapping
 from stacbuild.planning.fingerprint import Inputs, inputs_of, settings_of
 from stacbuild.planning.grids import check_pixels, known_grid
 from stacbuild.planning.job import Job, Source
-from stacbuild.planning.sources import Sources, look, source_collections, variable_items
+from stacbuild.planning.sources import Sources, find_sources, source_collections, variable_items
 from stacbuild.stac.catalog import slug
 from stacbuild.storage.kinds import storage_of
 from stacbuild.storage.output import Output
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 def collection_id(config: Config) -> str:
-    """Return the id of the collection that a configuration's cubes go to."""
+    """Return the id of the collection of a configuration's cubes."""
     stem = config.path.stem if config.path else "cubes"
     return slug(stem.removesuffix("_config").removesuffix("-config"))
 
 
 def output_of(config: Config, dataset: Dataset, catalog: Catalog) -> Output:
-    """Return where the cube of a dataset goes, and whose it is."""
+    """Return the output of a dataset."""
     return Output(
         storage_of(config.storage),
         dataset.identifier,
@@ -46,7 +46,7 @@ def output_of(config: Config, dataset: Dataset, catalog: Catalog) -> Output:
 
 
 def output_named(config: Config, name: str, catalog: Catalog) -> Output:
-    """Return where a cube goes, of a dataset or of one that the configuration has no more."""
+    """Return the output of a dataset, which the configuration may no longer have."""
     for dataset in config.datasets:
         if dataset.identifier == name:
             return output_of(config, dataset, catalog)
@@ -56,12 +56,12 @@ def output_named(config: Config, name: str, catalog: Catalog) -> Output:
 
 @dataclass(frozen=True)
 class Resolver:
-    """What is resolved for each dataset of a configuration, and what all of them share.
+    """Resolves each dataset of a configuration.
 
     Parameters
     ----------
     bbox
-        West, south, east, north in the grid's CRS, if only that part of each cube is meant.
+        West, south, east, north in the grid's CRS, to build a part of each cube only.
     """
 
     config: Config
@@ -70,11 +70,11 @@ class Resolver:
     bbox: BBox | None = None
 
     def output(self, dataset: Dataset) -> Output:
-        """Return where the cube of a dataset goes, and whose it is."""
+        """Return the output of a dataset."""
         return output_of(self.config, dataset, self.catalog)
 
     def grid(self, dataset: Dataset) -> Grid | None:
-        """Return the grid as far as the catalog tells; None if its source is not harvested yet.
+        """Return the grid of a dataset; None if it is that of a source that is not harvested.
 
         Raises
         ------
@@ -87,19 +87,19 @@ class Resolver:
         return grid
 
     def sources(self, dataset: Dataset) -> Sources:
-        """Look up the items of each variable of a dataset; nothing is fetched."""
-        return look(self.config, dataset.variables, self.catalog, self.profiles)
+        """Return the items that the catalog has for each variable; nothing is fetched."""
+        return find_sources(self.config, dataset.variables, self.catalog, self.profiles)
 
     def inputs(self, dataset: Dataset, grid: Grid, items: Sequence[pystac.Item]) -> Inputs:
-        """Take the digests of all that a cube of these items is made of."""
-        settings = settings_of(self.config, dataset, grid, boxed=self.bbox is not None)
+        """Return the digests of everything that a cube of these items is made of."""
+        settings = settings_of(self.config, dataset, grid, clipped=self.bbox is not None)
         return inputs_of(dataset, settings, items, source_collections(self.catalog, items))
 
     def estimate(
         self, dataset: Dataset, grid: Grid, found: Sequence[Sequence[pystac.Item]]
     ) -> Estimate:
-        """Estimate what a cube will be and cost, and refuse one that the disk has no room for."""
-        # Imported when used: it takes a second.
+        """Return the estimate of a cube, after checking that the disk has enough space."""
+        # Imported late: it takes a second.
         from stacbuild.planning.estimate import check_space, estimate
 
         output = self.output(dataset)
@@ -112,13 +112,16 @@ class Resolver:
         dataset: Dataset,
         grid: Grid,
         found: Sequence[Sequence[pystac.Item]],
+        inputs: Inputs | None = None,
     ) -> Job:
-        """Put together what a build needs.
+        """Return the job of a dataset.
 
         Parameters
         ----------
         found
-            The items of each variable, all of them ready to be read.
+            The items of each variable, all of them described and present.
+        inputs
+            From `inputs`, if they are computed already.
         """
         output, items = self.output(dataset), [item for items in found for item in items]
         return Job(
@@ -130,31 +133,31 @@ class Resolver:
                 for variable, items in zip(dataset.variables, found, strict=True)
             ),
             collections=tuple(source_collections(self.catalog, items)),
-            inputs=self.inputs(dataset, grid, items),
+            inputs=inputs or self.inputs(dataset, grid, items),
             expression=_expression(self.config, dataset),
             scheduler=self.config.general.dask_scheduler,
             zarr_format=self.config.general.zarr_format,
-            before=output.item(),
+            previous=output.item(),
         )
 
     def harvested(self, dataset: Dataset) -> Job:
-        """Harvest what the catalog lacks for a cube, and resolve its job.
+        """Return the job of a dataset, after harvesting what the catalog lacks.
 
-        Whether it can be stored is not checked: see `estimate`.
+        It does not check that there is enough space: see `estimate`.
 
         Raises
         ------
         StacbuildError
-            What the harvester of a missing source raises, and all that refuses the cube.
+            If a source cannot be harvested, or the cube cannot be built.
         """
         found = self._harvest(dataset, dataset.variables)
         output = self.output(dataset)
         output.storage.check_sources(output, (item for items in found for item in items))
-        of = self.config.grid_of(dataset)
-        if not isinstance(of, GridMapping) and of is not dataset:
-            self._harvest(of, of.variables[:1])
+        mapping = self.config.grid_of(dataset)
+        if not isinstance(mapping, GridMapping) and mapping is not dataset:
+            self._harvest(mapping, mapping.variables[:1])
         grid = self.grid(dataset)
-        assert grid is not None  # noqa: S101 - was harvested
+        assert grid is not None  # noqa: S101 - its source was harvested
         return self.job(dataset, grid, found)
 
     def _harvest(
@@ -166,12 +169,9 @@ class Resolver:
         self, variable: SourceVariable, items: Sequence[pystac.Item]
     ) -> dict[str, Any]:
         store = self.config.store(variable.store)
-        # A catalog of others may have files that are not on S3.
-        return store.s3_options if all(map(_is_on_s3, items)) else {}
-
-
-def _is_on_s3(item: pystac.Item) -> bool:
-    return "s3" in item.assets["data"].extra_fields.get("alternate", {})
+        # A third-party catalog may have files that are not on S3.
+        on_s3 = all("s3" in each.assets["data"].extra_fields.get("alternate", {}) for each in items)
+        return store.s3_options if on_s3 else {}
 
 
 def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
@@ -180,24 +180,23 @@ def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
     stores = {variable.store for variable in dataset.variables} | {"storage"}
 
     def named(section: str, names: set[str]) -> list[Any]:
-        return [entry for entry in resolved.get(section, []) if entry["identifier"] in names]
+        return [each for each in resolved.get(section, []) if each["identifier"] in names]
 
     grid = config.grid_of(dataset)
-    taken = {"grid_mapping": grid.identifier}
-    if not isinstance(grid, GridMapping):
-        # With the dataset whose grid was taken over, and that one's store.
-        stores |= {variable.store for variable in grid.variables}
-        datasets = named("datasets", {dataset.identifier, grid.identifier})
+    # The grid itself, since grid_mapping may name another dataset that uses it.
+    mapping = {"grid_mapping": grid.identifier}
+    if isinstance(grid, GridMapping):
         return {
-            "datasets": [
-                entry | ({} if entry["identifier"] == grid.identifier else taken)
-                for entry in datasets
-            ],
+            "datasets": [each | mapping for each in named("datasets", {dataset.identifier})],
             "data_stores": named("data_stores", stores),
+            "grid_mappings": named("grid_mappings", {grid.identifier}),
         }
+    # With the dataset whose source has the grid, and its stores.
+    stores |= {variable.store for variable in grid.variables}
     return {
-        # By the grid's own name: it may have been taken over from a dataset that is not in here.
-        "datasets": [entry | taken for entry in named("datasets", {dataset.identifier})],
+        "datasets": [
+            each if each["identifier"] == grid.identifier else each | mapping
+            for each in named("datasets", {dataset.identifier, grid.identifier})
+        ],
         "data_stores": named("data_stores", stores),
-        "grid_mappings": named("grid_mappings", {grid.identifier}),
     }

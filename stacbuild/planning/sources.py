@@ -1,4 +1,4 @@
-"""The items that a cube is made of: found in the catalog, harvested if they are not there."""
+"""The source items of a cube: from the catalog, or harvested if it lacks them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _MIXED = kinds_that(lambda model: model.is_mixed)
 
 @dataclass(frozen=True)
 class SourceCollection:
-    """What a cube inherits from a collection that it was made of.
+    """Metadata that a cube inherits from the collection of its sources.
 
-    A bucket, a folder or a web server holds datasets that have nothing to do with each other: what
-    is inherited is of each of its items alone, whose id is then ``<collection>/<item>``.
+    Datasets in a bucket, a folder or on a web server are unrelated: there the metadata are those of
+    each item, with the id ``<collection>/<item>``.
     """
 
     id: str
@@ -45,18 +45,17 @@ class SourceCollection:
 
 @dataclass(frozen=True)
 class Sources:
-    """What the catalog holds for a cube now.
+    """The source items of a cube in the catalog, and which of them have to be harvested.
 
     Parameters
     ----------
     items
-        Those of each variable, in the configuration's order.
+        The items of each variable, in the configuration's order.
     changed
-        Why a data id has to be harvested for its items to be right, by store and data id: the
-        cube is not what its sources say before that.
+        Why data ids have to be harvested again, by store and data id; the cube is outdated.
     absent
-        Data ids whose files are not on this machine (any more), by store and data id. That is no
-        reason to build what is made of them, but they have to be fetched for it.
+        Data ids whose files are not on this machine, by store and data id. The cube is not outdated
+        by that, but a build has to fetch them.
     """
 
     items: list[list[pystac.Item]]
@@ -64,18 +63,18 @@ class Sources:
     absent: dict[tuple[str, str], str]
 
 
-def look(
+def find_sources(
     config: Config,
     variables: Sequence[SourceVariable],
     catalog: Catalog,
     profiles: Profiles,
 ) -> Sources:
-    """Look up the items of each variable of a dataset; nothing is fetched.
+    """Return the items that the catalog has for each variable; nothing is fetched.
 
     Raises
     ------
     IntegrityError
-        If an item is damaged, or leads to what the configuration does not name.
+        If an item is damaged, or refers to files that the configuration does not name.
     """
     found = []
     changed: dict[tuple[str, str], str] = {}
@@ -106,17 +105,16 @@ def variable_items(
 ) -> list[list[pystac.Item]]:
     """Return the items of variables of a dataset, in their order.
 
-    What the catalog does not hold yet, or holds without its file or as it was before, is
-    harvested and preloaded first, which is told.
+    Items that are missing or outdated, or whose file is missing, are harvested and preloaded first.
 
     Raises
     ------
     StacbuildError
-        What the harvester of a missing item raises; `Failures` for several.
+        If a source cannot be harvested; `Failures` for several.
     """
-    # First described where they are; what cannot be read there is then fetched.
+    # Sources are described in place if possible; archives and the like have to be preloaded.
     for what, preload in (("harvesting", False), ("preloading", True)):
-        sources = look(config, variables, catalog, profiles)
+        sources = find_sources(config, variables, catalog, profiles)
         wanted_of: dict[str, list[str]] = {}
         for store, data_id in {**sources.changed, **sources.absent}:
             wanted_of.setdefault(store, []).append(data_id)
@@ -127,11 +125,11 @@ def variable_items(
             failures = [(result.name, result.error) for result in results if result.error]
             if failures:
                 raise failures[0][1] if len(failures) == 1 else Failures(failures)
-    return [_found(config, variable, catalog) for variable in variables]
+    return [_readable_items(config, variable, catalog) for variable in variables]
 
 
 def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[SourceCollection]:
-    """Return what a cube inherits of some items' collections, each once, in the items' order."""
+    """Return the metadata that a cube inherits from its items' collections, in their order."""
     found: dict[str, SourceCollection] = {}
     contents: dict[str, dict[str, Any]] = {}
     for item in items:
@@ -139,68 +137,70 @@ def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[S
         if name not in contents:
             contents[name] = read_json(catalog.root / name / "collection.json")
         if str(item.properties.get(STORE)).partition(":")[0] in _MIXED:
-            one = _own_rights(item)
-            found.setdefault(one.id, one)
+            of_item = _of_item(item)
+            found.setdefault(of_item.id, of_item)
         elif name not in found:
-            found[name] = _collection(contents[name])
+            found[name] = _of_collection(contents[name])
     return list(found.values())
 
 
 def known_items(config: Config, variable: SourceVariable, catalog: Catalog) -> list[pystac.Item]:
-    """Return the items that the catalog holds, if they lead nowhere that they may not."""
+    """Return the items of a variable in the catalog, after checking their hrefs."""
     store = config.store(variable.store)
     items = catalog.find(store.key, variable.data_id)
     check_items(items, config, store, catalog.root)
     return items
 
 
-def _found(config: Config, variable: SourceVariable, catalog: Catalog) -> list[pystac.Item]:
+def _readable_items(
+    config: Config, variable: SourceVariable, catalog: Catalog
+) -> list[pystac.Item]:
     items = known_items(config, variable, catalog)
     if not _ready(items):
         raise BuildError(
-            f"{variable.data_id}: harvesting store {variable.store!r} gave no item that can be "
+            f"{variable.data_id}: harvesting store {variable.store!r} found no item that can be "
             f"read; see {catalog.path}"
         )
     return items
 
 
 def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles) -> str:
-    """Return why items are not, or not any more, what a harvest would give; empty if they are."""
+    """Return why items are missing or outdated; empty if they are not."""
     if not items:
         return "not harvested yet"
     if not all(map(is_described, items)):
         return "not preloaded yet"
     for item in items:
-        said = item.properties.get(PROFILE)
-        # Items that do not say it were written by hand or by an older version.
-        if said and said != profile_digest(store, item.properties[DATA_ID], profiles):
+        profile = item.properties.get(PROFILE)
+        # Items that were written by hand or by an older version have none.
+        if profile and profile != profile_digest(store, item.properties[DATA_ID], profiles):
             return "its profile changed"
-        # What stacbuild fetched into a cache is checked when it is fetched.
-        if store.cache is None and _was_written(item.assets["data"]):
+        # Files in a cache are checked when they are fetched.
+        if store.cache is None and _was_modified(item.assets["data"]):
             return "written to since it was harvested"
     if store.catalog_folder:
         return watcher_of(store).why_changed(store, str(items[0].properties[DATA_ID]), items)
     return ""
 
 
-def _was_written(asset: pystac.Asset) -> bool:
-    """Return whether a file of the user's own changed, as far as its size and time tell."""
+def _was_modified(asset: pystac.Asset) -> bool:
+    """Return whether size or modification time of a local file changed."""
     path, fields = Path(asset.href), asset.extra_fields
     if "://" in asset.href:
         return False
     if chunks := fields.get("stacbuild:chunks"):
-        # Imported when used: to see that there is nothing to do should take no longer than that.
+        # Imported late, so that a plan without work is fast.
         from zarr.storage import LocalStore
 
         from stacbuild.formats.zarr_chunks import count_chunks
 
         now = count_chunks(LocalStore(path), chunks)
         when, updated = file_time(path), fields.get("updated")
-        # Where chunks are gone and nothing was written, that is damage, of which
-        # `stacbuild.loading.zarr` speaks, and no change.
+        # Missing chunks without a later modification are damage, which `stacbuild.loading.zarr`
+        # reports, and no change.
         if any(now[name]["count"] < stated["count"] for name, stated in chunks.items()):
             return updated is not None and when > updated
-        # Others may be just as many and as long.
+        # Other chunks may have the same number and size, so compare the time, too.
         return now != chunks or updated not in (None, when)
     try:
         stated = fields.get("file:size"), fields.get("updated")
@@ -210,22 +210,18 @@ def _was_written(asset: pystac.Asset) -> bool:
 
 
 def is_described(item: pystac.Item) -> bool:
-    """Return whether an item says where its pixels lie; those of archives do once preloaded."""
+    """Return whether an item has a geotransform; items of archives have one once preloaded."""
     return "proj:transform" in item.properties
 
 
 def _ready(items: Sequence[pystac.Item]) -> bool:
-    """Return whether there are items and all can be opened: described, and files present."""
-    return bool(items) and all(
-        is_described(item) and _is_there(item.assets["data"].href) for item in items
-    )
+    """Return whether there are items, all of them described, and their files exist."""
+    hrefs = [item.assets["data"].href for item in items if is_described(item)]
+    exist = all("://" in href or Path(href).exists() for href in hrefs)
+    return exist and 0 < len(items) == len(hrefs)
 
 
-def _is_there(href: str) -> bool:
-    return "://" in href or Path(href).exists()
-
-
-def _own_rights(item: pystac.Item) -> SourceCollection:
+def _of_item(item: pystac.Item) -> SourceCollection:
     properties = item.properties
     return SourceCollection(
         id=f"{item.collection_id}/{item.id}",
@@ -242,11 +238,11 @@ def _own_rights(item: pystac.Item) -> SourceCollection:
 
 def _dois(content: dict[str, Any]) -> tuple[str, ...]:
     stated = [content.get("sci:doi")]
-    stated += [entry.get("doi") for entry in content.get("sci:publications", [])]
+    stated += [publication.get("doi") for publication in content.get("sci:publications", [])]
     return tuple(doi for doi in stated if doi)
 
 
-def _collection(content: dict[str, Any]) -> SourceCollection:
+def _of_collection(content: dict[str, Any]) -> SourceCollection:
     return SourceCollection(
         id=content["id"],
         title=content.get("title", content["id"]),

@@ -55,7 +55,7 @@ class Check:
     ----------
     name
         ``catalog``, the name of a cube, or ``<collection>/<item>`` of a source.
-    place
+    output
         Path or URL.
     found
         Its problems; none if all is well.

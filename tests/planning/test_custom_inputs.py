@@ -144,7 +144,7 @@ def test_declared_files_count_by_what_they_hold(tmp_path: Path) -> None:
     (tmp_path / "masks" / "deep" / "b.txt").unlink()
     (tmp_path / "tables" / "y.json").touch()
     assert reasons(path) == (
-        "depends_on: masks/deep/b.txt no longer there or declared",
+        "depends_on: masks/deep/b.txt missing or not declared",
         "depends_on: roi.csv changed",
         "depends_on: tables/y.json new",
     )
