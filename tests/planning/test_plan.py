@@ -303,7 +303,7 @@ def test_a_cube_whose_item_is_deleted(built: Path) -> None:
     shutil.rmtree(built.parent / "catalogs" / "c" / "a")
     found = planned(built, code=5)["a"]
     assert found["action"] == "conflict"
-    assert "data/a.zarr: is a cube that stacbuild made of collection 'c', yet" in found["reason"]
+    assert "data/a.zarr: is a cube that stacbuild made of collection 'c', but" in found["reason"]
     assert "has no item that names it; " in found["reason"]
 
 
