@@ -304,7 +304,7 @@ def test_a_cube_whose_item_is_deleted(built: Path) -> None:
     found = planned(built, code=5)["a"]
     assert found["action"] == "conflict"
     assert "data/a.zarr: is a cube that stacbuild made of collection 'c', but" in found["reason"]
-    assert "has no item that names it; " in found["reason"]
+    assert "catalog.json names it; " in found["reason"]
 
 
 def test_a_cube_that_is_another_ones(built: Path) -> None:

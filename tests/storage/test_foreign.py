@@ -219,7 +219,7 @@ def test_a_catalog_that_was_deleted(tmp_path: Path) -> None:
     config = made(tmp_path)
     completed(config)
     shutil.rmtree(tmp_path / "catalogs")
-    refused(config, "is a cube that stacbuild made of collection 'c'", "has no item that names it")
+    refused(config, "is a cube that stacbuild made of collection 'c'", "catalog.json names it")
 
 
 def test_two_configurations_and_one_catalog(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_two_configurations_with_catalogs_of_their_own(tmp_path: Path) -> None:
     second = made(tmp_path / "two", storage=storage)
     completed(first)
     # The folder of the catalog is the one thing that a run may make.
-    refused(second, "is a cube that stacbuild made of collection 'c', yet")
+    refused(second, "is a cube that stacbuild made of collection 'c', but")
 
 
 def test_two_configurations_of_one_name_in_one_catalog(tmp_path: Path) -> None:
