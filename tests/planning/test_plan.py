@@ -403,7 +403,7 @@ def test_more_than_the_disk_has_is_refused_with_its_figures(tmp_path: Path) -> N
         pytest.skip("this disk has room for it")
     found = planned(config, "a", code=5)["a"]
     assert found["action"] == "fails"
-    assert re.search(r"needs about \S+ [GT]B, and \S+ [GT]B are free in ", found["reason"])
+    assert re.search(r"needs about \S+ [GT]B, but only \S+ [GT]B are free in ", found["reason"])
 
 
 def test_tiles_that_are_far_too_small_are_refused(tmp_path: Path) -> None:
