@@ -25,12 +25,12 @@ _data_option = click.option(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     multiple=True,
     metavar="DIR",
-    help="A folder of data that does not lie beside the catalog.  [may be repeated]",
+    help="A folder with data outside of the catalog's parent folder.  [may be repeated]",
 )
 _port_option = click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help="Port to listen on, 0 for any free one.  [default: 8765, or a free one if it is taken]",
+    help="Port to listen on; 0 selects a free one.  [default: 8765, or a free one if in use]",
 )
 
 
@@ -39,12 +39,13 @@ _port_option = click.option(
 @_data_option
 @_port_option
 def serve(catalog: Path, data: tuple[Path, ...], port: int | None) -> None:
-    """Serve the catalog and its data to tools on this machine.
+    """Serve the catalog and its data to other tools on this machine.
 
-    Only what the catalog leads to is served: its own files, and the rasters and Zarr stores that
-    its assets name, beside it or in the folders of --data. Other machines cannot connect.
+    Serves only files that the catalog refers to: its own JSON files, and the rasters and Zarr
+    stores of its assets, beside the catalog or in the folders of --data. Other machines cannot
+    connect.
 
-    The first line printed is the URL of catalog.json. Ends on Ctrl-C, or when terminated, with 0.
+    Prints the URL of catalog.json. Press Ctrl-C to stop.
     """
     from stacbuild.web import Site
 
@@ -58,17 +59,17 @@ def serve(catalog: Path, data: tuple[Path, ...], port: int | None) -> None:
 @_catalog_option
 @_data_option
 @_port_option
-@click.option("--no-open", is_flag=True, help="Do not open the page in the web browser.")
+@click.option("--no-open", is_flag=True, help="Do not open a web browser.")
 @click.option(
     "--browser-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Use this build of STAC Browser (its folder dist).",
+    help="Use this build of STAC Browser (its dist folder).",
 )
 @click.option(
     "--install",
     is_flag=True,
-    help="Only build STAC Browser, so that it is there from then on without Node and network.",
+    help="Only build STAC Browser, for later use without Node.js and network.",
 )
 def browse(
     catalog: Path,
@@ -78,13 +79,13 @@ def browse(
     browser_dir: Path | None,
     install: bool,
 ) -> None:
-    """Look at the catalog in STAC Browser, on this machine.
+    """Open the catalog in STAC Browser, on this machine.
 
-    Serves what `stacbuild serve` serves, and STAC Browser from the same origin; the page asks
-    nothing of the network. On first use STAC Browser is built into ~/.cache/stacbuild (or
-    $XDG_CACHE_HOME/stacbuild): this needs Node.js, npm and a minute or two.
+    Serves the same files as stacbuild serve, and STAC Browser. The page works without a network.
+    On first use, STAC Browser is built in ~/.cache/stacbuild (or $XDG_CACHE_HOME/stacbuild), which
+    needs Node.js, npm, network access and about two minutes.
 
-    The first line printed is the address of the page. Ends on Ctrl-C, or when terminated, with 0.
+    Prints the URL of the page. Press Ctrl-C to stop.
     """
     if install and browser_dir:
         msg = "--install builds STAC Browser, and --browser-dir gives one: say one of them."

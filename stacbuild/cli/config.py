@@ -12,19 +12,18 @@ from stacbuild.cli.options import DEFAULT_CONFIG, config_type
 
 @click.group()
 def config() -> None:
-    """Show what a configuration may hold, and what one comes to."""
+    """Show the schema of configurations, or a configuration with its defaults."""
 
 
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of configurations, for editors and other programs.
 
-    An editor with a YAML language server checks and completes a file whose first line is
+    Save it as stacbuild.schema.json beside a configuration. Editors with a YAML language server
+    then check and complete the configuration if its first line is
 
     \b
-        # yaml-language-server: $schema=stacbuild.schema.json
-
-    if that is what was printed, beside it.
+        # yaml-language-server: $schema=./stacbuild.schema.json
     """  # noqa: D301 - click's own mark: what follows is not to be wrapped
     from stacbuild.config import config_schema
 
@@ -34,11 +33,10 @@ def schema() -> None:
 @config.command()
 @click.argument("config", type=config_type, default=DEFAULT_CONFIG)
 def show(config: Path) -> None:
-    """Print CONFIG with the defaults of all that it leaves out.
+    """Print CONFIG with all defaults filled in.
 
-    CONFIG is scs2_config.yml in the current folder if not given. What is printed is a configuration
-    of the same cubes, to be put into the same folder. Credentials that stand in the file are
-    masked; ${NAME} stays.
+    CONFIG defaults to scs2_config.yml in the current folder. The output is a configuration of the
+    same cubes, if saved in the same folder. Credentials in the file are masked; ${NAME} is kept.
     """
     from stacbuild.config.resolved import resolved_yaml
 

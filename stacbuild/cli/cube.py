@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 @click.option(
     "--scheduler",
     metavar="NAME|URL",
-    help="Where to compute: threads, processes, synchronous, or the address of a running dask "
-    "scheduler, tcp://HOST:PORT.  [default: general.dask_scheduler, else threads]",
+    help="Where to compute: threads, processes, synchronous, or the URL of a running dask "
+    "scheduler, tcp://HOST:PORT.  [default: general.dask_scheduler, or threads]",
 )
-@click.option("--force", is_flag=True, help="Build what is up to date, too.")
+@click.option("--force", is_flag=True, help="Also rebuild cubes that are up to date.")
 @click.option("--wait", is_flag=True, help="Wait for another run that writes the same cube.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done, as stacbuild plan.")
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run: say it as JSON.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, like stacbuild plan.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print JSON.")
 @click.pass_context
 def cube(
     ctx: click.Context,
@@ -52,10 +52,10 @@ def cube(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Build the cubes of CONFIG, or only those of the DATASETs named.
+    """Build the cubes of CONFIG, or only those of the given DATASETs.
 
-    What is up to date is left alone: see stacbuild plan. What is not harvested or preloaded yet is
-    so first. Prints the path of each cube and of its STAC item.
+    Cubes that are up to date are skipped (see stacbuild plan). Missing sources are harvested and
+    preloaded first. Prints the path of each cube and of its STAC item.
     """
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run.", ctx)
@@ -92,7 +92,7 @@ def cube(
 @datasets_argument
 @catalog_option
 @bbox_option
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -102,16 +102,15 @@ def plan(
     bbox: BBox | None,
     as_json: bool,
 ) -> None:
-    """Show what stacbuild cube would do with CONFIG, and why; nothing is fetched.
+    """Show what stacbuild cube would do with CONFIG, and why, without fetching anything.
 
-    A cube is up to date if it is there and was made of what the configuration and the catalog say
-    now: same settings, same sources, same custom code. Newer libraries are no reason to build it
-    again; which others it was made with is shown. Whether sources changed on their servers is seen
-    by stacbuild harvest.
+    Prints whether each cube will be created or rebuilt, or is up to date. Also prints its
+    variables and custom code, and estimates of the bytes to fetch and to write, and of memory.
 
-    Prints for each cube whether it is created, built again or up to date, and what it will be:
-    its variables, the custom code that is run, bytes to fetch and to write, memory. Bytes are
-    estimates.
+    A cube is up to date if it exists and was made from the current configuration and catalog: same
+    settings, sources, profiles and custom code. Upgraded libraries do not cause a rebuild; the
+    versions that a cube was made with are shown. To detect changes on servers, run
+    stacbuild harvest.
     """
     from stacbuild.config import load_config
 

@@ -30,21 +30,21 @@ from stacbuild.safe_text import clean
 @click.option(
     "--base-url",
     metavar="URL",
-    help="Where the folder of the catalog is served: hrefs lead there, and to what lies beside it."
-    "  [default: paths of this machine]",
+    help="URL at which the folder of the catalog is served, for absolute hrefs."
+    "  [default: local paths]",
 )
 @click.option(
     "--parquet/--no-parquet",
     default=None,
-    help="Whether to write items.parquet.  [default: if the package rustac is installed]",
+    help="Whether to write items.parquet.  [default: if rustac is installed]",
 )
 def export(catalog: Path, output: Path, base_url: str | None, parquet: bool | None) -> None:
-    """Write the catalog as files that search engines and STAC APIs load.
+    """Write the catalog as files that a STAC API or a database can load.
 
-    They are items.json, all items with absolute hrefs; items.parquet, the same as stac-geoparquet;
-    and a file a collection. The catalog stays as it is.
+    Writes items.json, all items with absolute hrefs; items.parquet, the same as stac-geoparquet;
+    and one file per collection. The catalog does not change.
 
-    A STAC API on this machine, to search by collection, box, time and id:
+    To serve a local STAC API with search by collection, bounding box, time and id, run
 
     \b
         rustac serve export/collections/*.json export/items.json

@@ -18,7 +18,7 @@ from stacbuild.safe_text import clean
     "stores",
     multiple=True,
     metavar="ID",
-    help="Harvest only this store of the configuration; may be given several times.",
+    help="Harvest only this store of the configuration.  [may be repeated]",
 )
 @catalog_option
 @click.pass_context
@@ -27,8 +27,8 @@ def harvest(
 ) -> None:
     """Find the sources of CONFIG and describe them in the catalog.
 
-    What preload_datasets names is fetched as well. CONFIG is scs2_config.yml in the current folder
-    if not given. Prints the id of each collection and its number of items.
+    Also downloads what preload_datasets lists. CONFIG defaults to scs2_config.yml in the current
+    folder. Prints the id of each collection and its number of items.
     """
     from stacbuild.config import load_config
 

@@ -20,8 +20,10 @@ _KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="stacbuild.yml")
-@click.option("--bbox", callback=parse_bbox, metavar="W,S,E,N", help="Bbox, in units of --crs.")
-@click.option("--res", "resolution", type=float, help="Size of a pixel, in the units of --crs.")
+@click.option(
+    "--bbox", callback=parse_bbox, metavar="W,S,E,N", help="Bounding box, in units of --crs."
+)
+@click.option("--res", "resolution", type=float, help="Pixel size, in units of --crs.")
 @click.option("--crs", help="Coordinate reference system of the grid.  [default: EPSG:4326]")
 @click.option(
     "--source",
@@ -29,11 +31,11 @@ _KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
     nargs=3,
     multiple=True,
     metavar="STORE_ID ROOT DATA_ID",
-    help="A data id and its store; may be given several times.",
+    help="A data id and its store.  [may be repeated]",
 )
-@click.option("--endpoint", metavar="URL", help="Server of the stores, if not the usual one.")
+@click.option("--endpoint", metavar="URL", help="URL of the server, if not the default.")
 @click.option("--name", default="cube", show_default=True, help="Name of the cube.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def init(
     file: Path,
     bbox: BBox | None,
@@ -44,10 +46,10 @@ def init(
     name: str,
     force: bool,
 ) -> None:
-    """Write a first configuration, with comments; asks for what no option says.
+    """Write a first configuration, with comments. Asks for values that no option gives.
 
-    FILE is stacbuild.yml in the current folder if not given; folders named as ROOT are relative to
-    it. Nothing is fetched: look for data ids with stacbuild list and stacbuild describe. Prints
+    FILE defaults to stacbuild.yml in the current folder. If ROOT is a folder, it is relative to
+    FILE. Nothing is fetched: use stacbuild list and stacbuild describe to find data ids. Prints
     the path of FILE.
     """
     from stacbuild.errors import LocalError
@@ -55,7 +57,7 @@ def init(
 
     if file.exists() and not force:
         # Before anybody has answered questions.
-        raise LocalError(f"{file}: is there already; name another file, or say --force")
+        raise LocalError(f"{file}: exists already; choose another file, or use --force")
     try:
         if bbox is None:
             if crs is None:
@@ -63,12 +65,12 @@ def init(
             context = click.get_current_context()
             while bbox is None:
                 try:
-                    answer = _ask("Bbox, in its units: west,south,east,north")
+                    answer = _ask("Bounding box in its units: west,south,east,north")
                     bbox = parse_bbox(context, None, answer)
                 except click.BadParameter as error:
                     click.echo(f"Error: {error.message}", err=True)
         if resolution is None:
-            resolution = click.prompt("Size of a pixel, in its units", type=float, err=True)
+            resolution = click.prompt("Pixel size in its units", type=float, err=True)
         choices = [
             Choice(kind, root, data_id, params=params_of(kind, endpoint))
             for kind, root, data_id in sources
@@ -76,7 +78,7 @@ def init(
     except click.Abort as error:
         if not isinstance(error.__context__, EOFError):
             raise
-        message = "There is nobody to ask: give --bbox, --res and --source."
+        message = "There is no terminal to ask on: give --bbox, --res and --source."
         raise click.UsageError(message) from None
     text = first_configuration(bbox, resolution, choices, crs=crs or "EPSG:4326", name=name)
     write_configuration(file, text, force=force)
@@ -93,7 +95,7 @@ def _ask_choices(endpoint: str | None) -> list[Choice]:
     found: list[Choice] = []
     while not found or click.confirm("Another variable?", default=False, err=True):
         kind = click.prompt("Kind of store", type=click.Choice(_KINDS), err=True)
-        root = "" if kind == "clms" else _ask("Root: record, bucket, folder or address")
+        root = "" if kind == "clms" else _ask("Root: record number, bucket, folder or URL")
         data_id = _ask(f"Data id (stacbuild list {kind} {clean(root)} shows them)")
         found.append(Choice(kind, root, data_id, params=params_of(kind, endpoint)))
     return found

@@ -11,22 +11,23 @@ from stacbuild.safe_text import clean
 
 _store = click.argument("store_id", metavar="STORE_ID")
 _endpoint = click.option(
-    "--endpoint", metavar="URL", help="Server of the store, if not the usual one (endpoint_url)."
+    "--endpoint", metavar="URL", help="URL of the server, if not the default (endpoint_url)."
 )
 _signed = click.option(
     "--signed",
     is_flag=True,
-    help="S3: use the keys of the environment (AWS_ACCESS_KEY_ID, ...); else ask unsigned.",
+    help="S3: sign requests with the keys in the environment (AWS_ACCESS_KEY_ID, ...).",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
 @_json
 def sources(as_json: bool) -> None:
-    """List the kinds of store, and their parameters.
+    """List the kinds of store and their parameters.
 
-    Those with a star are needed. A parameter with a dot stands below the one before it.
+    Parameters with an asterisk are required. A dot separates a parameter from the ones nested in
+    it.
     """
     from stacbuild.sources.listing import sources as kinds
 
@@ -42,20 +43,20 @@ def sources(as_json: bool) -> None:
 @click.command(name="list")
 @_store
 @click.argument("root", default="")
-@click.option("--match", metavar="GLOB", help="Only data ids like this, with * and ?.")
+@click.option("--match", metavar="GLOB", help="List only matching data ids (* and ?).")
 @_endpoint
 @_signed
 @_json
 def list_(
     store_id: str, root: str, match: str | None, endpoint: str | None, signed: bool, as_json: bool
 ) -> None:
-    """List what a store holds: data id, size in bytes, type.
+    """List the data of a store: data id, size in bytes, type.
 
     STORE_ID is zenodo, s3, file, clms or stac (see stacbuild sources). ROOT is the number of a
-    Zenodo record, BUCKET/PREFIX, a folder, or the address of a STAC catalog; clms has none.
+    Zenodo record, BUCKET/PREFIX, a folder, or the URL of a STAC catalog; omit it for clms.
 
-    What ends in / holds more, an archive or a collection: --match 'NAME/*' looks into it.
-    Nothing is fetched but lists.
+    Names that end in / are archives or collections: use --match 'NAME/*' to list their contents.
+    No data are fetched.
     """
     from stacbuild.cli.console import open_reporter
     from stacbuild.sources.listing import list_data
@@ -88,7 +89,7 @@ def describe(
 ) -> None:
     """Describe DATA_ID: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
 
-    STORE_ID and ROOT as for stacbuild list; ROOT of clms is ''. Only headers are read.
+    STORE_ID and ROOT are those of stacbuild list; for clms, ROOT is ''. Only headers are read.
     """
     from stacbuild.cli.console import open_reporter
     from stacbuild.sources.listing import describe_data

@@ -43,7 +43,7 @@ bbox_option = click.option(
     "--bbox",
     callback=parse_bbox,
     metavar="W,S,E,N",
-    help="Take only the pixels of the grid whose centres lie in this box, in the grid's CRS.",
+    help="Build only the pixels whose centres lie in this bounding box, in the grid's CRS.",
 )
 
 

@@ -13,7 +13,7 @@ from stacbuild.safe_text import clean
 @click.argument("cube", metavar="CUBE")
 @click.option("--var", "variable", metavar="NAME", help="Variable to draw.  [default: the first]")
 @click.option(
-    "--time", metavar="TIME", help="Beginning of a date, such as 2010.  [default: the last]"
+    "--time", metavar="TIME", help="A time or its beginning, such as 2010.  [default: the last]"
 )
 @click.option(
     "-o",
@@ -28,15 +28,15 @@ from stacbuild.safe_text import clean
     default=Path("catalogs"),
     show_default=True,
     metavar="DIR",
-    help="Catalog to look for the name of a cube in.",
+    help="Catalog in which to find a cube by name.",
 )
 def preview(
     cube: str, variable: str | None, time: str | None, output: Path | None, catalog: Path
 ) -> None:
     """Draw one variable of CUBE at one time, with axes and a colour bar or a legend.
 
-    CUBE is the path or URL of a Zarr cube, the file of its STAC item, or its name in the catalog.
-    Every n-th pixel is read. Prints the path of the PNG.
+    CUBE is the path or URL of a Zarr store, the path of its STAC item, or its name in the catalog.
+    The cube is subsampled. Prints the path of the PNG.
     """
     from stacbuild.formats.cube import open_cube_data
     from stacbuild.pictures.find import find_cube

@@ -32,15 +32,15 @@ INTERRUPTED = 130
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="stacbuild", message="%(prog)s %(version)s")
-@click.option("--debug", is_flag=True, help="Show where in the program an error arose.")
+@click.option("--debug", is_flag=True, help="Show the traceback of errors.")
 @click.pass_obj
 def cli(settings: Settings, debug: bool) -> None:
-    """Build Zarr cubes, and the STAC catalog that finds them, from one YAML file.
+    """Build Zarr data cubes and their STAC catalog from one YAML file.
 
-    Results go to stdout, everything else to stderr.
+    Results are written to stdout, messages and progress to stderr.
 
-    Exit codes: 0 all well, 1 some part failed, 2 configuration or usage, 3 remote, 4 damaged
-    data, 5 this machine, 6 locked by another run, 7 credentials, 130 interrupted.
+    Exit codes: 0 success, 1 some part failed, 2 configuration or usage, 3 remote server, 4 damaged
+    data, 5 local machine, 6 locked by another run, 7 credentials, 130 interrupted.
     """
     settings.debug = debug
 

@@ -19,10 +19,10 @@ from stacbuild.safe_text import clean
 @click.option(
     "--sources",
     is_flag=True,
-    help="Remove the items and cached files of its sources too, if no other cube and no other "
+    help="Also remove the items and cached files of its sources, if no other cube and no other "
     "dataset of CONFIG uses them.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @catalog_option
 @click.option("--wait", is_flag=True, help="Wait for another run that writes the same cube.")
@@ -39,9 +39,9 @@ def remove(
 ) -> None:
     """Remove the cubes of the DATASETs, and their items in the catalog.
 
-    Shows what is removed, and asks. Only what stacbuild made is removed: a cube that holds your own
-    files is refused, and whatever else lies in its place is left alone and named. Prints the paths
-    of what was removed.
+    Shows what will be removed, and asks for confirmation. Only what stacbuild made is removed: a
+    cube that contains your own files is refused, and anything else at its path is left alone and
+    named. Prints the paths that were removed.
     """
     from stacbuild.config import load_config
 
@@ -61,7 +61,7 @@ def remove(
             click.echo(f"  left alone: {clean(line)}", err=True)
     if not dry_run and any(each.paths for each in planned) and not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError("nobody can be asked here: say --yes, or --dry-run.", ctx)
+            raise click.UsageError("there is no terminal to ask on: use --yes, or --dry-run.", ctx)
         if not click.confirm("Remove all this?", err=True):
             click.echo("nothing was removed", err=True)
             return

@@ -21,10 +21,8 @@ from stacbuild.safe_text import clean
     is_flag=True,
     help="Read every chunk of the cubes and every local file that has a checksum.",
 )
-@click.option(
-    "--remote", is_flag=True, help="Ask the servers of the sources whether they still have them."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print all that was found as JSON.")
+@click.option("--remote", is_flag=True, help="Check that the servers still have the sources.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def validate(
     ctx: click.Context,
@@ -34,18 +32,18 @@ def validate(
     remote: bool,
     as_json: bool,
 ) -> None:
-    """Look for damage in the catalog, in its cubes and in their sources.
+    """Check the catalog, its cubes and their sources for damage.
 
-    Found are links that lead nowhere; cubes without items and items without cubes; chunks that
-    are missing, added, or changed in size; local sources that changed. With --deep also chunks
-    of which a bit is flipped.
+    Finds broken links; cubes without items and items without cubes; chunks that are missing,
+    extra, or changed in size; and local sources that changed. With --deep, also finds flipped
+    bits in chunks.
 
-    If NAMEs are given, only these cubes and what they are made of are looked at. CONFIG is
-    scs2_config.yml in the current folder if neither it nor --catalog is given; it adds
-    credentials, and which cubes there should be.
+    NAMEs restrict the check to these cubes and their sources. CONFIG adds credentials and the
+    list of expected cubes. It defaults to scs2_config.yml in the current folder, unless
+    --catalog is given.
 
-    Prints one line if all is well. Ends with 4 if something is damaged, and with 5 if
-    only files lie in cubes that are no part of them.
+    Prints one line if all is well. The exit code is 4 if something is damaged, and 5 if the only
+    problem is foreign files in cubes.
     """
     from stacbuild.config import load_config
 

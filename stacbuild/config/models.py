@@ -177,7 +177,7 @@ class Config(Located):
 
     @property
     def storage(self) -> Store:
-        """The store that takes the cubes."""
+        """The store that cubes are written to."""
         return self.store(STORAGE)
 
     def dataset(self, identifier: str) -> Dataset:

@@ -99,12 +99,12 @@ def write_configuration(path: Path, text: str, *, force: bool = False) -> None:
     Raises
     ------
     LocalError
-        The file is there already and *force* is false, or the disk refuses.
+        The file exists already and *force* is false, or it cannot be written.
     ConflictError
         In the schema's place lies what stacbuild did not write.
     """
     if os.path.lexists(path) and not force:
-        raise LocalError(f"{path}: is there already; name another file, or say --force")
+        raise LocalError(f"{path}: exists already; choose another file, or use --force")
     schema = json.dumps(config_schema(), indent=2) + "\n"
     beside = path.with_name(SCHEMA)
     if os.path.lexists(beside) and not _is_schema(beside):
@@ -127,8 +127,8 @@ def _is_schema(path: Path) -> bool:
 
 def _of_datasets(name: str, variables: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     yield f"# yaml-language-server: $schema=./{SCHEMA}"
-    yield "# What to build, from what, and on which grid."
-    yield "#   stacbuild plan FILE    says what would be done"
+    yield "# The cubes to build, their sources, and the grid."
+    yield "#   stacbuild plan FILE    shows what would be done"
     yield "#   stacbuild cube FILE    does it"
     yield ""
     yield "datasets:"
@@ -144,7 +144,7 @@ def _of_datasets(name: str, variables: Sequence[tuple[str, str, str]]) -> Iterat
 
 def _of_stores(stores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield "data_stores:"
-    yield "  - identifier: storage  # takes the cubes"
+    yield "  - identifier: storage  # where cubes are written"
     yield "    store_id: file"
     yield "    store_params:"
     yield "      root: data  # a folder beside this file"

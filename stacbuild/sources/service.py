@@ -1,4 +1,4 @@
-"""What the configurations of services share whose files are fetched into a cache."""
+"""Shared configuration of services whose files are downloaded into a cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stacbuild.config.types import LocalPath, Model
 
 
 class CacheParams(Model):
-    """Where a store keeps what it fetched."""
+    """Cache of downloaded files."""
 
     root: LocalPath
     """A folder, relative to the configuration."""
@@ -21,31 +21,31 @@ class ServiceParams(Model):
     """Parameters of a service with a cache."""
 
     cache_store_id: Literal["file"] = "file"
-    """Kind of store that keeps what was fetched: a folder."""
+    """Kind of store of the cache: always a folder."""
     cache_store_params: CacheParams | None = None
-    """Which folder; by default `zenodo_cache` or `clms_cache` beside the configuration."""
+    """Folder of the cache; by default `zenodo_cache` or `clms_cache` beside the configuration."""
 
 
 class Service(Store):
-    """A service with an API, whose files are fetched into a cache."""
+    """A service with an API, whose files are downloaded into a cache."""
 
     preloadable = True
     api_variable: ClassVar[str]
-    """Environment variable that holds the root of the API."""
+    """Environment variable with the root URL of the API."""
     api_default: ClassVar[str]
-    """Root of the API where nothing is stated."""
+    """Default root URL of the API."""
 
     store_params: ServiceParams
-    """How it is reached."""
+    """Access to the service."""
 
     @property
     def endpoint_url(self) -> str | None:
-        """Root of the API, if the configuration states one."""
+        """Root URL of the API, if the configuration states one."""
         raise NotImplementedError
 
     @property
     def api(self) -> str:
-        """Root of the API, without trailing slash."""
+        """Root URL of the API, without trailing slash."""
         found = self.endpoint_url or os.environ.get(self.api_variable) or self.api_default
         return found.rstrip("/")
 
@@ -56,13 +56,13 @@ class Service(Store):
 
     @property
     def cache(self) -> Path:
-        """Absolute folder that fetched files go to."""
+        """Absolute path of the folder for downloaded files."""
         params = self.store_params.cache_store_params
         return self._absolute(params.root if params else self._default_cache)
 
     @property
     def implied_params(self) -> dict[str, Any]:
-        """Cache and API, where the file does not state them."""
+        """Cache and API, if the configuration does not state them."""
         implied: dict[str, Any] = {}
         if self.store_params.cache_store_params is None:
             implied["cache_store_params"] = {"root": self._default_cache}

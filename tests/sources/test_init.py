@@ -75,7 +75,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     file.write_text("mine")
     words = ("init", file, *WORDS, "--source", "stac", "https://example.org", "forest")
     (line,) = errors(stacbuild(*words, code=5))
-    assert "is there already" in line
+    assert "exists already" in line
     assert file.read_text() == "mine"
     stacbuild(*words, "--force")
     assert load_config(file)

@@ -1,4 +1,4 @@
-"""The download service of the CLMS as a configuration has it."""
+"""Configuration of the download service of the CLMS."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ClmsParams(ServiceParams):
         ]
         | None
     ) = None
-    """The JSON file from the profile on the portal, relative to the configuration, or its content
-    as a mapping; a product that is not in the cache cannot be requested without."""
+    """Path of the JSON file from your profile on the portal, relative to the configuration, or its
+    content as a mapping. Required to request a product that is not in the cache."""
     endpoint_url: Url | None = None
-    """Root of the API; by default that of the environment variable `STACBUILD_CLMS_API`, else
-    `https://land.copernicus.eu/api`."""
+    """Root URL of the API; by default the value of the environment variable `STACBUILD_CLMS_API`,
+    or `https://land.copernicus.eu/api`."""
 
 
 class ClmsStore(Service):
@@ -45,7 +45,7 @@ class ClmsStore(Service):
     store_id: Literal["clms"]
     """Kind of store."""
     store_params: ClmsParams
-    """How the service is reached."""
+    """Access to the service."""
 
     @property
     def key(self) -> str:
@@ -54,7 +54,7 @@ class ClmsStore(Service):
 
     @property
     def endpoint_url(self) -> str | None:
-        """Root of the API, if the configuration states one."""
+        """Root URL of the API, if the configuration states one."""
         return self.store_params.endpoint_url
 
     @property

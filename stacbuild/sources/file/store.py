@@ -1,4 +1,4 @@
-"""A folder as a configuration has it."""
+"""Configuration of a local folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FileParams(Model):
 
 
 class FileStore(Store):
-    """A folder on this machine."""
+    """A local folder."""
 
     writable = True
     is_mixed = True
@@ -25,7 +25,7 @@ class FileStore(Store):
     store_id: Literal["file"]
     """Kind of store."""
     store_params: FileParams
-    """Which folder."""
+    """Location of the folder."""
 
     @property
     def key(self) -> str:
@@ -34,12 +34,12 @@ class FileStore(Store):
 
     @property
     def root(self) -> Path:
-        """Absolute folder."""
+        """Absolute path of the folder."""
         return self._absolute(self.store_params.root)
 
     @property
     def folder(self) -> Path:
-        """The same."""
+        """Absolute path of the folder."""
         return self.root
 
     def path(self, data_id: str) -> Path:

@@ -1,4 +1,4 @@
-"""Files under a URL as a configuration has them."""
+"""Configuration of files on a web server."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from stacbuild.config.types import Model, Url
 
 
 class HttpsParams(Model):
-    """``root`` is a URL; without a scheme it is taken for https, as the notebook's tool does."""
+    """``root`` is a URL; without a scheme it is https, as in xcube-multistore."""
 
     root: Annotated[
         Url,
         BeforeValidator(lambda v: f"https://{v}" if isinstance(v, str) and "://" not in v else v),
     ]
-    """A URL, `https://` unless it says otherwise; data ids are relative to it."""
+    """A URL, by default with `https://`; data ids are relative to it."""
 
 
 class HttpsStore(Store):
-    """Files under a URL."""
+    """Files on a web server, below a URL."""
 
     listable = False
     is_mixed = True
@@ -30,7 +30,7 @@ class HttpsStore(Store):
     store_id: Literal["https"]
     """Kind of store."""
     store_params: HttpsParams
-    """Which URL."""
+    """Location of the files."""
 
     @property
     def key(self) -> str:
@@ -48,5 +48,5 @@ class HttpsStore(Store):
         return (self.root,)
 
     def address(self, data_id: str) -> Address:
-        """Return the address that a data id has if the URL leads into a bucket."""
+        """Return the address of a data id, if the URL is in a bucket."""
         return address_of(f"{self.root}/{data_id}")

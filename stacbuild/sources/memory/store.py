@@ -1,4 +1,4 @@
-"""Memory as a configuration has it."""
+"""Configuration of storage in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MemoryParams(Model):
 
 
 class MemoryStore(Store):
-    """Memory of this process; cubes only, for trying things out."""
+    """Memory of the process; for cubes only, to try things out."""
 
     readable = False
     listable = False
@@ -25,7 +25,7 @@ class MemoryStore(Store):
     store_id: Literal["memory"]
     """Kind of store."""
     store_params: MemoryParams = MemoryParams()
-    """Which folder in memory."""
+    """Location of the folder in memory."""
 
     @property
     def key(self) -> str:

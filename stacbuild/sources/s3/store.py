@@ -1,4 +1,4 @@
-"""S3 as a configuration has it."""
+"""Configuration of a bucket on an S3 server."""
 
 from __future__ import annotations
 
@@ -24,29 +24,28 @@ def _bucket(value: str) -> str:
 
 
 class ClientParams(Model):
-    """The part of boto's client arguments that says where the server is."""
+    """Arguments of boto's client that locate the server."""
 
     endpoint_url: Url | None = None
-    """URL of the server; the same as `endpoint_url` one level up, give one of them."""
+    """URL of the server; an alternative to `endpoint_url` of `storage_options`."""
     region_name: Text | None = None
-    """Region of the bucket, such as `eu-central-1`; by default what the AWS settings of this
-    machine say."""
+    """Region of the bucket, such as `eu-central-1`; by default that of the local AWS settings."""
 
 
 class StorageOptions(Model):
-    """How s3fs reaches the server; the keys are those of s3fs."""
+    """Access to the server; the keys are those of s3fs."""
 
     anon: bool = False
-    """Whether requests go unsigned, as open buckets need it."""
+    """Whether requests are unsigned, as public buckets require."""
     key: Secret | None = None
-    """Access key id, together with `secret`; by default what the AWS settings of this machine say
+    """Access key id, together with `secret`; by default that of the local AWS settings
     (`AWS_ACCESS_KEY_ID`, ...)."""
     secret: Secret | None = None
     """Secret access key, together with `key`."""
     token: Secret | None = None
-    """Session token of temporary keys."""
+    """Session token of temporary credentials."""
     endpoint_url: Url | None = None
-    """URL of the server; that of AWS by default."""
+    """URL of the server; by default that of AWS."""
     client_kwargs: ClientParams | None = None
     """Further arguments of boto's client."""
 
@@ -71,11 +70,11 @@ class S3Params(Model):
     root: Annotated[DataId, BeforeValidator(lambda v: _bucket(v) if isinstance(v, str) else v)]
     """`bucket` or `bucket/prefix`; data ids are relative to it."""
     storage_options: StorageOptions = StorageOptions()
-    """How the server is reached."""
+    """Access to the server."""
 
 
 class S3Store(Store):
-    """A bucket, or a prefix in one, on any S3 server."""
+    """A bucket, or a prefix in a bucket, on any S3 server."""
 
     writable = True
     is_mixed = True
@@ -84,7 +83,7 @@ class S3Store(Store):
     store_id: Literal["s3"]
     """Kind of store."""
     store_params: S3Params
-    """Which bucket, and how it is reached."""
+    """Location of the bucket, and access to it."""
 
     @property
     def key(self) -> str:
@@ -104,12 +103,12 @@ class S3Store(Store):
 
     @property
     def s3_options(self) -> dict[str, Any]:
-        """`storage_options`; empty if requests go unsigned."""
+        """`storage_options`; empty if requests are unsigned."""
         return {} if self.anonymous else self.storage_options
 
     @property
     def root(self) -> str:
-        """``bucket`` or ``bucket/prefix``, without slashes around."""
+        """``bucket`` or ``bucket/prefix``, without leading and trailing slashes."""
         return self.store_params.root.strip("/")
 
     @property
@@ -121,7 +120,7 @@ class S3Store(Store):
 
     @property
     def anonymous(self) -> bool:
-        """Whether requests go unsigned."""
+        """Whether requests are unsigned."""
         return self.store_params.storage_options.anon
 
     @property

@@ -1,4 +1,4 @@
-"""Somebody's STAC catalog as a configuration has it."""
+"""Configuration of an external STAC catalog."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def _place(value: Any) -> str:
 
 
 class StacParams(Model):
-    """``url``, or ``root``, is the address of a STAC API or a catalog, or the path of one."""
+    """``url`` or ``root`` is the URL of a STAC API or a catalog, or the path of a catalog."""
 
     url: Url | None = None
-    """Address of a STAC API or of a static catalog; give it or `root`."""
+    """URL of a STAC API or of a static catalog; required unless `root` is given."""
     root: (
         Annotated[
             Annotated[LocalPath, Tag("path")] | Annotated[Url, Tag("url")], Discriminator(_place)
         ]
         | None
     ) = None
-    """The same, or the path of a static catalog (its folder or its JSON file), relative to the
-    configuration."""
+    """Alternative to `url`: a URL, or the path of a static catalog (its folder or its JSON file),
+    relative to the configuration."""
     storage_options: StorageOptions | None = None
-    """How files on S3 are reached; unsigned on AWS by default."""
+    """Access to files on S3; by default AWS, with unsigned requests."""
 
     @model_validator(mode="after")
     def _one_address(self) -> StacParams:
@@ -42,18 +42,18 @@ class StacParams(Model):
 
 
 class StacStore(Store):
-    """Somebody's STAC catalog: a STAC API, or files behind a URL or in a folder."""
+    """An external STAC catalog: a STAC API, or JSON files at a URL or in a folder."""
 
     note = "a data id is collection, collection/item, or collection?bbox=...&datetime=..."
 
     store_id: Literal["stac"]
     """Kind of store."""
     store_params: StacParams
-    """Which catalog, and how its files are reached."""
+    """Location of the catalog, and access to its files."""
 
     @property
     def key(self) -> str:
-        """``stac:<host/path>``, or ``stac:<root as written>`` of files here."""
+        """``stac:<host/path>``, or ``stac:<root as written>`` for local files."""
         return f"stac:{self._address.partition('://')[2] or self._address}"
 
     @property
@@ -70,34 +70,34 @@ class StacStore(Store):
 
     @property
     def catalog_folder(self) -> Path | None:
-        """Absolute folder of a catalog on this machine; none if it is elsewhere."""
+        """Absolute folder of a catalog on this machine; None if it is remote."""
         return None if "://" in self.location else Path(self.location).parent
 
     @property
     def server(self) -> str:
-        """URL that its hrefs start from; they may not lead to what is further inside a network."""
-        # A catalog of files was made somewhere: it leads to the web only, as this name, which
-        # nobody has (RFC 2606), stands for.
+        """URL that limits the catalog's hrefs: they must not refer to a more private network."""
+        # The origin of a local catalog is unknown, so its hrefs may only refer to the web. This
+        # reserved name (RFC 2606) represents any server on the web.
         return "https://web.invalid" if self.folder else self.location
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """The same, as all kinds have it."""
+        """`server` as a tuple, as for every kind."""
         return (self.server,)
 
     @property
     def s3_root(self) -> str | None:
-        """Any bucket, on the server of the configuration; none without credentials."""
+        """Any bucket, on the server of the configuration; None without credentials."""
         return None if self.anonymous else "s3://"
 
     @property
     def s3_options(self) -> dict[str, Any]:
-        """`storage_options`; empty if requests go unsigned."""
+        """`storage_options`; empty if requests are unsigned."""
         return {} if self.anonymous else self.storage_options
 
     @property
     def endpoint_url(self) -> str:
-        """URL of the server that ``s3://`` hrefs are on."""
+        """URL of the server for ``s3://`` hrefs."""
         options = self.store_params.storage_options or StorageOptions()
         client = options.client_kwargs
         found = options.endpoint_url or (client.endpoint_url if client else None)
@@ -105,7 +105,7 @@ class StacStore(Store):
 
     @property
     def anonymous(self) -> bool:
-        """Whether ``s3://`` hrefs are read unsigned, as they are without ``storage_options``."""
+        """Whether ``s3://`` hrefs are read with unsigned requests, the default."""
         options = self.store_params.storage_options
         return options is None or options.anon
 
@@ -129,5 +129,5 @@ class StacStore(Store):
 
     @classmethod
     def params_of(cls, endpoint: str | None, signed: bool) -> dict[str, Any]:
-        """Return ``storage_options``, if an S3 server or keys are asked for."""
+        """Return ``storage_options``, if an S3 server or keys are requested."""
         return S3Store.params_of(endpoint, signed) if endpoint or signed else {}

@@ -1,4 +1,4 @@
-"""A Zenodo record as a configuration has it."""
+"""Configuration of a Zenodo record."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class ZenodoParams(ServiceParams):
     root: Annotated[str, BeforeValidator(_record)]
     """Number of the record, such as "13333034"."""
     endpoint_url: Url | None = None
-    """Root of the API; by default that of the environment variable `STACBUILD_ZENODO_API`, else
-    `https://zenodo.org/api`."""
+    """Root URL of the API; by default the value of the environment variable
+    `STACBUILD_ZENODO_API`, or `https://zenodo.org/api`."""
     access_token: Secret | None = None
-    """Token for a record that is not open; none by default. It goes to the API's host only."""
+    """Token for a restricted record. It is sent to the API's host only."""
 
 
 class ZenodoStore(Service):
@@ -41,7 +41,7 @@ class ZenodoStore(Service):
     store_id: Literal["zenodo"]
     """Kind of store."""
     store_params: ZenodoParams
-    """Which record, and how it is reached."""
+    """Number of the record, and access to it."""
 
     @property
     def key(self) -> str:
@@ -50,7 +50,7 @@ class ZenodoStore(Service):
 
     @property
     def endpoint_url(self) -> str | None:
-        """Root of the API, if the configuration states one."""
+        """Root URL of the API, if the configuration states one."""
         return self.store_params.endpoint_url
 
     @property
@@ -60,7 +60,7 @@ class ZenodoStore(Service):
 
     @property
     def access_token(self) -> SecretStr | None:
-        """Token for records that are not open."""
+        """Token for restricted records."""
         return self.store_params.access_token
 
     @property
