@@ -16,7 +16,7 @@ from stacbuild.planning.planner import CubePlan, plan_one, resolver_of
 from stacbuild.planning.resolve import Resolver
 from stacbuild.progress import Reporter
 from stacbuild.runs import one_run
-from stacbuild.sources.unmatched import tell_of_unmatched
+from stacbuild.sources.unmatched import warn_unmatched
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
@@ -90,7 +90,7 @@ def build(
                 _run(resolver, plan_one(resolver, dataset, force=force), wait) for dataset in chosen
             ]
         warn_of_unfinished(config, resolver.catalog)
-        tell_of_unmatched(config, resolver.catalog, resolver.profiles)
+        warn_unmatched(config, resolver.catalog, resolver.profiles)
     return results
 
 

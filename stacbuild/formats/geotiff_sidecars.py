@@ -22,7 +22,7 @@ _HALF_A_PIXEL = 0.5
 _PLACES = (".tfw", ".tifw", ".tiffw", ".wld", ".prj")
 
 
-def told_beside(path: Path, dataset: rasterio.io.DatasetReader) -> list[str]:
+def sidecar_notes(path: Path, dataset: rasterio.io.DatasetReader) -> list[str]:
     """Return what is to be told of files that GDAL would read along with a raster.
 
     Parameters

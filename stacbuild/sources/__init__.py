@@ -1,6 +1,6 @@
 """Kinds of store, a package each, and what they share: harvest, list, describe, preload.
 
-`stacbuild.sources.base` says what the package of a kind contains.
+`stacbuild.sources.base` documents the package of a kind.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for: the configuration imports the models of kinds from here.
+    # Imported on first use: the configuration imports the models of kinds from this package.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    place = "base" if name == "Wanted" else "harvesting"
-    return getattr(importlib.import_module(f"{__name__}.{place}"), name)
+    module = "base" if name == "Wanted" else "harvesting"
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

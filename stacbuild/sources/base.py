@@ -1,14 +1,14 @@
-"""What a kind of store consists of: a package with these modules, named in `stacbuild.kinds`.
+"""Interfaces of a kind of store: a package with these modules, listed in `stacbuild.kinds`.
 
 ``store.py``
-    A subclass of `stacbuild.config.store.Store`: the parameters of the kind, and what it can do.
+    A subclass of `stacbuild.config.store.Store`: parameters and capabilities of the kind.
 ``harvest.py``
     A `Harvester`, unless the kind is not ``readable``.
 ``listing.py``
     A `Lister`, if the kind is ``listable``; also a `Describer`, unless it is
     ``described_in_place``.
 ``state.py``
-    A `Watcher`, if its catalogs can be on this machine (``catalog_folder``).
+    A `Watcher`, if its catalogs can be local (``catalog_folder``).
 
 A module is imported when it is first used.
 """
@@ -16,10 +16,12 @@ A module is imported when it is first used.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from stacbuild.config.store import Store
+from stacbuild.errors import Failure, Failures, failure_of
 from stacbuild.kinds import load_module
 
 if TYPE_CHECKING:
@@ -34,16 +36,16 @@ S_contra = TypeVar("S_contra", bound=Store, contravariant=True)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of one store.
+    """Data ids to harvest from one store.
 
     Parameters
     ----------
     data_ids
-        Data ids of this store that the configuration's datasets use.
+        Data ids that datasets of the configuration use.
     preload
-        Data ids whose files are to be brought to this machine now.
+        Data ids whose files are to be downloaded.
     force
-        Fetch again what is here already.
+        Whether to download files again that are in the cache.
     """
 
     data_ids: tuple[str, ...]
@@ -55,13 +57,13 @@ class Harvester(Protocol[S_contra]):
     """The module ``harvest`` of a kind."""
 
     def harvest(self, store: S_contra, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
-        """Yield collections with the items of what is wanted, then raise what failed.
+        """Yield collections with the items of the wanted data ids, then raise what failed.
 
         Raises
         ------
         StacbuildError
-            For a single data id; `stacbuild.errors.Failures` for several. No failure keeps the
-            others from being harvested.
+            For a single data id; `stacbuild.errors.Failures` for several. The other data ids are
+            harvested all the same.
         """
 
 
@@ -69,14 +71,14 @@ class Lister(Protocol[S_contra]):
     """The module ``listing`` of a kind."""
 
     def entries(self, store: S_contra, match: str | None) -> Iterator[Entry]:
-        """Yield what the store offers, as far as it matches a pattern; only lists are fetched."""
+        """Yield the data ids that match a pattern; only lists are fetched."""
 
 
 class Describer(Protocol[S_contra]):
-    """The module ``listing`` of a kind whose headers cannot be read where they are."""
+    """The module ``listing`` of a kind whose headers cannot be read without a download."""
 
     def describe(self, store: S_contra, data_id: str) -> dict[str, Any]:
-        """Return what the service says of a data id, as JSON-ready data."""
+        """Return the service's metadata of a data id as JSON-serializable data."""
 
 
 class Watcher(Protocol[S_contra]):
@@ -104,3 +106,18 @@ def describer_of(store: Store) -> Describer[Store]:
 def watcher_of(store: Store) -> Watcher[Store]:
     """Import the watcher of the kind of a store."""
     return cast("Watcher[Store]", load_module(store.store_id, "state"))
+
+
+@contextmanager
+def collected(failures: list[Failure], name: str) -> Iterator[None]:
+    """Append any exception to *failures*, under the name of a data id or file."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - one data id must not stop the others
+        failures.append((name, failure_of(error, name)))
+
+
+def raise_collected(failures: Sequence[Failure]) -> None:
+    """Raise a single failure itself, several as `Failures`; do nothing if there are none."""
+    if failures:
+        raise failures[0][1] if len(failures) == 1 else Failures(failures)

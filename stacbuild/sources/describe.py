@@ -1,4 +1,4 @@
-"""Describe a data id by the items that a harvest would make of it."""
+"""Description of a data id, from the items that a harvest would make."""
 
 from __future__ import annotations
 
@@ -19,42 +19,43 @@ Json = dict[str, Any]
 _MASKS = {
     "mask": "in the file",
     "alpha": "opacity (alpha band)",
-    "values": "a value of each band, all of which match",
+    "values": "where all bands have their nodata values",
 }
 
 
 def describe(store: Store, data_id: str) -> Json:
-    """Return what harvesting a data id finds, without fetching its data.
+    """Return the metadata of a data id that a harvest finds, without fetching its data.
 
     Raises
     ------
     StacbuildError
-        What its harvester raises; NotFoundError if there is nothing.
+        From its harvester; NotFoundError if there is no item.
     """
     if not store.described_in_place:
         return describer_of(store).describe(store, data_id)
     items: list[pystac.Item] = []
     license_ = None
     for found in harvester_of(store).harvest(store, Wanted((data_id,)), Profiles.load(())):
-        # Archives give an item for each member.
+        # Archives have an item for each member.
         mine = [each for each in found.items if each.properties["stacbuild:data_id"] == data_id]
         if mine:
             license_ = found.collection.license
             items += mine
     if not items:
         raise NotFoundError(f"{data_id}: is not known before its archive is preloaded")
-    return facts_of(data_id, items, license_, store.s3_options)
+    return describe_items(data_id, items, license_, store.s3_options)
 
 
-def facts_of(
+def describe_items(
     data_id: str, items: Sequence[pystac.Item], license_: str | None, options: Json
 ) -> Json:
-    """Describe the items of a data id; several are tiles of one picture."""
+    """Return the metadata of the items of a data id; several are tiles."""
     first = items[0]
     asset = first.assets["data"]
     properties, fields = first.properties, asset.extra_fields
-    boxes = [item.bbox for item in items if item.bbox]
-    facts: Json = {
+    transform = properties.get("proj:transform")
+    bboxes = [item.bbox for item in items if item.bbox]
+    metadata: Json = {
         "data_id": data_id,
         "title": properties.get("title"),
         "description": properties.get("description"),
@@ -63,15 +64,15 @@ def facts_of(
         "tiles": len(items) if len(items) > 1 else None,
         "crs": properties.get("proj:code") or properties.get("proj:wkt2"),
         "shape": properties.get("proj:shape"),
-        "resolution": _resolution(properties.get("proj:transform")),
+        "resolution": [abs(transform[0]), abs(transform[4])] if transform else None,
         "bounds": properties.get("proj:bbox"),
         "bbox": [
-            min(box[0] for box in boxes),
-            min(box[1] for box in boxes),
-            max(box[2] for box in boxes),
-            max(box[3] for box in boxes),
+            min(bbox[0] for bbox in bboxes),
+            min(bbox[1] for bbox in bboxes),
+            max(bbox[2] for bbox in bboxes),
+            max(bbox[3] for bbox in bboxes),
         ]
-        if boxes
+        if bboxes
         else None,
         "times": _times(first),
         "data_type": fields.get("data_type"),
@@ -88,22 +89,24 @@ def facts_of(
         "license": properties.get("license") or license_,
     }
     if "archive" in fields:
-        facts["note"] = "lies in an archive; its header is known once that is preloaded"
-    elif facts["variables"] is None:
-        facts["chunks"] = _blocks(asset, options)
-    return {key: value for key, value in facts.items() if value is not None}
+        metadata["note"] = "is in an archive; its header can be read once that is preloaded"
+    elif metadata["variables"] is None:
+        metadata["chunks"] = _blocks(asset, options)
+    return {key: value for key, value in metadata.items() if value is not None}
 
 
 def _band(band: Json) -> str:
-    """Return the name of a band, and what it is by its description."""
-    said = band.get("description")
+    """Return name and description of a band."""
+    description = band.get("description")
     if band.get(ALPHA):
-        said = f"{said}, opacity" if said else "opacity"
-    return f"{band['name']} ({said})" if said and said != band["name"] else str(band["name"])
+        description = f"{description}, opacity" if description else "opacity"
+    if not description or description == band["name"]:
+        return str(band["name"])
+    return f"{band['name']} ({description})"
 
 
 def _of_bands(fields: Json, key: str, neutral: Any = None) -> Any:
-    """Return what is stated of all bands, or of each where they differ; None if nothing is."""
+    """Return the value of a field of all bands, or of each where they differ; None if missing."""
     bands = [band for band in fields.get("bands", ()) if not band.get(ALPHA)]
     if not any(key in band for band in bands):
         return fields.get(key)
@@ -111,7 +114,7 @@ def _of_bands(fields: Json, key: str, neutral: Any = None) -> Any:
 
 
 def _blocks(asset: pystac.Asset, options: Json) -> list[int]:
-    # Imported here: of a Zarr store nothing is asked of GDAL.
+    # Imported when used: Zarr stores do not need GDAL.
     from stacbuild.formats.geotiff import open_raster
 
     with open_raster(_address(asset, options), storage_options=options) as raster:
@@ -119,7 +122,7 @@ def _blocks(asset: pystac.Asset, options: Json) -> list[int]:
 
 
 def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
-    """Describe each variable, with its shape, which only the store itself has."""
+    """Return the metadata of each variable, with its shape from the store."""
     import zarr
 
     from stacbuild.formats.zarr_crs import is_grid_mapping
@@ -130,24 +133,20 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
     keys = ("dimensions", "data_type", "shape", "chunks", "unit", "nodata", "title", LEFT_OUT)
     found = {}
     for name, variable in variables.items():
-        # One that cannot be read is not among the group's.
+        # Variables that cannot be read are not in the group.
         array = None if LEFT_OUT in variable else group[name]
         if array is not None and not variable["dimensions"] and is_grid_mapping(array.attrs):
             continue
-        shape = {"shape": list(array.shape)} if isinstance(array, zarr.Array) else {}
-        whole = variable | shape
-        found[name] = {key: whole[key] for key in keys if key in whole}
+        if isinstance(array, zarr.Array):
+            variable = variable | {"shape": list(array.shape)}
+        found[name] = {key: variable[key] for key in keys if key in variable}
     return found
 
 
 def _address(asset: pystac.Asset, options: Json) -> str:
-    """Return where an asset is read: on S3 if there are credentials."""
+    """Return the href of an asset, on S3 if there are credentials."""
     s3 = asset.extra_fields.get("alternate", {}).get("s3") if options else None
     return str(s3["href"] if s3 else asset.href)
-
-
-def _resolution(transform: Any) -> list[float] | None:
-    return [abs(transform[0]), abs(transform[4])] if transform else None
 
 
 def _times(item: pystac.Item) -> list[str]:

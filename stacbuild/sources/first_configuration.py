@@ -1,4 +1,4 @@
-"""A first configuration, with comments, of a grid and some data ids."""
+"""The text of a first configuration, with comments, from a grid and some data ids."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from stacbuild.errors import ConflictError, LocalError
 from stacbuild.sources.listing_base import make_store
 
 SCHEMA = "stacbuild.schema.json"
-"""Name of the file beside a configuration that tells an editor what may stand in it."""
+"""Name of the JSON Schema beside a configuration, by which editors validate and complete it."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One variable: a data id, and the store that it is in.
+    """A variable of the cube: a data id, and its store.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Choice:
     params
         Further ``store_params``.
     name
-        Of the variable; made from the data id if none.
+        Name of the variable; by default derived from the data id.
     """
 
     store_id: str
@@ -64,12 +64,12 @@ def first_configuration(
     resolution
         Size of a pixel in these units.
     choices
-        One or more.
+        The variables; at least one.
 
     Raises
     ------
     ConfigError
-        A line for each mistake; nothing is asked of a server.
+        With a line for each mistake; nothing is fetched.
     """
     stores: dict[str, str] = {}
     params: dict[str, dict[str, Any]] = {}
@@ -77,7 +77,7 @@ def first_configuration(
     taken: set[str] = set()
     for each in choices:
         given = dict(each.params) | ({"root": each.root} if each.root else {})
-        # Told in the words of the store, before it is one of many.
+        # Validated by itself first: its messages name the kind of store.
         make_store(each.store_id, each.root, each.params)
         address = f"{each.store_id} {json.dumps(given, sort_keys=True)}"
         if address not in stores:
@@ -88,7 +88,7 @@ def first_configuration(
         variables.append((variable, stores[address], each.data_id))
     lines = [*_of_datasets(name, variables), *_of_stores(params), *_of_grid(bbox, resolution, crs)]
     text = "\n".join(lines) + "\n"
-    # Read as a user's: what is refused later is refused now, in the words of its keys.
+    # Validated as a user's configuration, so that mistakes are found now.
     load_config(yaml.safe_load(text))
     return text
 
@@ -101,7 +101,7 @@ def write_configuration(path: Path, text: str, *, force: bool = False) -> None:
     LocalError
         The file exists already and *force* is false, or it cannot be written.
     ConflictError
-        In the schema's place lies what stacbuild did not write.
+        Another file has the name of the schema.
     """
     if os.path.lexists(path) and not force:
         raise LocalError(f"{path}: exists already; choose another file, or use --force")
@@ -154,7 +154,7 @@ def _of_stores(stores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         model = MODELS.get(content["store_id"])
         if model and model.note:
             yield f"    # {model.note}"
-        # One line of JSON is YAML, too, whatever is in it.
+        # JSON on one line is valid YAML.
         yield f"    store_params: {_text(content['store_params'])}"
     yield ""
 
@@ -188,7 +188,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(name: str) -> str:
-    """Leave quotes out where YAML takes a name for a text without them."""
+    """Return a name in YAML, without quotes where it is text without them."""
     simple = re.fullmatch(r"[A-Za-z0-9_.-]+", name)
     return name if simple and yaml.safe_load(name) == name else _text(name)
 

@@ -1,4 +1,4 @@
-"""From sources to items of the catalog, whatever kind of store they are in."""
+"""Harvesting of stores of any kind into the catalog."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter
 from stacbuild.runs import one_run
 from stacbuild.sources.base import Wanted, harvester_of
-from stacbuild.sources.unmatched import tell_of_unmatched
+from stacbuild.sources.unmatched import warn_unmatched
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, Harvest, with_digest
 
 if TYPE_CHECKING:
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from stacbuild.config import Config, Store
 
 PROFILE = "stacbuild:profile"
-"""Property of a source's item: a digest of the profiles that it was described with."""
+"""Property of a source's item: a digest of the profiles that were applied."""
 
 
 @dataclass(frozen=True)
 class HarvestResult:
-    """What became of one collection, or of one data id that could not be harvested.
+    """Result of harvesting one collection, or the failure of one data id.
 
     Parameters
     ----------
     name
-        Id of the collection; if it failed, the store or the data id.
+        Id of the collection; of a failure, the store or the data id.
     items
-        Number of items put into the catalog.
+        Number of items written to the catalog.
     href
-        The collection's file; None if it failed.
+        Path of the collection; None for a failure.
     """
 
     name: str
@@ -58,7 +58,7 @@ def harvest(
     stores: Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> list[HarvestResult]:
-    """Harvest the stores that a configuration's datasets use, and preload what it names.
+    """Harvest the stores that datasets of a configuration use, and preload ``preload_datasets``.
 
     Parameters
     ----------
@@ -67,16 +67,16 @@ def harvest(
     catalog_dir
         The folder of ``catalog.json``.
     stores
-        Identifiers of the stores to harvest; all that are used if empty.
+        Identifiers of the stores to harvest; by default all that are used.
 
     Returns
     -------
-    One result a collection. A failure is a result with its error; the others go on.
+    One result per collection. Failures are results with an error and do not stop the others.
 
     Raises
     ------
     ConfigError
-        If *stores* names one that no dataset uses.
+        If no dataset uses one of *stores*.
     """
     with one_run(), progress.reported_to(reporter):
         return _harvest(config, catalog_dir, stores)
@@ -98,17 +98,14 @@ def _harvest(config: Config, catalog_dir: Path, stores: Sequence[str]) -> list[H
         if not stores or identifier in stores
         for result in harvest_store(config, identifier, wanted[identifier], catalog, profiles)
     ]
-    tell_of_unmatched(config, catalog, profiles)
+    warn_unmatched(config, catalog, profiles)
     return results
 
 
 def harvest_store(
     config: Config, identifier: str, wanted: Wanted, catalog: Catalog, profiles: Profiles
 ) -> list[HarvestResult]:
-    """Harvest one store into the catalog; what fails becomes a result with its error.
-
-    Harvesters give what they can and raise at the end, so one bad name keeps no other out.
-    """
+    """Harvest one store into the catalog; failures are results with an error."""
     store = config.store(identifier)
     start = time.monotonic()
     results = []
@@ -118,8 +115,8 @@ def harvest_store(
                 data_id = item.properties[DATA_ID]
                 item.properties[PROFILE] = profile_digest(store, data_id, profiles)
                 _state_rights(item, found.collection)
-            _keep_apart(found, catalog)
-            _make_distinct(found, catalog)
+            _make_collection_unique(found, catalog)
+            _make_items_unique(found, catalog)
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
             start = time.monotonic()
@@ -127,24 +124,24 @@ def harvest_store(
         results += [_failed(name, error, start) for name, error in failures.failures]
     except StacbuildError as error:
         results.append(_failed(identifier, error, start))
-    except Exception as error:  # noqa: BLE001 - what nobody foresaw in one store stops no other
+    except Exception as error:  # noqa: BLE001 - one store must not stop the others
         results.append(_failed(identifier, failure_of(error), start))
     return results
 
 
 def _state_rights(item: pystac.Item, collection: pystac.Collection) -> None:
-    """State on the item, too, whose data it is: a search finds items without their collections."""
+    """Copy licence and providers to the item: a search finds items without their collections."""
     item.properties.setdefault("license", collection.license)
     if collection.providers:
-        stated = [provider.to_dict() for provider in collection.providers]
-        item.properties.setdefault("providers", stated)
+        providers = [provider.to_dict() for provider in collection.providers]
+        item.properties.setdefault("providers", providers)
 
 
-def _keep_apart(found: Harvest, catalog: Catalog) -> None:
-    """Change the id of a collection that is another store's already, but for case.
+def _make_collection_unique(found: Harvest, catalog: Catalog) -> None:
+    """Change the id of a collection if another store's has it, ignoring case.
 
-    Ids have fewer characters than addresses: ``file:a b`` and ``file:a-b`` become the same. Some
-    file systems take ``Forest`` and ``forest`` for one.
+    Distinct addresses can have the same slug, as ``file:a b`` and ``file:a-b``, and some file
+    systems ignore case.
     """
     collection = found.collection
     store = collection.extra_fields.get(STORE)
@@ -156,11 +153,11 @@ def _keep_apart(found: Harvest, catalog: Catalog) -> None:
             return
 
 
-def _make_distinct(found: Harvest, catalog: Catalog) -> None:
-    """Disambiguate items: distinct data ids can have the same slug.
+def _make_items_unique(found: Harvest, catalog: Catalog) -> None:
+    """Change ids of items that another data id has, ignoring case.
 
-    So ``forest.tif`` and ``forest.zarr`` are both found, whichever was harvested first; so are
-    ``Forest`` and ``forest``, which some file systems take for one.
+    Distinct data ids can have the same slug, as ``forest.tif`` and ``forest.zarr``, and some file
+    systems ignore case.
     """
     known = catalog.item_ids(found.collection.id)
     spelled = {name.casefold(): name for name in known}
@@ -169,10 +166,10 @@ def _make_distinct(found: Harvest, catalog: Catalog) -> None:
         data_id = item.properties[DATA_ID]
         name = item.id if item.id in known else spelled.get(item.id.casefold(), item.id)
         try:
-            there = catalog.get(found.collection.id, name)
+            existing = catalog.get(found.collection.id, name)
         except IntegrityError:
-            there = None  # damaged, and about to be written anew
-        owner = str(there.properties.get(DATA_ID)) if there else data_id
+            existing = None  # damaged, and about to be overwritten
+        owner = str(existing.properties.get(DATA_ID)) if existing else data_id
         if taken.setdefault(item.id.casefold(), (name, owner)) != (item.id, data_id):
             item.id = with_digest(item.id, data_id)
 
@@ -183,13 +180,13 @@ def load_profiles(config: Config) -> Profiles:
 
 
 def profile_digest(store: Store, data_id: str, profiles: Profiles) -> str:
-    """Return a digest of what the profiles say of a data id and of its collection.
+    """Return a digest of the profiles of a data id and of its collection.
 
-    It stands in the item, so that a profile that says something else now is noticed.
+    It is a property of the item, by which changes of profiles are detected.
     """
     collection = store.collection_key(data_id)
-    facts = profiles.of(store.key, data_id), profiles.collection(store.key, collection)
-    text = "".join(each.model_dump_json(exclude_none=True) for each in facts)
+    applied = profiles.of(store.key, data_id), profiles.collection(store.key, collection)
+    text = "".join(each.model_dump_json(exclude_none=True) for each in applied)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

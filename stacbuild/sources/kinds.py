@@ -1,4 +1,4 @@
-"""The kinds of store that data come from, and their parameters as the models have them."""
+"""The kinds of store that can be read from, and their parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SourceKind:
     Parameters
     ----------
     parameters
-        Keys of ``store_params``, with dots where they are nested, and whether each is needed.
+        Keys of ``store_params``, with dots where nested, and whether each is required.
     """
 
     store_id: str
@@ -26,18 +26,17 @@ class SourceKind:
     parameters: dict[str, bool]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
-        needed = [name for name, required in self.parameters.items() if required]
+        """Return it as JSON-serializable data."""
         return {
             "store_id": self.store_id,
             "summary": self.summary,
             "parameters": list(self.parameters),
-            "required": needed,
+            "required": [name for name, required in self.parameters.items() if required],
         }
 
 
 def sources() -> list[SourceKind]:
-    """Return every kind of store that can be read from, by its store id."""
+    """Return all kinds of store that can be read from, sorted by ``store_id``."""
     found = []
     for kind in kinds_that(lambda model: model.readable):
         model = MODELS[kind]
@@ -48,11 +47,10 @@ def sources() -> list[SourceKind]:
 
 
 def _parameters(
-    model: type[BaseModel], prefix: str = "", needed: bool = True
+    model: type[BaseModel], prefix: str = "", parent_required: bool = True
 ) -> Iterator[tuple[str, bool]]:
     for name, field in model.model_fields.items():
-        # What is needed of a mapping that may be left out may be left out, too.
-        required = needed and field.is_required()
+        required = parent_required and field.is_required()
         nested = _model_in(field.annotation)
         if nested is None:
             yield f"{prefix}{name}", required

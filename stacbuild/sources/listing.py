@@ -1,6 +1,6 @@
-"""Before there is a configuration: what kinds of store there are, what one holds, what that is.
+"""Discovery without a configuration: kinds of store, their data ids, descriptions.
 
-Nothing is fetched but lists and headers, and nothing is written.
+Only lists and headers are fetched, and nothing is written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def list_data(
     params: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
 ) -> list[Entry]:
-    """List the data ids that a store offers; parameters and errors as `stacbuild.list_data`."""
+    """Return the data ids of a store; parameters and errors as `stacbuild.list_data`."""
     store = make_store(store_id, root, params)
     if not store.listable:
         raise ConfigError(
@@ -50,10 +50,9 @@ def describe_data(
     params: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Describe a data id: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
+    """Return the metadata of a data id: CRS, shape, bands, chunks, times, bounds, nodata, units.
 
-    Only headers are read. Parameters and errors as `list_data`; keys that nothing is known of
-    are not there.
+    Only headers are read. Parameters and errors as `list_data`; unknown values are left out.
     """
     store = make_store(store_id, root, params)
     with progress.reported_to(reporter):

@@ -1,4 +1,4 @@
-"""What all kinds of store share when they are looked into."""
+"""Listed data ids, patterns, and stores from parameters, for all kinds of store."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ADAPTER: TypeAdapter[Store] = TypeAdapter(AnyStore)
 
 @dataclass(frozen=True)
 class Entry:
-    """One data id of a store, or (with ``/`` at its end) what holds more of them.
+    """A data id of a store, or (ending with ``/``) a prefix of several.
 
     Parameters
     ----------
     type
-        In words: GeoTIFF, Zarr, zip archive, collection.
+        GeoTIFF, Zarr, zip archive or collection.
     size
-        Bytes, if the store tells without being asked for each.
+        Bytes, if the store lists it.
     title
-        In the words of its source.
+        Title in the source.
     """
 
     data_id: str
@@ -39,24 +39,24 @@ class Entry:
     title: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready data; what is not known is left out."""
+        """Return it as JSON-serializable data without unknown values."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def make_store(
     store_id: str | Store, root: str = "", params: Mapping[str, Any] | None = None
 ) -> Store:
-    """Make a store from words, as a configuration would; relative paths start here.
+    """Return a store from its parameters; paths are relative to the current folder.
 
     Parameters
     ----------
     store_id
-        Kind of store. A store of a configuration is returned as it is.
+        Kind of store, or a store of a configuration, which is returned as it is.
 
     Raises
     ------
     ConfigError
-        A line for each mistake.
+        With a line for each mistake.
     """
     if not isinstance(store_id, str):
         if root or params:
@@ -73,26 +73,24 @@ def make_store(
         raise ConfigError(
             f"{store_id!r} is not a kind of store to read from{hint(store_id, _READABLE)}"
         )
-    given = dict(params or {})
-    if root:
-        given["root"] = root
+    store_params = dict(params or {}) | ({"root": root} if root else {})
     try:
-        stated = {"identifier": "source", "store_id": store_id, "store_params": given}
-        return _ADAPTER.validate_python(stac_store(stated))
+        data = {"identifier": "source", "store_id": store_id, "store_params": store_params}
+        return _ADAPTER.validate_python(stac_store(data))
     except ValidationError as error:
         problems = []
         for each in error.errors(include_url=False, include_input=False):
             key = ".".join(str(part) for part in each["loc"][2:])
-            said = each["msg"].removeprefix("Value error, ")
-            problems.append(f"{store_id} {key or 'parameters'}: {said}")
+            message = each["msg"].removeprefix("Value error, ")
+            problems.append(f"{store_id} {key or 'parameters'}: {message}")
         raise ConfigError(problems) from None
 
 
 def matches(data_id: str, pattern: str | None) -> bool:
-    """Return whether a data id fits a pattern; every one fits none."""
+    """Return whether a data id matches a pattern; without one, all do."""
     return pattern is None or fnmatch.fnmatchcase(data_id, pattern)
 
 
-def looks_into(name: str, pattern: str | None) -> bool:
-    """Return whether a pattern asks for what is inside *name*: it has a ``/`` and fits so far."""
+def matches_inside(name: str, pattern: str | None) -> bool:
+    """Return whether a pattern may match data ids below *name*: it has a ``/``, and that prefix."""
     return pattern is not None and "/" in pattern and matches(name, pattern.partition("/")[0])

@@ -1,4 +1,4 @@
-"""List Zarr groups and GeoTIFFs, folder by folder, in a bucket or on this machine."""
+"""Listing of Zarr groups and GeoTIFFs, folder by folder, in a bucket or a local folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_store import group_paths
 from stacbuild.sources.listing_base import Entry, matches
 
-# A folder is one request; who has more names a prefix.
+# Each folder is one request.
 _MOST_FOLDERS = 2000
 
 _ZARR = frozenset({"zarr.json", ".zgroup", ".zmetadata"})
@@ -21,7 +21,7 @@ _ZARR = frozenset({"zarr.json", ".zgroup", ".zmetadata"})
 
 @dataclass(frozen=True)
 class Root:
-    """The folder whose data are listed.
+    """The folder to list.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class Root:
     path
         Path of the folder in it.
     prefix
-        What URLs have before such a path, such as ``s3://``.
+        Prefix of URLs of such paths, such as ``s3://``.
     options
-        Arguments for s3fs, if it is on S3.
+        Arguments for s3fs on S3.
     """
 
     system: Any
@@ -42,7 +42,7 @@ class Root:
 
 
 def list_objects(root: Root, match: str | None) -> Iterator[Entry]:
-    """Yield Zarr groups with arrays, also those in other groups, and GeoTIFFs below the root.
+    """Yield Zarr groups with arrays, nested ones too, and GeoTIFFs below the root.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def list_objects(root: Root, match: str | None) -> Iterator[Entry]:
             task.advance()
             names = {each["name"].rstrip("/").rpartition("/")[2] for each in found}
             if names & _ZARR:
-                # A root that is a store itself has no name below itself.
+                # A root that is a group itself has no data id.
                 for path in group_paths(f"{root.prefix}{folder}", options) or [""]:
                     name = _below(top, f"{folder}/{path}")
                     if name and matches(name, match):
@@ -73,7 +73,7 @@ def list_objects(root: Root, match: str | None) -> Iterator[Entry]:
                 continue
             for each in found:
                 name = each["name"].rstrip("/")
-                # Links may lead anywhere, also back.
+                # Links may form cycles.
                 if name == folder or each.get("islink"):
                     continue
                 if each["type"] == "directory":

@@ -1,14 +1,15 @@
-"""Harvest Zarr groups and GeoTIFFs under paths, on whatever kind of store that has them.
+"""Harvesting of Zarr groups and GeoTIFFs in stores that have paths.
 
 A store becomes one collection, and each data id (a path below the store's root) one item. Files
-are described where they are: of a Zarr group only metadata and coordinates are read, of a GeoTIFF
-only its header.
+are described in place: of a Zarr group only metadata and coordinates are read, of a GeoTIFF only
+its header.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -20,14 +21,14 @@ import zarr
 
 from stacbuild import progress
 from stacbuild.config.store import Store
-from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
+from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.runs import is_first
-from stacbuild.sources.base import Wanted
+from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions
@@ -38,20 +39,20 @@ Json = dict[str, Any]
 S = TypeVar("S", bound=Store)
 
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"'<>,;]*[^\s\"'<>,;.)]")
-# Creative Commons as people write it ("CC BY 4.0") to its SPDX id.
+# Common spellings of Creative Commons licences ("CC BY 4.0").
 _CREATIVE_COMMONS = re.compile(
     r"CC[ -]?(BY(?:-(?:NC|SA|ND|NC-SA|NC-ND))?)[ -](\d\.\d)", re.IGNORECASE
 )
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a data id is read, and how the catalog names it.
+class Location:
+    """Path or URL of a data id.
 
     Parameters
     ----------
     read
-        Path or URL, for `open_raster` and `open_group`.
+        Path or URL for `open_raster` and `open_group`.
     href
         Path or URL of the item's asset.
     options
@@ -63,43 +64,43 @@ class Place:
     options: Json | None = field(default=None, repr=False)
 
 
-class Objects(Generic[S]):
-    """What differs between kinds of store that hold files and Zarr groups under paths."""
+class Objects(ABC, Generic[S]):
+    """Differences between kinds of store with files and Zarr groups under paths."""
 
     def __init__(self, store: S) -> None:
         self.store = store
 
-    def place(self, path: str) -> Place:
-        """Return where the object of a path below the store's root is."""
-        raise NotImplementedError
+    @abstractmethod
+    def locate(self, path: str) -> Location:
+        """Return the location of a path below the store's root."""
 
+    @abstractmethod
     def modified(self, address: str, options: Json | None) -> dt.datetime | None:
-        """Return when an object was last changed, if that is known; let errors through."""
-        raise NotImplementedError
+        """Return when an object was last changed, if known; do not catch errors."""
 
-    def sidecar_notes(self, place: Place, raster: rasterio.io.DatasetReader) -> list[str]:
-        """Return what is worth a warning in files beside a GeoTIFF."""
-        del place, raster
+    def sidecar_notes(self, location: Location, raster: rasterio.io.DatasetReader) -> list[str]:
+        """Return warnings about files beside a GeoTIFF."""
+        del location, raster
         return []
 
-    def file_state(self, place: Place) -> Json:
-        """Return fields of an asset that show later whether the file was written to."""
-        del place
+    def file_state(self, location: Location) -> Json:
+        """Return fields of an asset by which changes of the file are detected."""
+        del location
         return {}
 
-    def group_state(self, place: Place, group: zarr.Group, names: Iterable[str]) -> Json:
-        """Return the same of a Zarr group with variables of these names."""
-        del place, group, names
+    def group_state(self, location: Location, group: zarr.Group, names: Iterable[str]) -> Json:
+        """Return fields of an asset by which changes of variables of a group are detected."""
+        del location, group, names
         return {}
 
-    def add_access(self, item: pystac.Item, place: Place) -> None:
-        """Add to an item how else its asset can be read."""
+    def add_access(self, item: pystac.Item, location: Location) -> None:
+        """Add alternate locations of its asset to an item."""
 
 
 def harvest_objects(objects: Objects[S], wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
-    """Describe what is wanted of a store.
+    """Harvest the wanted data ids of a store.
 
-    Data ids that are to be preloaded are only described: they are read in place.
+    Data ids to preload are only described, as they are read in place.
 
     Yields
     ------
@@ -109,104 +110,94 @@ def harvest_objects(objects: Objects[S], wanted: Wanted, profiles: Profiles) -> 
     Raises
     ------
     NotFoundError, AuthError, RemoteError, LocalError, IntegrityError, StacbuildError
-        For a single data id that could not be described, after the others were given.
+        For a single data id that could not be described, after the others were harvested.
     Failures
         For several.
     """
-    described: list[_Described] = []
-    failures: list[tuple[str, StacbuildError]] = []
+    described: list[tuple[pystac.Item, CollectionProfile]] = []
+    failures: list[Failure] = []
     data_ids = tuple(dict.fromkeys((*wanted.data_ids, *wanted.preload)))
     with progress.task(f"{objects.store.identifier}: describe", total=len(data_ids)) as task:
         for data_id in data_ids:
-            try:
+            with collected(failures, data_id):
                 described.append(_describe(objects, data_id, profiles))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this data id's
-                failures.append((data_id, failure_of(error, data_id)))
             task.advance()
     if described:
-        items = tuple(one.item for one in described)
-        yield Harvest(_collection(objects.store, [one.facts for one in described], items), items)
-    if len(failures) == 1:
-        raise failures[0][1]
-    if failures:
-        raise Failures(failures)
+        items, metadata = zip(*described, strict=True)
+        yield Harvest(_collection(objects.store, metadata, items), items)
+    raise_collected(failures)
 
 
-@dataclass(frozen=True)
-class _Described:
-    item: pystac.Item
-    facts: CollectionProfile
-
-
-def _describe(objects: Objects[S], data_id: str, profiles: Profiles) -> _Described:
+def _describe(
+    objects: Objects[S], data_id: str, profiles: Profiles
+) -> tuple[pystac.Item, CollectionProfile]:
+    """Return the item of a data id, and the metadata for its collection."""
     store = objects.store
     path = data_id.strip("/")
     if ".." in path.split("/") or "://" in path:
         raise NotFoundError(f"{data_id}: has to be a path below the root of {store.key}")
-    place = objects.place(path)
+    location = objects.locate(path)
     profile = profiles.of(store.key, data_id)
     stated = profiles.collection(store.key, data_id)
     identity: Json = {
         "item_id": slug(re.sub(r"\.(zarr|tiff?)/?$", "", data_id, flags=re.IGNORECASE)),
         "data_id": data_id,
         "store_key": store.key,
-        "href": place.href,
+        "href": location.href,
         "profile": profile,
     }
     if data_id.lower().endswith((".tif", ".tiff")):
-        facts = stated
-        with open_raster(place.read, storage_options=place.options) as raster:
-            when = None if says_time(raster, profile) else _modified(objects, place)
+        metadata = stated
+        with open_raster(location.read, storage_options=location.options) as raster:
+            when = None if says_time(raster, profile) else _modified(objects, location)
             item = raster_item(raster, **identity, datetime=when)
-            for line in (*left_out(raster, profile), *objects.sidecar_notes(place, raster)):
+            for line in (*left_out(raster, profile), *objects.sidecar_notes(location, raster)):
                 progress.warn(f"{data_id}: {line}")
-        state = objects.file_state(place)
+        state = objects.file_state(location)
     else:
-        group = open_group(place.read, place.options)
-        with source_of(group, place.read, place.options) as ds:
-            facts = _merge(_facts_of(ds), stated)
-            zipped = place.read.lower().endswith(".zip")
-            metadata = "" if zipped else _metadata(group)
-            with naming(ds, place.href):
+        group = open_group(location.read, location.options)
+        with source_of(group, location.read, location.options) as ds:
+            metadata = CollectionProfile.model_validate(
+                _attributes(ds).model_dump(exclude_none=True) | stated.model_dump(exclude_none=True)
+            )
+            zipped = location.read.lower().endswith(".zip")
+            file = "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
+            with naming(ds, location.href):
                 is_dated = period(ds, profile) is not None
-            when = None if is_dated else _modified(objects, place, metadata)
+            when = None if is_dated else _modified(objects, location, "" if zipped else file)
             item = zarr_item(group, ds, **identity, datetime=when, warn=progress.current().warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
             if zipped:
-                state = objects.file_state(place)
+                state = objects.file_state(location)
             else:
-                state = objects.group_state(place, group, map(str, ds.data_vars))
+                state = objects.group_state(location, group, map(str, ds.data_vars))
     item.assets["data"].extra_fields |= state
-    item.properties |= stated_fields(facts)
-    objects.add_access(item, place)
-    for link in stated_links(facts):
+    item.properties |= stated_fields(metadata)
+    objects.add_access(item, location)
+    for link in stated_links(metadata):
         item.add_link(link)
     declare_extensions(item)
-    return _Described(item, facts)
+    return item, metadata
 
 
-def _metadata(group: zarr.Group) -> str:
-    return "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
-
-
-def _modified(objects: Objects[S], place: Place, suffix: str = "") -> dt.datetime | None:
+def _modified(objects: Objects[S], location: Location, suffix: str = "") -> dt.datetime | None:
     """Return when a file was last changed: the last resort for a dataset without any time."""
     try:
-        when = objects.modified(place.read + suffix, place.options)
+        when = objects.modified(location.read + suffix, location.options)
     except Exception as error:
-        raise read_error(error, place.read, place.options) from error
+        raise read_error(error, location.read, location.options) from error
     key = objects.store.key
     if when is not None and is_first(f"{key}: undated"):
         progress.warn(
-            f"{place.read}: says nothing of its time, so it is dated by when it was last changed, "
-            f"as is all in {key} that says none; state start_datetime in a profile"
+            f"{location.read}: states no time, so it is dated by its last change, as are all data "
+            f"in {key} without a time; state start_datetime in a profile"
         )
     return when
 
 
-def _facts_of(ds: xr.Dataset) -> CollectionProfile:
-    """Read the attributes of CF 1.11 (2.6.2) and ACDD 1.3 that tell what a dataset is."""
+def _attributes(ds: xr.Dataset) -> CollectionProfile:
+    """Return the metadata in attributes of CF 1.11 (2.6.2) and ACDD 1.3."""
     attrs = {key: " ".join(str(value).split()) for key, value in ds.attrs.items()}
     texts = (attrs[key] for key in ("doi", "DOI", "id", "references") if key in attrs)
     doi = next((found.group() for text in texts if (found := _DOI.search(text))), None)
@@ -230,20 +221,14 @@ def _license(text: str | None) -> str | None:
     return "other"
 
 
-def _merge(known: CollectionProfile, stated: CollectionProfile) -> CollectionProfile:
-    return CollectionProfile.model_validate(
-        known.model_dump(exclude_none=True) | stated.model_dump(exclude_none=True)
-    )
-
-
 def _collection(
-    store: Store, facts: Sequence[CollectionProfile], items: Sequence[pystac.Item]
+    store: Store, metadata: Sequence[CollectionProfile], items: Sequence[pystac.Item]
 ) -> pystac.Collection:
-    """Describe the store; what only some of its datasets state stays with their items."""
+    """Return the collection of the store, with the metadata that all its items share."""
     common = {
         key: value
-        for key, value in facts[0].model_dump(exclude_none=True).items()
-        if all(other.model_dump().get(key) == value for other in facts[1:])
+        for key, value in metadata[0].model_dump(exclude_none=True).items()
+        if all(other.model_dump().get(key) == value for other in metadata[1:])
     }
     shared = CollectionProfile.model_validate(common)
     name = store.key.partition(":")[2]
@@ -268,6 +253,6 @@ def _collection(
 
 
 def _common(items: Sequence[pystac.Item], key: str, otherwise: Any) -> Any:
-    """Return what all items state."""
+    """Return the value of a property if all items have it."""
     first, *others = (item.properties.get(key) for item in items)
     return first if first and all(other == first for other in others) else otherwise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -39,9 +40,9 @@ class Service(Store):
     """Access to the service."""
 
     @property
+    @abstractmethod
     def endpoint_url(self) -> str | None:
         """Root URL of the API, if the configuration states one."""
-        raise NotImplementedError
 
     @property
     def api(self) -> str:
@@ -66,7 +67,7 @@ class Service(Store):
         implied: dict[str, Any] = {}
         if self.store_params.cache_store_params is None:
             implied["cache_store_params"] = {"root": self._default_cache}
-        # A URL that holds a user name is for the environment only.
+        # A URL with a user name must not be written to a file.
         if self.endpoint_url is None and "@" not in self.api:
             implied["endpoint_url"] = self.api
         return implied
@@ -77,6 +78,6 @@ class Service(Store):
 
     @classmethod
     def params_of(cls, endpoint: str | None, signed: bool) -> dict[str, Any]:
-        """Return ``endpoint_url``, if one is given."""
+        """Return ``endpoint_url``, if there is one."""
         del signed
         return {"endpoint_url": endpoint} if endpoint else {}

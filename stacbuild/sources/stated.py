@@ -1,4 +1,4 @@
-"""What a profile states of a collection, as fields and links of STAC."""
+"""STAC fields and links from the profile of a collection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def stated_fields(profile: CollectionProfile) -> Json:
-    """Return licence, providers, keywords, DOI, citation and publications, as far as stated.
+    """Return licence, providers, keywords, DOI, citation and publications in a profile.
 
     Common metadata of STAC 1.1 and the scientific extension 1.0.0, for items and collections.
     """
@@ -29,7 +29,7 @@ def stated_fields(profile: CollectionProfile) -> Json:
 
 
 def stated_links(profile: CollectionProfile) -> list[pystac.Link]:
-    """Return the links to the DOI and to the terms of use, as far as stated."""
+    """Return the links to the DOI and to the terms of use in a profile."""
     links = []
     if profile.doi:
         links.append(

@@ -1,4 +1,4 @@
-"""Entries of the user's profiles that are for nothing there is: a slip in a name, most likely."""
+"""Warnings about patterns in the user's profiles that match nothing: most likely a typo."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from stacbuild.config import Config
 
 
-def tell_of_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> None:
-    """Warn of entries that match nothing that the configuration names or the catalog holds."""
+def warn_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> None:
+    """Warn of patterns that match nothing in the configuration and the catalog."""
     if not profiles.has_own:
         return
     variables: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
@@ -28,15 +28,15 @@ def tell_of_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> N
     try:
         for item in catalog.items():
             key, data_id = item.properties.get(STORE), item.properties.get(DATA_ID)
-            # Of other configurations too: they may share the folder of profiles.
+            # Items of other configurations count: they may share the folder of profiles.
             is_cube = any(link.rel == "derived_from" for link in item.links)
             if isinstance(key, str) and isinstance(data_id, str) and not is_cube:
                 names = [str(name) for name in item.properties.get("cube:variables", {})]
                 variables[key].setdefault(data_id, []).extend(names)
                 collections[key].append(str(item.collection_id))
     except StacbuildError:
-        # What is damaged is said elsewhere, and it could be what an entry is for.
+        # A damaged item is reported elsewhere, and could be the match.
         return
-    there = {key: Named(variables[key], collections[key]) for key in variables}
-    for line in profiles.unmatched(there):
+    stores = {key: Named(variables[key], collections[key]) for key in variables}
+    for line in profiles.unmatched(stores):
         progress.warn(line)

@@ -12,7 +12,7 @@ import xarray as xr
 
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_grid import grid_of
-from stacbuild.sources.describe import facts_of
+from stacbuild.sources.describe import describe_items
 from tests.support.built import INSIDE, LAT, LON
 from tests.support.raw_zarr import GRID, Raw, Warned, made, refused, result, write
 
@@ -137,7 +137,7 @@ def test_a_grid_mapping_is_not_told_of_as_a_variable(tmp_path: Path) -> None:
 
     item = pystac.Item.from_file(path)
     item.make_asset_hrefs_absolute()
-    assert set(facts_of("one.zarr", [item], None, {})["variables"]) == {"v"}
+    assert set(describe_items("one.zarr", [item], None, {})["variables"]) == {"v"}
 
 
 @pytest.mark.parametrize("names", [("a", "z"), ("z", "a")])

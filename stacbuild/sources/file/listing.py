@@ -1,4 +1,4 @@
-"""List a folder."""
+"""Listing of a folder."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from stacbuild.sources.object_listing import Root, list_objects
 
 
 def entries(store: FileStore, match: str | None) -> Iterator[Entry]:
-    """Yield what is below the folder, as `list_objects`."""
+    """Yield the data ids below the folder, as `list_objects`."""
     return list_objects(Root(fsspec.filesystem("file"), str(store.root)), match)

@@ -1,4 +1,4 @@
-"""Harvest what lies under a URL: Zarr groups and GeoTIFFs."""
+"""Harvesting of Zarr groups and GeoTIFFs under a URL."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from stacbuild.net.http import session
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.https.store import HttpsStore
-from stacbuild.sources.objects import Objects, Place, harvest_objects
+from stacbuild.sources.objects import Location, Objects, harvest_objects
 from stacbuild.stac.catalog import Harvest
 
 
 def harvest(store: HttpsStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
-    """Describe what is wanted under a URL, as `harvest_objects`."""
+    """Harvest the wanted data ids under a URL, as `harvest_objects`."""
     return harvest_objects(_Urls(store), wanted, profiles)
 
 
 class _Urls(Objects[HttpsStore]):
-    def place(self, path: str) -> Place:
+    def locate(self, path: str) -> Location:
         url = f"{self.store.root}/{quote(path)}"
-        return Place(url, url)
+        return Location(url, url)
 
     def modified(self, address: str, options: dict[str, Any] | None) -> dt.datetime | None:
         del options
         with session(progress.current().say) as http:
-            told = http.head(address, allow_redirects=True).headers.get("Last-Modified")
-        return parsedate_to_datetime(told) if told else None
+            header = http.head(address, allow_redirects=True).headers.get("Last-Modified")
+        return parsedate_to_datetime(header) if header else None

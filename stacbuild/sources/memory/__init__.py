@@ -1,1 +1,1 @@
-"""Memory of this process, which only takes cubes."""
+"""Memory of this process, for cubes only."""

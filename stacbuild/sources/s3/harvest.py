@@ -1,4 +1,4 @@
-"""Harvest a bucket: Zarr groups and GeoTIFFs, with both their addresses."""
+"""Harvesting of a bucket: Zarr groups and GeoTIFFs, with https and s3 hrefs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import s3fs
 
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
-from stacbuild.sources.objects import Objects, Place, harvest_objects
+from stacbuild.sources.objects import Location, Objects, harvest_objects
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Harvest
 
@@ -20,35 +20,35 @@ _SCHEME = "s3"
 
 
 def harvest(store: S3Store, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
-    """Describe what is wanted of a bucket, as `harvest_objects`."""
+    """Harvest the wanted data ids of a bucket, as `harvest_objects`."""
     return harvest_objects(_Bucket(store), wanted, profiles)
 
 
 class _Bucket(Objects[S3Store]):
-    def place(self, path: str) -> Place:
+    def locate(self, path: str) -> Location:
         store = self.store
-        return Place(store.s3_url(path), store.https_url(path), store.storage_options)
+        return Location(store.s3_url(path), store.https_url(path), store.storage_options)
 
     def modified(self, address: str, options: dict[str, Any] | None) -> dt.datetime | None:
         system = s3fs.S3FileSystem(**(options or {}), use_listings_cache=False)
         found: dt.datetime | None = system.modified(address)
         return found
 
-    def add_access(self, item: pystac.Item, place: Place) -> None:
-        """Add the s3:// address and where it holds (storage 2.0.0, alternate-assets 1.2.0)."""
+    def add_access(self, item: pystac.Item, location: Location) -> None:
+        """Add the s3:// href and its server (storage 2.0.0, alternate-assets 1.2.0)."""
         scheme = {
             "type": "custom-s3",
             "platform": self.store.server,
             "bucket": self.store.root.partition("/")[0],
         }
-        region = (place.options or {}).get("client_kwargs", {}).get("region_name")
+        region = (location.options or {}).get("client_kwargs", {}).get("region_name")
         item.properties["storage:schemes"] = {
             _SCHEME: scheme | ({"region": region} if region else {}),
         }
         item.assets["data"].extra_fields |= {
-            "alternate:name": urlsplit(place.href).scheme.upper(),
+            "alternate:name": urlsplit(location.href).scheme.upper(),
             "storage:refs": [_SCHEME],
             "alternate": {
-                "s3": {"href": place.read, "alternate:name": "S3", "storage:refs": [_SCHEME]}
+                "s3": {"href": location.read, "alternate:name": "S3", "storage:refs": [_SCHEME]}
             },
         }

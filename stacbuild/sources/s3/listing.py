@@ -1,4 +1,4 @@
-"""List a bucket."""
+"""Listing of a bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stacbuild.sources.s3.store import S3Store
 
 
 def entries(store: S3Store, match: str | None) -> Iterator[Entry]:
-    """Yield what is below the bucket or prefix, as `list_objects`."""
+    """Yield the data ids below the bucket or prefix, as `list_objects`."""
     options = store.storage_options
     system = fsspec.filesystem("s3", **options)
     return list_objects(Root(system, store.root, "s3://", options), match)

@@ -59,7 +59,7 @@ class StorageOptions(Model):
             raise ValueError(msg)
         client = self.client_kwargs
         if client and client.endpoint_url and self.endpoint_url:
-            msg = "endpoint_url is given here and in client_kwargs: remove one of them"
+            msg = "endpoint_url is set here and in client_kwargs: remove one of them"
             raise ValueError(msg)
         return self
 
@@ -113,7 +113,7 @@ class S3Store(Store):
 
     @property
     def endpoint_url(self) -> str | None:
-        """URL of the server; none means AWS."""
+        """URL of the server; None: AWS."""
         options = self.store_params.storage_options
         client = options.client_kwargs
         return options.endpoint_url or (client.endpoint_url if client else None)
@@ -132,7 +132,7 @@ class S3Store(Store):
             if (value := getattr(options, name)) is not None:
                 plain[name] = value.get_secret_value()
         if not options.anon and options.key is None:
-            # Where boto looks by itself.
+            # boto reads these by itself.
             for name in _AWS_VARIABLES:
                 remember_secret(os.environ.get(name, ""))
         if self.endpoint_url:
@@ -143,7 +143,7 @@ class S3Store(Store):
 
     @property
     def server(self) -> str:
-        """URL of the server, also where none is stated."""
+        """URL of the server; by default that of AWS."""
         return self.endpoint_url or f"https://{S3_HOST}"
 
     def https_url(self, path: str) -> str:
@@ -155,7 +155,7 @@ class S3Store(Store):
         return f"s3://{self.root}/{path}"
 
     def address(self, data_id: str) -> Address:
-        """Return the server, and the parts of bucket, prefix and data id."""
+        """Return server, bucket and key of a data id."""
         return server_of(self.server), parts_of(f"{self.root}/{data_id}")
 
     @classmethod

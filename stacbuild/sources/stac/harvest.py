@@ -23,7 +23,7 @@ from stacbuild.errors import Failures, StacbuildError, failure_of
 from stacbuild.formats.geotiff import RasterFile
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
-from stacbuild.formats.geotiff_sidecars import told_beside
+from stacbuild.formats.geotiff_sidecars import sidecar_notes
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_crs import states_crs
 from stacbuild.formats.zarr_store import open_group, source_of
@@ -177,7 +177,7 @@ def _describe(
             if known.start_datetime is None and known.years is None:
                 notes += time_notes(times, found)
             if "://" not in data.read:
-                notes += told_beside(Path(file.href), raster)
+                notes += sidecar_notes(Path(file.href), raster)
         fields = {"file:size": file.size, **file_fields(data)}
         if "://" not in data.read:
             fields["updated"] = file_time(Path(file.href))

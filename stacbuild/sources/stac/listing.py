@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stacbuild.sources.listing_base import Entry, looks_into, matches
+from stacbuild.sources.listing_base import Entry, matches, matches_inside
 from stacbuild.sources.stac.asset import kind_of, text
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.items import is_of_items, items_within, nothing_in, of_assets
@@ -29,7 +29,7 @@ def entries(store: StacStore, match: str | None) -> Iterator[Entry]:
         elif is_api(landing):
             for document in collections(reader):
                 name = str(document.get("id"))
-                if looks_into(name, match):
+                if matches_inside(name, match):
                     yield from _items(name, find(reader, Query(name)), match)
                 elif matches(f"{name}/", match) or matches(name, match):
                     yield _collection(name, document, None)
@@ -50,7 +50,7 @@ def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]
             yield from _items(name, [whole] if whole else [], match)
             continue
         some = True
-        if looks_into(name, match):
+        if matches_inside(name, match):
             yield from _items(name, items_of(reader, location, document), match)
         elif matches(f"{name}/", match) or matches(name, match):
             yield _collection(name, document, count)
@@ -64,7 +64,7 @@ def _saved(founds: list[Found], match: str | None) -> Iterator[Entry]:
     for found in founds:
         by_collection.setdefault(str(found.collection["id"]), []).append(found)
     for name, some in by_collection.items():
-        if len(founds) == 1 or looks_into(name, match):
+        if len(founds) == 1 or matches_inside(name, match):
             yield from _items(name, some, match)
         elif matches(f"{name}/", match) or matches(name, match):
             yield _collection(name, some[0].collection, len(some))

@@ -8,7 +8,7 @@ from stacbuild import progress
 from stacbuild.formats import archive
 from stacbuild.net import http
 from stacbuild.net.ranges import RangeFile
-from stacbuild.sources.listing_base import Entry, looks_into, matches
+from stacbuild.sources.listing_base import Entry, matches, matches_inside
 from stacbuild.sources.zenodo.collection import is_geotiff
 from stacbuild.sources.zenodo.harvest import Token
 from stacbuild.sources.zenodo.record import fetch_record
@@ -26,7 +26,7 @@ def entries(store: ZenodoStore, match: str | None) -> Iterator[Entry]:
                     yield Entry(file.key, "GeoTIFF", file.size)
                 continue
             kind = f"{file.key[len(folder) + 1 :]} archive"
-            if not looks_into(folder, match):
+            if not matches_inside(folder, match):
                 if matches(folder, match) or matches(f"{folder}/", match):
                     yield Entry(f"{folder}/", kind, file.size)
             elif not file.key.lower().endswith(".zip"):
