@@ -2,12 +2,16 @@
 
 import gc
 import sys
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from stacbuild import safe_text
-from stacbuild.net import pace
+from stacbuild.formats import zarr_http
+from stacbuild.net import http, pace
 from tests.standins.fixtures import (
     _running,
     _running_s3,
@@ -99,6 +103,22 @@ def _helpers_of_its_own() -> Iterator[None]:
     sys.modules.pop("helpers", None)
     yield
     sys.modules.pop("helpers", None)
+
+
+@pytest.fixture
+def unwaited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the pauses between tries take no time; return their seconds."""
+    waited: list[float] = []
+    instead = SimpleNamespace(sleep=waited.append, time=time.time, monotonic=time.monotonic)
+    monkeypatch.setattr(http, "time", instead)
+    of_zarr = zarr_http.Retrying._wait
+
+    def wait(*words: Any) -> float:
+        waited.append(of_zarr(*words))
+        return 0
+
+    monkeypatch.setattr(zarr_http.Retrying, "_wait", wait)
+    return waited
 
 
 @pytest.fixture(scope="session")

@@ -145,6 +145,7 @@ def test_a_dataset_over_http_can_be_sent_to_another_process(tmp_path: Path, web:
     [{"status": 503}, {"status": 429, "headers": {"Retry-After": "0"}}, {"cut_after": 1}],
     ids=["503", "429", "cut"],
 )
+@pytest.mark.usefixtures("unwaited")
 def test_passing_faults_of_a_web_server_are_retried(
     tmp_path: Path, web: Folder, fault: dict[str, object]
 ) -> None:
@@ -184,6 +185,7 @@ def test_refused_credentials_show_no_key() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("unwaited")
 def test_nobody_there_is_a_remote_error(unused_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for href, options in (

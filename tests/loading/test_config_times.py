@@ -78,18 +78,19 @@ def test_each_way_to_aggregate(tmp_path: Path, method: str) -> None:
 
 
 def _reference(values: np.ndarray, method: str) -> np.ndarray:
-    expected = np.full(values.shape[1:], np.nan)
-    for index in np.ndindex(expected.shape):
-        series = values[(slice(None), *index)]
-        series = series[np.isfinite(series)]
-        if method == "count":
-            expected[index] = len(series)
-        elif len(series):
-            expected[index] = {
-                "first": lambda s: s[0], "last": lambda s: s[-1], "max": np.max, "min": np.min,
-                "median": np.median, "sum": np.sum, "std": np.std,
-            }[method](series)  # fmt: skip
-    return expected
+    valid = np.isfinite(values)
+    if method == "count":
+        return valid.sum(axis=0)
+    empty = ~valid.any(axis=0)
+    # The positions of the first and of the last value of each pixel.
+    at = {"first": valid.argmax(axis=0), "last": len(valid) - 1 - valid[::-1].argmax(axis=0)}
+    if method in at:
+        expected = np.take_along_axis(values, at[method][None], axis=0)[0]
+    else:
+        # Where there is none NumPy would warn; those pixels are left out below.
+        series = np.where(empty, 0, values)
+        expected = getattr(np, f"nan{method}")(series, axis=0)
+    return np.where(empty, np.nan, expected)
 
 
 def test_shorter_steps_are_on_the_line_between_floats(tmp_path: Path) -> None:

@@ -306,6 +306,7 @@ def test_a_web_server(tmp_path: Path, web: Web) -> None:
     assert stac_problems(catalog.path) == []
 
 
+@pytest.mark.usefixtures("unwaited")
 def test_a_web_server_that_is_not_there(tmp_path: Path) -> None:
     with Web(tmp_path) as gone:
         pass
