@@ -86,4 +86,4 @@ def test_undated_files_are_warned_of_once_a_source(tmp_path: Path, what: str) ->
     assert [("file:src" in line, "file:more" in line) for line in told.warned] == [
         (True, False), (False, True),
     ]  # fmt: skip
-    assert all("so it is dated by when it was last changed" in line for line in told.warned)
+    assert all("so it is dated by its last change" in line for line in told.warned)
