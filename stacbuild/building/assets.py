@@ -13,7 +13,7 @@ import zarr
 from stacbuild.formats.cube import NETCDF
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_store import MEDIA_TYPE, is_consolidated
-from stacbuild.storage.formats import FORMS, MULTISCALES
+from stacbuild.storage.formats import FORMATS, MULTISCALES
 
 if TYPE_CHECKING:
     from stacbuild.config import Dataset
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def data_id(dataset: Dataset) -> str:
     """Return the data id of a cube: its name in the storage."""
-    return f"{dataset.identifier}{FORMS[dataset.format_id].ending}"
+    return f"{dataset.identifier}{FORMATS[dataset.format_id].ending}"
 
 
 def describe_assets(
@@ -48,7 +48,7 @@ def describe_assets(
         CHUNKS: count_chunks(staging.store, map(str, cube.data_vars)),
     }
     if staging.s3_whole:
-        inner = FORMS[dataset.format_id].public
+        inner = FORMATS[dataset.format_id].public
         href = f"{staging.s3_whole}/{inner}".rstrip("/")
         asset.extra_fields["alternate"] = {"s3": {"href": href}}
     if dataset.format_id == "levels":

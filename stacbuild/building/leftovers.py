@@ -11,7 +11,7 @@ from stacbuild.locks import hold
 from stacbuild.planning.resolve import output_named
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.kinds import storage_of
-from stacbuild.storage.ownership import check_beside, is_own
+from stacbuild.storage.ownership import check_surroundings, is_own
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
@@ -27,7 +27,7 @@ def clean_up(output: Output) -> None:
     if not output.journal.exists() and not output.storage.lost_paths(output):
         return
     with contextlib.suppress(StacbuildError), hold(output.lock, output.identifier):
-        check_beside(output, locked=True)
+        check_surroundings(output, locked=True)
         output.storage.clear(output)
 
 

@@ -12,7 +12,7 @@ from stacbuild.errors import ConfigError, MissingError
 from stacbuild.planning.resolve import output_of
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
-from stacbuild.storage.formats import FORMS
+from stacbuild.storage.formats import FORMATS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,7 +68,7 @@ class DataStore:
         """Return the data ids that can be asked for, sorted: cubes, or what is harvested."""
         if self._cubes:
             return sorted(
-                f"{dataset.identifier}{FORMS[dataset.format_id].data_ending}"
+                f"{dataset.identifier}{FORMATS[dataset.format_id].data_ending}"
                 for dataset in self._config.datasets
                 if self._cube(dataset) is not None
             )

@@ -32,7 +32,7 @@ from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spati
 from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
 from stacbuild.planning.sources import is_described
-from stacbuild.storage.formats import FORMS
+from stacbuild.storage.formats import FORMATS
 
 if TYPE_CHECKING:
     import pystac
@@ -153,7 +153,7 @@ def estimate(
     return Estimate(
         variables=tuple(variables),
         fetch=fetch if known else None,
-        write=round(write * FORMS[dataset.format_id].space) if known else None,
+        write=round(write * FORMATS[dataset.format_id].space) if known else None,
         memory=memory if known else None,
         free=free_bytes(storage.folder) if storage.folder is not None else None,
     )

@@ -14,7 +14,7 @@ from stacbuild.planning.sources import Sources, find_sources, source_collections
 from stacbuild.stac.catalog import slug
 from stacbuild.storage.kinds import storage_of
 from stacbuild.storage.output import Output
-from stacbuild.storage.ownership import written_before
+from stacbuild.storage.ownership import resumable_bytes
 
 if TYPE_CHECKING:
     import pystac
@@ -104,7 +104,7 @@ class Resolver:
 
         output = self.output(dataset)
         expected = estimate(dataset, grid, found, output.storage, output.item())
-        check_space(output, expected, written_before(output))
+        check_space(output, expected, resumable_bytes(output))
         return expected
 
     def job(

@@ -4,7 +4,7 @@ Only what stacbuild made is removed: a cube that bears the fingerprint of its it
 else, items that name the store that they are of, cached files that a mark beside them vouches for.
 A cube that holds the user's own files is refused as a whole; what lies in its place is left alone
 and said. The journal says which cube is being removed, so that a run that dies in
-between leaves nothing that the next `remove` or build does not mend.
+between leaves nothing that the next `remove` or build does not recover.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stacbuild.progress import Reporter
 from stacbuild.removal.unused import going_along, unused
 from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.files import remove_empty
-from stacbuild.storage.ownership import check_beside, leftovers
+from stacbuild.storage.ownership import check_surroundings, leftovers
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
@@ -180,7 +180,7 @@ def _planned(
     if not output.storage.persistent:
         return Removal(name, left=("cubes in memory go with their process",))
     try:
-        check_beside(output)
+        check_surroundings(output)
         item = output.item()
         staged = tuple(map(str, leftovers(output)))
         cube, left = output.storage.removable(output, item, bool(staged))
@@ -196,7 +196,7 @@ def _remove(output: Output, planned: Removal, wait: bool) -> None:
         return
     if output.lock.parent.is_dir():
         with hold(output.lock, output.identifier, wait=-1 if wait else 0):
-            check_beside(output, locked=True)
+            check_surroundings(output, locked=True)
             output.storage.remove(output)
             _describe_rest(output)
     # The files first: as long as their items are there, the next run finds what is left of them.

@@ -1,1 +1,1 @@
-"""Where cubes lie: their formats, who owns a path, staging and the journal."""
+"""Storage of cubes: formats, ownership, staging and the journal."""

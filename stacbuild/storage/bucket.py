@@ -1,4 +1,4 @@
-"""Cubes in a bucket: each build has a key of its own, which the item of its cube then names."""
+"""Cubes in a bucket: each build has its own key, which the item of the cube names."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stacbuild.config.addresses import S3_HOST
 from stacbuild.errors import ConflictError, RemoteError
 from stacbuild.net.hrefs import Allowed, check_item
 from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.storage.foreign import foreign_message
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal, is_token, new_token
 from stacbuild.storage.output import Output, Staging, Storage
 from stacbuild.storage.own_sources import check_bucket
-from stacbuild.storage.ownership import check_output, go_on
+from stacbuild.storage.ownership import check_output, resume
 from stacbuild.storage.staging import local_errors
-from stacbuild.storage.strangers import stray_message
 
 if TYPE_CHECKING:
     import pystac
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stacbuild.sources.s3.store import S3Store
     from stacbuild.stac.catalog import Catalog
 
-# `stacbuild.storage.objects` is imported when used: it takes a while, and most plans need none.
+# `stacbuild.storage.objects` is imported late: it is slow to import, and most plans do not need it.
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Bucket(Storage):
         check_bucket(self.store, output.identifier, items)
 
     def absence(self, output: Output, item: pystac.Item | None) -> str | None:
-        """Return why the cube of an item has to be built again."""
+        """Return why the cube of an item has to be rebuilt."""
         if item is None:
             return "not in the catalog"
         href, here = whole(item).href, self.store.https_url("")
         if not href.startswith(here):
-            return "its place changed"
+            return "its location changed"
         from stacbuild.storage.objects import holds_cube
 
         is_there = holds_cube(self.store, href.removeprefix(here).strip("/"))
@@ -64,16 +64,16 @@ class Bucket(Storage):
 
         from stacbuild.storage.objects import FAILURES, is_free, remove_objects
 
-        store, form = self.store, output.form
+        store, fmt = self.store, output.format
         check_output(output, locked=True)
         self._check_strangers(output)
         found = Journal.read(output.journal)
         if found is not None and (found.done or found.removing or found.fingerprint != fingerprint):
-            # What another configuration left, or only its end was missing.
+            # Of other inputs, or only its cleanup is missing.
             self.clear(output)
             found = None
         with local_errors(output.journal):
-            journal = go_on(
+            journal = resume(
                 output, fingerprint, found, lambda token: is_free(store, _key(output, token))
             )
         name = _key(output, journal.token)
@@ -91,9 +91,9 @@ class Bucket(Storage):
         done = False
         try:
             yield Staging(
-                FsspecStore(fs, path=f"{path}/{form.inner}".rstrip("/")),
+                FsspecStore(fs, path=f"{path}/{fmt.inner}".rstrip("/")),
                 FsspecStore(fs, path=path),
-                store.https_url(f"{name}/{form.public}".rstrip("/")),
+                store.https_url(f"{name}/{fmt.public}".rstrip("/")),
                 store.https_url(name),
                 commit,
                 journal.started,
@@ -107,12 +107,12 @@ class Bucket(Storage):
             if done:
                 self._finish(journal)
             elif not any(journal.finished.values()) and self._public(output) != name:
-                # No item names it, so what cannot be removed is litter and not a cube.
+                # No item names it, so objects that cannot be removed are not taken for a cube.
                 remove_objects(store, name, None)
                 journal.remove()
 
     def clear(self, output: Output) -> None:
-        """Remove what an earlier run left, but for the cube that the item names."""
+        """Remove leftovers of an earlier run, but not the cube that the item names."""
         found = Journal.read(output.journal)
         if found is None:
             return
@@ -137,11 +137,11 @@ class Bucket(Storage):
         href = whole(item).href
         if self._own_key(output.identifier, item) is None:
             return None, (f"{href}: is not in the storage",)
-        self._check_inside(output, item)
+        self._check_foreign(output, item)
         return href, ()
 
     def remove(self, output: Output) -> None:
-        """Remove the cube that the item names; a journal states that it is being removed."""
+        """Remove the cube that the item names; a journal records the removal."""
         from stacbuild.storage.objects import remove_objects
 
         self.clear(output)
@@ -150,7 +150,7 @@ class Bucket(Storage):
         if item is None or name is None:
             output.remove_item()
             return
-        self._check_inside(output, item)
+        self._check_foreign(output, item)
         fingerprint = str(item.properties.get(FINGERPRINT))
         journal = Journal.start(output.journal, fingerprint, output.owner(), new_token())
         journal.remove_cube(fingerprint, name)
@@ -168,7 +168,7 @@ class Bucket(Storage):
         Raises
         ------
         IntegrityError
-            If it names what is not in the bucket.
+            If the URL is not in the bucket.
         """
         item = output.item()
         if item is None:
@@ -183,19 +183,19 @@ class Bucket(Storage):
             return asset.href, None
         return asset.extra_fields["alternate"]["s3"]["href"], self.store.storage_options
 
-    def strangers(self, identifier: str, item: pystac.Item) -> list[str]:
-        """Return the URLs of objects that are below the cube of an item and no part of it."""
+    def foreign_objects(self, identifier: str, item: pystac.Item) -> list[str]:
+        """Return the URLs of foreign objects below the cube of an item."""
         name = self._own_key(identifier, item)
         if name is None:
             return []
-        from stacbuild.storage.objects import list_strangers
+        from stacbuild.storage.objects import list_foreign
 
-        return list_strangers(self.store, name, item)
+        return list_foreign(self.store, name, item)
 
     def _own_key(self, identifier: str, item: pystac.Item) -> str | None:
-        """Return the key of the cube that an item names, if a build gave it to this cube.
+        """Return the key of the cube that an item names, if it is a key of this dataset.
 
-        An item can be edited, and what it names is removed once it is replaced.
+        An item can be edited, but the key that it names is removed when the cube is replaced.
         """
         href, there = whole(item).href, self.store.https_url("")
         named = href.removeprefix(there).strip("/") if href.startswith(there) else ""
@@ -206,24 +206,24 @@ class Bucket(Storage):
         item = output.item()
         return self._own_key(output.identifier, item) if item else None
 
-    def _check_inside(self, output: Output, item: pystac.Item) -> None:
-        """Refuse to remove a cube below which somebody else's objects are."""
-        if found := self.strangers(output.identifier, item):
-            raise ConflictError(stray_message(found))
+    def _check_foreign(self, output: Output, item: pystac.Item) -> None:
+        """Raise `ConflictError` if foreign objects are below a cube."""
+        if found := self.foreign_objects(output.identifier, item):
+            raise ConflictError(foreign_message(found))
 
     def _check_strangers(self, output: Output) -> None:
-        """Refuse to replace a cube below whose key lies what stacbuild did not write."""
+        """Raise `ConflictError` if foreign objects are below the cube that is to be replaced."""
         item = output.item()
         if item is None:
             return
         try:
-            found = self.strangers(output.identifier, item)
+            found = self.foreign_objects(output.identifier, item)
         except RemoteError:
-            # What cannot be listed is not removed either.
+            # Objects that cannot be listed cannot be removed either.
             return
         if found:
             raise ConflictError(
-                f"{found[0]}: is in the cube that is to be replaced, yet stacbuild did not write "
+                f"{found[0]}: is in the cube that is to be replaced, but stacbuild did not write "
                 "it; move it away"
             )
 

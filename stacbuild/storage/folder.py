@@ -1,4 +1,4 @@
-"""Cubes in a folder: staged beside their names, and renamed when they are whole."""
+"""Cubes in a folder: staged next to their final name, and renamed when they are complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.errors import ConflictError
 from stacbuild.stac.extensions import FINGERPRINT
-from stacbuild.storage.formats import FORMS, whole
+from stacbuild.storage.foreign import check_foreign
+from stacbuild.storage.formats import FORMATS, whole
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.on_disk import (
     attribute_of,
@@ -22,10 +23,9 @@ from stacbuild.storage.on_disk import (
 )
 from stacbuild.storage.output import ATTRIBUTE, Output, Staging, Storage
 from stacbuild.storage.own_sources import check_folder
-from stacbuild.storage.ownership import check_output, free_token
+from stacbuild.storage.ownership import check_output, unused_token
 from stacbuild.storage.site import Site
 from stacbuild.storage.staging import local_errors
-from stacbuild.storage.strangers import check_inside
 
 if TYPE_CHECKING:
     import pystac
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Folder(Storage):
-    """A folder on this machine."""
+    """A local folder."""
 
     store: FileStore
 
     @property
     def folder(self) -> Path:
-        """The folder that cubes lie in."""
+        """The folder of the cubes."""
         return self.store.root
 
     def location(self, output: Output) -> str:
@@ -50,7 +50,7 @@ class Folder(Storage):
         return str(self._path(output))
 
     def hidden_path(self, output: Output, suffix: str) -> Path:
-        """Return a file beside the cube, whose name does not depend on its format."""
+        """Return a path next to the cube, which does not depend on its format."""
         cube = self.folder / f"{output.identifier}.zarr"
         return cube.with_name(f".{cube.name}.{suffix}")
 
@@ -61,24 +61,24 @@ class Folder(Storage):
             yield from sorted(folder.glob(".*.zarr.journal"))
 
     def find_conflict(self, output: Output, *, whole_tree: bool) -> str | None:
-        """Return what lies at the path of the cube and is not replaced."""
+        """Return a message if the path is occupied by something that is not replaced."""
         return find_foreign(output, self._path(output), whole_tree)
 
     def check_sources(self, output: Output, items: Iterable[pystac.Item]) -> None:
-        """Refuse a cube that is or holds one of its sources, or lies in a Zarr store."""
+        """Check that a cube does not overwrite its sources, and is not inside a Zarr store."""
         check_folder(self._path(output), items)
 
     def absence(self, output: Output, item: pystac.Item | None) -> str | None:
-        """Return why the cube of an item has to be built again."""
+        """Return why the cube of an item has to be rebuilt."""
         if item is None:
             return "not in the catalog"
         path, data = Path(whole(item).href), item.assets["data"]
         if Path(data.href) != output.data_path:
-            return "its place changed"
+            return "its location changed"
         if path.is_symlink():
-            return "its place is a symbolic link"
+            return "it is a symbolic link"
         if path.suffix == ".nc":
-            # Its attributes would take a library to read that takes longer than all else here.
+            # Reading its attributes would need a library that is slow to import.
             size = _size(path)
             if size not in (None, data.extra_fields.get("file:size")):
                 return "the cube is not that of its item"
@@ -93,8 +93,8 @@ class Folder(Storage):
 
     @contextmanager
     def stage(self, output: Output, fingerprint: str) -> Iterator[Staging]:
-        """Open a store beside the cube, which a commit renames."""
-        # Imported when used: to see that there is nothing to do should take no longer than that.
+        """Open a store next to the cube; a commit renames it."""
+        # Imported late, so that a run without work is fast.
         from zarr.storage import LocalStore
 
         final, site = self._path(output), Site(output)
@@ -106,9 +106,9 @@ class Folder(Storage):
             with local_errors(final):
                 folder, staged = site.folder(journal), site.staged(journal)
                 yield Staging(
-                    LocalStore(folder / output.form.inner),
+                    LocalStore(folder / output.format.inner),
                     LocalStore(folder),
-                    str(final / output.form.public),
+                    str(final / output.format.public),
                     str(final),
                     lambda: site.commit(journal),
                     journal.started,
@@ -141,13 +141,13 @@ class Folder(Storage):
         if not os.path.lexists(path):
             return None, ()
         journal = Journal.read(output.journal)
-        borne = journal.removing or journal.fingerprint if journal else None
-        if journal is not None and journal.is_half_way and is_cube(path, borne):
+        found = journal.removing or journal.fingerprint if journal else None
+        if journal is not None and journal.is_unfinished and is_cube(path, found):
             # A run died between its cube and its item; what it replaced is put back first.
-            check_inside(path)
+            check_foreign(path)
             return str(path), ()
         if item is not None and is_cube(path, item.properties.get(FINGERPRINT)):
-            check_inside(path, item)
+            check_foreign(path, item)
             return str(path), ()
         left = f"{path}: {describe_foreign(output, path, item)}"
         if item is not None or has_leftovers:
@@ -158,7 +158,7 @@ class Folder(Storage):
         )
 
     def remove(self, output: Output) -> None:
-        """Remove the cube if it is that of its item; a journal states that it is being removed."""
+        """Remove the cube if it is that of its item; a journal records the removal."""
         self.clear(output)
         item, site = output.item(), Site(output)
         path = self._named(output, item) if item is not None else None
@@ -166,10 +166,10 @@ class Folder(Storage):
         if path is None or not is_cube(path, fingerprint):
             output.remove_item()
             return
-        check_inside(path, item)
-        token = free_token(site.is_free)
+        check_foreign(path, item)
+        token = unused_token(site.is_free)
         journal = Journal.start(output.journal, fingerprint, output.owner(), token)
-        site.sign(token)
+        site.write_owner(token)
         journal.remove_cube(fingerprint, path.name)
         output.remove_item()
         site.remove_cube(journal, path, fingerprint)
@@ -178,15 +178,15 @@ class Folder(Storage):
 
     def find_cube(self, output: Output) -> tuple[str, dict[str, Any] | None] | None:
         """Return the path to open the cube at."""
-        path = self._path(output) / output.form.public
+        path = self._path(output) / output.format.public
         return (str(path), None) if path.exists() else None
 
     def _path(self, output: Output) -> Path:
-        return self.folder / f"{output.identifier}{output.form.ending}"
+        return self.folder / f"{output.identifier}{output.format.ending}"
 
     def _named(self, output: Output, item: pystac.Item) -> Path | None:
-        """Return the path of the cube that an item names, in whatever format; None if elsewhere."""
-        for ending in sorted({form.ending for form in FORMS.values()}):
+        """Return the path of the cube that an item names, in any format; None if elsewhere."""
+        for ending in sorted({fmt.ending for fmt in FORMATS.values()}):
             path = self.folder / f"{output.identifier}{ending}"
             if is_at(item, path):
                 return path

@@ -1,16 +1,16 @@
-"""The formats of cubes: where the parts of each lie, and what their items say of them.
+"""The formats of cubes, and their layout.
 
 ``zarr``
     One Zarr group, ``<identifier>.zarr``.
 ``levels``
     A Zarr group ``<identifier>.zarr`` of groups, the levels of a pyramid: ``0`` is the cube, each
     next one has half its rows and columns (`stacbuild.building.levels`). It is a Zarr store like
-    the others and named like them, since that is what clients know it by.
+    the others and has the same ending, by which clients recognise it.
 ``netcdf``
     One file, ``<identifier>.nc`` (`stacbuild.building.netcdf`).
 
-Whatever the format, a cube is computed and staged as one Zarr group; what else there is, is made
-of that before the commit.
+Every cube is computed and staged as one Zarr group; levels and files are made from it before the
+commit.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ MULTISCALES = "multiscales"
 
 
 @dataclass(frozen=True)
-class Form:
-    """One format.
+class Format:
+    """The layout of one format.
 
     Parameters
     ----------
     ending
-        Of the cube's name.
+        Ending of the cube's name.
     data_ending
-        Of its data id in the notebook's tool.
+        Ending of its data id in the notebook's tool.
     inner
-        Group of the staged store that is computed, and the rest is made of; empty for its root.
+        The group of the staged store that is computed; empty for its root.
     public
-        What clients open, below the cube's name; empty for the cube itself.
+        The path below the cube that clients open; empty for the cube itself.
     space
-        Bytes on disk, before the end, for each of the cube in Zarr.
+        Peak disk space, relative to the cube as one Zarr group.
     """
 
     ending: str
@@ -52,15 +52,15 @@ class Form:
     space: float
 
 
-FORMS: dict[FormatId, Form] = {
-    "zarr": Form(".zarr", ".zarr", "", "", 1.0),
-    # A quarter, a sixteenth, …: a third more.
-    "levels": Form(".zarr", ".levels", "0", "0", 4 / 3),
-    # The staged store is there until the file is.
-    "netcdf": Form(".nc", ".nc", "zarr", "", 2.0),
+FORMATS: dict[FormatId, Format] = {
+    "zarr": Format(".zarr", ".zarr", "", "", 1.0),
+    # 1/4 + 1/16 + … = 1/3 more.
+    "levels": Format(".zarr", ".levels", "0", "0", 4 / 3),
+    # The staged store exists until the file is complete.
+    "netcdf": Format(".nc", ".nc", "zarr", "", 2.0),
 }
 
 
 def whole(item: pystac.Item) -> pystac.Asset:
-    """Return the asset of a cube's item that holds all of the cube."""
+    """Return the asset of a cube's item that is the whole cube."""
     return item.assets.get(MULTISCALES) or item.assets["data"]

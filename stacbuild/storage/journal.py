@@ -1,18 +1,19 @@
-"""What is finished of a cube that is being written: a file beside its staged store.
+"""The journal of a cube that is being written: a file next to its staged store.
 
-One JSON object a line. The first says what is built and since when; then a line for each region
-(whole tasks, one or many) that is written and synced; and one when the commit begins::
+One JSON object per line. The first one has fingerprint and start; then follow a line for each
+region (one or more whole tasks) that is written and synced, and one when the commit begins::
 
     {"version": 1, "fingerprint": "…", "started": "2025-01-31T12:00:00+00:00", "token": "8c5f01aa"}
     {"variable": "agb", "region": [[0, 2], [0, 4000], [0, 4000]], "bytes": 1234567}
     {"commit": true, "replaces": null, "replaced": null, "name": "biomass.zarr"}
     {"done": true}
 
-The last one says that the item is in the catalog, so that only older things are left to remove.
-A cube that is being removed has a journal too, ``{"remove": "<fingerprint>", "name": "…"}``.
+The last one records that the item is in the catalog, so that only the previous cube is left to
+remove. A cube that is being removed has a journal, too:
+``{"remove": "<fingerprint>", "name": "…"}``.
 
-Each line is on disk before anything relies on it. A last line that was torn by the end of its
-run never counted.
+Each line is synced to disk before anything relies on it. An incomplete last line of a run that died
+is ignored.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from stacbuild.atomic import sweep, temporary
 
 _VERSION = 1
 
-# Hexadecimal digits of a token.
+# Number of hexadecimal digits of a token.
 _TOKEN = 8
 
 Region = tuple[tuple[int, int], ...]
@@ -44,31 +45,29 @@ class Journal:
 
     Parameters
     ----------
-    path
-        Its file.
     fingerprint
-        Of what is built.
+        Fingerprint of the job.
     started
-        When the first of the runs that it tells of began, in whole seconds. A run that goes on
-        writes this time too, so that it gives the bytes of an unbroken one.
+        Start of the first run, in whole seconds. A run that resumes writes this time too, so that
+        its bytes are those of an uninterrupted run.
     token
-        Part of the name of the staged store, which no other journal's has.
+        Unique part of the name of the staged store.
     finished
-        Regions that are whole, by variable, with the bytes of their chunks (-1 if not known).
+        Finished regions by variable, with the bytes of their chunks (-1 if unknown).
     committing
-        Whether the run began to make the cube visible.
+        Whether the commit began.
     replaces
-        Name of the cube that it takes the place of, where that has a name of its own.
+        Name of the previous cube, if it has another name.
     name
-        Name of the cube, where one of another format would have another.
+        Name of the cube, if it depends on the format.
     folder
-        The staged store, if it is on this machine.
+        The staged store, if it is in a local folder.
     owner
-        Whose cube it is, see `stacbuild.storage.output.Output.owner`; empty if it does not say.
+        See `stacbuild.storage.output.Output.owner`; empty if it is not recorded.
     replaced
-        Fingerprint of the cube that it takes the place of.
+        Fingerprint of the previous cube.
     done
-        Whether the item is in the catalog, and only what it replaced is left to remove.
+        Whether the item is in the catalog, so that only the previous cube is left to remove.
     removing
         Fingerprint of the cube that is being removed.
     """
@@ -88,13 +87,13 @@ class Journal:
     removing: str | None = None
 
     @property
-    def is_half_way(self) -> bool:
-        """Whether a run died between the cube and its item, in a commit or in a removal."""
+    def is_unfinished(self) -> bool:
+        """Whether a commit or a removal was interrupted."""
         return (self.committing or bool(self.removing)) and not self.done
 
     @classmethod
     def read(cls, path: Path) -> Journal | None:
-        """Read a journal; None if there is none, or none that can be understood."""
+        """Read a journal; None if it does not exist or cannot be read."""
         try:
             lines = path.read_bytes().split(b"\n")
             head = json.loads(lines[0])
@@ -105,9 +104,9 @@ class Journal:
             if not is_token(token):
                 return None
             journal = cls(path, str(head["fingerprint"]), started, token, owner=owner)
-            # What follows the last newline is a torn line, or nothing.
+            # What follows the last newline is empty or an incomplete line.
             for line in lines[1:-1]:
-                journal._take(json.loads(line))
+                journal._apply(json.loads(line))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -122,45 +121,45 @@ class Journal:
         owner: Mapping[str, Any] | None = None,
         token: str | None = None,
     ) -> Journal:
-        """Begin a journal, instead of one of ours that there may be."""
+        """Start a journal, replacing the previous one."""
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
         journal = cls(path, fingerprint, now, token or new_token(), owner=owner or {})
         journal._write_all()
         return journal
 
-    def go_on(self) -> None:
-        """Drop a torn last line, so that others can be added."""
+    def resume(self) -> None:
+        """Rewrite the file without an incomplete last line."""
         self._write_all()
 
     def forget(self) -> None:
-        """Take nothing as finished any more."""
+        """Drop all finished regions."""
         self.finished = {}
         self._write_all()
 
     def drop(self, variable: str, region: Region) -> None:
-        """Take a region as not finished, for this run."""
+        """Drop a finished region, for this run."""
         self.finished[variable].pop(region)
 
     def add(self, variable: str, region: Region, keys: Sequence[str]) -> None:
-        """Record a region as finished, after its chunks have been brought to disk.
+        """Record a region as finished, after syncing its chunks to disk.
 
         Parameters
         ----------
         keys
-            Of its chunks, below the root of the store.
+            Store keys of its chunks.
         """
         size = self.sync(keys)
         self._append({"variable": variable, "region": region, "bytes": size})
 
     def commit(self, replaces: str | None = None, replaced: str | None = None) -> None:
-        """Record that the cube is now made visible.
+        """Record that the commit begins.
 
         Parameters
         ----------
         replaces
-            Name of the cube that it takes the place of, where that is another.
+            Name of the previous cube, if it has another name.
         replaced
-            Fingerprint of the cube that it takes the place of.
+            Fingerprint of the previous cube.
         """
         if not self.committing:
             self._append(self._commit_line(replaces, replaced))
@@ -171,13 +170,13 @@ class Journal:
             self._append({"done": True})
 
     def remove_cube(self, fingerprint: str, name: str) -> None:
-        """Record that the cube of this name and fingerprint is now removed."""
+        """Record that the removal of a cube begins."""
         self._append({"remove": fingerprint, "name": name})
 
     def sync(self, keys: Iterable[str]) -> int:
-        """Bring some keys of the staged store to disk; return their bytes, -1 if elsewhere."""
+        """Sync keys of the staged store to disk; return their bytes, -1 in a bucket."""
         if self.folder is None:
-            # An object store says that an object is there when it is safe.
+            # An object store confirms a request after the object is stored.
             return -1
         files = [self.folder / key for key in keys]
         size = sum(sync_file(file) for file in files)
@@ -192,16 +191,16 @@ class Journal:
         return size
 
     def sweep(self) -> None:
-        """Remove the files that a run or a worker was writing in the staged store when it died."""
+        """Remove partial files of interrupted runs and workers from the staged store."""
         if self.folder is not None:
             sweep_partial(self.folder)
 
     def remove(self) -> None:
-        """Remove the file: there is nothing to go on with."""
+        """Remove the file."""
         sweep(self.path)
         self.path.unlink(missing_ok=True)
 
-    def _take(self, line: dict[str, Any]) -> None:
+    def _apply(self, line: dict[str, Any]) -> None:
         if "commit" in line:
             self.committing = bool(line["commit"])
             self.replaces, self.replaced = line["replaces"], line.get("replaced")
@@ -219,7 +218,7 @@ class Journal:
             file.write(_encoded(line))
             file.flush()
             os.fsync(file.fileno())
-        self._take(line)
+        self._apply(line)
 
     def _commit_line(self, replaces: str | None, replaced: str | None) -> dict[str, Any]:
         return {"commit": True, "replaces": replaces, "replaced": replaced, "name": self.name}
@@ -239,17 +238,17 @@ class Journal:
         ]
         last = []
         if self.committing or self.replaced:
-            # A commit that was taken back still tells which cube was put back.
+            # A commit that was rolled back still records the cube that was restored.
             last.append(
                 self._commit_line(self.replaces, self.replaced) | {"commit": self.committing}
             )
         sweep(self.path)
-        beside = temporary(self.path)
-        with beside.open("wb") as file:
+        partial = temporary(self.path)
+        with partial.open("wb") as file:
             file.writelines(map(_encoded, [head, *regions, *last]))
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self.path)
+        partial.replace(self.path)
         sync_folder(self.path.parent)
 
 
@@ -259,25 +258,25 @@ def new_token() -> str:
 
 
 def is_token(text: str) -> bool:
-    """Return whether a text could be the token of a journal."""
+    """Return whether a string has the form of a token."""
     return re.fullmatch(rf"[0-9a-f]{{{_TOKEN}}}", text) is not None
 
 
 def sweep_partial(folder: Path) -> None:
-    """Remove the files that zarr was writing in a store: it writes beside and renames."""
+    """Remove the partial files of zarr, which writes files and renames them."""
     for path in folder.rglob("*.partial"):
         path.unlink()
 
 
 def sync_file(path: Path) -> int:
-    """Bring a file to disk; return its size in bytes."""
+    """Sync a file to disk; return its size in bytes."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return os.fstat(file.fileno()).st_size
 
 
 def sync_folder(path: Path) -> None:
-    """Bring to disk which names are in a folder."""
+    """Sync the list of files of a folder to disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -286,7 +285,7 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """Bring to disk all that is in a folder and below."""
+    """Sync a folder with all its files and folders to disk."""
     for folder, _, names in os.walk(path):
         for name in names:
             sync_file(Path(folder, name))

@@ -1,4 +1,4 @@
-"""The kind of storage that a configuration names."""
+"""Create the storage of a configuration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def storage_of(store: Store) -> Storage:
-    """Return what cubes go to, by its entry in the configuration."""
+    """Return the storage for a store of the configuration."""
     match store:
         case FileStore():
             return Folder(store)

@@ -1,4 +1,4 @@
-"""Cubes in the memory of this process, for trying things out: no catalog names them."""
+"""Cubes in the memory of this process, for experiments; no catalog lists them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Memory(Storage):
-    """A folder of fsspec's file system in memory."""
+    """A folder of fsspec's in-memory file system."""
 
     store: MemoryStore
 
@@ -34,7 +34,7 @@ class Memory(Storage):
         return f"memory:/{self._path(output)}"
 
     def find_conflict(self, output: Output, *, whole_tree: bool) -> str | None:
-        """Return what lies there and is no cube of the same configuration."""
+        """Return a message if the path is occupied by another cube."""
         fs, path = _filesystem(), self._path(output)
         if not fs.exists(path):
             return None
@@ -44,22 +44,20 @@ class Memory(Storage):
 
         if attribute(ATTRIBUTE) and attribute(COLLECTION) == output.collection:
             return None
-        return (
-            f"memory:/{path}: holds what is no cube of collection {output.collection!r}; {REMEDY}"
-        )
+        return f"memory:/{path}: is not a cube of collection {output.collection!r}; {REMEDY}"
 
     def absence(self, output: Output, item: pystac.Item | None) -> str | None:
-        """Return that nothing is known of it: whatever there is ends with the process."""
+        """Return that cubes end with the process."""
         return "in memory only"
 
     @contextmanager
     def stage(self, output: Output, fingerprint: str) -> Iterator[Staging]:
-        """Open a store beside the cube, which a commit moves."""
+        """Open a store next to the cube; a commit moves it."""
         from zarr.storage import FsspecStore
 
         check_output(output)
         fs, final = _filesystem(), self._path(output)
-        name = f"{output.identifier}{output.form.ending}"
+        name = f"{output.identifier}{output.format.ending}"
         staged = f"/{self.store.root}/.{slug(name)}.{os.getpid()}.staging"
 
         def commit() -> None:
@@ -71,9 +69,9 @@ class Memory(Storage):
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
         try:
             yield Staging(
-                FsspecStore.from_url(f"memory:/{staged}/{output.form.inner}".rstrip("/")),
+                FsspecStore.from_url(f"memory:/{staged}/{output.format.inner}".rstrip("/")),
                 FsspecStore.from_url(f"memory:/{staged}"),
-                f"memory:/{final}/{output.form.public}".rstrip("/"),
+                f"memory:/{final}/{output.format.public}".rstrip("/"),
                 f"memory:/{final}",
                 commit,
                 now,
@@ -84,11 +82,11 @@ class Memory(Storage):
 
     def find_cube(self, output: Output) -> tuple[str, dict[str, Any] | None] | None:
         """Return the URL to open the cube at."""
-        path = f"{self._path(output)}/{output.form.public}".rstrip("/")
+        path = f"{self._path(output)}/{output.format.public}".rstrip("/")
         return (f"memory:/{path}", None) if _filesystem().exists(path) else None
 
     def _path(self, output: Output) -> str:
-        return f"/{self.store.root}/{output.identifier}{output.form.ending}"
+        return f"/{self.store.root}/{output.identifier}{output.format.ending}"
 
 
 def _filesystem() -> fsspec.AbstractFileSystem:

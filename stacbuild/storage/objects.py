@@ -1,4 +1,4 @@
-"""The objects of a cube in a bucket: found, listed, removed."""
+"""Find, list and remove the objects of a cube in a bucket."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from botocore.exceptions import BotoCoreError
 from stacbuild import progress
 from stacbuild.errors import RemoteError
 from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.storage.foreign import CONSOLIDATED, Parts, foreign_keys, is_zarr_key
 from stacbuild.storage.on_disk import group_attribute
 from stacbuild.storage.output import ATTRIBUTE
-from stacbuild.storage.strangers import CONSOLIDATED, Parts, is_zarr_key, strange_keys
 
 if TYPE_CHECKING:
     import pystac
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from stacbuild.sources.s3.store import S3Store
 
 FAILURES = (OSError, BotoCoreError)
-"""What s3fs raises when a server refuses or does not answer."""
+"""Exceptions of s3fs when a server refuses a request or does not answer."""
 
 
 def is_free(store: S3Store, name: str) -> bool:
-    """Return whether nothing has a key; also if that cannot be listed, nor then written."""
+    """Return whether a key does not exist, or cannot be listed."""
     try:
         return not _filesystem(store).exists(f"{store.root}/{name}")
     except FAILURES:
@@ -33,59 +33,60 @@ def is_free(store: S3Store, name: str) -> bool:
 
 
 def holds_cube(store: S3Store, name: str) -> bool:
-    """Return whether a Zarr group has a key.
+    """Return whether a Zarr group exists.
 
     Raises
     ------
     RemoteError
-        If the server does not tell.
+        If the server does not answer.
     """
     fs, path = _filesystem(store), f"{store.root}/{name}"
     try:
         return bool(fs.exists(f"{path}/zarr.json") or fs.exists(f"{path}/.zgroup"))
     except FAILURES as error:
-        raise RemoteError(f"{store.s3_url(name)}: cannot be asked for: {error}") from error
+        raise RemoteError(f"{store.s3_url(name)}: cannot be read: {error}") from error
 
 
 def remove_objects(store: S3Store, name: str, fingerprint: str | None) -> bool:
-    """Remove a cube under *name* in an S3 store; return whether nothing of it is left there.
+    """Remove a cube from an S3 store; return whether it could be removed.
 
-    Not an error of its own: credentials that may write but not delete are common.
+    A failure is no error, since credentials that may write but not delete are common.
 
     Parameters
     ----------
     fingerprint
-        Of the cube; what bears another one is left alone. None for what was never published.
+        Fingerprint of the cube; a cube with another one is left alone. None for a cube that was
+        never published.
     """
     fs, path = _filesystem(store), f"{store.root}/{name}"
     try:
         keys = fs.find(path)
         if keys and fingerprint is not None and _fingerprint_of(fs, path) != fingerprint:
-            progress.warn(f"{store.s3_url(name)}: is left alone, as it is not the cube that was")
+            progress.warn(f"{store.s3_url(name)}: is left alone, since it is not the expected cube")
             return True
         own = [key for key in keys if is_zarr_key(key.removeprefix(f"{path}/"))]
         if fingerprint is not None and (parts := _parts_of(fs, path)) is not None:
-            strange = {
+            foreign = {
                 f"{path}/{key}"
-                for key in strange_keys([key.removeprefix(f"{path}/") for key in own], parts)
+                for key in foreign_keys([key.removeprefix(f"{path}/") for key in own], parts)
             }
-            own = [key for key in own if key not in strange]
-        # The metadata last: as long as they are there, the rest is known as ours.
+            own = [key for key in own if key not in foreign]
+        # The metadata last, since they identify the rest as stacbuild's.
         for last in (False, True):
             if batch := [key for key in own if (key.rpartition("/")[0] == path) is last]:
                 fs.rm(batch)
-    except (OSError, BotoCoreError):
+    except FAILURES:
         return False
     if left := sorted(set(keys) - set(own)):
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        progress.warn(f"s3://{left[0]}{more}: is left alone, as stacbuild did not write it")
+        progress.warn(f"s3://{left[0]}{more}: is left alone, since stacbuild did not write it")
     return True
 
 
-def list_strangers(store: S3Store, name: str, item: pystac.Item) -> list[str]:
-    """Return the URLs of objects that are below the cube of an item and no part of it.
+def list_foreign(store: S3Store, name: str, item: pystac.Item) -> list[str]:
+    """Return the URLs of foreign objects below the cube of an item.
 
-    None if what lies there is not that cube, which stays as it is.
+    Nothing if another cube is there, which is not touched.
 
     Raises
     ------
@@ -95,10 +96,10 @@ def list_strangers(store: S3Store, name: str, item: pystac.Item) -> list[str]:
     fs, path = _filesystem(store), f"{store.root}/{name}"
     try:
         keys = [key.removeprefix(f"{path}/") for key in fs.find(path)]
-        found = strange_keys(sorted(keys), Parts.of_item(item))
+        found = foreign_keys(sorted(keys), Parts.of_item(item))
         if not found or _fingerprint_of(fs, path) != item.properties.get(FINGERPRINT):
             return []
-    except (OSError, BotoCoreError) as error:
+    except FAILURES as error:
         raise RemoteError(
             f"{store.s3_url(name)}: cannot be listed: {error}; run the same command again, with "
             "credentials that may list and delete"

@@ -1,4 +1,4 @@
-"""What lies at a path in a folder of cubes: a cube, and whose, or something else."""
+"""Identify what is at a path in a folder of cubes: which cube, or something else."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from stacbuild.errors import IntegrityError, LocalError
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.storage.foreign import Parts, foreign_message, foreign_paths
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal
 from stacbuild.storage.output import ATTRIBUTE, COLLECTION, CONFIGURATION
-from stacbuild.storage.strangers import Parts, strangers, stray_message
 
 if TYPE_CHECKING:
     import pystac
@@ -32,39 +32,39 @@ _GROUP = ("zarr.json", ".zgroup", ".zattrs")
 
 
 def find_foreign(output: Output, path: Path, whole_tree: bool) -> str | None:
-    """Return what lies where a cube goes and is not replaced, and what to do; None if nothing."""
+    """Return a message if a path is occupied by something that is not replaced; otherwise None."""
     item, journal = output.item(), Journal.read(output.journal)
     if not os.path.lexists(path):
         return None
     if path.is_symlink():
         return f"{path}: is a symbolic link; {REMEDY}"
-    borne = fingerprint_of(path)
-    if borne and borne in _vouched(path, item, journal):
-        is_named = item is not None and item.properties.get(FINGERPRINT) == borne
-        # Where a run died before its item, or after it was removed, the cube says it itself.
+    found = fingerprint_of(path)
+    if found and found in _expected(path, item, journal):
+        is_named = item is not None and item.properties.get(FINGERPRINT) == found
+        # Without an item, as after an interrupted commit or removal, use the cube's own metadata.
         parts = Parts.of_item(item) if item and is_named else Parts.of_cube(path)
-        stray = next(strangers(path, parts, whole_tree=whole_tree), None)
-        return None if stray is None else stray_message([stray])
-    return f"{path}: {_what(output, path, borne, item)}; {REMEDY}"
+        stray = next(foreign_paths(path, parts, whole_tree=whole_tree), None)
+        return None if stray is None else foreign_message([stray])
+    return f"{path}: {_what(output, path, found, item)}; {REMEDY}"
 
 
 def describe_foreign(output: Output, path: Path, item: pystac.Item | None = None) -> str:
-    """Return what lies at a path that is not the cube of an item, for a user to read."""
+    """Return a message on what is at a path instead of the cube of an item."""
     if path.is_symlink():
         return "is a symbolic link"
     return _what(output, path, fingerprint_of(path), item)
 
 
 def is_at(item: pystac.Item, path: Path) -> bool:
-    """Return whether the cube of an item has a path, whichever links of folders lead there."""
+    """Return whether the cube of an item is at a path, after resolving links of folders."""
     href = Path(whole(item).href)
     return href.name == path.name and (
         href.parent == path.parent or href.parent.resolve() == path.parent.resolve()
     )
 
 
-def _vouched(path: Path, item: pystac.Item | None, journal: Journal | None) -> set[str]:
-    """Return the fingerprints of the cubes that may lie at a path."""
+def _expected(path: Path, item: pystac.Item | None, journal: Journal | None) -> set[str]:
+    """Return the fingerprints of the cubes that item and journal expect at a path."""
     found = set()
     if item is not None and is_at(item, path):
         found.add(item.properties.get(FINGERPRINT))
@@ -77,19 +77,19 @@ def _vouched(path: Path, item: pystac.Item | None, journal: Journal | None) -> s
 
 
 def is_cube(path: Path, fingerprint: str | None) -> bool:
-    """Return whether a path is the cube of a fingerprint, and no link to it."""
+    """Return whether a path is a cube with a fingerprint, and not a link to it."""
     return bool(fingerprint) and not path.is_symlink() and fingerprint_of(path) == fingerprint
 
 
 def fingerprint_of(path: Path) -> str | None:
-    """Return the fingerprint in the attributes of a cube; empty or None if it has none."""
+    """Return the fingerprint of a cube, as `attribute_of`."""
     return attribute_of(path, ATTRIBUTE)
 
 
 def attribute_of(path: Path, name: str) -> str | None:
-    """Return an attribute of a Zarr group or netCDF file; None if there is no such thing.
+    """Return an attribute of a Zarr group or netCDF file; None if the path does not exist.
 
-    It is the empty text if there is something, and it has no such attribute.
+    An empty string if the path exists, but has no such attribute.
     """
     if path.is_file():
         return _attribute_of_file(path, name)
@@ -100,20 +100,20 @@ def attribute_of(path: Path, name: str) -> str | None:
         except (FileNotFoundError, NotADirectoryError):
             raise
         except OSError:
-            # Something is there.
+            # The path exists.
             return b""
 
     return group_attribute(read, name)
 
 
 def group_attribute(read: Callable[[str], bytes], name: str) -> str | None:
-    """Return an attribute of a Zarr group as `attribute_of` does, wherever it is.
+    """Return an attribute of a Zarr group in any storage, as `attribute_of`.
 
     Parameters
     ----------
     read
-        Reads a key below the group; raises `FileNotFoundError` or `NotADirectoryError` if it is
-        not there.
+        Reads a key below the group; raises `FileNotFoundError` or `NotADirectoryError` if it does
+        not exist.
     """
     for metadata, inside in (("zarr.json", "attributes"), (".zattrs", None)):
         try:
@@ -127,7 +127,7 @@ def group_attribute(read: Callable[[str], bytes], name: str) -> str | None:
 
 
 def _attribute_of_file(path: Path, name: str) -> str:
-    # Imported when used: it takes a while, and most cubes are folders.
+    # Imported late: it is slow to import, and most cubes are folders.
     try:
         import h5py  # type: ignore[import-untyped]
     except ImportError:
@@ -140,9 +140,9 @@ def _attribute_of_file(path: Path, name: str) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _what(output: Output, path: Path, borne: str | None, item: pystac.Item | None) -> str:
-    """Return what lies at a path, for a user to read."""
-    if not borne:
+def _what(output: Output, path: Path, found: str | None, item: pystac.Item | None) -> str:
+    """Return a message on what is at a path."""
+    if not found:
         if path.is_file():
             return "is a file that stacbuild did not write"
         if any((path / name).exists() for name in _GROUP):

@@ -1,9 +1,9 @@
-"""Where a cube goes, and what every kind of storage answers for itself.
+"""The output of a dataset, and the protocol of storages.
 
 `Output` is one cube: its dataset, its catalog, its storage. `Storage` is the protocol of a folder
 (`stacbuild.storage.folder`), a bucket (`stacbuild.storage.bucket`) and memory
-(`stacbuild.storage.memory`); `stacbuild.storage.kinds` chooses one by the configuration. Nothing
-else asks of which kind a storage is.
+(`stacbuild.storage.memory`); `stacbuild.storage.kinds` chooses one by the configuration. No other
+module depends on the kind of a storage.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stacbuild.stac.catalog import cube_id, slug
-from stacbuild.storage.formats import FORMS, Form, FormatId
+from stacbuild.storage.formats import FORMATS, Format, FormatId
 
 if TYPE_CHECKING:
     import pystac
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from stacbuild.storage.journal import Journal
 
 ATTRIBUTE = "stacbuild_fingerprint"
-"""Attribute of a cube's group or file: its item's fingerprint, so that they know each other."""
+"""Attribute of a cube's group or file: the fingerprint of its item."""
 
 COLLECTION = "stacbuild_collection"
 """Attribute of a cube's group or file: the collection of the item that names it."""
@@ -48,24 +48,24 @@ class Staging:
     Parameters
     ----------
     store
-        For the cube as one Zarr group: empty, or with what the journal lists; nobody reads it yet.
+        For the cube as one Zarr group: empty, or with the finished chunks of the journal.
     root
         The staged store that *store* is, or is a group of.
     href
-        What clients open once `commit` has returned: a path or URL.
+        Path or URL that clients open after the `commit`.
     whole
-        Where all of the cube then is: *href*, or the store that it is a group of.
+        Path or URL of the whole cube then: *href*, or the store that it is a group of.
     commit
-        Makes what was written visible under *href*, instead of an older cube. Its item is to be
-        put into the catalog after it, in the same block.
+        Publishes the staged store under *href*, replacing the previous cube. The item has to be
+        put into the catalog after it, before the context is left.
     started
-        When the first run that wrote to *store* began: the time to write into the cube.
+        Start of the first run that wrote to *store*, for the attributes of the cube.
     journal
-        What is finished already; None where nothing outlives the process.
+        Finished regions; None if the storage does not outlive the process.
     s3_whole
         The ``s3://`` address of *whole*, if it is in a bucket.
     file
-        What *commit* makes visible, if that is one file: it has to be written before.
+        The file that *commit* publishes, if the format is a file; to be written before.
     """
 
     store: Store
@@ -81,20 +81,20 @@ class Staging:
 
 @dataclass(frozen=True)
 class Output:
-    """Where a cube goes, and whose it is.
+    """The output of a dataset: where its cube goes, and which catalog it belongs to.
 
     Parameters
     ----------
     identifier
-        Of its dataset.
+        Identifier of the dataset.
     catalog
-        The catalog that its item goes to.
+        The catalog of its item.
     collection
-        Id of the collection that its item goes to.
+        Id of the collection of its item.
     configuration
-        File of the configuration; None if it never was one.
+        File of the configuration; None if it was not read from a file.
     format_id
-        Its format, see `stacbuild.storage.formats`.
+        See `stacbuild.storage.formats`.
     """
 
     storage: Storage
@@ -106,37 +106,37 @@ class Output:
 
     @property
     def name(self) -> str:
-        """The last part of the identifier, which may begin with folders."""
+        """The last part of the identifier, which may contain folders."""
         return self.identifier.rpartition("/")[2]
 
     @property
-    def form(self) -> Form:
-        """Where the parts of its format lie."""
-        return FORMS[self.format_id]
+    def format(self) -> Format:
+        """The layout of its format."""
+        return FORMATS[self.format_id]
 
     @property
     def path(self) -> Path | None:
-        """The whole cube, in a folder; None in any other storage."""
+        """Path of the whole cube in a folder; None in any other storage."""
         folder = self.storage.folder
-        return None if folder is None else folder / f"{self.identifier}{self.form.ending}"
+        return None if folder is None else folder / f"{self.identifier}{self.format.ending}"
 
     @property
     def data_path(self) -> Path | None:
-        """What clients open of the cube, in a folder; None in any other storage."""
-        return None if self.path is None else self.path / self.form.public
+        """Path that clients open in a folder; None in any other storage."""
+        return None if self.path is None else self.path / self.format.public
 
     @property
     def journal(self) -> Path:
-        """The file of its journal."""
+        """Path of its journal."""
         return self.storage.hidden_path(self, "journal")
 
     @property
     def lock(self) -> Path:
-        """The file of its lock."""
+        """Path of its lock."""
         return self.storage.hidden_path(self, "lock")
 
     def item(self) -> pystac.Item | None:
-        """Return the item that the catalog has of the cube now, or None."""
+        """Return the item of the cube in the catalog, or None."""
         return self.catalog.get(self.collection, self.identifier)
 
     def remove_item(self) -> None:
@@ -145,14 +145,14 @@ class Output:
 
     @property
     def stated_configuration(self) -> str | None:
-        """What its item states as `CONFIGURATION`."""
+        """The value of `CONFIGURATION` in its item."""
         if self.configuration is None:
             return None
         path = self.configuration.parent.resolve() / self.configuration.name
         return Path(os.path.relpath(path, self.catalog.root)).as_posix()
 
     def owner(self) -> dict[str, Any]:
-        """Return whose cube it is, as its journal states it: no path of the machine."""
+        """Return the owner of the cube for its journal, without absolute paths."""
         catalog = os.path.relpath(self.catalog.root, self.journal.parent.resolve())
         return {
             "catalog": Path(catalog).as_posix(),
@@ -162,9 +162,9 @@ class Output:
         }
 
     def is_of_another(self, configuration: object) -> bool:
-        """Return whether a stated configuration is another one, which still is there.
+        """Return whether a stated configuration is another one that still exists.
 
-        One that was moved or renamed finds its cubes again.
+        A configuration that was moved or renamed still owns its cubes.
         """
         return (
             isinstance(configuration, str)
@@ -174,13 +174,13 @@ class Output:
 
 
 class Storage(ABC):
-    """What cubes are written to. The defaults are right where nothing outlives the process."""
+    """A storage of cubes. The defaults are those of a storage that ends with the process."""
 
     store: FileStore | S3Store | MemoryStore
-    """Its entry in the configuration."""
+    """The store in the configuration."""
 
     persistent: ClassVar[bool] = True
-    """Whether cubes outlive the process: a catalog names them, and other processes write them."""
+    """Whether cubes outlive the process, so that a catalog can list them."""
 
     @property
     def key(self) -> str:
@@ -189,24 +189,23 @@ class Storage(ABC):
 
     @property
     def folder(self) -> Path | None:
-        """The folder of this machine that cubes lie in; None if it is none."""
+        """The local folder of the cubes; None for other storages."""
         return None
 
     def location(self, output: Output) -> str:
-        """Return where a cube goes, for messages."""
+        """Return the path or URL of a cube for messages."""
         return f"{self.key}/{output.identifier}"
 
     def hidden_path(self, output: Output, suffix: str) -> Path:
-        """Return a file that goes with a cube and is no part of it: ``journal`` or ``lock``."""
-        # Only a folder has locks, and files that can be appended to. The catalog is where the
-        # cube becomes one, and no other catalog's cubes have its keys. Different names can have
-        # one slug.
+        """Return the path of a cube's ``journal`` or ``lock``."""
+        # In the catalog's folder, since only a folder has locks and files to append to, and a key
+        # belongs to one catalog. The digest distinguishes names with the same slug.
         name = f"{self.key}-{output.identifier}"
         digest = hashlib.sha256(f"{self.key} {output.identifier}".encode()).hexdigest()[:8]
         return output.catalog.root / f".{slug(name)[:150]}-{digest}.{suffix}"
 
     def journals(self, catalog: Catalog, names: Iterable[str]) -> Iterator[Path]:
-        """Yield the files that may be journals of this storage.
+        """Yield the paths that may be journals of this storage.
 
         Parameters
         ----------
@@ -216,65 +215,64 @@ class Storage(ABC):
         yield from ()
 
     def find_conflict(self, output: Output, *, whole_tree: bool) -> str | None:
-        """Return what lies where a cube goes and is not replaced; None if nothing does.
+        """Return a message if the path of a cube is occupied by something else; otherwise None.
 
         Parameters
         ----------
         whole_tree
-            Whether to list all files of the cube that is to be replaced.
+            Check all files of the cube that is to be replaced.
         """
         return None
 
     def check_sources(self, output: Output, items: Iterable[pystac.Item]) -> None:
-        """Refuse a cube that is or holds what these items of its sources lead to.
+        """Check that a cube would not overwrite its own sources.
 
         Raises
         ------
         ConflictError
-            Naming both, and what to do.
+            If it would; names both.
         """
 
     @abstractmethod
     def absence(self, output: Output, item: pystac.Item | None) -> str | None:
-        """Return why the cube of an item has to be built again; None if it is there."""
+        """Return why the cube of an item has to be rebuilt; None if it exists."""
 
     @abstractmethod
     def stage(self, output: Output, fingerprint: str) -> AbstractContextManager[Staging]:
         """Open a store for a cube whose lock is held, see `stacbuild.storage.staging.stage`."""
 
     def lost_paths(self, output: Output) -> list[Path]:
-        """Return what runs of a cube left whose journal is gone."""
+        """Return the leftovers of runs whose journal is missing."""
         return []
 
     def clear(self, output: Output) -> None:
-        """Remove what earlier runs left of a cube whose lock is held, but not the cube itself."""
+        """Remove leftovers of earlier runs, but not the cube; its lock has to be held."""
 
     def removable(
         self, output: Output, item: pystac.Item | None, has_leftovers: bool
     ) -> tuple[str | None, tuple[str, ...]]:
-        """Return the path or URL of the cube that `remove` would remove, and what it would leave.
+        """Return the path or URL that `remove` would remove, and messages on what it would leave.
 
         Raises
         ------
         ConflictError
-            If somebody else's files are in the cube, or nothing is of this dataset and something
-            else lies in its place.
+            If foreign files are in the cube, or another file or cube occupies its path.
         """
         return None, ()
 
     def remove(self, output: Output) -> None:
-        """Remove a cube whose lock is held, its item, and what earlier runs left of it."""
+        """Remove a cube, its item, and leftovers of earlier runs; its lock has to be held."""
 
     @abstractmethod
     def find_cube(self, output: Output) -> tuple[str, dict[str, Any] | None] | None:
-        """Return the address and the s3fs options to open a cube with; None if it is not there."""
+        """Return URL and s3fs options to open a cube with; None if it does not exist."""
 
     def address(self, asset: pystac.Asset) -> tuple[str, dict[str, Any] | None]:
-        """Return the address and the s3fs options to open an asset of a cube's item with."""
+        """Return URL and s3fs options to open an asset of a cube's item with."""
         return asset.href, None
 
-    def strangers(self, identifier: str, item: pystac.Item) -> list[str]:
-        """Return the URLs of what is below a cube that is no local path, and is no part of it.
+    def foreign_objects(self, identifier: str, item: pystac.Item) -> list[str]:
+        """Return the URLs of foreign objects below a cube.
 
         Raises
         ------

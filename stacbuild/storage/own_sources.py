@@ -1,7 +1,7 @@
-"""No cube is, holds or lies within a file that it is made of, as the items of its sources tell.
+"""Check that a cube does not overlap with the files of its source items.
 
-`stacbuild.config.overlaps` compares what a configuration names by itself. What the items of
-somebody's catalog lead to is known only when they are harvested.
+`stacbuild.config.overlaps` compares the paths of the configuration; the files of a third-party
+catalog are known only after it is harvested.
 """
 
 from __future__ import annotations
@@ -24,21 +24,19 @@ _ELSEWHERE = "take another identifier, or another storage root"
 
 
 def check_folder(path: Path, items: Iterable[pystac.Item]) -> None:
-    """Refuse a cube that is or holds what its sources' items lead to, or lies in a Zarr store.
-
-    Of that, source or not, it would become a part.
+    """Check that a cube does not overwrite its sources, and is not inside any Zarr store.
 
     Parameters
     ----------
     path
-        Of the cube.
+        Path of the cube.
     items
-        Those that it is made of.
+        Its source items.
 
     Raises
     ------
     ConflictError
-        Naming both, and what to do.
+        If it does; names both.
     """
     output = Spot.of(path)
     _check_files(path, output, items)
@@ -51,12 +49,12 @@ def check_folder(path: Path, items: Iterable[pystac.Item]) -> None:
 
 
 def check_bucket(store: S3Store, identifier: str, items: Iterable[pystac.Item]) -> None:
-    """Refuse a cube in a bucket that is made of a build of itself.
+    """Check that the sources of a cube in a bucket are not earlier builds of it.
 
     Raises
     ------
     ConflictError
-        Naming both, and what to do.
+        If one is; names both.
     """
     for item in items:
         if _is_own(item, store.address(""), identifier):
@@ -74,7 +72,7 @@ def _check_files(path: Path, output: Spot, items: Iterable[pystac.Item]) -> None
         if "://" in href:
             continue
         source = Path(href)
-        # Many files lie in few folders; only links lead elsewhere than these.
+        # Compare folders, which are few; files only differ from them if they are links.
         if source.parent not in folders:
             folders[source.parent] = Spot.of(source.parent)
         folder = folders[source.parent]
@@ -89,7 +87,7 @@ def _check_files(path: Path, output: Spot, items: Iterable[pystac.Item]) -> None
 
 
 def _is_one_file(source: Path, path: Path) -> bool:
-    """Return whether a source is the cube by another name (a hard link)."""
+    """Return whether a source is a hard link to the cube."""
     try:
         return path.is_file() and source.samefile(path)
     except OSError:
@@ -97,7 +95,7 @@ def _is_one_file(source: Path, path: Path) -> bool:
 
 
 def _is_own(item: pystac.Item, root: Address, identifier: str) -> bool:
-    """Return whether an item's data are a build of the cube in the bucket of *root*."""
+    """Return whether the data of an item are a build of the cube in the bucket of *root*."""
     server, key = address_of(item.assets["data"].href)
     length = len(root[1])
     return (server, key[:length]) == root and is_build(key[length:], identifier)

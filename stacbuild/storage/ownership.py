@@ -1,10 +1,9 @@
-"""Whose a place is: what a build may replace, and what it may not touch.
+"""Ownership of outputs: what a build may replace, and what it must not touch.
 
-A store or a file is replaced only if it is the cube that this catalog's item of this configuration
-and dataset names: the fingerprint in its attributes is that of the item. Between the rename of a
-cube and its item, the journal vouches for it in the same way. Whatever else lies where a build
-would write is a conflict: nothing is fetched, nothing is written, and the user is told what lies
-there.
+A store or a file is only replaced if its fingerprint is that of this dataset's item in this
+catalog. Between the rename of a cube and the writing of its item, the journal takes the role of the
+item. Anything else at the path of a cube is a conflict: nothing is fetched or written, and
+the message names what is there.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
 
     from stacbuild.storage.output import Output
 
-_MOVE = "move it away, or give --catalog another folder"
+_MOVE = "move it away, or use another folder for --catalog"
 
 
 def check_format(output: Output) -> None:
-    """Refuse a format that cannot be written to a storage, or on this machine.
+    """Check that the storage supports the format, and its library is installed.
 
     Raises
     ------
     ConfigError
-        Naming the key, and what to do.
+        If not; names the key.
     """
     if output.format_id != "netcdf":
         return
@@ -46,69 +45,67 @@ def check_format(output: Output) -> None:
             f"{output.storage.store.store_id!r}; take zarr or levels, or a storage of kind 'file'"
         )
     if find_spec("h5netcdf") is None or find_spec("h5py") is None:
-        raise ConfigError(f"{where}: netcdf needs more: pip install 'stacbuild[netcdf]'")
+        raise ConfigError(f"{where}: netcdf needs extra packages: pip install 'stacbuild[netcdf]'")
 
 
 def check_output(output: Output, *, whole_tree: bool = False, locked: bool = False) -> None:
-    """Refuse to write where something lies that is not the cube of this configuration.
+    """Check that an output is not occupied by something else than this dataset's cube.
 
     Parameters
     ----------
     whole_tree
-        Whether to look at all files of the cube that is to be replaced, or only at the first
-        levels of its folders.
+        Check all files of the cube that is to be replaced, not only the first levels of folders.
     locked
         Whether the caller holds the lock of the cube.
 
     Raises
     ------
     ConflictError
-        Naming what lies there, and what to do.
+        If it is; names what is there.
     """
-    said = find_conflict(output, whole_tree=whole_tree, locked=locked)
-    if said is not None:
-        raise ConflictError(said)
+    if (conflict := find_conflict(output, whole_tree=whole_tree, locked=locked)) is not None:
+        raise ConflictError(conflict)
 
 
 def find_conflict(output: Output, *, whole_tree: bool = False, locked: bool = False) -> str | None:
-    """Return what is in the way of a cube, for a user to read; None if nothing is.
+    """Return a message if something else occupies an output; otherwise None.
 
-    Nothing on a server is asked for: in a bucket each build has a key of its own.
+    It makes no requests: in a bucket each build has its own key.
     """
-    said = _beside(output, locked=locked) if output.storage.persistent else None
-    return said or output.storage.find_conflict(output, whole_tree=whole_tree)
+    conflict = _conflict_beside(output, locked=locked) if output.storage.persistent else None
+    return conflict or output.storage.find_conflict(output, whole_tree=whole_tree)
 
 
 def check_item(output: Output) -> None:
-    """Refuse to write an item where the catalog has another one.
+    """Check that the item in the catalog is of this dataset; `check_output` does so, too.
 
     Raises
     ------
     ConflictError
-        As `check_place`, which looks at this too.
+        If it is of another one.
     """
-    if output.storage.persistent and (said := _in_catalog(output)) is not None:
-        raise ConflictError(said)
+    if output.storage.persistent and (conflict := _in_catalog(output)) is not None:
+        raise ConflictError(conflict)
 
 
-def check_beside(output: Output, *, locked: bool = False) -> None:
-    """Refuse to go on where item, lock or journal are somebody else's, wherever the cube is.
+def check_surroundings(output: Output, *, locked: bool = False) -> None:
+    """Check that item, lock and journal are of this dataset; `check_output` does so, too.
 
     Raises
     ------
     ConflictError
-        As `check_place`, which looks at this too.
+        If one is not.
     """
-    if (said := _beside(output, locked=locked)) is not None:
-        raise ConflictError(said)
+    if (conflict := _conflict_beside(output, locked=locked)) is not None:
+        raise ConflictError(conflict)
 
 
-def _beside(output: Output, *, locked: bool) -> str | None:
-    if (said := _in_catalog(output)) is not None:
-        return said
+def _conflict_beside(output: Output, *, locked: bool) -> str | None:
+    if (conflict := _in_catalog(output)) is not None:
+        return conflict
     for path in (output.lock, output.journal):
         if path.is_symlink():
-            return f"{path}: is a symbolic link, where a build has a file of its own; {REMEDY}"
+            return f"{path}: is a symbolic link, but a build needs a file of its own; {REMEDY}"
     if not locked:
         try:
             check_lock(output.lock)
@@ -116,11 +113,11 @@ def _beside(output: Output, *, locked: bool) -> str | None:
             return str(error)
     journal = Journal.read(output.journal)
     if journal is None and os.path.lexists(output.journal):
-        return f"{output.journal}: is no journal of this version of stacbuild; {REMEDY}"
+        return f"{output.journal}: is not a journal of this version of stacbuild; {REMEDY}"
     if journal is not None and not is_own(output, journal.owner):
         return (
-            f"{output.journal}: {_owner_text(journal.owner)} began a cube there and did not end; "
-            "run that to its end, or take another identifier or another storage root"
+            f"{output.journal}: {_owner_text(journal.owner)} began a cube there and was "
+            "interrupted; complete that run, or use another identifier or another storage root"
         )
     if journal is not None:
         folder = staging_folder(output, journal.token)
@@ -130,22 +127,22 @@ def _beside(output: Output, *, locked: bool) -> str | None:
 
 
 def _in_catalog(output: Output) -> str | None:
-    said = output.catalog.stranger(output.collection, output.identifier)
-    if said is not None:
-        return f"{said}; {_MOVE}"
+    stranger = output.catalog.stranger(output.collection, output.identifier)
+    if stranger is not None:
+        return f"{stranger}; {_MOVE}"
     item = output.item()
     if item is not None and output.is_of_another(item.properties.get(CONFIGURATION)):
         return (
             f"{output.catalog.item_path(output.collection, output.identifier)}: is of the "
             f"configuration {item.properties[CONFIGURATION]} (relative to the catalog), whose "
             f"collection has the name {output.collection!r} too; rename one of the two files, take "
-            "another identifier, or give --catalog another folder"
+            "another identifier, or use another folder for --catalog"
         )
     return None
 
 
 def is_own(output: Output, owner: Mapping[str, Any]) -> bool:
-    """Return whether an owner that a journal states is this cube's; True if it states none."""
+    """Return whether the owner in a journal is that of an output; True if it is empty."""
     own = output.owner()
     if not owner:
         return True
@@ -160,36 +157,36 @@ def _owner_text(owner: Any) -> str:
 
 
 def staging_folder(output: Output, token: str) -> Path:
-    """Return the folder that the runs of a journal write to."""
+    """Return the staging folder of a token."""
     return output.journal.with_name(f".{output.name}.zarr.{token}.staging")
 
 
 def absence(output: Output, item: pystac.Item | None) -> str | None:
-    """Return why a cube has to be built again, whatever it is made of; None if it does not.
+    """Return why a cube is missing or incomplete, by quick checks; otherwise None.
 
     Parameters
     ----------
     item
-        What the catalog has of it; only quick checks compare it with the storage.
+        The item of the cube in the catalog, if any.
     """
-    if (said := output.storage.absence(output, item)) is not None:
-        return said
+    if (absent := output.storage.absence(output, item)) is not None:
+        return absent
     journal = Journal.read(output.journal)
-    if journal is None or not journal.is_half_way:
+    if journal is None or not journal.is_unfinished:
         return None
     by = "removed" if journal.removing else "made"
-    return f"the run that {by} it did not end"
+    return f"the run that {by} it was interrupted"
 
 
-def written_before(output: Output) -> int:
-    """Return the bytes on this machine that an earlier run wrote of a cube, to be gone on with."""
+def resumable_bytes(output: Output) -> int:
+    """Return the bytes that an interrupted run wrote to a local disk and a build resumes."""
     journal = Journal.read(output.journal)
     finished = journal.finished.values() if journal else ()
     return sum(max(size, 0) for regions in finished for size in regions.values())
 
 
 def leftovers(output: Output) -> list[Path]:
-    """Return what interrupted runs of a cube left on this machine."""
+    """Return the local leftovers of interrupted runs of a cube."""
     journal, left = Journal.read(output.journal), []
     if journal is not None:
         folder = staging_folder(output, journal.token)
@@ -198,24 +195,24 @@ def leftovers(output: Output) -> list[Path]:
     return [*left, *output.storage.lost_paths(output)]
 
 
-def go_on(
+def resume(
     output: Output, fingerprint: str, found: Journal | None, is_free: Callable[[str], bool]
 ) -> Journal:
-    """Take up the journal that was found if it is of the same build, or start one.
+    """Return the journal of an interrupted run if it has the same fingerprint, or a new one.
 
     Parameters
     ----------
     is_free
-        Whether nothing has a name with a token yet, so that all that will is ours.
+        Returns whether no file has a token in its name yet.
     """
     if found is None or found.fingerprint != fingerprint:
-        return Journal.start(output.journal, fingerprint, output.owner(), free_token(is_free))
-    found.go_on()
+        return Journal.start(output.journal, fingerprint, output.owner(), unused_token(is_free))
+    found.resume()
     return found
 
 
-def free_token(is_free: Callable[[str], bool]) -> str:
-    """Return a token that nothing has in its name yet."""
+def unused_token(is_free: Callable[[str], bool]) -> str:
+    """Return a token that no file has in its name yet."""
     while not is_free(token := new_token()):
         pass
     return token

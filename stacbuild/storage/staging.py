@@ -1,8 +1,8 @@
-"""Where cubes are written: staged beside their final name, visible only when whole.
+"""Stage cubes next to their final name, and publish them when they are complete.
 
-The order of a commit: lock, staged, verified, renamed, item, collection, catalog. The item is the
-commit point. A journal (`stacbuild.storage.journal`) tells a later run how far a run came that
-died, in the staged store or between any two of these steps.
+The order is: lock, stage, verify, rename, write item, collection and catalog. The item is the
+commit point. A journal (`stacbuild.storage.journal`) records how far a run came, in the staged
+store and between any two of these steps.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from stacbuild.locks import hold
 from stacbuild.machine import free_bytes
 from stacbuild.storage.output import Output, Staging
 
-# No space, no quota, and a limit on the size of files.
+# No space, quota exceeded, or file too large.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def stage(output: Output, fingerprint: str, *, wait: bool = False) -> Iterator[Staging]:
-    """Open a store for a cube; leave it after its item is in the catalog.
+    """Open a store for a cube; the context is left after its item is in the catalog.
 
-    What was not committed is kept for the next run if any region is finished, and removed if not.
+    If the cube is not committed, finished regions are kept for the next run.
 
     Parameters
     ----------
     fingerprint
-        Of what it is made of. What a run with another one left is not gone on with.
+        Fingerprint of the job. Leftovers of a run with another one are not resumed.
     wait
-        Whether to wait for another run that writes the same cube.
+        Wait for another run that is writing the same cube, instead of failing.
 
     Raises
     ------
     ConflictError
-        If something lies there that is not the cube of this configuration and dataset.
+        If the path is occupied by something else than the cube of this dataset.
     LockedError
         If another run writes the same cube.
     LocalError, RemoteError
@@ -65,12 +65,12 @@ def local_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Not those of a user's function, or of whatever else.
+        # Only errors of this disk, not those of a user's function.
         if error.errno in _FULL:
             raise LocalError(
                 f"{path}: cannot be written: {os.strerror(error.errno)}: "
-                f"{decimal(free_bytes(path))} are free there; make room, then run the same "
-                "command again to go on"
+                f"{decimal(free_bytes(path))} are free there; free some space, then run the "
+                "same command again to resume"
             ) from error
         if error.errno == errno.EIO or _is_below(error.filename, path.parent):
             raise LocalError(f"{path}: cannot be written: {error}") from error

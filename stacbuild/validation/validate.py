@@ -33,9 +33,9 @@ from stacbuild.progress import Reporter
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.sources.stac.store import StacStore
 from stacbuild.stac.catalog import STORE, Catalog, cube_id
-from stacbuild.storage.formats import FORMS, MULTISCALES, whole
+from stacbuild.storage.foreign import Parts, foreign_message, foreign_paths
+from stacbuild.storage.formats import FORMATS, MULTISCALES, whole
 from stacbuild.storage.kinds import storage_of
-from stacbuild.storage.strangers import Parts, strangers, stray_message
 from stacbuild.validation.catalog import check_catalog
 from stacbuild.validation.cube import check_cube, check_file, check_pyramid
 from stacbuild.validation.found import Found, cube_identifier
@@ -187,13 +187,13 @@ def _check_strangers(cube: pystac.Item, config: Config | None, found: Found) -> 
     stray: list[Path] | list[str] = []
     try:
         if path.is_absolute():
-            stray = list(strangers(path, Parts.of_item(cube), whole_tree=True))
+            stray = list(foreign_paths(path, Parts.of_item(cube), whole_tree=True))
         elif config:
-            stray = storage_of(config.storage).strangers(cube_identifier(cube), cube)
+            stray = storage_of(config.storage).foreign_objects(cube_identifier(cube), cube)
     except StacbuildError as error:
         found.problems.append(error)
     if stray:
-        found.problems.append(ConflictError(stray_message(stray)))
+        found.problems.append(ConflictError(foreign_message(stray)))
 
 
 def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Found | None:
@@ -247,7 +247,7 @@ def _check_unnamed(
     for name in names:
         item = made.get(cube_id(name))
         named = Path(whole(item).href) if item else None
-        paths = {folder / f"{name}{form.ending}" for form in FORMS.values()}
+        paths = {folder / f"{name}{fmt.ending}" for fmt in FORMATS.values()}
         strange = [path for path in sorted(paths - {named}) if path.exists()]
         for path in strange:
             instead = "build it again" if named is None else f"that is {named}; remove it"

@@ -13,7 +13,7 @@ from stacbuild.config.overlaps import ENDINGS
 from stacbuild.errors import ConfigError
 from stacbuild.planning import plan
 from stacbuild.sources import harvest
-from stacbuild.storage.formats import FORMS
+from stacbuild.storage.formats import FORMATS
 from tests.support.cli import Json, ages, configuration, errors, geotiff, stacbuild
 from tests.support.foreign import snapshot
 from tests.support.stores import options, store
@@ -34,7 +34,7 @@ def refused(config: Path, *said: str) -> None:
 
 
 def test_endings_are_those_of_the_formats() -> None:
-    assert {name: form.ending for name, form in FORMS.items()} == ENDINGS
+    assert {name: form.ending for name, form in FORMATS.items()} == ENDINGS
 
 
 def test_a_cube_with_the_name_of_its_own_source(tmp_path: Path) -> None:

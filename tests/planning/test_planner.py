@@ -317,7 +317,7 @@ def test_a_cube_that_is_another_ones(built: Path) -> None:
 
 def test_another_place_for_cubes(built: Path) -> None:
     edit(built, lambda content: content["data_stores"][0]["store_params"].update(root="elsewhere"))
-    assert reasons(built, "a") == {"a": ["its place changed"]}
+    assert reasons(built, "a") == {"a": ["its location changed"]}
 
 
 def test_sources_that_are_gone_are_no_reason(built: Path) -> None:

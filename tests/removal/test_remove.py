@@ -274,7 +274,7 @@ def test_a_file_of_the_users_in_a_cube(
     note.parent.mkdir(exist_ok=True)
     note.write_text("mine")
     refused(
-        made, capsys, f"one: {cube / named}: is in the cube, yet stacbuild did not", "move it away"
+        made, capsys, f"one: {cube / named}: is in the cube, but stacbuild did not", "move it away"
     )
     shutil.move(cube / named, made.parent / "moved")
     assert run(["remove", str(made), "one", "--yes"]) == 0

@@ -177,7 +177,7 @@ def test_something_of_the_users_in_the_cube(tmp_path: Path, inside: str, format_
     stray.write_text("mine")
     assert planned(config).action == "up to date"
     geotiff(tmp_path / "src" / "good.tif", nodata=7)
-    refused(config, "is in the cube, yet stacbuild did not write it")
+    refused(config, "is in the cube, but stacbuild did not write it")
     stray.unlink()
     if stray.parent.name == "mine":
         stray.parent.rmdir()
@@ -405,7 +405,7 @@ def test_what_lies_in_memory(tmp_path: Path) -> None:
     fs = fsspec.filesystem("memory")
     fs.pipe_file("/foreign/good.zarr/zarr.json", b"mine")
     try:
-        refused(config, "memory://foreign/good.zarr: holds what is no cube of collection 'c'")
+        refused(config, "memory://foreign/good.zarr: is not a cube of collection 'c'")
         assert fs.cat_file("/foreign/good.zarr/zarr.json") == b"mine"
         fs.rm("/foreign", recursive=True)
         completed(config)

@@ -106,7 +106,7 @@ def test_a_torn_last_line_never_counted(tmp_path: Path) -> None:
         torn = Journal.read(tmp_path / "j")
         assert torn is not None
         assert list(torn.finished["v"]) == [((0, 2),)]
-        torn.go_on()
+        torn.resume()
         torn.add("v", ((4, 6),), [])
         assert list(Journal.read(tmp_path / "j").finished["v"]) == [((0, 2),), ((4, 6),)]
 

@@ -48,7 +48,7 @@ def test_a_file_in_a_cube(
         capsys.readouterr()
         assert run(["validate", *words]) == 5
         printed = capsys.readouterr()
-        assert f"{cube / named}: is in the cube, yet stacbuild did not write it" in printed.err
+        assert f"{cube / named}: is in the cube, but stacbuild did not write it" in printed.err
         assert "all well" not in printed.out
     (planned,) = plan(load_config(config), folder / "catalogs")
     assert planned.action == "up to date"

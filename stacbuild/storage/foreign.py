@@ -1,4 +1,4 @@
-"""What lies in a cube and is no part of it."""
+"""Find foreign files and objects in a cube."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     import pystac
 
 CONSOLIDATED = ("zarr.json", ".zmetadata")
-"""Where a group names all that is in it, in either Zarr format."""
+"""Keys of a group's consolidated metadata, in either Zarr format."""
 
-# Files in a message.
+# Number of files in a message.
 _NAMED = 3
 _OF_A_GROUP = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata", ".zarray"})
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a cube is made of.
+    """The arrays and levels of a cube.
 
     Parameters
     ----------
     arrays
-        Names of its variables, coordinates included; None if that is not known.
+        Names of its variables and coordinates; None if unknown.
     levels
-        Whether it is a pyramid, whose levels are groups with these arrays.
+        Whether it is a pyramid, each level of which is a group with these arrays.
     """
 
     arrays: frozenset[str] | None
@@ -41,19 +41,19 @@ class Parts:
 
     @classmethod
     def of_item(cls, item: pystac.Item) -> Parts:
-        """Return what the item of a cube says."""
-        said = item.properties
-        arrays = frozenset((*said.get("cube:variables", {}), *said.get("cube:dimensions", {})))
+        """Return the parts that the item of a cube lists."""
+        names = (item.properties.get(key, {}) for key in ("cube:variables", "cube:dimensions"))
+        arrays = frozenset(name for each in names for name in each)
         return cls(arrays, whole(item) is not item.assets["data"])
 
     @classmethod
     def of_metadata(cls, content: Mapping[str, Any]) -> Parts:
-        """Return what the metadata of a cube's group say, as they were consolidated when built.
+        """Return the parts that the consolidated metadata of a cube list.
 
         Raises
         ------
         KeyError, TypeError, AttributeError
-            If there are none.
+            If the metadata are not consolidated.
         """
         if "consolidated_metadata" in content:
             nodes = content["consolidated_metadata"]["metadata"]
@@ -66,7 +66,7 @@ class Parts:
 
     @classmethod
     def of_cube(cls, path: Path) -> Parts:
-        """Return what a cube in a folder says of itself; nothing is known of a netCDF file."""
+        """Return the parts that a cube in a folder lists; those of a netCDF file are unknown."""
         if path.is_file():
             return cls(None, levels=False)
         for name in CONSOLIDATED:
@@ -75,17 +75,17 @@ class Parts:
         return cls(frozenset(), levels=False)
 
     def is_level(self, name: str) -> bool:
-        """Return whether a name is that of a level of a pyramid."""
+        """Return whether a name is that of a level."""
         return self.levels and name.isdecimal()
 
 
-def strangers(path: Path, parts: Parts, *, whole_tree: bool) -> Iterator[Path]:
-    """Yield what lies in a cube and is no part of it: files, folders, variables of a netCDF file.
+def foreign_paths(path: Path, parts: Parts, *, whole_tree: bool) -> Iterator[Path]:
+    """Yield foreign files, folders, and variables of a netCDF file, in a cube.
 
     Parameters
     ----------
     whole_tree
-        Whether to look at the chunks too, which may be many.
+        Check the chunks too, which may be many.
     """
     arrays = parts.arrays
     if arrays is None:
@@ -110,35 +110,35 @@ def strangers(path: Path, parts: Parts, *, whole_tree: bool) -> Iterator[Path]:
                     yield from _in_array(Path(inner.path), whole_tree)
 
 
-def check_inside(path: Path, item: pystac.Item | None = None) -> None:
-    """Refuse to remove a cube in which somebody else's files are.
+def check_foreign(path: Path, item: pystac.Item | None = None) -> None:
+    """Check that no foreign files are in a cube that is to be removed.
 
     Raises
     ------
     ConflictError
-        Naming them.
+        If there are some; names them.
     """
     parts = Parts.of_cube(path) if item is None else Parts.of_item(item)
-    if found := list(strangers(path, parts, whole_tree=True)):
-        raise ConflictError(stray_message(found))
+    if found := list(foreign_paths(path, parts, whole_tree=True)):
+        raise ConflictError(foreign_message(found))
 
 
-def stray_message(found: Sequence[object]) -> str:
-    """Return what is said of files or objects in a cube that stacbuild did not write."""
+def foreign_message(found: Sequence[object]) -> str:
+    """Return the message on foreign files or objects in a cube."""
     named = ", ".join(map(str, found[:_NAMED]))
     if len(found) == 1:
-        return f"{named}: is in the cube, yet stacbuild did not write it; move it away"
+        return f"{named}: is in the cube, but stacbuild did not write it; move it away"
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"{named}{more}: are in the cube, yet stacbuild did not write them; move them away"
+    return f"{named}{more}: are in the cube, but stacbuild did not write them; move them away"
 
 
-def strange_keys(keys: Iterable[str], parts: Parts) -> list[str]:
-    """Return which keys below a cube in a bucket are no part of it.
+def foreign_keys(keys: Iterable[str], parts: Parts) -> list[str]:
+    """Return the foreign ones of keys below a cube in a bucket.
 
     Parameters
     ----------
     keys
-        Of objects, below the cube.
+        Keys of objects, relative to the cube.
     """
     arrays = parts.arrays or frozenset()
 
@@ -170,7 +170,7 @@ def is_zarr_key(key: str) -> bool:
 
 def _variables(path: Path) -> list[str]:
     """Return the names of variables and groups in a netCDF file; none if it cannot be read."""
-    # Imported when used: it takes a while, and most cubes are folders.
+    # Imported late: it is slow to import, and most cubes are folders.
     try:
         import h5py  # type: ignore[import-untyped]
     except ImportError:
