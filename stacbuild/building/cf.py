@@ -24,10 +24,10 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     Besides CF's own attributes it has ``GeoTransform`` (GDAL's order), for GDAL and rioxarray.
     """
     crs = CRS.from_epsg(grid.epsg)
-    a, b, c, d, e, f = tuple(grid.transform)[:6]
+    a, b, c, d, e, f = grid.transform
     mapping = _grid_mapping(crs) | {
         "spatial_ref": crs.to_wkt(),
-        "GeoTransform": " ".join(repr(float(number)) for number in (c, a, b, f, d, e)),
+        "GeoTransform": " ".join(repr(number) for number in (c, a, b, f, d, e)),
     }
     y, x = grid.dims
     axes = {str(axis["axis"]): axis for axis in crs.cs_to_cf()}
@@ -62,11 +62,11 @@ def geozarr_attrs(grid: Grid) -> dict[str, Any]:
     """
     attrs = zarr_cm.create_many(
         {
-            "proj": {"proj:code": f"EPSG:{grid.epsg}"},
+            "proj": {"proj:code": grid.crs},
             "spatial": {
                 "spatial:dimensions": list(grid.dims),
                 "spatial:shape": list(grid.shape),
-                "spatial:transform": [float(number) for number in tuple(grid.transform)[:6]],
+                "spatial:transform": list(grid.transform),
                 "spatial:bbox": list(grid.bounds),
                 "spatial:registration": "pixel",
             },

@@ -274,7 +274,7 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
             continue
         if each.grid is not None:
             rows, cols = each.grid.shape
-            yield from _wrapped(f"{rows} x {cols} pixels, EPSG:{each.grid.epsg}", "  ")
+            yield from _wrapped(f"{rows} x {cols} pixels, {each.grid.crs}", "  ")
             if each.grid.note:
                 yield from _wrapped(each.grid.note, "  ")
         expected = each.expected

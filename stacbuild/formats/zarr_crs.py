@@ -51,17 +51,6 @@ class StatedCrs:
     crs: pyproj.CRS
 
 
-def crs_of(ds: xr.Dataset, x: str, y: str) -> pyproj.CRS:
-    """Find the CRS of *ds*, whose horizontal dimensions are *x* and *y*.
-
-    Raises
-    ------
-    StacbuildError
-        As `crs_statements`.
-    """
-    return crs_statements(ds, x, y)[0][0].crs
-
-
 def crs_statements(ds: xr.Dataset, x: str, y: str) -> tuple[list[StatedCrs], list[str]]:
     """Find every CRS that *ds* states, the one that counts first.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pyproj
@@ -21,13 +20,9 @@ from stacbuild.formats.zarr_axis import HALF, Axis
 from stacbuild.formats.zarr_crs import StatedCrs, crs_statements
 from stacbuild.formats.zarr_stated import Span, Stated, of_bbox, stated_dimensions, statements
 from stacbuild.formats.zarr_units import axis_told
-from stacbuild.geo import outline
 from stacbuild.geo.bbox import BBox
-from stacbuild.geo.crs import apart, epsg_code, full_circle, is_lonlat
-from stacbuild.geo.outline import Pixels
-
-Json = dict[str, Any]
-
+from stacbuild.geo.crs import apart, crs_text, full_circle, is_lonlat, parse_crs
+from stacbuild.geo.grid import PixelGrid
 
 _X_NAMES = frozenset({"x", "lon", "longitude", "rlon", "easting", "xc"})
 _Y_NAMES = frozenset({"y", "lat", "latitude", "rlat", "northing", "yc"})
@@ -42,47 +37,27 @@ _CURVILINEAR |= {"latitude", "longitude"}
 
 
 @dataclass(frozen=True)
-class CubeGrid:
-    """The pixels of a dataset.
+class DatasetGrid(PixelGrid):
+    """The pixels of a dataset, without rotation, rows and columns in the order stored.
+
+    The step along y is positive where the rows are stored from south to north.
 
     Parameters
     ----------
-    crs
-        Coordinate reference system.
-    x, y
+    crs, transform, shape
+        As of any `stacbuild.geo.grid.PixelGrid`.
+    y, x
         Names of the horizontal dimensions.
-    shape
-        Rows and columns, in the order in which they are stored.
-    transform
-        From (column, row) of a pixel's first corner to ``crs``; without rotation. The step along
-        y is positive where the rows are stored from south to north.
     notes
         Where statements of the dataset disagree, a line each, for the user.
     """
 
-    crs: pyproj.CRS
-    x: str
     y: str
-    shape: tuple[int, int]
-    transform: Affine
+    x: str
     notes: tuple[str, ...] = field(default=(), compare=False)
 
-    @property
-    def bbox(self) -> tuple[float, float, float, float]:
-        """Outer edges of the pixels, left, bottom, right, top, in ``crs``."""
-        rows, columns = self.shape
-        left, first = self.transform @ (0, 0)
-        right, last = self.transform @ (columns, rows)
-        return min(left, right), min(first, last), max(left, right), max(first, last)
 
-    @property
-    def code(self) -> str | None:
-        """``EPSG:<code>``, or None if the CRS has none."""
-        epsg = epsg_code(self.crs)
-        return None if epsg is None else f"EPSG:{epsg}"
-
-
-def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> CubeGrid:
+def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> DatasetGrid:
     """Find the grid of *ds* from its coordinates; no data is read.
 
     Coordinates may have another name than their dimension (`stacbuild.formats.zarr_auxiliary`).
@@ -99,7 +74,7 @@ def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> CubeGrid:
 
     Returns
     -------
-    CubeGrid
+    DatasetGrid
         Its ``notes`` name every two statements that are half a pixel apart or more.
 
     Raises
@@ -133,8 +108,9 @@ def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> CubeGrid:
         for (dim, is_x), axis in zip(((y, False), (x, True)), axes, strict=True)
     ]
     rows, columns = spans
-    transform = Affine(columns.pitch, 0.0, columns.origin, 0.0, rows.pitch, rows.origin)
-    grid = CubeGrid(crs, x, y, shape, transform)
+    place = Affine(columns.pitch, 0.0, columns.origin, 0.0, rows.pitch, rows.origin)
+    pixels = PixelGrid.from_affine(crs_text(crs), place, shape)
+    grid = DatasetGrid(pixels.crs, pixels.transform, pixels.shape, y, x)
     notes += _disagreements(grid, (rows, columns), axes, [*profile, *stated])
     notes += _other_crs(grid, crss)
     if axes[0] is not None and not profile and not any(map(axes[0].edges, _spans(stated))):
@@ -214,7 +190,7 @@ def _check_reach(coordinate: xr.DataArray, axis: Axis, crs: pyproj.CRS, *, is_x:
 
 
 def _disagreements(
-    grid: CubeGrid,
+    grid: DatasetGrid,
     found: tuple[Span, Span],
     axes: Sequence[Axis | None],
     stated: Sequence[Stated],
@@ -251,18 +227,16 @@ def _disagreements(
             )
 
 
-def _other_crs(grid: CubeGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
+def _other_crs(grid: DatasetGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
     """Yield a line for each CRS that places the grid half a pixel or more elsewhere."""
     first, *others = stated
-    left, bottom, right, top = grid.bbox
+    left, bottom, right, top = grid.bounds
     x, y = np.meshgrid(np.linspace(left, right, 5)[1:-1], np.linspace(bottom, top, 5)[1:-1])
     for other in others:
         if other.crs == first.crs:
             continue
         off_x, off_y = apart(first.crs, other.crs, x, y)
-        far = max(
-            float(off_x.max() / abs(grid.transform.a)), float(off_y.max() / abs(grid.transform.e))
-        )
+        far = max(float(off_x.max() / abs(grid.affine.a)), float(off_y.max() / abs(grid.affine.e)))
         if far >= HALF:
             yield (
                 f"{other.where} is another CRS ({other.crs.name}) than {first.where} "
@@ -270,9 +244,9 @@ def _other_crs(grid: CubeGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
             )
 
 
-def _beside_pole(rows: Axis, grid: CubeGrid) -> Iterator[str]:
+def _beside_pole(rows: Axis, grid: DatasetGrid) -> Iterator[str]:
     """Yield a line where rows fill the globe from one pole and do not reach the other."""
-    if rows.count == 1 or not is_lonlat(grid.crs) or rows.bounds is not None:
+    if rows.count == 1 or not is_lonlat(parse_crs(grid.crs)) or rows.bounds is not None:
         return
     low, high = sorted((rows.first, rows.last))
     at_pole = (abs(low + 90) <= rows.tolerance) != (abs(high - 90) <= rows.tolerance)
@@ -281,20 +255,6 @@ def _beside_pole(rows: Axis, grid: CubeGrid) -> Iterator[str]:
             f"coordinate {rows.name} goes from {rows.first:g} to {rows.last:.9g}: taken for "
             "centres of pixels; if they are edges, state bbox in a profile"
         )
-
-
-def footprint(grid: CubeGrid) -> tuple[Json, list[float]]:
-    """Return the GeoJSON geometry and the box (W, S, E, N) of *grid* in longitude and latitude.
-
-    Longitudes beyond 180 are brought back; what crosses the antimeridian is a MultiPolygon whose
-    box has W > E (RFC 7946, 5.2).
-
-    Raises
-    ------
-    StacbuildError
-        The grid's CRS cannot be brought to longitude and latitude there.
-    """
-    return outline.footprint(Pixels(grid.crs, grid.transform, grid.shape))
 
 
 def _horizontal(ds: xr.Dataset) -> tuple[str, str]:
@@ -321,7 +281,7 @@ def _axes_of(ds: xr.Dataset, name: str) -> tuple[str, str] | None:
     return (xs[-1], ys[-1]) if xs and ys else None
 
 
-def on_other_grids(ds: xr.Dataset, grid: CubeGrid) -> dict[str, str]:
+def on_other_grids(ds: xr.Dataset, grid: DatasetGrid) -> dict[str, str]:
     """Return the variables that lie on another grid than *grid*, and the names of its y and x."""
     ds = with_axes(ds)
     found = {}

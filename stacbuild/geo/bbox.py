@@ -9,12 +9,11 @@ import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 
 import pyproj
 from affine import Affine
 
-from stacbuild.geo.crs import epsg_code, full_circle, horizontal, is_lonlat, to_lonlat
+from stacbuild.geo.crs import epsg_code, full_circle, horizontal, is_lonlat, parse_crs, to_lonlat
 
 BBox = tuple[float, float, float, float]
 """West, south, east, north."""
@@ -49,7 +48,7 @@ def check_crs(text: str) -> int:
         raise ValueError(msg)
     code = int(match[1])
     try:
-        crs = crs_of(code)
+        crs = parse_crs(f"EPSG:{code}")
     except pyproj.exceptions.CRSError:
         msg = f"EPSG:{code} is no coordinate reference system that the installed PROJ knows"
         raise ValueError(msg) from None
@@ -72,7 +71,7 @@ def square(point: tuple[float, float], width: float, crs: str) -> BBox:
     CRS is geographic, and in units of the CRS else, which are taken for metres.
     """
     x, y = point
-    known = crs_of(check_crs(crs))
+    known = parse_crs(f"EPSG:{check_crs(crs)}")
     if not known.is_geographic:
         return x - width / 2, y - width / 2, x + width / 2, y + width / 2
     geod = known.get_geod()
@@ -97,7 +96,7 @@ def check_bbox(
     west, south, east, north = bbox
     if west >= east:
         msg = f"west ({west}) has to be less than east ({east})"
-        if crs is not None and crs_of(check_crs(crs)).is_geographic and west > east:
+        if crs is not None and parse_crs(f"EPSG:{check_crs(crs)}").is_geographic and west > east:
             msg += "; a box across the antimeridian is not supported yet, make two grids"
         raise ValueError(msg)
     if south >= north:
@@ -128,7 +127,7 @@ def check_bbox(
 
 def _to_poles(bbox: BBox, epsg: int, resolution: float) -> BBox:
     """Return *bbox* up to a pole that is the centre of its last pixels, as points of models are."""
-    circle = full_circle(crs_of(epsg))
+    circle = full_circle(f"EPSG:{epsg}")
     west, south, east, north = bbox
     if circle is None:
         return bbox
@@ -141,7 +140,7 @@ def _to_poles(bbox: BBox, epsg: int, resolution: float) -> BBox:
 
 
 def _check_area(bbox: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
-    crs = crs_of(epsg)
+    crs = parse_crs(f"EPSG:{epsg}")
     west, south, east, north = bbox
     if (circle := full_circle(crs)) is not None:
         slack = 1e-6
@@ -189,12 +188,6 @@ def unskewed(transform: Sequence[float], shape: tuple[int, int]) -> Affine | Non
     if a and e and abs(b) * rows <= SKEW * abs(a) and abs(d) * columns <= SKEW * abs(e):
         return Affine(a, 0.0, c, 0.0, e, f)
     return None
-
-
-@lru_cache(maxsize=64)
-def crs_of(epsg: int) -> pyproj.CRS:
-    """Return the CRS of an EPSG code; each is made once."""
-    return pyproj.CRS.from_epsg(epsg)
 
 
 def count_pixels(low: float, high: float, step: float) -> tuple[int, bool]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from stacbuild.geo.pixelgrid import PixelGrid, Window
+from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.nodata import Number
 
 
@@ -37,10 +37,7 @@ class Block:
 
     def as_grid(self) -> PixelGrid:
         """Return the grid of these pixels alone."""
-        a, b, c, d, e, f = self.grid.transform
-        top, left = (part.start for part in self.window)
-        moved = (a, b, c + a * left + b * top, d, e, f + d * left + e * top)
-        return PixelGrid(self.grid.crs, moved, (self.values.shape[0], self.values.shape[1]))
+        return self.grid.part(self.window)
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from stacbuild.geo.crs import full_circle, same_crs
+from stacbuild.geo.grid import Floats, PixelGrid, Window
 from stacbuild.geo.longitudes import wrapped
-from stacbuild.geo.pixelgrid import (
+from stacbuild.geo.positions import (
     STEP,
-    Floats,
-    PixelGrid,
-    Window,
     clip,
     edge_positions,
     extremes,
-    full_circle,
-    is_aligned,
     period_of,
     positions,
-    same_crs,
     source_positions,
     span,
 )
@@ -131,7 +127,7 @@ def needs_spherical(source: PixelGrid, target: PixelGrid) -> bool:
 
     It is one answer for all of the target, so that its tiles fit together.
     """
-    if same_crs(source.crs, target.crs) and is_aligned(source) and is_aligned(target):
+    if same_crs(source.crs, target.crs) and source.is_aligned and target.is_aligned:
         return False
     samples = (np.linspace(0, n - 1, min(n, _SAMPLES)) for n in target.shape)
     rows, cols = np.meshgrid(*samples, indexing="ij")

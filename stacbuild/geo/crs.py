@@ -29,6 +29,34 @@ _UNKNOWN = re.compile(r"(un(known|defined|named|specified)|not specified)\b|$")
 _OF_WGS84 = re.compile(r"(wgs|world geodetic system) ?(19)?84$")
 
 
+@lru_cache(maxsize=256)
+def parse_crs(text: str) -> pyproj.CRS:
+    """Return the CRS of an EPSG code (``EPSG:3035``) or WKT; each is made once."""
+    return pyproj.CRS.from_user_input(text)
+
+
+def crs_text(crs: pyproj.CRS) -> str:
+    """Return ``EPSG:<code>`` of a CRS, or WKT 2 (2019) if it has no code."""
+    code = epsg_code(crs)
+    return crs.to_wkt("WKT2_2019") if code is None else f"EPSG:{code}"
+
+
+@lru_cache(maxsize=64)
+def same_crs(one: str, other: str) -> bool:
+    """Return whether two CRSs give the same coordinates in x, y order."""
+    return parse_crs(one).equals(parse_crs(other), ignore_axis_order=True)
+
+
+@lru_cache(maxsize=64)
+def transformer(source: str, target: str) -> pyproj.Transformer:
+    """Return the transformer between two CRSs, x before y.
+
+    One is kept for each pair: making it takes longer than transforming a tile, and pyproj's
+    transformers may be used from several threads.
+    """
+    return pyproj.Transformer.from_crs(parse_crs(source), parse_crs(target), always_xy=True)
+
+
 def horizontal(crs: pyproj.CRS) -> pyproj.CRS:
     """Return the part of *crs* that places pixels: without heights.
 
@@ -133,8 +161,11 @@ def is_lonlat(crs: pyproj.CRS) -> bool:
     )
 
 
-def full_circle(crs: pyproj.CRS) -> float | None:
-    """Return once around in the unit of a geographic CRS, 360 in degrees; else None."""
+@lru_cache(maxsize=256)
+def full_circle(crs: pyproj.CRS | str) -> float | None:
+    """Return 360 degrees in the unit of a geographic CRS; None if the CRS is projected."""
+    if isinstance(crs, str):
+        crs = parse_crs(crs)
     if not crs.is_geographic:
         return None
     turns = 2 * math.pi / crs.axis_info[0].unit_conversion_factor

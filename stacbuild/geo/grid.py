@@ -1,31 +1,152 @@
-"""The grid of a cube: the only place where pixels are counted.
+"""The one type of a grid: where pixels lie; and the grid of a cube, whose numbers are exact.
 
-A grid is made of exact numbers: its corner and its resolution are kept as the fractions that the
-configuration's decimals stand for, and every coordinate is rounded once, from the exact value.
-So no coordinate drifts, and a part cut out of a grid has the very coordinates of the whole.
+A `PixelGrid` has a CRS, an affine transform and a shape, whatever its pixels are of: a file, a Zarr
+store, a block of pixels, a cube. `Grid` is that of a cube: its corner and its resolution are kept
+as the fractions that the configuration's decimals stand for, and every coordinate is rounded once,
+from the exact value. So no coordinate drifts, and a part cut out of a grid has the very
+coordinates of the whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
-import pyproj
 from affine import Affine
-from odc.geo.geobox import GeoBox
+from numpy.typing import NDArray
 
 from stacbuild.errors import ConfigError
-from stacbuild.geo.bbox import BBox, check_crs, count_pixels, crs_of, exact
+from stacbuild.geo.bbox import BBox, check_crs, count_pixels, exact
+from stacbuild.geo.crs import parse_crs
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 # Pixels of a file count as square, and as falling on another's, if they are off by no more than
 # this many pixels: what transforms written with nine digits are.
 _SQUARE = 1e-3
+
+Window = tuple[slice, slice]
+"""Rows and columns of a grid."""
+
+Floats = NDArray[np.float64]
+
+Transform = tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PixelGrid:
+    """Where pixels lie: a CRS, an affine transform and a shape.
+
+    Parameters
+    ----------
+    crs
+        ``EPSG:<code>`` or WKT.
+    transform
+        The six numbers ``a, b, c, d, e, f`` from (column, row) of a pixel's corner to (x, y).
+    shape
+        Rows and columns.
+    """
+
+    crs: str
+    transform: Transform
+    shape: tuple[int, int]
+
+    @staticmethod
+    def from_affine(crs: str, transform: Sequence[float], shape: Sequence[int]) -> PixelGrid:
+        """Return the grid of an `affine.Affine`, or of the first six numbers of a transform."""
+        a, b, c, d, e, f = map(float, transform[:6])
+        rows, columns = shape
+        return PixelGrid(crs, (a, b, c, d, e, f), (rows, columns))
+
+    @staticmethod
+    def from_properties(properties: Mapping[str, Any]) -> PixelGrid:
+        """Return the grid that the ``proj:*`` fields of a STAC item describe."""
+        crs = properties.get("proj:code") or properties["proj:wkt2"]
+        return PixelGrid.from_affine(crs, properties["proj:transform"], properties["proj:shape"])
+
+    @staticmethod
+    def from_geobox(geobox: GeoBox) -> PixelGrid:
+        """Return the grid of a `odc.geo.geobox.GeoBox`; ValueError if that has no CRS."""
+        if geobox.crs is None:
+            msg = "a GeoBox without a CRS lies nowhere"
+            raise ValueError(msg)
+        return PixelGrid.from_affine(str(geobox.crs), geobox.affine, geobox.shape)
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The grid as a `odc.geo.geobox.GeoBox`."""
+        # Imported when used: it takes longer than all else here.
+        from odc.geo.geobox import GeoBox
+
+        return GeoBox(self.shape, self.affine, self.crs)
+
+    @property
+    def affine(self) -> Affine:
+        """The transform as an object."""
+        return Affine(*self.transform)
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether rows run along y and columns along x: neither rotated nor skewed."""
+        return self.transform[1] == 0 and self.transform[3] == 0
+
+    @property
+    def bounds(self) -> BBox:
+        """Outer edges of the pixels: west, south, east, north, in the CRS."""
+        rows, columns = self.shape
+        corners = [self.affine @ corner for corner in ((0, 0), (0, rows), (columns, rows))]
+        corners.append(self.affine @ (columns, 0))
+        xs, ys = zip(*corners, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    def coords(self) -> tuple[Floats, Floats]:
+        """Return y (rows,) and x (columns,) of the pixel centres of an aligned grid."""
+        a, _, c, _, e, f = self.transform
+        rows, columns = (np.arange(length, dtype=np.float64) + 0.5 for length in self.shape)
+        return f + e * rows, c + a * columns
+
+    def window_of(self, bbox: BBox, slack: float = 0.0) -> Window | None:
+        """Return the rows and columns whose centres lie in *bbox*, None if there are none.
+
+        A centre on the west or north edge lies in it, on the east or south edge not, so that
+        neighbouring bboxes share no pixel.
+
+        Parameters
+        ----------
+        bbox
+            West, south, east, north in the CRS of the grid, which is aligned.
+        slack
+            Units of the CRS that a centre may be west of an edge and be taken as on it.
+        """
+        west, south, east, north = bbox
+        y, x = self.coords()
+        rows = np.flatnonzero((y > south) & (y <= north))
+        columns = np.flatnonzero((x >= west - slack) & (x < east - slack))
+        if not rows.size or not columns.size:
+            return None
+        return (
+            slice(int(rows[0]), int(rows[-1]) + 1),
+            slice(int(columns[0]), int(columns[-1]) + 1),
+        )
+
+    def part(self, window: Window) -> PixelGrid:
+        """Return the grid of some rows and columns, which may lie beyond the first and last."""
+        rows, columns = window
+        a, b, c, d, e, f = self.transform
+        top, left = rows.start, columns.start
+        corner = c + a * left + b * top, f + d * left + e * top
+        shape = rows.stop - top, columns.stop - left
+        return PixelGrid(self.crs, (a, b, corner[0], d, e, corner[1]), shape)
+
+    def moved(self, distance: float) -> PixelGrid:
+        """Return a grid of the same shape, moved along x by a distance in units of the CRS."""
+        a, b, c, d, e, f = self.transform
+        return PixelGrid(self.crs, (a, b, c + distance, d, e, f), self.shape)
 
 
 class Stated(Protocol):
@@ -53,41 +174,50 @@ class Stated(Protocol):
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(PixelGrid):
     """Square pixels, north up.
 
     Parameters
     ----------
+    crs
+        ``EPSG:<code>``.
+    shape
+        Rows and columns.
     west, north
         The north-west corner of the north-west pixel, in units of the CRS.
     step
         Length of a pixel's side, in units of the CRS.
-    shape
-        Rows and columns.
-    epsg
-        EPSG code of the CRS.
     tile
         Rows and columns of a chunk, at most those of the grid.
     note
-        What was changed to make the box a whole number of pixels, empty if nothing.
+        What was changed to make the bbox a whole number of pixels, empty if nothing.
     name
         Its identifier in the configuration, or of which source it is; for messages.
+
+    Attributes
+    ----------
+    transform
+        From column and row to x and y of a pixel's north-west corner, each number rounded once.
     """
 
+    transform: Transform = field(init=False)
     west: Fraction
     north: Fraction
     step: Fraction
-    shape: tuple[int, int]
-    epsg: int
     tile: tuple[int, int]
     note: str = ""
     name: str = field(default="", compare=False)
 
+    def __post_init__(self) -> None:
+        size = float(self.step)
+        transform = size, 0.0, float(self.west), 0.0, -size, float(self.north)
+        object.__setattr__(self, "transform", transform)
+
     @classmethod
     def from_mapping(cls, mapping: Stated) -> Grid:
-        """Make the grid that *mapping* describes.
+        """Return the grid that *mapping* describes.
 
-        The north-west corner is that of the box. A box that is no whole number of pixels grows
+        The north-west corner is that of the bbox. A bbox that is no whole number of pixels grows
         to the south and east, and ``note`` says so.
         """
         west, south, east, north = mapping.bbox
@@ -95,11 +225,11 @@ class Grid:
         rows, exact_y = count_pixels(south, north, mapping.spatial_res)
         width, height = mapping.tile_size
         grid = cls(
+            crs=f"EPSG:{check_crs(mapping.crs)}",
+            shape=(rows, columns),
             west=exact(west),
             north=exact(north),
             step=exact(mapping.spatial_res),
-            shape=(rows, columns),
-            epsg=check_crs(mapping.crs),
             tile=(min(height, rows), min(width, columns)),
             name=mapping.identifier,
         )
@@ -112,43 +242,30 @@ class Grid:
         return replace(grid, note=note)
 
     @classmethod
-    def from_transform(
-        cls,
-        transform: Sequence[float],
-        shape: tuple[int, int],
-        epsg: int,
-        tile: tuple[int, int],
-    ) -> Grid:
-        """Make the grid of pixels that lie as an affine transform says, turned north up.
-
-        Parameters
-        ----------
-        transform
-            The six numbers ``a, b, c, d, e, f`` from (column, row) of a pixel's corner to (x, y).
-        shape
-            Rows and columns.
+    def from_pixels(cls, grid: PixelGrid, epsg: int, tile: tuple[int, int]) -> Grid:
+        """Return the grid of the pixels of another one, turned north up.
 
         Raises
         ------
         ValueError
             If the pixels are not square, or rows do not run along x.
         """
-        a, b, c, d, e, f = transform[:6]
-        rows, columns = shape
-        if b or d:
+        a, _, c, _, e, f = grid.transform
+        rows, columns = grid.shape
+        if not grid.is_aligned:
             msg = "its pixels lie askew"
             raise ValueError(msg)
         # Of the whole height, as what a pixel is too short adds up.
-        if abs(abs(e) / abs(a) - 1) * max(shape) > _SQUARE:
+        if abs(abs(e) / abs(a) - 1) * max(grid.shape) > _SQUARE:
             msg = f"its pixels are not square ({abs(a):.9g} x {abs(e):.9g})"
             raise ValueError(msg)
         step = exact(abs(a))
         return cls(
+            crs=f"EPSG:{epsg}",
+            shape=(rows, columns),
             west=exact(c) if a > 0 else exact(c) - columns * step,
             north=exact(f) if e < 0 else exact(f) + rows * step,
             step=step,
-            shape=(rows, columns),
-            epsg=epsg,
             tile=(min(tile[0], rows), min(tile[1], columns)),
         )
 
@@ -171,15 +288,9 @@ class Grid:
             lefts.append(round(left))
             bottoms.append(tops[-1] + other.shape[0])
             rights.append(lefts[-1] + other.shape[1])
-        shape = (max(bottoms) - min(tops), max(rights) - min(lefts))
         tile = tuple(max(each.tile[axis] for each in (self, *others)) for axis in (0, 1))
-        return replace(
-            self,
-            west=self.west + min(lefts) * self.step,
-            north=self.north - min(tops) * self.step,
-            shape=shape,
-            tile=(tile[0], tile[1]),
-        )
+        whole = slice(min(tops), max(bottoms)), slice(min(lefts), max(rights))
+        return replace(self, tile=(tile[0], tile[1])).part(whole)
 
     def pixel_at(self, x: float, y: float) -> Grid:
         """Return the one pixel of this size whose centre is at *x*, *y* (in the grid's CRS)."""
@@ -187,14 +298,14 @@ class Grid:
         return replace(self, west=exact(x) - half, north=exact(y) + half, shape=(1, 1), tile=(1, 1))
 
     @property
-    def crs(self) -> pyproj.CRS:
-        """The CRS."""
-        return crs_of(self.epsg)
+    def epsg(self) -> int:
+        """EPSG code of the CRS."""
+        return int(self.crs.removeprefix("EPSG:"))
 
     @property
     def dims(self) -> tuple[str, str]:
         """``("lat", "lon")`` in a geographic CRS, ``("y", "x")`` else."""
-        return ("lat", "lon") if self.crs.is_geographic else ("y", "x")
+        return ("lat", "lon") if parse_crs(self.crs).is_geographic else ("y", "x")
 
     @property
     def resolution(self) -> float:
@@ -205,26 +316,10 @@ class Grid:
     def bounds(self) -> BBox:
         """Outer edges of the grid: west, south, east, north."""
         rows, columns = self.shape
-        edges = (
-            self.west,
-            self.north - rows * self.step,
-            self.west + columns * self.step,
-            self.north,
-        )
-        west, south, east, north = (float(edge) for edge in edges)
-        return west, south, east, north
+        south, east = self.north - rows * self.step, self.west + columns * self.step
+        return float(self.west), float(south), float(east), float(self.north)
 
-    @property
-    def transform(self) -> Affine:
-        """From column and row to x and y of a pixel's north-west corner."""
-        return _affine(self.west, self.north, self.step)
-
-    @cached_property
-    def geobox(self) -> GeoBox:
-        """The grid in the terms of odc-geo."""
-        return GeoBox(self.shape, self.transform, f"EPSG:{self.epsg}")
-
-    def coords(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def coords(self) -> tuple[Floats, Floats]:
         """Return the pixel centres: y (rows,) descending and x (columns,) ascending.
 
         Each is the double nearest to the exact value.
@@ -232,59 +327,36 @@ class Grid:
         rows, columns = self.shape
         return _centres(self.north, -self.step, rows), _centres(self.west, self.step, columns)
 
-    def cut(self, bbox: BBox) -> Grid:
-        """Return the part of the grid whose pixel centres lie in *bbox* (W, S, E, N in its CRS).
+    def part(self, window: Window) -> Grid:
+        """Return the grid of some rows and columns, with the very coordinates of the whole."""
+        rows, columns = window
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        return replace(
+            self,
+            west=self.west + columns.start * self.step,
+            north=self.north - rows.start * self.step,
+            shape=shape,
+            tile=(min(self.tile[0], shape[0]), min(self.tile[1], shape[1])),
+        )
 
-        A centre on the west or north edge belongs to the box, on the east or south edge not, so
-        that neighbouring boxes share no pixel.
+    def cut(self, bbox: BBox) -> Grid:
+        """Return the part of the grid whose pixel centres lie in *bbox* (see `window_of`).
 
         Raises
         ------
         ConfigError
             If there is no such pixel.
         """
-        west, south, east, north = bbox
-        y, x = self.coords()
-        rows = np.flatnonzero((y > south) & (y <= north))
-        columns = np.flatnonzero((x >= west) & (x < east))
-        if not rows.size or not columns.size:
+        window = self.window_of(bbox)
+        if window is None:
             raise ConfigError(
                 f"the box {list(bbox)} holds no pixel of the grid, which covers "
-                f"{list(self.bounds)} (west, south, east, north in EPSG:{self.epsg})"
+                f"{list(self.bounds)} (west, south, east, north in {self.crs})"
             )
-        shape = (int(rows.size), int(columns.size))
-        return replace(
-            self,
-            west=self.west + int(columns[0]) * self.step,
-            north=self.north - int(rows[0]) * self.step,
-            shape=shape,
-            tile=(min(self.tile[0], shape[0]), min(self.tile[1], shape[1])),
-        )
-
-    def tiles(self) -> Iterator[tuple[slice, slice]]:
-        """Yield the rows and columns of every chunk, from the north-west, row by row."""
-        rows, columns = self.shape
-        height, width = self.tile
-        for top in range(0, rows, height):
-            for left in range(0, columns, width):
-                yield (
-                    slice(top, min(top + height, rows)),
-                    slice(left, min(left + width, columns)),
-                )
-
-    def window(self, rows: slice, columns: slice) -> GeoBox:
-        """Return the part of the grid in *rows* and *columns*, in the terms of odc-geo."""
-        top, bottom, _ = rows.indices(self.shape[0])
-        left, right, _ = columns.indices(self.shape[1])
-        transform = _affine(self.west + left * self.step, self.north - top * self.step, self.step)
-        return GeoBox((bottom - top, right - left), transform, f"EPSG:{self.epsg}")
+        return self.part(window)
 
 
-def _affine(west: Fraction, north: Fraction, step: Fraction) -> Affine:
-    return Affine(float(step), 0.0, float(west), 0.0, -float(step), float(north))
-
-
-def _centres(start: Fraction, step: Fraction, count: int) -> npt.NDArray[np.float64]:
+def _centres(start: Fraction, step: Fraction, count: int) -> Floats:
     # Over one denominator all are integers, and Python rounds a quotient of integers correctly.
     scale = 2 * math.lcm(start.denominator, step.denominator)
     first, stride = int((start + step / 2) * scale), int(step * scale)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 
-import numpy as np
-
-from stacbuild.geo.pixelgrid import PixelGrid, full_circle, is_aligned, period_of, same_crs
+from stacbuild.geo.bbox import BBox
+from stacbuild.geo.crs import full_circle, same_crs
+from stacbuild.geo.grid import PixelGrid, Window
+from stacbuild.geo.positions import period_of
 
 # What two grids have in common has to be more than this share of a pixel.
 _SHARE = 1e-6
@@ -36,7 +36,7 @@ def wrapped(source: PixelGrid, target: PixelGrid) -> tuple[PixelGrid, ...]:
 
     A source that is not in degrees is returned as it is. Empty if no copy does.
     """
-    low, high = extent(target)
+    low, _, high, _ = target.bounds
     circle = full_circle(source.crs)
     if circle is not None and not same_crs(source.crs, target.crs):
         # As `positions` gives them.
@@ -52,39 +52,27 @@ def wrapped_between(source: PixelGrid, low: float, high: float) -> tuple[PixelGr
     circle = full_circle(source.crs)
     if circle is None:
         return (source,)
-    a, b, c, d, e, f = source.transform
-    if is_aligned(source) and (columns := whole_period(source)) is not None:
+    a, b, *_ = source.transform
+    if source.is_aligned and (columns := whole_period(source)) is not None:
         circle = columns * abs(a)
-    west, east = extent(source)
+    west, _, east, _ = source.bounds
     slack = _SHARE * math.hypot(a, b)
     first = math.floor((low - east + slack) / circle) + 1
     last = math.ceil((high - west - slack) / circle) - 1
     return tuple(
-        source if not number else replace(source, transform=(a, b, c + number * circle, d, e, f))
+        source.moved(number * circle) if number else source
         for number in sorted(range(first, last + 1), key=abs)
     )
 
 
-def columns_between(source: PixelGrid, low: float, high: float) -> Iterator[tuple[PixelGrid, int]]:
-    """Yield the columns whose centres are at *low* or beyond and less than *high*, by copy.
+def parts_within(source: PixelGrid, bbox: BBox) -> Iterator[tuple[PixelGrid, Window]]:
+    """Yield the part of each copy of an aligned source whose pixel centres lie in *bbox*.
 
-    Each time with the number of its first column in the source.
+    Each time with the rows and columns of the source that it is.
     """
-    for copy in wrapped_between(source, low, high):
-        a, _, c, d, e, f = copy.transform
-        x = c + a * (np.arange(source.shape[1]) + 0.5)
+    west, _, east, _ = bbox
+    for copy in wrapped_between(source, west, east):
         # A centre that is on a meridian but for rounding is on it, whichever copy it is.
-        slack = _SHARE * abs(a)
-        columns = np.flatnonzero((x >= low - slack) & (x < high - slack))
-        if columns.size:
-            first = int(columns[0])
-            moved = (a, 0.0, c + a * first, d, e, f)
-            yield PixelGrid(source.crs, moved, (source.shape[0], int(columns.size))), first
-
-
-def extent(grid: PixelGrid) -> tuple[float, float]:
-    """Return the least and largest x of a grid's corners."""
-    rows, cols = grid.shape
-    a, b, c, *_ = grid.transform
-    xs = [c + a * col + b * row for col in (0, cols) for row in (0, rows)]
-    return min(xs), max(xs)
+        window = copy.window_of(bbox, slack=_SHARE * abs(copy.transform[0]))
+        if window is not None:
+            yield copy.part(window), window

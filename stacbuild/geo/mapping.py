@@ -18,19 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stacbuild.geo.pixelgrid import (
+from stacbuild.geo.crs import same_crs
+from stacbuild.geo.grid import Floats, PixelGrid, Window
+from stacbuild.geo.positions import (
     STEP,
-    Floats,
-    PixelGrid,
-    Window,
     centres,
     clip,
     cuts,
     extremes,
-    is_aligned,
     nodes,
     positions,
-    same_crs,
     source_positions,
     span,
 )
@@ -159,7 +156,7 @@ def index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap 
     -------
     The map, or None if no pixel of the window lies on the source.
     """
-    if same_crs(source.crs, target.crs) and is_aligned(source) and is_aligned(target):
+    if same_crs(source.crs, target.crs) and source.is_aligned and target.is_aligned:
         return _separable_map(source, target, window)
     return _warped_map(source, target, window)
 

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacbuild.geo.coverage import needs_spherical, under
+from stacbuild.geo.crs import full_circle, same_crs
+from stacbuild.geo.grid import Floats, PixelGrid, Window
 from stacbuild.geo.longitudes import whole_period, wrapped
-from stacbuild.geo.pixelgrid import Floats, PixelGrid, Window, clip, full_circle, same_crs, span
+from stacbuild.geo.positions import clip, span
 
 # How far files' pixels may be off each other's, in pixels, to be on one lattice.
 _OFF = 1e-3
@@ -232,12 +234,8 @@ def _trimmed(first: PixelGrid, period: int | None, places: Sequence[Place]) -> M
     top, left = min(each.top for each in places), min(each.left for each in places)
     bottom = max(each.top + each.shape[0] for each in places)
     right = max(each.left + each.shape[1] for each in places)
-    a, b, c, d, e, f = first.transform
-    transform = (a, b, c + a * left + b * top, d, e, f + d * left + e * top)
     moved = (replace(each, top=each.top - top, left=each.left - left) for each in places)
-    return Mosaic(
-        PixelGrid(first.crs, transform, (bottom - top, right - left)), tuple(moved), period
-    )
+    return Mosaic(first.part((slice(top, bottom), slice(left, right))), tuple(moved), period)
 
 
 def _place(number: int, lattice: PixelGrid, source: PixelGrid) -> Place | None:

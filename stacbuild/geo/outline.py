@@ -8,22 +8,18 @@ and the footprint is what those cells cover that lie on the earth.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import antimeridian
 import numpy as np
-import pyproj
 import shapely
-from affine import Affine
-from numpy.typing import NDArray
 
 from stacbuild.errors import StacbuildError
-from stacbuild.geo.crs import full_circle, to_lonlat
+from stacbuild.geo.crs import full_circle, parse_crs, to_lonlat
+from stacbuild.geo.grid import Floats, PixelGrid
 
 Json = dict[str, Any]
-Floats = NDArray[np.float64]
 
 # An edge of the footprint gets so many segments, as straight lines bend on the way to lon/lat.
 _SEGMENTS = 21
@@ -44,54 +40,8 @@ _CAPS = (0.01, 0.05, 0.1, 0.25, 0.5, *range(1, 90))
 _WORLD = shapely.box(-180, -90, 180, 90)
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """Where pixels lie: CRS, transform from (column, row) to (x, y), rows and columns."""
-
-    crs: pyproj.CRS
-    transform: Affine
-    shape: tuple[int, int]
-
-    def lonlat(self, col: Floats, row: Floats) -> tuple[Floats, Floats]:
-        """Return longitudes and latitudes, not finite where there are none.
-
-        Projections give places beyond the earth's limb longitudes, too; what does not lead back
-        to where it came from is such a place.
-        """
-        x, y = self.transform @ (col, row)
-        if (circle := full_circle(self.crs)) is not None:
-            y = np.clip(y, -circle / 4, circle / 4)
-        transformer = to_lonlat(self.crs)
-        lon, lat = transformer.transform(x, y)
-        if circle is not None:
-            return lon, lat
-        with np.errstate(invalid="ignore"):
-            there = transformer.transform(lon, lat, direction="INVERSE")
-            off = np.hypot(there[0] - x, there[1] - y)
-        # A hundredth of a pixel up to a metre, or what a change of datum does not give back.
-        lost = ~(off < max(min(0.01 * math.sqrt(abs(self.transform.determinant)), 1.0), 1e-3))
-        return np.where(lost, np.nan, lon), np.where(lost, np.nan, lat)
-
-    def pixel(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
-        """Return columns and rows of places."""
-        x, y = to_lonlat(self.crs).transform(lon, lat, direction="INVERSE")
-        with np.errstate(invalid="ignore"):
-            col, row = ~self.transform @ (x, y)
-        return col, row
-
-    def hold(self, lon: Floats, lat: Floats) -> bool:
-        """Return whether all of some places lie on the pixels."""
-        col, row = self.pixel(lon, lat)
-        rows, cols = self.shape
-        with np.errstate(invalid="ignore"):
-            if not ((col >= 0) & (col <= cols) & (row >= 0) & (row <= rows)).all():
-                return False
-        back = self.lonlat(col, row)[1]
-        return bool((np.abs(back - lat) < 1e-6).all())
-
-
-def footprint(pixels: Pixels) -> tuple[Json, list[float]]:
-    """Return the GeoJSON geometry of pixels on the earth and its bounding box.
+def footprint(grid: PixelGrid) -> tuple[Json, list[float]]:
+    """Return the GeoJSON geometry of a grid on the earth and its bounding box.
 
     What crosses the antimeridian is cut there, and its box has west > east (RFC 7946, 3.1.9 and
     5.2). Coordinates are rounded to 7 digits.
@@ -101,9 +51,9 @@ def footprint(pixels: Pixels) -> tuple[Json, list[float]]:
     StacbuildError
         No pixel lies where the CRS has longitude and latitude, or all lie at one place.
     """
-    col, row = _outline(pixels)
+    col, row = _outline(grid)
     try:
-        lon, lat = pixels.lonlat(col, row)
+        lon, lat = _lonlat(grid, col, row)
     except ValueError as error:
         # PROJ has no way from this CRS to longitude and latitude.
         raise StacbuildError(str(error)) from error
@@ -111,12 +61,12 @@ def footprint(pixels: Pixels) -> tuple[Json, list[float]]:
     if np.isfinite(lon).all() and np.isfinite(lat).all():
         geometry = _of_ring(np.unwrap(lon, period=360), lat)
     if geometry is None:
-        geometry = _of_cells(pixels)
+        geometry = _of_cells(grid)
     geometry = shapely.transform(geometry, lambda places: np.round(places, _DIGITS))
     if geometry.is_empty:
         raise StacbuildError(
             f"has no extent in longitude and latitude by its coordinate system "
-            f"({pixels.crs.name}); check the parameters of that, and the transform"
+            f"({parse_crs(grid.crs).name}); check the parameters of that, and the transform"
         )
     west, east = _longitudes(geometry)
     _, south, _, north = geometry.bounds
@@ -124,9 +74,50 @@ def footprint(pixels: Pixels) -> tuple[Json, list[float]]:
     return shapely.geometry.mapping(geometry), box
 
 
-def _outline(pixels: Pixels) -> tuple[Floats, Floats]:
+def _lonlat(grid: PixelGrid, col: Floats, row: Floats) -> tuple[Floats, Floats]:
+    """Return longitudes and latitudes, not finite where there are none.
+
+    Projections give places beyond the earth's limb longitudes, too; what does not lead back
+    to where it came from is such a place.
+    """
+    x, y = grid.affine @ (col, row)
+    crs = parse_crs(grid.crs)
+    if (circle := full_circle(crs)) is not None:
+        y = np.clip(y, -circle / 4, circle / 4)
+    transformer = to_lonlat(crs)
+    lon, lat = transformer.transform(x, y)
+    if circle is not None:
+        return lon, lat
+    with np.errstate(invalid="ignore"):
+        there = transformer.transform(lon, lat, direction="INVERSE")
+        off = np.hypot(there[0] - x, there[1] - y)
+    # A hundredth of a pixel up to a metre, or what a change of datum does not give back.
+    lost = ~(off < max(min(0.01 * math.sqrt(abs(grid.affine.determinant)), 1.0), 1e-3))
+    return np.where(lost, np.nan, lon), np.where(lost, np.nan, lat)
+
+
+def _pixel(grid: PixelGrid, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+    """Return columns and rows of places."""
+    x, y = to_lonlat(parse_crs(grid.crs)).transform(lon, lat, direction="INVERSE")
+    with np.errstate(invalid="ignore"):
+        col, row = ~grid.affine @ (x, y)
+    return col, row
+
+
+def _holds(grid: PixelGrid, lon: Floats, lat: Floats) -> bool:
+    """Return whether all of some places lie on the pixels."""
+    col, row = _pixel(grid, lon, lat)
+    rows, cols = grid.shape
+    with np.errstate(invalid="ignore"):
+        if not ((col >= 0) & (col <= cols) & (row >= 0) & (row <= rows)).all():
+            return False
+    back = _lonlat(grid, col, row)[1]
+    return bool((np.abs(back - lat) < 1e-6).all())
+
+
+def _outline(grid: PixelGrid) -> tuple[Floats, Floats]:
     """Return columns and rows around the outer edges, closed, from the lower left to the right."""
-    (rows, cols), transform = pixels.shape, pixels.transform
+    (rows, cols), transform = grid.shape, grid.affine
     left, right = (0, cols) if transform.a >= 0 else (cols, 0)
     bottom, top = (rows, 0) if transform.e <= 0 else (0, rows)
     corners = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
@@ -151,11 +142,11 @@ def _of_ring(lon: Floats, lat: Floats) -> Any:
     return shapely.simplify(cut, 0)
 
 
-def _of_cells(pixels: Pixels) -> Any:
+def _of_cells(grid: PixelGrid) -> Any:
     """Return what cells of a raster cover that lie on the earth."""
-    caps = _caps(pixels)
+    caps = _caps(grid)
     covered = [cap for cap, _ in caps]
-    rows, cols = pixels.shape
+    rows, cols = grid.shape
     edges = [np.linspace(0, n, min(n, _CELLS) + 1) for n in (rows, cols)]
     top, left = (at.ravel() for at in np.meshgrid(edges[0][:-1], edges[1][:-1], indexing="ij"))
     size = (rows / (len(edges[0]) - 1), cols / (len(edges[1]) - 1))
@@ -163,7 +154,7 @@ def _of_cells(pixels: Pixels) -> Any:
         # Corners around each cell, the first one again, and the middle.
         r = top[:, None] + size[0] * np.array([0, 1, 1, 0, 0, 0.5])
         c = left[:, None] + size[1] * np.array([0, 0, 1, 1, 0, 0.5])
-        lon, lat = pixels.lonlat(c.ravel(), r.ravel())
+        lon, lat = _lonlat(grid, c.ravel(), r.ravel())
         lon, lat = lon.reshape(r.shape), lat.reshape(r.shape)
         known = np.isfinite(lon) & np.isfinite(lat)
         whole = known.all(axis=1)
@@ -184,21 +175,21 @@ def _of_cells(pixels: Pixels) -> Any:
         left = (left[again][:, None] + across).ravel()
     if not covered:
         raise StacbuildError(
-            f"lies outside of where its coordinate system ({pixels.crs.name}) is defined"
+            f"lies outside of where its coordinate system ({parse_crs(grid.crs).name}) is defined"
         )
     return _joined(covered)
 
 
-def _caps(pixels: Pixels) -> list[tuple[Any, float]]:
+def _caps(grid: PixelGrid) -> list[tuple[Any, float]]:
     """Return the largest cap around each pole that lies on the pixels, and its parallel."""
     found = []
     lon = np.arange(-180.0, 180.0, 5.0)
     for pole in (90.0, -90.0):
-        if not pixels.hold(np.zeros(1), np.array([pole])):
+        if not _holds(grid, np.zeros(1), np.array([pole])):
             continue
         held = 0.0
         for off in _CAPS:
-            if not pixels.hold(lon, np.full(lon.shape, pole - math.copysign(off, pole))):
+            if not _holds(grid, lon, np.full(lon.shape, pole - math.copysign(off, pole))):
                 break
             held = off
         if held:

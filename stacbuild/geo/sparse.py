@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stacbuild.geo.grid import Window
 from stacbuild.geo.mapping import IndexMap
-from stacbuild.geo.pixelgrid import Window
 
 # Pixels of neighbouring blocks that are read together at the most.
 _RUN_PIXELS = 2**22

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.block import Block, Onto
+from stacbuild.geo.grid import Floats, PixelGrid, Window
 from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.mapping import index_map
-from stacbuild.geo.pixelgrid import Floats, PixelGrid, Window, positions, reduction
+from stacbuild.geo.positions import positions, reduction
 from stacbuild.geo.validity import avoid_fill
 from stacbuild.geo.working import whole
 from stacbuild.nodata import Number

@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 
 from stacbuild.geo.block import Block, Onto
 from stacbuild.geo.coverage import needs_spherical
-from stacbuild.geo.pixelgrid import is_aligned, same_crs
+from stacbuild.geo.crs import same_crs
 from stacbuild.geo.spherical import resample
 from stacbuild.geo.validity import is_fill
 from stacbuild.geo.working import Working, check_exact, check_sum
@@ -150,7 +150,7 @@ def _affines(block: Block, onto: Onto, *, flat: bool) -> tuple[Affine, Affine]:
     source, target = block.as_grid(), onto.target.affine
     row, col = (part.start for part in onto.window)
     target = target @ Affine.translation(col, row)
-    if not (flat and is_aligned(source) and is_aligned(onto.target)):
+    if not (flat and source.is_aligned and onto.target.is_aligned):
         return source.affine, target
     found = ~source.affine @ target
     (rows, cols), north = onto.window, Affine.scale(1, -1)

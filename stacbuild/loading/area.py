@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pystac
 from pyproj import Transformer
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.bbox import BBox
-from stacbuild.geo.longitudes import columns_between
-from stacbuild.geo.pixelgrid import PixelGrid, full_circle, is_aligned, same_crs
+from stacbuild.geo.crs import full_circle, same_crs
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.longitudes import parts_within
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -48,8 +48,8 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
 
 def _cut(item: pystac.Item, box: BBox, crs: str) -> Iterator[pystac.Item]:
     """Yield what of an item lies in a box: two parts if the box lies on both ends of the file."""
-    grid = PixelGrid.of_properties(item.properties)
-    if not is_aligned(grid):
+    grid = PixelGrid.from_properties(item.properties)
+    if not grid.is_aligned:
         raise BuildError(f"item {item.id}: its pixels lie askew; leave bbox out of open_params")
     west, south, east, north = box
     if not same_crs(crs, grid.crs):
@@ -59,18 +59,12 @@ def _cut(item: pystac.Item, box: BBox, crs: str) -> Iterator[pystac.Item]:
     if circle is not None and west > east:
         # Across the antimeridian.
         east += circle
-    for part, left in columns_between(grid, west, east):
-        a, _, c, _, e, f = part.transform
-        y = f + e * (np.arange(part.shape[0]) + 0.5)
-        rows = np.flatnonzero((y > south) & (y <= north))
-        if not rows.size:
-            return
-        top = int(rows[0])
+    for part, (rows, columns) in parts_within(grid, (west, south, east, north)):
         copy = item.clone()
         copy.properties |= {
-            "proj:transform": [a, 0.0, c, 0.0, e, f + e * top],
-            "proj:shape": [int(rows.size), part.shape[1]],
-            ORIGIN: [top, left],
+            "proj:transform": list(part.transform),
+            "proj:shape": list(part.shape),
+            ORIGIN: [rows.start, columns.start],
         }
         yield copy
 

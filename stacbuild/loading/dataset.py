@@ -13,7 +13,8 @@ import xarray as xr
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.coverage import touches
-from stacbuild.geo.pixelgrid import PixelGrid, covers
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.positions import covers
 from stacbuild.loading.area import items_within
 from stacbuild.loading.custom import run_custom
 from stacbuild.loading.facts import Facts, made_unpacked, warn_of_raster
@@ -87,12 +88,9 @@ def load_variable(
     if storage_options:
         items = [_through_s3(item) for item in items]
     items = items_within(variable, items)
-    target = PixelGrid.of_grid(grid)
-    check_overlap(variable, items, any_touches(items, target), grid)
+    check_overlap(variable, items, any_touches(items, grid), grid)
     # At each time: two files that cover the grid together may be of two times.
-    complete = all(
-        covers(wrapped_grids(tiles, target), target) for tiles in by_time(items).values()
-    )
+    complete = all(covers(wrapped_grids(tiles, grid), grid) for tiles in by_time(items).values())
     # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
     is_raster = "cube:variables" not in items[0].properties
     options = LoadOptions(grid, complete, storage_options, warn)
@@ -140,7 +138,7 @@ def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None
 
 def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
     """Return whether any part of a target grid may lie on what items describe."""
-    return any(touches(PixelGrid.of_properties(item.properties), target) for item in items)
+    return any(touches(PixelGrid.from_properties(item.properties), target) for item in items)
 
 
 def _through_s3(item: pystac.Item) -> pystac.Item:
@@ -160,18 +158,17 @@ def _open_raster(
     # round; each takes half a second to import.
     from stacbuild.loading.raster import load_raster
 
-    target = PixelGrid.of_grid(options.grid)
     chosen = chosen_bands(variable, items)
     by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
     several = len(by_name) > 1
     names = {name: name if several else known_as(variable, name) for name in chosen}
     check_methods(variable, list(by_name if several else names.values()))
     arrays, facts = {}, {}
-    sources = wrapped_grids(items, target)
+    sources = wrapped_grids(items, options.grid)
     for name, stated in chosen.items():
         warn_of_raster(variable, items, stated, options.warn)
         first = next(iter(stated.values()))
-        method = resampling_method(variable, names[name], first, sources, target)
+        method = resampling_method(variable, names[name], first, sources, options.grid)
         of_bands = made_unpacked(variable, method, stated, options.warn)
         if variable.open_params.band_as_variable:
             facts = {f"band_{band}": each for band, each in of_bands.items()}
@@ -201,9 +198,9 @@ def _open_zarr(
         spatial_dims,
     )
 
-    item, target = parts[0], PixelGrid.of_grid(options.grid)
+    item = parts[0]
     spatial = spatial_dims(item)
-    sources = wrapped_grids(parts, target)
+    sources = wrapped_grids(parts, options.grid)
     if variable.open_params.band_as_variable:
         raise BuildError(
             f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
@@ -215,7 +212,7 @@ def _open_zarr(
         stated = Facts.of_zarr(item, name).filled(variable.fill_value(name))
         own = attributes_of(item, name, options.storage_options)
         stated = replace(stated, attrs=own | stated.attrs)
-        method = resampling_method(variable, name, stated, sources, target)
+        method = resampling_method(variable, name, stated, sources, options.grid)
         [facts[name]] = made_unpacked(variable, method, {name: stated}, options.warn).values()
         arrays[name] = load_zarr(parts, name, method, facts[name], options)
     if not arrays:

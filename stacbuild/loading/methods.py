@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pystac
 
 from stacbuild.formats.cf_flags import is_categorical
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.longitudes import wrapped
-from stacbuild.geo.pixelgrid import PixelGrid, coincide, reduction
+from stacbuild.geo.positions import coincide, reduction
 from stacbuild.loading.facts import Facts
 from stacbuild.loading.select import check_names
 
@@ -66,5 +67,5 @@ def wrapped_grids(items: Sequence[pystac.Item], target: PixelGrid) -> list[Pixel
 
     See `stacbuild.geo.longitudes`.
     """
-    grids = (PixelGrid.of_properties(item.properties) for item in items)
+    grids = (PixelGrid.from_properties(item.properties) for item in items)
     return [copy for grid in grids for copy in wrapped(grid, target)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pystac
@@ -11,10 +11,9 @@ from pyproj import CRS, Transformer
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.bbox import check_bbox
-from stacbuild.geo.crs import epsg_code
-from stacbuild.geo.grid import Grid
-from stacbuild.geo.longitudes import columns_between, extent
-from stacbuild.geo.pixelgrid import PixelGrid, full_circle, is_aligned
+from stacbuild.geo.crs import epsg_code, full_circle
+from stacbuild.geo.grid import Grid, PixelGrid
+from stacbuild.geo.longitudes import parts_within
 from stacbuild.loading.area import items_within
 
 if TYPE_CHECKING:
@@ -51,11 +50,11 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
         tiles that do not fit.
     """
     params = variable.open_params
-    grids = [PixelGrid.of_properties(item.properties) for item in items_within(variable, items)]
+    grids = [PixelGrid.from_properties(item.properties) for item in items_within(variable, items)]
     grids = from_antimeridian(grids)
     try:
         epsg = _epsg(grids)
-        parts = [Grid.from_transform(grid.transform, grid.shape, epsg, TILE) for grid in grids]
+        parts = [Grid.from_pixels(grid, epsg, TILE) for grid in grids]
         if params.point and not params.bbox_width:
             to_source = Transformer.from_crs(params.area_crs, f"EPSG:{epsg}", always_xy=True)
             x, y = to_source.transform(*params.point)
@@ -81,20 +80,17 @@ def from_antimeridian(grids: Sequence[PixelGrid]) -> list[PixelGrid]:
     circle = full_circle(grids[0].crs)
     if circle is None or any(full_circle(grid.crs) != circle for grid in grids):
         return list(grids)
-    if not all(map(is_aligned, grids)):
+    if not all(grid.is_aligned for grid in grids):
         return list(grids)
-    ends = [extent(grid) for grid in grids]
-    west, east = min(end[0] for end in ends), max(end[1] for end in ends)
+    west, east = min(grid.bounds[0] for grid in grids), max(grid.bounds[2] for grid in grids)
     half, pixel = circle / 2, abs(grids[0].transform[0])
     if -half - pixel / 2 < west + pixel * _TIE and east < half + pixel * _TIE:
         return list(grids)
     if east - west > circle - pixel / 2:
-        return [part for grid in grids for part, _ in columns_between(grid, -half, half)]
+        globe = (-half, -math.inf, half, math.inf)
+        return [part for grid in grids for part, _ in parts_within(grid, globe)]
     turn = -circle * ((west + half + pixel * _TIE) // circle)
-    return [
-        replace(g, transform=(*g.transform[:2], g.transform[2] + turn, *g.transform[3:]))
-        for g in grids
-    ]
+    return [grid.moved(turn) for grid in grids]
 
 
 def _epsg(grids: Sequence[PixelGrid]) -> int:

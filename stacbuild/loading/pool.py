@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from stacbuild.cache import Cache
+from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap, index_map
-from stacbuild.geo.pixelgrid import PixelGrid, Window, window_key
+from stacbuild.geo.positions import window_key
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

@@ -17,7 +17,7 @@ import stackstac
 import xarray as xr
 
 from stacbuild.errors import BuildError
-from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import origin_of
 from stacbuild.loading.facts import Facts, data_bands
 from stacbuild.loading.options import LoadOptions
@@ -70,7 +70,7 @@ def load_raster(
     sources = [
         RasterSource(
             tiles=tuple(_tile(item, facts) for item in tiles),
-            target=PixelGrid.of_grid(grid),
+            target=grid,
             method=method,
             dtype=dtype.name,
             bands=tuple(facts),
@@ -84,7 +84,7 @@ def load_raster(
         [_stacked(time, source, grid) for time, source in zip(items, sources, strict=True)],
         assets=[str(band) for band in facts],
         epsg=grid.epsg,
-        resolution=(grid.transform.a, -grid.transform.e),
+        resolution=(grid.resolution, grid.resolution),
         bounds=grid.bounds,
         snap_bounds=False,
         chunksize=(1, 1, *unit),
@@ -146,7 +146,7 @@ def _tile(item: pystac.Item, facts: Mapping[int, Facts]) -> Tile:
         stored.append(Stored(own.nodata, own.masked, scale, offset))
     return Tile(
         href=asset.href,
-        grid=PixelGrid.of_properties(item.properties),
+        grid=PixelGrid.from_properties(item.properties),
         origin=origin_of(item.properties),
         size=asset.extra_fields.get("file:size"),
         kind=str(item.properties.get(STORE, "")).partition(":")[0],

@@ -21,8 +21,9 @@ from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.block import Onto
+from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap
-from stacbuild.geo.pixelgrid import PixelGrid, Window, cuts, shifted, window_key
+from stacbuild.geo.positions import cuts, shifted, window_key
 from stacbuild.geo.sparse import pick
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.packing import Stored

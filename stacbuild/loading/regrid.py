@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacbuild.geo.block import Block, Onto
+from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.mapping import IndexMap
 from stacbuild.geo.mosaic import Mosaic, mosaics
-from stacbuild.geo.pixelgrid import PixelGrid, Window, window_key
+from stacbuild.geo.positions import window_key
 from stacbuild.geo.validity import Layer, NoData, is_fill, overlay
 from stacbuild.geo.working import Spare
 from stacbuild.loading.pool import shared_index_map

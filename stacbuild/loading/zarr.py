@@ -19,8 +19,9 @@ from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes
 from stacbuild.formats.zarr_values import naming, values_of
 from stacbuild.geo.block import Onto
+from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap
-from stacbuild.geo.pixelgrid import PixelGrid, Window, shifted, window_key
+from stacbuild.geo.positions import shifted, window_key
 from stacbuild.geo.sparse import pick
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.area import origin_of
@@ -257,9 +258,9 @@ def load_zarr(
         shape=array.shape,
         chunks=tuple(array.encoding.get("chunks") or array.shape),
         spatial=spatial,
-        grids=tuple(PixelGrid.of_properties(part.properties) for part in parts),
+        grids=tuple(PixelGrid.from_properties(part.properties) for part in parts),
         origins=tuple(origin_of(part.properties) for part in parts),
-        target=PixelGrid.of_grid(grid),
+        target=grid,
         method=method,
         dtype=facts.cube_dtype.name,
         nodata=facts.no_data(complete=options.complete),

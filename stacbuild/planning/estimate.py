@@ -19,7 +19,8 @@ import xarray as xr
 from rich.filesize import decimal
 
 from stacbuild.errors import ConfigError, LocalError
-from stacbuild.geo.pixelgrid import PixelGrid, Window, clip, positions, span
+from stacbuild.geo.grid import PixelGrid, Window
+from stacbuild.geo.positions import clip, positions, span
 from stacbuild.loading.area import items_within
 from stacbuild.loading.dataset import any_touches, check_overlap
 from stacbuild.loading.facts import Facts, made_unpacked
@@ -127,7 +128,6 @@ def estimate(
     ConfigError
         If the cube has too many tasks or chunks.
     """
-    target = PixelGrid.of_grid(grid)
     variables: list[Variable] = []
     known, fetch, write, memory = True, 0, 0.0, 0
     for variable, whole in zip(dataset.variables, found, strict=True):
@@ -136,7 +136,7 @@ def estimate(
         if not ready or len(ready) < len(items):
             known = False
             continue
-        check_overlap(variable, ready, any_touches(ready, target), grid)
+        check_overlap(variable, ready, any_touches(ready, grid), grid)
         planned = list(_variables(variable, ready, dataset, grid))
         # Sizes are those of whole files; items cut by a bbox only have another extent.
         of_file = {item.id: item for item in whole}
@@ -144,9 +144,9 @@ def estimate(
         raw = sum(each.nbytes for each in planned)
         write += raw * compression_ratio([each.name for each in planned], whole, previous)
         fetch += sum(
-            bytes_to_fetch(of_file[item.id], _window(source, target))
+            bytes_to_fetch(of_file[item.id], _window(source, grid))
             for item in ready
-            for source in wrapped_grids([item], target)
+            for source in wrapped_grids([item], grid)
         )
         memory = max(memory, *(_memory(each, grid) for each in planned))
     _check_counts(variables, grid)
@@ -204,19 +204,18 @@ def _variables(
 def _of_raster(
     variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
 ) -> Iterator[_Planned]:
-    target = PixelGrid.of_grid(grid)
-    own, sources = variable.identifier, wrapped_grids(items, target)
+    own, sources = variable.identifier, wrapped_grids(items, grid)
     chosen = chosen_bands(variable, items)
     if not variable.open_params.band_as_variable:
         for name, stated in chosen.items():
             known = name if len(chosen) > 1 else known_as(variable, name)
-            facts = _unpacked(variable, known, stated, sources, target)
+            facts = _unpacked(variable, known, stated, sources, grid)
             lead, times = _lead_of_raster(variable, items, list(facts))
             named = name if own is None else f"{own}_{name}" if len(chosen) > 1 else own
             yield named, next(iter(facts.values())), lead, times
         return
     [(name, stated)] = chosen.items()
-    facts = _unpacked(variable, known_as(variable, name), stated, sources, target)
+    facts = _unpacked(variable, known_as(variable, name), stated, sources, grid)
     apart = {f"band_{band}": each for band, each in facts.items()}
     for each in chosen_names(variable, apart):
         yield f"{own}_{each}" if own else each, apart[each], {}, None
@@ -225,8 +224,8 @@ def _of_raster(
 def _of_zarr(
     variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
 ) -> Iterator[_Planned]:
-    item, target = items[0], PixelGrid.of_grid(grid)
-    spatial, sources = spatial_dims(item), wrapped_grids(items, target)
+    item = items[0]
+    spatial, sources = spatial_dims(item), wrapped_grids(items, grid)
     dimensions = item.properties["cube:dimensions"]
     described = on_grid(item, asked_for(variable))
     chosen = chosen_names(variable, described, left_out(item))
@@ -245,7 +244,7 @@ def _of_zarr(
             lead[dim], times = _times(variable, known, lead[dim])
         named = name if own is None else own if len(chosen) == 1 else f"{own}_{name}"
         facts = {name: Facts.of_zarr(item, name).filled(variable.fill_value(name))}
-        [facts[name]] = _unpacked(variable, name, facts, sources, target).values()
+        [facts[name]] = _unpacked(variable, name, facts, sources, grid).values()
         yield named, facts[name], lead, times
 
 

@@ -228,7 +228,7 @@ def _settings(
         yield "grid_mapping.bbox", mapping.bbox
         yield "grid_mapping.tile_size", mapping.tile_size
     else:
-        yield "grid of the source", [grid.epsg, *grid.transform[:6], *grid.shape]
+        yield "grid of the source", [grid.epsg, *grid.transform, *grid.shape]
     yield "general.zarr_format", config.general.zarr_format
     if clipped:
         yield "bbox", grid.bounds

@@ -100,7 +100,7 @@ class CubePlan:
             "href": self.href,
             "item": self.item,
             "shape": list(self.grid.shape) if self.grid else None,
-            "crs": f"EPSG:{self.grid.epsg}" if self.grid else None,
+            "crs": self.grid.crs if self.grid else None,
             "bbox": list(self.grid.bounds) if self.grid else None,
             "note": self.grid.note or None if self.grid else None,
             "variables": [

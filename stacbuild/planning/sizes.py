@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stacbuild.formats.zarr_chunks import CHUNKS
-from stacbuild.geo.pixelgrid import Window
+from stacbuild.geo.grid import Window
 from stacbuild.loading.zarr_variables import on_grid, spatial_dims
 from stacbuild.stac.datacube import LENGTH
 

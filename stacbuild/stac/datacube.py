@@ -19,9 +19,10 @@ from pystac.utils import datetime_to_str
 
 from stacbuild.formats.zarr_crs import grid_mapping_names
 from stacbuild.formats.zarr_decode import no_number
-from stacbuild.formats.zarr_grid import CubeGrid
+from stacbuild.formats.zarr_grid import DatasetGrid
 from stacbuild.formats.zarr_store import HIDDEN
 from stacbuild.formats.zarr_values import values_of
+from stacbuild.geo.crs import parse_crs
 from stacbuild.nodata import Number, from_json, held, to_json
 from stacbuild.profiles import DataProfile
 
@@ -55,7 +56,7 @@ OTHER_GRID = "lies on another grid"
 """How it begins what `LEFT_OUT` says of a variable that has pixels of its own."""
 
 
-def cube_dimensions(ds: xr.Dataset, grid: CubeGrid) -> Json:
+def cube_dimensions(ds: xr.Dataset, grid: DatasetGrid) -> Json:
     """Describe every dimension of *ds* as ``cube:dimensions``.
 
     Extents of x and y are the outer edges of the pixels in the grid's CRS; ``step`` has the sign
@@ -120,18 +121,19 @@ def read_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
-def _horizontal(grid: CubeGrid, dim: str) -> Json:
-    left, bottom, right, top = grid.bbox
+def _horizontal(grid: DatasetGrid, dim: str) -> Json:
+    left, bottom, right, top = grid.bounds
     is_x = dim == grid.x
-    epsg = grid.crs.to_epsg()
+    crs = parse_crs(grid.crs)
+    epsg = crs.to_epsg()
     field: Json = {
         "type": "spatial",
         "axis": "x" if is_x else "y",
         "extent": [left, right] if is_x else [bottom, top],
-        "step": grid.transform.a if is_x else grid.transform.e,
-        "reference_system": grid.crs.to_wkt("WKT2_2019") if epsg is None else epsg,
+        "step": grid.affine.a if is_x else grid.affine.e,
+        "reference_system": grid.crs if epsg is None else epsg,
     }
-    if is_x and grid.crs.is_geographic and right > 180 + abs(grid.transform.a):
+    if is_x and crs.is_geographic and right > 180 + abs(grid.affine.a):
         field["description"] = "longitude, counted eastwards beyond 180 degrees"
     return field
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyproj
 import pystac
 import rasterio.errors
@@ -22,13 +21,14 @@ from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.geotiff_header import check_placed
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import hint_of_place
-from stacbuild.geo import outline
 from stacbuild.geo.bbox import unskewed
-from stacbuild.geo.crs import epsg_code, identified
-from stacbuild.geo.outline import Pixels
+from stacbuild.geo.crs import crs_text, identified
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.outline import footprint
 from stacbuild.profiles import DataProfile
 from stacbuild.stac.catalog import DATA_ID, STORE
 from stacbuild.stac.extensions import declare_extensions
+from stacbuild.stac.projection import projection_fields
 from stacbuild.stac.raster_values import band_fields, class_fields, value_fields, year_of
 
 Json = dict[str, Any]
@@ -82,8 +82,8 @@ def raster_item(
         The file has no CRS or place, or does not fit its profile; nothing says its time.
     """
     times = _times(dataset, profile, datetime, href)
-    projection = projection_fields(dataset, href)
-    geometry, bbox = footprint(dataset, href)
+    grid = grid_of(dataset, href)
+    geometry, bbox = _footprint(grid, href)
     name = profile.title or title or data_id
     item = pystac.Item(
         id=item_id,
@@ -98,7 +98,7 @@ def raster_item(
         item.properties["description"] = profile.description
     if profile.keywords:
         item.properties["keywords"] = list(profile.keywords)
-    item.properties |= projection | dict(properties or {})
+    item.properties |= _projection(grid) | dict(properties or {})
     item.add_asset(
         "data",
         pystac.Asset(
@@ -160,36 +160,30 @@ def _times(
     return item_times(profile, published, href)
 
 
-def projection_fields(dataset: rasterio.io.DatasetReader, href: str) -> Json:
-    """Return ``proj:code`` (or ``proj:wkt2``), shape, transform and box."""
-    crs = _crs(dataset, href)
-    code = epsg_code(crs)
-    fields: Json = {"proj:code": f"EPSG:{code}" if code else None}
-    if code is None:
-        fields["proj:wkt2"] = crs.to_wkt("WKT2_2019")
-    columns, rows = np.array([0, 0, 1, 1]) * dataset.width, np.array([0, 1, 0, 1]) * dataset.height
-    xs, ys = (at.tolist() for at in dataset.transform @ (columns, rows))
-    transform = unskewed(dataset.transform, dataset.shape) or dataset.transform
-    return fields | {
-        "proj:shape": [dataset.height, dataset.width],
-        "proj:transform": [_number(value) for value in tuple(transform)[:6]],
-        "proj:bbox": [_number(value) for value in (min(xs), min(ys), max(xs), max(ys))],
-    }
-
-
-def footprint(dataset: rasterio.io.DatasetReader, href: str) -> tuple[Json, list[float]]:
-    """Return the outline (lon/lat, GeoJSON), cut at the antimeridian, and its bbox.
+def grid_of(dataset: rasterio.io.DatasetReader, href: str) -> PixelGrid:
+    """Return the grid of an open raster.
 
     Raises
     ------
     IntegrityError
-        The raster lies where its CRS has no longitude and latitude.
+        The file has no CRS or place.
     """
-    shape = (dataset.height, dataset.width)
+    return PixelGrid.from_affine(crs_text(_crs(dataset, href)), dataset.transform, dataset.shape)
+
+
+def _projection(grid: PixelGrid) -> Json:
+    """Return the ``proj:`` fields, without a skew that is rounding only."""
+    fields = projection_fields(grid)
+    transform = unskewed(grid.transform, grid.shape) or grid.affine
+    return fields | {
+        "proj:transform": [_number(value) for value in transform[:6]],
+        "proj:bbox": [_number(value) for value in grid.bounds],
+    }
+
+
+def _footprint(grid: PixelGrid, href: str) -> tuple[Json, list[float]]:
     try:
-        return outline.footprint(Pixels(_crs(dataset, href), dataset.transform, shape))
-    except IntegrityError:
-        raise
+        return footprint(grid)
     except StacbuildError as error:
         raise IntegrityError(f"{href}: {error}") from error
 

@@ -21,10 +21,11 @@ import zarr
 from pystac.utils import datetime_to_str
 
 from stacbuild.errors import IntegrityError, StacbuildError
-from stacbuild.formats.zarr_grid import CubeGrid, footprint, grid_of, on_other_grids
+from stacbuild.formats.zarr_grid import grid_of, on_other_grids
 from stacbuild.formats.zarr_members import outdated
 from stacbuild.formats.zarr_store import HIDDEN, MEDIA_TYPE, NOTES, is_consolidated
 from stacbuild.formats.zarr_values import values_of
+from stacbuild.geo.outline import footprint
 from stacbuild.profiles import DataProfile
 from stacbuild.stac.catalog import DATA_ID, STORE
 from stacbuild.stac.datacube import (
@@ -37,10 +38,11 @@ from stacbuild.stac.datacube import (
     utc,
 )
 from stacbuild.stac.extensions import declare_extensions
+from stacbuild.stac.projection import projection_fields
 
 Json = dict[str, Any]
 
-__all__ = ["cube_dimensions", "cube_variables", "period", "projection", "zarr_item"]
+__all__ = ["cube_dimensions", "cube_variables", "period", "zarr_item"]
 
 _NO_PROFILE = DataProfile()
 
@@ -122,7 +124,7 @@ def zarr_item(
             DATA_ID: data_id,
             "start_datetime": datetime_to_str(start),
             "end_datetime": datetime_to_str(end),
-            **projection(grid),
+            **projection_fields(grid),
             "cube:dimensions": dimensions,
             "cube:variables": variables,
         },
@@ -153,19 +155,6 @@ def zarr_item(
     item.add_link(pystac.Link("store", root.group() if root else href, MEDIA_TYPE, title))
     declare_extensions(item)
     return item
-
-
-def projection(grid: CubeGrid) -> Json:
-    """Return the ``proj:`` fields of *grid*; ``proj:wkt2`` only where the CRS has no EPSG code."""
-    code: Json = {"proj:code": grid.code}
-    if grid.code is None:
-        code["proj:wkt2"] = grid.crs.to_wkt("WKT2_2019")
-    return {
-        **code,
-        "proj:shape": list(grid.shape),
-        "proj:transform": list(grid.transform)[:6],
-        "proj:bbox": list(grid.bbox),
-    }
 
 
 @contextmanager

@@ -24,11 +24,12 @@ from stacbuild.errors import (
 )
 from stacbuild.formats.cube import open_netcdf
 from stacbuild.formats.zarr_errors import read_error
-from stacbuild.formats.zarr_grid import CubeGrid, grid_of
+from stacbuild.formats.zarr_grid import DatasetGrid, grid_of
 from stacbuild.formats.zarr_store import dataset_of, is_consolidated, open_group
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.stac.datacube import cube_dimensions, cube_variables
 from stacbuild.stac.extensions import FINGERPRINT
-from stacbuild.stac.zarr_item import projection
+from stacbuild.stac.projection import projection_fields
 from stacbuild.storage.formats import MULTISCALES
 from stacbuild.storage.output import ATTRIBUTE
 from stacbuild.validation.chunks import Opened, check_chunks
@@ -177,7 +178,7 @@ def _check_dataset(
         # It was a grid when it was built.
         raise IntegrityError(f"{read}: {error}; {found.rebuild}") from error
     _check_centres(cube, grid, item, read, found)
-    is_now = projection(grid)
+    is_now = projection_fields(grid)
     is_now |= _flat("cube:dimensions", cube_dimensions(cube, grid), _COMPARED_OF_DIMENSIONS)
     is_now |= _flat("cube:variables", cube_variables(cube), _COMPARED_OF_VARIABLES)
     said = {key: item.properties.get(key) for key in _COMPARED}
@@ -195,16 +196,14 @@ def _check_dataset(
 
 
 def _check_centres(
-    cube: xr.Dataset, grid: CubeGrid, item: pystac.Item, read: str, found: Found
+    cube: xr.Dataset, grid: DatasetGrid, item: pystac.Item, read: str, found: Found
 ) -> None:
     """Compare every pixel centre with the item's grid: coordinates carry no checksum."""
-    transform = item.properties["proj:transform"]
-    for dim, step, start in (
-        (grid.x, transform[0], transform[2]),
-        (grid.y, transform[4], transform[5]),
-    ):
+    expected = PixelGrid.from_affine(grid.crs, item.properties["proj:transform"], grid.shape)
+    a, _, _, _, e, _ = expected.transform
+    y, x = expected.coords()
+    for dim, step, centres in ((grid.x, a, x), (grid.y, e, y)):
         values = np.asarray(cube[dim].values, "float64")
-        centres = start + (np.arange(values.size) + 0.5) * step
         off = np.abs(values - centres) > abs(step) * 1e-6
         if off.any():
             found.wrong(

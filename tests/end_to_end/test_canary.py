@@ -18,7 +18,7 @@ import s3fs
 import yaml
 
 from stacbuild.config import load_config
-from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.reader import RasterSource, Tile
 from tests.standins.clms import ClmsServer

@@ -69,8 +69,8 @@ AROUND = {"lat": ("y", LAT, NORTH), "lon": ("x", LON, EAST)}
 )
 def test_places_of_auxiliary_coordinates(ds: xr.Dataset) -> None:
     grid = grid_of(ds)
-    assert (grid.code, grid.y, grid.x) == ("EPSG:4326", "y", "x")
-    assert np.allclose(grid.bbox, (9.99, 44.99, 10.11, 45.11), atol=1e-9)
+    assert (grid.crs, grid.y, grid.x) == ("EPSG:4326", "y", "x")
+    assert np.allclose(grid.bounds, (9.99, 44.99, 10.11, 45.11), atol=1e-9)
 
 
 def test_eastings_and_northings_along_other_dimensions() -> None:
@@ -79,12 +79,12 @@ def test_eastings_and_northings_along_other_dimensions() -> None:
         n=("y", METRES, {"standard_name": meant.format("y"), "units": "m"}),
         e=("x", METRES / 1000, {"standard_name": meant.format("x"), "units": "km"}),
     ).assign_attrs(crs="EPSG:32632")
-    assert grid_of(ds).bbox == (500_000, 500_000, 501_200, 501_200)
+    assert grid_of(ds).bounds == (500_000, 500_000, 501_200, 501_200)
 
 
 def test_degrees_do_not_stand_in_for_coordinates_of_a_stated_crs() -> None:
     ds = dataset(METRES, METRES, **AROUND).assign_attrs(crs="EPSG:32632")
-    assert grid_of(ds).bbox == (500_000, 500_000, 501_200, 501_200)
+    assert grid_of(ds).bounds == (500_000, 500_000, 501_200, 501_200)
     with pytest.raises(StacbuildError, match="no coordinates, and no transform"):
         grid_of(dataset(**AROUND).assign_attrs(crs="EPSG:32632"))
 
@@ -106,7 +106,7 @@ def test_a_crs_in_a_variable_of_its_own(key: str, value: Any, linked: bool) -> N
     ds = dataset(METRES, METRES).assign(utm=xr.DataArray(0, attrs={key: value}))
     if linked:
         ds["v"].attrs["grid_mapping"] = "utm"
-    assert grid_of(ds).code == "EPSG:32632"
+    assert grid_of(ds).crs == "EPSG:32632"
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_a_crs_in_a_variable_of_its_own(key: str, value: Any, linked: bool) -> N
 )
 def test_a_crs_in_an_attribute(key: str, value: Any) -> None:
     ds = dataset(METRES, METRES)
-    assert grid_of(ds.assign_attrs({key: value})).code == "EPSG:32632"
+    assert grid_of(ds.assign_attrs({key: value})).crs == "EPSG:32632"
     ds["v"].attrs[key] = value
-    assert grid_of(ds).code == "EPSG:32632"
+    assert grid_of(ds).crs == "EPSG:32632"
 
 
 def test_a_grid_mapping_is_not_told_of_as_a_variable(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_variables_on_another_grid_are_told_of(tmp_path: Path, names: tuple[str,
 def test_units_that_are_no_text_are_none(unit: Any) -> None:
     ds = xr.Dataset({"v": (("lat", "lon"), np.zeros((120, 120)))}, {"lat": LAT, "lon": LON})
     ds["lon"].attrs["units"] = unit
-    assert grid_of(ds).code == "EPSG:4326"
+    assert grid_of(ds).crs == "EPSG:4326"
 
 
 GEOZARR = {
@@ -183,7 +183,7 @@ PROJ_BOX = {"proj:shape": [120, 120], "proj:bbox": [500_000, 500_000, 501_200, 5
 def test_transforms_of_an_array(stated: dict[str, Any]) -> None:
     ds = dataset()
     ds["v"].attrs.update(stated | {"proj:epsg": 32632})
-    assert grid_of(ds).bbox == (500_000, 500_000, 501_200, 501_200)
+    assert grid_of(ds).bounds == (500_000, 500_000, 501_200, 501_200)
     ds["v"].attrs.update({"proj:shape": [240, 240], "spatial:shape": [240, 240]})
     with pytest.raises(StacbuildError, match="no transform that fits"):
         grid_of(ds)
@@ -192,7 +192,7 @@ def test_transforms_of_an_array(stated: dict[str, Any]) -> None:
 def test_a_stale_transform_of_stac_is_told_of() -> None:
     moved = {**PROJ, "proj:transform": [10, 0, 400_000, 0, -10, 501_200]}
     grid = grid_of(dataset(METRES[::-1], METRES).assign_attrs(moved, crs="EPSG:32632"))
-    assert grid.bbox == (500_000, 500_000, 501_200, 501_200)
+    assert grid.bounds == (500_000, 500_000, 501_200, 501_200)
     [note] = grid.notes
     assert "proj:transform says pixels x from 400000" in note
 
@@ -207,4 +207,4 @@ def test_dimensions_in_the_other_order() -> None:
 
 def test_nodes_in_capitals() -> None:
     nodes = {**GEOZARR, "spatial:registration": "Node", "crs": "EPSG:32632"}
-    assert grid_of(dataset().assign_attrs(nodes)).bbox == (499_995, 500_005, 501_195, 501_205)
+    assert grid_of(dataset().assign_attrs(nodes)).bounds == (499_995, 500_005, 501_195, 501_205)

@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from stacbuild.errors import StacbuildError
-from stacbuild.formats.zarr_grid import footprint, grid_of
+from stacbuild.formats.zarr_grid import grid_of
+from stacbuild.geo.outline import footprint
 from tests.support.zarr_places import MAPPING, UTM, Json, X, Y, cube, edges, store, utm
 
 WHOLE = (500_000.0, 5_000_000.0, 10.0, -10.0)
@@ -220,7 +221,7 @@ def test_scan_angles_of_a_geostationary_satellite_become_metres() -> None:
         )
         expected = (x[0] - 0.000028) * height, 0.000056 * height
         grid = grid_of(ds)
-        assert (grid.transform.c, grid.transform.a) == pytest.approx(expected, rel=1e-9)
+        assert (grid.affine.c, grid.affine.a) == pytest.approx(expected, rel=1e-9)
 
 
 def test_radians_of_longitude_and_latitude_become_degrees() -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pyproj
 import pytest
 
-from stacbuild.geo.bbox import check_box, check_crs, count_pixels, exact, square, unskewed
+from stacbuild.geo.bbox import check_bbox, check_crs, count_pixels, exact, square, unskewed
 
 SIZE = 0.00025
 
@@ -58,16 +58,16 @@ def test_boxes_that_cannot_be_meant_are_refused(
     box: tuple[float, float, float, float], crs: str, resolution: float, said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        check_box(box, crs, resolution)
+        check_bbox(box, crs, resolution)
 
 
 def test_sound_boxes_are_taken() -> None:
-    check_box((-180, -90, 180, 90), "EPSG:4326", 0.1)
-    check_box((0, 0, 360, 90), "EPSG:4326", 0.5, beyond=180)
+    check_bbox((-180, -90, 180, 90), "EPSG:4326", 0.1)
+    check_bbox((0, 0, 360, 90), "EPSG:4326", 0.5, beyond=180)
     # Points of a model: the pole is the centre of its pixels.
-    check_box((-180, -90.5, 180, 90.5), "EPSG:4326", 1)
-    check_box((500_000, 4_600_000, 510_000, 4_610_000), "EPSG:32631", 10)
-    check_box((5, 0, 6, 1), None, None)
+    check_bbox((-180, -90.5, 180, 90.5), "EPSG:4326", 1)
+    check_bbox((500_000, 4_600_000, 510_000, 4_610_000), "EPSG:32631", 10)
+    check_bbox((5, 0, 6, 1), None, None)
 
 
 def test_a_square_is_as_wide_on_the_ground() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stacbuild.geo.block import Block
-from stacbuild.geo.pixelgrid import PixelGrid, centres
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.positions import centres
 
 
 def test_pixels_of_a_block_stay_where_they_are() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stacbuild.geo.coverage import needs_spherical, touches, under
-from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.grid import PixelGrid
 
 WORLD = PixelGrid("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0), (180, 360))
 PYRENEES = PixelGrid("EPSG:32631", (1000.0, 0.0, 350_000.0, 0.0, -1000.0, 4_730_000.0), (60, 60))

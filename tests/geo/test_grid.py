@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
 
 from stacbuild.config import GridMapping, load_config
 from stacbuild.errors import ConfigError
-from stacbuild.geo.grid import Grid
+from stacbuild.geo.grid import Grid, PixelGrid
+from stacbuild.stac.projection import projection_fields
 from tests.support.paths import ROOT
 
 
@@ -27,7 +29,7 @@ def test_scs2_has_every_row():
     assert grid.bounds == (-1.25, 43.5, 0.5, 44.8)
     assert grid.dims == ("lat", "lon")
     assert grid.tile == (4000, 4000)
-    assert (grid.epsg, grid.crs.to_epsg(), grid.geobox.crs.epsg) == (4326, 4326, 4326)
+    assert (grid.epsg, grid.crs, grid.geobox.crs.epsg) == (4326, "EPSG:4326", 4326)
 
 
 def test_coordinates_are_the_nearest_doubles():
@@ -65,25 +67,6 @@ def test_a_projected_grid_has_x_and_y():
 
 def test_a_tile_is_at_most_the_grid():
     assert Grid.from_mapping(mapping([0, 0, 1, 2], 0.1)).tile == (20, 10)
-
-
-def test_tiles_cover_every_pixel_once():
-    grid = Grid.from_mapping(mapping([0, 0, 1, 2], 0.1, tile_size=[3, 7]))
-    seen = np.zeros(grid.shape, int)
-    tiles = list(grid.tiles())
-    for rows, columns in tiles:
-        seen[rows, columns] += 1
-    assert (seen == 1).all()
-    assert len(tiles) == 3 * 4
-    assert tiles[0] == (slice(0, 7), slice(0, 3))
-
-
-def test_a_window_is_a_part_of_the_grid():
-    grid = scs2()
-    box = grid.window(slice(4000, 5200), slice(4000, 7000))
-    assert box.shape == (1200, 3000)
-    assert (box.transform.c, box.transform.f) == (-0.25, 43.8)
-    assert grid.window(slice(None), slice(None)) == grid.geobox
 
 
 def test_a_cut_has_the_pixels_of_the_whole():
@@ -170,7 +153,70 @@ def test_any_cut_along_pixel_edges_is_exact(columns, rows):
     south = float(grid.north - rows[1] * grid.step)
     part = grid.cut((west, south, east, north))
     assert part.shape == (rows[1] - rows[0], columns[1] - columns[0])
-    assert part.geobox == grid.window(slice(*rows), slice(*columns))
+    assert part == grid.part((slice(*rows), slice(*columns)))
 
 
 SCS2 = scs2()
+
+
+# --- any grid of pixels ---------------------------------------------------------------------------
+
+ROTATED = PixelGrid("EPSG:3035", (26.0, 15.0, 100.0, 15.0, -26.0, 50.0), (3, 4))
+
+
+def test_a_grid_of_an_item() -> None:
+    fields = {
+        "proj:code": "EPSG:3035",
+        "proj:shape": [3, 4],
+        "proj:transform": [1, 0, 5, 0, -1, 9, 0, 0, 1],
+    }
+    found = PixelGrid.from_properties(fields)
+    assert found == PixelGrid("EPSG:3035", (1, 0, 5, 0, -1, 9), (3, 4))
+    assert {type(number) for number in found.transform} == {float}
+    assert PixelGrid.from_properties({**fields, "proj:code": None, "proj:wkt2": "W"}).crs == "W"
+    assert PixelGrid.from_properties(projection_fields(ROTATED)) == ROTATED
+
+
+@pytest.mark.parametrize("grid", [ROTATED, PixelGrid("EPSG:4326", (1, 0, 5, 0, 1, 9), (3, 4))])
+def test_a_grid_to_odc_and_back(grid: PixelGrid) -> None:
+    assert grid.geobox.shape == grid.shape
+    assert grid.geobox.affine == grid.affine
+    assert PixelGrid.from_geobox(grid.geobox) == grid
+    with pytest.raises(ValueError, match="without a CRS"):
+        PixelGrid.from_geobox(GeoBox((3, 4), grid.affine, None))
+
+
+def test_the_grid_of_a_cube_to_odc_and_back() -> None:
+    grid = scs2()
+    back = Grid.from_pixels(PixelGrid.from_geobox(grid.geobox), 4326, grid.tile)
+    assert back == grid
+    assert back.coords()[0].tolist() == grid.coords()[0].tolist()
+
+
+def test_bounds_hold_all_corners() -> None:
+    corners = [(100, 50), (100 + 26 * 4, 50 + 15 * 4), (100 + 15 * 3, 50 - 26 * 3), (249, 32)]
+    xs, ys = zip(*corners, strict=True)
+    assert ROTATED.bounds == (min(xs), min(ys), max(xs), max(ys))
+    mirrored = PixelGrid("EPSG:4326", (-1.0, 0.0, 5.0, 0.0, 1.0, 0.0), (3, 4))
+    assert mirrored.bounds == (1, 0, 5, 3)
+    assert not ROTATED.is_aligned
+    assert mirrored.is_aligned
+
+
+def test_a_part_lies_where_its_pixels_lie_in_the_whole() -> None:
+    for grid in (ROTATED, scs2()):
+        part = grid.part((slice(1, 3), slice(2, 4)))
+        assert part.shape == (2, 2)
+        assert part.affine @ (0, 0) == pytest.approx(grid.affine @ (2, 1), rel=1e-12)
+        assert type(part) is type(grid)
+
+
+def test_a_window_of_a_bbox_by_centres() -> None:
+    up = PixelGrid("EPSG:3035", (10.0, 0.0, 0.0, 0.0, 10.0, 0.0), (10, 10))
+    down = PixelGrid("EPSG:3035", (10.0, 0.0, 0.0, 0.0, -10.0, 100.0), (10, 10))
+    # Centres at 5, 15, ...: the west and north edges count, the east and south ones do not.
+    assert up.window_of((15, 15, 35, 45)) == (slice(2, 5), slice(1, 3))
+    assert down.window_of((15, 15, 35, 45)) == (slice(5, 8), slice(1, 3))
+    assert up.window_of((16, 0, 24, 100)) is None
+    assert up.window_of((15 + 1e-9, 0, 25, 100)) is None
+    assert up.window_of((15 + 1e-9, 0, 25, 100), slack=1e-6) == (slice(0, 10), slice(1, 2))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mapping import index_map
-from stacbuild.geo.pixelgrid import PixelGrid, positions
+from stacbuild.geo.positions import positions
 
 WORLD = PixelGrid("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0), (180, 360))
 EARTH = PixelGrid(

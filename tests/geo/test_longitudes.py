@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stacbuild.geo.longitudes import columns_between, extent, whole_period, wrapped, wrapped_between
-from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.longitudes import parts_within, whole_period, wrapped, wrapped_between
 
 
 def lonlat(west: float, columns: int, step: float = 1.0) -> PixelGrid:
@@ -41,16 +41,17 @@ def test_a_grid_in_metres_is_not_moved() -> None:
     assert wests(wrapped(lonlat(350, 5), metres)) == [-10]
 
 
-def test_columns_by_copy_with_the_number_of_the_first() -> None:
-    found = list(columns_between(lonlat(0, 360), -2, 3))
-    assert [(each.transform[2], each.shape[1], first) for each, first in found] == [
-        (0, 3, 0),
-        (-2, 2, 358),
+def test_parts_by_copy_with_their_rows_and_columns() -> None:
+    found = list(parts_within(lonlat(0, 360), (-2, 42, 3, 45)))
+    assert [(*part.transform[2::3], part.shape, window) for part, window in found] == [
+        (0, 45, (3, 3), (slice(5, 8), slice(0, 3))),
+        (-2, 45, (3, 2), (slice(5, 8), slice(358, 360))),
     ]
-    assert list(columns_between(lonlat(0, 10), 20, 30)) == []
+    assert list(parts_within(lonlat(0, 10), (20, 40, 30, 50))) == []
+    assert list(parts_within(lonlat(0, 10), (0, 50, 10, 60))) == []
 
 
-def test_the_extent_is_of_all_corners() -> None:
-    assert extent(lonlat(-10, 5)) == (-10, -5)
-    mirrored = PixelGrid("EPSG:4326", (-1.0, 0.0, 5.0, 0.0, -1.0, 0.0), (3, 4))
-    assert extent(mirrored) == (1, 5)
+def test_a_centre_on_a_meridian_but_for_rounding_is_on_it() -> None:
+    # Centres at tenths of a degree: those of the copy are off by some 1e-14.
+    [(part, (_, columns))] = parts_within(lonlat(179.95, 360, 0.1), (-180, 40, -170, 50))
+    assert (columns, part.shape[1]) == (slice(0, 100), 100)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from stacbuild.geo.block import Block, Onto
 from stacbuild.geo.coverage import touches, under
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mapping import index_map
 from stacbuild.geo.mosaic import MARGIN
-from stacbuild.geo.pixelgrid import PixelGrid, clip, covers, reduction, span
+from stacbuild.geo.positions import clip, covers, reduction, span
 from stacbuild.geo.warp import warp
 from tests.support.mapping import assert_exact, looked_up
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mosaic import Mosaic, Window, mosaics
-from stacbuild.geo.pixelgrid import PixelGrid
 
 
 def tile(x: float, y: float, shape: tuple[int, int] = (4, 4), e: float = -1.0) -> PixelGrid:

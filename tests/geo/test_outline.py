@@ -18,7 +18,8 @@ from affine import Affine
 from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.errors import StacbuildError
-from stacbuild.geo.outline import Pixels, footprint
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.outline import footprint
 from tests.support.built import SOURCES
 from tests.support.cli import configuration
 
@@ -103,8 +104,7 @@ RASTERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", RASTERS)
 def test_a_footprint_holds_what_lies_on_the_earth(name: str) -> None:
     crs, transform, shape, expected, off = RASTERS[name]
-    pixels = Pixels(pyproj.CRS.from_user_input(crs), Affine(*transform), shape)
-    geometry, box = footprint(pixels)
+    geometry, box = footprint(PixelGrid(crs, transform, shape))
     np.testing.assert_allclose(box, expected, atol=off)
     found = shapely.geometry.shape(geometry)
     assert found.is_valid
@@ -120,7 +120,7 @@ def test_a_footprint_holds_what_lies_on_the_earth(name: str) -> None:
     to_pixels = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
     with np.errstate(invalid="ignore"):
         col, row = ~Affine(*transform) @ to_pixels.transform(lon, lat)
-        if pixels.crs.is_geographic:
+        if pyproj.CRS(crs).is_geographic:
             col = (col - shape[1] / 2 + 180 / transform[0]) % (360 / transform[0]) + (
                 shape[1] / 2 - 180 / transform[0]
             )
@@ -134,9 +134,8 @@ def test_a_footprint_holds_what_lies_on_the_earth(name: str) -> None:
 
 
 def test_what_lies_beyond_the_earth_as_a_whole_is_refused() -> None:
-    off = Affine(10, 0, 17_000_000, 0, -10, 9_000_000)
     with pytest.raises(StacbuildError, match="outside of where its coordinate system"):
-        footprint(Pixels(pyproj.CRS.from_user_input("ESRI:54009"), off, (10, 10)))
+        footprint(PixelGrid("ESRI:54009", (10, 0, 17_000_000, 0, -10, 9_000_000), (10, 10)))
 
 
 def test_a_world_map_of_mollweide_is_a_source(tmp_path: Path) -> None:

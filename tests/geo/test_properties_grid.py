@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from stacbuild.config import GridMapping
 from stacbuild.errors import ConfigError
-from stacbuild.geo.grid import Grid
-from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.grid import Grid, PixelGrid
 from tests.support.mapping import assert_exact
 
 default = settings(max_examples=60, deadline=None)
@@ -128,26 +127,6 @@ def test_any_other_box_grows_by_less_than_a_pixel(found: tuple[GridMapping, int,
     assert grid.bounds[3] == mapping.bbox[3]
     assert f"{list(grid.bounds)}" in grid.note
     check_coords(grid, mapping)
-
-
-@settings(default, max_examples=25)
-@given(mappings(whole=True))
-def test_tiles_part_the_grid(found: tuple[GridMapping, int, int]) -> None:
-    mapping, _, _ = found
-    grid = Grid.from_mapping(mapping)
-    seen = np.zeros(grid.shape, np.uint8)
-    y, x = grid.coords()
-    for rows, columns in grid.tiles():
-        seen[rows, columns] += 1
-        assert rows.start % grid.tile[0] == columns.start % grid.tile[1] == 0
-        assert 0 < rows.stop - rows.start <= grid.tile[0] <= mapping.tile_size[1]
-        assert 0 < columns.stop - columns.start <= grid.tile[1] <= mapping.tile_size[0]
-        window = grid.window(rows, columns)
-        assert window.shape == seen[rows, columns].shape
-        column, row = ~window.transform * (x[columns][-1], y[rows][-1])
-        assert math.isclose(column, window.shape[1] - 0.5, abs_tol=1e-3)
-        assert math.isclose(row, window.shape[0] - 0.5, abs_tol=1e-3)
-    assert (seen == 1).all()
 
 
 @default

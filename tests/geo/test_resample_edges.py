@@ -17,8 +17,9 @@ from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.geo.block import Block, Onto
 from stacbuild.geo.coverage import under
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mosaic import MARGIN
-from stacbuild.geo.pixelgrid import PixelGrid, span
+from stacbuild.geo.positions import span
 from tests.support.built import SOURCES, made
 from tests.support.cli import Json, configuration
 from tests.support.fine_rasters import FINE, written

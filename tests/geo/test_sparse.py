@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap, index_map
-from stacbuild.geo.pixelgrid import PixelGrid, Window
 from stacbuild.geo.sparse import pick
 
 SOURCE = PixelGrid("EPSG:3035", (1.0, 0.0, 0.0, 0.0, -1.0, 100.0), (100, 100))

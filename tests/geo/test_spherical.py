@@ -7,7 +7,8 @@ import pytest
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.pixelgrid import PixelGrid, positions
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.positions import positions
 from stacbuild.geo.spherical import resample
 
 WORLD = PixelGrid("EPSG:4326", (5.0, 0.0, -180.0, 0.0, -5.0, 90.0), (36, 72))

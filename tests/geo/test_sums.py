@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.warp import warp
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.pixelgrid import PixelGrid
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.warp import METHODS, warp
 
 FILL = -99

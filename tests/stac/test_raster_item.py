@@ -19,8 +19,9 @@ from rasterio.windows import Window
 
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.geotiff import open_raster
+from stacbuild.geo.outline import footprint
 from stacbuild.profiles import DataProfile
-from stacbuild.stac.raster_item import footprint, raster_item
+from stacbuild.stac.raster_item import grid_of, raster_item
 
 PUBLISHED = dt.datetime(2024, 8, 16, tzinfo=dt.UTC)
 LAEA = rasterio.Affine(30, 0, 4_000_000, 0, -30, 3_000_000)
@@ -107,7 +108,7 @@ def test_the_footprint_holds_every_pixel() -> None:
     # Wide enough that its edges bend in longitude and latitude.
     wide = rasterio.Affine(30_000, 0, 2_500_000, 0, -30_000, 5_500_000)
     with raster(transform=wide, shape=(130, 150)) as dataset:
-        geometry, bbox = footprint(dataset, "f")
+        geometry, bbox = footprint(grid_of(dataset, "f"))
         shape = shapely.geometry.shape(geometry)
         xs, ys = rasterio.transform.xy(dataset.transform, *np.indices(dataset.shape).reshape(2, -1))
     lon, lat = rasterio.warp.transform("EPSG:3035", "EPSG:4326", xs, ys)
@@ -131,7 +132,7 @@ def test_the_antimeridian_and_the_globe(
 ) -> None:
     place = rasterio.Affine((box[2] - box[0]) / 50, 0, box[0], 0, (box[1] - box[3]) / 40, box[3])
     with raster(crs=crs, transform=place) as dataset:
-        geometry, bbox = footprint(dataset, "f")
+        geometry, bbox = footprint(grid_of(dataset, "f"))
     assert (bbox, geometry["type"]) == (expected, kind)
     assert shapely.geometry.shape(geometry).is_valid
 

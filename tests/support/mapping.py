@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyproj
 
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mapping import index_map
-from stacbuild.geo.pixelgrid import PixelGrid
 
 
 def brute(source: PixelGrid, target: PixelGrid, window: tuple[slice, slice]):

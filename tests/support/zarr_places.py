@@ -14,7 +14,7 @@ import zarr
 
 from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
-from stacbuild.formats.zarr_grid import CubeGrid
+from stacbuild.formats.zarr_grid import DatasetGrid
 from tests.support.raw_zarr import Warned
 
 Json = dict[str, Any]
@@ -93,7 +93,7 @@ def utm(x: Any = X, y: Any = Y, **stated: Any) -> xr.Dataset:
     return ds.assign_coords(spatial_ref=xr.DataArray(0, attrs=MAPPING | stated))
 
 
-def edges(grid: CubeGrid) -> tuple[float, ...]:
+def edges(grid: DatasetGrid) -> tuple[float, ...]:
     """The corner of the first pixel and the steps."""
-    transform = grid.transform
+    transform = grid.affine
     return transform.c, transform.f, transform.a, transform.e

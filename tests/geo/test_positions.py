@@ -5,20 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stacbuild.config import GridMapping
-from stacbuild.geo.grid import Grid
-from stacbuild.geo.pixelgrid import (
-    PixelGrid,
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.geo.positions import (
     clip,
     coincide,
     covers,
     cuts,
-    full_circle,
     nodes,
     period_of,
     positions,
     reduction,
-    same_crs,
     shifted,
     span,
     window_key,
@@ -29,28 +25,6 @@ WORLD = PixelGrid("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0), (180, 360))
 
 def metres(size: float, x: float = 0.0, y: float = 0.0, side: int = 100) -> PixelGrid:
     return PixelGrid("EPSG:3035", (size, 0.0, x, 0.0, -size, y), (side, side))
-
-
-def test_a_grid_of_an_item_and_of_a_cube() -> None:
-    fields = {
-        "proj:code": "EPSG:3035",
-        "proj:shape": [3, 4],
-        "proj:transform": [1, 0, 5, 0, -1, 9, 0, 0, 1],
-    }
-    assert PixelGrid.of_properties(fields) == PixelGrid("EPSG:3035", (1, 0, 5, 0, -1, 9), (3, 4))
-    assert PixelGrid.of_properties({**fields, "proj:code": None, "proj:wkt2": "W"}).crs == "W"
-    grid = Grid.from_mapping(
-        GridMapping(identifier="g", crs="EPSG:4326", spatial_res=0.1, bbox=(1.4, 42.4, 1.8, 42.7))
-    )
-    assert PixelGrid.of_grid(grid).shape == grid.shape
-    assert PixelGrid.of_grid(grid).crs == "EPSG:4326"
-
-
-def test_crs_are_the_same_whatever_the_order_of_axes() -> None:
-    assert same_crs("EPSG:4326", "OGC:CRS84")
-    assert not same_crs("EPSG:4326", "EPSG:3035")
-    assert full_circle("EPSG:4326") == 360
-    assert full_circle("EPSG:3035") is None
 
 
 def test_columns_once_around_the_earth() -> None:

@@ -1,22 +1,15 @@
-"""Where pixels lie, and where one grid's pixels lie on another's."""
+"""Where one grid's pixels lie on another's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from affine import Affine
-from numpy.typing import NDArray
-from pyproj import CRS, Transformer
 
-import stacbuild.geo.crs
-
-if TYPE_CHECKING:
-    from stacbuild.geo.grid import Grid
+from stacbuild.geo.crs import full_circle, parse_crs, same_crs, transformer
+from stacbuild.geo.grid import Floats, PixelGrid, Window
 
 # For questions about a window as a whole, every 16th pixel is looked at.
 STEP = 16
@@ -42,71 +35,6 @@ _WITHOUT_LIMB = frozenset(
 # Pixels by which a place may be off what it leads back to.
 _LIMB = 0.01
 
-Window = tuple[slice, slice]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class PixelGrid:
-    """Where pixels lie: a CRS, an affine transform and a shape.
-
-    Parameters
-    ----------
-    crs
-        Anything `pyproj.CRS` understands; an EPSG code or WKT.
-    transform
-        The six numbers ``a, b, c, d, e, f`` from (column, row) of a pixel's corner to (x, y).
-    shape
-        Rows and columns.
-    """
-
-    crs: str
-    transform: tuple[float, float, float, float, float, float]
-    shape: tuple[int, int]
-
-    @classmethod
-    def of_properties(cls, properties: Mapping[str, Any]) -> PixelGrid:
-        """Take the grid from the ``proj:*`` fields of a STAC item."""
-        a, b, c, d, e, f = properties["proj:transform"][:6]
-        rows, cols = properties["proj:shape"]
-        crs = properties.get("proj:code") or properties["proj:wkt2"]
-        return cls(crs, (a, b, c, d, e, f), (rows, cols))
-
-    @classmethod
-    def of_grid(cls, grid: Grid) -> PixelGrid:
-        """Take the grid of a cube."""
-        a, b, c, d, e, f = tuple(grid.transform)[:6]
-        return cls(f"EPSG:{grid.epsg}", (a, b, c, d, e, f), grid.shape)
-
-    @property
-    def affine(self) -> Affine:
-        """The transform as an object."""
-        return Affine(*self.transform)
-
-
-@lru_cache(maxsize=64)
-def transformer(source: str, target: str) -> Transformer:
-    """Return the transformer between two CRSs, x before y.
-
-    One is kept for each pair: making it takes longer than transforming a tile, and pyproj's
-    transformers may be used from several threads.
-    """
-    return Transformer.from_crs(
-        CRS.from_user_input(source), CRS.from_user_input(target), always_xy=True
-    )
-
-
-@lru_cache(maxsize=64)
-def same_crs(one: str, other: str) -> bool:
-    """Return whether two CRSs give the same coordinates in x, y order."""
-    return CRS.from_user_input(one).equals(CRS.from_user_input(other), ignore_axis_order=True)
-
-
-@lru_cache(maxsize=256)
-def full_circle(crs: str) -> float | None:
-    """Return 360 degrees in the unit of a geographic CRS; None if the CRS is none."""
-    return stacbuild.geo.crs.full_circle(CRS.from_user_input(crs))
-
 
 def _half_open(x: Floats, circle: float) -> Floats:
     """Bring longitudes into half a circle each way, the eastern end not included."""
@@ -119,7 +47,7 @@ def _half_open(x: Floats, circle: float) -> Floats:
 def period_of(source: PixelGrid) -> float | None:
     """Return how many columns it takes once around the earth; None if it is not in degrees."""
     circle = full_circle(source.crs)
-    if circle is None or not is_aligned(source):
+    if circle is None or not source.is_aligned:
         return None
     period = circle / abs(source.transform[0])
     # A source that goes around has a whole number of them, whatever digits its step has.
@@ -230,12 +158,6 @@ def _short_way(source: PixelGrid, columns: Floats) -> Floats:
         return np.asarray(columns - period * np.round(columns / period))
 
 
-def is_aligned(grid: PixelGrid) -> bool:
-    """Return whether rows run along y and columns along x."""
-    _, b, _, d, _, _ = grid.transform
-    return b == 0 and d == 0
-
-
 def centres(grid: PixelGrid, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
     """Return x and y of pixel centres."""
     # From whole pixel numbers of the whole grid, so that a pixel's centre does not depend on
@@ -249,7 +171,7 @@ def centres(grid: PixelGrid, rows: Floats, cols: Floats) -> tuple[Floats, Floats
 def source_positions(grid: PixelGrid, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Turn coordinates into fractional rows and columns (a pixel spans [n, n + 1))."""
     a, _, c, _, e, f = grid.transform
-    if is_aligned(grid):
+    if grid.is_aligned:
         return (y - f) / e, (x - c) / a
     back = ~grid.affine
     return back.d * x + back.e * y + back.f, back.a * x + back.b * y + back.c
@@ -284,7 +206,7 @@ def _beyond_limb(crs: str, target: PixelGrid) -> bool:
     longitudes too, which do not lead back to them. In cylindrical ones, where x goes on around
     the earth, they are meant.
     """
-    operation = CRS.from_user_input(target.crs).coordinate_operation
+    operation = parse_crs(target.crs).coordinate_operation
     if operation is None or operation.method_name not in _WITHOUT_LIMB:
         return False
     samples = (np.linspace(0, n - 1, min(n, _FEW_NODES)) for n in target.shape)
@@ -365,7 +287,7 @@ def shifted(window: Window, origin: tuple[int, int]) -> Window:
 
 def coincide(source: PixelGrid, target: PixelGrid) -> bool:
     """Return whether every target pixel is one of the source: nothing has to be resampled."""
-    if not (same_crs(source.crs, target.crs) and is_aligned(source) and is_aligned(target)):
+    if not (same_crs(source.crs, target.crs) and source.is_aligned and target.is_aligned):
         return False
     rows, cols = target.shape
     corners = np.array([0.0, rows - 1.0]), np.array([0.0, cols - 1.0])

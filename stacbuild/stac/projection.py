@@ -1,0 +1,24 @@
+"""Where pixels lie, as fields of the STAC projection extension 2.0.0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stacbuild.geo.grid import PixelGrid
+
+Json = dict[str, Any]
+
+
+def projection_fields(grid: PixelGrid) -> Json:
+    """Return the ``proj:`` fields of a grid; ``proj:wkt2`` only where the CRS has no EPSG code.
+
+    They are what `stacbuild.geo.grid.PixelGrid.from_properties` reads.
+    """
+    is_code = grid.crs.startswith("EPSG:")
+    crs: Json = {"proj:code": grid.crs} if is_code else {"proj:code": None, "proj:wkt2": grid.crs}
+    return {
+        **crs,
+        "proj:shape": list(grid.shape),
+        "proj:transform": list(grid.transform),
+        "proj:bbox": list(grid.bounds),
+    }
