@@ -166,7 +166,7 @@ class PlainReporter:
 
 
 class _Described(ProgressColumn):
-    """What a task says of itself, beside its bar."""
+    """Description of a task beside its bar."""
 
     def render(self, task: BarTask) -> Text:
         watched: _Watched = task.fields["watched"]
@@ -260,9 +260,9 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
-    """Yield the lines that tell a plan, none wider than 80 columns unless a single word is."""
+    """Yield the lines of a plan, at most 80 columns wide unless a single word is wider."""
     for each in plans:
-        # A failure is told with the other errors.
+        # A failure is reported with the other errors.
         why = "" if each.action == "fails" else each.reason
         yield from _wrapped(f"{each.name}: {each.action}" + (f": {why}" if why else ""), "")
         if each.action == "conflict":
@@ -282,14 +282,16 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
             dims = zip(variable.dims, variable.shape, strict=True)
             shape = " x ".join(f"{length} {dim}" for dim, length in dims)
             chunks = " x ".join(map(str, variable.chunks))
-            yield from _wrapped(f"{variable.name}: {variable.dtype}, {shape}, by {chunks}", "  ")
+            yield from _wrapped(
+                f"{variable.name}: {variable.dtype}, {shape}, chunks {chunks}", "  "
+            )
         if each.harvest:
             count = "1 source" if len(each.harvest) == 1 else f"{len(each.harvest)} sources"
-            yield f"  {count} to be harvested first:"
+            yield f"  {count} to harvest first:"
             for source in each.harvest:
                 yield from _wrapped(source, "    ")
         if each.code:
-            yield from _wrapped(f"custom code that is run: {', '.join(each.code)}", "  ")
+            yield from _wrapped(f"custom code: {', '.join(each.code)}", "  ")
         if expected:
             costs = [
                 f"{decimal(count)} {what}"
@@ -299,7 +301,7 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
                     (expected.memory, "of memory"),
                 )
                 if count is not None
-            ] or ["not known before it is harvested what it takes"]
+            ] or ["size and memory unknown until it is harvested"]
             free = f"; {decimal(expected.free)} free on disk" if expected.free is not None else ""
             about = "about " if expected.write is not None else ""
             yield from _wrapped(f"{about}{', '.join(costs)}{free}", "  ")

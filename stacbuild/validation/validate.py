@@ -221,7 +221,9 @@ def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
     here = sum("://" not in check.output for check in sources)
     chunks, size = sum(found.chunks for found in cubes), sum(found.bytes for found in cubes)
     asked = (
-        "" if remote or here == len(sources) else f", {len(sources) - here} remote ones not asked"
+        ""
+        if remote or here == len(sources)
+        else f", {len(sources) - here} remote ones not checked (see --remote)"
     )
     return (
         f"all well: {_count(len(cubes), 'cube')} of {_count(chunks, 'chunk')} and {size} bytes"

@@ -341,7 +341,7 @@ def test_what_is_not_harvested_is_said_and_not_fetched(tmp_path: Path) -> None:
     assert found["c"]["bytes_to_write"] is None
     assert not (tmp_path / "catalogs").exists()
     assert not (tmp_path / "data").exists()
-    assert "2 sources to be harvested first" in call("plan", config)
+    assert "2 sources to harvest first" in call("plan", config)
 
 
 def test_the_figures_are_those_of_the_cube(built: Path) -> None:

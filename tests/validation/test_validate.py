@@ -467,7 +467,7 @@ def test_remote_sources_are_asked_only_if_told_to(tmp_path: Path, s3_server: S3S
     stacbuild("cube", config)
     s3_server.reset()
     done = stacbuild("validate", config, "--deep")
-    assert "2 remote ones not asked" in done.stdout
+    assert "2 remote ones not checked" in done.stdout
     assert s3_server.log == []
     stacbuild("validate", config, "--remote")
     assert s3_server.log != []
