@@ -50,6 +50,21 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(there).free
 
 
+def user_cache() -> Path:
+    """Return this package's folder in the user's cache, whether it exists or not.
+
+    It is ``$XDG_CACHE_HOME/stacbuild`` or ``~/.cache/stacbuild`` on every system. A relative
+    ``$XDG_CACHE_HOME`` is ignored (XDG Base Directory Specification).
+
+    Raises
+    ------
+    RuntimeError
+        If the user has no home.
+    """
+    stated = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(stated) if Path(stated).is_absolute() else Path.home() / ".cache") / "stacbuild"
+
+
 def check_space(folder: Path, needed: int, purpose: str, *, spare: int = 0) -> None:
     """Raise a LocalError if a folder has no room for *needed* bytes, and as many as *spare* more.
 

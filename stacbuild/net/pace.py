@@ -7,7 +7,6 @@ cannot be written, each process counts for itself.
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
@@ -17,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock
+
+from stacbuild.machine import user_cache
 
 Limit = tuple[int, float]
 """Requests, and the seconds in which they are allowed."""
@@ -116,10 +117,9 @@ def _state(kind: str, host: str) -> Path | None:
         # Local servers, as in tests, need no limit across processes.
         return None
     try:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return user_cache() / f"pace-{kind}-{re.sub(r'[^a-z0-9.-]', '_', name)}.json"
     except RuntimeError:
         return None
-    return caches / "stacbuild" / f"pace-{kind}-{re.sub(r'[^a-z0-9.-]', '_', name)}.json"
 
 
 def forget() -> None:

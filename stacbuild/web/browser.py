@@ -24,6 +24,7 @@ from pyproj.exceptions import CRSError
 from stacbuild import progress
 from stacbuild.errors import BuildError, MissingError
 from stacbuild.locks import hold
+from stacbuild.machine import user_cache
 from stacbuild.progress import Reporter
 from stacbuild.safe_text import clean
 
@@ -42,10 +43,7 @@ _CONFIG = "config.js"
 
 def default_folder() -> Path:
     """Return the folder of the build in the user's cache, whether it is there or not."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    # Relative ones are to be ignored (XDG Base Directory Specification).
-    root = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
-    return root / "stacbuild" / f"stac-browser-{VERSION}-{_RECIPE}"
+    return user_cache() / f"stac-browser-{VERSION}-{_RECIPE}"
 
 
 def is_built(folder: Path) -> bool:
