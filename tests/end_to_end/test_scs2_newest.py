@@ -313,7 +313,7 @@ def test_the_five_datasets_build_and_every_pixel_is_right(web: Web, tmp_path: Pa
     assert liu["canopy_cover"].attrs["units"] == "percent"
     assert cubes["esa_cci_biomass"]["aboveground_biomass"].attrs["units"] == "Mg ha-1"
     # What an item says otherwise than its store is told of, and nothing else.
-    said = "LIU_BIOMASS_v0.1: {}: its item says no data 0, but the file {}, which is what counts"
+    said = "LIU_BIOMASS_v0.1: {}: its item states no data 0, but the file {}, which is what counts"
     assert sorted(told.warnings) == [
         said.format("canopy_cover", 255),
         said.format("canopy_height", "nan"),

@@ -1,8 +1,8 @@
 """Client of the download API of the Copernicus Land Monitoring Service (CLMS).
 
-What is spoken here is described at https://eea.github.io/clms-api-docs/: data sets are found by
-``@search``, a file of one is asked for by ``@datarequest_post``, and the task that prepares it is
-followed by ``@datarequest_status_get``. Searching needs no token; one is fetched when first needed.
+See https://eea.github.io/clms-api-docs/: ``@search`` finds data sets, ``@datarequest_post``
+requests a file of one, and ``@datarequest_status_get`` polls the task that prepares it. Searching
+needs no token; one is fetched when first needed.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class TaskState:
-    """How far the CLMS is with a task.
+    """State of a task of the CLMS.
 
-    ``url`` (it expires, and whoever has it can download) and ``size`` in bytes are there when
-    ``status`` is ``Finished_ok``; ``retry_after`` is in seconds, if the server asks for a pause.
+    ``url`` (which expires, and works for anyone) and ``size`` in bytes are set if ``status`` is
+    ``Finished_ok``; ``retry_after`` is in seconds, if the server asks for a pause.
     """
 
     status: str
@@ -62,11 +62,11 @@ class ClmsApi:
     Parameters
     ----------
     url
-        Address of the API, without a slash at its end.
+        Root URL of the API, without trailing slash.
     session
         Sends all requests.
     credentials
-        Gives the credentials; called when a request first needs them.
+        Returns the credentials; called when a request first needs them.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class ClmsApi:
         Returns
         -------
         dict
-            The search records by slug. If one of *slugs* is missing in it, then all pages were
-            read and the records of all data sets are given.
+            The search records by slug. If one of *slugs* is missing, these are the records of all
+            data sets.
         """
         found: dict[str, Json] = {}
         for record in self.records():
@@ -94,10 +94,10 @@ class ClmsApi:
         return found
 
     def request(self, dataset: str, file: str) -> str:
-        """Ask for a file of a data set; return the id of the task that prepares it.
+        """Request a file of a data set; return the id of the task that prepares it.
 
-        A task under way for the same file (of a run that was killed, or from the web page) is
-        taken over: the CLMS refuses duplicates or works twice.
+        A pending task for the same file (of a run that was killed, or from the web page) is reused:
+        the CLMS refuses duplicates or works twice.
 
         Parameters
         ----------
@@ -129,19 +129,19 @@ class ClmsApi:
         return str(tasks[0]["TaskID"])
 
     def status(self, task: str) -> TaskState:
-        """Ask how far a task is.
+        """Return the state of a task.
 
         Raises
         ------
         NotFoundError
             If the CLMS does not know the task (any more).
         RemoteError, AuthError
-            If it does not answer as it should.
+            If the response is an error or malformed.
         """
         response = self._call("GET", "@datarequest_status_get", params={"TaskID": task})
         answer = content_of(response)
         if not isinstance(answer, dict) or not isinstance(answer.get("Status"), str):
-            raise RemoteError(f"{response.url}: the answer holds no Status")
+            raise RemoteError(f"{response.url}: the response has no Status")
         url = answer.get("DownloadURL")
         if isinstance(url, str) and leads_inwards(self.url, url):
             raise RemoteError(f"{response.url}: the delivery lies in a private network; refused")
@@ -187,7 +187,7 @@ class ClmsApi:
             if response.status_code != 401:
                 break
             response.close()
-            # Expired or withdrawn sooner than it said: once more with a new one.
+            # Expired or revoked early: retry once with a new token.
             self._token.forget()
         if response.status_code in (401, 403):
             response.close()

@@ -34,13 +34,13 @@ _HOW = (
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _PAUSES = (0.5, 2.0)  # seconds before a POST is sent again
 _LIFETIME = 3600  # seconds, the longest that the CLMS accepts for a signed grant
-_RENEW_BEFORE = 60  # seconds before its end from which a token is not used any more
+_RENEW_BEFORE = 60  # seconds before its expiry from which a token is not used any more
 _SKEW = 60  # seconds by which this machine's clock may be ahead
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the CLMS gives to a user for its API; ``origin`` is where it was read, for messages."""
+    """Credentials of a user for the API; ``origin`` is their source, for messages."""
 
     client_id: str
     user_id: str
@@ -55,14 +55,14 @@ def read_credentials(path: Path | None, inline: Mapping[str, Any] | None = None)
     Parameters
     ----------
     path
-        The file as the CLMS gives it: client_id, user_id, token_uri and private_key are used.
+        The file from the CLMS; client_id, user_id, token_uri and private_key are used.
     inline
         The same fields as a mapping; values may be `pydantic.SecretStr`.
 
     Raises
     ------
     AuthError
-        If there are none, or a field is missing; no value of a field is ever shown.
+        If there are none, or a field is missing; messages never quote a value.
     """
     origin = str(path) if path else "store_params.credentials"
     content = _read_json(path) if path else inline
@@ -90,7 +90,7 @@ def _read_json(path: Path) -> Any:
     except OSError as error:
         raise AuthError(f"{path}: cannot be read: {error.strerror}: {_HOW}") from error
     except ValueError:
-        # The decoder's error holds the whole document, so it is not chained.
+        # The decoder's error contains the whole document, so it is not chained.
         raise AuthError(f"{path}: is not JSON: {_HOW}") from None
 
 
@@ -105,7 +105,7 @@ class Token:
     Parameters
     ----------
     credentials
-        Gives the credentials; called once, when the first token is needed.
+        Returns the credentials; called once, when the first token is needed.
     session
         Used for the exchange.
     clock
@@ -127,7 +127,7 @@ class Token:
 
     @property
     def credentials(self) -> Credentials:
-        """What tokens are fetched with."""
+        """Credentials to fetch tokens with."""
         if self._credentials is None:
             self._credentials = self._load()
         return self._credentials
@@ -144,35 +144,38 @@ class Token:
         self._value = None
 
     def _fetch(self) -> SecretStr:
-        given = self.credentials
+        credentials = self.credentials
         now = self._clock()
-        # The assertion gets past servers whose clock is a little behind.
+        # Backdated for servers whose clock is a little behind.
         issued = int(now) - _SKEW
         claims = {
-            "iss": given.client_id,
-            "sub": given.user_id,
-            "aud": given.token_uri,
+            "iss": credentials.client_id,
+            "sub": credentials.user_id,
+            "aud": credentials.token_uri,
             "iat": issued,
             "exp": issued + _LIFETIME,
         }
         try:
-            assertion = jwt.encode(claims, given.private_key.get_secret_value(), algorithm="RS256")
+            key = credentials.private_key.get_secret_value()
+            assertion = jwt.encode(claims, key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):
-            # What the key parser says may quote the key.
-            raise AuthError(f"{given.origin}: private_key: is not an RSA key in PEM") from None
+            # The parser's message may quote the key.
+            raise AuthError(
+                f"{credentials.origin}: private_key: is not an RSA key in PEM"
+            ) from None
         remember_secret(assertion)
         form = {"grant_type": _GRANT, "assertion": assertion}
-        response = send(self._session, "POST", given.token_uri, data=form, headers=ACCEPT)
+        response = send(self._session, "POST", credentials.token_uri, data=form, headers=ACCEPT)
         if 400 <= response.status_code < 500 and response.status_code != 429:
             response.close()
             raise AuthError(
-                f"{given.origin}: {given.token_uri} refused these credentials "
+                f"{credentials.origin}: {credentials.token_uri} refused these credentials "
                 f"(HTTP {response.status_code}){_skew(response, now)}; check that they are still "
                 "valid, or make new ones in your CLMS profile"
             )
         answer = content_of(response)
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise RemoteError(f"{given.token_uri}: the answer holds no access_token")
+            raise RemoteError(f"{credentials.token_uri}: the response has no access_token")
         lifetime = positive(answer.get("expires_in")) or _LIFETIME
         self._ends = now + lifetime - min(_RENEW_BEFORE, lifetime / 10)
         remember_secret(answer["access_token"])
@@ -180,9 +183,9 @@ class Token:
 
 
 def send(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
-    """Send a request and give its answer, whatever its status; `RemoteError` if none comes.
+    """Send a request and return the response of any status; raise `RemoteError` without one.
 
-    The session itself does not repeat a POST. One that was turned away unseen (429, 503) is.
+    The session does not retry a POST. One that was rejected unprocessed (429, 503) is retried here.
     """
     for pause in (*_PAUSES, None):
         try:
@@ -197,7 +200,7 @@ def send(session: requests.Session, method: str, url: str, **options: Any) -> re
 
 
 def content_of(response: requests.Response) -> Any:
-    """Return the JSON of an answer of success; raise what any other answer means."""
+    """Return the JSON of a successful response; raise the error that another one means."""
     where = public_url(response.url)
     body = read_json_body(response, f"JSON (HTTP {response.status_code})")
     try:
@@ -206,14 +209,14 @@ def content_of(response: requests.Response) -> Any:
         raise RemoteError(f"{where}: answered HTTP {response.status_code} without JSON") from error
     if response.ok:
         return content
-    said = content.get("msg") or content.get("message") if isinstance(content, dict) else None
-    text = " ".join(str(said or response.reason).split())[:200]
+    message = content.get("msg") or content.get("message") if isinstance(content, dict) else None
+    text = " ".join(str(message or response.reason).split())[:200]
     kind = NotFoundError if response.status_code == 404 else RemoteError
     raise kind(f"{where}: HTTP {response.status_code}: {text}")
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Return the seconds that ``Retry-After`` asks to wait, if it does."""
+    """Return the seconds of ``Retry-After``, if present."""
     value = response.headers.get("Retry-After")
     try:
         return Retry().parse_retry_after(value) if value else None
@@ -222,7 +225,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def positive(value: Any) -> float | None:
-    """Return a positive number, also one that is written as text; None for anything else."""
+    """Return a positive number, parsed if it is text; None for anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -231,10 +234,10 @@ def positive(value: Any) -> float | None:
 
 
 def _skew(response: requests.Response, now: float) -> str:
-    """Return by how much the clocks differ, if that is what a refusal may come from."""
+    """Return the end of a message: the difference of the clocks, which may explain a refusal."""
     try:
-        there = parsedate_to_datetime(response.headers["Date"]).timestamp()
+        server = parsedate_to_datetime(response.headers["Date"]).timestamp()
     except (KeyError, ValueError):
         return ""
-    minutes = round((now - there) / 60)
+    minutes = round((now - server) / 60)
     return f"; this machine's clock is {minutes:+d} min from the server's" if minutes else ""

@@ -1,15 +1,14 @@
-"""One file of a CLMS product, from the request to tiles on disk.
+"""Delivery of one file of a CLMS product, from the request to tiles on disk.
 
-Everything lies in the folder of the file, so that a run that was interrupted goes on where it
-stopped::
+All files are in the folder of the product's file, so that an interrupted run can be resumed::
 
     task.json        the task that prepares the file, from the request to the end
-    delivery.zip     what was downloaded (``.part`` beside it until it is whole)
-    tiles/           what was in it
-    complete.json    written last: which file this is, its tiles with size and checksum, all files
+    delivery.zip     the download (``delivery.zip.part`` until it is complete)
+    tiles/           its content
+    complete.json    written last: identity of the file, its tiles with size and checksum, all files
 
-The two marks also say that the archive is being fetched, or the tiles replaced: what has these
-names and no such mark is somebody else's.
+The two JSON files also record that the archive is being downloaded or the tiles are being replaced.
+Without such a record, an archive or folder of these names is not ours.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ from stacbuild.sources.clms.api import FAILED, FINISHED, UNDER_WAY, ClmsApi, Tas
 from stacbuild.sources.clms.auth import send
 from stacbuild.stac.catalog import read_json, write_json
 
-_ATTEMPTS = 3  # a link may have expired: the same task is asked once more, then a new one
-# In the marks: the archive is being fetched, the tiles are being replaced.
+_ATTEMPTS = 3  # an expired link is requested once more from the same task, then from a new one
+# Keys of the records: the archive is being downloaded, the tiles are being replaced; all files.
 _FETCHING, _UNPACKING, _FILES = "fetching", "unpacking", "files"
 _LONGEST_ASKED = 3600.0  # seconds of a single pause
 
@@ -51,9 +50,9 @@ class Delivery:
     file
         ``@id`` of the file in it.
     version
-        Version of the file, if the record gives one.
+        Version of the file, if the record states one.
     folder
-        Where it goes to.
+        Folder for its files.
     """
 
     data_id: str
@@ -74,12 +73,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Polling:
-    """How to wait for a task: pauses in seconds, each longer than the one before.
+    """Polling of a task, with growing pauses in seconds.
 
     Parameters
     ----------
     limit
-        Seconds of pauses after which a run no longer waits for a task; the next one can.
+        Total seconds after which a run stops waiting; the next run can go on.
     """
 
     first: float = 0.5
@@ -97,7 +96,7 @@ class Polling:
 
 
 def present(delivery: Delivery) -> tuple[Tile, ...] | None:
-    """Return the tiles that are on disk; None if they are not whole or are of another version."""
+    """Return the tiles on disk; None if they are incomplete or of another version."""
     marker = delivery.folder / "complete.json"
     if not marker.exists():
         return None
@@ -113,7 +112,7 @@ def present(delivery: Delivery) -> tuple[Tile, ...] | None:
 
 
 def request(delivery: Delivery, api: ClmsApi) -> str:
-    """Ask for the file, unless that was done before; return the id of its task."""
+    """Request the file, unless a task is known; return the id of its task."""
     path = _task_file(delivery)
     _check_mark(path)
     _check_mark(delivery.folder / "complete.json")
@@ -123,7 +122,7 @@ def request(delivery: Delivery, api: ClmsApi) -> str:
             return str(known["task"])
     task = api.request(delivery.dataset, delivery.file)
     if _is_fetching(delivery):
-        # What an earlier task delivered is not what this one will.
+        # The archive of an earlier task is obsolete.
         (delivery.folder / "delivery.zip").unlink(missing_ok=True)
     write_json(path, {"source": _source(delivery), "task": task})
     progress.say(f"{delivery.data_id}: requested, task {task}")
@@ -138,12 +137,12 @@ def deliver(
     Raises
     ------
     RemoteError
-        If the CLMS rejects the task, fails at it or somebody cancels it, does not answer, or is
-        not done within the limit of *polling*.
+        If the task is rejected, fails or is cancelled, the CLMS does not answer, or the limit of
+        *polling* is exceeded.
     AuthError
-        If it does not accept the credentials.
+        If the CLMS does not accept the credentials.
     IntegrityError
-        If the delivery is not what it should be.
+        If the delivery is damaged or has no GeoTIFF.
     """
     archive = delivery.folder / "delivery.zip"
     if not (archive.exists() and _is_fetching(delivery)):
@@ -171,25 +170,25 @@ def _download(
             progress.warn(f"{delivery.data_id}: the CLMS has dropped the task; requesting anew")
             continue
         url = str(state.url)
-        # From now on what has the name of the archive is it.
+        # Recorded first: from now on a file of this name is ours.
         write_json(_task_file(delivery), read_json(_task_file(delivery)) | {_FETCHING: True})
         try:
             with progress.task(delivery.data_id, total=state.size, unit="bytes") as watched:
                 download(url, archive, size=state.size, session=session, task=watched)
         except (RemoteError, AuthError) as error:
             if attempt == _ATTEMPTS or not _is_refused(url, session):
-                # Whoever has the link can download: it is not to stand in a log.
-                said = str(error).replace(public_url(url), f"{delivery.data_id}: its download")
-                raise type(error)(said) from None
+                # The link works for anyone, so it must not appear in a log.
+                text = str(error).replace(public_url(url), f"{delivery.data_id}: its download")
+                raise type(error)(text) from None
         else:
             return
 
 
 def _is_refused(url: str, session: requests.Session) -> bool:
-    """Return whether a link is no longer served, rather than its server in trouble."""
+    """Return whether a link has expired, in contrast to a failure of the server."""
     with send(session, "GET", url, headers={"Range": "bytes=0-0"}, stream=True) as response:
         if response.ok:
-            # A page that asks to log in, say.
+            # For example a login page.
             return "html" in response.headers.get("Content-Type", "").lower()
         return 400 <= response.status_code < 500 and response.status_code != 429
 
@@ -213,7 +212,7 @@ def _wait(delivery: Delivery, task: str, api: ClmsApi, polling: Polling) -> Task
             seconds = max(pause, state.retry_after or 0)
             waited += seconds
             if seconds > _LONGEST_ASKED or waited > polling.limit:
-                # A run is to sleep neither for days nor for as long as a server may ask for.
+                # Neither wait for days nor for as long as a server may ask for.
                 raise RemoteError(
                     f"{label}: the CLMS still says {state.status}, and to wait on would make it "
                     f"{waited / 3600:.0f} h; run again later, the task is kept"
@@ -226,7 +225,7 @@ def _unpack(delivery: Delivery, archive: Path) -> tuple[Tile, ...]:
     marker, folder = delivery.folder / "complete.json", delivery.folder / "tiles"
     known = read_json(marker) if marker.exists() else {"tiles": []}
     if folder.exists() and not known.get(_UNPACKING):
-        # Marks of older versions name tiles alone.
+        # Records of older versions list the tiles only.
         names = known.get(_FILES) or [tile["path"] for tile in known["tiles"]]
         check_folder(folder, {delivery.folder / name for name in names})
     # The old content counts as incomplete while it is replaced.
@@ -237,7 +236,7 @@ def _unpack(delivery: Delivery, archive: Path) -> tuple[Tile, ...]:
         if not tiles:
             raise IntegrityError(f"{delivery.data_id}: the delivery holds no GeoTIFF")
     except IntegrityError:
-        # The next run is to fetch it again, not to meet the same bytes.
+        # The next run has to download it again.
         archive.unlink()
         raise
     content = [
@@ -264,7 +263,7 @@ def _source(delivery: Delivery) -> dict[str, str | None]:
 
 
 def _check_mark(path: Path) -> None:
-    """Refuse to replace a file with the name of a mark that is none."""
+    """Refuse to replace a file that has the name of a record and is none."""
     try:
         check_file(path, is_ours=path.is_file() and "source" in read_json(path))
     except IntegrityError:

@@ -1,9 +1,9 @@
-"""Harvest products of the Copernicus Land Monitoring Service (CLMS).
+"""Harvesting of products of the Copernicus Land Monitoring Service (CLMS).
 
-A data id is ``<slug>|<file>``: the product's name in the address of its page, and the name of one
-of its pre-packaged files. Each product becomes a collection, described from the search record;
-each tile of a file that is on this machine becomes an item with the data id of that file. A file
-that was not preloaded has no items: the CLMS serves nothing that could be read in place.
+A data id is ``<slug>|<file>``: the product's name in the URL of its page, and the name of one of
+its pre-packaged files. Each product becomes a collection, described from the search record; each
+downloaded tile of a file becomes an item with the data id of that file. A file that was not
+preloaded has no items, as nothing of the CLMS can be read in place.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
@@ -21,11 +22,11 @@ from typing import Any
 import pystac
 
 from stacbuild import progress
-from stacbuild.errors import AuthError, Failures, NotFoundError, StacbuildError, failure_of
+from stacbuild.errors import AuthError, Failure, NotFoundError, StacbuildError
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.net.http import public_url, session
 from stacbuild.profiles import DataProfile, Profiles
-from stacbuild.sources.base import Wanted
+from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.clms.api import ClmsApi, Json
 from stacbuild.sources.clms.auth import read_credentials
 from stacbuild.sources.clms.delivery import Delivery, Polling, Tile, deliver, present, request
@@ -37,11 +38,9 @@ from stacbuild.stac.raster_item import raster_item
 
 _SHA256 = "1220"  # multihash prefix of a SHA-256 in hexadecimal digits
 
-_Failed = list[tuple[str, StacbuildError]]
-
 
 def canonical_data_id(data_id: str) -> str:
-    """Return the data id without the ``.zarr`` that configurations of other tools append."""
+    """Return the data id without the ``.zarr`` that other tools append."""
     return data_id.removesuffix(".zarr")
 
 
@@ -52,62 +51,56 @@ def harvest(
     *,
     polling: Polling = Polling(),  # noqa: B008 - frozen
 ) -> Iterator[Harvest]:
-    """Describe the products of *wanted*, and fetch the files of ``wanted.preload``.
+    """Harvest the products of *wanted*, and download the files of ``wanted.preload``.
 
-    All files are requested first and waited for then, so that the CLMS prepares them at the same
-    time. What fails does not keep other products from being harvested.
+    All files are requested before the first one is waited for, so that the CLMS prepares them at
+    the same time. Failures do not stop other products.
 
     Parameters
     ----------
     polling
-        How to wait for what was requested.
+        Pauses and limit while waiting for tasks.
 
     Yields
     ------
     Harvest
-        A product, with an item for each tile that is on this machine.
+        A product, with an item for each downloaded tile.
 
     Raises
     ------
     StacbuildError
-        After the last product: what failed, or `Failures` if that was more than one.
+        After the last product: the failure, or `Failures` if there are several.
     """
-    failed: _Failed = []
+    failures: list[Failure] = []
     with session(progress.current().say) as http:
         api = ClmsApi(
             store.api, http, lambda: read_credentials(store.credentials, store.credentials_inline)
         )
-        records, products = _find(store, wanted, api, failed)
-        awaited = _request(chain(*products.values()), wanted, api, failed)
+        records, products = _find(store, wanted, api, failures)
+        awaited = _request(chain(*products.values()), wanted, api, failures)
         for product, deliveries in products.items():
             tiles: dict[Delivery, tuple[Tile, ...]] = {}
             for delivery in deliveries:
-                try:
+                with collected(failures, delivery.data_id):
                     if delivery in awaited:
                         tiles[delivery] = deliver(delivery, api, http, polling)
                     else:
                         tiles[delivery] = present(delivery) or ()
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
-                    failed.append((delivery.data_id, failure_of(error, delivery.data_id)))
             of = _Product(product, records[product], store.key, profiles)
-            yield _describe(of, deliveries, tiles, failed)
-    if failed:
-        raise failed[0][1] if len(failed) == 1 else Failures(failed)
+            yield _describe(of, deliveries, tiles, failures)
+    raise_collected(failures)
 
 
 def _find(
-    store: ClmsStore, wanted: Wanted, api: ClmsApi, failed: _Failed
+    store: ClmsStore, wanted: Wanted, api: ClmsApi, failures: list[Failure]
 ) -> tuple[dict[str, Json], dict[str, list[Delivery]]]:
-    """Return the search records, and what is wanted of each product."""
+    """Return the search records, and the wanted files of each product."""
     data_ids = sorted({canonical_data_id(each) for each in (*wanted.data_ids, *wanted.preload)})
     records = api.search({data_id.partition("|")[0] for data_id in data_ids})
     products: dict[str, list[Delivery]] = {}
     for data_id in data_ids:
-        try:
+        with collected(failures, data_id):
             delivery = _delivery(data_id, records, store)
-        except NotFoundError as error:
-            failed.append((data_id, error))
-        else:
             products.setdefault(data_id.partition("|")[0], []).append(delivery)
     return records, products
 
@@ -145,9 +138,9 @@ def _or(name: str, known: Iterable[str]) -> str:
 
 
 def _request(
-    deliveries: Iterable[Delivery], wanted: Wanted, api: ClmsApi, failed: _Failed
+    deliveries: Iterable[Delivery], wanted: Wanted, api: ClmsApi, failures: list[Failure]
 ) -> set[Delivery]:
-    """Request what is to be preloaded and not here; return what there is to wait for."""
+    """Request the files to preload that are not on disk; return those to wait for."""
     preload = {canonical_data_id(data_id) for data_id in wanted.preload}
     awaited = set()
     for delivery in deliveries:
@@ -159,16 +152,16 @@ def _request(
                 awaited.add(delivery)
         except AuthError as error:
             # The next request would be refused as well.
-            failed.append((delivery.data_id, error))
+            failures.append((delivery.data_id, error))
             break
         except StacbuildError as error:
-            failed.append((delivery.data_id, error))
+            failures.append((delivery.data_id, error))
     return awaited
 
 
 @dataclass(frozen=True)
 class _Product:
-    """A product by its name, its search record, and what profiles state of it."""
+    """A product: its name, search record and profiles."""
 
     name: str
     record: Json
@@ -176,7 +169,7 @@ class _Product:
     profiles: Profiles
 
     def profile(self, data_id: str) -> DataProfile:
-        """Return what is stated of a file."""
+        """Return the profile of a file, with the period of the product."""
         return _with_period(self.profiles.of(self.store_key, data_id), self.record)
 
 
@@ -184,18 +177,16 @@ def _describe(
     product: _Product,
     deliveries: Sequence[Delivery],
     tiles: Mapping[Delivery, Sequence[Tile]],
-    failed: _Failed,
+    failures: list[Failure],
 ) -> Harvest:
-    # Two files of a product may name tiles alike; then the file's name tells the items apart.
+    # Ids of items include the file's name where several files have a tile of the same name.
     names = Counter(tile.path.stem for found in tiles.values() for tile in found)
     items: list[pystac.Item] = []
     for delivery, found in tiles.items():
-        try:
+        with collected(failures, delivery.data_id):
             items += [
                 _item(product, delivery, tile, unique=names[tile.path.stem] == 1) for tile in found
             ]
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
-            failed.append((delivery.data_id, failure_of(error, delivery.data_id)))
     versions = {delivery.version for delivery in deliveries}
     version = versions.pop() if len(versions) == 1 else None
     return Harvest(_collection(product, version), tuple(items))
@@ -256,26 +247,24 @@ def _link_page(entity: pystac.Item | pystac.Collection, record: Json) -> None:
 
 
 def _text(markup: Any) -> str:
-    """Return the words of a description, which is plain text or a little HTML."""
+    """Return the text of a description, which is plain text or simple HTML."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", str(markup or ""))).split())
 
 
 def _bbox(record: Json) -> list[float]:
-    """Unite the boxes of a record (degrees); the whole globe if there is none."""
-    boxes = []
-    for box in (record.get("geographicBoundingBox") or {}).get("items") or ():
-        try:
-            boxes.append([float(box[side]) for side in ("west", "south", "east", "north")])
-        except (KeyError, TypeError, ValueError):
-            continue
-    if not boxes:
+    """Return the union of the bounding boxes of a record (degrees); by default the globe."""
+    bboxes = []
+    for each in (record.get("geographicBoundingBox") or {}).get("items") or ():
+        with suppress(KeyError, TypeError, ValueError):
+            bboxes.append([float(each[side]) for side in ("west", "south", "east", "north")])
+    if not bboxes:
         return [-180.0, -90.0, 180.0, 90.0]
-    west, south, east, north = zip(*boxes, strict=True)
+    west, south, east, north = zip(*bboxes, strict=True)
     return [min(west), min(south), max(east), max(north)]
 
 
 def _period(record: Json) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """Return begin and end (UTC); a date at the end means all of its day."""
+    """Return start and end (UTC); an end date includes all of its day."""
     begin, end = (_time(record.get(f"temporalExtent{which}")) for which in ("Start", "End"))
     if end and len(record["temporalExtentEnd"]) == len("2015-12-31"):
         end += dt.timedelta(days=1, seconds=-1)
@@ -283,7 +272,7 @@ def _period(record: Json) -> tuple[dt.datetime | None, dt.datetime | None]:
 
 
 def _time(text: Any) -> dt.datetime | None:
-    # A date in another form says nothing that could be relied upon; the profile may.
+    # Dates in another format are ignored; a profile can state them.
     try:
         time = dt.datetime.fromisoformat(text)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What the Copernicus Land Monitoring Service offers for download; no credentials are needed."""
+"""Listing of the downloads of the Copernicus Land Monitoring Service, without credentials."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def entries(store: ClmsStore, match: str | None) -> Iterator[Entry]:
 
 
 def describe(store: ClmsStore, data_id: str) -> Json:
-    """Return what the service's search says of a file; its header is known once it is preloaded."""
+    """Return the search record's metadata of a file; its header is known once it is preloaded."""
     wanted = canonical_data_id(data_id)
     for record, file in _files(store):
         if f"{record['id']}|{file['file']}" == wanted:
-            boxes = (record.get("geographicBoundingBox") or {}).get("items") or [{}]
-            box = [boxes[0].get(side) for side in ("west", "south", "east", "north")]
+            bboxes = (record.get("geographicBoundingBox") or {}).get("items") or [{}]
+            bbox = [bboxes[0].get(side) for side in ("west", "south", "east", "north")]
             period = [record.get("temporalExtentStart"), record.get("temporalExtentEnd")]
-            facts = {
+            metadata = {
                 "data_id": wanted,
                 "title": record.get("title"),
                 "type": file.get("format"),
                 "area": file.get("area"),
                 "version": file.get("version"),
-                "bbox": [float(str(side)) for side in box] if None not in box else None,
+                "bbox": [float(str(side)) for side in bbox] if None not in bbox else None,
                 "times": [str(each) for each in period if each] or None,
                 "note": "is requested and fetched by preload_datasets; then its header is known",
             }
-            return {key: value for key, value in facts.items() if value not in (None, "")}
+            return {key: value for key, value in metadata.items() if value not in (None, "")}
     raise NotFoundError(
         f"{data_id}: the CLMS has no such file; stacbuild list clms --match "
         f"'{wanted.partition('|')[0]}' shows what there is"
@@ -55,8 +55,8 @@ def _files(store: ClmsStore) -> Iterator[tuple[Json, Json]]:
     with session(progress.current().say) as http:
         for record in ClmsApi(store.api, http, _none).records():
             files = record.get("downloadable_files")
-            given = files.get("items") if isinstance(files, dict) else None
-            for file in given if isinstance(given, list) else ():
+            items = files.get("items") if isinstance(files, dict) else None
+            for file in items if isinstance(items, list) else ():
                 if isinstance(file, dict) and isinstance(file.get("file"), str) and file["file"]:
                     yield record, file
 

@@ -1,7 +1,7 @@
-"""What somebody's item says of its data: which asset, where it can be read, and its facts.
+"""The asset of a foreign item, its href, and the item's metadata of it.
 
-Where pixels lie and what values they are is read from the file itself (`stacbuild.formats`);
-the item adds what a file seldom says: title, time, unit, legend, licence.
+Grid and values are read from the file itself (`stacbuild.formats`); the item adds metadata that
+files seldom have: title, time, unit, classes, licence.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 _ROLES = frozenset({"licensor", "producer", "processor", "host"})
 _CHECKSUM = re.compile(r"(d50110[0-9a-f]{32}|1220[0-9a-f]{64})")
 _TIFF = frozenset({"tif", "tiff", "geotiff", "geotif", "cog"})
-# Types that say nothing of what a file holds.
+# Media types of files of any format.
 _ANYTHING = frozenset(
     {
         "",
@@ -46,16 +46,16 @@ _LICENSE = re.compile(r"[\w.+-]{1,100}")
 
 @dataclass(frozen=True)
 class Data:
-    """The asset of an item that is meant.
+    """The chosen asset of an item.
 
     Parameters
     ----------
     kind
         ``raster`` (GeoTIFF) or ``zarr``.
     href
-        Where anybody reads it: a URL without signature, or an absolute path.
+        A URL without signature, or an absolute path.
     s3
-        Its ``s3://`` address, if it is read there with the store's credentials.
+        Its ``s3://`` URL, if it is read there with the store's credentials.
     """
 
     key: str
@@ -66,19 +66,19 @@ class Data:
 
     @property
     def read(self) -> str:
-        """Where it is read."""
+        """Path or URL that it is read from."""
         return self.s3 or self.href
 
 
 def data_of(reader: Reader, found: Found, name: str | None) -> Data:
-    """Choose the asset of an item: the one named, else the only one with data that can be read.
+    """Return the asset of this name, or else the only one with readable data.
 
     Raises
     ------
     StacbuildError
-        There is none of this name, none that can be read, or there are several.
+        There is no such asset, none that can be read, or there are several.
     IntegrityError
-        Its address leads where it may not.
+        Its href is not allowed.
     """
     assets = {
         str(key): asset for key, asset in found.content["assets"].items() if isinstance(asset, dict)
@@ -88,7 +88,7 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
         marked = [key for key in readable if _is_data(assets[key].get("roles"))]
         choice = marked or list(readable)
         if len(choice) > 1:
-            # The same data at other addresses, which stacbuild knows no way to.
+            # Without copies of the same data at hrefs of unsupported schemes.
             choice = [key for key in choice if _may_be_read(assets[key])] or choice
             choice = [key for key in choice if not _is_picture(assets[key])] or choice
         if len(choice) > 1:
@@ -108,7 +108,7 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
             f"{found.id}: {name!r} {what}; these can be read: "
             f"{clean(', '.join(sorted(readable)))[:300] or 'none'}"
         )
-    href, s3 = _place(reader, found, assets[name])
+    href, s3 = _resolve(reader, found, assets[name])
     return Data(name, readable[name], href, s3, assets[name])
 
 
@@ -127,10 +127,9 @@ def _is_data(roles: Any) -> bool:
 
 
 def kind_of(asset: Json) -> str | None:
-    """Return ``raster`` or ``zarr``, by an asset's media type, else by its name; None is neither.
+    """Return ``raster`` or ``zarr`` by an asset's media type, else by its name; None: neither.
 
-    Catalogs write the types of both in many ways: with parameters, in capitals, by names that were
-    never registered.
+    Catalogs have many spellings of both types: with parameters, in capitals, unregistered ones.
     """
     media = str(asset.get("type") or "").partition(";")[0].strip().lower()
     kind, _, name = media.partition("/")
@@ -156,8 +155,8 @@ def _path_of(href: Any) -> str:
         return ""
 
 
-def _place(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:
-    """Return where an asset is read: https or a file if there is any, else S3."""
+def _resolve(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:
+    """Return `Data.href` and `Data.s3` of an asset: https or a file if there is any, else S3."""
     refused: StacbuildError | None = None
     on_s3 = None
     for href in _hrefs(asset):
@@ -194,10 +193,10 @@ def _hrefs(asset: Json) -> Iterator[str]:
 
 
 def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
-    """Return the CRS that asset, item or collection states, in any version of the extensions.
+    """Return the CRS of asset, item or collection, in any version of the extensions.
 
-    Each in the fields of the projection extension, else in the ``reference_system`` of the
-    datacube extension.
+    It is in fields of the projection extension, or in the ``reference_system`` of the datacube
+    extension.
     """
     summaries = found.collection.get("summaries")
     for fields in (data.content, found.content["properties"], summaries, found.collection):
@@ -219,7 +218,7 @@ _CRS_FIELDS = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson")
 
 
 def _reference_systems(fields: Json) -> Iterator[Any]:
-    """Yield what ``cube:dimensions`` state of x and y."""
+    """Yield the ``reference_system`` of x and y in ``cube:dimensions``."""
     dimensions = fields.get("cube:dimensions")
     for each in dimensions.values() if isinstance(dimensions, dict) else ():
         if isinstance(each, dict) and each.get("axis") in ("x", "y"):
@@ -227,36 +226,36 @@ def _reference_systems(fields: Json) -> Iterator[Any]:
 
 
 def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:
-    """Return what the item says of its data; what a profile states goes before it."""
+    """Return the item's metadata of its data as a profile; *stated* overrides it."""
     properties = found.content["properties"]
-    facts: Json = {
+    metadata: Json = {
         "title": text(data.content.get("title") or properties.get("title"), 300),
         "description": text(data.content.get("description") or properties.get("description")),
         "classes": _classes(data.content),
         "start_datetime": instant(properties.get("start_datetime")),
         "end_datetime": instant(properties.get("end_datetime")),
     }
-    if facts["title"] in ("data", data.key, None):
-        # "data" says nothing to a reader of a legend.
-        facts["title"] = text(properties.get("title"), 300) or found.id
-    if facts["start_datetime"] is None:
-        facts["end_datetime"] = None
-    known = {key: value for key, value in facts.items() if value is not None}
+    if metadata["title"] in ("data", data.key, None):
+        # The key of an asset is no title.
+        metadata["title"] = text(properties.get("title"), 300) or found.id
+    if metadata["start_datetime"] is None:
+        metadata["end_datetime"] = None
+    known = {key: value for key, value in metadata.items() if value is not None}
     return DataProfile.model_validate(known | stated.model_dump(exclude_none=True))
 
 
 def without_times(profile: DataProfile) -> DataProfile:
-    """Return what an item says of its data, but for when they are of.
+    """Return a profile without times.
 
-    A file's own times are of its data; an item's often of its publication.
+    A file's own times are those of its data; an item's are often those of its publication.
     """
     return profile.model_copy(update={"start_datetime": None, "end_datetime": None})
 
 
 def time_notes(times: Sequence[dt.datetime], found: Found) -> list[str]:
-    """Return a line if times of a file lie in none of the years of its item's period.
+    """Return a line if no time of a file is in the years of its item's period.
 
-    A mere ``datetime`` is often that of a publication.
+    A ``datetime`` alone is not compared: it is often that of a publication.
     """
     properties = found.content["properties"]
     stated = [instant(properties.get(key)) for key in ("start_datetime", "end_datetime")]
@@ -267,11 +266,11 @@ def time_notes(times: Sequence[dt.datetime], found: Found) -> list[str]:
     if first <= max(years) and min(years) <= last:
         return []
     theirs, ours = f"{min(years)} to {max(years)}", f"{first} to {last} (netCDF tags)"
-    return [f"its item says {theirs}, but the file {ours}, which is what counts"]
+    return [f"its item states {theirs}, but the file {ours}, which is what counts"]
 
 
 def time_of(found: Found) -> Any:
-    """Return the instant of an item, or the start of its collection; None if neither says it."""
+    """Return the datetime of an item, or the start of its collection; None if neither has one."""
     if when := instant(found.content["properties"].get("datetime")):
         return when
     try:
@@ -281,7 +280,7 @@ def time_of(found: Found) -> Any:
 
 
 def file_fields(data: Data) -> Json:
-    """Return what tells whether the file changed: its checksum and the time of its last change."""
+    """Return the fields by which changes of the file are detected: checksum and last change."""
     fields: Json = {}
     checksum = data.content.get("file:checksum")
     if isinstance(checksum, str) and _CHECKSUM.fullmatch(checksum):
@@ -297,7 +296,7 @@ def rights_of(found: Found) -> Json:
     for source in (found.collection, found.content["properties"]):
         license_ = source.get("license")
         if isinstance(license_, str) and _LICENSE.fullmatch(license_):
-            # What it was called before STAC 1.1.
+            # Values before STAC 1.1.
             old = license_ in ("proprietary", "various")
             fields["license"] = "other" if old else license_
         if providers := _providers(source.get("providers")):
@@ -311,7 +310,7 @@ def rights_of(found: Found) -> Json:
 
 
 def outer_links(reader: Reader, location: str, document: Json) -> list[tuple[str, str]]:
-    """Return relation and URL of the links that people follow: licence, citation, about."""
+    """Return relation and URL of links to web pages: licence, citation, about."""
     found = []
     for link in links(document, "license", "cite-as", "about")[:20]:
         href = link.get("href")
@@ -319,13 +318,13 @@ def outer_links(reader: Reader, location: str, document: Json) -> list[tuple[str
             try:
                 found.append((str(link["rel"]), reader.resolve(location, href)))
             except IntegrityError:
-                # Nobody opens it here, and what may not be led to is not passed on.
+                # Never opened here, but links that are not allowed are not passed on.
                 continue
     return found
 
 
 def text(value: Any, longest: int = 10_000) -> str | None:
-    """Return a text without control characters but line breaks, None if it is none."""
+    """Return a text without control characters except line breaks; None if it is not text."""
     if not isinstance(value, str) or not value.strip():
         return None
     return "\n".join(clean(line) for line in value[:longest].splitlines()).strip()
@@ -357,11 +356,11 @@ def _providers(value: Any) -> list[Json]:
         if not name:
             continue
         roles = each.get("roles")
-        kept = tuple(role for role in roles if role in _ROLES) if isinstance(roles, list) else ()
+        known = tuple(role for role in roles if role in _ROLES) if isinstance(roles, list) else ()
         url = each.get("url")
         provider = Provider(
             name=name,
-            roles=kept or None,
+            roles=known or None,
             url=url if isinstance(url, str) and re.match(r"https?://", url) else None,
         )
         providers.append(provider.model_dump(mode="json", exclude_none=True))

@@ -1,4 +1,4 @@
-"""Items of somebody's catalog as they were found, and how many may be."""
+"""Items of a foreign catalog, and the limit on their number."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from stacbuild.net.http import public_url
 from stacbuild.sources.stac.reader import Json, Reader
 
 MOST_ITEMS = 1000
-"""Items that a data id may mean."""
+"""Most items of a data id."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """An item as its catalog has it: the JSON, where it lies, and its collection's JSON.
+    """An item of a foreign catalog: its JSON and location, and those of its collection.
 
-    ``whole`` is true of the assets of a collection itself, in the form of an item.
+    ``whole`` is true for the assets of a collection itself, represented as an item.
     """
 
     content: Json
@@ -33,29 +33,23 @@ class Found:
 
 
 def counted(reader: Reader, count: int) -> int:
-    """Count one item more; an error where a data id would mean too many."""
+    """Return *count* plus one; raise StacbuildError if a data id has too many items."""
     if count >= MOST_ITEMS:
         raise StacbuildError(
-            f"{public_url(reader.root)}: more than {MOST_ITEMS} items fit; narrow them by bbox and "
-            "datetime"
+            f"{public_url(reader.root)}: more than {MOST_ITEMS} items match; narrow them by bbox "
+            "and datetime"
         )
     return count + 1
 
 
 def item_of(where: str, content: Any) -> Json:
-    """Return a document that is an item, with properties if only empty ones.
-
-    Raises
-    ------
-    IntegrityError
-        It is none.
-    """
+    """Return a document that is an item, with ``properties``; raise IntegrityError otherwise."""
     where = public_url(where) if "://" in where else where
     ok = isinstance(content, dict) and isinstance(content.get("id"), str) and content["id"]
     if not ok or not isinstance(content.get("assets"), dict):
-        raise IntegrityError(f"{where}: is no STAC item (no id or assets)")
+        raise IntegrityError(f"{where}: is not a STAC item (no id or assets)")
     if content.get("type") in ("Catalog", "Collection", "FeatureCollection"):
-        raise IntegrityError(f"{where}: is no STAC item, but a {content['type']}")
+        raise IntegrityError(f"{where}: is not a STAC item, but a {content['type']}")
     if not isinstance(content.get("properties"), dict):
         content["properties"] = {}
     return dict(content)

@@ -1,9 +1,8 @@
-"""Harvest somebody's STAC catalog: a STAC API, or a static one behind a URL or in a folder.
+"""Harvesting of a foreign STAC catalog: a STAC API, or a static one at a URL or in a folder.
 
-A data id is a query (`stacbuild.sources.stac.query`). The items that it means become items of
-our catalog, one collection here for one there. Each is described from the header of its file:
-projection fields are missing, old or wrong in many catalogs, and a file that lies elsewhere than
-its item says would give a wrong cube that nobody sees.
+A data id is a query (`stacbuild.sources.stac.query`). Matching items become items of our catalog,
+with a collection for each of theirs. Each is described from the header of its file: projection
+fields are missing, old or wrong in many catalogs, and the position of pixels has to be right.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 import pystac
 
 from stacbuild import progress
-from stacbuild.errors import Failures, StacbuildError, failure_of
+from stacbuild.errors import Failure, StacbuildError
 from stacbuild.formats.geotiff import RasterFile
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
@@ -30,7 +29,7 @@ from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.net.http import public_url
 from stacbuild.profiles import CollectionProfile, Profiles
 from stacbuild.safe_text import clean
-from stacbuild.sources.base import Wanted
+from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.stac.asset import (
     Json,
     data_of,
@@ -45,7 +44,7 @@ from stacbuild.sources.stac.asset import (
     without_times,
 )
 from stacbuild.sources.stac.found import Found
-from stacbuild.sources.stac.projection import place_notes
+from stacbuild.sources.stac.projection import position_notes
 from stacbuild.sources.stac.query import parse
 from stacbuild.sources.stac.reader import Reader
 from stacbuild.sources.stac.search import find
@@ -70,7 +69,7 @@ class _Described:
 
 @dataclass(frozen=True)
 class _Names:
-    """What an item is called: by its id here and its data id; and the asset that is asked for."""
+    """Id and data id of our item, and the key of the requested asset."""
 
     item_id: str
     data_id: str
@@ -78,40 +77,35 @@ class _Names:
 
 
 def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
-    """Describe the items that the data ids of *wanted* mean.
+    """Harvest the items that the wanted data ids match.
 
-    Several items of one data id are tiles, and may be of several times: put together when loaded.
+    Several items of a data id are tiles, maybe of several times; they are combined when loaded.
 
     Yields
     ------
     Harvest
-        One a collection of that catalog.
+        One for each collection of that catalog.
 
     Raises
     ------
     NotFoundError, AuthError, RemoteError, LocalError, IntegrityError, StacbuildError
-        For a single data id that could not be described, after the others were given.
+        For a single data id that could not be described, after the others were harvested.
     Failures
         For several.
     """
     described: dict[tuple[str, str], list[_Described]] = {}
-    failures: list[tuple[str, StacbuildError]] = []
+    failures: list[Failure] = []
     stated = CollectionProfile()
     with Reader(store) as reader:
         for data_id in dict.fromkeys((*wanted.data_ids, *wanted.preload)):
-            try:
+            with collected(failures, data_id):
                 for each in _describe_all(reader, data_id, profiles):
-                    there = each.found.collection_location, str(each.found.collection.get("id"))
-                    described.setdefault(there, []).append(each)
+                    key = each.found.collection_location, str(each.found.collection.get("id"))
+                    described.setdefault(key, []).append(each)
                 stated = profiles.collection(store.key, data_id)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this data id's
-                failures.append((data_id, failure_of(error, data_id)))
         for group in described.values():
             yield Harvest(_collection(reader, group, stated), tuple(each.item for each in group))
-    if len(failures) == 1:
-        raise failures[0][1]
-    if failures:
-        raise Failures(failures)
+    raise_collected(failures)
 
 
 def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Described]:
@@ -134,18 +128,18 @@ def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Des
         state = state_of(founds)
         for each in described:
             each.item.properties[FOUND] = state
-    _check_together(data_id, [each.item for each in described])
+    _check_combinable(data_id, [each.item for each in described])
     return described
 
 
-def _check_together(data_id: str, items: Sequence[pystac.Item]) -> None:
-    """Refuse items that cannot be put together: rasters are, as tiles and along time."""
+def _check_combinable(data_id: str, items: Sequence[pystac.Item]) -> None:
+    """Refuse several Zarr stores: only rasters are combined, as tiles and along time."""
     if len(items) == 1:
         return
     if any("cube:variables" in item.properties for item in items):
         names = ", ".join(item.properties["title"] for item in items[:3])
         raise StacbuildError(
-            f"{data_id}: means {len(items)} Zarr stores ({names}{', ...' if items[3:] else ''}); "
+            f"{data_id}: matches {len(items)} Zarr stores ({names}{', ...' if items[3:] else ''}); "
             "name one of them: collection/item"
         )
 
@@ -164,7 +158,7 @@ def _describe(
         "href": data.href,
     }
     options = store.storage_options if data.s3 else None
-    said = stated_crs(found, data)
+    item_crs = stated_crs(found, data)
     if data.kind == "raster":
         file = RasterFile(data.read, session=reader.session, storage_options=options)
         with file.open() as raster:
@@ -185,33 +179,31 @@ def _describe(
     else:
         group = open_group(data.read, options)
         with source_of(group, data.read, options) as ds:
-            if said is not None and not states_crs(ds):
-                ds.attrs["crs"] = said.to_wkt()
+            if item_crs is not None and not states_crs(ds):
+                ds.attrs["crs"] = item_crs.to_wkt()
             with naming(ds, data.href):
                 own = period(ds)
             if own is not None:
-                # The store's own times are of its data; an item's often of its publication.
                 profile = without_times(profile)
-            told: list[str] = []
+            warnings: list[str] = []
             item = zarr_item(
                 group,
                 ds,
                 **identity,
                 profile=profile,
                 datetime=time_of(found),
-                warn=told.append,
+                warn=warnings.append,
             )
-            notes = [*told, *complete_zarr(item, ds, found, data, known)]
+            notes = [*warnings, *complete_zarr(item, ds, found, data, known)]
             if "://" not in data.read:
                 path = Path(data.read)
                 state: Json = {"updated": file_time(path)}
-                if path.is_file():
-                    # Zipped.
+                if path.is_file():  # a zip archive
                     state["file:size"] = path.stat().st_size
                 else:
                     state[CHUNKS] = count_chunks(group.store, map(str, ds.data_vars))
                 item.assets["data"].extra_fields |= state
-    notes += place_notes(item, found, data, said)
+    notes += position_notes(item, found, data, item_crs)
     if data.s3:
         asset = item.assets["data"]
         asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
@@ -225,33 +217,33 @@ def _describe(
 
 
 def _item_id(found: Found, data_id: str, where: str) -> str:
-    """Return an id that no other data id's item has: one may be named by several queries.
+    """Return an id that is unique among data ids, as several queries may match the same item.
 
-    *where* tells items of one id apart.
+    *where* distinguishes items of the same id.
     """
     digest = hashlib.sha256(f"{found.id}{where}\n{data_id}".encode()).hexdigest()[:8]
     return f"{slug(found.id)[:100]}-{digest}"
 
 
 def _beside(root: str, location: str) -> str:
-    """Return where an item lies, in words that do not change with the place of its catalog."""
+    """Return the location of an item relative to its catalog."""
     return f"\n{posixpath.relpath(location, posixpath.dirname(root))}"
 
 
 def _collection_id(store_key: str, name: str) -> str:
-    """Return an id that no other collection of that catalog has."""
+    """Return an id that is unique among the collections of that catalog."""
     short = slug(f"{store_key}-{name}")
     lossy = slug(name) != name or len(short) > _LONGEST_COLLECTION
     return with_digest(short[:_LONGEST_COLLECTION], name) if lossy else short
 
 
 def _warn(described: Sequence[_Described]) -> None:
-    """Warn of what items say and their files do not; once of what several say alike."""
-    said: dict[str, list[str]] = {}
+    """Warn of each note once, with the number of items that it is about."""
+    items_of: dict[str, list[str]] = {}
     for each in described:
         for note in each.notes:
-            said.setdefault(note, []).append(each.found.id)
-    for note, ids in said.items():
+            items_of.setdefault(note, []).append(each.found.id)
+    for note, ids in items_of.items():
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
         progress.warn(f"{clean(ids[0])[:100]}{more}: {note}")
 
@@ -259,7 +251,7 @@ def _warn(described: Sequence[_Described]) -> None:
 def _collection(
     reader: Reader, described: Sequence[_Described], stated: CollectionProfile
 ) -> pystac.Collection:
-    """Describe a collection as it is there; what a profile states goes before it."""
+    """Return our collection for theirs; *stated*, a profile, overrides its metadata."""
     found = described[0].found
     content = found.collection
     name = str(content.get("id"))

@@ -1,4 +1,4 @@
-"""Items that one document gives by itself: an item, an item collection, a collection's assets.
+"""Items in a single document: an item, an item collection, or the assets of a collection.
 
 A saved search is an item collection (GeoJSON ``FeatureCollection``). Some collections have no
 items: their data are assets of the collection itself.
@@ -26,14 +26,14 @@ _NO_DATA = frozenset({"thumbnail", "overview", "metadata", "visual"})
 
 def is_of_items(document: Json) -> bool:
     """Return whether a document is an item or an item collection, not a catalog."""
-    # The last is what item collections were before STAC 1.0.
+    # ItemCollection is the type before STAC 1.0.
     return document.get("type") in ("Feature", "FeatureCollection", "ItemCollection")
 
 
 def items_within(reader: Reader, location: str, document: Json) -> Iterator[Found]:
-    """Yield the item that a document is, or those of an item collection.
+    """Yield the item of a document, or those of an item collection.
 
-    Entries of an item collection that are no items are left out, with a warning.
+    Features that are not items are left out, with a warning.
     """
     if document.get("type") == "Feature":
         item = item_of(location, document)
@@ -56,7 +56,7 @@ def items_within(reader: Reader, location: str, document: Json) -> Iterator[Foun
 
 
 def choose(reader: Reader, founds: Iterator[Found], query: Query) -> Iterator[Found]:
-    """Yield the items of a document that a query means: by collection and item, or by item."""
+    """Yield the items of a document that a query matches: by collection and item, or by item."""
     everything = list(founds)
     named = [found for found in everything if found.collection["id"] == query.collection]
     wanted = query.item if named else query.path
@@ -98,9 +98,9 @@ def of_assets(location: str, document: Json) -> Found | None:
 
 
 def collection_of(reader: Reader, location: str, item: Json) -> tuple[Json, str]:
-    """Return the collection that an item links to, and its address; a bare one if it has none.
+    """Return the collection that an item links to, and its location; a minimal one without a link.
 
-    A file on this machine does not lead to the web for that.
+    Links from a local file to the web are not followed for that.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def nothing_in(location: str, document: Json) -> StacbuildError:
         return NotFoundError(f"{where}: has no items of its own; name a collection below it")
     if links(document, "items") and not links(document, "item"):
         return StacbuildError(
-            f"{where}: is a collection of a STAC API; give the API's address as url, and "
+            f"{where}: is a collection of a STAC API; write the API's address as url, and "
             f"{str(document.get('id'))[:100]} as data_id"
         )
     assets = document.get("assets")
@@ -141,10 +141,10 @@ def nothing_in(location: str, document: Json) -> StacbuildError:
 
 
 def _base(reader: Reader, location: str, item: Json) -> str:
-    """Return what relative hrefs of an item of an item collection start from.
+    """Return the location that relative hrefs of an item of an item collection refer to.
 
-    An API writes them relative to the item's own address, its ``self`` link. A collection that was
-    put together here has its files beside it: there those that exist go before.
+    An API writes them relative to the item's ``self`` link. A local item collection may have its
+    files beside it: if one exists there, that location is used.
     """
     own = next((link.get("href") for link in links(item, "self")), None)
     if not isinstance(own, str) or not own.startswith(("https://", "http://")):

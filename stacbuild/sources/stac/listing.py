@@ -1,4 +1,4 @@
-"""What somebody's STAC catalog holds."""
+"""Listing of a foreign STAC catalog."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]
     for location, document in documents(reader, landing):
         name = str(document.get("id"))
         count = len(links(document, "item"))
-        # Catalogs of catalogs hold no data themselves.
+        # Catalogs of catalogs have no data themselves.
         if not count:
             whole = of_assets(location, document)
             some |= whole is not None
@@ -59,7 +59,7 @@ def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]
 
 
 def _saved(founds: list[Found], match: str | None) -> Iterator[Entry]:
-    """Yield what an item collection, or a single item, holds."""
+    """Yield the data ids of an item collection, or of a single item."""
     by_collection: dict[str, list[Found]] = {}
     for found in founds:
         by_collection.setdefault(str(found.collection["id"]), []).append(found)

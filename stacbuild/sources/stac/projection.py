@@ -1,4 +1,4 @@
-"""Where somebody's item says that its pixels lie, compared with the file, which counts."""
+"""Comparison of CRS and position of pixels in a foreign item with its file, which counts."""
 
 from __future__ import annotations
 
@@ -20,40 +20,42 @@ Json = dict[str, Any]
 _HALF = 0.5
 
 
-def place_notes(item: pystac.Item, found: Found, data: Data, said: pyproj.CRS | None) -> list[str]:
-    """Return a line for each statement of CRS or place in which a foreign item differs.
+def position_notes(
+    item: pystac.Item, found: Found, data: Data, item_crs: pyproj.CRS | None
+) -> list[str]:
+    """Return a line if a foreign item states another CRS or position than its file.
 
     Parameters
     ----------
     item
-        Ours, as its file was described.
+        Our item, described from the file.
     found, data
         The foreign item and its asset.
-    said
+    item_crs
         The CRS that these state.
 
     Returns
     -------
-    Lines without the item's name. Places differ if an outer edge is half a pixel off or more.
+    Lines without the item's name. Positions differ if an outer edge is off by half a pixel or more.
     """
     code = item.properties.get("proj:code")
     crs = pyproj.CRS.from_user_input(code or item.properties["proj:wkt2"])
-    if said is not None and not _horizontal(said).equals(crs, ignore_axis_order=True):
-        theirs, ours = f"its catalog says {said.to_string()[:60]}", code or crs.name
+    if item_crs is not None and not _horizontal(item_crs).equals(crs, ignore_axis_order=True):
+        theirs, ours = f"its catalog states {item_crs.to_string()[:60]}", code or crs.name
         return [f"{theirs}, but the file {ours}, which is what counts"]
     mine = item.properties["proj:bbox"]
     a, _, _, _, e, _ = item.properties["proj:transform"][:6]
     pixel = (abs(a) or 1.0, abs(e) or 1.0) * 2
     stated = _edges(data.content) or _edges(found.content["properties"])
     if stated is None:
-        box = found.content.get("bbox")
-        if not _apart(box, item.bbox):
+        bbox = found.content.get("bbox")
+        if not _disjoint(bbox, item.bbox):
             return []
-        theirs, ours = f"its item's bbox is {_short(box)}", f"lies in {_short(item.bbox)}"
+        theirs, ours = f"its item's bbox is {_short(bbox)}", f"lies in {_short(item.bbox)}"
     elif any(
         abs(one - two) >= _HALF * size for one, two, size in zip(mine, stated, pixel, strict=True)
     ):
-        theirs, ours = f"its item says pixels within {_short(stated)}", _short(mine)
+        theirs, ours = f"its item states pixels within {_short(stated)}", _short(mine)
     else:
         return []
     return [f"{theirs}, but the file {ours}, which is what counts"]
@@ -67,15 +69,15 @@ def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
 
 
 def _edges(fields: Mapping[str, Any]) -> BBox | None:
-    """Return the outer edges that projection fields state, of whatever pixels in between."""
+    """Return the outer edges of the pixels in projection fields."""
     transform, shape = (_numbers(fields.get(f"proj:{key}")) for key in ("transform", "shape"))
     if transform and shape and len(transform) in (6, 9) and len(shape) == 2:
         affine = Affine(*transform[:6])
         corners = [affine @ (x, y) for x in (0, shape[1]) for y in (0, shape[0])]
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
-    box = _numbers(fields.get("proj:bbox"))
-    return (box[0], box[1], box[2], box[3]) if box and len(box) == 4 else None
+    bbox = _numbers(fields.get("proj:bbox"))
+    return (bbox[0], bbox[1], bbox[2], bbox[3]) if bbox and len(bbox) == 4 else None
 
 
 def _numbers(value: Any) -> list[float] | None:
@@ -86,8 +88,8 @@ def _numbers(value: Any) -> list[float] | None:
     return [float(each) for each in value]
 
 
-def _apart(one: Any, other: Any) -> bool:
-    """Return whether two boxes in degrees have nothing in common, wherever they count from."""
+def _disjoint(one: Any, other: Any) -> bool:
+    """Return whether two bounding boxes in degrees do not overlap, modulo 360 degrees."""
     first, second = _numbers(one), _numbers(other)
     if not first or not second or len(first) != 4 or len(second) != 4:
         return False
@@ -98,5 +100,5 @@ def _apart(one: Any, other: Any) -> bool:
     )
 
 
-def _short(box: Any) -> str:
-    return "[" + ", ".join(f"{edge:.9g}" for edge in box) + "]"
+def _short(bbox: Any) -> str:
+    return "[" + ", ".join(f"{edge:.9g}" for edge in bbox) + "]"

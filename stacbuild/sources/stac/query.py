@@ -1,7 +1,7 @@
-"""Data ids of a STAC catalog: ``collection[/item][?key=value&...]``, a query that is one line.
+"""Data ids of a STAC catalog: ``collection[/item][?key=value&...]``, a query on one line.
 
 Keys are those of the item search of STAC API 1.0.0 (``bbox``, ``datetime``, ``query``), and
-``asset_names``, which says what of each item is meant.
+``asset_names``, which selects the asset of each item.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _LAST = dt.datetime.max.replace(tzinfo=dt.UTC) - _SECOND
 
 @dataclass(frozen=True)
 class Query:
-    """Which items of a catalog, and what of them.
+    """A selection of items of a catalog, and of their asset.
 
     Parameters
     ----------
     collection
-        Id of a collection; of an item, where a static catalog has no such collection.
+        Id of a collection; or of an item, where a static catalog has no such collection.
     item
-        Id of one item of it.
+        Id of one item in it.
     bbox
-        West, south, east, north in degrees; items that touch it are meant. West is more than
-        east if the box crosses the antimeridian.
+        West, south, east, north in degrees; items that touch it match. West is greater than east
+        if it crosses the antimeridian.
     interval
-        First and last instant, None where it is open; items whose period touches it are meant.
+        First and last instant, None for an open end; items whose period touches it match.
     terms
-        Of the API's query extension, such as ``eo:cloud_cover<10``.
+        Terms of the API's query extension, such as ``eo:cloud_cover<10``.
     asset
-        Key of the asset that is meant.
+        Key of the asset.
     """
 
     collection: str
@@ -55,29 +55,29 @@ class Query:
 
     @property
     def path(self) -> str:
-        """What stands before ``?``: collection and item, or the path of a document."""
+        """The part before ``?``: collection and item, or the path of a document."""
         return self.collection if self.item is None else f"{self.collection}/{self.item}"
 
     @property
     def datetime(self) -> str | None:
-        """The interval in whole seconds, not shorter than it is, as every API takes it."""
+        """The interval, widened to whole seconds, which every API accepts."""
         if self.interval is None:
             return None
         start, end = self.interval
         if end is not None and end.microsecond:
-            # `takes` leaves out what lies in the rest of the second.
+            # `takes` leaves out items in the rest of the second.
             end = end.replace(microsecond=0) + (_SECOND if end < _LAST else dt.timedelta(0))
         return "/".join(_rfc3339(when) if when else ".." for when in (start, end))
 
     def takes(self, item: Json) -> bool:
-        """Return whether an item lies in box and interval; one that does not say it is taken."""
-        return self._in_box(item.get("bbox")) and self.in_time(item)
+        """Return whether an item is in bbox and interval; one without bbox or time matches."""
+        return self._in_bbox(item.get("bbox")) and self.in_time(item)
 
-    def _in_box(self, box: Any) -> bool:
-        if self.bbox is None or not _is_bbox(box):
+    def _in_bbox(self, bbox: Any) -> bool:
+        if self.bbox is None or not _is_bbox(bbox):
             return True
-        half = len(box) // 2
-        west, south, east, north = box[0], box[1], box[half], box[half + 1]
+        half = len(bbox) // 2
+        west, south, east, north = bbox[0], bbox[1], bbox[half], bbox[half + 1]
         if south > self.bbox[3] or north < self.bbox[1]:
             return False
         return overlap((west, east), (self.bbox[0], self.bbox[2]))
@@ -96,29 +96,23 @@ class Query:
 
 
 def parse(data_id: str) -> Query:
-    """Read a data id.
-
-    Raises
-    ------
-    StacbuildError
-        Naming what of it is not understood.
-    """
+    """Parse a data id; raise StacbuildError if it is not valid."""
     path, _, tail = data_id.partition("?")
     collection, _, item = path.strip("/").partition("/")
     if not collection:
         raise StacbuildError(f"{data_id}: names no collection; write collection or collection/item")
-    given: dict[str, list[str]] = {}
+    params: dict[str, list[str]] = {}
     for key, value in parse_qsl(tail, keep_blank_values=True):
         if key not in _KEYS or not value:
             raise StacbuildError(
                 f"{data_id}: {key!r} is not understood; after '?' there may be "
                 f"{', '.join(f'{known}=...' for known in _KEYS)}, with '&' between them"
             )
-        given.setdefault(key, []).append(value)
-    for key, values in given.items():
+        params.setdefault(key, []).append(value)
+    for key, values in params.items():
         if key != "query" and len(values) > 1:
-            raise StacbuildError(f"{data_id}: {key} is there twice; write it once")
-    assets = [name for text in given.get("asset_names", ()) for name in text.split(",")]
+            raise StacbuildError(f"{data_id}: {key} is repeated; write it once")
+    assets = [name for text in params.get("asset_names", ()) for name in text.split(",")]
     if len(assets) > 1:
         raise StacbuildError(
             f"{data_id}: names {len(assets)} assets; write a variable for each of them"
@@ -126,22 +120,22 @@ def parse(data_id: str) -> Query:
     return Query(
         collection,
         item or None,
-        _bbox(data_id, given["bbox"][0]) if "bbox" in given else None,
-        interval(data_id, given["datetime"][0]) if "datetime" in given else None,
-        tuple(given.get("query", ())),
+        _bbox(data_id, params["bbox"][0]) if "bbox" in params else None,
+        interval(data_id, params["datetime"][0]) if "datetime" in params else None,
+        tuple(params.get("query", ())),
         assets[0] if assets else None,
     )
 
 
 def interval(where: str, text: str) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """Read ``2018``, ``2018-06-01``, an instant, or two of them with ``/`` between.
+    """Parse ``2018``, ``2018-06-01``, an instant, or two of them separated by ``/``.
 
-    A year, month or day means all of it; an end that is empty or ``..`` is open.
+    A year, month or day is all of it; an end that is empty or ``..`` is open.
 
     Raises
     ------
     StacbuildError
-        Naming *where* it stands.
+        The message begins with *where*.
     """
     first, slash, last = text.partition("/")
     start, end = _period(first), _period(last if slash else first)
@@ -149,16 +143,16 @@ def interval(where: str, text: str) -> tuple[dt.datetime | None, dt.datetime | N
     wrong = (start is None and not open_ends[0]) or (end is None and not open_ends[1])
     if wrong or (start and end and start[0] > end[1]):
         raise StacbuildError(
-            f"{where}: {text!r} is no time; write 2018, 2018-06-01, or a start and an end with '/' "
-            "between them"
+            f"{where}: {text!r} is not a time; write 2018, 2018-06-01, or a start and an end with "
+            "'/' between them"
         )
     return start[0] if start else None, end[1] if end else None
 
 
 def instant(value: Any) -> dt.datetime | None:
-    """Return a time as items write it (RFC 3339, more or less) in UTC; None if it is none.
+    """Parse a time of an item (RFC 3339 and similar) to UTC; None if it is not valid.
 
-    Digits beyond the microsecond are cut off; the 60th second of a leap second is the next one.
+    Digits beyond the microsecond are truncated; second 60, a leap second, is the next one.
     """
     if not isinstance(value, str) or len(value) > 64:
         return None
@@ -196,7 +190,7 @@ def _period(text: str) -> tuple[dt.datetime, dt.datetime] | None:
             after = start.replace(year=start.year + 1)
     except (ValueError, OverflowError):
         return start, dt.datetime.max.replace(tzinfo=dt.UTC)
-    # Both ends count, and a day has no last second but any fraction of it.
+    # Both ends are included, and a day ends with any fraction of its last second.
     return start, after - _TICK
 
 
@@ -213,16 +207,16 @@ def _bbox(data_id: str, text: str) -> BBox:
     return west, south, east, north
 
 
-def _is_bbox(box: Any) -> bool:
+def _is_bbox(bbox: Any) -> bool:
     return (
-        isinstance(box, list)
-        and len(box) in (4, 6)
-        and all(isinstance(value, int | float) for value in box)
+        isinstance(bbox, list)
+        and len(bbox) in (4, 6)
+        and all(isinstance(value, int | float) for value in bbox)
     )
 
 
 def _spans(west: float, east: float) -> list[tuple[float, float]]:
-    """Return the longitudes of a box within -180 to 180, wherever it counts from."""
+    """Return a range of longitudes normalized to -180 to 180, as one or two ranges."""
     if -180 <= west <= east <= 180:
         return [(west, east)]
     width = east - west if west <= east else (east - west) % 360
@@ -234,5 +228,5 @@ def _spans(west: float, east: float) -> list[tuple[float, float]]:
 
 
 def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Return whether two ranges of longitudes, west and east, have one in common."""
+    """Return whether two ranges of longitudes, west to east, overlap modulo 360."""
     return any(w1 <= e2 and w2 <= e1 for w1, e1 in _spans(*one) for w2, e2 in _spans(*other))

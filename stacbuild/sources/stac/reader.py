@@ -1,6 +1,6 @@
-"""Documents of somebody's catalog, read with bounds: they are untrusted, and may be large.
+"""Documents of a foreign catalog, read with limits: they are untrusted, and may be large.
 
-`Reader` also says where a link of them may lead. All that is asked of a catalog goes through it.
+All requests to a catalog go through `Reader`, which also validates links.
 """
 
 from __future__ import annotations
@@ -35,20 +35,14 @@ _AT_ONCE = 8 * _THREADS
 
 
 class Reader:
-    """Reads the documents of a store's catalog, and nothing that it must not lead to.
-
-    Parameters
-    ----------
-    store
-        The store.
-    """
+    """Reads the documents of a store's catalog, and follows allowed links only."""
 
     def __init__(self, store: StacStore) -> None:
         self.store = store
         self.session = session(progress.current().say)
         self.root = store.location
         self.left_out: dict[str, StacbuildError] = {}
-        """Why a document could not be read, by its address."""
+        """Errors of documents that could not be read, by location."""
         self._warn = progress.current().warn
         self._warned: set[str] = set()
         self.allowed = Allowed(
@@ -65,12 +59,12 @@ class Reader:
         self.session.close()
 
     def resolve(self, base: str, href: Any) -> str:
-        """Return the address that an href of the document at *base* means.
+        """Return the absolute path or URL of an href in the document at *base*.
 
         Raises
         ------
         IntegrityError
-            It leads where the catalog may not lead to: from the web to this machine, for one.
+            It is not allowed, for example from the web to a local file.
         """
         if not isinstance(href, str) or not href or len(href) > 4096:
             raise IntegrityError(f"{base}: holds a link without an address")
@@ -99,13 +93,13 @@ class Reader:
         Raises
         ------
         NotFoundError, RemoteError, AuthError, IntegrityError
-            Naming its address.
+            Naming its location.
         """
         text = self.request("GET", location) if "://" in location else _local(Path(location))
         return _parsed(location, text)
 
     def request(self, method: str, url: str, **options: Any) -> bytes:
-        """Send a request, if one may, and give the body, if it is not too large."""
+        """Send an allowed request and return the body, within the limit of size."""
         check(url.partition("?")[0], self.allowed)
         self._read += 1
         if self._read > _MOST_DOCUMENTS:
@@ -116,9 +110,9 @@ class Reader:
         return read_json_body(send(self.session, method, url, stream=True, **options))
 
     def addresses(self, base: str, entries: list[Json]) -> list[str]:
-        """Return the addresses of links of the document at *base*, each once.
+        """Return the distinct locations of links of the document at *base*.
 
-        A link that has none, or leads where it may not, is left out (`leave_out`).
+        Links without an href, or with one that is not allowed, are left out (`leave_out`).
         """
         found: dict[str, None] = {}
         for link in entries:
@@ -131,11 +125,11 @@ class Reader:
     def all_json(
         self, locations: list[str], *, tolerant: bool = False
     ) -> Iterator[tuple[str, Json]]:
-        """Read several documents, some at a time, in their order.
+        """Read several documents concurrently; yield them in order.
 
-        One that is not there or is no JSON object is left out (`leave_out`): asking again would not
-        help. A server that does not answer is an error, as what it has would be missing without
-        being known to; where that does not matter (*tolerant*) it is left out, too.
+        Missing documents and those that are not JSON objects are left out (`leave_out`). A server
+        that does not answer is an error, as its items would be missing unnoticed; with *tolerant*
+        its documents are left out, too.
 
         Raises
         ------
@@ -155,7 +149,7 @@ class Reader:
             return None
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            # Some at a time: who has enough of them need not wait for a million others.
+            # In batches, as the caller may stop early.
             for first in range(0, len(locations), _AT_ONCE):
                 some = locations[first : first + _AT_ONCE]
                 for location, content in zip(some, pool.map(read, some), strict=True):
@@ -163,11 +157,11 @@ class Reader:
                         yield location, content
 
     def leave_out(self, location: str, error: StacbuildError) -> None:
-        """Record a document that cannot be read, or is not what its link says."""
+        """Record a document that cannot be read or is of another type than its link says."""
         self.left_out[location] = error
 
     def warn_left_out(self) -> None:
-        """Warn of what was left out since the last warning: how many, and the first few."""
+        """Warn of documents left out since the last warning: the count, and the first few."""
         new = [where for where in self.left_out if where not in self._warned]
         if new:
             self._warned.update(new)
@@ -175,22 +169,22 @@ class Reader:
             self._warn(f"{where}: {self.describe_left_out(new)}")
 
     def describe_left_out(self, locations: list[str]) -> str:
-        """Return in one line how many documents were left out, and why the first few."""
+        """Return one line with the number of documents left out, and the first few errors."""
         reasons = "; ".join(str(self.left_out[where])[:300] for where in locations[:3])
         count = f"{len(locations)} link{'s' * (len(locations) != 1)}"
         return f"{count} cannot be read and left out: {reasons}{'; ...' if locations[3:] else ''}"
 
 
 def _of_file_url(href: str) -> str | None:
-    """Return the path that a ``file`` URL of this machine means (RFC 8089); None if it is none."""
+    """Return the path of a local ``file`` URL (RFC 8089); None for any other href."""
     found = re.fullmatch(r"file:(?://(?:localhost)?)?(?P<path>/[^/].*)", href, re.IGNORECASE)
     return _file(posixpath.normpath(found["path"])) if found else None
 
 
 def _file(path: str) -> str:
-    """Return the file that a path in a catalog means: as it is written, or else percent-decoded."""
+    """Return the file of a path in a catalog: as written if it exists, else percent-decoded."""
     decoded = posixpath.normpath(unquote(path))
-    # Of a name that is too long, for one.
+    # Raised for example for a name that is too long.
     with suppress(OSError, ValueError):
         if decoded != path and not Path(path).exists() and Path(decoded).exists():
             return decoded
@@ -203,12 +197,12 @@ def _local(path: Path) -> bytes:
             raise IntegrityError(f"{path}: is larger than {MOST_JSON >> 20} MB")
         return path.read_bytes()
     except OSError as error:
-        said = f"{path}: cannot be read ({error.strerror})"
+        message = f"{path}: cannot be read ({error.strerror})"
         others = sorted(each.name for each in path.parent.glob("*json"))
         if path.name == "catalog.json" and others:
             more = ", ..." if others[3:] else ""
-            said += f"; if one of {', '.join(others[:3])}{more} is the catalog, give its path"
-        raise NotFoundError(said) from error
+            message += f"; if one of {', '.join(others[:3])}{more} is the catalog, write its path"
+        raise NotFoundError(message) from error
 
 
 def _parsed(location: str, text: bytes) -> Json:
@@ -223,9 +217,10 @@ def _parsed(location: str, text: bytes) -> Json:
 
 
 def links(document: Json, *rels: str) -> list[Json]:
-    """Return a document's links, of these relations only if any are given."""
-    given = document.get("links")
-    entries = given if isinstance(given, list) else []
+    """Return a document's links, by default of all relations."""
+    content = document.get("links")
     return [
-        each for each in entries if isinstance(each, dict) and (not rels or each.get("rel") in rels)
+        each
+        for each in (content if isinstance(content, list) else ())
+        if isinstance(each, dict) and (not rels or each.get("rel") in rels)
     ]

@@ -1,4 +1,4 @@
-"""A STAC API of somebody, searched with pystac-client, whose every request `Reader` sends."""
+"""Search of a STAC API with pystac-client, whose requests are sent by `Reader`."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from stacbuild.sources.stac.walk import walk
 
 
 def find(reader: Reader, query: Query) -> list[Found]:
-    """Return the items that a query means, sorted by id.
+    """Return the items that a query matches, sorted by id.
 
-    Links that lead to nothing are left out, with a warning that counts and names them.
+    Broken links are left out, with a warning that counts and names them.
 
     Raises
     ------
     NotFoundError
-        There is no such collection, item or any item that fits.
+        There is no such collection or item, or no item matches.
     RemoteError, AuthError
-        A server does not answer: what it has would be missing.
+        A server does not answer: its items would be missing.
     StacbuildError
-        More than `MOST_ITEMS` fit, or the catalog cannot do what the query asks.
+        More than `MOST_ITEMS` items match, or the catalog does not support the query.
     """
     landing = reader.json(reader.root)
     if is_of_items(landing):
         if query.terms:
             raise StacbuildError(
-                f"{public_url(reader.root)}: is no STAC API, which cannot be asked by query=; "
+                f"{public_url(reader.root)}: is not a STAC API, so query= is not supported; "
                 "name items, or narrow them by bbox and datetime"
             )
         founds = choose(reader, items_within(reader, reader.root, landing), query)
     else:
         founds = (search if is_api(landing) else walk)(reader, landing, query)
-    # By their addresses: what two pages or two links give is there once.
+    # Without duplicates from several pages or links.
     found = {(each.location, each.id): each for each in founds}
     if not found:
         raise _nothing(reader, query)
@@ -54,16 +54,16 @@ def find(reader: Reader, query: Query) -> list[Found]:
 
 
 def _nothing(reader: Reader, query: Query) -> StacbuildError:
-    """Return the error for a query that means no item, with what could not be read."""
-    left = list(reader.left_out)
-    for where in left:
+    """Return the error for a query without matches, with documents that could not be read."""
+    left_out = list(reader.left_out)
+    for where in left_out:
         error = reader.left_out[where]
-        # Perhaps what was asked for is there.
+        # The item may be on a server that does not answer.
         if not isinstance(error, NotFoundError | IntegrityError):
             return error
     root = public_url(reader.root) if "://" in reader.root else reader.root
-    narrowed = " in the box and time that are asked for" if query.bbox or query.interval else ""
-    also = f"; {reader.describe_left_out(left)}" if left else ""
+    narrowed = " in the requested bbox and time" if query.bbox or query.interval else ""
+    also = f"; {reader.describe_left_out(left_out)}" if left_out else ""
     return NotFoundError(
         f"{root}: has no item {query.path}{narrowed}{also}; stacbuild list stac {root} shows what "
         "there is"
@@ -71,7 +71,7 @@ def _nothing(reader: Reader, query: Query) -> StacbuildError:
 
 
 def is_api(landing: Json) -> bool:
-    """Return whether the root of a catalog is that of an API that can be searched."""
+    """Return whether the root of a catalog is that of an API with search."""
     return any(link.get("rel") == "search" for link in links(landing))
 
 
@@ -81,7 +81,7 @@ def collections(reader: Reader) -> Iterator[Json]:
     Raises
     ------
     RemoteError
-        The pages lead in a circle, or are none.
+        A page repeats, or is not a list of collections.
     """
     seen = set()
     where: str | None = f"{reader.root}/collections"
@@ -92,19 +92,19 @@ def collections(reader: Reader) -> Iterator[Json]:
         page = reader.json(where)
         entries = page.get("collections")
         if not isinstance(entries, list):
-            raise RemoteError(f"{public_url(where)}: is no list of collections")
+            raise RemoteError(f"{public_url(where)}: is not a list of collections")
         yield from (each for each in entries if isinstance(each, dict))
         following = next(iter(links(page, "next")), None)
         where = reader.resolve(where, following.get("href")) if following else None
 
 
 def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
-    """Yield the items that a query means, page after page."""
+    """Yield the items that a query matches, page by page."""
     where = f"{reader.root}/collections/{quote(query.collection, safe='')}"
     collection = reader.json(where)
     try:
-        # Without pystac-client's Client, which warns of all that an API does not say of itself:
-        # what it cannot do, it refuses.
+        # Without pystac-client's Client, which warns of every undeclared conformance class; an API
+        # refuses what it does not support.
         pages = ItemSearch(
             _search_url(reader, landing),
             stac_io=_ClientIO(reader),
@@ -143,8 +143,8 @@ def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
         AttributeError,
         NotImplementedError,
     ) as error:
-        said = " ".join(str(error).split())[:300]
-        raise RemoteError(f"{public_url(reader.root)}: cannot be searched ({said})") from error
+        reason = " ".join(str(error).split())[:300]
+        raise RemoteError(f"{public_url(reader.root)}: cannot be searched ({reason})") from error
 
 
 def _search_url(reader: Reader, landing: Json) -> str:
@@ -154,12 +154,12 @@ def _search_url(reader: Reader, landing: Json) -> str:
 
 
 class _ClientIO(StacApiIO):
-    """What pystac-client sends its requests by: our session, with our bounds."""
+    """Requests of pystac-client, sent by `Reader` with its session and limits."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__(max_retries=None)
         self._reader = reader
-        self._asked: set[str] = set()
+        self._requested: set[str] = set()
 
     def request(
         self,
@@ -168,12 +168,12 @@ class _ClientIO(StacApiIO):
         headers: dict[str, str] | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> str:
-        """Send a request of a search; a page that was given already means a circle."""
+        """Send a request of a search; a repeated one is an error."""
         method = (method or "GET").upper()
-        asked = json.dumps([method, href, parameters], sort_keys=True, default=str)
-        if asked in self._asked:
+        key = json.dumps([method, href, parameters], sort_keys=True, default=str)
+        if key in self._requested:
             raise RemoteError(f"{public_url(href)}: the pages of the search lead in a circle")
-        self._asked.add(asked)
+        self._requested.add(key)
         body: Json = {"json": parameters} if method == "POST" else {"params": parameters}
         url = self._reader.resolve(self._reader.root, href)
         return self._reader.request(method, url, headers=headers, **body).decode()

@@ -1,4 +1,4 @@
-"""Whether a catalog on this machine still has the items that a data id meant when harvested."""
+"""Detection of changes of a local catalog since it was harvested."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from stacbuild.sources.stac.store import StacStore
 
 FOUND = "stacbuild:found"
-"""Property of an item from a catalog on this machine: how many items its data id meant, and a
-digest of all of them as they stood there."""
+"""Property of an item from a local catalog: the number of items of its data id, and a digest of
+their content."""
 
 
 def state_of(founds: Sequence[Found]) -> str:
-    """Return the number of items and a digest of what they say, wherever they lie."""
+    """Return the number of items and a digest of their content, without their locations."""
     contents = sorted(json.dumps(found.content, sort_keys=True) for found in founds)
     digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()[:16]
     return f"{len(contents)}-{digest}"
 
 
 def why_changed(store: StacStore, data_id: str, items: Sequence[pystac.Item]) -> str:
-    """Return why a data id of a local catalog means other items now; empty if it does not.
+    """Return why a data id of a local catalog now matches other items; empty if it does not.
 
-    Only documents of the catalog are read. One that cannot be read is no change: harvesting it
-    would fail, and what was made of it stays as it is.
+    Only documents of the catalog are read. If one cannot be read, nothing counts as changed:
+    harvesting would fail.
     """
     known = {str(item.properties.get(FOUND, "")) for item in items}
-    # Items that do not say it were described by an older version.
+    # Items without the property are from an older version.
     if store.folder is None or "" in known or not Path(store.location).exists():
         return ""
     try:

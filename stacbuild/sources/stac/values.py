@@ -1,10 +1,10 @@
-"""What somebody's item states of values: no data, unit, scale, offset and legend of each band.
+"""Metadata of values in a foreign item: nodata, unit, scale, offset and classes of each band.
 
-STAC 1.0 writes them into ``raster:bands``, STAC 1.1 into ``bands`` or on the asset; either may also
-stand in the item's properties or in the collection's ``item_assets``. A Zarr asset has an entry a
-variable, by name, or ``cube:variables``. All come into the form of our items here.
+They are in ``raster:bands`` (STAC 1.0), in ``bands`` or on the asset (STAC 1.1), in the item's
+properties, or in the collection's ``item_assets``. A Zarr asset has one of these for each variable,
+by name, or ``cube:variables``. All are converted to the fields of our items.
 
-The file counts before the item: where it states another value, that is kept and *notes* tell both.
+The file takes precedence: where it states another value, *notes* name both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Json = dict[str, Any]
 _FIELDS = ("nodata", "unit", "raster:scale", "raster:offset")
 _WORDS = {"nodata": "no data", "raster:scale": "scale", "raster:offset": "offset"}
 _NEUTRAL = {"raster:scale": 1, "raster:offset": 0}
-# Earth Search states an offset of -0.1 on these all the same.
+# Earth Search states an offset of -0.1 on these nevertheless.
 _SHIFTED = "earthsearch:boa_offset_applied"
 _NO_PROFILE = DataProfile()
 
@@ -46,11 +46,11 @@ def complete_raster(
     data: Data,
     profile: DataProfile,
 ) -> list[str]:
-    """Add to the item of a GeoTIFF, in place, what the file does not say and the foreign item does.
+    """Add to the item of a GeoTIFF, in place, the metadata that only the foreign item has.
 
     Returns
     -------
-    A line for each statement of the foreign item that is not followed, without the item's name.
+    A line, without the item's name, for each value of the foreign item that is not used.
     """
     notes: list[str] = []
     fields = item.assets["data"].extra_fields
@@ -76,7 +76,7 @@ def complete_raster(
     if fields.get(MASK) in ("mask", "values"):
         unused = [each.pop("nodata") for each in stated if "nodata" in each]
         notes += [
-            f"its item says no data {value}, but the file has a mask, which is what counts"
+            f"its item states no data {value}, but the file has a mask, which is what counts"
             for value in unused
             if in_file is None
         ]
@@ -86,12 +86,12 @@ def complete_raster(
     by_profile = {"unit"} if profile.unit else set()
     by_profile |= {"nodata"} if profile.nodata is not None else set()
     for index, (mine, theirs) in enumerate(zip(own, stated, strict=True)):
-        kept = {key: value for key, value in theirs.items() if key not in by_profile}
+        theirs = {key: value for key, value in theirs.items() if key not in by_profile}
         where = f"band {index + 1}: " if len(own) > 1 and len({*map(repr, stated)}) > 1 else ""
-        _merge(mine, kept, dtype, where, notes)
+        _merge(mine, theirs, dtype, where, notes)
     for key in _FIELDS:
         if key == "nodata" and (in_file is not None or key in by_profile):
-            continue  # as the file's header was described
+            continue  # already described from the header
         values = [each.get(key, _NEUTRAL.get(key)) for each in own]
         fields.pop(key, None)
         if len({repr(value) for value in values}) == 1:
@@ -106,9 +106,9 @@ def complete_raster(
 
 
 def _describe_bands(bands: Sequence[Json], data: Data) -> None:
-    """Add, in place, what an asset calls the bands of its file where that does not describe them.
+    """Add, in place, the asset's descriptions or names of bands that the file does not describe.
 
-    STAC 1.1 has ``bands``, earlier versions ``eo:bands``; what says most to a reader comes first.
+    STAC 1.1 has ``bands``, earlier versions ``eo:bands``; the most readable text comes first.
     """
     for key in ("bands", "eo:bands", "raster:bands"):
         stated = data.content.get(key)
@@ -116,15 +116,15 @@ def _describe_bands(bands: Sequence[Json], data: Data) -> None:
             continue
         for band, theirs in zip(bands, stated, strict=True):
             named = theirs if isinstance(theirs, dict) else {}
-            words = (named.get(each) for each in ("description", "name", "eo:common_name"))
-            if said := next((text(word, 200) for word in words if text(word, 200)), None):
-                band.setdefault("description", said)
+            values = (named.get(each) for each in ("description", "name", "eo:common_name"))
+            if found := next(filter(None, (text(value, 200) for value in values)), None):
+                band.setdefault("description", found)
 
 
 def complete_zarr(
     item: pystac.Item, ds: xr.Dataset, found: Found, data: Data, profile: DataProfile
 ) -> list[str]:
-    """Add to the item of a Zarr store, in place, what the store does not say and the foreign does.
+    """Add to the item of a Zarr store, in place, the metadata that only the foreign item has.
 
     Returns
     -------
@@ -150,28 +150,28 @@ def complete_zarr(
             del own["nodata"]
         elif "nodata" not in own and _is_chosen(ds, attrs):
             own["nodata"] = "nan"
-        [kept] = _checked([theirs], dtype, notes, f"{name}: ")
+        [valid] = _checked([theirs], dtype, notes, f"{name}: ")
         if by_profile.unit:
-            kept.pop("unit", None)
+            valid.pop("unit", None)
         if by_profile.nodata is not None or profile.nodata is not None:
-            kept.pop("nodata", None)
+            valid.pop("nodata", None)
         before = dict(own)
-        _merge(own, kept, dtype, f"{name}: ", notes)
+        _merge(own, valid, dtype, f"{name}: ", notes)
         field |= {
             key: value
             for key, value in own.items()
             if before.get(key) != value and value != _NEUTRAL.get(key)
         }
     for name, field in variables.items():
-        if "classification:classes" not in field and "flag_values" not in ds[name].attrs:
-            only = len(variables) == 1
-            if classes := _legend(found, data, name, only):
-                field["classification:classes"] = classes
+        if "classification:classes" in field or "flag_values" in ds[name].attrs:
+            continue
+        if classes := _classes(found, data, name, only=len(variables) == 1):
+            field["classification:classes"] = classes
     return list(dict.fromkeys(notes))
 
 
 def _is_chosen(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> bool:
-    """Return whether somebody chose a "no data" value: 0 is what Zarr v2 has without."""
+    """Return whether a nodata value was chosen: 0 is the default of Zarr format 2."""
     values = [source.get(key) for source in (attrs, ds.attrs) for key in _CF_NODATA]
     chosen = any(value is not None and np.any(np.asarray(value) != 0) for value in values)
     return chosen or bool(stated_by_rasters(attrs))
@@ -181,7 +181,7 @@ _CF_NODATA = ("_FillValue", "missing_value")
 
 
 def _entries(found: Found, data: Data, notes: list[str]) -> list[Json]:
-    """Return what is stated of each band; one entry where it is of all. The asset counts most."""
+    """Return the values of each band; a single dict if all are equal. The asset counts most."""
     entries: list[Json] = [{}]
     for level in _levels(found, data):
         flat = _plain(level)
@@ -210,7 +210,7 @@ def _note_twice(level: Json, notes: list[str]) -> None:
             _plain(each, bare=True) if isinstance(each, dict) else {} for each in (first, second)
         )
         notes += [
-            f"its item says {_word(key)} {_shown(one[key])} in raster:bands, but "
+            f"its item states {_word(key)} {_shown(one[key])} in raster:bands, but "
             f"{_shown(other[key])} in bands, which is what counts"
             for key in one
             if key in other and _spelled(one[key]) != _spelled(other[key])
@@ -230,7 +230,7 @@ def _levels(found: Found, data: Data) -> list[Json]:
 
 
 def _plain(fields: Json, *, bare: bool = False) -> Json:
-    """Return the fields of values in the form of STAC 1.1; *bare* ones need no prefix."""
+    """Return the fields of values in the notation of STAC 1.1; *bare* ones need no prefix."""
     found: Json = {}
     for key in _FIELDS:
         name = key.removeprefix("raster:")
@@ -239,13 +239,13 @@ def _plain(fields: Json, *, bare: bool = False) -> Json:
         if value is not None:
             found[key] = value
     if not bare:
-        # Of an item they may be anything: a size, a price.
+        # Properties of an item may have other meanings and types.
         found = {key: value for key, value in found.items() if isinstance(value, int | float | str)}
     return found
 
 
 def _by_name(found: Found, data: Data, names: Sequence[str], notes: list[str]) -> dict[str, Json]:
-    """Return what is stated of each variable of a Zarr store."""
+    """Return the values of each variable of a Zarr store."""
     stated: dict[str, Json] = {name: {} for name in names}
     unknown: dict[str, None] = {}
     for level in (found.collection, *_levels(found, data)):
@@ -253,52 +253,50 @@ def _by_name(found: Found, data: Data, names: Sequence[str], notes: list[str]) -
         if flat and len(names) == 1:
             stated[names[0]] |= flat
         for key in ("cube:variables", "raster:bands", "bands"):
-            given = level.get(key)
-            if isinstance(given, list):
-                given = {
-                    str(
-                        each.get("name") or (names[0] if len(names) == len(given) == 1 else "")
-                    ): each
-                    for each in given
-                    if isinstance(each, dict)
-                }
-            if not isinstance(given, dict):
+            content = level.get(key)
+            if isinstance(content, list):
+                default = names[0] if len(names) == len(content) == 1 else ""
+                dicts = (each for each in content if isinstance(each, dict))
+                content = {str(each.get("name") or default): each for each in dicts}
+            if not isinstance(content, dict):
                 continue
-            for name, fields in given.items():
+            for name, fields in content.items():
                 values = _plain(fields, bare=True) if isinstance(fields, dict) else {}
                 if name in stated:
                     stated[name] |= values
                 elif values and key != "cube:variables" and level is data.content:
                     unknown[name] = None
     if unknown:
-        said = ", ".join(text(name, 60) or "one without a name" for name in unknown)
-        notes.append(f"its item describes {said[:200]}, which the store has not; not used")
+        listed = ", ".join(text(name, 60) or "one without a name" for name in unknown)
+        notes.append(f"its item describes {listed[:200]}, not in the store; not used")
     return stated
 
 
 def _checked(
     entries: Sequence[Json], dtype: np.dtype[Any], notes: list[str], where: str = ""
 ) -> list[Json]:
-    """Return the entries with values that are some; *notes* tell of the others."""
+    """Return the entries with their valid values; *notes* name the others."""
     checked = []
     for entry in entries:
-        kept: Json = {}
+        valid: Json = {}
         for key, value in entry.items():
             good = text(value, 100) if key == "unit" else _number(value)
             if key == "nodata" and isinstance(good, int | float):
                 if nodata.held(good, dtype) is None and not math.isnan(good):
-                    notes.append(f"{where}its item says no data {_shown(value)}, no {dtype} value")
+                    notes.append(
+                        f"{where}its item states no data {_shown(value)}, not a value of {dtype}"
+                    )
                     continue
                 if math.isnan(good) and dtype.kind != "f":
-                    continue  # what it means in integers: none
+                    continue  # integers have no NaN
             elif key != "unit" and isinstance(good, int | float):
                 zero = key == "raster:scale" and good == 0
                 good = None if zero or not math.isfinite(good) else good
             if good is None:
-                notes.append(f"{where}its item says {_word(key)} {_shown(value)}, which is none")
+                notes.append(f"{where}its item states {_word(key)} {_shown(value)}: not valid")
             else:
-                kept[key] = good if key == "unit" else nodata.to_json(good)  # type: ignore[arg-type]
-        checked.append(kept)
+                valid[key] = good if key == "unit" else nodata.to_json(good)  # type: ignore[arg-type]
+        checked.append(valid)
     return checked
 
 
@@ -312,8 +310,8 @@ def _number(value: Any) -> nodata.Number | None:
 
 
 def _merge(own: Json, stated: Json, dtype: np.dtype[Any], where: str, notes: list[str]) -> None:
-    """Add to *own* what it lacks of *stated*; *notes* tell where both say something else."""
-    # Scale and offset are one statement: who gives one means the other to be neutral.
+    """Add to *own* the values that only *stated* has; *notes* name those that differ."""
+    # Scale and offset belong together: if one is stated, the other is neutral by default.
     packed = any(own.get(key, neutral) != neutral for key, neutral in _NEUTRAL.items())
     for key, value in stated.items():
         known = own.get(key)
@@ -323,7 +321,7 @@ def _merge(own: Json, stated: Json, dtype: np.dtype[Any], where: str, notes: lis
             own[key] = value
         elif not _same(key, known, value, dtype):
             notes.append(
-                f"{where}its item says {_word(key)} {value}, but the file {known}, which is what "
+                f"{where}its item states {_word(key)} {value}, but the file {known}, which is what "
                 "counts"
             )
 
@@ -349,39 +347,38 @@ def _word(key: str) -> str:
     return _WORDS.get(key, key)
 
 
-def _legend(found: Found, data: Data, name: str, only: bool) -> list[Json]:
-    """Return the legend of a Zarr variable that only item or collection have."""
-    summaries = found.collection.get("summaries")
-    places = [data.content, found.content["properties"], found.content.get("summaries"), summaries]
+def _classes(found: Found, data: Data, name: str, *, only: bool) -> list[Json]:
+    """Return the classes of a Zarr variable in asset, item or collection."""
+    content, summaries = found.content, found.collection.get("summaries")
     keys = [f"{name}_legend", f"{name}_classes", f"{name}_classification"]
     if only:
         keys += ["classification:classes", "classes", "legend"]
-    for place in places:
-        for key in keys if isinstance(place, dict) else ():
-            given = place.get(key)
-            if isinstance(given, list) and 0 < len(given) <= 1000:
-                classes = [_class(each) for each in given]
+    for fields in (data.content, content["properties"], content.get("summaries"), summaries):
+        for key in keys:
+            value = fields.get(key) if isinstance(fields, dict) else None
+            if isinstance(value, list) and 0 < len(value) <= 1000:
+                classes = [_class(each) for each in value]
                 if all(classes):
                     return [each for each in classes if each]
     return []
 
 
-def _class(given: Any) -> Json | None:
-    """Return an entry with a value and a name of any key as a class of STAC; None if it is none."""
-    if not isinstance(given, dict):
+def _class(content: Any) -> Json | None:
+    """Return a class of STAC from a mapping with a value and a name in any of several keys."""
+    if not isinstance(content, dict):
         return None
-    names = (given.get(key) for key in ("name", "label", "class", "title", "description"))
-    said = next((text(each, 100) for each in names if text(each, 100)), None)
-    if said is None:
+    names = (content.get(key) for key in ("name", "label", "class", "title", "description"))
+    label = next(filter(None, (text(each, 100) for each in names)), None)
+    if label is None:
         return None
-    name = re.sub(r"[^0-9A-Za-z_-]+", "_", said).strip("_")
+    name = re.sub(r"[^0-9A-Za-z_-]+", "_", label).strip("_")
     entry = {
-        "value": given.get("value"),
+        "value": content.get("value"),
         "name": name,
-        "title": text(given.get("title"), 300) or (said if said != name else None),
-        "description": text(given.get("description"), 1000),
-        "color_hint": str(given.get("color_hint") or "").lstrip("#") or None,
-        "nodata": given.get("nodata") is True,
+        "title": text(content.get("title"), 300) or (label if label != name else None),
+        "description": text(content.get("description"), 1000),
+        "color_hint": str(content.get("color_hint") or "").lstrip("#") or None,
+        "nodata": content.get("nodata") is True,
     }
     try:
         made = Class.model_validate(entry)

@@ -1,4 +1,4 @@
-"""A static catalog of somebody, walked link by link: it may be deep or go in circles."""
+"""Traversal of a static catalog by its links, which may be deep or cyclic."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _DEEPEST = 12
 
 
 def documents(reader: Reader, landing: Json) -> Iterator[tuple[str, Json]]:
-    """Yield the catalogs and collections below the root of a static catalog, itself first.
+    """Yield the root of a static catalog, and the catalogs and collections below it.
 
-    Each is given once, whatever links lead to it. Those that cannot be read are left out.
+    Each is yielded once. Those that cannot be read are left out.
 
     Raises
     ------
@@ -37,12 +37,12 @@ def _walk(
     known: Mapping[str, Json],
     enters: Callable[[Json], bool],
 ) -> Iterator[tuple[str, Json]]:
-    """Yield a document and those below it that are to be entered, level by level, each once.
+    """Yield a document and, level by level, those below it that pass *enters*, each once.
 
     Parameters
     ----------
     known
-        Documents that were read already, by their addresses.
+        Documents already read, by location.
     """
     seen = {start[0]}
     level = [start]
@@ -66,18 +66,18 @@ def _walk(
 def items_of(
     reader: Reader, location: str, document: Json, named: str | None = None
 ) -> Iterator[Found]:
-    """Yield the items that a catalog or collection links to, but those that cannot be read.
+    """Yield the readable items that a catalog or collection links to.
 
     Parameters
     ----------
     named
-        Id of the only item that is asked for. Links that look like its own are followed first, and
-        others no further than to it, so that what is wrong with them does not matter.
+        Id of the only requested item. Links that look like its own are followed first, and others
+        only until it is found, so that their errors do not matter.
 
     Raises
     ------
     RemoteError, AuthError
-        A server does not answer, and any item is asked for.
+        A server does not answer, and all items are requested.
     """
     hrefs = reader.addresses(location, links(document, "item"))
     likely = [href for href in hrefs if named is not None and _looks_like(href, named)]
@@ -94,14 +94,14 @@ def items_of(
 
 
 def walk(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
-    """Yield the items that a query means, of the catalogs and collections below the root.
+    """Yield the items that a query matches in the catalogs and collections below the root.
 
     A data id may also be the path of a document below the catalog's folder, with or without its
-    ``.json``. What looks like one is looked for there first, anything else after the ids.
+    ``.json``. If it looks like a path, that is tried before the ids, otherwise after them.
     """
     if query.terms:
         raise StacbuildError(
-            f"{public_url(reader.root)}: is a static catalog, which cannot be asked by query=; "
+            f"{public_url(reader.root)}: is a static catalog, so query= is not supported; "
             "name items, or narrow them by bbox and datetime"
         )
     file = query.path if query.path.endswith(".json") else f"{query.path}.json"
@@ -111,7 +111,7 @@ def walk(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
         try:
             document = _below(reader, file)
         except RemoteError as error:
-            # Some servers answer 403 where nothing is.
+            # Some servers answer 403 for missing files.
             missing = error
         else:
             yield from _of_document(reader, *document, query)
@@ -133,23 +133,22 @@ def walk(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
 def _by_ids(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
     parts = list(documents(reader, landing))
     named = [part for part in parts if part[1].get("id") == query.collection]
-    # In a catalog without collections, or where ids are known to be unique, an item's is enough.
+    # Without such a collection, the data id is the id of an item.
     wanted = query.item if named else query.path
     count = 0
     empty = []
     known = dict(parts)
     for location, document in named or parts:
         some = False
-        # All parts are looked into by themselves.
-        shelves = [(location, document)]
+        catalogs = [(location, document)]
         if named:
-            shelves = list(_shelves(reader, location, document, known))
-        for found in _of_shelves(reader, shelves, wanted):
+            catalogs = list(_with_catalogs(reader, location, document, known))
+        for found in _items_in(reader, catalogs, wanted):
             some = True
             if wanted in (None, found.id) and query.takes(found.content):
                 count = counted(reader, count)
                 yield found
-        if not some and not any(links(each, "item") for _, each in shelves):
+        if not some and not any(links(each, "item") for _, each in catalogs):
             whole = of_assets(location, document)
             if whole and wanted is None and query.takes(whole.content):
                 count = counted(reader, count)
@@ -161,48 +160,42 @@ def _by_ids(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
 
 
 def _of_document(reader: Reader, location: str, document: Json, query: Query) -> Iterator[Found]:
-    """Yield what a document that was named by its path has: items of its own, or linked."""
+    """Yield the items of a document: its own, or linked ones."""
     if is_of_items(document):
         founds = items_within(reader, location, document)
         yield from (found for found in founds if query.takes(found.content))
         return
     whole = None
-    shelves = list(_shelves(reader, location, document, {}))
-    if not any(links(each, "item") for _, each in shelves):
+    catalogs = list(_with_catalogs(reader, location, document, {}))
+    if not any(links(each, "item") for _, each in catalogs):
         whole = of_assets(location, document)
         if whole is None:
             raise nothing_in(location, document)
     count = 0
-    for found in [whole] if whole else _of_shelves(reader, shelves):
+    for found in [whole] if whole else _items_in(reader, catalogs):
         if query.takes(found.content):
             count = counted(reader, count)
             yield found
 
 
-def _shelves(
+def _with_catalogs(
     reader: Reader, location: str, document: Json, known: Mapping[str, Json]
 ) -> Iterator[tuple[str, Json]]:
-    """Yield a collection and the plain catalogs below it, which only sort its items.
-
-    Parameters
-    ----------
-    known
-        As for `_walk`.
-    """
+    """Yield a collection and the plain catalogs below it, which only group its items."""
     return _walk(reader, (location, document), known, lambda each: not _is_collection(each))
 
 
 def _is_collection(document: Json) -> bool:
-    # Before STAC 1.0 there was no type.
+    # Collections have no type before STAC 1.0.
     return document.get("type") == "Collection" or "extent" in document
 
 
-def _of_shelves(
-    reader: Reader, shelves: list[tuple[str, Json]], named: str | None = None
+def _items_in(
+    reader: Reader, catalogs: list[tuple[str, Json]], named: str | None = None
 ) -> Iterator[Found]:
-    """Yield the items of a collection, the first of *shelves*, and of the catalogs below it."""
-    location, document = shelves[0]
-    for where, each in shelves:
+    """Yield the items of a collection, the first of *catalogs*, and of the catalogs below it."""
+    location, document = catalogs[0]
+    for where, each in catalogs:
         for found in items_of(reader, where, each, named):
             yield replace(found, collection=document, collection_location=location)
             if found.id == named:
@@ -210,19 +203,19 @@ def _of_shelves(
 
 
 def _below(reader: Reader, path: str) -> tuple[str, Json]:
-    """Read the document of this path below the folder of the catalog."""
+    """Read the document at a path below the folder of the catalog."""
     root = reader.root
     is_file = root.endswith(".json") or "://" not in root
     folder = posixpath.dirname(root) if is_file else root
     if ".." in unquote(path).split("/"):
-        raise IntegrityError(f"{path[:100]}: holds '..'; refused")
+        raise IntegrityError(f"{path[:100]}: contains '..'; refused")
     location = f"{folder}/{quote(path) if '://' in folder else path}"
     check(location, reader.allowed)
     return location, reader.json(location)
 
 
 def _looks_like(href: str, item_id: str) -> bool:
-    """Return whether an address is, by the usual layouts, that of the item of this id."""
+    """Return whether a location is that of an item, by the usual layouts of catalogs."""
     path = unquote(urlsplit(href).path)
     name = posixpath.basename(path).removesuffix(".json")
     return item_id in (name, posixpath.basename(posixpath.dirname(path)))

@@ -1,7 +1,7 @@
-"""Files of a Zenodo record on this machine: fetched once, unpacked once, known to be whole.
+"""The cache of a Zenodo record: files downloaded once, unpacked once, and verified.
 
-Beside each file or folder of a record stands ``<key>.stacbuild.json``, written last: whose bytes
-these are (the record's md5) and which files came of it. What it does not vouch for is fetched anew.
+Beside each file or folder of a record is ``<key>.stacbuild.json``, written last: the record's md5,
+and the files that were made from it. Without it a file is downloaded again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stacbuild.stac.catalog import write_json
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file here: its path in the archive (or key in the record), where it is, bytes, hex md5."""
+    """A cached file: path in the archive (or key in the record), local path, bytes, hex md5."""
 
     name: str
     path: Path
@@ -39,38 +39,38 @@ class Cache:
     Parameters
     ----------
     folder
-        Absolute; made when something is fetched.
+        Absolute; created by the first download.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
 
     def find(self, file: RecordFile) -> list[LocalFile] | None:
-        """Return what is here of *file*, if all of it is, and as the record has it now."""
+        """Return the cached files of *file*; None if they are incomplete or outdated."""
         try:
             known = json.loads(self._marker(file).read_text(encoding="utf-8"))
-            held = [
+            cached = [
                 LocalFile(name, self.folder / entry["path"], entry["size"], entry["md5"])
                 for name, entry in known["files"].items()
             ]
             same = (known["md5"], known["size"]) == (file.md5, file.size)
-            whole = all(local.path.stat().st_size == local.size for local in held)
+            whole = all(local.path.stat().st_size == local.size for local in cached)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        return held if same and whole else None
+        return cached if same and whole else None
 
     def fetch(self, file: RecordFile, session: requests.Session, *, force: bool) -> list[LocalFile]:
-        """Download *file*, check its md5 and unpack it if it is an archive.
+        """Download *file*, verify its md5, and unpack it if it is an archive.
 
-        An archive itself is not kept: what was unpacked is. One that an earlier run fetched, but
-        did not get to unpack, is used unless *force*.
+        An archive is deleted after unpacking. One that an earlier run downloaded and did not
+        unpack is used unless *force*.
 
         Raises
         ------
         RemoteError, IntegrityError, LocalError, LockedError
             As `stacbuild.net.download.download` and `stacbuild.formats.archive.extract`.
         ConflictError
-            If a file lies there that was not fetched and is not the record's.
+            If another file exists that was not downloaded and is not the record's.
         """
         target, known = self._path(file.key), self._known(file)
         folder = archive.stem(file.key)
@@ -83,26 +83,26 @@ class Cache:
             with progress.task(file.key, total=file.size, unit="bytes") as task:
                 download(file.url, target, size=file.size, md5=file.md5, session=session, task=task)
         if into is None:
-            held = [(file.key, target)]
+            files = [(file.key, target)]
         else:
             progress.say(f"{file.key}: unpacking")
-            # A run that died after it had unpacked them did not get to vouch for them.
+            # Members of the right size may be from a run that was killed after unpacking.
             same = {
                 into / member.name
                 for member in archive.members(target)
                 if _has_size(into / member.name, member.size)
             }
             check_folder(into, known | same)
-            held = [
+            files = [
                 (path.relative_to(into).as_posix(), path) for path in archive.extract(target, into)
             ]
-        found = [LocalFile(name, path, path.stat().st_size, _md5(path)) for name, path in held]
-        self._vouch(file, found)
+        found = [LocalFile(name, path, path.stat().st_size, _md5(path)) for name, path in files]
+        self._write_marker(file, found)
         if into is not None:
             target.unlink()
         return found
 
-    def _vouch(self, file: RecordFile, found: list[LocalFile]) -> None:
+    def _write_marker(self, file: RecordFile, found: list[LocalFile]) -> None:
         files: dict[str, Any] = {
             local.name: {
                 "path": local.path.relative_to(self.folder).as_posix(),
@@ -115,7 +115,7 @@ class Cache:
         write_json(self._marker(file), state)
 
     def _known(self, file: RecordFile) -> set[Path]:
-        """Return the files that an earlier run vouched for, whichever version they are of."""
+        """Return the files that an earlier run recorded, of any version."""
         try:
             known = json.loads(self._marker(file).read_text(encoding="utf-8"))
             return {self.folder / entry["path"] for entry in known["files"].values()}
@@ -126,7 +126,7 @@ class Cache:
         return self._path(f"{file.key}.stacbuild.json")
 
     def _path(self, key: str) -> Path:
-        """Return the place of *key*, which the server chose, within this folder."""
+        """Return the path of *key*, which the server chose, within this folder."""
         path = (self.folder / key).resolve()
         if self.folder not in path.parents:
             raise IntegrityError(f"{key!r}: refused, such a file would leave {self.folder}")
@@ -134,7 +134,7 @@ class Cache:
 
 
 def _is_whole(path: Path, file: RecordFile) -> bool:
-    """Return whether an earlier run got as far as the download, but not to the end."""
+    """Return whether an earlier run completed the download, but not the rest."""
     return _has_size(path, file.size) and file.md5 in (None, _md5(path))
 
 

@@ -1,4 +1,4 @@
-"""A Zenodo record as a STAC collection: what it is, whose, on which terms, and all its files."""
+"""A Zenodo record as a STAC collection: metadata, providers, licence, and all its files."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _ARCHIVE_TYPES = {
 def record_collection(
     record: Record, profile: CollectionProfile, store_key: str
 ) -> pystac.Collection:
-    """Describe *record* as the collection ``zenodo-<id>``; *profile* wins where it says more.
+    """Return *record* as the collection ``zenodo-<id>``; *profile* overrides it.
 
-    Its extent is the globe and the date of publication, until items tell better.
+    Its extent is the globe and the date of publication, until there are items.
     """
     collection = pystac.Collection(
         id=f"zenodo-{record.id}",

@@ -1,7 +1,7 @@
-"""Records of Zenodo: GeoTIFFs described in place, archives listed in place or fetched and unpacked.
+"""Harvesting of Zenodo records: GeoTIFFs in place, archives listed or downloaded and unpacked.
 
 A data id is the name of a GeoTIFF in the record, or ``<archive without suffix>/<member>``, whether
-the members lie in a folder of that name or at the archive's root.
+the members are in a folder of that name or at the archive's root.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rasterio.io import DatasetReader
 from requests.auth import AuthBase
 
 from stacbuild import progress
-from stacbuild.errors import Failures, NotFoundError, StacbuildError, failure_of
+from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats import archive
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.net import http
 from stacbuild.net.ranges import RangeFile
 from stacbuild.profiles import Profiles
-from stacbuild.sources.base import Wanted
+from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.zenodo.cache import Cache, LocalFile
 from stacbuild.sources.zenodo.collection import (
     archive_type,
@@ -39,31 +39,29 @@ from stacbuild.stac.catalog import DATA_ID, STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions, multihash_md5
 from stacbuild.stac.raster_item import MEDIA_TYPE, item_times, raster_item
 
-_Failed = list[tuple[str, StacbuildError]]
-
 
 def harvest(store: ZenodoStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
-    """Describe what is wanted of a record, and fetch what is to be preloaded.
+    """Harvest the wanted data ids of a record, and download those to preload.
 
-    Files that an earlier harvest fetched, and that the record has not changed since, are used
-    as they are, also if they are not to be preloaded this time.
+    Files in the cache are used if the record has not changed since, even if they are not to be
+    preloaded this time.
 
     Yields
     ------
     Harvest
-        One: the record as a collection, with an item for each GeoTIFF wanted and for each
-        GeoTIFF of an archive of which something is wanted.
+        One: the record as a collection, with an item for each wanted GeoTIFF and for each GeoTIFF
+        of a wanted archive.
 
     Raises
     ------
     NotFoundError
         There is no such record, file or member.
     RemoteError, IntegrityError, LocalError
-        What is wanted cannot be fetched or described.
+        A file cannot be fetched or described.
     Failures
-        If that is so for several. All are raised at the end: what could be described was given.
+        For several. All are raised at the end, after the others were harvested.
     """
-    failures: _Failed = []
+    failures: list[Failure] = []
     with http.session(progress.current().say, kind="zenodo") as session:
         session.auth = Token(store.api, store.access_token)
         record = fetch_record(session, store.api, store.record)
@@ -75,32 +73,25 @@ def harvest(store: ZenodoStore, wanted: Wanted, profiles: Profiles) -> Iterator[
         plan: dict[RecordFile, list[tuple[str, bool]]] = {}
         for data_ids, preload in ((wanted.data_ids, False), (wanted.preload, True)):
             for data_id in data_ids:
-                try:
+                with collected(failures, data_id):
                     plan.setdefault(_file_of(record, data_id), []).append((data_id, preload))
-                except NotFoundError as error:
-                    failures.append((data_id, error))
         items: list[pystac.Item] = []
-        for file, asked in plan.items():
-            preload = any(now for _, now in asked)
-            names = [data_id for data_id, _ in asked]
-            try:
+        for file, requested in plan.items():
+            preload = any(now for _, now in requested)
+            names = [data_id for data_id, _ in requested]
+            with collected(failures, file.key):
                 found, missing = work.items(file, names, preload, preload and wanted.force)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's
-                failures.append((file.key, failure_of(error, file.key)))
-            else:
                 items += found
                 failures += missing
     profile = profiles.collection(store.key, record.id)
     yield Harvest(record_collection(record, profile, store.key), tuple(items))
-    # A data id that is to be preloaded is wanted twice, and once is enough to say it.
-    failures = list({str(error): (name, error) for name, error in failures}.values())
-    if failures:
-        raise failures[0][1] if len(failures) == 1 else Failures(failures)
+    # Report each failure once: a data id to preload is wanted twice.
+    raise_collected(list({str(error): (name, error) for name, error in failures}.values()))
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What it takes to turn the files of one record into items."""
+    """Items of the files of one record."""
 
     store: ZenodoStore
     record: Record
@@ -110,7 +101,7 @@ class _Work:
 
     def items(
         self, file: RecordFile, data_ids: Sequence[str], preload: bool, force: bool
-    ) -> tuple[list[pystac.Item], _Failed]:
+    ) -> tuple[list[pystac.Item], list[Failure]]:
         """Return the items of one file of the record, and the *data_ids* that are missing."""
         folder = archive.stem(file.key)
         local = self.cache.find(file)
@@ -125,7 +116,7 @@ class _Work:
             items = [self._unpacked(file, name, unpacked[name]) for name in sorted(unpacked)]
             return items, self._missing(file, data_ids, unpacked)
         if not file.key.lower().endswith(".zip"):
-            # Only a zip has a table of contents that can be read alone.
+            # Only a zip has a table of contents that can be read without the rest.
             progress.say(f"{file.key}: its members are known once it is preloaded")
             return [], []
         listed = self._listed(file, folder)
@@ -134,7 +125,7 @@ class _Work:
 
     def _missing(
         self, file: RecordFile, data_ids: Sequence[str], found: Collection[str]
-    ) -> _Failed:
+    ) -> list[Failure]:
         record = f"zenodo {self.record.id}"
         return [
             (data_id, NotFoundError(f"{record}: {file.key} has no {data_id!r}; {hint}"))
@@ -193,7 +184,7 @@ class _Work:
         return self._linked(item)
 
     def _in_archive(self, file: RecordFile, data_id: str, member: str) -> pystac.Item:
-        """Point into an archive that is not here: nothing is known of the pixels yet."""
+        """Return the item of a member of a remote archive, without metadata of its pixels."""
         profile = self.profiles.of(self.store.key, data_id)
         times = item_times(profile, self.record.published, file.url)
         item = pystac.Item(
@@ -225,7 +216,7 @@ class _Work:
         return self._linked(item)
 
     def _listed(self, file: RecordFile, folder: str) -> dict[str, str]:
-        """Find the GeoTIFFs in a zip that is not here: data id → path of the member."""
+        """Return the GeoTIFFs in a remote zip: data id → path of the member."""
         with RangeFile(file.url, self.session, file.size) as remote:
             names = [member.name for member in archive.members(remote, file.url)]
         return {_data_id(folder, name): name for name in names if is_geotiff(name)}
@@ -239,7 +230,7 @@ class _Work:
 
 
 class Token(AuthBase):
-    """Sends the access token to the API's own host, and nowhere else."""
+    """Sends the access token to the API's own host only."""
 
     def __init__(self, api: str, token: SecretStr | None) -> None:
         self._host = urlsplit(api)[:2]
@@ -253,7 +244,7 @@ class Token(AuthBase):
 
 
 def _file_of(record: Record, data_id: str) -> RecordFile:
-    """Find the file of the record that *data_id* names, or is in."""
+    """Return the file of the record that *data_id* names, or the archive that it is in."""
     for file in record.files:
         folder = archive.stem(file.key)
         if file.key == data_id:

@@ -1,4 +1,4 @@
-"""What a Zenodo record holds."""
+"""Listing of a Zenodo record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stacbuild.sources.zenodo.store import ZenodoStore
 
 
 def entries(store: ZenodoStore, match: str | None) -> Iterator[Entry]:
-    """Yield the GeoTIFFs and archives of a record; of a zip its table of contents, if asked for."""
+    """Yield the GeoTIFFs and archives of a record, and members of a zip if *match* is for them."""
     with http.session(progress.current().say, kind="zenodo") as session:
         session.auth = Token(store.api, store.access_token)
         for file in fetch_record(session, store.api, store.record).files:
@@ -30,8 +30,8 @@ def entries(store: ZenodoStore, match: str | None) -> Iterator[Entry]:
                 if matches(folder, match) or matches(f"{folder}/", match):
                     yield Entry(f"{folder}/", kind, file.size)
             elif not file.key.lower().endswith(".zip"):
-                # Only a zip has a table of contents that can be read alone.
-                progress.say(f"{file.key}: what is in it is known once it is preloaded")
+                # Only a zip has a table of contents that can be read without the rest.
+                progress.say(f"{file.key}: its members are known once it is preloaded")
                 yield Entry(f"{folder}/", kind, file.size)
             else:
                 with RangeFile(file.url, session, file.size) as remote:

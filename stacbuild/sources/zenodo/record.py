@@ -1,6 +1,6 @@
-"""A Zenodo record as plain facts, whichever of its two JSON shapes the server answers in.
+"""Metadata of a Zenodo record, from either of its two JSON formats.
 
-The shapes are those of ``application/vnd.zenodo.v1+json`` (the default: ``files`` is a list) and
+These are ``application/vnd.zenodo.v1+json`` (the default: ``files`` is a list) and
 ``application/vnd.inveniordm.v1+json`` (``files.entries`` is a dict); see
 https://developers.zenodo.org and https://inveniordm.docs.cern.ch/reference/rest_api_drafts_records.
 """
@@ -26,7 +26,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RecordFile:
-    """One file of a record: its name there, bytes, hex md5 (if stated) and URL."""
+    """A file of a record: name, bytes, hex md5 (if stated) and URL."""
 
     key: str
     size: int
@@ -36,7 +36,7 @@ class RecordFile:
 
 @dataclass(frozen=True)
 class Creator:
-    """Who made the data."""
+    """An author of the data."""
 
     name: str
     affiliation: str | None = None
@@ -56,7 +56,7 @@ class Record:
     license
         Zenodo's id of the licence, in lower case, such as ``cc-by-4.0``.
     page
-        URL of the page for people.
+        URL of its web page.
     newer
         URL of the page of the newest version, if that is not this record.
     access
@@ -80,14 +80,14 @@ class Record:
 
 
 def fetch_record(session: requests.Session, api: str, record_id: str) -> Record:
-    """Get a record from the API at *api* (without trailing slash).
+    """Fetch a record from the API at *api* (without trailing slash).
 
     Raises
     ------
     NotFoundError
         There is no such record; the message names the URL.
     RemoteError
-        The server fails, or answers with something that is not a record.
+        The server fails, or the response is not a record.
     """
     url = f"{api}/records/{record_id}"
     answer = get_json(session, url)
@@ -185,7 +185,7 @@ def _access(answer: Json) -> str:
 
 
 def _date(text: str) -> dt.datetime:
-    """Read the first day of an EDTF date such as 2024, 2024-08, 2024-08-16 or 2019/2020."""
+    """Return the first day of an EDTF date such as 2024, 2024-08, 2024-08-16 or 2019/2020."""
     found = re.match(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", text)
     if not found:
         raise ValueError(f"publication_date {text!r}")
@@ -194,7 +194,7 @@ def _date(text: str) -> dt.datetime:
 
 
 def plain_text(markup: str) -> str:
-    """Return the text of HTML: paragraphs parted by empty lines, list items marked by dashes."""
+    """Return the text of HTML, with empty lines between paragraphs and dashes before list items."""
     reader = _TextOf()
     reader.feed(markup)
     reader.close()
@@ -222,5 +222,5 @@ class _TextOf(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
-            # Line breaks in the source are only spaces; those that are meant come from tags.
+            # Line breaks in HTML are spaces; real ones come from tags.
             self.text.append(data.replace("\n", " "))

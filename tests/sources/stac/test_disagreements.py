@@ -32,7 +32,7 @@ def test_an_item_that_contradicts_itself(
     _, told = described(tmp_path)
     lines = [line for line in told if "in raster:bands" in line]
     assert len(lines) == (said is not None)
-    assert all(f"its item says {said}, which is what counts" in line for line in lines)
+    assert all(f"its item states {said}, which is what counts" in line for line in lines)
 
 
 @pytest.mark.parametrize("header", [{}, {"nodata": 7}])
@@ -47,7 +47,9 @@ def test_a_mask_in_the_file_counts_before_no_data_of_its_item(
     items, told = described(tmp_path)
     assert "nodata" not in fields_of(items)
     [line] = [line for line in told if "has a mask" in line]
-    said = "a mask and a nodata value (7" if header else "its item says no data 7, but the file has"
+    said = (
+        "a mask and a nodata value (7" if header else "its item states no data 7, but the file has"
+    )
     assert said in line
 
 

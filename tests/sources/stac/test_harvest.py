@@ -527,7 +527,7 @@ def test_a_search_without_end_is_stopped(web: Web) -> None:
             "features": [item(f"i{page}-{each}", "x.tif") for each in range(100)],
             "links": [{"rel": "next", "href": f"{web.url}/search{page + 1}"}],
         }
-    with pytest.raises(StacbuildError, match="more than 1000 items fit"):
+    with pytest.raises(StacbuildError, match="more than 1000 items match"):
         take(store(url=web.url), "forest")
     assert len(web.log) < 20
 
@@ -540,7 +540,7 @@ def test_a_collection_of_very_many_items_is_left_early(web: Web) -> None:
         "c.json": collection("forest", *links),
     }
     web.documents |= {f"i{each}.json": item(f"i{each}", "x.tif") for each in range(2000)}
-    with pytest.raises(StacbuildError, match="more than 1000 items fit"):
+    with pytest.raises(StacbuildError, match="more than 1000 items match"):
         take(store(url=f"{web.url}/catalog.json"), "forest")
     assert len(web.log) < 1100
 

@@ -123,7 +123,7 @@ def test_saved_searches(tmp_path: Path, kind: str, name: str) -> None:
 def test_a_folder_without_a_catalog_names_what_there_is(tmp_path: Path) -> None:
     result = build_of(tmp_path, {"saved.json": {"type": "FeatureCollection", "features": []}})
     assert "stac/catalog.json: cannot be read" in result.message
-    assert "if one of saved.json is the catalog, give its path" in result.message
+    assert "if one of saved.json is the catalog, write its path" in result.message
 
 
 @pytest.mark.parametrize("start", ["file://", "file://localhost", "file:"])

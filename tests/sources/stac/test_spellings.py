@@ -44,7 +44,7 @@ def test_a_box_may_count_from_anywhere(tmp_path: Path, name: str) -> None:
     assert (len(items), warnings) == (1, [])
     if box[0] + 360 != box[2]:
         other = (west + 90 + 180) % 360 - 180
-        with pytest.raises(StacbuildError, match="in the box and time"):
+        with pytest.raises(StacbuildError, match="in the requested bbox and time"):
             described(tmp_path, f"c?bbox={other},49,{other},50")
 
 

@@ -92,12 +92,12 @@ def test_it_reaches_the_cube(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "fields", "said"),
     [
-        ({"nodata": 9}, {"nodata": 0}, "item says no data 0, but the file 9"),
-        ({"units": ["m"]}, {"unit": "K"}, "item says unit K, but the file m"),
-        ({"scales": [0.5]}, {"raster:scale": 0.1}, "item says scale 0.1, but the file 0.5"),
-        ({"scales": [0.5]}, {"raster:offset": 3}, "item says offset 3, but the file 0"),
-        ({"offsets": [1.0]}, {"raster:offset": 3}, "item says offset 3, but the file 1"),
-        ({"scales": [0.5]}, {"raster:scale": 1}, "item says scale 1, but the file 0.5"),
+        ({"nodata": 9}, {"nodata": 0}, "item states no data 0, but the file 9"),
+        ({"units": ["m"]}, {"unit": "K"}, "item states unit K, but the file m"),
+        ({"scales": [0.5]}, {"raster:scale": 0.1}, "item states scale 0.1, but the file 0.5"),
+        ({"scales": [0.5]}, {"raster:offset": 3}, "item states offset 3, but the file 0"),
+        ({"offsets": [1.0]}, {"raster:offset": 3}, "item states offset 3, but the file 1"),
+        ({"scales": [0.5]}, {"raster:scale": 1}, "item states scale 1, but the file 0.5"),
     ],
 )
 def test_the_file_counts_and_a_warning_tells_both(
@@ -125,15 +125,15 @@ def test_what_both_say_alike_is_no_disagreement(tmp_path: Path) -> None:
     ("dtype", "value", "kept", "said"),
     [
         ("int16", "-9999", -9999, None),
-        ("uint8", -9999, None, "no data -9999, no uint8 value"),
+        ("uint8", -9999, None, "no data -9999, not a value of uint8"),
         ("int16", "nan", None, None),
         ("float32", "nan", "nan", None),
         ("float32", "-inf", "-inf", None),
         ("float32", -9999, -9999, None),
-        ("int16", "none", None, "no data none, which is none"),
-        ("int16", True, None, "no data True, which is none"),
-        ("int16", [1], None, "which is none"),
-        ("int16", 0.5, None, "no data 0.5, no int16 value"),
+        ("int16", "none", None, "no data none: not valid"),
+        ("int16", True, None, "no data True: not valid"),
+        ("int16", [1], None, ": not valid"),
+        ("int16", 0.5, None, "no data 0.5, not a value of int16"),
     ],
 )
 def test_no_data_in_every_spelling(
@@ -224,7 +224,7 @@ def test_many_items_that_say_the_same_warn_once(tmp_path: Path) -> None:
     catalog(tmp_path, *(stated(f"i{n}", nodata=0) for n in range(5)))
     items, [warning] = described(tmp_path)
     assert len(items) == 5
-    assert warning.startswith("i0 and 4 more: its item says no data 0")
+    assert warning.startswith("i0 and 4 more: its item states no data 0")
 
 
 def test_a_profile_counts_before_both(tmp_path: Path) -> None:
@@ -283,10 +283,10 @@ def test_a_zarr_store_counts_before_its_item(tmp_path: Path) -> None:
     age = items[0].properties["cube:variables"]["age"]
     assert (age["nodata"], age["unit"]) == (-1, "a")
     said = "\n".join(warnings)
-    assert "age: its item says no data -9999, but the file -1" in said
-    assert "age: its item says unit years, but the file a" in said
-    assert "agent: its item says scale 0.1, but the file 0.5" in said
-    assert "its item describes gone, which the store has not" in said
+    assert "age: its item states no data -9999, but the file -1" in said
+    assert "age: its item states unit years, but the file a" in said
+    assert "agent: its item states scale 0.1, but the file 0.5" in said
+    assert "its item describes gone, not in the store" in said
 
 
 def test_a_fill_value_that_nobody_chose_is_no_statement(tmp_path: Path) -> None:

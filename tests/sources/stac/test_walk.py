@@ -143,7 +143,7 @@ def test_a_saved_search_is_a_catalog(tmp_path: Path, data_id: str) -> None:
     saved(tmp_path / "in", search=features(one, other, {"type": "Feature"}))
     told = Told()
     assert titles(store(root=str(tmp_path / "in" / "search.json")), data_id, told) == ["i"]
-    warned = [line for line in told.warnings if "features[2]: is no STAC item" in line]
+    warned = [line for line in told.warnings if "features[2]: is not a STAC item" in line]
     assert len(warned) == (data_id != "c/i")
 
 
@@ -155,7 +155,7 @@ def test_a_saved_search_by_box_and_time(tmp_path: Path) -> None:
     # Items that name no collection are in one of the file's name.
     assert titles(where, "search") == ["i", "j"]
     assert titles(where, "search?datetime=2017") == ["j"]
-    with pytest.raises(NotFoundError, match="no item search in the box and time"):
+    with pytest.raises(NotFoundError, match="no item search in the requested bbox and time"):
         titles(where, "search?datetime=2010")
     with pytest.raises(NotFoundError, match="has no item other;"):
         titles(where, "other")
