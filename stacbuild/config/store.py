@@ -73,6 +73,11 @@ class Store(Located):
         return None
 
     @property
+    def storage_options(self) -> dict[str, Any]:
+        """Arguments for s3fs, **with** credentials in plain text; empty if nothing is on S3."""
+        return {}
+
+    @property
     def s3_options(self) -> dict[str, Any]:
         """Arguments for s3fs **with** credentials in plain text; empty if it is read unsigned."""
         return {}

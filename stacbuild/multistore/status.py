@@ -1,4 +1,4 @@
-"""Status of what is under way: a table that changes in place in a notebook, text elsewhere."""
+"""A live status table in a notebook; printed text elsewhere."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from stacbuild.progress import Unit
 from stacbuild.safe_text import clean
 
 _HEADS = ("Dataset identifier", "Status", "Message", "Exception")
-# A notebook keeps every change until it has drawn it: more would only make it slow.
+# Minimum time between updates, since a notebook draws each of them.
 _SECONDS = 0.5
 
 
 class StatusTable:
-    """One row a dataset or data id; also the reporter of the work on its current rows.
+    """One row per dataset or data id; also the reporter of the work on the current rows.
 
     Parameters
     ----------
     names
         The rows, in order.
     live
-        Whether to show it at once and change it in place; None as the output allows.
+        Show it at once and update it in place; None: in a notebook.
     """
 
     def __init__(self, names: Sequence[str], *, live: bool | None = None) -> None:
@@ -42,12 +42,12 @@ class StatusTable:
             self._handle = display(self.table(), display_id=True)
 
     def table(self) -> Table:
-        """Return the rows as they are."""
+        """Return the rows as a table."""
         with self._lock:
             return Table(_HEADS, [(name, *cells) for name, cells in self._rows.items()])
 
     def begin(self, *names: str) -> None:
-        """Mark rows as under way: what is reported from now on is theirs."""
+        """Make rows the current ones, which receive all further reports."""
         self._current, self.fetched = names, False
         for name in names:
             self.set(name, "STARTED", "-")
@@ -59,14 +59,14 @@ class StatusTable:
         self._draw(at_once=True)
 
     def note(self, message: str) -> None:
-        """Show a message in the rows under way."""
+        """Show a message in the current rows."""
         with self._lock:
             for name in self._current:
                 self._rows[name][1] = message
         self._draw()
 
     def close(self) -> None:
-        """Show the end: in place, or printed to stdout where nothing changes in place."""
+        """Show the final table, or print it to stdout outside of a notebook."""
         if self._handle is None:
             sys.stdout.write(f"{self.table()!r}\n")
         else:
@@ -80,18 +80,18 @@ class StatusTable:
         self._handle.update(self.table())
 
     def say(self, message: str) -> None:
-        """Show one line of the work under way."""
+        """Show a message in the current rows."""
         self.note(message)
 
     def warn(self, message: str) -> None:
-        """Write a warning to stderr: a table that changes would forget it."""
+        """Write a warning to stderr, since the table only shows the last message."""
         sys.stderr.write(f"warning: {clean(message)}\n")
 
     @contextmanager
     def task(
         self, label: str, *, total: float | None = None, unit: Unit = "items"
     ) -> Iterator[_RowTask]:
-        """Show a task in the rows under way until it ends."""
+        """Show the progress of a task in the current rows."""
         if unit in ("bytes", "polls"):
             self.fetched = True
         yield _RowTask(self, label, total)
@@ -102,12 +102,12 @@ class _RowTask:
         self._status, self._label, self._total = status, label, total
         self._done, self._note = 0.0, ""
         self._lock = threading.Lock()
-        self._tell()
+        self._show()
 
     def advance(self, amount: float = 1) -> None:
         with self._lock:
             self._done += amount
-        self._tell()
+        self._show()
 
     def update(
         self, *, done: float | None = None, total: float | None = None, note: str | None = None
@@ -116,9 +116,9 @@ class _RowTask:
             self._done = self._done if done is None else done
             self._total = self._total if total is None else total
             self._note = self._note if note is None else note
-        self._tell()
+        self._show()
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         share = f": {min(self._done / self._total, 1):.0%}" if self._total else ""
         note = f" ({self._note})" if self._note else ""
         self._status.note(f"{self._label}{share}{note}")

@@ -10,7 +10,6 @@ from stacbuild.config import Config
 from stacbuild.config.models import STORAGE
 from stacbuild.errors import ConfigError, MissingError
 from stacbuild.planning.resolve import output_of
-from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
 from stacbuild.storage.formats import FORMATS
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Stores:
-    """The stores by their identifiers: as attributes, or as keys where that is no Python name."""
+    """The stores of a configuration, by attribute or by key."""
 
     def __init__(self, config: Config, catalog_dir: Path) -> None:
         self._stores = {
@@ -54,7 +53,7 @@ class Stores:
 
 
 class DataStore:
-    """One store: the cubes that were built, or what was harvested of a source."""
+    """One store: its built cubes, or its harvested data ids."""
 
     def __init__(self, config: Config, identifier: str, catalog_dir: Path) -> None:
         self._config, self._store = config, config.store(identifier)
@@ -65,7 +64,7 @@ class DataStore:
         return f"DataStore({self._store.identifier}, {self._store.store_id})"
 
     def list_data_ids(self) -> list[str]:
-        """Return the data ids that can be asked for, sorted: cubes, or what is harvested."""
+        """Return the sorted data ids of built cubes, or of harvested sources."""
         if self._cubes:
             return sorted(
                 f"{dataset.identifier}{FORMATS[dataset.format_id].data_ending}"
@@ -87,27 +86,27 @@ class DataStore:
         return data_id in self.list_data_ids()
 
     def open_data(self, data_id: str, *, chunks: dict[str, int] | None = None) -> xr.Dataset:
-        """Open a cube, or a harvested Zarr store, lazily; values are masked and scaled.
+        """Open a cube or a harvested Zarr store lazily; values are masked and scaled.
 
         Parameters
         ----------
         data_id
-            ``<dataset>.zarr``, ``.levels`` or ``.nc`` in the store of cubes, by their formats;
-            else the data id of the configuration. Of levels it is the finest.
+            ``<dataset>.zarr``, ``.levels`` (finest level) or ``.nc`` for cubes; the data id of the
+            configuration for sources.
         chunks
-            Sizes of dask's chunks by dimension; those of the store if None.
+            Sizes of dask chunks by dimension; those of the store if None.
 
         Returns
         -------
         xarray.Dataset
-            Integers with a fill value become floats with NaN, as the case study's tool has them.
+            Integers with a fill value become floats with NaN, as in the case study's tool.
 
         Raises
         ------
         MissingError
-            If it is not built or not harvested.
+            If it is not built or harvested yet.
         ConfigError
-            If it is a file of a source.
+            If it is a raster file.
         """
         from stacbuild.formats.cube import open_cube_data
 
@@ -117,18 +116,17 @@ class DataStore:
     def _address(self, data_id: str) -> tuple[str, dict[str, Any] | None]:
         store = self._store
         if not self.has_data(data_id):
-            there = ", ".join(self.list_data_ids()) or "nothing yet"
+            existing = ", ".join(self.list_data_ids()) or "nothing yet"
             raise MissingError(
                 f"{store.identifier}: there is no {data_id!r}; run generate() first "
-                f"(there is: {there})"
+                f"(there is: {existing})"
             )
         if self._cubes:
             found = self._cube(self._config.dataset(data_id.rpartition(".")[0]))
-            assert found is not None  # noqa: S101 - has_data has looked
+            assert found is not None  # noqa: S101 - checked by has_data
             return found
         href = self._source(data_id)
-        options = store.storage_options if isinstance(store, S3Store) else None
-        return href, options if href.startswith("s3://") else None
+        return href, (store.storage_options or None) if href.startswith("s3://") else None
 
     def _source(self, data_id: str) -> str:
         from stacbuild.formats.zarr_store import MEDIA_TYPE
@@ -140,9 +138,9 @@ class DataStore:
         if len(items) > 1 or asset.media_type != MEDIA_TYPE:
             raise ConfigError(
                 f"{self._store.identifier}: {data_id!r} is not a Zarr store but "
-                f"{len(items)} file(s); open the cube that is made of it instead"
+                f"{len(items)} file(s); open the cube that is made from it instead"
             )
-        if isinstance(self._store, S3Store) and not self._store.anonymous:
+        if self._store.s3_options:
             other = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
             return str(other or asset.href)
         return str(asset.href)

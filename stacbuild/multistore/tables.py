@@ -1,6 +1,6 @@
-"""Tables that a notebook shows as HTML and everything else as text.
+"""Tables that are shown as HTML in a notebook, and as text elsewhere.
 
-Cells may hold titles and errors from elsewhere: they are cleaned and escaped in both forms.
+Cells may contain titles and errors of third parties, so they are cleaned and escaped.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from stacbuild.safe_text import clean
 
 
 class Table:
-    """Rows of text under heads."""
+    """Rows of text with column headings."""
 
     def __init__(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         self.heads = [clean(head) for head in heads]
         self.rows = [[clean(cell) for cell in row] for row in rows]
 
     def __repr__(self) -> str:
-        """Each row as a block of ``head: cell`` lines if a line of cells were too wide."""
+        """Columns, or a block of ``head: cell`` lines for each row if they are too wide."""
         widths = [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
         if sum(widths) + 2 * len(widths) > _COLUMNS:
             return "\n\n".join(self._block(row) for row in self.rows)
@@ -45,8 +45,8 @@ class Table:
 
 
 def in_notebook() -> bool:
-    """Return whether output goes to a notebook, which can show HTML and change it in place."""
-    # Who is in a notebook has imported IPython; it is optional and slow to load.
+    """Return whether the process runs in a notebook."""
+    # A notebook has imported IPython already; it is optional and slow to import.
     ipython: Any = sys.modules.get("IPython")
     if ipython is None:
         return False

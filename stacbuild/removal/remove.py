@@ -1,10 +1,9 @@
-"""Remove cubes: the cube, its item, and what nothing else needs of its sources.
+"""Remove cubes, their items, and sources that nothing else uses.
 
-Only what stacbuild made is removed: a cube that bears the fingerprint of its item and holds nothing
-else, items that name the store that they are of, cached files that a mark beside them vouches for.
-A cube that holds the user's own files is refused as a whole; what lies in its place is left alone
-and said. The journal says which cube is being removed, so that a run that dies in
-between leaves nothing that the next `remove` or build does not recover.
+Only what stacbuild made is removed: a cube with the fingerprint of its item and without foreign
+files, items that name their store, and cached files that a mark lists. A cube that contains foreign
+files is refused; whatever else occupies its path is left alone and reported. The journal records
+which cube is being removed, so that the next `remove` or build completes an interrupted removal.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from stacbuild.errors import StacbuildError
 from stacbuild.locks import hold
 from stacbuild.planning.resolve import collection_id, output_named
 from stacbuild.progress import Reporter
-from stacbuild.removal.unused import going_along, unused
+from stacbuild.removal.unused import dependent_paths, unused
 from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.files import remove_empty
 from stacbuild.storage.ownership import check_surroundings, leftovers
@@ -31,28 +30,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Removal:
-    """What is removed of one dataset, or was.
+    """What is or was removed of one dataset.
 
     Parameters
     ----------
     name
         Identifier of the dataset.
     cube
-        Path or URL of its cube; None if there is none that may be removed.
+        Path or URL of its cube; None if there is none to remove.
     item
         Path of its item; None if there is none.
     staged
-        What an interrupted run left of it.
+        Leftovers of an interrupted run.
     sources
-        Paths of the items of sources that nothing else uses.
+        Paths of source items that nothing else uses.
     files
         Cached files that nothing else uses.
     beside
-        Pictures of its items, and collections of which none is left.
+        Thumbnails of its items, and collections that become empty.
     left
         What is left alone, and why.
     error
-        Why nothing, or not all, was removed.
+        Why nothing or not everything was removed.
     """
 
     name: str
@@ -67,13 +66,13 @@ class Removal:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """All that is removed."""
+        """All removed paths and URLs."""
         one = tuple(each for each in (self.cube, self.item) if each)
         return (*one, *self.staged, *self.sources, *self.files, *self.beside)
 
     @property
     def items(self) -> tuple[str, ...]:
-        """The items among that."""
+        """Paths of the removed items."""
         return (*((self.item,) if self.item else ()), *self.sources)
 
 
@@ -85,14 +84,14 @@ def plan_removal(
     Parameters
     ----------
     datasets
-        Identifiers of datasets of the configuration, or of cubes that it has in the catalog.
+        Identifiers of datasets of the configuration, or of its cubes in the catalog.
     sources
-        Whether items of sources and cached files that nothing else uses go too.
+        Also remove source items and cached files that nothing else uses.
 
     Raises
     ------
     ConfigError
-        If there is neither such a dataset nor such a cube.
+        If a name is neither a dataset nor a cube.
     """
     catalog = Catalog(catalog_dir)
     names = list(dict.fromkeys(datasets))
@@ -106,11 +105,11 @@ def plan_removal(
     return planned
 
 
-def _with_beside(catalog: Catalog, planned: Removal, before: Sequence[Removal]) -> Removal:
+def _with_beside(catalog: Catalog, planned: Removal, earlier: Sequence[Removal]) -> Removal:
     if planned.error is not None or not planned.items:
         return planned
-    gone = [path for each in before for path in each.items]
-    return replace(planned, beside=going_along(catalog, planned.items, gone))
+    gone = [path for each in earlier for path in each.items]
+    return replace(planned, beside=dependent_paths(catalog, planned.items, gone))
 
 
 def remove(
@@ -129,11 +128,11 @@ def remove(
     datasets, sources
         As for `plan_removal`.
     wait
-        Whether to wait for another run that writes one of the cubes; it fails otherwise.
+        Wait for another run that is writing one of the cubes, instead of failing.
 
     Returns
     -------
-    What was removed of each dataset, in order. A failure has its error; the others go on.
+    What was removed of each dataset, in order. A failed one has an error; the others are removed.
 
     Raises
     ------
@@ -148,9 +147,9 @@ def _remove_all(
     config: Config, catalog: Catalog, datasets: Sequence[str], sources: bool, wait: bool
 ) -> list[Removal]:
     names = list(dict.fromkeys(datasets))
-    places = {name: _place(config, catalog, name) for name in names}
+    outputs = {name: _output(config, catalog, name) for name in names}
     done: list[Removal] = []
-    for name, output in places.items():
+    for name, output in outputs.items():
         # A cube that stays needs its sources.
         kept = {each.name for each in done if each.error is not None}
         going = [each for each in names if each not in kept]
@@ -164,8 +163,8 @@ def _remove_all(
     return done
 
 
-def _place(config: Config, catalog: Catalog, name: str) -> Output:
-    """Return where a cube is, of a dataset or of one that the configuration has no more."""
+def _output(config: Config, catalog: Catalog, name: str) -> Output:
+    """Return the output of a dataset, which the configuration may no longer have."""
     output = output_named(config, name, catalog)
     if catalog.get(collection_id(config), name) is None and not output.journal.exists():
         # Raises unless there is such a dataset.
@@ -176,9 +175,9 @@ def _place(config: Config, catalog: Catalog, name: str) -> Output:
 def _planned(
     config: Config, catalog: Catalog, name: str, names: Sequence[str], sources: bool
 ) -> Removal:
-    output = _place(config, catalog, name)
+    output = _output(config, catalog, name)
     if not output.storage.persistent:
-        return Removal(name, left=("cubes in memory go with their process",))
+        return Removal(name, left=("cubes in memory end with their process",))
     try:
         check_surroundings(output)
         item = output.item()
@@ -198,8 +197,8 @@ def _remove(output: Output, planned: Removal, wait: bool) -> None:
         with hold(output.lock, output.identifier, wait=-1 if wait else 0):
             check_surroundings(output, locked=True)
             output.storage.remove(output)
-            _describe_rest(output)
-    # The files first: as long as their items are there, the next run finds what is left of them.
+            _update_collection(output)
+    # Files before items, so that the next run finds the rest if this one is interrupted.
     for file in planned.files:
         Path(file).unlink(missing_ok=True)
         remove_empty(Path(file).parent)
@@ -210,8 +209,8 @@ def _remove(output: Output, planned: Removal, wait: bool) -> None:
         output.catalog.remove(collection, ids)
 
 
-def _describe_rest(output: Output) -> None:
-    """Let the collection say what its cubes say that are left."""
+def _update_collection(output: Output) -> None:
+    """Update the collection from the remaining cubes."""
     from stacbuild.building.rights import cube_collection
     from stacbuild.stac.catalog import Harvest
 

@@ -1,4 +1,4 @@
-"""What only cubes that are being removed use: items of sources, and cached files."""
+"""Find source items and cached files that only the removed cubes use."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def unused(
     config: Config, catalog: Catalog, name: str, names: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return items of sources and cached files that only the cubes that are removed use.
+    """Return source items and cached files that only the removed cubes use.
 
-    What is shared by several of those goes with the last one.
+    What several of them share is returned for the last one.
     """
     later = list(names)[list(names).index(name) + 1 :]
     own = _used_by(config, catalog, [name])
@@ -41,15 +41,15 @@ def unused(
     return tuple(str(item.self_href) for item in items), tuple(map(str, files))
 
 
-def going_along(catalog: Catalog, paths: Sequence[str], gone: Sequence[str]) -> tuple[str, ...]:
-    """Return what goes with items that are removed: pictures, and collections without an item.
+def dependent_paths(catalog: Catalog, paths: Sequence[str], gone: Sequence[str]) -> tuple[str, ...]:
+    """Return the thumbnails of removed items, and collections that become empty.
 
     Parameters
     ----------
     paths
-        Of the items.
+        Paths of the items.
     gone
-        Of items that are removed before them.
+        Paths of items that are removed before them.
     """
     found: list[Path] = []
     by_collection: dict[Path, set[str]] = {}
@@ -89,7 +89,7 @@ def _derived_from(item: pystac.Item) -> set[Path]:
 
 
 def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
-    """Return the files in caches that only these items lead to, each group's mark last."""
+    """Return the cached files that only these items refer to, each with its mark last."""
     wanted: set[Path] = set()
     kept: set[Path] = set()
     for item in catalog.items():
@@ -100,23 +100,23 @@ def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
     for store in config.data_stores:
         if store.cache and store.own_cache and store.cache.is_dir():
             cache = store.cache.resolve()
-            for mark, files in _vouched(cache / store.own_cache.relative_to(store.cache)):
+            for mark, files in _marked_files(cache / store.own_cache.relative_to(store.cache)):
                 inside = {path for path in files if path.is_relative_to(cache)}
                 if inside & wanted and not inside & kept:
                     found += [*sorted(inside), mark]
     return list(dict.fromkeys(found))
 
 
-def _vouched(folder: Path) -> Iterator[tuple[Path, set[Path]]]:
-    """Yield the marks in a cache, each with the files that it vouches for."""
+def _marked_files(folder: Path) -> Iterator[tuple[Path, set[Path]]]:
+    """Yield the marks in a cache, each with the files that it lists and whose size is unchanged."""
     for mark in sorted([*folder.rglob("*.stacbuild.json"), *folder.rglob("complete.json")]):
         try:
             content = json.loads(mark.read_bytes())
             if mark.name == "complete.json":
-                entries, base = content["tiles"], mark.parent
+                listed, base = content["tiles"], mark.parent
             else:
-                entries, base = list(content["files"].values()), folder
-            files = {Path(os.path.normpath(base / each["path"])): each["size"] for each in entries}
+                listed, base = list(content["files"].values()), folder
+            files = {Path(os.path.normpath(base / each["path"])): each["size"] for each in listed}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         yield (
@@ -129,4 +129,4 @@ def _vouched(folder: Path) -> Iterator[tuple[Path, set[Path]]]:
         )
 
 
-__all__ = ["going_along", "unused"]
+__all__ = ["dependent_paths", "unused"]

@@ -1,4 +1,4 @@
-"""Whether a catalog's files are JSON, its links lead somewhere, and nothing lies there unlinked."""
+"""Check that a catalog's files are JSON, links resolve, and every file is linked."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _STRUCTURAL = ("root", "parent", "collection", "child", "item", "derived_from")
 
 
 def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
-    """Yield the items that can be read; whatever cannot is a problem of the catalog."""
+    """Yield the readable items of a catalog, and collect its problems."""
     seen = {catalog.path}
     for collection in _linked(catalog.path, "child", "Catalog", seen, found):
-        _check_picture_of(collection, found)
+        _check_collection_thumbnail(collection, found)
         for path in _linked(collection, "item", "Collection", seen, found):
             try:
                 item = catalog.read_item(path)
@@ -66,25 +66,25 @@ def _linked(path: Path, rel: str, kind: str, seen: set[Path], found: Found) -> l
 
 
 def _check_link(path: Path, link: Json, found: Found) -> Path | None:
-    """Return the file that a link within the catalog leads to; None if it leads elsewhere."""
+    """Return the target of a link within the catalog; None for other links."""
     href = link.get("href")
     if link.get("rel") not in _STRUCTURAL or not isinstance(href, str) or "://" in href:
         return None
     target = (path.parent / unquote(href)).resolve()
     if not target.is_file():
-        found.wrong(f"{path}: its link {link['rel']!r} leads to {target}, which is not there")
+        found.wrong(f"{path}: its link {link['rel']!r} refers to {target}, which does not exist")
         return None
     return target
 
 
-def _check_picture_of(path: Path, found: Found) -> None:
-    """Look for the picture of a collection, if that can be read."""
+def _check_collection_thumbnail(path: Path, found: Found) -> None:
+    """Check that the thumbnail of a collection exists."""
     with contextlib.suppress(StacbuildError, AttributeError, KeyError, TypeError):
         _check_thumbnail(path, read_json(path)["assets"]["thumbnail"]["href"], found)
 
 
 def _check_thumbnail(path: Path, href: str, found: Found) -> None:
-    """Look for a picture that a file of the catalog names beside itself."""
+    """Check that the thumbnail of a collection or item exists."""
     picture = path.parent / href
     if "://" not in href and not picture.is_file():
-        found.wrong(f"{path}: its thumbnail {picture} is not there; build again (cube --force)")
+        found.wrong(f"{path}: its thumbnail {picture} does not exist; build again (cube --force)")

@@ -1,4 +1,4 @@
-"""Whether the chunks of a cube are all there, and can be decoded."""
+"""Check that all chunks of a cube exist, and can be decoded."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Decoded chunks in memory at a time while all are read.
+# Memory for decoded chunks while all are read.
 _BYTES_AT_ONCE = 512 * 2**20
-# Names of chunks in a message; all of them stand in `Found.damaged`.
+# Number of chunks in a message; `Found.damaged` has all of them.
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A group of Zarr that is checked.
+    """The Zarr group that is checked.
 
     Parameters
     ----------
     name
-        Of the cube, for progress.
-    group, read, options
-        The group, and where it was opened.
+        Name of the cube, for progress.
+    read, options
+        The URL that it was opened at, and the s3fs options.
     """
 
     name: str
@@ -55,31 +55,31 @@ def check_chunks(
     *,
     deep: bool,
 ) -> None:
-    """Compare the chunks of some arrays of a group with the manifest, and with *deep* decode them.
+    """Compare the chunks of arrays with the item's manifest, and with *deep* decode them.
 
     Parameters
     ----------
     variables
         Paths of the arrays below the group.
     asset
-        Of its item, with the manifest; None for a cube in memory.
+        The asset with the manifest; None for a cube in memory.
     found
-        Takes what is wrong.
+        Collects the problems.
     """
     read = opened.read
     arrays: dict[str, zarr.Array[Any]] = {each: opened.group[each] for each in variables}  # type: ignore[misc]
     manifest = asset.extra_fields.get(CHUNKS) if asset else None
     if asset and manifest is None:
         found.notes.append(
-            f"{read}: was built before chunks were counted; only looked at whether each is there"
+            f"{read}: was built without chunk counts; only checked that each chunk exists"
         )
     for missing in (manifest or {}).keys() - arrays.keys():
-        found.wrong(f"{read}: {missing}: the variable is not there, its item says it is")
+        found.wrong(f"{read}: {missing}: the variable is missing, but its item lists it")
     listed = not read.startswith(("http://", "https://"))
     if not listed:
         found.notes.append(
-            f"{read}: a web server lists no chunks, so none that is missing can be found; "
-            "give the configuration, or an address on S3"
+            f"{read}: missing chunks cannot be found, since a web server does not list them; "
+            "use a configuration, or an address on S3"
         )
     suspects = dict(arrays) if deep else {}
     for variable, array in arrays.items():
@@ -97,40 +97,40 @@ def check_chunks(
         unsure = [variable for variable, array in arrays.items() if not _has_checksum(array)]
         if unsure:
             found.notes.append(
-                f"{read}: chunks of {', '.join(unsure)} carry no checksum (Zarr format 2 has "
-                "none): a change that still decodes cannot be found"
+                f"{read}: chunks of {', '.join(unsure)} have no checksum (Zarr format 2 has "
+                "none): changes that can still be decoded cannot be found"
             )
 
 
 def _check_listing(
     read: str, variable: str, array: zarr.Array[Any], manifest: Any, found: Found
 ) -> bool:
-    """Look for chunks that are missing or strange; return whether all bytes are accounted for."""
+    """Report missing chunks and foreign files; return whether all bytes are as in the manifest."""
     sizes = chunk_sizes(array.store, variable)
     expected = dict.fromkeys(expected_keys(array))
     found.chunks += len(sizes)
     found.bytes += sum(sizes.values())
     missing = [key for key in expected if key not in sizes]
-    strange = [key for key in sizes if key not in expected]
+    foreign = [key for key in sizes if key not in expected]
     if missing:
         found.damaged.setdefault(variable, []).extend(missing)
         found.wrong(
             f"{read}: {variable}: {len(missing)} of {len(expected)} chunks are missing: "
             f"{_names(array, missing)}; {found.rebuild}"
         )
-    if strange:
+    if foreign:
         found.wrong(
-            f"{read}: {variable}: holds what is none of its chunks: {', '.join(strange[:_NAMED])}"
-            f"{f' and {len(strange) - _NAMED} more' if len(strange) > _NAMED else ''}; remove it"
+            f"{read}: {variable}: has files that are not its chunks: {', '.join(foreign[:_NAMED])}"
+            f"{f' and {len(foreign) - _NAMED} more' if len(foreign) > _NAMED else ''}; remove them"
         )
     stated = (manifest or {}).get(variable)
-    return not missing and not strange and stated in (None, totals(sizes))
+    return not missing and not foreign and stated in (None, totals(sizes))
 
 
 def _check_total(
     read: str, variable: str, array: zarr.Array[Any], manifest: Any, found: Found
 ) -> None:
-    """Report that bytes differ where no chunk is damaged in itself, and none is missing."""
+    """Report a different size, if no chunk is missing or damaged."""
     sizes = chunk_sizes(array.store, variable)
     stated = (manifest or {}).get(variable)
     if stated is None or len(sizes) != stated["count"] or variable in found.damaged:
@@ -140,7 +140,7 @@ def _check_total(
         found.wrong(
             f"{read}: {variable}: its chunks can be read, but have {abs(more)} bytes "
             f"{'more' if more > 0 else 'fewer'} than when they were written: something else "
-            f"wrote there; {found.rebuild}"
+            f"modified them; {found.rebuild}"
         )
 
 
@@ -151,30 +151,30 @@ def _read_chunks(
     advance: Callable[[], None],
     found: Found,
 ) -> None:
-    """Decode every chunk, so that checksums are compared; several at once, few in memory."""
+    """Decode every chunk, which compares checksums; a limited number at a time."""
     known = set(found.damaged.get(variable, ()))
     bad: list[str] = []
-    said = ""
+    message = ""
     for index, error in _decoded(array):
         advance()
         if error is None:
             continue
-        told = read_error(error, opened.read, opened.options)
+        failure = read_error(error, opened.read, opened.options)
         key = array.metadata.encode_chunk_key(index)
-        if not isinstance(told, IntegrityError):
-            # The disk or the server, not the data: the other chunks would say the same.
+        if not isinstance(failure, IntegrityError):
+            # The disk or the server failed, so the other chunks would fail, too.
             found.problems.append(
-                type(told)(f"{told} (chunk {key} of {variable}, {_window(array, index)})")
+                type(failure)(f"{failure} (chunk {key} of {variable}, {_window(array, index)})")
             )
             break
         if key not in known:
             bad.append(key)
-            said = said or " ".join(str(error).split())
+            message = message or " ".join(str(error).split())
     if bad:
         found.damaged.setdefault(variable, []).extend(bad)
         found.wrong(
             f"{opened.read}: {variable}: {len(bad)} of {array.nchunks} chunks are damaged: "
-            f"{_names(array, bad)} ({said}); {found.rebuild}"
+            f"{_names(array, bad)} ({message}); {found.rebuild}"
         )
 
 
@@ -185,7 +185,7 @@ def _decoded(array: zarr.Array[Any]) -> Iterator[tuple[tuple[int, ...], Exceptio
     def read(index: tuple[int, ...]) -> tuple[tuple[int, ...], Exception | None]:
         try:
             array[_region(array, index)]
-        except Exception as error:  # noqa: BLE001 - each codec has its own; given to who asked
+        except Exception as error:  # noqa: BLE001 - codecs raise various errors; returned to the caller
             return index, error
         return index, None
 
@@ -204,25 +204,25 @@ def _decoded(array: zarr.Array[Any]) -> Iterator[tuple[tuple[int, ...], Exceptio
 
 def _region(array: zarr.Array[Any], index: Sequence[int]) -> tuple[slice, ...]:
     return tuple(
-        slice(place * chunk, min((place + 1) * chunk, length))
-        for place, chunk, length in zip(index, array.chunks, array.shape, strict=True)
+        slice(at * chunk, min((at + 1) * chunk, length))
+        for at, chunk, length in zip(index, array.chunks, array.shape, strict=True)
     )
 
 
 def _names(array: zarr.Array[Any], keys: Sequence[str]) -> str:
-    """Name chunks by key and place, the first few of many."""
+    """Return keys and windows of chunks for a message, the first few of many."""
     wanted = set(keys[:_NAMED])
-    places = {
+    windows = {
         key: _window(array, index)
         for index in np.ndindex(array.cdata_shape)
         if (key := array.metadata.encode_chunk_key(index)) in wanted
     }
-    text = ", ".join(f"{key} [{places[key]}]" for key in keys[:_NAMED])
+    text = ", ".join(f"{key} [{windows[key]}]" for key in keys[:_NAMED])
     return text + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
 
 
 def _window(array: zarr.Array[Any], index: Sequence[int]) -> str:
-    # Format 2 has the names of dimensions in an attribute, by xarray's convention.
+    # In format 2 xarray stores the names of dimensions in an attribute.
     names: Any = getattr(array.metadata, "dimension_names", None)
     names = names or array.attrs.get("_ARRAY_DIMENSIONS")
     names = names or [f"axis {axis}" for axis in range(array.ndim)]
@@ -233,7 +233,7 @@ def _window(array: zarr.Array[Any], index: Sequence[int]) -> str:
 
 
 def _has_checksum(array: zarr.Array[Any]) -> bool:
-    """Return whether the last codec of the chunks checks them."""
+    """Return whether a codec of the chunks has a checksum."""
     names = [type(codec).__name__ for codec in array.compressors]
     return any("Crc32" in name for name in names) or any(
         getattr(codec, "checksum", False) for codec in array.compressors

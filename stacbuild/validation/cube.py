@@ -1,4 +1,4 @@
-"""Whether a cube is what its item says: its metadata, its chunks, and what is in them."""
+"""Compare a cube with its item: metadata, chunks and values."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def check_cube(
     Parameters
     ----------
     name
-        Of the cube, for progress.
+        Name of the cube, for progress.
     read, options
-        Where it is read, as for `stacbuild.formats.zarr_store.open_group`.
+        URL and options to open it, as for `stacbuild.formats.zarr_store.open_group`.
     item
-        Its item; None for a cube in memory, which has none.
+        Its item; None for a cube in memory.
     """
     found = Found(rebuild=rebuild_command(item))
     try:
         group = open_group(read, options)
     except (NotFoundError, MissingError):
-        found.wrong(f"{read}: is in the catalog, but there is no cube; {_BUILDS}")
+        found.wrong(f"{read}: is in the catalog, but the cube does not exist; {_BUILDS}")
         return found
     except StacbuildError as error:
         found.problems.append(error)
@@ -78,7 +78,7 @@ def check_cube(
         check_chunks(Opened(name, group, read, options), variables, asset, found, deep=deep)
     except StacbuildError as error:
         found.problems.append(error)
-    except Exception as error:  # noqa: BLE001 - whatever damaged metadata lead zarr or xarray to
+    except Exception as error:  # noqa: BLE001 - zarr and xarray raise various errors on damaged metadata
         found.problems.append(read_error(error, read, options))
     return found
 
@@ -86,12 +86,12 @@ def check_cube(
 def check_pyramid(
     name: str, read: str, options: Json | None, item: pystac.Item, *, deep: bool
 ) -> Found:
-    """Compare the coarser levels of a pyramid with its item; of the finest see `check_cube`.
+    """Compare the coarser levels of a pyramid with its item; `check_cube` checks the finest.
 
     Parameters
     ----------
     read, options
-        Where the group of all levels is read.
+        URL and options to open the group of all levels.
     """
     found = Found(rebuild=rebuild_command(item))
     asset = item.assets[MULTISCALES]
@@ -111,21 +111,19 @@ def check_pyramid(
         check_chunks(Opened(name, group, read, options), variables, asset, found, deep=deep)
     except StacbuildError as error:
         found.problems.append(error)
-    except Exception as error:  # noqa: BLE001 - whatever damaged metadata lead zarr or xarray to
+    except Exception as error:  # noqa: BLE001 - zarr and xarray raise various errors on damaged metadata
         found.problems.append(read_error(error, read, options))
     return found
 
 
 def check_file(name: str, path: Path, item: pystac.Item, *, deep: bool) -> Found:
-    """Compare a cube in one netCDF file with its item, and with *deep* take its checksum."""
+    """Compare a netCDF cube with its item, and with *deep* its checksum."""
     found = Found(rebuild=rebuild_command(item))
     asset = item.assets["data"]
     try:
         size = path.stat().st_size if path.is_file() else None
         if size is None:
-            found.wrong(
-                f"{path}: is in the catalog, but there is no cube; stacbuild cube builds it"
-            )
+            found.wrong(f"{path}: is in the catalog, but the cube does not exist; {_BUILDS}")
             return found
         found.chunks, found.bytes = 1, size
         if size != asset.extra_fields.get("file:size"):
@@ -151,18 +149,18 @@ def check_file(name: str, path: Path, item: pystac.Item, *, deep: bool) -> Found
 
 
 def _check_metadata(group: zarr.Group, read: str, found: Found) -> None:
-    """Compare what is consolidated with each array's own metadata."""
+    """Compare the consolidated metadata with those of each array."""
     if not is_consolidated(group):
-        found.wrong(f"{read}: its consolidated metadata are gone; {found.rebuild}")
+        found.wrong(f"{read}: its consolidated metadata are missing; {found.rebuild}")
         return
     for name, array in group.arrays():
         try:
             own = zarr.open_array(group.store, path=name, mode="r")
         except (FileNotFoundError, zarr.errors.ArrayNotFoundError):
-            found.wrong(f"{read}: {name}: its own metadata are gone; {found.rebuild}")
+            found.wrong(f"{read}: {name}: its own metadata are missing; {found.rebuild}")
             continue
         if not _same(own.metadata.to_dict(), array.metadata.to_dict()):
-            found.wrong(f"{read}: {name}: its metadata are not those that are consolidated")
+            found.wrong(f"{read}: {name}: its metadata differ from the consolidated ones")
 
 
 def _check_dataset(
@@ -175,30 +173,29 @@ def _check_dataset(
     try:
         grid = grid_of(cube)
     except StacbuildError as error:
-        # It was a grid when it was built.
+        # A built cube has a valid grid.
         raise IntegrityError(f"{read}: {error}; {found.rebuild}") from error
     _check_centres(cube, grid, item, read, found)
-    is_now = projection_fields(grid)
-    is_now |= _flat("cube:dimensions", cube_dimensions(cube, grid), _COMPARED_OF_DIMENSIONS)
-    is_now |= _flat("cube:variables", cube_variables(cube), _COMPARED_OF_VARIABLES)
-    said = {key: item.properties.get(key) for key in _COMPARED}
+    actual = projection_fields(grid)
+    actual |= _flat("cube:dimensions", cube_dimensions(cube, grid), _COMPARED_OF_DIMENSIONS)
+    actual |= _flat("cube:variables", cube_variables(cube), _COMPARED_OF_VARIABLES)
+    stated = {key: item.properties.get(key) for key in _COMPARED}
     for key, fields in (
         ("cube:dimensions", _COMPARED_OF_DIMENSIONS),
         ("cube:variables", _COMPARED_OF_VARIABLES),
     ):
-        said |= _flat(key, item.properties.get(key, {}), fields)
-    for key in sorted(said.keys() | is_now.keys()):
-        if not _same(said.get(key), is_now.get(key)):
-            found.wrong(
-                f"{read}: {key} is {_short(is_now.get(key))}, its item says {_short(said.get(key))}"
-            )
+        stated |= _flat(key, item.properties.get(key, {}), fields)
+    for key in sorted(stated.keys() | actual.keys()):
+        if not _same(stated.get(key), actual.get(key)):
+            is_now, in_item = _short(actual.get(key)), _short(stated.get(key))
+            found.wrong(f"{read}: {key} is {is_now}, its item says {in_item}")
     return variables
 
 
 def _check_centres(
     cube: xr.Dataset, grid: DatasetGrid, item: pystac.Item, read: str, found: Found
 ) -> None:
-    """Compare every pixel centre with the item's grid: coordinates carry no checksum."""
+    """Compare all pixel centres with the item's grid, since coordinates have no checksum."""
     expected = PixelGrid.from_affine(grid.crs, item.properties["proj:transform"], grid.shape)
     a, _, _, _, e, _ = expected.transform
     y, x = expected.coords()
@@ -214,17 +211,17 @@ def _check_centres(
 
 def _flat(section: str, described: Json, fields: Sequence[str]) -> Json:
     return {
-        f"{section}.{name}.{key}": entry[key]
-        for name, entry in described.items()
+        f"{section}.{name}.{key}": each[key]
+        for name, each in described.items()
         for key in fields
-        if key in entry
+        if key in each
     }
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Return whether two values are the same in JSON, numbers but for their last digits.
+    """Return whether two JSON values are equal, with a tolerance of 1e-9 for numbers.
 
-    Another version of a library may round those otherwise.
+    Versions of libraries round differently.
     """
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)

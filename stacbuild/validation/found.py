@@ -1,4 +1,4 @@
-"""What is found of a cube or a source when it is looked at."""
+"""Collect what validation finds for a cube or a source."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class Found:
-    """What was found of one cube or source.
+    """Problems and notes of one cube or source.
 
     Parameters
     ----------
     problems
-        One error a problem, each in one line that names the place.
+        One error per problem, each a line that names the path or URL.
     notes
-        What could not be looked at, and why.
+        What could not be checked, and why.
     damaged
         Keys of the chunks that are missing or cannot be decoded, by variable.
     chunks, bytes
-        How many chunks, and bytes in them, were looked at.
+        Number of checked chunks, and their bytes.
     rebuild
-        What to do about damage, see `rebuild_command`.
+        How to repair damage, see `rebuild_command`.
     """
 
     problems: list[StacbuildError] = field(default_factory=list)
@@ -43,11 +43,11 @@ class Found:
     rebuild: str = "build it again"
 
     def wrong(self, message: str) -> None:
-        """Add a problem of the data."""
+        """Add a problem with the data."""
         self.problems.append(IntegrityError(message))
 
     def add(self, other: Found) -> None:
-        """Take up what was found of another part of the same."""
+        """Add the results of another part of the same cube."""
         self.problems += other.problems
         self.notes += [note for note in other.notes if note not in self.notes]
         self.damaged |= other.damaged
@@ -56,21 +56,21 @@ class Found:
 
 
 def rebuild_command(item: pystac.Item | None) -> str:
-    """Return how to build a damaged cube again.
+    """Return how to rebuild a damaged cube.
 
-    Without ``--force`` a cube is up to date whose inputs did not change, whatever its bytes.
+    With ``--force``, since a cube whose inputs did not change is up to date, even if it is damaged.
 
     Parameters
     ----------
     item
-        Of the cube; None for one in memory, which is built again anyway.
+        The item of the cube; None for a cube in memory, which is always rebuilt.
     """
     if item is None:
         return "build it again"
     config = "CONFIG"
     stated = item.properties.get(CONFIGURATION)
     if isinstance(stated, str) and item.self_href:
-        # The catalog's folder is that of the collection's folder, in which items have their own.
+        # <catalog>/<collection>/<item>/<item>.json
         path = Path(os.path.normpath(Path(item.self_href).parents[2] / stated))
         config = str(path) if path.is_file() else config
     name = cube_identifier(item)
@@ -78,11 +78,11 @@ def rebuild_command(item: pystac.Item | None) -> str:
 
 
 def cube_identifier(item: pystac.Item) -> str:
-    """Return the identifier of a cube's dataset, which its id may be made of only."""
+    """Return the identifier of a cube's dataset; the item's id may be a slug of it."""
     expression: Any = item.properties.get("processing:expression")
     with contextlib.suppress(KeyError, IndexError, TypeError):
         datasets = expression["expression"]["datasets"]
-        # A dataset that it takes its grid from may be there too.
+        # There may be another dataset, whose grid it uses.
         names = (str(each["identifier"]) for each in datasets)
         return next((name for name in names if cube_id(name) == item.id), item.id)
     return item.id

@@ -1,4 +1,4 @@
-"""Whether a source is still what its item says: there, and of the same bytes."""
+"""Compare sources with their items: existence, size and checksum."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def check_source(item: pystac.Item, options: Json | None, *, deep: bool, remote:
     Parameters
     ----------
     item
-        Of the source, with an absolute href.
+        The source item, with an absolute href.
     options
-        For fsspec, if it is on S3.
+        Options of s3fs, if it is on S3.
     deep
         Also compute the checksum of a local file.
     remote
-        Also ask the server whether it is there and has its size; else nobody is asked.
+        Also check existence and size of remote files, with a request.
     """
     found = Found()
     asset = item.assets["data"]
@@ -52,7 +52,7 @@ def check_source(item: pystac.Item, options: Json | None, *, deep: bool, remote:
             _check_file(asset, item.id, deep, found)
     except OSError as error:
         found.problems.append(LocalError(f"{asset.href}: cannot be read: {error.strerror}"))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this source's
+    except Exception as error:  # noqa: BLE001 - a problem of this source only
         found.problems.append(failure_of(error, asset.href))
     return found
 
@@ -67,31 +67,32 @@ def _check_file(asset: pystac.Asset, name: str, deep: bool, found: Found) -> Non
     if fields.get("file:size", size) != size:
         found.wrong(
             f"{path}: has {size} bytes, {fields['file:size']} when it was harvested; harvest "
-            "it again and build what is made of it"
+            "it again and rebuild its cubes"
         )
         return
     checksum = fields.get("file:checksum", "")
-    code = next((code for code in _HASHES if checksum.startswith(code)), None)
-    if code is None:
+    prefix = next((each for each in _HASHES if checksum.startswith(each)), None)
+    if prefix is None:
         _check_time(asset, path, found)
     elif deep:
-        said, stated = _digest(path, _HASHES[code], name), checksum.removeprefix(code)
-        if said != stated:
+        stated = checksum.removeprefix(prefix)
+        actual = _digest(path, _HASHES[prefix], name)
+        if actual != stated:
             found.wrong(
-                f"{path}: its {_HASHES[code]} is {said}, {stated} when it was harvested; remove "
-                "it, harvest it again and build what is made of it"
+                f"{path}: its {_HASHES[prefix]} is {actual}, {stated} when it was harvested; "
+                "remove it, harvest it again and rebuild its cubes"
             )
 
 
 def _check_time(asset: pystac.Asset, path: Path, found: Found) -> None:
-    """Take a file without a checksum for changed when it was written to."""
+    """Report a file without a checksum as changed if its modification time differs."""
     stated, when = asset.extra_fields.get("updated"), file_time(path)
     if stated is None:
-        found.notes.append(f"{path}: its item says neither checksum nor time; only looked at size")
+        found.notes.append(f"{path}: its item has no checksum or time; only the size was checked")
     elif stated != when:
         found.wrong(
             f"{path}: was written at {when}, at {stated} when it was harvested; harvest it again "
-            "and build what is made of it"
+            "and rebuild its cubes"
         )
 
 
@@ -99,7 +100,9 @@ def _check_group(asset: pystac.Asset, found: Found) -> None:
     group = open_group(asset.href)
     manifest = asset.extra_fields.get(CHUNKS)
     if manifest is None:
-        found.notes.append(f"{asset.href}: its item counts no chunks; only looked whether it opens")
+        found.notes.append(
+            f"{asset.href}: its item has no number of chunks; only checked that it can be opened"
+        )
     for variable, stated in (manifest or {}).items():
         now = totals(chunk_sizes(group.store, variable))
         found.chunks += now["count"]
@@ -108,15 +111,15 @@ def _check_group(asset: pystac.Asset, found: Found) -> None:
             found.wrong(
                 f"{asset.href}: {variable} has {now['count']} chunks of {now['bytes']} bytes, "
                 f"{stated['count']} of {stated['bytes']} when it was harvested; harvest it again "
-                "and build what is made of it"
+                "and rebuild its cubes"
             )
     if not found.problems and "updated" in asset.extra_fields:
-        # Other chunks may be just as many and as long.
+        # Other chunks may have the same number and size.
         _check_time(asset, Path(asset.href), found)
 
 
 def _check_remote(asset: pystac.Asset, options: Json | None, found: Found) -> None:
-    # Imported here: most runs ask nobody.
+    # Imported late: most runs make no requests.
     from stacbuild.formats.geotiff import RasterFile
 
     s3 = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
@@ -124,7 +127,7 @@ def _check_remote(asset: pystac.Asset, options: Json | None, found: Found) -> No
     if asset.media_type == MEDIA_TYPE:
         open_group(href, options)
         return
-    # Size unknown, so that the server is asked for it.
+    # Without a size, so that it is requested from the server.
     size = RasterFile(href, storage_options=options).size
     stated = asset.extra_fields.get("file:size", size)
     if size != stated:

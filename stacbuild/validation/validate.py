@@ -1,11 +1,11 @@
-"""Whether a catalog and all that it names are still whole: files, links, cubes, sources.
+"""Validate a catalog, its cubes and their sources.
 
-Nothing is changed and, unless asked for, no server of a source is contacted. What is looked at:
+Nothing is changed, and servers of sources are only contacted with *remote*. It checks
 
-- the catalog: every file is JSON, every link leads somewhere, nothing lies there unlinked;
-- every cube: `stacbuild.validation.cube`, and what lies in it that is no part of it;
+- the catalog: every file is JSON, links resolve, and every file is linked;
+- every cube: `stacbuild.validation.cube`, and that it contains no foreign files;
 - every source: `stacbuild.validation.source`;
-- a cube on disk that no item names, with the configuration at hand.
+- with a configuration, that items name all cubes on disk.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ from stacbuild.formats.cube import NETCDF
 from stacbuild.planning.allowed import check_items
 from stacbuild.planning.resolve import collection_id, output_named
 from stacbuild.progress import Reporter
-from stacbuild.sources.s3.store import S3Store
-from stacbuild.sources.stac.store import StacStore
 from stacbuild.stac.catalog import STORE, Catalog, cube_id
 from stacbuild.storage.foreign import Parts, foreign_message, foreign_paths
 from stacbuild.storage.formats import FORMATS, MULTISCALES, whole
@@ -49,21 +47,21 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of one thing.
+    """The result for the catalog, a cube or a source.
 
     Parameters
     ----------
     name
         ``catalog``, the name of a cube, or ``<collection>/<item>`` of a source.
-    output
+    place
         Path or URL.
     found
-        Its problems; none if all is well.
+        Problems and notes.
     """
 
     kind: Literal["catalog", "cube", "source"]
     name: str
-    output: str
+    place: str
     found: Found
 
     @property
@@ -72,11 +70,11 @@ class Check:
         return not self.found.problems
 
     def to_dict(self) -> Json:
-        """Return it as plain data."""
+        """Return the result as JSON data."""
         return {
             "kind": self.kind,
             "name": self.name,
-            "place": self.output,
+            "place": self.place,
             "problems": [str(problem) for problem in self.found.problems],
             "notes": self.found.notes,
             "damaged": self.found.damaged,
@@ -94,32 +92,32 @@ def validate(
     remote: bool = False,
     reporter: Reporter | None = None,
 ) -> list[Check]:
-    """Look for damage in a catalog, its cubes and their sources.
+    """Validate a catalog, its cubes and their sources.
 
     Parameters
     ----------
     catalog_dir
         The folder of ``catalog.json``.
     config
-        Adds credentials of its stores, and tells which cubes there should be.
+        For the credentials of its stores, and its list of cubes.
     names
-        Only these cubes and what they are made of; all that is in the catalog if empty.
+        Names of the cubes to check, with their sources; everything in the catalog if empty.
     deep
-        Read every chunk of the cubes, and every local file that has a checksum.
+        Also read every chunk of cubes, and local files that have a checksum.
     remote
-        Ask the servers of the sources whether they still have them.
+        Also check remote sources on their servers.
 
     Returns
     -------
-    One check for the catalog, one a cube, one a source. Problems are in the checks; the data's
-    are `IntegrityError`, those of a server or disk that does not answer are as usual.
+    One check for the catalog, for each cube and for each source. Problems are errors in the checks:
+    `IntegrityError` for damaged data, others if a server or disk fails.
 
     Raises
     ------
     MissingError
         If there is no catalog.
     ConfigError
-        If there is no such cube in catalog or configuration.
+        If neither catalog nor configuration has a cube.
     """
     with progress.reported_to(reporter):
         return _validate(catalog_dir, config, names, deep, remote)
@@ -150,7 +148,7 @@ def _validate(
         result = _refused(cube, config, catalog)
         if result is None:
             result = _check_cube(cube, config, deep)
-            _check_strangers(cube, config, result)
+            _check_foreign(cube, config, result)
         checks.append(Check("cube", cube.id, read, result))
     if config and in_memory:
         checks += _check_memory(config, names or datasets, catalog, deep)
@@ -166,7 +164,7 @@ def _validate(
 
 
 def _check_cube(cube: pystac.Item, config: Config | None, deep: bool) -> Found:
-    """Look at a cube of whatever format."""
+    """Check a cube of any format."""
     asset = cube.assets["data"]
     if asset.media_type == NETCDF:
         return check_file(cube.id, Path(asset.href), cube, deep=deep)
@@ -178,26 +176,26 @@ def _check_cube(cube: pystac.Item, config: Config | None, deep: bool) -> Found:
     return found
 
 
-def _check_strangers(cube: pystac.Item, config: Config | None, found: Found) -> None:
-    """Look for what lies in a cube and is no part of it: it is not built again before that goes."""
+def _check_foreign(cube: pystac.Item, config: Config | None, found: Found) -> None:
+    """Check that a cube contains no foreign files, which would prevent a rebuild."""
     if found.problems:
-        # Of a cube that is not that of its item nobody knows what belongs to it.
+        # If the cube is not that of its item, its parts are unknown.
         return
     path = Path(whole(cube).href)
-    stray: list[Path] | list[str] = []
+    foreign: list[Path] | list[str] = []
     try:
         if path.is_absolute():
-            stray = list(foreign_paths(path, Parts.of_item(cube), whole_tree=True))
+            foreign = list(foreign_paths(path, Parts.of_item(cube), whole_tree=True))
         elif config:
-            stray = storage_of(config.storage).foreign_objects(cube_identifier(cube), cube)
+            foreign = storage_of(config.storage).foreign_objects(cube_identifier(cube), cube)
     except StacbuildError as error:
         found.problems.append(error)
-    if stray:
-        found.problems.append(ConflictError(foreign_message(stray)))
+    if foreign:
+        found.problems.append(ConflictError(foreign_message(foreign)))
 
 
 def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Found | None:
-    """Return a problem if an item leads to where its store of the configuration has nothing."""
+    """Return a problem if an item refers to files outside of its store in the configuration."""
     if config is None:
         return None
     store: Store | None
@@ -215,10 +213,10 @@ def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Foun
 
 
 def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
-    """Return in one line what was looked at, for checks without a problem."""
+    """Return one line on what was checked, for checks without a problem."""
     cubes = [check.found for check in checks if check.kind == "cube"]
     sources = [check for check in checks if check.kind == "source"]
-    here = sum("://" not in check.output for check in sources)
+    here = sum("://" not in check.place for check in sources)
     chunks, size = sum(found.chunks for found in cubes), sum(found.bytes for found in cubes)
     asked = (
         ""
@@ -242,7 +240,7 @@ def _check_unnamed(
     catalog: Catalog,
     found: Found,
 ) -> None:
-    """Look for cubes that stand there without an item, as after a run killed before its end."""
+    """Check that items name all cubes on disk; an interrupted run may leave one without."""
     folder = storage_of(config.storage).folder
     if folder is None:
         return
@@ -250,18 +248,18 @@ def _check_unnamed(
         item = made.get(cube_id(name))
         named = Path(whole(item).href) if item else None
         paths = {folder / f"{name}{fmt.ending}" for fmt in FORMATS.values()}
-        strange = [path for path in sorted(paths - {named}) if path.exists()]
-        for path in strange:
+        unnamed = [path for path in sorted(paths - {named}) if path.exists()]
+        for path in unnamed:
             instead = "build it again" if named is None else f"that is {named}; remove it"
             found.wrong(f"{path}: no item of {catalog.path} names this cube; {instead}")
-        if not strange and named is None:
+        if not unnamed and named is None:
             found.notes.append(f"{name}: is not built yet")
 
 
 def _check_memory(
     config: Config, names: Sequence[str], catalog: Catalog, deep: bool
 ) -> Iterator[Check]:
-    """Check cubes that no catalog names, as they end with the process."""
+    """Check cubes in memory, which no catalog lists."""
     for name in names:
         output = output_named(config, name, catalog)
         found = output.storage.find_cube(output)
@@ -280,9 +278,9 @@ def _is_cube(item: pystac.Item) -> bool:
 
 
 def _sources(cube: pystac.Item) -> list[str]:
-    here = Path(cube.self_href).parent
+    folder = Path(cube.self_href).parent
     return [
-        str((here / unquote(str(link.href))).resolve())
+        str((folder / unquote(str(link.href))).resolve())
         for link in cube.links
         if link.rel == "derived_from" and "://" not in str(link.href)
     ]
@@ -291,22 +289,22 @@ def _sources(cube: pystac.Item) -> list[str]:
 def _address(
     cube: pystac.Item, asset: pystac.Asset, config: Config | None
 ) -> tuple[str, Json | None]:
-    """Choose where a cube is read: over S3, where there is a choice, since that lists chunks."""
+    """Return the URL to read a cube from, preferably on S3, which can list chunks."""
     s3 = asset.extra_fields.get("alternate", {}).get("s3", {}).get("href")
     if s3 is None:
         return asset.href, None
     options = _options(cube, config)
     if options is None:
-        # What stands before bucket and key in the URL is the server.
+        # The server is the part of the URL before bucket and key.
         server = unquote(asset.href).removesuffix(s3.removeprefix("s3://")).rstrip("/")
         options = {"anon": True, "endpoint_url": server}
     return s3, options
 
 
 def _options(item: pystac.Item, config: Config | None) -> Json | None:
-    """Return the credentials for an item's store, if the configuration has such a store."""
+    """Return the s3fs options of an item's store, if the configuration has it."""
     for store in (config.storage, *config.data_stores) if config else ():
-        if isinstance(store, S3Store | StacStore) and store.key == item.properties.get(STORE):
+        if store.storage_options and store.key == item.properties.get(STORE):
             return store.storage_options
     return None
 

@@ -187,7 +187,7 @@ def test_a_truncated_chunk(folder: Path, wrong: Wrong, left: int) -> None:
 def test_an_added_chunk(folder: Path, wrong: Wrong) -> None:
     (folder / "data" / "good.zarr" / "band_data" / "c" / "0" / "3").write_bytes(b"x")
     (line,) = wrong()
-    assert "good.zarr: band_data: holds what is none of its chunks: c/0/3" in line
+    assert "good.zarr: band_data: has files that are not its chunks: c/0/3" in line
 
 
 def test_a_chunk_that_something_else_wrote(folder: Path, wrong: Wrong) -> None:
@@ -239,7 +239,7 @@ def test_many_damaged_chunks_are_one_line(folder: Path, wrong: Wrong) -> None:
 def test_format_2_says_what_cannot_be_found(tmp_path: Path, command: Run) -> None:
     config = made(tmp_path, general={"zarr_format": 2})
     done = command("validate", config, "--deep")
-    assert "chunks of band_data carry no checksum (Zarr format 2 has none)" in done.stderr
+    assert "chunks of band_data have no checksum (Zarr format 2 has none)" in done.stderr
     (tmp_path / "data" / "good.zarr" / "band_data" / "1.2").unlink()
     cut = tmp_path / "data" / "ages.zarr" / "age" / "0.1"
     cut.write_bytes(cut.read_bytes()[:-9])
@@ -281,7 +281,7 @@ def test_metadata_that_changed(folder: Path, wrong: Wrong) -> None:
     content["fill_value"] = 3
     path.write_text(json.dumps(content))
     (line,) = wrong()
-    assert "good.zarr: band_data: its metadata are not those that are consolidated" in line
+    assert "good.zarr: band_data: its metadata differ from the consolidated ones" in line
 
 
 def test_metadata_that_are_gone(folder: Path, wrong: Wrong) -> None:
@@ -289,8 +289,8 @@ def test_metadata_that_are_gone(folder: Path, wrong: Wrong) -> None:
     (folder / "data" / "ages.zarr" / "zarr.json").unlink()
     ones = wrong()
     assert len(ones) == 2
-    assert "good.zarr: band_data: its own metadata are gone" in ones[0] + ones[1]
-    assert "ages.zarr: is in the catalog, but there is no cube" in ones[0] + ones[1]
+    assert "good.zarr: band_data: its own metadata are missing" in ones[0] + ones[1]
+    assert "ages.zarr: is in the catalog, but the cube does not exist" in ones[0] + ones[1]
 
 
 def test_metadata_that_are_not_json(folder: Path, wrong: Wrong) -> None:
@@ -336,7 +336,7 @@ def test_a_chunk_of_a_coordinate_that_is_flipped_or_gone(
 def test_an_item_without_its_cube(folder: Path, wrong: Wrong) -> None:
     shutil.rmtree(folder / "data" / "good.zarr")
     (line,) = wrong()
-    assert f"{folder}/data/good.zarr: is in the catalog, but there is no cube" in line
+    assert f"{folder}/data/good.zarr: is in the catalog, but the cube does not exist" in line
 
 
 def test_a_cube_without_its_item(folder: Path, wrong: Wrong, command: Run) -> None:
