@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class StacbuildError(Exception):
-    """Anything that stacbuild itself refuses or could not do."""
+    """Base class of all errors of stacbuild."""
 
     exit_code = 1
 
@@ -32,37 +32,37 @@ class ConfigError(StacbuildError):
 
 
 class RemoteError(StacbuildError):
-    """A server did not answer, answered with an error, or with something else than asked for."""
+    """A server did not respond, or its response was an error or invalid."""
 
     exit_code = 3
 
 
 class NotFoundError(RemoteError):
-    """The server answered, and what was asked for is not there."""
+    """The server does not have the requested data."""
 
 
 class IntegrityError(StacbuildError):
-    """Bytes are not what they should be: a checksum differs, an archive is hostile."""
+    """Data are damaged: for example, a checksum differs or an archive is malicious."""
 
     exit_code = 4
 
 
 class LocalError(StacbuildError):
-    """This machine cannot: no such local file, no space, no permission."""
+    """A local problem: for example, a missing file, a full disk or missing permissions."""
 
     exit_code = 5
 
 
 class MissingError(LocalError):
-    """There is no such file or folder on this machine."""
+    """A local file or folder does not exist."""
 
 
 class ConflictError(LocalError):
-    """Something lies where an output would go, and stacbuild did not make it."""
+    """A file or folder that stacbuild did not make is at the path of an output."""
 
 
 class LockedError(StacbuildError):
-    """Another run writes the same output."""
+    """Another run is writing the same output."""
 
     exit_code = 6
 
@@ -74,11 +74,11 @@ class AuthError(StacbuildError):
 
 
 class BuildError(StacbuildError):
-    """A cube could not be built from what the catalog holds."""
+    """A cube could not be built from the catalog."""
 
 
 class Failures(StacbuildError):  # noqa: N818 - it is what it says, a list of errors
-    """Several independent parts failed; the others were finished.
+    """Several independent parts failed; the others are complete.
 
     Parameters
     ----------

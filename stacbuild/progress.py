@@ -21,25 +21,25 @@ Unit = Literal["bytes", "chunks", "items", "polls"]
 
 
 class Task(Protocol):
-    """One thing under way, for example a download or a cube."""
+    """A running task, such as a download or a cube."""
 
     def advance(self, amount: float = 1) -> None:
-        """Add *amount* units to what is done."""
+        """Add *amount* units to the progress."""
 
     def update(
         self, *, done: float | None = None, total: float | None = None, note: str | None = None
     ) -> None:
-        """Set what is done, the total, or a note shown beside it."""
+        """Set the progress, the total, or a note shown beside it."""
 
 
 class Reporter(Protocol):
-    """Takes messages and progress. Implementations must be safe to call from threads."""
+    """Receiver of messages and progress. Implementations must be thread-safe."""
 
     def say(self, message: str) -> None:
-        """Take one line of plain text for the user, without markup."""
+        """Show one line of plain text to the user, without markup."""
 
     def warn(self, message: str) -> None:
-        """Take one line that the user should see even when not watching."""
+        """Show one line that the user should see even when not watching."""
 
     def task(
         self, label: str, *, total: float | None = None, unit: Unit = "items"

@@ -39,7 +39,7 @@ def open_catalog(
     -------
     pystac.Catalog
         Self-contained, with a collection for each source and one for the cubes of each
-        configuration. Collections and items are read when they are asked for.
+        configuration. Collections and items are read on access.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def validate(
     deep
         Whether to read every chunk of the cubes, and every local file that has a checksum.
     remote
-        Whether to ask the servers of the sources if they still have them.
+        Whether to check that the servers still have the sources.
     errors, reporter
         As for `harvest`.
 
@@ -125,7 +125,7 @@ def export(
     parquet: bool | None = None,
     reporter: Reporter | None = None,
 ) -> list[Path]:
-    """Write the catalog as files that search engines and STAC APIs load; it stays as it is.
+    """Export the catalog as files that a STAC API or a database can load.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ def export(
         Folder to write to, not within the catalog. What an earlier export left there is replaced,
         other files never are.
     base_url
-        URL at which the catalog's folder is served; hrefs are paths of this machine if None.
+        URL at which the catalog's folder is served; by default, hrefs are local paths.
     parquet
-        Whether to write ``items.parquet``; None does so if the package rustac is installed.
+        Whether to write ``items.parquet``; by default if rustac is installed.
     reporter
         As for `harvest`.
 
@@ -153,7 +153,7 @@ def export(
     MissingError
         If there is no catalog.
     ConflictError
-        If a file that no export wrote lies where one would be written; then nothing is written.
+        If a file that no export wrote would be replaced; nothing is written.
     LocalError
         If a file cannot be written, or ``items.parquet`` is wanted and rustac is not installed.
     IntegrityError

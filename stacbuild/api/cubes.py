@@ -37,23 +37,23 @@ def plan(
     errors: Errors = "raise",
     reporter: Reporter | None = None,
 ) -> list[CubePlan]:
-    """Return what a build would do with each cube, and why; nothing is fetched.
+    """Return what a build would do with each cube, and why, without fetching anything.
 
     Parameters
     ----------
     config, catalog_dir, errors, reporter
         As for `harvest`.
     datasets
-        Identifiers of the datasets, or one; all if None or empty.
+        Identifier or identifiers of the datasets; by default all.
     bbox
         West, south, east, north in the grid's CRS, as for `build`.
     force
-        Whether to plan to build what is up to date, too.
+        Whether to plan a rebuild of cubes that are up to date, too.
 
     Returns
     -------
     list of CubePlan
-        One a cube, in the configuration's order.
+        One result per cube, in the order of the configuration.
 
     Raises
     ------
@@ -85,26 +85,26 @@ def build(
 ) -> list[CubeResult]:
     """Build the cubes of a configuration that are not up to date.
 
-    What the catalog lacks for a cube is harvested, and preloaded, first.
+    Missing sources are harvested and preloaded first.
 
     Parameters
     ----------
     config, catalog_dir, errors, reporter
         As for `harvest`.
     datasets
-        Identifiers of the datasets to build, or one; all if None or empty.
+        Identifier or identifiers of the datasets to build; by default all.
     bbox
         West, south, east, north in the grid's CRS: build only the pixels of the grid whose
         centres lie in it.
     force
-        Whether to build what is up to date, too.
+        Whether to rebuild cubes that are up to date, too.
     wait
-        Whether to wait for another run that writes a cube of these; it fails otherwise.
+        Whether to wait for another run that writes the same cube; otherwise, the cube fails.
 
     Returns
     -------
     list of CubeResult
-        One a cube, in the configuration's order.
+        One result per cube, in the order of the configuration.
 
     Raises
     ------
@@ -136,26 +136,26 @@ def generate(
     datasets: Names | None = None,
     reporter: Reporter | None = None,
 ) -> list[CubeResult]:
-    """Preload what a configuration names, then build its cubes: all of it, or one error.
+    """Preload the data of a configuration, then build its cubes; raise one error for all failures.
 
     Parameters
     ----------
     config, catalog_dir, reporter
         As for `harvest`.
     datasets
-        Identifiers of the datasets to build, or one; all if None or empty.
+        Identifier or identifiers of the datasets to build; by default all.
 
     Returns
     -------
     list of CubeResult
-        One a cube, in the configuration's order.
+        One result per cube, in the order of the configuration.
 
     Raises
     ------
     ConfigError
         If the configuration is wrong; then nothing was done.
     Failures
-        If anything failed: all that did, once the rest is done.
+        If anything failed, after all other parts are finished.
     """
     config = config_of(config)
     stores = tuple(dict.fromkeys(entry.store for entry in config.preload_datasets))
@@ -177,23 +177,23 @@ def remove(
     errors: Errors = "raise",
     reporter: Reporter | None = None,
 ) -> list[Removal]:
-    """Remove cubes and their items, without asking; what stacbuild did not make stays.
+    """Remove cubes and their items, without confirmation; other files are never removed.
 
     Parameters
     ----------
     config, catalog_dir, errors, reporter
         As for `harvest`.
     datasets
-        Identifiers of the datasets, or one; also of ones that the configuration has no more.
+        Identifier or identifiers of the datasets, which the configuration may no longer contain.
     sources
-        Whether items of sources and cached files that nothing else uses go too.
+        Whether to also remove source items and cached files that nothing else uses.
     wait
-        Whether to wait for another run that writes one of these cubes; it fails otherwise.
+        Whether to wait for another run that writes the same cube; otherwise, the cube fails.
 
     Returns
     -------
     list of Removal
-        What was removed of each dataset, in the order given.
+        One result per dataset, in the order given.
 
     Raises
     ------

@@ -48,10 +48,10 @@ def load(
     Returns
     -------
     xarray.Dataset
-        As `open_cube` returns it once it was built: same names, values, chunks, CF attributes
-        and ``spatial_ref``. Only the attributes are left out that a build alone gives: ``history``
-        and the marks by which stacbuild knows its cubes. ``.rio`` and ``.odc`` know its CRS and
-        grid. Closing it closes the files that were opened to compute it.
+        What `open_cube` returns after a build: same names, values, chunks, CF attributes and
+        ``spatial_ref``. Only attributes that record the build are missing: ``history``, and those
+        by which stacbuild recognises its cubes. ``.rio`` and ``.odc`` provide its CRS and grid.
+        Closing it closes the files that were opened to compute it.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def open_cube(
     ConfigError
         If the configuration is wrong or there is no such dataset.
     NotFoundError
-        If it was not built yet, or the cube is gone.
+        If the cube has not been built, or does not exist any more.
     IntegrityError
         If its item leads to what the configuration does not name, or the store is damaged.
     """

@@ -33,7 +33,7 @@ def list_data(
     params: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
 ) -> list[Entry]:
-    """Return the data ids that a store offers; only lists are fetched.
+    """Return the data ids of a store, without fetching any data.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def list_data(
     ConfigError
         If there is no such kind of store, it cannot be listed, or the root is wrong.
     NotFoundError, RemoteError, AuthError, LocalError, IntegrityError
-        If it is not there, or does not answer as it should.
+        If the store does not exist, or its response is invalid.
     """
     from stacbuild.sources import listing
 
@@ -84,7 +84,7 @@ def describe(
     store, root, params, reporter
         As for `list_data`; *root* is ``""`` for ``clms`` and for a store of a configuration.
     data_id
-        One of the store's, as listed.
+        A data id of the store, as listed.
 
     Returns
     -------
@@ -92,12 +92,12 @@ def describe(
         JSON-ready: ``crs``, ``shape`` (rows, columns), ``resolution`` and ``bounds`` (in units of
         the CRS), ``bbox`` (degrees), ``times``, ``license``; of a GeoTIFF ``data_type``,
         ``nodata``, ``unit`` and ``bands``, and of a Zarr store the same, with dimensions and
-        chunks, for each of its ``variables``. What the source does not state is left out.
+        chunks, for each of its ``variables``. Unknown values are omitted.
 
     Raises
     ------
     StacbuildError
-        As `list_data`.
+        As for `list_data`.
     """
     from stacbuild.sources import listing
 
@@ -112,26 +112,26 @@ def harvest(
     errors: Errors = "raise",
     reporter: Reporter | None = None,
 ) -> list[HarvestResult]:
-    """Harvest the stores that a configuration's datasets use, and preload what it names.
+    """Harvest the stores of a configuration, and preload its ``preload_datasets``.
 
     Parameters
     ----------
     config
-        A configuration, its file, or its content.
+        A configuration, the path of its file, or its content as a mapping.
     catalog_dir
         The folder of ``catalog.json``; ``catalogs`` beside the configuration if None.
     stores
-        Identifiers of the stores to harvest, or one; all that are used if None or empty.
+        Identifier or identifiers of the stores to harvest; by default all that datasets use.
     errors
         ``"raise"``: raise what failed, once all the rest is done. ``"collect"``: return it among
         the results.
     reporter
-        Receives messages and progress. By default messages go to the log ``stacbuild``.
+        Receives messages and progress. By default, messages go to the logger ``stacbuild``.
 
     Returns
     -------
     list of HarvestResult
-        One a collection.
+        One result per collection.
 
     Raises
     ------

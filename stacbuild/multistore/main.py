@@ -19,7 +19,7 @@ from stacbuild.sources import HarvestResult, harvest
 
 
 class MultiSourceDataStore:
-    """All of a configuration, in the words of the notebook of the case study.
+    """Interface of xcube-multistore's notebooks to a configuration.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class MultiSourceDataStore:
     Raises
     ------
     ConfigError
-        If anything in it is wrong, with a line for each mistake.
+        If the configuration has mistakes, with a line for each.
     """
 
     def __init__(self, config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class MultiSourceDataStore:
 
     @staticmethod
     def get_config_schema() -> ConfigSchema:
-        """Return the JSON Schema of configurations, which a notebook shows to be unfolded."""
+        """Return the JSON Schema of configurations, shown as a collapsible tree in a notebook."""
         return ConfigSchema(config_schema())
 
     def display_config(self) -> Table:
@@ -60,15 +60,15 @@ class MultiSourceDataStore:
         return draw(boxes(self._config))
 
     def generate(self) -> None:
-        """Preload what has to be, and build the cubes that are not up to date.
+        """Preload data, and build the cubes that are not up to date.
 
-        Two tables tell how it goes: they change in place in a notebook, and are printed to stdout
+        Two tables show the progress: they are updated in a notebook, and printed to stdout
         elsewhere.
 
         Raises
         ------
         Failures
-            If anything failed: all that did, once the rest is done.
+            If anything failed, after all other parts are finished.
         """
         raise_failures(failures_of(self._preload()) + failures_of(self._build()))
 
