@@ -1,0 +1,87 @@
+"""Files of a catalog are known as ours, and nothing else is written over or removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacbuild.errors import IntegrityError, LocalError
+from stacbuild.stac.files import (
+    is_own_picture,
+    read_json,
+    remove_item_files,
+    save,
+    save_picture,
+    strange_picture,
+    stranger,
+    write_json,
+)
+
+ITEM = {"type": "Feature", "id": "a", "properties": {"stacbuild:store": "file:src"}}
+PNG = b"\x89PNG\r\n\x1a\n....tEXtSoftware\x00stacbuild...."
+
+
+def test_json_has_stable_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert write_json(path, {"name": "Gänse"})
+    assert path.read_text() == '{\n  "name": "Gänse"\n}\n'
+    assert not write_json(path, {"name": "Gänse"})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"value": float("nan")})
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"[" * 100_000, b"\xff"])
+def test_what_is_no_stac_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"a\.json"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(LocalError, match=r"gone\.json"):
+        read_json(tmp_path / "gone.json")
+
+
+def test_an_item_of_ours_is_in_nobodys_way(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "a.json"
+    assert stranger(path, "Feature", "a") is None
+    save(path, ITEM)
+    assert stranger(path, "Feature", "a") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [ITEM | {"id": "b"}, ITEM | {"type": "Collection"}, ITEM | {"properties": {}}, {"a": 1}],
+)
+def test_what_another_wrote_is_named(tmp_path: Path, content: dict[str, Any]) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, content)
+    assert str(path) in (stranger(path, "Feature", "a") or "")
+
+
+def test_links_and_folders_are_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "a.json").mkdir()
+    assert stranger(tmp_path / "a.json", "Feature", "a")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert "symbolic link" in (stranger(tmp_path / "link" / "b.json", "Feature", "b") or "")
+
+
+def test_pictures_bear_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    save_picture(path, PNG)
+    assert is_own_picture(tmp_path / "thumbnail.png")
+    assert strange_picture(path) is None
+    (tmp_path / "thumbnail.png").write_bytes(b"\x89PNG somebody's")
+    assert "thumbnail.png" in (strange_picture(path) or "")
+    # Of older versions, which put none in: the item names it.
+    write_json(path, ITEM | {"assets": {"thumbnail": {"href": "./thumbnail.png"}}})
+    assert strange_picture(path) is None
+
+
+def test_what_is_not_ours_stays_beside_a_removed_item(tmp_path: Path) -> None:
+    for name, picture in (("a", PNG), ("b", b"somebody's")):
+        path = tmp_path / name / f"{name}.json"
+        save(path, ITEM)
+        path.with_name("thumbnail.png").write_bytes(picture)
+        remove_item_files(path)
+    assert not (tmp_path / "a").exists()
+    assert [each.name for each in (tmp_path / "b").iterdir()] == ["thumbnail.png"]
