@@ -1,4 +1,4 @@
-"""Files written by atomic replace, by way of temporary files whose names say who writes them."""
+"""Write files by atomic replace, with temporary files whose names identify the writer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pathlib import Path
 from stacbuild.errors import LocalError
 
 _TEMPORARY = "stacbuild.tmp"
-# Who writes a temporary file. Version 0.1 did not name the machine.
+# The writer of a temporary file. Version 0.1 did not name the machine.
 _WRITER = re.compile(r"((?P<machine>[0-9a-f]{8})-)?(?P<pid>\d+)\.")
-# Seconds after which nobody still writes it.
+# Seconds after which a temporary file is considered abandoned.
 _FORGOTTEN = 7 * 24 * 3600
 
 
@@ -37,7 +37,7 @@ def write_bytes(path: Path, data: bytes) -> bool:
                 os.fsync(file.fileno())
             beside.replace(path)
         finally:
-            # Still there if the disk is full.
+            # It remains if the disk is full.
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
@@ -45,13 +45,13 @@ def write_bytes(path: Path, data: bytes) -> bool:
 
 
 def sweep(path: Path) -> None:
-    """Remove what a run that died was writing beside a path whose lock is held."""
+    """Remove temporary files of dead runs next to a path whose lock is held."""
     for left, _ in _beside(path):
         _remove(left)
 
 
 def temporary(path: Path, more: str = "") -> Path:
-    """Return where this process writes what is to have a path, which is known as ours there.
+    """Return the temporary path of this process for a path.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def temporary(path: Path, more: str = "") -> Path:
 
 
 def sweep_dead(path: Path) -> None:
-    """Remove what processes that are no more were writing beside a path, a file or a folder.
+    """Remove temporary files and folders of dead processes next to a path.
 
     Processes of another machine, or container, cannot be asked whether they still run: what they
     write on a shared disk stays until nothing was written to it for a week.
@@ -73,9 +73,9 @@ def sweep_dead(path: Path) -> None:
 
 
 def _machine() -> str:
-    """Return 8 hexadecimal digits that tell apart machines, and containers of one."""
+    """Return 8 hexadecimal digits that identify the machine and container."""
     with contextlib.suppress(OSError):
-        # Linux: within a container, numbers of processes mean others.
+        # Linux: a container has its own process ids.
         return _digest(socket.gethostname(), str(Path("/proc/self/ns/pid").readlink()))
     return _digest(socket.gethostname())
 
@@ -93,7 +93,7 @@ def _beside(path: Path) -> Iterator[tuple[Path, tuple[str, int]]]:
 
 
 def _idle(left: Path) -> float:
-    """Return the seconds since anything was written to a file, or anywhere in a folder."""
+    """Return the seconds since a file, or any file in a folder, was modified."""
     times = [time.time()]
     with contextlib.suppress(OSError):
         inside = left.rglob("*") if left.is_dir() else ()

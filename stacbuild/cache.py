@@ -1,4 +1,4 @@
-"""A bounded cache for what several chunks of a cube need: index maps and decoded windows."""
+"""A bounded cache of values that several chunks need: index maps and decoded windows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 
 class Sized(Protocol):
-    """Anything that knows how much memory it holds."""
+    """A value with a size in bytes."""
 
     @property
     def nbytes(self) -> int: ...  # noqa: D102
@@ -20,15 +20,15 @@ T = TypeVar("T", bound=Sized | None)
 
 
 class Cache:
-    """Values by key, the least recently used dropped first; each is made once.
+    """Values by key, the least recently used dropped first; each is computed once.
 
-    Threads that ask for the same key at the same time wait for the one that makes it. A failure
-    is raised in all of them and not kept.
+    Threads that request the same key at the same time wait for the one that computes it. A failure
+    is raised in all of them and not cached.
 
     Parameters
     ----------
     max_bytes
-        What the kept values may hold together. A single larger value is given but not kept.
+        Limit of all cached values together. A single larger value is returned, but not cached.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -40,17 +40,17 @@ class Cache:
 
     @property
     def nbytes(self) -> int:
-        """Memory held by what is kept."""
+        """Memory of the cached values in bytes."""
         with self._lock:
             return sum(self._sizes.values())
 
     def get(self, key: Hashable, make: Callable[[], T], *, uses: int | None = None) -> T:
-        """Return the value of *key*, made by *make* if it is not there.
+        """Return the value of *key*, computed by *make* if it is not cached.
 
         Parameters
         ----------
         uses
-            How often it will be asked for; it is dropped once it was.
+            How often it is requested; it is dropped after that.
         """
         with self._lock:
             future = self._values.get(key)
@@ -75,26 +75,26 @@ class Cache:
             raise
         future.set_result(value)
         with self._lock:
-            if self._values.get(key) is future:  # not cleared meanwhile
+            if self._values.get(key) is future:  # not cleared in the meantime
                 self._sizes[key] = 0 if value is None else value.nbytes
                 self._shrink()
         return value
 
     def drop(self, key: Hashable) -> None:
-        """Forget one value, if it is there."""
+        """Drop one value, if it is cached."""
         with self._lock:
             self._forget(key)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all values."""
         with self._lock:
             self._values.clear()
             self._sizes.clear()
             self._left.clear()
 
     def _forget(self, key: Hashable) -> None:
-        for kept in (self._values, self._sizes, self._left):
-            kept.pop(key, None)
+        for each in (self._values, self._sizes, self._left):
+            each.pop(key, None)
 
     def _shrink(self) -> None:
         held = sum(self._sizes.values())

@@ -1,6 +1,6 @@
-"""The tree of errors. Each carries the exit code that the command line ends with.
+"""Exceptions of stacbuild, each with the exit code of the command line.
 
-A message is one line: it names the file, line and key, or the URL, and says what to do.
+A message is one line, which names the file, line and key, or the URL, and the next step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ConfigError(StacbuildError):
     Parameters
     ----------
     problems
-        One line a problem, each ``file:line:column: key: what is wrong``.
+        One line per problem, each ``file:line:column: key: what is wrong``.
     """
 
     exit_code = 2
@@ -95,14 +95,14 @@ class Failures(StacbuildError):  # noqa: N818 - it is what it says, a list of er
 
 
 def failure_of(error: BaseException, what: str = "") -> StacbuildError:
-    """Return any exception as one of ours, so that it can belong to one dataset or file alone.
+    """Convert any exception to a `StacbuildError` that names what it belongs to.
 
     Parameters
     ----------
     error
-        One of ours is returned as it is; it becomes the cause of what is made of another.
+        A `StacbuildError` is returned unchanged; any other becomes the cause of a new one.
     what
-        The dataset, file or URL that was being worked on.
+        The dataset, file or URL that it belongs to.
     """
     if isinstance(error, StacbuildError):
         return error
@@ -115,7 +115,7 @@ def failure_of(error: BaseException, what: str = "") -> StacbuildError:
     elif isinstance(error, MemoryError):
         failed = LocalError(f"{where}there is not enough memory ({text or 'MemoryError'})")
     elif type(error).__name__ == "CRSError":
-        # Both pyproj and rasterio have one, and neither is worth importing to say so.
+        # Of pyproj or rasterio, compared by name, since both are slow to import.
         failed = BuildError(f"{where}its CRS is not known to PROJ here ({text}); state another one")
     else:
         failed = StacbuildError(
@@ -127,11 +127,11 @@ def failure_of(error: BaseException, what: str = "") -> StacbuildError:
 
 
 class Result(Protocol):
-    """What became of one part of a run: a cube, a collection."""
+    """The outcome of one part of a run: a cube, a collection."""
 
     @property
     def name(self) -> str:
-        """Of the part."""
+        """Name of the part."""
 
     @property
     def error(self) -> StacbuildError | None:
@@ -143,12 +143,12 @@ Failure = tuple[str, StacbuildError]
 
 
 def failures_of(results: Iterable[Result]) -> list[Failure]:
-    """Return what failed of some results, each under the name of its result."""
+    """Return the failures among results, each with its name."""
     return [(each.name, each.error) for each in results if each.error is not None]
 
 
 def raise_failures(failures: Iterable[Failure]) -> None:
-    """Raise one error that lists all failures; do nothing if there is none.
+    """Raise one error that lists all failures, if there are any.
 
     Raises
     ------

@@ -1,7 +1,6 @@
-"""The registry of kinds of store: one line a kind, and where the package of each is.
+"""The registry of kinds of store: one line per kind, with its package.
 
-Packages are named and imported when they are used: reading a configuration needs the models of
-all kinds, but the harvester of none.
+Modules are imported late: reading a configuration needs the models of all kinds, but no harvester.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ KINDS = {
     "clms": "stacbuild.sources.clms",
     "stac": "stacbuild.sources.stac",
 }
-"""The package of each kind, by its ``store_id``; what is in one, `stacbuild.sources.base` says."""
+"""The package of each kind by its ``store_id``; `stacbuild.sources.base` defines its content."""
 
 
 def load_module(store_id: str, name: str) -> ModuleType:

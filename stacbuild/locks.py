@@ -1,4 +1,4 @@
-"""One writer at a time: locks of the operating system, and who holds them.
+"""Locks of the operating system, for one writer at a time, and who holds them.
 
 A lock goes with its process, however that ends, so a dead holder is no obstacle.
 """
@@ -22,13 +22,13 @@ from stacbuild.errors import ConflictError, LocalError, LockedError
 
 _LONGEST_COMMAND = 200
 
-# Of what `_sign` writes.
+# Maximum length of what `_sign` writes.
 _BEGINS = b'{"host": '
 
 
 @contextmanager
 def hold(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
-    """Hold the lock of a file for the length of the block.
+    """Hold the lock of a file in the context.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ def hold(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
         _sign(holder)
         yield
     finally:
-        # Before others can take the lock and sign in turn.
+        # Before others can take the lock and sign it.
         if _is_ours(holder):
             holder.unlink(missing_ok=True)
         lock.release()
 
 
 def check_lock(path: Path) -> None:
-    """Refuse a lock's file that is somebody else's: to take the lock would empty it.
+    """Check that a lock file is not somebody else's file, which locking would truncate.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _is_ours(holder: Path) -> bool:
 
 def _sign(holder: Path) -> None:
     if os.path.lexists(holder) and not _is_ours(holder):
-        # It is for people only, and there is no need to replace what is somebody else's.
+        # The content is only for people, so somebody else's file is not replaced.
         return
     command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [sys.executable]
     content = {

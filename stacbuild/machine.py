@@ -1,4 +1,4 @@
-"""What this machine has for us: processors, free disk, and how memory is asked for."""
+"""Resources of this machine: processors, free disk space, memory allocation, the user's cache."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep the memory of a freed chunk for the next one.
+    """Configure the C library to keep the memory of freed chunks for the next ones.
 
-    By itself it gives large blocks back at once, and the kernel has to find and clear every page
-    again for the next array: a fifth of the time of a build. One arena for all threads, because
-    each would keep its own. To be called before threads are started; does nothing with another C
-    library, and nothing where the environment already says how (``MALLOC_…``).
+    By default it returns large blocks at once, and the kernel has to find and clear every page for
+    the next array: a fifth of the time of a build. There is one arena for all threads, since each
+    arena keeps memory. To be called before threads are started; does nothing with another C
+    library, or if the environment configures it (``MALLOC_…``).
     """
     if any(name.startswith("MALLOC_") for name in os.environ):
         return
@@ -30,13 +30,13 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError, TypeError):
         return
     mallopt(_M_ARENA_MAX, 1)
-    mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the most that it takes
+    mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # its maximum
     mallopt(_M_TRIM_THRESHOLD, 512 * 2**20)
 
 
 def processors() -> int:
     """Return the number of processors that this process may run on, at least 1."""
-    # Linux tells which of the machine's processors are ours, Python 3.13 everywhere asks for that.
+    # Python 3.13 has a function for it; before, only Linux has one.
     if hasattr(os, "process_cpu_count"):
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
@@ -45,9 +45,9 @@ def processors() -> int:
 
 
 def free_bytes(path: Path) -> int:
-    """Return the free space where a folder is or will be."""
-    there = next(folder for folder in (path, *path.parents) if folder.exists())
-    return shutil.disk_usage(there).free
+    """Return the free disk space in bytes for a folder, which may not exist yet."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    return shutil.disk_usage(existing).free
 
 
 def user_cache() -> Path:

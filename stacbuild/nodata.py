@@ -1,7 +1,7 @@
-"""Values that stand for "no data": as STAC writes them, as a type holds them, found in arrays.
+"""Nodata values: in STAC's JSON, in a dtype, and in arrays.
 
-STAC 1.1 has numbers, and the strings ``"nan"``, ``"inf"`` and ``"-inf"`` for what JSON has no
-number for. Integers are Python's, as a float is not exact beyond 2**53.
+STAC 1.1 has numbers, and the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Integers stay Python
+integers, since floats are not exact beyond 2**53.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 Number = int | float
 
-# GDAL compares with the epsilon of float32, also what is float64.
+# GDAL compares with the epsilon of float32, even for float64.
 _EPSILON = float(np.finfo(np.float32).eps)
-# An interval that is wider than GDAL's, to apply the exact rule to the few pixels within it.
+# A wider interval than GDAL's: the exact rule is applied to the few pixels within it.
 _NEAR = 8 * _EPSILON
 
 
@@ -27,10 +27,10 @@ def from_json(value: Any) -> Number:
     Raises
     ------
     ValueError
-        It is neither a number nor one of STAC's strings for one.
+        If it is neither a number nor one of STAC's strings.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        msg = f"{value!r} is no number"
+        msg = f"{value!r} is not a number"
         raise ValueError(msg)
     if not isinstance(value, str):
         return value
@@ -41,7 +41,7 @@ def from_json(value: Any) -> Number:
 
 
 def exact(value: Any) -> Any:
-    """Return a float for an integer that a float holds exactly; all else as it is."""
+    """Return an integer as a float if that is exact; any other value unchanged."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53:
         return float(value)
     return value
@@ -59,7 +59,7 @@ def to_json(value: Number) -> int | float | str:
 
 
 def held(value: Number, dtype: np.dtype[Any]) -> Number | None:
-    """Return a value as *dtype* holds it, None if it cannot: 256 or 0.5 in uint8, NaN in integers.
+    """Return a value in *dtype*; None if it has no such value (256 or 0.5 in uint8).
 
     Returns
     -------
@@ -78,20 +78,20 @@ def held(value: Number, dtype: np.dtype[Any]) -> Number | None:
 
 
 def wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the integers that hold all values of *dtype*, of up to 32 bits, and others."""
+    """Return a wider signed integer type for integers of up to 32 bits."""
     return np.dtype(f"int{16 * dtype.itemsize}")
 
 
 def matches(block: NDArray[Any], value: Number, *, tolerant: bool = False) -> NDArray[np.bool_]:
-    """Return where *block* holds a "no data" value.
+    """Return where *block* equals a nodata value.
 
     Parameters
     ----------
     value
-        As the block's type holds it (see `held`).
+        The value in the block's dtype (see `held`).
     tolerant
-        Compare floats as GDAL does, whose tags may have few digits: -3.402823e+38 is meant to be
-        the lowest float32, -3.4028235e+38.
+        Compare floats as GDAL does, whose tags may be rounded: -3.402823e+38 stands for the lowest
+        float32, -3.4028235e+38.
     """
     if block.dtype.kind != "f":
         return np.asarray(block == value)
@@ -104,7 +104,7 @@ def matches(block: NDArray[Any], value: Number, *, tolerant: bool = False) -> ND
     low, high = sorted((value * (1 - _NEAR), value * (1 + _NEAR)))
     largest = float(np.finfo(block.dtype).max)
     if abs(value) > largest * _EPSILON / 2:
-        # Sums may exceed the type's range: infinite, they differ from nothing.
+        # Sums may overflow to infinity, which compares equal to everything.
         low, high = (-largest, 0.0) if value < 0 else (0.0, largest)
     near = (block >= low) & (block <= high) & ~found
     if near.any():
@@ -117,9 +117,9 @@ def matches(block: NDArray[Any], value: Number, *, tolerant: bool = False) -> ND
 
 
 def limits_meant(values: Sequence[Number], dtype: np.dtype[Any]) -> list[Number]:
-    """Return the lowest or largest float if a value of few digits means it, as in GDAL.
+    """Return the lowest or largest float if a rounded value stands for it, as in GDAL.
 
-    Other values of Zarr stores are compared exactly, as xarray does; -3.402823e+38 is no pixel's.
+    Other values of Zarr stores are compared exactly, as xarray does.
     """
     if dtype.kind != "f":
         return []
@@ -139,9 +139,9 @@ def limits_meant(values: Sequence[Number], dtype: np.dtype[Any]) -> list[Number]
 def fill_nodata(
     block: NDArray[Any], nodata: Sequence[Number], fill: Number, *, tolerant: bool = False
 ) -> None:
-    """Make every "no data" value of a decoded block the one fill value, in place.
+    """Replace every nodata value of a decoded block by the fill value, in place.
 
-    In floats NaN is always one of them.
+    In floats NaN is always nodata.
     """
     for value in nodata:
         if value != fill:

@@ -1,7 +1,7 @@
-"""What a long job tells whoever watches. The library reports; only the CLI and notebook draw.
+"""Messages and progress. The library reports; only the CLI and the notebook interface draw.
 
-Who is told is a context variable, so that no function has to hand a reporter on. A thread has a
-context of its own: what it is to call takes `current` with it.
+The reporter is a context variable, so that it is no parameter of every function. A thread has its
+own context: pass it `current()`.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Reporter(Protocol):
     def task(
         self, label: str, *, total: float | None = None, unit: Unit = "items"
     ) -> AbstractContextManager[Task]:
-        """Open a task; it ends when the context is left, as failed if by an exception."""
+        """Start a task, which ends with the context; it failed if that raises."""
 
 
 class SilentTask:
-    """A task nobody watches."""
+    """A task whose progress is ignored."""
 
     def advance(self, amount: float = 1) -> None:
         """Do nothing."""
@@ -76,7 +76,7 @@ class Silent:
         total: float | None = None,  # noqa: ARG002
         unit: Unit = "items",  # noqa: ARG002
     ) -> Iterator[SilentTask]:
-        """Yield a task nobody watches."""
+        """Yield a task whose progress is ignored."""
         yield SilentTask()
 
 
@@ -84,11 +84,11 @@ class Logged(Silent):
     """The default reporter of the library: messages go to the log ``stacbuild``."""
 
     def say(self, message: str) -> None:
-        """Log a message, at the level INFO."""
+        """Log a message at level INFO."""
         _log.info("%s", clean(message))
 
     def warn(self, message: str) -> None:
-        """Log a message, at the level WARNING."""
+        """Log a message at level WARNING."""
         _log.warning("%s", clean(message))
 
 
@@ -98,7 +98,7 @@ _CURRENT: ContextVar[Reporter] = ContextVar("stacbuild_reporter")
 
 @contextmanager
 def reported_to(reporter: Reporter | None) -> Iterator[None]:
-    """Let a reporter be told what is reported within; None leaves who is told."""
+    """Use a reporter in the context; None keeps the current one."""
     token = _CURRENT.set(current() if reporter is None else reporter)
     try:
         yield
@@ -107,24 +107,24 @@ def reported_to(reporter: Reporter | None) -> Iterator[None]:
 
 
 def current() -> Reporter:
-    """Return who is told."""
+    """Return the current reporter."""
     return _CURRENT.get(_LOGGED)
 
 
 def say(message: str) -> None:
-    """Send one line of plain text to who is told."""
+    """Send one line of plain text to the current reporter."""
     current().say(message)
 
 
 def warn(message: str) -> None:
-    """Send one line that the user should see even when not watching."""
+    """Send one line that the user should notice to the current reporter."""
     current().warn(message)
 
 
 def task(
     label: str, *, total: float | None = None, unit: Unit = "items"
 ) -> AbstractContextManager[Task]:
-    """Open a task; it ends when the context is left, as failed if by an exception."""
+    """Start a task of the current reporter, which ends with the context."""
     return current().task(label, total=total, unit=unit)
 
 

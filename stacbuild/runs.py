@@ -1,4 +1,4 @@
-"""What one run of a harvest or a build remembers, whichever dataset is at work."""
+"""State of one run of a harvest or a build, shared by all of its datasets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Run:
-    """What is known since a run began.
+    """The state of a run.
 
     Parameters
     ----------
     given_up
-        Hosts, with their ports, that did not answer after all tries.
+        Hosts, with their ports, that did not answer after all retries.
     told
-        What was warned of, and need not be again.
+        Warnings that were given.
     """
 
     given_up: set[str] = field(default_factory=set)
@@ -29,7 +29,7 @@ _RUN: ContextVar[Run | None] = ContextVar("stacbuild_run", default=None)
 
 @contextmanager
 def one_run() -> Iterator[Run]:
-    """Take all in the block for one run, or for a part of the run that it is in."""
+    """Share one state in the context, or that of the enclosing run."""
     known = _RUN.get()
     if known is not None:
         yield known
@@ -42,12 +42,12 @@ def one_run() -> Iterator[Run]:
 
 
 def current() -> Run:
-    """Return the run of this context; outside of any, one that nothing else sees."""
+    """Return the state of the current run, or a new one outside of a run."""
     return _RUN.get() or Run()
 
 
 def is_first(what: str) -> bool:
-    """Return whether this is the first time in the run that something is to be warned of."""
+    """Return whether a warning was not given in this run yet, and record it."""
     told = current().told
     if what in told:
         return False

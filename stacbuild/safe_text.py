@@ -1,10 +1,10 @@
-"""What may be shown of text from elsewhere: no control characters, no credentials.
+"""Remove control characters and credentials from text that is shown.
 
-A title, a file name or an error of a server is foreign: escape sequences in it could rewrite a
-terminal, a line break forge a line of a log. Credentials stand in types that do not print, but
-libraries write some into their own debug messages (botocore the key id of every request), so each
-is remembered here and taken out of log records and tracebacks. Log records are made by a factory
-that is one for the whole process, which only the program sets (`watch_logs`), not the library.
+Titles, file names and errors of servers are untrusted: escape sequences could rewrite a terminal, a
+line break could forge a line of a log. Credentials are in types that do not print them, but
+libraries write some to their debug messages (botocore the key id of every request), so each is
+remembered here and masked in log records and tracebacks. The factory of log records belongs to the
+process, so only the command line sets it (`watch_logs`), not the library.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
-# Shorter ones would be found by chance in innocent text, and are no secrets.
+# Shorter strings would occur in other text by chance, and are no secrets.
 _SHORTEST = 8
-# What libraries show of a request that was signed with credentials nobody told us of.
+# Parts of signed requests, whose credentials may not be known here.
 _SIGNED = re.compile(
     r"(Credential=|Signature=|Bearer |X-Amz-Security-Token'?: b?['\"]?)[^\s,/&'\"]+", re.IGNORECASE
 )
@@ -48,9 +48,9 @@ def _visible(char: str) -> str:
 
 
 def remember_secret(value: str) -> None:
-    """Take *value* out of all that is shown or logged in this process from now on."""
+    """Mask *value* in everything that this process shows or logs from now on."""
     global _pattern
-    # A key in PEM is many lines, and a message may show any of them.
+    # A PEM key has many lines, and a message may contain any of them.
     parts = [part.strip() for part in [value, *re.split(r"\n|\\n", value)]]
     known = {
         form
@@ -62,16 +62,16 @@ def remember_secret(value: str) -> None:
         if known <= _secrets:
             return
         _secrets.update(known)
-        # The longest first, so that nothing of it is left over.
+        # The longest first, so that no part of it remains.
         longest_first = sorted(_secrets, key=len, reverse=True)
         _pattern = re.compile("|".join(map(re.escape, longest_first)))
 
 
 def watch_logs() -> None:
-    """Take credentials out of all log records that are made in this process from now on.
+    """Mask credentials in all log records of this process from now on.
 
-    It changes the process's factory of log records. The program calls it; so may others that let
-    libraries log their debug messages.
+    It changes the process's factory of log records. The command line calls it, and applications
+    that log debug messages of libraries may do so, too.
     """
     factory = logging.getLogRecordFactory()
     if not isinstance(factory, _Redacting):

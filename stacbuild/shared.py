@@ -1,4 +1,4 @@
-"""Work that several threads need done: they share it out instead of waiting for one of them."""
+"""Arrays that several threads compute together, instead of waiting for one of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 
 class SharedArray:
-    """An array that is filled in parts, each part once, by whichever threads need the array.
+    """An array that is filled in parts, each once, by the threads that need it.
 
     Parameters
     ----------
     array
-        To be filled.
+        The array to fill.
     parts
-        Each fills a part of it; they do not overlap, and may run at the same time.
+        Functions that fill its parts; they do not overlap, and may run concurrently.
     """
 
     def __init__(self, array: NDArray[Any], parts: Sequence[Callable[[], None]]) -> None:
@@ -33,16 +33,16 @@ class SharedArray:
 
     @property
     def nbytes(self) -> int:
-        """Memory held."""
+        """Memory in bytes."""
         return self._array.nbytes
 
     def get(self) -> NDArray[Any]:
-        """Help to fill the array, wait for the other helpers, and give it.
+        """Fill remaining parts, wait for the other threads, and return the array.
 
         Raises
         ------
         BaseException
-            What the first part to fail raised; in every thread that asks.
+            The error of the first part that failed, in every thread.
         """
         while (part := self._next()) is not None:
             try:
