@@ -1,4 +1,4 @@
-"""The library's public functions: what the commands do, for notebooks and scripts.
+"""The public functions of the library: the commands for notebooks and scripts.
 
 Each takes a configuration, its file or its content, and leaves it as it is. Nothing is kept between
 calls, so several may run at once in threads of one process. A single name may be given where

@@ -1,4 +1,4 @@
-"""What the public functions take: a configuration, its catalog, names, and what to do on errors."""
+"""Common arguments of the public functions: configuration, catalog, names, errors."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _Result = TypeVar("_Result")
 
 
 def config_of(config: ConfigLike) -> Config:
-    """Return a configuration, read if its file or content was given."""
+    """Return a configuration, after reading it if it is a file or a dict."""
     return config if isinstance(config, Config) else load_config(config)
 
 
 def catalog_of(config: ConfigLike | None, catalog_dir: PathLike | None) -> Path:
-    """Return the folder of the catalog: the one given, or that beside the configuration.
+    """Return the folder of the catalog, by default next to the configuration.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def catalog_of(config: ConfigLike | None, catalog_dir: PathLike | None) -> Path:
 
 
 def names_of(names: Names | None) -> tuple[str, ...]:
-    """Return names as several, where one alone may be given: its letters are no names."""
+    """Return a sequence of names; a single string is one name."""
     if names is None:
         return ()
     return (names,) if isinstance(names, str) else tuple(names)
@@ -51,7 +51,7 @@ def checked(
     run: Callable[[], list[_Result]],
     failures_of: Callable[[list[_Result]], list[Failure]],
 ) -> list[_Result]:
-    """Return the results of a run, or raise what failed of it.
+    """Return the results of a run, or raise its failures.
 
     Parameters
     ----------

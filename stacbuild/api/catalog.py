@@ -1,4 +1,4 @@
-"""The catalog: opened, checked with all that it names, exported."""
+"""Open, validate and export the catalog."""
 
 from __future__ import annotations
 

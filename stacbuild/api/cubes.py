@@ -1,4 +1,4 @@
-"""Cubes of a configuration: planned, built, removed."""
+"""Plan, build and remove cubes."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def remove(
     Failures
         If a cube could not be removed, unless *errors* is ``"collect"``.
     """
-    # Imported when used: the others have no need of it.
+    # Imported late: the other functions do not need it.
     from stacbuild.removal.remove import remove as run
 
     config = config_of(config)

@@ -1,4 +1,4 @@
-"""Cubes as datasets of xarray: before they are built, and after."""
+"""Cubes as xarray datasets, before and after a build."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def open_cube(
         )
     check_items([item], config, config.storage, catalog.root)
     href, options = storage_of(config.storage).address(item.assets["data"])
-    # Imported when used: the other functions have no need of Zarr to see that nothing is to do.
+    # Imported late: the other functions do not need Zarr.
     from stacbuild.formats.cube import open_cube_data
 
     cube = open_cube_data(href, options, chunks={}, mask_and_scale=mask_and_scale)

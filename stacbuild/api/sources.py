@@ -1,4 +1,4 @@
-"""What sources offer, and their items in the catalog."""
+"""List, describe and harvest sources."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def serve(catalog: Path, data: tuple[Path, ...], port: int | None) -> None:
 
     site = Site(catalog, data)
     server = _listen(site, port, None)
-    _say_refused(site)
+    _report_refused(site)
     _run(server, server.catalog_url)
 
 
@@ -94,7 +94,7 @@ def browse(
     from stacbuild.web import Site
     from stacbuild.web import browser as stac_browser
 
-    # Before the minutes that a build may take, and not after them.
+    # Checked before the build, which may take minutes.
     site = None if install else Site(catalog, data)
     if browser_dir:
         folder = stac_browser.given(browser_dir)
@@ -106,12 +106,12 @@ def browse(
         return
     server = _listen(site, port, folder)
     server.pages = stac_browser.pages(folder, server.catalog_url, site.title, site.codes)
-    _say_refused(site)
+    _report_refused(site)
     page = f"{server.origin}/"
     if not no_open:
         import webbrowser
 
-        # The socket listens already: what is asked before the loop below begins waits for it.
+        # The socket listens already, so requests wait until the loop below begins.
         webbrowser.open(page)
     _run(server, page)
 
@@ -131,14 +131,14 @@ def _listen(site: Site, port: int | None, browser: Path | None) -> Server:
         return server
 
 
-def _say_refused(site: Site) -> None:
+def _report_refused(site: Site) -> None:
     for path, why in sorted(site.refused.items()):
         advice = "; say --data with its folder" if "outside" in why or "link" in why else ""
         click.echo(clean(f"warning: {path}: {why}, and is not served{advice}"), err=True)
 
 
 def _run(server: Server, url: str) -> None:
-    # What reads this line may wait for it.
+    # Flushed, since another program may wait for this line.
     click.echo(url)
     try:
         server.serve_forever()

@@ -1,4 +1,4 @@
-"""``stacbuild config``: the language of configurations, and what one comes to."""
+"""``stacbuild config``: the schema of configurations, and a configuration with its defaults."""
 
 from __future__ import annotations
 

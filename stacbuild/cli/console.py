@@ -1,4 +1,4 @@
-"""What the command line draws on stderr: progress, messages, the table at the end.
+"""Output of the command line on stderr: progress, messages, the final table.
 
 On a terminal that is a live display, elsewhere plain lines. Whatever comes from outside (a title,
 a file name, an error) is cleaned of control characters and never read as markup.
@@ -32,7 +32,7 @@ Clock = Callable[[], float]
 
 
 class _Watched:
-    """A task that counts; what it looks like is asked of it whenever someone draws."""
+    """A task that counts its progress, and formats it when it is drawn."""
 
     def __init__(
         self, label: str, total: float | None, unit: Unit, clock: Clock, changed: Callable[[], None]
@@ -58,7 +58,7 @@ class _Watched:
     ) -> None:
         with self._lock:
             if done is not None:
-                # What an earlier run fetched says nothing about the speed of this one.
+                # Bytes of an earlier run do not count for the speed.
                 if self.done == 0:
                     self._from_before = done
                 self.done = done
@@ -76,13 +76,13 @@ class _Watched:
         return decimal(int(number)) if self.unit == "bytes" else f"{number:g}"
 
     def finished(self) -> str:
-        """Return what was done, and how long it took."""
+        """Return the amount and duration of a finished task."""
         unit = "" if self.unit == "bytes" else f" {self.unit}"
         amount = f"{self._amount(self.done)}{unit} in " if self.done else ""
         return f"{amount}{duration(self.seconds)}"
 
     def describe(self) -> str:
-        """Return how much of how much, how fast, how long still."""
+        """Return progress, total, speed and remaining time."""
         with self._lock:
             done, total, note, before = self.done, self.total, self._note, self._from_before
         unit = "" if self.unit == "bytes" else f" {self.unit}"
@@ -105,7 +105,7 @@ class _Watched:
 
 
 class PlainReporter:
-    """Lines of text: when a task begins, every few seconds while it runs, and when it ends.
+    """Report in lines: when a task starts, every few seconds while it runs, and when it ends.
 
     Parameters
     ----------
@@ -135,14 +135,14 @@ class PlainReporter:
         self._write(clean(message))
 
     def warn(self, message: str) -> None:
-        """Write one line that begins with ``warning:``."""
+        """Write one line that starts with ``warning:``."""
         self._write(f"warning: {clean(message)}")
 
     @contextmanager
     def task(
         self, label: str, *, total: float | None = None, unit: Unit = "items"
     ) -> Iterator[_Watched]:
-        """Open a task; its end is written in either case, its failure not explained."""
+        """Start a task, and report its end, without the reason if it fails."""
         last = self._clock()
         turn = threading.Lock()
 
@@ -166,7 +166,7 @@ class PlainReporter:
 
 
 class _Described(ProgressColumn):
-    """Description of a task beside its bar."""
+    """Description of a task next to its bar."""
 
     def render(self, task: BarTask) -> Text:
         watched: _Watched = task.fields["watched"]
@@ -174,7 +174,7 @@ class _Described(ProgressColumn):
 
 
 class TerminalReporter:
-    """A live display of what is under way, with what is finished above it.
+    """A live display of running tasks below the finished ones.
 
     Parameters
     ----------
@@ -205,17 +205,17 @@ class TerminalReporter:
         self._console.print(Text(clean(message)), soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        """Print one line above the display, coloured."""
+        """Print one coloured line above the display."""
         self._console.print(Text(f"warning: {clean(message)}", style="yellow"), soft_wrap=True)
 
     @contextmanager
     def task(
         self, label: str, *, total: float | None = None, unit: Unit = "items"
     ) -> Iterator[_Watched]:
-        """Open a task; it has a bar until it ends."""
+        """Start a task, which has a bar until it ends."""
 
         def changed() -> None:
-            # A thread may still count when the task has ended and its bar is gone.
+            # A thread may still report progress after the task has ended.
             with suppress(KeyError):
                 self._progress.update(bar, completed=watched.done, total=watched.total)
 
@@ -233,7 +233,7 @@ class TerminalReporter:
 
 
 def open_reporter(live: bool | None = None) -> AbstractContextManager[Reporter]:
-    """Return what reports to stderr: a live display on a terminal, plain lines elsewhere.
+    """Return a reporter to stderr: a live display on a terminal, plain lines elsewhere.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def open_reporter(live: bool | None = None) -> AbstractContextManager[Reporter]:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stderr; where that is no terminal, in ASCII and as wide as it needs."""
+    """Print a table on stderr, in ASCII and of any width if that is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console = Console(stderr=True, width=10_000)

@@ -1,4 +1,4 @@
-"""``stacbuild cube``, and ``stacbuild plan``, which says what it would do."""
+"""``stacbuild cube`` and ``stacbuild plan``."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _plan(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Print what a build would do, and end with the exit code of what would fail."""
+    """Print the plan, and exit with the code of its failures."""
     from stacbuild.cli.console import plan_lines
     from stacbuild.planning import plan as make_plan
 

@@ -32,7 +32,7 @@ def harvest(
     """
     from stacbuild.config import load_config
 
-    # Before all else is imported: a mistake in it is told at once.
+    # Before slow imports, so that mistakes are reported at once.
     configuration = load_config(config)
 
     from stacbuild.cli.console import open_reporter

@@ -1,4 +1,4 @@
-"""``stacbuild sources``, ``list`` and ``describe``: what there is, before a configuration."""
+"""``stacbuild sources``, ``list`` and ``describe``: explore data without a configuration."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def describe(
 
 
 def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict[str, Any]:
-    """Return store_params as a configuration would have them."""
+    """Return store_params as in a configuration."""
     from stacbuild.config.stores import MODELS
 
     return MODELS[store_id].params_of(endpoint, signed) if store_id in MODELS else {}
@@ -119,7 +119,7 @@ def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         words = [_shown(each) for each in value]
-        # Of many times or bands the ends tell enough.
+        # Long lists of times or bands are shortened to their ends.
         if len(words) > 8:
             words = [*words[:3], f"... ({len(value)})", *words[-2:]]
         return ", ".join(words)

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have, and what they come to."""
+"""Arguments and options that several commands share, and their values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_CONFIG = "scs2_config.yml"
 
 
 def parse_bbox(ctx: click.Context, param: click.Parameter | None, value: str | None) -> BBox | None:
-    """Read west,south,east,north; raise BadParameter if that is no box."""
+    """Parse ``west,south,east,north``; raise BadParameter if it is not a valid bbox."""
     if value is None:
         return None
     try:
@@ -23,7 +23,7 @@ def parse_bbox(ctx: click.Context, param: click.Parameter | None, value: str | N
     except ValueError:
         msg = f"{value!r} is not four numbers with commas between them."
         raise click.BadParameter(msg, ctx, param) from None
-    # Not-a-number fails both.
+    # NaN fails both comparisons.
     if not (west < east and south < north):
         msg = f"{value!r} is empty: west has to be less than east, south less than north."
         raise click.BadParameter(msg, ctx, param)
@@ -48,5 +48,5 @@ bbox_option = click.option(
 
 
 def catalog_folder(given: Path | None, config: Config) -> Path:
-    """Return the folder of the catalog: what was said, else beside the configuration."""
+    """Return the folder of the catalog: the option, or next to the configuration."""
     return given.absolute() if given else config.directory / "catalogs"

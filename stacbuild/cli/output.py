@@ -1,4 +1,4 @@
-"""What a command says at its end, and the exit code it ends with."""
+"""Final output and exit code of commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settings:
-    """What was said before the name of the command."""
+    """Options before the name of the command."""
 
     debug: bool = False
 
@@ -27,7 +27,7 @@ class Settings:
 def finish(
     ctx: click.Context, what: str, results: Sequence[CubeResult] | Sequence[HarvestResult]
 ) -> None:
-    """Print the table of a run and its errors, and end with the exit code they call for."""
+    """Print the table of a run and its errors, and exit with the code of the errors."""
     from stacbuild.cli.console import print_table
     from stacbuild.progress import duration
 
@@ -43,10 +43,10 @@ def finish(
 
 
 def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
-    """Print an error in a line (or, if it is of several mistakes, in one each)."""
+    """Print an error in one line, or one line per mistake."""
     if debug:
         click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
-    # Several mistakes in one configuration are a line each.
+    # A line for each mistake in a configuration.
     lines = error.problems if isinstance(error, ConfigError) else [str(error)]
     for line in lines:
         click.echo(f"error: {clean(name + line)}", err=True)

@@ -1,4 +1,4 @@
-"""The program: its commands, its exit codes, and how it begins and ends."""
+"""The command line program: commands, exit codes, start and end."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def run(args: Sequence[str] | None = None) -> int:
         print_error(error, settings.debug)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing can be said to them any more.
+        # The reader of the pipe has closed it, so nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, click.Abort) as error:
@@ -108,8 +108,8 @@ def main() -> NoReturn:
     """Run the command line ``stacbuild``: interruptible, and done when it says so."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    # Importing makes some 300 000 objects that stay; to look through them again and again for
-    # garbage takes a fifth of the time until the work begins.
+    # Importing creates some 300 000 permanent objects; collecting garbage among them takes a fifth
+    # of the start-up time.
     gc.set_threshold(100_000, 50, 50)
     keep_freed_memory()
     # zarr's threads compress what dask's threads hand them and wait for: as many of them as there
@@ -119,11 +119,11 @@ def main() -> NoReturn:
     clean_library_messages()
     code = run()
     if code == INTERRUPTED:
-        # Threads may be in the middle of a long read; to wait for them would not be to stop.
+        # Do not wait for threads, which may be in the middle of a long read.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    # What is left goes with the process; to look through it for garbage first takes half a second.
+    # Skip the final garbage collection, which takes half a second.
     gc.freeze()
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""The notebook's interface: `MultiSourceDataStore`, in the words of the case study's tool."""
+"""The notebook interface: `MultiSourceDataStore`, with the names of the case study's tool."""
 
 from stacbuild.multistore.main import MultiSourceDataStore
 

@@ -1,4 +1,4 @@
-"""Where the grids of a configuration lie: an interactive map, or a drawing without any library."""
+"""Map of the grids of a configuration: interactive, or a drawing without libraries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def boxes(config: Config) -> dict[str, BBox]:
         if not isinstance(grid, GridMapping) or grid.identifier in found:
             continue
         transformer = Transformer.from_crs(CRS(grid.crs), CRS("EPSG:4326"), always_xy=True)
-        # Straight sides of a grid bend in degrees: 21 points of each are looked at.
+        # The sides of a grid are curved in degrees, so use 21 points of each.
         west, south, east, north = transformer.transform_bounds(*grid.bbox, densify_pts=21)
         found[grid.identifier] = (float(west), float(south), float(east), float(north))
     return found
@@ -54,7 +54,7 @@ def draw(places: Mapping[str, BBox]) -> Drawing:
 
 
 class Drawing:
-    """Boxes in degrees with a graticule, as SVG in a notebook and as text elsewhere."""
+    """Bounding boxes in degrees with a graticule, as SVG in a notebook and as text elsewhere."""
 
     def __init__(self, places: Mapping[str, BBox]) -> None:
         self.places = dict(places)
@@ -102,7 +102,7 @@ class Drawing:
 
 
 class MapWithDrawing(Drawing):
-    """A folium map, and the drawing to be unfolded: the map's scripts come from the web."""
+    """A folium map, with the drawing below it, since the map's scripts come from the web."""
 
     def __init__(self, places: Mapping[str, BBox], view: Any) -> None:
         super().__init__(places)

@@ -1,4 +1,4 @@
-"""`MultiSourceDataStore`: a configuration, to look at, to build and to open."""
+"""`MultiSourceDataStore`: inspect a configuration, build it and open its data."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class MultiSourceDataStore:
             results += found
             errors = {each.name: each.error for each in found if each.error is not None}
             for name in names:
-                # What failed under another name than a data id concerns the store.
+                # A failure whose name is not a data id concerns the whole store.
                 others = (error for key, error in errors.items() if key not in names)
                 error = errors.get(name) or next(others, None)
                 done = "Preloaded." if table.fetched else "Already preloaded."

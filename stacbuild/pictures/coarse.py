@@ -1,4 +1,4 @@
-"""One plane of a cube, read coarsely: what pictures and statistics are made of."""
+"""Read one plane of a cube at a coarse resolution, for pictures and statistics."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import xarray as xr
 from numpy.typing import NDArray
 
 SAMPLE = "stacbuild:sample"
-"""Field of ``statistics``: what of a variable they are of, if not of all."""
+"""Field of ``statistics``: the part of a variable that they describe, if not all of it."""
 
 SIDE = 512
-"""Pixels of the longer side of a coarse read at the most."""
+"""Maximum pixels of the longer side of a coarse read."""
 
-# Zarr has no overviews: a chunk is decoded whole, however little is wanted of it. A plane with
-# more bytes than this takes longer than a picture is worth.
+# Zarr has no overviews, and decodes whole chunks. Reading a larger plane takes too long for a
+# picture.
 _MOST_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A variable at one position of its other dimensions, every n-th row and column of it.
+    """Every n-th row and column of a variable, at one position of its other dimensions.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Plane:
 def read_plane(
     array: xr.DataArray, place: dict[str, int] | None = None, *, side: int = SIDE
 ) -> Plane | None:
-    """Read one plane of a variable coarsely.
+    """Read one plane of a variable at a coarse resolution.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def read_plane(
 
 
 def _sample(plane: Plane) -> str:
-    """Return what of a variable was read, if not all of it."""
+    """Return the part of a variable that was read, if not all of it."""
     said = [f"1 of {plane.step} rows and columns"] if plane.step > 1 else []
     for dim, position in plane.place.items():
         if plane.array.sizes[dim] > 1:
@@ -109,14 +109,14 @@ def _extent(array: xr.DataArray, rows: str, cols: str) -> tuple[float, float, fl
     known = [abs(at[1] - at[0]) for dim in (cols, rows) if len(at := array[dim].values) > 1]
     for dim in (cols, rows):
         at = array[dim].values.astype(float)
-        # One row alone is as high as a column is wide; of one pixel nothing is known.
+        # A single row gets the height of a column's width; the size of one pixel is unknown.
         half = float(abs(at[1] - at[0]) if len(at) > 1 else known[0] if known else 1.0) / 2
         edges += [float(at.min()) - half, float(at.max()) + half]
     return edges[0], edges[1], edges[2], edges[3]
 
 
 def statistics(plane: Plane) -> dict[str, float | str]:
-    """Return the STAC ``statistics`` of a plane, as it was read: of a sample, not of all pixels.
+    """Return the STAC ``statistics`` of a plane: of the pixels that were read, not of all.
 
     See https://github.com/radiantearth/stac-spec/blob/v1.1.0/commons/common-metadata.md. Of which
     sample stands in a field of our own.
@@ -126,7 +126,7 @@ def statistics(plane: Plane) -> dict[str, float | str]:
     if sample := _sample(plane):
         found[SAMPLE] = sample
     if len(values):
-        # Of the largest doubles neither fits into a double.
+        # For the largest doubles both overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             mean, deviation = float(values.mean()), float(values.std())
         found |= {

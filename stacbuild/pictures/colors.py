@@ -1,4 +1,4 @@
-"""What colour a value has: the legend's, or a perceptual colour map's."""
+"""Colours of values: of the legend, or of a perceptually uniform colour map."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from stacbuild.formats.cf_flags import legend_of
 from stacbuild.pictures.coarse import Plane
 
 COLORMAP = "viridis"
-"""Of values without a legend; even to the eye, and to eyes that see fewer colours."""
+"""Colour map of values without a legend: perceptually uniform, also for colour-blind readers."""
 
-# Of codes without colours: as many as can be told apart.
+# Colours of classes without colours: as many as can be distinguished.
 _QUALITATIVE = "tab20"
 
 Rgb = tuple[int, int, int]
@@ -24,12 +24,12 @@ Rgb = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Legend:
-    """Colours of codes: ``(code, name, colour)``; other values are not drawn."""
+    """Colours of classes: ``(value, name, colour)``; other values are not drawn."""
 
     classes: tuple[tuple[int, str, Rgb], ...]
 
     def rgba(self, plane: Plane) -> NDArray[np.uint8]:
-        """Colour a plane; "no data" is transparent. Shape (rows, columns, 4)."""
+        """Return the colours of a plane, nodata transparent; shape (rows, columns, 4)."""
         result = np.zeros((*plane.values.shape, 4), np.uint8)
         for code, _, color in self.classes:
             result[(plane.values == code) & plane.valid] = (*color, 255)
@@ -42,13 +42,13 @@ class Legend:
 
 @dataclass(frozen=True)
 class Scale:
-    """Colours of quantities, from ``low`` to ``high`` and the same beyond."""
+    """Colours of quantities from ``low`` to ``high``, clipped beyond."""
 
     low: float
     high: float
 
     def rgba(self, plane: Plane) -> NDArray[np.uint8]:
-        """Colour a plane; "no data" is transparent. Shape (rows, columns, 4)."""
+        """Return the colours of a plane, nodata transparent; shape (rows, columns, 4)."""
         values = np.where(plane.valid, plane.values, self.low).astype(np.float64)
         share = (values - self.low) / ((self.high - self.low) or 1.0)
         result = np.array(colormaps[COLORMAP](np.clip(share, 0, 1), bytes=True), np.uint8)
@@ -62,7 +62,7 @@ class Scale:
 
 
 def colors_of(plane: Plane) -> Legend | Scale:
-    """Choose the colours of a variable, by its CF attributes and by what was read of it.
+    """Choose the colours of a variable by its CF attributes and values.
 
     ``flag_values`` with ``flag_meanings`` (CF 1.11, 3.5) make a legend; its colours are those of
     ``flag_colors`` (``#rrggbb``, one for each, parted by blanks, as in ESA CCI land cover) where
@@ -87,7 +87,7 @@ def _colors(attrs: dict[str, Any], count: int) -> list[Rgb]:
         try:
             return [_bytes(to_rgb(color)) for color in stated]
         except ValueError:
-            # Somebody else's attribute may hold anything.
+            # Attributes of third parties may be invalid.
             pass
     table = colormaps[_QUALITATIVE].colors  # type: ignore[attr-defined]
     return [_bytes(table[index % len(table)]) for index in range(count)]

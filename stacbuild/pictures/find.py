@@ -1,4 +1,4 @@
-"""What a user means by a cube: a store, an item, or a name."""
+"""Find the cube that a user names: by path, URL, item or identifier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stacbuild.stac.catalog import Catalog, cube_id
 
 
 def find_cube(text: str, catalog: Path) -> str:
-    """Return the path or URL of the Zarr store or netCDF file that *text* means.
+    """Return the path or URL of the Zarr store or netCDF file that *text* names.
 
     Parameters
     ----------

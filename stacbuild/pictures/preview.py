@@ -26,12 +26,12 @@ from stacbuild.stac.files import is_own_picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Source pixels of the longer side: about those of the figure.
+# Source pixels of the longer side, about as many as the figure has.
 _SIDE = 1000
 _WIDTH, _DPI = 8.0, 150
-# Height by width, or width by height, up to which pixels keep their shape.
+# Maximum aspect ratio up to which pixels keep their shape.
 _MOST_OBLONG = 2.0
-# Of a legend: classes beyond are left out of it, and long names broken.
+# Maximum number of classes in a legend, and length of a line.
 _MOST_CLASSES, _LINE = 24, 26
 
 
@@ -71,7 +71,7 @@ def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path
         raise BuildError(f"{array.name}: a plane of it has more than 2 GB; draw a part yourself")
     figure = _draw(plane)
     drawn = io.BytesIO()
-    # The mark of `is_own_picture`, instead of the name and version of matplotlib.
+    # The mark that `is_own_picture` reads, instead of name and version of matplotlib.
     figure.savefig(drawn, format="png", dpi=_DPI, metadata={"Software": "stacbuild"})
     write_bytes(path, drawn.getvalue())
 
@@ -111,7 +111,7 @@ def _draw(plane: Plane) -> Figure:
     west, east, south, north = plane.extent
     stretch = _stretch(plane)
     ratio = (north - south) * stretch / (east - west)
-    # A strip would leave no room for anything else.
+    # A narrow strip would leave no space for anything else.
     shape: Literal["auto"] | float = stretch if 1 / _MOST_OBLONG < ratio < _MOST_OBLONG else "auto"
     colors = colors_of(plane)
     lines = len(colors.classes[:_MOST_CLASSES]) if isinstance(colors, Legend) else 0
@@ -179,7 +179,7 @@ def _is_geographic(plane: Plane) -> bool:
 
 
 def _stretch(plane: Plane) -> float:
-    """Return how much longer a unit of y is than one of x: about right in degrees."""
+    """Return the length of a unit of y relative to one of x (approximate for degrees)."""
     if not _is_geographic(plane):
         return 1.0
     middle = (plane.extent[2] + plane.extent[3]) / 2

@@ -21,13 +21,13 @@ from stacbuild.nodata import to_json
 from stacbuild.pictures.coarse import Plane, read_plane, statistics
 from stacbuild.pictures.colors import Legend, Scale, colors_of
 
-# Share of one value from which on a picture shows nothing to a glance.
+# If one value has a larger share, a picture is not informative.
 _ALL_BUT_ONE = 0.9
 
 
 @dataclass(frozen=True)
 class Pictured:
-    """What a coarse look at a cube gave.
+    """Pictures and statistics of a cube.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Pictured:
 
 
 def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
-    """Look at a cube coarsely.
+    """Return pictures and statistics of a cube.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
 
 
 def _most_common(plane: Plane) -> float:
-    """Return the share of the value that there is most of."""
+    """Return the share of the most frequent value."""
     values = plane.values[plane.valid]
     if not len(values):
         return 1.0
@@ -90,9 +90,9 @@ def _most_common(plane: Plane) -> float:
 
 
 def encode(rgba: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    """Return a PNG of colours of shape (rows, columns, 4); always the same for the same."""
+    """Return a PNG of colours of shape (rows, columns, 4), with reproducible bytes."""
     buffer = io.BytesIO()
-    # By this text it is known as ours, and may be replaced.
+    # This text identifies it as stacbuild's, so that it may be replaced.
     mark = PngInfo()
     mark.add_text("Software", "stacbuild")
     Image.fromarray(rgba, "RGBA").save(buffer, "PNG", pnginfo=mark)
@@ -103,5 +103,5 @@ def _nodata(plane: Plane) -> int | float | str | None:
     fill = plane.array.attrs.get("_FillValue", plane.array.encoding.get("_FillValue"))
     if fill is None:
         return None
-    # Of 64 bits an integer is not exact as a float.
+    # 64-bit integers are not exact as floats.
     return to_json(float(fill) if plane.array.dtype.kind == "f" else int(fill))

@@ -1,7 +1,7 @@
-"""STAC Browser: built from its npm package into the user's cache, told of the catalog when served.
+"""Build STAC Browser from its npm package into the user's cache, and configure it when served.
 
-The package holds sources, so Node builds them once. What was built is used as it is from then on,
-without Node and without a network. Of the package only the map's background is replaced
+The package has sources, which Node builds once. After that the build is used without Node and
+without a network. Only the background of the map is replaced
 (``basemaps.config.js``): the original asks OpenStreetMap for tiles.
 """
 
@@ -32,9 +32,9 @@ PACKAGE = "@radiantearth/stac-browser"
 VERSION = "4.0.1"
 HOSTED = "https://radiantearth.github.io/stac-browser/#/external/"
 
-# Later ones want a newer OpenLayers than this STAC Browser has, and the build fails.
-_HELD = {"ol-stac": "1.2.0"}
-# Raised when what is built here changes, so that an older build is not taken for it.
+# Later versions need a newer OpenLayers than this STAC Browser has, so the build fails.
+_PINNED = {"ol-stac": "1.2.0"}
+# Raised when this module changes the build, so that older builds are not reused.
 _RECIPE = 2
 _LONGEST_BUILD = 1800
 _INDEX = "index.html"
@@ -42,17 +42,17 @@ _CONFIG = "config.js"
 
 
 def default_folder() -> Path:
-    """Return the folder of the build in the user's cache, whether it is there or not."""
+    """Return the folder of the build in the user's cache, which may not exist."""
     return user_cache() / f"stac-browser-{VERSION}-{_RECIPE}"
 
 
 def is_built(folder: Path) -> bool:
-    """Return whether a folder holds a build of STAC Browser."""
+    """Return whether a folder contains a build of STAC Browser."""
     return (folder / _INDEX).is_file()
 
 
 def given(folder: Path) -> Path:
-    """Return a folder with a build that the user names.
+    """Return the user's own build of STAC Browser.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def given(folder: Path) -> Path:
 
 
 def install(reporter: Reporter | None = None, folder: Path | None = None) -> Path:
-    """Build STAC Browser if that is not done yet, and give the folder.
+    """Build STAC Browser unless it is built already, and return its folder.
 
     Takes one to three minutes, Node.js 18 or newer, and the npm registry that npm is set to. The
     folder appears when all is done: a build that was stopped leaves nothing that counts.
@@ -75,9 +75,9 @@ def install(reporter: Reporter | None = None, folder: Path | None = None) -> Pat
     Raises
     ------
     MissingError
-        If Node.js is not here.
+        If Node.js is not installed.
     BuildError
-        If a step of the build failed; the message ends with what it said last.
+        If a step of the build failed; the message ends with its last output.
     """
     with progress.reported_to(reporter):
         return _install(folder or default_folder())
@@ -89,8 +89,8 @@ def _install(folder: Path) -> Path:
     for tool in ("node", "npm", "npx"):
         if shutil.which(tool) is None:
             raise MissingError(
-                f"{tool} is not here, and STAC Browser is not built yet: install Node.js 18 or "
-                "newer and run `stacbuild browse --install`, or give a build by --browser-dir, or "
+                f"{tool} is not installed, and STAC Browser is not built yet: install Node.js 18 "
+                "or newer and run `stacbuild browse --install`, or use --browser-dir, or "
                 f"run `stacbuild serve` and open {HOSTED} followed by the URL that it prints"
             )
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _build(place: Path) -> Path:
         sources = place / "package"
         about = sources / "package.json"
         content = json.loads(about.read_text())
-        content["dependencies"] |= _HELD
+        content["dependencies"] |= _PINNED
         about.write_text(json.dumps(content))
         for name in ("basemaps.config.js", "fields.config.js"):
             own = resources.files("stacbuild.web") / name
@@ -120,7 +120,7 @@ def _build(place: Path) -> Path:
         task.advance(1)
         task.update(note="its libraries")
         quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
-        # No script of any of its libraries is run.
+        # Without install scripts of its dependencies.
         _run(["npm", "install", "--ignore-scripts", "--legacy-peer-deps", *quiet], sources)
         task.advance(1)
         task.update(note="building")
@@ -134,9 +134,9 @@ def _build(place: Path) -> Path:
 def _run(words: Sequence[str], folder: Path) -> None:
     environment = {
         **os.environ,
-        # Its webpack hashes with MD4, which OpenSSL 3 has put aside.
+        # Its webpack uses MD4, which OpenSSL 3 only has in the legacy provider.
         "NODE_OPTIONS": "--openssl-legacy-provider",
-        # Places in the part after #: nothing but files is asked of the server.
+        # Paths of the browser after #, so that the server only has to serve files.
         "SB_historyMode": "hash",
     }
     try:
@@ -160,7 +160,7 @@ def _run(words: Sequence[str], folder: Path) -> None:
 
 
 def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> dict[str, bytes]:
-    """Make the page that starts the browser, and the settings that it reads.
+    """Return the page that starts the browser, and its settings.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> d
         "catalogUrl": catalog_url,
         "catalogTitle": title,
         "historyMode": "hash",
-        # Else lineage links lead to the JSON of a source's item and not to its page.
+        # Otherwise lineage links open the JSON of a source's item instead of its page.
         "allowExternalAccess": True,
         "displayGeoTiffByDefault": False,
         "socialSharing": [],
@@ -188,16 +188,16 @@ def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> d
     script = f"window.STAC_BROWSER_CONFIG = {content};\n"
     page = (folder / _INDEX).read_text(encoding="utf-8")
     if 'rel="icon"' not in page:
-        # Else every page asks for /favicon.ico, and finds none.
+        # Otherwise every page requests /favicon.ico, which does not exist.
         page = page.replace("<head>", '<head><link rel="icon" href="data:,">', 1)
     if f'src="/{_CONFIG}"' not in page:
-        # Builds leave it to whoever serves them to load the settings, before all else.
+        # A build does not load the settings, which have to come first.
         page = page.replace("<head>", f'<head><script src="/{_CONFIG}"></script>', 1)
     return {_INDEX: page.encode(), _CONFIG: script.encode()}
 
 
 def _wkt(code: str) -> str | None:
-    # The older kind: proj4js reads no other.
+    # WKT 1, since proj4js reads no other.
     try:
         return str(CRS.from_user_input(code).to_wkt("WKT1_GDAL"))
     except CRSError:

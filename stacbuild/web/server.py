@@ -26,7 +26,7 @@ from stacbuild.web.site import Served, Site, decoded
 DEFAULT_PORT = 8765
 
 _BLOCK = 1 << 18
-# A browser keeps 256 connections at most; each takes a thread here.
+# Browsers keep 256 connections at most, each of which takes a thread.
 _MOST_CONNECTIONS = 1024
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -56,7 +56,7 @@ _PAGE_KINDS = {
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """Serves a site, and pages beside it.
+    """Serves a site and the pages of STAC Browser.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Server(ThreadingMixIn, TCPServer):
         self.site = site
         self.browser = browser.resolve() if browser else None
         self.pages: Mapping[str, bytes] = {}
-        """What is made here in place of files of the browser, by name."""
+        """Generated pages that replace files of the browser, by name."""
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         try:
             super().__init__(("127.0.0.1", port), _Handler)
@@ -94,7 +94,7 @@ class Server(ThreadingMixIn, TCPServer):
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port of the server."""
         return int(self.server_address[1])
 
     @property
@@ -108,7 +108,7 @@ class Server(ThreadingMixIn, TCPServer):
         return self.origin + self.site.url_path
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, or hang up where too many connections are open."""
+        """Handle a connection in a thread, or close it if too many are open."""
         if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -128,7 +128,7 @@ class Server(ThreadingMixIn, TCPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that go away in the middle."""
+        """Ignore clients that disconnect during a request."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -158,10 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
     do_PUT = do_DELETE = do_PATCH = do_TRACE = do_CONNECT = do_POST  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is called
-        """Keep quiet: the terminal is for what the user asked for."""
+        """Log nothing: the terminal is for the output of the command."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Refuse what is no HTTP, in a line as all else."""
+        """Answer an invalid request with one line, as other errors."""
         self.close_connection = True
         self._plain(HTTPStatus(code))
 
@@ -226,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Accept-Ranges": "bytes",
             "ETag": etag,
             "Last-Modified": formatdate(facts.st_mtime, usegmt=True),
-            # A cube may be built again at any time: ask, and be told that it is the same.
+            # A cube may be rebuilt at any time, so clients have to revalidate.
             "Cache-Control": "no-cache",
         }
         if self._is_known(etag, facts.st_mtime):
@@ -253,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
         while left:
             block = file.read(min(left, _BLOCK))
             if not block:
-                # Cut while it was read: the client sees it by the length.
+                # The file was truncated meanwhile; the client detects it by the length.
                 self.close_connection = True
                 return
             self.wfile.write(block)
@@ -270,13 +270,13 @@ class _Handler(BaseHTTPRequestHandler):
             return False
 
     def _asks_for_part(self, etag: str, headers: Mapping[str, str]) -> bool:
-        """Return whether there is one range, of the file as it is now (others may be ignored)."""
+        """Return whether the request has one range, of the current file (others may be ignored)."""
         if not re.fullmatch(r"bytes=(\d+-\d*|-\d+)", self.headers.get("Range", "").strip(), re.A):
             return False
         return self.headers.get("If-Range", etag) in (etag, headers["Last-Modified"])
 
     def _range(self, size: int, etag: str, changed: str) -> tuple[int, int] | None:
-        """Return the bytes asked for as start and stop; None if there are none of them."""
+        """Return start and stop of the requested range; None if it is outside of the file."""
         if not self._asks_for_part(etag, {"Last-Modified": changed}):
             return 0, size
         first, _, last = self.headers["Range"].strip().removeprefix("bytes=").partition("-")

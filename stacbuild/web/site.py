@@ -1,4 +1,4 @@
-"""What may be served: the catalog, and the files and Zarr stores that its assets name.
+"""The files that may be served: the catalog, and the files and Zarr stores of its assets.
 
 A catalog is a folder that anyone can hand on, and a page of the web may ask this machine's server
 for anything. So nothing is served because it lies in a folder: a file is there if the catalog
@@ -38,18 +38,18 @@ _KINDS = {
     ".parquet": "application/vnd.apache.parquet",
     ".geojson": "application/geo+json",
 }
-# Zarr 2 keeps its metadata in these; no other name with a dot before it is served.
+# Metadata of Zarr 2; no other hidden files are served.
 _ZARR_2 = {".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 _STORE_MARKS = ("zarr.json", ".zgroup", ".zarray")
 _STRUCTURE = {"child", "item"}
 
-# So often at most are the links followed again when something is asked for that was not there.
+# Minimum seconds between scans of the catalog when a requested file is unknown.
 _AGAIN_AFTER = 1.0
 
 
 @dataclass(frozen=True)
 class Served:
-    """A file that may be sent, and its media type."""
+    """A file that may be served, and its media type."""
 
     path: Path
     media_type: str
@@ -106,7 +106,7 @@ class Site:
 
     @property
     def refused(self) -> dict[Path, str]:
-        """Local files that assets name and that are not served, and why."""
+        """Local files of assets that are not served, and why."""
         return dict(self._index.refused)
 
     @property
@@ -116,7 +116,7 @@ class Site:
         return "/".join(["", PREFIX, *(quote(part) for part in relative.parts)])
 
     def find(self, url_path: str) -> Served | None:
-        """Return the file that the path of a URL means; None if there is none to be served.
+        """Return the file for the path of a URL; None if it must not be served.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class Site:
             is_json = path.name == "zarr.json" or path.name in _ZARR_2
             media_type = _JSON if is_json else "application/octet-stream"
             inside = (store.resolve(),)
-        # Looked at now and not when the links were followed: a file can become a link.
+        # Checked at each request, since a file can be replaced by a link.
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError):
@@ -156,7 +156,7 @@ class Site:
         return Served(real, media_type)
 
     def _renew(self) -> bool:
-        """Follow the links again if that was not just done: the catalog grows while it is read."""
+        """Scan the catalog again, unless that was just done, since it may have grown."""
         with self._lock:
             if time.monotonic() - self._followed < _AGAIN_AFTER:
                 return False
@@ -210,7 +210,7 @@ class Site:
 
 
 def decoded(url_path: str) -> list[str] | None:
-    """Return the parts of a URL's path; None if it is no plain path of names."""
+    """Return the parts of a URL's path; None if it is not a plain path."""
     if not url_path.startswith("/"):
         return None
     try:
@@ -237,7 +237,7 @@ def _assets(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _normal(folder: Path, href: str) -> Path | None:
-    """Return the path that a relative href means, without a look at the disk."""
+    """Resolve a relative href without accessing the disk."""
     if "://" in href or "\0" in href or not is_relative_path(href):
         return None
     return Path(os.path.normpath(folder / href))
