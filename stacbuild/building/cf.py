@@ -11,6 +11,8 @@ import xarray as xr
 import zarr_cm
 from pyproj import CRS
 
+from stacbuild.geo.crs import parse_crs
+
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
     from stacbuild.planning.sources import SourceCollection
@@ -23,7 +25,7 @@ def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
 
     Besides CF's own attributes it has ``GeoTransform`` (GDAL's order), for GDAL and rioxarray.
     """
-    crs = CRS.from_epsg(grid.epsg)
+    crs = parse_crs(grid.crs)
     a, b, c, d, e, f = grid.transform
     mapping = _grid_mapping(crs) | {
         "spatial_ref": crs.to_wkt(),

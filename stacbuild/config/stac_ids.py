@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
-from pyproj import Transformer
 
 from stacbuild.config.datasets import OpenParams
+from stacbuild.geo.crs import transformer
 
 _FOLDED = ("asset_names", "datetime", "time_range")
 _AREA = ("bbox", "crs", "point", "bbox_width")
@@ -102,7 +102,7 @@ def _bbox(params: Mapping[Any, Any]) -> list[float] | None:
         return None  # reported by the models
     if model.area is None:
         return None
-    to_degrees = Transformer.from_crs(model.area_crs, "EPSG:4326", always_xy=True)
+    to_degrees = transformer(model.area_crs, "EPSG:4326")
     return [round(edge, 9) for edge in to_degrees.transform_bounds(*model.area, densify_pts=21)]
 
 

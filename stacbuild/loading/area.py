@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pystac
-from pyproj import Transformer
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.bbox import BBox
-from stacbuild.geo.crs import full_circle, same_crs
+from stacbuild.geo.crs import full_circle, same_crs, transformer
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.longitudes import parts_within
 
@@ -53,8 +52,7 @@ def _cut(item: pystac.Item, box: BBox, crs: str) -> Iterator[pystac.Item]:
         raise BuildError(f"item {item.id}: its pixels lie askew; leave bbox out of open_params")
     west, south, east, north = box
     if not same_crs(crs, grid.crs):
-        to_source = Transformer.from_crs(crs, grid.crs, always_xy=True)
-        west, south, east, north = to_source.transform_bounds(*box, densify_pts=21)
+        west, south, east, north = transformer(crs, grid.crs).transform_bounds(*box, densify_pts=21)
     circle = full_circle(grid.crs)
     if circle is not None and west > east:
         # Across the antimeridian.

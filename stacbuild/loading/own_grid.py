@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pystac
-from pyproj import CRS, Transformer
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.bbox import check_bbox
-from stacbuild.geo.crs import epsg_code, full_circle
+from stacbuild.geo.crs import epsg_code, full_circle, parse_crs, transformer
 from stacbuild.geo.grid import Grid, PixelGrid
 from stacbuild.geo.longitudes import parts_within
 from stacbuild.loading.area import items_within
@@ -56,7 +55,7 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
         epsg = _epsg(grids)
         parts = [Grid.from_pixels(grid, epsg, TILE) for grid in grids]
         if params.point and not params.bbox_width:
-            to_source = Transformer.from_crs(params.area_crs, f"EPSG:{epsg}", always_xy=True)
+            to_source = transformer(params.area_crs, f"EPSG:{epsg}")
             x, y = to_source.transform(*params.point)
             grid = parts[0].pixel_at(x, y)
         else:
@@ -97,7 +96,7 @@ def _epsg(grids: Sequence[PixelGrid]) -> int:
     if len({grid.crs for grid in grids}) > 1:
         msg = f"its files differ in CRS ({', '.join(sorted({grid.crs for grid in grids}))})"
         raise ValueError(msg)
-    crs = CRS.from_user_input(grids[0].crs)
+    crs = parse_crs(grids[0].crs)
     epsg = epsg_code(crs)
     if epsg is None:
         msg = f"its CRS ({crs.name}) has no EPSG code"

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from pyproj import CRS, Transformer
-
 from stacbuild.config import Config, GridMapping
 from stacbuild.geo.bbox import BBox
+from stacbuild.geo.crs import transformer
 from stacbuild.safe_text import clean
 
 
@@ -24,9 +23,9 @@ def boxes(config: Config) -> dict[str, BBox]:
     for grid in map(config.grid_of, config.datasets):
         if not isinstance(grid, GridMapping) or grid.identifier in found:
             continue
-        transformer = Transformer.from_crs(CRS(grid.crs), CRS("EPSG:4326"), always_xy=True)
+        to_degrees = transformer(grid.crs, "EPSG:4326")
         # The sides of a grid are curved in degrees, so use 21 points of each.
-        west, south, east, north = transformer.transform_bounds(*grid.bbox, densify_pts=21)
+        west, south, east, north = to_degrees.transform_bounds(*grid.bbox, densify_pts=21)
         found[grid.identifier] = (float(west), float(south), float(east), float(north))
     return found
 

@@ -10,7 +10,8 @@ import pystac
 from affine import Affine
 
 from stacbuild.geo.bbox import BBox
-from stacbuild.geo.crs import identified
+from stacbuild.geo.crs import identified, parse_crs
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.sources.stac.asset import Data
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.query import overlap
@@ -38,13 +39,13 @@ def position_notes(
     -------
     Lines without the item's name. Positions differ if an outer edge is off by half a pixel or more.
     """
-    code = item.properties.get("proj:code")
-    crs = pyproj.CRS.from_user_input(code or item.properties["proj:wkt2"])
+    grid = PixelGrid.from_properties(item.properties)
+    code, crs = item.properties.get("proj:code"), parse_crs(grid.crs)
     if item_crs is not None and not _horizontal(item_crs).equals(crs, ignore_axis_order=True):
         theirs, ours = f"its catalog states {item_crs.to_string()[:60]}", code or crs.name
         return [f"{theirs}, but the file {ours}, which is what counts"]
     mine = item.properties["proj:bbox"]
-    a, _, _, _, e, _ = item.properties["proj:transform"][:6]
+    a, _, _, _, e, _ = grid.transform
     pixel = (abs(a) or 1.0, abs(e) or 1.0) * 2
     stated = _edges(data.content) or _edges(found.content["properties"])
     if stated is None:
