@@ -7,8 +7,6 @@ import os
 import shutil
 from pathlib import Path
 
-from rich.filesize import decimal
-
 from stacbuild.errors import LocalError
 
 # Of <malloc.h> of the GNU C library.
@@ -75,6 +73,9 @@ def check_space(folder: Path, needed: int, purpose: str, *, spare: int = 0) -> N
     """
     free = free_bytes(folder)
     if needed and needed + spare > free:
+        # Imported when used: `stacbuild --help` needs click alone.
+        from rich.filesize import decimal
+
         raise LocalError(
             f"{folder}: needs {decimal(needed)} {purpose}, but only {decimal(free)} are free"
         )
