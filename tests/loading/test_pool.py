@@ -1,0 +1,74 @@
+"""What a process keeps open between chunks, and when it is given back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from stacbuild.errors import LocalError
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.loading import pool
+from tests.support.cli import geotiff
+
+
+def test_an_asset_is_told_apart_by_its_server_and_keys_which_are_not_shown() -> None:
+    one = pool.identity("s3://b/a", {"endpoint_url": "https://a", "key": "canary"})
+    other = pool.identity("s3://b/a", {"endpoint_url": "https://b", "key": "canary"})
+    assert one != other
+    assert one == pool.identity("s3://b/a", {"key": "canary", "endpoint_url": "https://a"})
+    assert "canary" not in str(one)
+    assert pool.identity("/a", {}) == ("/a", "")
+
+
+def test_a_dataset_is_lent_again_and_closed_after_a_failure(tmp_path: Path) -> None:
+    path = str(geotiff(tmp_path / "a.tif"))
+    with pool.using():
+        with (
+            pool.open_raster(path, None, "file", {}) as (_, first),
+            pool.open_raster(path, None, "file", {}) as (_, second),
+        ):
+            assert second is not first
+        with pool.open_raster(path, None, "file", {}) as (_, again):
+            assert again in (first, second)
+        with (
+            pytest.raises(ValueError, match="x"),
+            pool.open_raster(path, None, "file", {}) as (_, lent),
+        ):
+            raise ValueError("x")
+        assert lent.closed
+    assert first.closed
+    assert second.closed
+
+
+def test_what_another_build_holds_is_not_released(tmp_path: Path) -> None:
+    xr.Dataset({"v": ("x", np.arange(3))}).to_zarr(
+        tmp_path / "a.zarr", zarr_format=2, consolidated=True
+    )
+    with pool.using():
+        with pool.using():
+            kept = pool.zarr_dataset(str(tmp_path / "a.zarr"), {})
+        assert pool.zarr_dataset(str(tmp_path / "a.zarr"), {}) is kept
+    with pool.using():
+        assert pool.zarr_dataset(str(tmp_path / "a.zarr"), {}) is not kept
+
+
+def test_index_maps_are_made_once() -> None:
+    grid = PixelGrid("EPSG:3035", (10.0, 0.0, 0.0, 0.0, -10.0, 0.0), (10, 10))
+    window = (slice(0, 5), slice(0, 5))
+    found = pool.shared_index_map(grid, grid, window)
+    assert found is not None
+    assert pool.shared_index_map(grid, grid, window) is found
+    pool.forget()
+    assert pool.shared_index_map(grid, grid, window) is not found
+    pool.forget()
+
+
+def test_what_is_not_there_is_not_kept(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LocalError),
+        pool.open_raster(str(tmp_path / "gone.tif"), None, "file", {}),
+    ):
+        pass
