@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stacbuild.config.times import length_of_time
 from stacbuild.errors import BuildError
 from stacbuild.formats.cf_flags import FLAGS, is_categorical
+from stacbuild.loading.aggregate import PICKING, aggregate, float_of, missing_value, reduced_dtype
 from stacbuild.loading.packing import Stored, commutes, packing_of, without_packing
 from stacbuild.loading.temporal_fill import Fills, refuse_value
 
@@ -23,14 +24,9 @@ if TYPE_CHECKING:
 # Steps of a source may differ by so much of their mean (as years do) and count as regular.
 _IRREGULAR = 0.05
 
-# Methods that give values which the source has, so that codes stay codes.
-_PICKING = frozenset({"bfill", "ffill", "first", "last", "max", "min", "nearest"})
 # Of these the value nearest to the beginning of a step is looked for, in the step or not.
 _SELECTING = frozenset({"bfill", "ffill", "nearest"})
 _SAME = {"backfill": "bfill", "pad": "ffill", "slinear": "linear", "zero": "ffill"}
-
-# Values looked at together.
-_PART = 2**20
 
 # CF appendix E has no names for the others.
 _CELL_METHODS = {
@@ -116,8 +112,8 @@ def dtype_of_resampled(
     shorter = _goes_shorter(times.sort_values(), params, name)
     method = _method(name, dtype, attrs, params, shorter)
     if not commutes(method, packing_of(attrs)):
-        dtype = _float_of(dtype)
-    return _dtype(dtype, method)
+        dtype = float_of(dtype)
+    return reduced_dtype(dtype, method)
 
 
 def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[str]) -> None:
@@ -186,7 +182,7 @@ def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str)
 def _unpacked(array: xr.DataArray) -> xr.DataArray:
     """Return values where an array holds packed numbers, NaN where there is no data."""
     scale, offset = packing_of(array.attrs)
-    fills, dtype = Fills.of(array, empty=False), _float_of(array.dtype)
+    fills, dtype = Fills.of(array, empty=False), float_of(array.dtype)
     nodata = () if np.isnan(fills.missing) else (fills.missing,)
     stored = Stored(nodata, False, scale, offset, tolerant=False)
 
@@ -213,7 +209,7 @@ def _empty(
     """
     if method in _SELECTING:
         return bool((_nearby(array, steps.index, method, params.tolerance) < 0).any())
-    return method in _PICKING and bool((steps == 0).any())
+    return method in PICKING and bool((steps == 0).any())
 
 
 def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series[int]:
@@ -233,7 +229,7 @@ def _aggregated(
     array: xr.DataArray, steps: pd.Series[int], fills: Fills, method: str
 ) -> xr.DataArray:
     ends = np.cumsum(steps.to_numpy())
-    dtype = _dtype(array.dtype, method)
+    dtype = reduced_dtype(array.dtype, method)
     others = tuple(range(1, array.ndim))
     # A step at a time: what lies in it is all that is held to compute it, and in one copy.
     parts = [
@@ -244,106 +240,12 @@ def _aggregated(
         )
         if size
         else da.full(
-            (1, *array.shape[1:]), _nothing(dtype, fills.written, method), dtype=dtype,
+            (1, *array.shape[1:]), missing_value(dtype, fills.written, method), dtype=dtype,
             chunks=((1,), *array.data.chunks[1:]),
         )
         for end, size in zip(ends, steps, strict=True)
     ]  # fmt: skip
     return _at(array, steps.index, da.concatenate(parts))
-
-
-def aggregate(blocks: Sequence[NDArray[Any]], fill: Any, method: str) -> NDArray[Any]:
-    """Make one value of each series along the first axis, of those that are not *fill*.
-
-    Parameters
-    ----------
-    blocks
-        Of one number type, that follow each other along the first axis and have two more or more.
-    fill
-        What "no data" is; NaN for none but NaN.
-    method
-        One of max, min, first, last (of the blocks' dtype, *fill* where there is no value), count
-        (int32), mean, median, prod, std, sum, var (floats, NaN where there is no value). Standard
-        deviation and variance are those of the values themselves (0 degrees of freedom).
-
-    Returns
-    -------
-    Array of the blocks' shape, with a length of 1 along the first axis.
-    """
-    size = sum(block[:, :1].size for block in blocks)
-    rows = max(1, _PART // max(1, size))
-    length = blocks[0].shape[1]
-    # A few rows at a time: the copies that it takes would add up to many times the values.
-    parts = [
-        _aggregated_rows(
-            np.concatenate([block[:, top : top + rows] for block in blocks]), fill, method
-        )
-        for top in range(0, length, rows)
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any]:
-    valid = block != fill
-    if block.dtype.kind == "f":
-        valid &= ~np.isnan(block)
-    count = valid.sum(axis=0, keepdims=True)
-    if method == "count":
-        return np.asarray(count.astype(np.int32))
-    if method in _PICKING:
-        if method in ("first", "last"):
-            place = valid.argmax(axis=0, keepdims=True)
-            if method == "last":
-                place = len(block) - 1 - valid[::-1].argmax(axis=0, keepdims=True)
-            picked = np.take_along_axis(block, place, axis=0)
-        else:
-            never = _limits(block.dtype)[0 if method == "max" else 1]
-            reduce = np.max if method == "max" else np.min
-            picked = reduce(np.where(valid, block, never), axis=0, keepdims=True)
-        if block.dtype.kind != "f" and np.isnan(fill):
-            return np.asarray(picked)  # every value is one
-        return np.asarray(np.where(count > 0, picked, fill).astype(block.dtype))
-    values = block.astype(np.float64)
-    some = np.maximum(count, 1)
-    result: NDArray[Any]
-    if method == "median":
-        ordered = np.sort(np.where(valid, values, np.nan), axis=0)
-        low, high = (np.take_along_axis(ordered, at, axis=0) for at in ((some - 1) // 2, some // 2))
-        result = (low + high) / 2
-    elif method == "prod":
-        result = np.where(valid, values, 1).prod(axis=0, keepdims=True)
-    else:
-        result = np.where(valid, values, 0).sum(axis=0, keepdims=True)
-        if method != "sum":
-            result = result / some
-        if method in ("std", "var"):
-            off = np.where(valid, values - result, 0)
-            result = (off**2).sum(axis=0, keepdims=True) / some
-            result = np.sqrt(result) if method == "std" else result
-    return np.asarray(np.where(count > 0, result, np.nan).astype(_float_of(block.dtype)))
-
-
-def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    if dtype.kind == "b":
-        return False, True
-    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
-    return limits.min, limits.max
-
-
-def _float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype.kind == "f" and dtype.itemsize > 2:
-        return dtype
-    return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
-
-
-def _dtype(dtype: np.dtype[Any], method: str) -> np.dtype[Any]:
-    if method == "count":
-        return np.dtype(np.int32)
-    return dtype if method in _PICKING else _float_of(dtype)
-
-
-def _nothing(dtype: np.dtype[Any], fill: Any, method: str) -> Any:
-    return 0 if method == "count" else fill if method in _PICKING else dtype.type(np.nan)
 
 
 def _selected(
@@ -368,7 +270,7 @@ def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr
 
     Each value needs its two neighbours only, whatever the length of the series.
     """
-    dtype = _float_of(array.dtype)
+    dtype = float_of(array.dtype)
     valid = array.astype(dtype)
     if not np.isnan(fill):
         valid = valid.where(array != fill)
@@ -398,7 +300,7 @@ def _described(found: xr.DataArray, array: xr.DataArray, fills: Fills, method: s
     found = found.assign_attrs(array.attrs)
     if method in _CELL_METHODS:
         found.attrs["cell_methods"] = f"time: {_CELL_METHODS[method]}"
-    if method in _PICKING:
+    if method in PICKING:
         found.encoding = {"fill_value": fills.written}
         if fills.is_used:
             found.encoding["_FillValue"] = fills.written
