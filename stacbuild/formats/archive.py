@@ -1,8 +1,8 @@
-"""Archives (zip, tar, compressed tar) opened safely: all members are fit to extract, or none is.
+"""Safe extraction of archives (zip, tar, compressed tar): all members or none.
 
-Refused are names that are absolute, climb out (``..``), cannot be shown, are equal or differ by
-case or accents' encoding only; links, devices and encrypted members; and bombs. What is extracted
-appears as a whole folder or not at all.
+Refused are names that are absolute, contain ``..``, are not printable, or are equal except for case
+or Unicode normalization; links, devices and encrypted members; and decompression bombs. The folder
+appears only when all members are extracted.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from stacbuild.machine import check_space
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 
 RATIO = 1000
-"""How many times its own size an archive may unpack to."""
+"""Largest ratio of unpacked to packed size."""
 
 _SMALL = 64 << 20
 _MANY = 100_000
 _DEPTH = 2
-"""How many levels of archives may stand in an archive."""
+"""Largest depth of nested archives."""
 
 _BLOCK = 1 << 20
 
@@ -53,14 +53,14 @@ _HEADERS = (
 
 @dataclass(frozen=True)
 class Member:
-    """One file in an archive: its path with forward slashes, and its size in bytes."""
+    """A file in an archive: its path with forward slashes, and its size in bytes."""
 
     name: str
     size: int
 
 
 def stem(name: str) -> str | None:
-    """Return the name of an archive without its suffix; None if it does not look like one."""
+    """Return the name of an archive without its suffix; None if it has none of an archive."""
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
@@ -68,17 +68,17 @@ def stem(name: str) -> str | None:
 
 
 def members(source: Path | io.RawIOBase, name: str | None = None) -> list[Member]:
-    """List the files in an archive, sorted by name, after checking that all of it is safe.
+    """Return the files in an archive, sorted by name, after checking that all of it is safe.
 
     Parameters
     ----------
     source
-        A file, or a seekable object for a zip (then *name* is what messages call it).
+        A file, or a seekable object for a zip (*name* is then its name in messages).
 
     Raises
     ------
     IntegrityError
-        It is no archive, is damaged or is hostile.
+        It is not an archive, is damaged or is hostile.
     LocalError
         There is no such file.
     """
@@ -90,12 +90,12 @@ def members(source: Path | io.RawIOBase, name: str | None = None) -> list[Member
 
 
 def extract(path: Path, into: Path, *, nested: bool = False) -> list[Path]:
-    """Unpack an archive to the folder *into*, replacing what is there once all is unpacked.
+    """Unpack an archive to the folder *into*, which is replaced once all members are unpacked.
 
     Parameters
     ----------
     nested
-        Unpack archives in the archive too, each to a folder of its own name.
+        Whether to unpack archives in the archive, each to a folder of its own name.
 
     Returns
     -------
@@ -105,13 +105,13 @@ def extract(path: Path, into: Path, *, nested: bool = False) -> list[Path]:
     Raises
     ------
     IntegrityError
-        As `members`; also if a member's checksum is wrong. *into* stays as it was.
+        As `members`; also if a member's checksum is wrong. *into* is not changed.
     LocalError
         No space, no permission.
     """
     try:
         into.parent.mkdir(parents=True, exist_ok=True)
-        # Threads may unpack to one place at once.
+        # Several threads may unpack to the same folder.
         sweep_dead(into)
         beside = temporary(into, f"{secrets.token_hex(4)}.")
         beside.mkdir(mode=0o700)
@@ -129,10 +129,10 @@ def extract(path: Path, into: Path, *, nested: bool = False) -> list[Path]:
 
 
 def _unpack(path: Path, into: Path, name: str, levels: int | None, limit: int | None) -> int:
-    """Unpack into a fresh folder and give the bytes that came out.
+    """Unpack into an empty folder and return the number of bytes.
 
-    *levels* of archives in archives are unpacked too and deeper ones refused (None: all are left
-    as they are); *limit* is what the outermost archive still allows.
+    *levels* of nested archives are unpacked and deeper ones refused (None: none is unpacked);
+    *limit* is the number of bytes that the outermost archive still allows.
     """
     with _opened(path, name) as archive:
         limit = _limit(archive) if limit is None else limit
@@ -173,10 +173,10 @@ _Info = zipfile.ZipInfo | tarfile.TarInfo
 
 @contextmanager
 def _opened(source: Path | io.RawIOBase, name: str) -> Iterator[_Archive]:
-    """Open an archive by its content; turn what is found wrong while in use into one error."""
+    """Open an archive by its content; raise errors within as `IntegrityError` or `LocalError`."""
     try:
         if not isinstance(source, Path) or zipfile.is_zipfile(source):
-            # A raw file reads and seeks, which is all that zipfile asks of it.
+            # A raw file can read and seek, which is all that zipfile needs.
             with zipfile.ZipFile(cast("IO[bytes]", source)) as archive:
                 yield archive
         else:
@@ -189,14 +189,14 @@ def _opened(source: Path | io.RawIOBase, name: str) -> Iterator[_Archive]:
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):
             raise
-        # What bz2 says of damage, and what seeking to a place before the start does.
+        # Raised by bz2 for damaged data, and by seeking before the start.
         raise IntegrityError(f"{name}: is not an archive or is damaged ({error})") from error
     except (NotImplementedError, UnicodeError) as error:
         raise IntegrityError(f"{name}: cannot be unpacked here ({error})") from error
 
 
 class _TarInfo(tarfile.TarInfo):
-    """A member whose extended headers, which are read into memory, are small and few."""
+    """A member with limits on extended headers, which are read into memory."""
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -206,7 +206,7 @@ class _TarInfo(tarfile.TarInfo):
             tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
             tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
         ) as error:
-            # Anywhere but at the start, tarfile takes it for the end of the archive.
+            # tarfile takes it for the end of the archive, except at the start.
             raise tarfile.ReadError(str(error)) from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
@@ -219,7 +219,7 @@ class _TarInfo(tarfile.TarInfo):
 
 
 def _listed(archive: _Archive, name: str, limit: int) -> list[tuple[Member, _Info]]:
-    """Return the files of an archive with their records, once all of them are found safe."""
+    """Return the files of an archive with their records, after checking all of them."""
     found: list[tuple[Member, _Info]] = []
     seen: dict[str, str] = {}
     total = 0
@@ -231,7 +231,7 @@ def _listed(archive: _Archive, name: str, limit: int) -> list[tuple[Member, _Inf
             continue
         if not _is_plain(info):
             raise IntegrityError(f"{name}: refused, {raw!r} is a link, a device or encrypted")
-        # One and the same file on some file systems.
+        # Names that are equal on some file systems.
         same = unicodedata.normalize("NFC", path.casefold())
         if same in seen:
             raise IntegrityError(f"{name}: refused, {raw!r} and {seen[same]!r} clash")
@@ -257,7 +257,7 @@ def _safe_name(raw: str, name: str) -> str:
     if path.startswith("/") or re.match(r"[A-Za-z]:", path) or ".." in parts or not parts:
         raise IntegrityError(f"{name}: refused, the member {raw!r} would leave its folder")
     if not path.isprintable():
-        # Control characters, and bytes that are no text (which no catalog could name).
+        # Control characters, and bytes that are not text, which a catalog cannot name.
         raise IntegrityError(f"{name}: refused, the member {raw!a} has no printable name")
     return "/".join(parts)
 
@@ -280,11 +280,11 @@ def _is_plain(info: _Info) -> bool:
 
 
 def _limit(archive: _Archive) -> int:
-    """Return the bytes that an archive may unpack to."""
+    """Return the limit on the unpacked size of an archive, in bytes."""
     if isinstance(archive, zipfile.ZipFile):
         packed = sum(info.compress_size for info in archive.infolist())
         if archive.fp is not None:
-            # Members that overlap would be counted several times.
+            # Overlapping members would be counted several times.
             packed = min(packed, archive.fp.seek(0, io.SEEK_END))
     else:
         packed = Path(str(archive.name)).stat().st_size
@@ -292,7 +292,7 @@ def _limit(archive: _Archive) -> int:
 
 
 def _write(archive: _Archive, info: _Info, member: Member, target: Path, name: str) -> None:
-    """Write one member, no byte more than it says it has."""
+    """Write a member, up to the size that it states."""
     if isinstance(archive, zipfile.ZipFile) and isinstance(info, zipfile.ZipInfo):
         source: IO[bytes] | None = archive.open(info)
     elif isinstance(archive, tarfile.TarFile) and isinstance(info, tarfile.TarInfo):

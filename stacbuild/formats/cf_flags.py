@@ -1,4 +1,4 @@
-"""Which variables hold classes or dates, of which there is nothing in between (CF 1.11, 3.5)."""
+"""Categorical variables: classes and dates, which cannot be averaged (CF 1.11, 3.5)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from stacbuild.formats.zarr_decode import is_time_unit
 
 FLAGS = ("flag_values", "flag_masks", "flag_meanings")
-"""Attributes of CF that make a variable one of classes, whatever its type."""
+"""Attributes of CF that make a variable categorical, whatever its type."""
 
 
 def is_categorical(dtype: np.dtype[Any], attrs: Mapping[str, Any]) -> bool:
-    """Return whether the mean of two values may be none that there is.
+    """Return whether values must not be averaged.
 
-    True of integers (codes as far as anyone can tell), of what has CF flags, and of dates.
+    True for integers (which may be classes), for variables with CF flags, and for dates.
     """
     return (
         dtype.kind != "f" or any(key in attrs for key in FLAGS) or is_time_unit(attrs.get("units"))
@@ -24,17 +24,17 @@ def is_categorical(dtype: np.dtype[Any], attrs: Mapping[str, Any]) -> bool:
 
 
 def legend_of(attrs: Mapping[str, Any]) -> dict[int, str]:
-    """Return the meanings of whole numbers by ``flag_values`` and ``flag_meanings``.
+    """Return the meanings of integers from ``flag_values`` and ``flag_meanings``.
 
-    Empty where there are none, or the attributes do not fit each other: they are somebody else's.
+    Empty if there are none, or the attributes of a foreign store are inconsistent.
     """
     meanings = attrs.get("flag_meanings")
     try:
         values = np.atleast_1d(np.asarray(attrs["flag_values"])).tolist()
-        codes = [int(value) for value in values]
+        numbers = [int(value) for value in values]
     except (KeyError, TypeError, ValueError):
         return {}
     names = meanings.split() if isinstance(meanings, str) else []
-    return (
-        dict(zip(codes, names, strict=True)) if values == codes and len(codes) == len(names) else {}
-    )
+    if values != numbers or len(numbers) != len(names):
+        return {}
+    return dict(zip(numbers, names, strict=True))

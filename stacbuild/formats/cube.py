@@ -1,4 +1,4 @@
-"""A cube opened, whatever its format: a Zarr group, a pyramid of them, or a netCDF file."""
+"""Opening of cubes of any format: a Zarr group, a pyramid of groups, or a netCDF file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stacbuild.formats.zarr_store import Chunks, dataset_of, open_group
 Json = dict[str, Any]
 
 NETCDF = "application/netcdf"
-"""Media type of a netCDF file, as clients know it."""
+"""Media type of a netCDF file."""
 
 
 def open_cube_data(
@@ -29,14 +29,14 @@ def open_cube_data(
     ----------
     href, storage_options
         As for `stacbuild.formats.zarr_store.open_group`, or the path of a file ``*.nc``.
-        A group of levels (the convention ``multiscales``) stands for the first of them.
+        Of a group of levels (the convention ``multiscales``) the first one is opened.
     chunks, mask_and_scale
         As for `stacbuild.formats.zarr_store.open_dataset`.
 
     Raises
     ------
     StacbuildError
-        If it is not there, cannot be read, or is none.
+        If it does not exist, cannot be read, or is not a cube.
     """
     if href.endswith(".nc"):
         return open_netcdf(Path(href), chunks=chunks, mask_and_scale=mask_and_scale)
@@ -48,11 +48,11 @@ def open_cube_data(
 
 
 def first_level(attrs: Json) -> str | None:
-    """Return the group of the first level, from the attributes of a group; None if it has none."""
+    """Return the path of the first level from the attributes of a group; None if it has none."""
     pyramid = attrs.get("multiscales")
     layout = pyramid.get("layout") if isinstance(pyramid, dict) else None
     first = layout[0].get("asset") if isinstance(layout, list | tuple) and layout else None
-    # It comes from a file that anyone may have written.
+    # Untrusted: the file may come from anyone.
     return first if isinstance(first, str) and first.isalnum() else None
 
 
@@ -64,7 +64,7 @@ def open_netcdf(path: Path, *, chunks: Chunks = None, mask_and_scale: bool = Fal
     MissingError, LocalError
         If there is no such file, or it cannot be read.
     IntegrityError
-        If it is no netCDF 4 file.
+        If it is not a netCDF 4 file.
     ConfigError
         If the extra is not installed.
     """
@@ -89,7 +89,7 @@ def open_netcdf(path: Path, *, chunks: Chunks = None, mask_and_scale: bool = Fal
     except Exception as error:
         raise _unreadable(path, error) from error
     for array in cube.variables.values():
-        # By the name that xarray has for it in Zarr.
+        # xarray's name of it for Zarr.
         if array.encoding.get("chunksizes"):
             array.encoding["chunks"] = tuple(array.encoding["chunksizes"])
     return cube

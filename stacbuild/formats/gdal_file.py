@@ -1,4 +1,4 @@
-"""What rasterio hands to GDAL as a file whose bytes `stacbuild.net.pages` reads."""
+"""Files that rasterio passes to GDAL and whose bytes `stacbuild.net.pages` reads."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from stacbuild.net.pages import PagedFile, Pages
 
 
 class GdalFile(FilePath):  # type: ignore[misc]
-    """What rasterio hands to GDAL as a file.
+    """A Python file for `rasterio.open`.
 
-    rasterio's `FilePath`, and not the ``opener`` of `rasterio.open` that is to replace it in 2.0:
-    that one keeps files in the context (`contextvars`) of the thread that opened them, and the
+    It is rasterio's `FilePath` and not the ``opener`` of `rasterio.open`, which will replace it in
+    2.0: that stores files in the context (`contextvars`) of the thread that opened them, and the
     process crashes when another thread uses or closes the dataset (seen with rasterio 1.4.4).
     """
 
     def __init__(self, handle: GdalHandle, name: str) -> None:
-        # Past FilePath's own __init__, which does nothing but warn of 2.0.
+        # Skips FilePath.__init__, which only warns about 2.0.
         super(FilePath, self).__init__(handle, filename=name)
-        # rasterio 1.5 keeps the datasets it opens here, to close them with the file.
+        # rasterio 1.5 adds the datasets that it opens, to close them with the file.
         self._env = ExitStack()
 
-    def let_go(self) -> None:
-        """Leave the closing of datasets to who opened them; kept here, none would ever be freed."""
+    def release(self) -> None:
+        """Drop rasterio's references to datasets, which would never be freed."""
         self._env.pop_all()
 
 
 class GdalHandle(PagedFile):
-    """A file for GDAL, which can take no exception: it is kept, and raised when GDAL is done."""
+    """A file for GDAL, which cannot handle exceptions: they are stored, to be raised afterwards."""
 
-    # GDAL wants a new handle each time it opens the file; rasterio makes it from these, as of an
-    # fsspec file.
+    # rasterio makes a new handle with these attributes of fsspec files each time GDAL opens it.
     path = ""
     mode = "rb"
 
@@ -43,7 +42,7 @@ class GdalHandle(PagedFile):
 
     @property
     def fs(self) -> GdalHandle:
-        """What opens further handles."""
+        """Opener of further handles."""
         return self
 
     def open(self, path: str, mode: str) -> GdalHandle:  # noqa: ARG002 - of fsspec
@@ -51,9 +50,9 @@ class GdalHandle(PagedFile):
         return GdalHandle(self.pages, self._trouble)
 
     def readinto(self, buffer: Any) -> int:
-        """Read; nothing at all if that fails."""
+        """Read into *buffer*; return 0 if that fails."""
         try:
             return super().readinto(buffer)
-        except BaseException as error:  # noqa: BLE001 - an interrupt too must outlive GDAL
+        except BaseException as error:  # noqa: BLE001 - interrupts, too, are raised after GDAL
             self._trouble.append(error)
             return 0

@@ -1,6 +1,6 @@
-"""GeoTIFFs opened wherever they are, by the GeoTIFF driver only and without GDAL on the network.
+"""Local and remote GeoTIFFs, opened by GDAL's GeoTIFF driver only, without network access of GDAL.
 
-Bytes that look like VRT would otherwise open as a VRT under any name, and read local files.
+Otherwise a file with the content of a VRT would be opened as VRT and could read local files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.filesize import decimal
 
 from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
 from stacbuild.formats.gdal_file import GdalFile, GdalHandle
-from stacbuild.formats.raster_errors import GDAL_ERRORS, said
+from stacbuild.formats.raster_errors import GDAL_ERRORS, message_of
 from stacbuild.formats.tiff import has_mask
 from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
@@ -32,40 +32,40 @@ from stacbuild.net.pages import Pages, Span
 from stacbuild.net.ranges import HttpRanges
 
 GDAL_OPTIONS = {
-    # Only the file itself: no .aux.xml, .ovr or .tfw beside it may change what it says.
+    # Only the file itself: .aux.xml, .ovr or .tfw beside it are ignored.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_GEOREF_SOURCES": "INTERNAL",
-    # Bytes for decoded blocks, of all files together. GDAL's default is a twentieth of the
-    # machine, which a file in strips as wide as Europe fills at once; here a window is read once.
+    # Bytes for decoded blocks of all files. GDAL's default is 5 % of the memory, which a file in
+    # strips as wide as Europe fills at once, to no use: each window is read once.
     "GDAL_CACHEMAX": 64 << 20,
 }
 
-# Decoded bytes of one block. GDAL holds several at once, one for each thread that reads.
+# Limit on the decoded bytes of one block. GDAL holds one for each thread that reads.
 _MOST_BLOCK_BYTES = 2 << 30
 
-# Attribute of a dataset: what reads bytes of its file.
+# Attribute of a dataset: a function that reads bytes of its file.
 _BYTES = "_stacbuild_bytes"
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class RasterFile:
-    """One GeoTIFF: a local path, an http(s) URL or an ``s3://`` URL. To be shared by threads.
+    """A GeoTIFF at a local path, an http(s) URL or an ``s3://`` URL; shared by threads.
 
-    Threads open datasets of their own (`open`) and read with `read`; what comes over the network
-    is kept once for all of them.
+    Threads open datasets of their own (`open`) and read with `read`; bytes from the network are
+    cached for all of them.
 
     Parameters
     ----------
     session
-        For http(s), as `stacbuild.net.http.session` makes it.
+        For http(s), from `stacbuild.net.http.session`.
     storage_options
-        For ``s3://``, as s3fs takes them.
+        For ``s3://``, arguments of s3fs.
     size
-        Bytes of the file if known; saves a request.
+        Size of the file in bytes, if known; saves a request.
     patience
-        With bodies that break, for http(s).
+        Limits for interrupted http(s) bodies.
 
     Raises
     ------
@@ -102,18 +102,18 @@ class RasterFile:
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Size of the file in bytes."""
         return self._pages.size if self._pages else Path(self.href).stat().st_size
 
     def open(self) -> DatasetReader:
-        """Open a dataset; it may be used by one thread at a time, any thread, and be closed there.
+        """Open a dataset, which any thread may use and close, but only one at a time.
 
         Raises
         ------
         IntegrityError
-            It is not a GeoTIFF, or is cut off.
+            It is not a GeoTIFF, or is truncated.
         RemoteError
-            The server failed meanwhile.
+            The server failed.
         """
         self._check_magic()
         try:
@@ -122,11 +122,11 @@ class RasterFile:
                     path = Path(self.href).resolve()
                     dataset = rasterio.open(path, driver="GTiff", sharing=False)
                 else:
-                    # The name has no meaning beyond GDAL's messages.
+                    # The name is for GDAL's messages only.
                     name = PurePosixPath(unquote(urlsplit(self.href).path)).name or "raster.tif"
                     file = GdalFile(GdalHandle(self._pages, self._trouble), name)
                     dataset = rasterio.open(file, driver="GTiff", sharing=False)
-                    file.let_go()
+                    file.release()
                     weakref.finalize(dataset, file.close)
         except GDAL_ERRORS as error:
             raise self._explained(error, "cannot be opened as a GeoTIFF") from error
@@ -154,16 +154,16 @@ class RasterFile:
         bands: Sequence[int] | None = None,
         out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Read a window of full-resolution pixels, fetching its blocks in few requests first.
+        """Read a window of full-resolution pixels, after fetching its blocks in few requests.
 
         Parameters
         ----------
         dataset
             From `open`, used by one thread at a time.
         window
-            Whole pixels within the dataset; all of it if None.
+            Whole pixels within the dataset; by default all of it.
         bands
-            Numbers from 1; all if None.
+            Numbers from 1; by default all.
         out
             Array of (band, row, column) to fill.
 
@@ -175,7 +175,7 @@ class RasterFile:
         Raises
         ------
         RemoteError
-            Bytes did not come.
+            Bytes could not be fetched.
         IntegrityError
             They cannot be decoded; the message names file, bands and window.
         """
@@ -188,7 +188,7 @@ class RasterFile:
         return out
 
     def read_valid(self, dataset: DatasetReader, window: Window, band: int) -> NDArray[np.bool_]:
-        """Read where a window has data by the file's mask or alpha band; parameters as `read`.
+        """Read the file's mask or alpha band: True where there are data; parameters as `read`.
 
         Raises
         ------
@@ -218,20 +218,20 @@ class RasterFile:
 
     @contextmanager
     def header(self) -> Iterator[DatasetReader]:
-        """Open a dataset to read its header within; errors as `open`."""
+        """Open a dataset to read its header; errors as `open`, also within."""
         with self.open() as dataset, self._reading("its header is damaged; write it anew"):
             self._check_masks(dataset)
             yield dataset
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
-        """Read of a dataset of this file within; *what* is said where GDAL fails."""
+        """Raise errors of GDAL within as errors of ours, with the message *what*."""
         try:
             yield
         except GDAL_ERRORS as error:
             raise self._explained(error, what) from error
         except Exception:
-            # Where bytes did not come, GDAL goes on without them.
+            # Raises the cause if bytes could not be fetched.
             self._raise_trouble()
             raise
         self._raise_trouble()
@@ -242,7 +242,7 @@ class RasterFile:
         band = f"band {bands[0]}" if len(bands) == 1 else f"bands {bands[0]} to {bands[-1]}"
         rows = f"rows {window.row_off}+{window.height}"
         where = f"{band}, {rows}, columns {window.col_off}+{window.width}"
-        # GDAL takes the size of its cache from the options in force at its first block.
+        # GDAL reads the size of its cache from the options at its first block.
         with self._reading(f"{where} cannot be decoded"), rasterio.Env(**GDAL_OPTIONS):
             dataset.read(bands, window=window, out=out)
 
@@ -254,9 +254,9 @@ class RasterFile:
             raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
 
     def _check_blocks(self, dataset: DatasetReader) -> None:
-        """Refuse blocks (tiles or strips) that take gigabytes, however few bytes are stored."""
+        """Refuse blocks (tiles or strips) that take gigabytes when decoded."""
         height, width = dataset.block_shapes[0]
-        # NumPy has no name for pairs of 16-bit integers.
+        # NumPy has no type for complex numbers of 16-bit integers.
         dtype = dataset.dtypes[0].replace("complex_int16", "int32")
         size = height * width * np.dtype(dtype).itemsize
         if dataset.interleaving == Interleaving.pixel:
@@ -269,7 +269,7 @@ class RasterFile:
             )
 
     def _check_end(self, dataset: DatasetReader) -> None:
-        """Find a file that is cut off before a read meets the gap: look for its last block."""
+        """Refuse a truncated file, in which the last block is incomplete."""
         height, width = dataset.block_shapes[-1]
         row, column = (dataset.height - 1) // height, (dataset.width - 1) // width
         last = Window(column * width, row * height, 1, 1)
@@ -281,9 +281,9 @@ class RasterFile:
         self._raise_trouble()
 
     def _check_masks(self, dataset: DatasetReader) -> None:
-        """Find a mask that GDAL leaves out as it cannot read it: its pixels would be data."""
+        """Refuse a mask that GDAL cannot read and ignores: masked pixels would be data."""
         flags = set(dataset.mask_flag_enums[0])
-        # Raises what GDAL said when it looked for masks and overviews just now.
+        # Raises the error that GDAL met in masks and overviews.
         _ = dataset.colorinterp
         try:
             masked = has_mask(self.bytes)
@@ -302,9 +302,9 @@ class RasterFile:
             raise error
 
     def _explained(self, error: Exception, what: str) -> Exception:
-        """Return why GDAL failed: because bytes did not come, or because they are wrong."""
+        """Return the error for a failure of GDAL; raise the cause if bytes could not be fetched."""
         self._raise_trouble()
-        return IntegrityError(f"{self.name}: {what} ({said(error)})")
+        return IntegrityError(f"{self.name}: {what} ({message_of(error)})")
 
 
 @contextmanager
@@ -315,12 +315,12 @@ def open_raster(
     storage_options: Mapping[str, Any] | None = None,
     size: int | None = None,
 ) -> Iterator[DatasetReader]:
-    """Open one GeoTIFF to read its header, for one thread; parameters as `RasterFile`.
+    """Open a GeoTIFF to read its header in one thread; parameters as `RasterFile`.
 
     Raises
     ------
     IntegrityError
-        As `RasterFile.open`; also if the header is found damaged while it is used.
+        As `RasterFile.open`; also if the header turns out damaged while it is used.
     LocalError, NotFoundError, RemoteError
         As `RasterFile` and `RasterFile.open`.
     """
@@ -330,34 +330,34 @@ def open_raster(
 
 
 def bytes_of(dataset: DatasetReader, start: int, stop: int) -> bytes | None:
-    """Return bytes of the file of a dataset from `RasterFile.open`; None of any other."""
+    """Return bytes of the file of a dataset from `RasterFile.open`; None for other datasets."""
     read = getattr(dataset, _BYTES, None)
     return None if read is None else bytes(read(start, stop))
 
 
 def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> Iterator[Span]:
-    """Yield where in the file the blocks of a window lie, as first byte and byte after the last.
+    """Yield the byte range of each block of a window, without the blocks that a sparse file lacks.
 
-    Blocks that a sparse file leaves out are not given. From GDAL's TIFF metadata domain
-    (https://gdal.org/drivers/raster/gtiff.html#metadata, ``BLOCK_OFFSET_x_y``).
+    From GDAL's TIFF metadata domain (https://gdal.org/drivers/raster/gtiff.html#metadata,
+    ``BLOCK_OFFSET_x_y``).
     """
     height, width = dataset.block_shapes[0]
     rows = range(window.row_off // height, -(-(window.row_off + window.height) // height))
     columns = range(window.col_off // width, -(-(window.col_off + window.width) // width))
-    # Pixel-interleaved blocks hold all bands: one band's blocks are everyone's.
+    # Pixel-interleaved blocks contain all bands.
     together = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"
     for band in bands[:1] if together else bands:
         for row in rows:
             for column in columns:
-                place = f"{column}_{row}"
-                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
-                length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+                index = f"{column}_{row}"
+                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{index}", "TIFF", bidx=band)
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{index}", "TIFF", bidx=band)
                 if offset and length:
                     yield int(offset), int(offset) + int(length)
 
 
 def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
-    # The same bucket may be on many servers, so a message names the server too.
+    # Servers may have buckets of the same name, so messages name the server, too.
     server = options.get("endpoint_url") or "AWS"
     name = f"{http.public_url(href)} at {server}"
     system = fsspec.filesystem("s3", **options)

@@ -1,4 +1,4 @@
-"""What a GeoTIFF's header says that rasterio gives inexactly or not at all."""
+"""Metadata of a GeoTIFF's header that rasterio returns inexactly or not at all."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _GDAL_NODATA, _MOST_TEXT = 42113, 256
 
 
 def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
-    """Return the nodata value that GDAL applies to all bands, None if there is none.
+    """Return the nodata value that GDAL applies to all bands; None if there is none.
 
     Returns
     -------
-    int, exact, for integers of 64 bits: there rasterio (1.4.4) gives the nearest double, or None
-    beyond the range of those. Else as rasterio gives it. rasterio writes ``-9.22e+18`` for such
-    integers, of which GDAL reads -9; it is read as the number that it is.
+    An exact int for 64-bit integers, for which rasterio (1.4.4) returns the nearest double, or None
+    beyond their range; else as rasterio. rasterio writes such integers as ``-9.22e+18``, which GDAL
+    parses as -9; here they are parsed as the whole number.
     """
     value: Number | None = dataset.nodata
     if dataset.dtypes[0] not in _EXACT_TYPES or isinstance(value, int):
@@ -40,7 +40,7 @@ def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
     if (written := _nodata_text(dataset)) is not None and "e" in written.lower():
         with suppress(ValueError, OverflowError):
             return _nearest(float(written), dataset.dtypes[0])
-    # GDAL's description of the dataset as a VRT has the digits; no pixel is read.
+    # GDAL's VRT of the dataset has all digits; no pixel is read.
     with rasterio.Env(**GDAL_OPTIONS), rasterio.io.MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
         memory.seek(0)
@@ -55,13 +55,13 @@ def exact_nodata(dataset: rasterio.io.DatasetReader) -> Number | None:
 
 
 def _nearest(value: float, dtype: str) -> int:
-    # The double next to the largest integer is beyond it.
+    # The double nearest to the largest integer is greater than it.
     limits = np.iinfo(dtype)
     return int(limits.max) if value == float(limits.max) else int(value)
 
 
 def _nodata_text(dataset: rasterio.io.DatasetReader) -> str | None:
-    """Return the tag GDAL_NODATA of a TIFF or BigTIFF as it is written."""
+    """Return the text of the tag GDAL_NODATA of a TIFF or BigTIFF."""
     offset = dataset.get_tag_item("IFD_OFFSET", "TIFF", bidx=1)
     if offset is None or bytes_of(dataset, 0, 4) is None:
         return None
@@ -75,7 +75,7 @@ def _nodata_text(dataset: rasterio.io.DatasetReader) -> str | None:
 
 
 def alpha_bands(dataset: rasterio.io.DatasetReader) -> tuple[int, ...]:
-    """Return the numbers, from 1, of the bands that hold opacity and not data."""
+    """Return the numbers, from 1, of alpha bands, which are not data."""
     found = tuple(
         band
         for band, meaning in zip(dataset.indexes, dataset.colorinterp, strict=True)
@@ -85,14 +85,13 @@ def alpha_bands(dataset: rasterio.io.DatasetReader) -> tuple[int, ...]:
 
 
 def mask_of(dataset: rasterio.io.DatasetReader) -> str | None:
-    """Return what masks pixels beside a nodata value; no pixel is read.
+    """Return the kind of mask other than a nodata value; no pixel is read.
 
     Returns
     -------
-    ``mask`` (a mask of its own in the file), ``alpha`` (an alpha band), ``values`` (one nodata
-    value a band, all of which have to match), None if nothing does. As GDAL has it, a mask of its
-    own counts before nodata, and nodata before alpha
-    (https://gdal.org/development/rfc/rfc15_nodatabitmask.html).
+    ``mask`` (an internal mask), ``alpha`` (an alpha band), ``values`` (a nodata value per band, all
+    of which have to match), or None. As in GDAL, an internal mask takes precedence over nodata, and
+    nodata over alpha (https://gdal.org/development/rfc/rfc15_nodatabitmask.html).
     """
     flags = set(dataset.mask_flag_enums[0])
     if MaskFlags.alpha in flags:
@@ -105,12 +104,12 @@ def mask_of(dataset: rasterio.io.DatasetReader) -> str | None:
 
 
 def check_placed(dataset: rasterio.io.DatasetReader, href: str) -> None:
-    """Refuse a file whose pixels lie on no grid until it is warped.
+    """Refuse a file whose pixels are not on a grid.
 
     Raises
     ------
     IntegrityError
-        It is placed by ground control points, or by rational polynomial coefficients, or its
+        It has ground control points or rational polynomial coefficients and needs warping, or its
         pixels have no size.
     """
     if dataset.crs and dataset.transform.determinant == 0:
@@ -137,7 +136,7 @@ def packing(dataset: rasterio.io.DatasetReader) -> tuple[list[float], list[float
 
 
 def _unlike_profile(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[str]:
-    """Return where a file states another nodata value or unit than its profile, which counts."""
+    """Return a line for each nodata value or unit of a file that its profile overrides."""
     lines = []
     stated = exact_nodata(dataset) if mask_of(dataset) is None else None
     if stated is not None and profile.nodata is not None:
@@ -160,13 +159,13 @@ def _unlike_profile(dataset: rasterio.io.DatasetReader, profile: DataProfile) ->
 
 
 def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[str]:
-    """Return what of a file is not read: further pages, nodata beside a mask, alpha.
+    """Return what is ignored in a file: further pages, nodata beside a mask, alpha.
 
-    Also what its profile says otherwise. Overviews and masks are no pages.
+    Also values that its profile overrides. Overviews and masks are not pages.
 
     Returns
     -------
-    A line each, to stand behind the file's name.
+    Lines that follow the file's name in a message.
     """
     lines = []
     pages = len(dataset.subdatasets)

@@ -1,6 +1,6 @@
-"""Variables, times and other dimensions of bands, by the tags that GDAL's netCDF driver leaves.
+"""Variables, times and other dimensions of bands, from the tags that GDAL's netCDF driver writes.
 
-Converted from netCDF, a GeoTIFF has ``NETCDF_DIM_EXTRA={time}``, ``NETCDF_DIM_time_DEF={20,6}``
+A GeoTIFF converted from netCDF has ``NETCDF_DIM_EXTRA={time}``, ``NETCDF_DIM_time_DEF={20,6}``
 (length and type), ``NETCDF_DIM_time_VALUES={...}``, ``time#units`` and ``time#calendar`` as tags of
 the dataset, and ``NETCDF_VARNAME`` and ``NETCDF_DIM_time`` as tags of each band
 (https://gdal.org/drivers/raster/netcdf.html#dimension).
@@ -36,18 +36,18 @@ Tags = Mapping[str, str]
 
 @dataclass(frozen=True)
 class NetcdfTags:
-    """What the tags say, by band.
+    """Metadata of bands from the tags.
 
     Parameters
     ----------
     variables
-        The name of each band's variable; empty if not all have one.
+        Name of each band's variable; empty if not all have one.
     times
-        The time of each band, UTC; empty if they have none, or none that can be relied on.
+        Time of each band, UTC; empty if there are none, or they are inconsistent.
     labels
-        Each band's places along dimensions other than time, such as ``depth=10``; may be empty.
+        Coordinates of each band in dimensions other than time, such as ``depth=10``; may be empty.
     problems
-        Why there are no times or names where tags were meant to give some, a line each.
+        Lines that explain why tags are not used.
     """
 
     variables: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class NetcdfTags:
 
 
 def netcdf_tags(dataset: rasterio.io.DatasetReader) -> NetcdfTags:
-    """Return what a GeoTIFF's netCDF tags say; only its header is read."""
+    """Return the metadata in a GeoTIFF's netCDF tags; only its header is read."""
     common: Tags = dataset.tags()
     bands: list[Tags] = [dataset.tags(band) for band in dataset.indexes]
     if not any(key.startswith("NETCDF_") for tags in (common, *bands) for key in tags):
@@ -127,14 +127,15 @@ def _dims(common: Tags, bands: Sequence[Tags]) -> list[str]:
 def _places(
     dims: Sequence[str], common: Tags, bands: Sequence[Tags], names: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return where each band lies along each dimension, as text.
+    """Return the coordinate of each band in each dimension, as text.
 
-    A band's own tag counts: the dataset's lists stay whole when bands are taken out of a file.
+    A band's own tag takes precedence: the dataset's lists are not changed when a file with fewer
+    bands is made.
 
     Raises
     ------
     ValueError
-        Tags contradict each other, or do not say it of all bands.
+        Tags contradict each other, or are missing for some bands.
     """
     lists = {dim: _values(dim, common) for dim in dims}
     own = {dim: [tags.get(_DIM + dim) for tags in bands] for dim in dims}
@@ -154,7 +155,7 @@ def _places(
         sizes = " x ".join(f"{len(lists[dim])} {clean(dim)}" for dim in dims)
         msg = f"it has {len(bands)} bands, but {sizes[:200]} in its tags"
         raise ValueError(msg)
-    # Bands in the order of the lists, the last dimension fastest, for each variable.
+    # For each variable, bands are in the order of the lists, the last dimension fastest.
     every = {name: product(*(lists[dim] for dim in dims)) for name in names}
     rows = [next(every[name]) for name in names]
     for index, dim in enumerate(dims):
@@ -197,7 +198,7 @@ def _time_dim(dims: Sequence[str], common: Tags) -> str | None:
 
 
 def _decoded(dim: str, common: Tags, places: Sequence[str]) -> tuple[dt.datetime, ...]:
-    """Return times by their units and calendar, as `stacbuild.formats.zarr_decode` decodes them."""
+    """Return times decoded by `stacbuild.formats.zarr_decode`."""
     import xarray as xr
 
     from stacbuild.formats.zarr_decode import decoded, is_time_unit
@@ -218,7 +219,7 @@ def _decoded(dim: str, common: Tags, places: Sequence[str]) -> tuple[dt.datetime
     if np.isnat(found).any():
         msg = f"{dim} has a step without a value"
         raise ValueError(msg)
-    # Fractions of a day are not exact in binary.
+    # Rounded to microseconds, as fractions of a day are not exact in binary.
     micros = (found.astype("datetime64[ns]").astype(np.int64) + 500) // 1000
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return tuple(epoch + dt.timedelta(microseconds=int(each)) for each in micros)

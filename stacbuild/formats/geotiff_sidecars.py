@@ -1,6 +1,6 @@
-"""What files beside a local GeoTIFF say, which GDAL would read and we do not: told, not followed.
+"""Warnings about sidecar files of a local GeoTIFF, which GDAL would read and we ignore.
 
-They are not there over the network, and are easily lost or left behind: what counts is in the file.
+They are missing over the network and easily lost, so only the file itself counts.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from pyproj.exceptions import CRSError
 
 _MOST_BYTES = 2**20
 _HALF_A_PIXEL = 0.5
-# World files by their names' ends, and the file of a CRS that belongs to them.
-_PLACES = (".tfw", ".tifw", ".tiffw", ".wld", ".prj")
+# Suffixes of world files and of their CRS.
+_WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld", ".prj")
 
 
 def sidecar_notes(path: Path, dataset: rasterio.io.DatasetReader) -> list[str]:
-    """Return what is to be told of files that GDAL would read along with a raster.
+    """Return warnings about files that GDAL would read along with a raster.
 
     Parameters
     ----------
     path
-        Of a local GeoTIFF.
+        Path of a local GeoTIFF.
     dataset
-        The same, open.
+        The open GeoTIFF.
 
     Returns
     -------
-    Lines to stand behind the raster's name: for a mask, and for an ``.aux.xml`` that says
-    something else of values or place than the header.
+    Lines that follow the raster's name in a message: for a mask, and for an ``.aux.xml`` with other
+    metadata of values, grid or CRS than the header.
     """
     lines = []
     mask = Path(f"{path}.msk")
@@ -45,21 +45,21 @@ def sidecar_notes(path: Path, dataset: rasterio.io.DatasetReader) -> list[str]:
             "data; write it into the file, for example with gdal_translate --config "
             "GDAL_TIFF_INTERNAL_MASK YES"
         )
-    said = "; ".join(dict.fromkeys(_unlike(_text(Path(f"{path}.aux.xml")), dataset)))
-    if said:
+    other = "; ".join(dict.fromkeys(_differences(_text(Path(f"{path}.aux.xml")), dataset)))
+    if other:
         lines.append(
-            f"has a file beside it ({path.name}.aux.xml) that says {said}, which is not read: the "
+            f"has a file beside it ({path.name}.aux.xml) that says {other}, which is not read: the "
             "header counts; write it into the file, for example with gdal_translate"
         )
     return lines
 
 
-def hint_of_place(href: str) -> str:
-    """Return a hint, to end a message that a raster says no CRS or place, if a file beside does."""
+def georeference_hint(href: str) -> str:
+    """Return the end of a message about a raster without CRS or grid: sidecar files with these."""
     if "://" in href:
         return ""
     path = Path(href)
-    beside = [path.with_suffix(end) for end in _PLACES]
+    beside = [path.with_suffix(end) for end in _WORLD_FILES]
     names = [each.name for each in beside if each.exists()]
     if re.search("<SRS|<GeoTransform", _text(Path(f"{path}.aux.xml"))):
         names.append(f"{path.name}.aux.xml")
@@ -77,8 +77,8 @@ def _text(path: Path) -> str:
     return ""
 
 
-def _unlike(text: str, dataset: rasterio.io.DatasetReader) -> Iterator[str]:
-    """Yield what the text of an ``.aux.xml`` says otherwise than the header."""
+def _differences(text: str, dataset: rasterio.io.DatasetReader) -> Iterator[str]:
+    """Yield the metadata in the text of an ``.aux.xml`` that differ from the header."""
     for band, part in re.findall(
         r'<PAMRasterBand band="(\d+)">(.*?)</PAMRasterBand>', text, flags=re.DOTALL
     ):
@@ -141,5 +141,5 @@ def _is_crs(wkt: str, dataset: rasterio.io.DatasetReader) -> bool:
         theirs = pyproj.CRS.from_user_input(wkt)
         ours = pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019"))
     except CRSError:
-        return True  # what nobody understands is no other statement
+        return True  # an invalid CRS is ignored
     return theirs.equals(ours, ignore_axis_order=True) or theirs.to_epsg() == ours.to_epsg()

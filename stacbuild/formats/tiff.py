@@ -1,4 +1,4 @@
-"""The directories of a TIFF by its bytes: what GDAL does not say of them, or says inexactly.
+"""The directories of a TIFF, parsed for metadata that GDAL does not return, or only inexactly.
 
 TIFF 6.0, section 2, and BigTIFF (https://www.awaresystems.be/imaging/tiff/bigtiff.html).
 """
@@ -18,20 +18,20 @@ _MOST_ENTRIES, _MOST_DIRECTORIES = 4096, 1000
 
 @dataclass(frozen=True)
 class Layout:
-    """How numbers are written in a TIFF: their order, and whether it is a BigTIFF."""
+    """Byte order of a TIFF, and whether it is a BigTIFF."""
 
     order: str
     big: bool
 
     @classmethod
     def of(cls, read: Read) -> Layout:
-        """Read it from the first bytes of a file."""
+        """Read the layout from the first bytes of a file."""
         head = read(0, 4)
         order = "<" if head[:2] == b"II" else ">"
         return cls(order, struct.unpack(f"{order}H", head[2:])[0] == 43)
 
     def first(self, read: Read) -> int:
-        """Return where the first directory lies."""
+        """Return the offset of the first directory."""
         at, code = (8, "Q") if self.big else (4, "I")
         return int(self._number(code, read, at))
 
@@ -41,7 +41,7 @@ class Layout:
         Raises
         ------
         ValueError
-            The file ends before it does.
+            It is damaged or truncated.
         """
         count, entry, last = ("Q", "HHQ8s", "Q") if self.big else ("H", "HHI4s", "I")
         entries = self._number(count, read, offset)
@@ -65,7 +65,7 @@ class Layout:
         return int(number)
 
     def text(self, read: Read, entry: tuple[int, int, bytes]) -> str:
-        """Return the text that an entry holds or leads to."""
+        """Return the text of a tag, which is inline or elsewhere in the file."""
         _, length, inline = entry
         if length > len(inline):
             (start,) = struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", inline)
@@ -73,7 +73,7 @@ class Layout:
         return inline[:length].rstrip(b"\0").decode("latin-1").strip()
 
     def number(self, entry: tuple[int, int, bytes]) -> int:
-        """Return the integer of 16 or 32 bits that an entry holds."""
+        """Return the inline integer of 16 or 32 bits of a tag."""
         kind, _, inline = entry
         code = "H" if kind == 3 else "I"
         return int(struct.unpack_from(f"{self.order}{code}", inline)[0])
@@ -81,14 +81,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Directory:
-    """One directory.
+    """A directory of tags.
 
     Parameters
     ----------
     entries
-        Type, count and value, or where that lies, of each tag by its number.
+        Type, count, and value or offset of each tag by its number.
     following
-        Where the next directory lies, 0 if it is the last.
+        Offset of the next directory; 0 if it is the last.
     """
 
     entries: Mapping[int, tuple[int, int, bytes]]
@@ -96,12 +96,12 @@ class Directory:
 
 
 def directories(read: Read) -> Iterator[tuple[Layout, Directory]]:
-    """Yield the directories of a file, of which there are a thousand at most.
+    """Yield the directories of a file, a thousand at most.
 
     Raises
     ------
     ValueError
-        One is beyond the end of the file, or is one of those before.
+        One is beyond the end of the file, or repeats.
     """
     layout = Layout.of(read)
     offset, seen = layout.first(read), set[int]()

@@ -1,8 +1,8 @@
-"""Attributes of foreign Zarr stores whose types are not those that CF gives them.
+"""Repair of attributes of foreign Zarr stores that have other types than CF defines.
 
-JSON lets an attribute be anything. Text and numbers that are in a list of one, as HDF5 has them,
-are text and numbers; what is none where one is due is left out and told of. So whoever reads
-attributes later may rely on their types.
+In JSON an attribute can have any type. Text or a number in a list of length one, as in HDF5, is
+unwrapped; other values of a wrong type are left out, and noted. Readers of attributes can then rely
+on their types.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# Those of CF (1.11, appendix A, type "S") that are read; others are passed on as they are.
+# Attributes of CF (1.11, appendix A, type "S") that are read; others are not checked.
 _TEXT = frozenset(
     (
         "axis",
@@ -32,32 +32,32 @@ _TEXT = frozenset(
 )
 _NO_DATA = ("_FillValue", "missing_value")
 _NUMBERS = (*_NO_DATA, "scale_factor", "add_offset")
-# Names with blanks between, which others write as a list.
+# Names separated by blanks, which some stores have as a list.
 _NAMES = "coordinates"
 
 _MOST_SHOWN = 60
 
 
 def repaired(path: str, name: str, document: Json, notes: dict[str, str]) -> bool:
-    """Convert the attributes in a metadata document to the types due; note what is left out.
+    """Convert the attributes in a metadata document to the expected types.
 
     Parameters
     ----------
     path
-        Of the node whose document it is, empty for the root.
+        Path of the node of the document, empty for the root.
     name
-        ``zarr.json``, ``.zattrs`` or ``.zmetadata``; of others nothing is changed.
+        ``zarr.json``, ``.zattrs`` or ``.zmetadata``; other documents are not changed.
     document
         Changed in place.
     notes
-        Takes what is left out, in words that follow "its", by node and attribute.
+        Attributes that are left out are added, by node and attribute, as texts that follow "its".
 
     Returns
     -------
     Whether anything was changed.
     """
     changed = False
-    for node, container, key in [*_places(path, name, document)]:
+    for node, container, key in [*_attributes(path, name, document)]:
         known = container[key]
         found = sound(node, known, notes)
         if found != known:
@@ -67,14 +67,14 @@ def repaired(path: str, name: str, document: Json, notes: dict[str, str]) -> boo
 
 
 def sound(node: str, attributes: Any, notes: dict[str, str]) -> Json:
-    """Return attributes with text where text is due; without those that are null.
+    """Return attributes of the expected types, without those that are null.
 
     Parameters
     ----------
     node
         The path of the array or group; empty for the root.
     attributes
-        As they stand in the metadata.
+        From the metadata, of any type.
     notes
         As for `repaired`.
     """
@@ -105,13 +105,13 @@ def sound(node: str, attributes: Any, notes: dict[str, str]) -> Json:
 
 
 def _may_be_values(value: Any) -> bool:
-    """Return whether pixels may have this value, or these: numbers, or what stands for them."""
+    """Return whether this is a value of pixels, or a list of some: numbers, or text for them."""
     values = value if isinstance(value, list) else [value]
     return bool(values) and all(type(each) in (int, float, str) for each in values)
 
 
 def _texts(key: str, value: Any) -> list[str] | None:
-    """Return the texts that an attribute holds, none if it is empty; None if it is no text."""
+    """Return the texts of an attribute, an empty list if it is empty; None if it is not text."""
     if key == "units" and type(value) in (int, float) and value == 1:
         return ["1"]
     texts = value if isinstance(value, list) else [value]
@@ -120,9 +120,9 @@ def _texts(key: str, value: Any) -> list[str] | None:
 
 
 def odd_member(name: str, document: Json) -> str | None:
-    """Return the first member of consolidated metadata that is no object; None if all are."""
+    """Return the first member of consolidated metadata that is not an object; None if all are."""
     for key, each in _members(name, document).items():
-        # Attributes are given what is due.
+        # Attributes are repaired.
         if not isinstance(each, dict) and not key.endswith(".zattrs"):
             return str(key)
     return None
@@ -135,8 +135,8 @@ def _members(name: str, document: Json) -> Json:
     return members if isinstance(members, dict) else {}
 
 
-def _places(path: str, name: str, document: Json) -> Iterator[tuple[str, Json, str]]:
-    """Yield the path of each node that a document describes, and where its attributes stand."""
+def _attributes(path: str, name: str, document: Json) -> Iterator[tuple[str, Json, str]]:
+    """Yield the path of each node in a document, and the mapping and key of its attributes."""
     if name == "zarr.json":
         if "attributes" in document:
             yield path, document, "attributes"

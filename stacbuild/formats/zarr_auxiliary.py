@@ -14,7 +14,7 @@ import xarray as xr
 
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_crs import crs_statements, is_lonlat_axis, states_crs
-from stacbuild.formats.zarr_units import axis_told
+from stacbuild.formats.zarr_units import axis_of_unit
 from stacbuild.formats.zarr_values import values_of
 from stacbuild.geo.crs import full_circle
 
@@ -32,18 +32,18 @@ class _Auxiliary:
 def with_axes(ds: xr.Dataset) -> xr.Dataset:
     """Return *ds* with auxiliary coordinates of x and y as the coordinates of their dimensions.
 
-    They stand in where a dimension has none, or only counts its pixels. Latitudes and longitudes
-    also do where the dimensions have coordinates in a CRS that nothing states.
+    They are used where a dimension has no coordinates, or only indices of pixels. Latitudes and
+    longitudes are also used where the dimensions have coordinates in an unknown CRS.
     """
     for variable in sorted(ds.data_vars.values(), key=lambda variable: -variable.ndim):
         dims = tuple(map(str, variable.dims))
         for known in (_lengths(ds, dims), _angles(ds, dims)):
-            if known and _stand_in(ds, known):
+            if known and _are_needed(ds, known):
                 return _with(ds, known)
     return ds
 
 
-def _stand_in(ds: xr.Dataset, known: tuple[_Auxiliary, ...]) -> bool:
+def _are_needed(ds: xr.Dataset, known: tuple[_Auxiliary, ...]) -> bool:
     of_angles = known[0].standard_name in ("longitude", "latitude")
     if all(_only_counts(ds, each.dim) for each in known):
         if not of_angles or not states_crs(ds):
@@ -57,7 +57,7 @@ def _stand_in(ds: xr.Dataset, known: tuple[_Auxiliary, ...]) -> bool:
 
 
 def _angles(ds: xr.Dataset, dims: tuple[str, ...]) -> tuple[_Auxiliary, ...]:
-    """Return what stands in for longitude and latitude; one of them may be a dimension's own."""
+    """Return auxiliary longitude and latitude, or one of them if the other is a dimension."""
     found = {axis: _along(ds, dims, axis, angles=True) for axis in "XY"}
     own = [dim for dim in dims if is_lonlat_axis(ds, dim)]
     new = [each for each in found.values() if each is not None]
@@ -72,13 +72,13 @@ def _lengths(ds: xr.Dataset, dims: tuple[str, ...]) -> tuple[_Auxiliary, ...]:
 
 
 def _along(ds: xr.Dataset, dims: tuple[str, ...], axis: str, *, angles: bool) -> _Auxiliary | None:
-    """Return the one variable along one of *dims* that is a coordinate of this axis."""
+    """Return the only variable along one of *dims* that is a coordinate of this axis."""
     found = []
     for key, variable in ds.variables.items():
         name = str(key)
         if name in ds.dims or variable.ndim != 1 or variable.dims[0] not in dims:
             continue
-        # What is packed is unpacked where it is a coordinate.
+        # Packed variables are unpacked only if they are coordinates.
         if variable.dtype.kind not in "iuf" or "scale_factor" in variable.attrs:
             continue
         if _means(name, variable.attrs, axis, angles=angles):
@@ -93,7 +93,7 @@ def _means(name: str, attrs: dict[Any, Any], axis: str, *, angles: bool) -> bool
         return bool(standard == _LENGTHS[axis])
     if standard is not None:
         return bool(standard == _ANGLES[axis][0])
-    return axis_told(unit) == axis or (name.lower() in _ANGLES[axis] and unit in ("", "degrees"))
+    return axis_of_unit(unit) == axis or (name.lower() in _ANGLES[axis] and unit in ("", "degrees"))
 
 
 def _only_counts(ds: xr.Dataset, dim: str) -> bool:

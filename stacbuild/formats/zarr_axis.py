@@ -1,4 +1,4 @@
-"""The coordinates of one horizontal dimension of a Zarr dataset, and the pixels around them."""
+"""The coordinates of a horizontal dimension of a Zarr dataset, and the edges of its pixels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stacbuild.formats.zarr_units import factor, unit_of
 from stacbuild.formats.zarr_values import values_of
 from stacbuild.geo.crs import full_circle
 
-# A coordinate may leave the straight line by this share of a pixel (and its own precision).
+# Largest deviation of a coordinate from even spacing, in pixels (besides its own precision).
 STRAIGHT = 0.01
-# And this share is what arithmetic makes of the same number.
+# Deviation that is due to rounding, in pixels.
 _ROUNDING = 1e-6
-# Pixels by which two statements of the same edges may differ.
+# Deviation in pixels from which two statements of the same edges are different.
 HALF = 0.5
 
 
@@ -32,15 +32,15 @@ class Axis:
     first, last
         The outermost coordinates, in the unit of the file.
     count
-        Of coordinates.
+        Number of coordinates.
     precision
-        By how much one may be off, from its data type.
+        Precision of a coordinate, by its data type.
     bounds
         The bounds of the first cell (CF 7.1), if there are any.
     unit
-        Of the file, empty if it states none.
+        Unit of the file, empty if unknown.
     uneven
-        By how many pixels a coordinate leaves the straight line, as those of few digits do.
+        Largest deviation from even spacing in pixels, as coordinates of few digits have.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Axis:
             raise StacbuildError(f"coordinate {name} is not regularly spaced: some have no value")
         precision = 2 * float(np.finfo(kind).eps) * float(np.abs(wide).max())
         if is_x and (circle := full_circle(crs)) is not None:
-            # Across the meridian where longitudes begin anew.
+            # Longitudes that wrap around.
             wide = np.unwrap(wide, period=circle) if _jumps(wide) else wide
         bounds = _first_bounds(ds, coordinate)
         ends = [_decimal(values.flat[at], wide.flat[at]) for at in (0, -1)]
@@ -89,14 +89,14 @@ class Axis:
         return cls(name, ends[0], ends[1], int(values.size), precision, bounds, unit, uneven)
 
     def in_unit_of(self, crs: pyproj.CRS, spans: list[Span]) -> tuple[Axis, str | None]:
-        """Return the axis in the unit of *crs*, and a note if its unit does not count.
+        """Return the axis in the unit of *crs*, and a note if its own unit is ignored.
 
-        A transform is in the unit of the CRS: where one holds for the bare numbers, these are.
+        A transform is in the unit of the CRS: if it agrees with the bare numbers, these are, too.
 
         Raises
         ------
         StacbuildError
-            The unit is not known, or is none of the CRS.
+            The unit is unknown, or cannot be converted to that of the CRS.
         """
         bare = any(self.agrees(span) for span in spans)
         try:
@@ -124,12 +124,12 @@ class Axis:
 
     @property
     def step(self) -> float:
-        """From one coordinate to the next."""
+        """Difference from one coordinate to the next."""
         return (self.last - self.first) / (self.count - 1)
 
     @property
     def tolerance(self) -> float:
-        """By how much an edge may be off."""
+        """Tolerance of an edge, in the unit of the coordinates."""
         return STRAIGHT * abs(self.step) + self.precision
 
     def agrees(self, span: Span) -> bool:
@@ -138,32 +138,33 @@ class Axis:
 
     def off(self, span: Span) -> float:
         """Return how far the coordinates are from the centres of these pixels, in pixels."""
-        return self._off(self._turned(span), HALF)
+        return self._off(self._directed(span), HALF)
 
     def edges(self, span: Span) -> Span | None:
         """Return the pixels of *span* if the coordinates are their centres, or all the same edges.
 
-        Its numbers are taken as far as the coordinates are as exact; a transform of few digits
+        Its numbers are used only if they are as exact as the coordinates; a transform of few digits
         would drift away from them.
         """
-        turned = self._turned(span)
-        precision = self.precision / abs(turned.pitch)
+        directed = self._directed(span)
+        precision = self.precision / abs(directed.pitch)
         for position in (0.5, 0.0, 1.0):
-            off = self._off(turned, position)
+            off = self._off(directed, position)
             if off <= _ROUNDING + precision + 2 * self.uneven:
-                return turned
+                return directed
             if off <= STRAIGHT + precision:
-                return turned if self.count == 1 else self.around(position)
+                return directed if self.count == 1 else self.around(position)
         return None
 
-    def is_turned(self, span: Span) -> bool:
+    def is_reversed(self, span: Span) -> bool:
         """Return whether *span* states the other order of pixels."""
-        return span.directed and self.count > 1 and (span.pitch > 0) != (self.step > 0)
+        return span.directed and self._is_opposite(span)
 
-    def _turned(self, span: Span) -> Span:
-        if self.count > 1 and (span.pitch > 0) != (self.step > 0):
-            return span.reversed()
-        return span
+    def _is_opposite(self, span: Span) -> bool:
+        return self.count > 1 and (span.pitch > 0) != (self.step > 0)
+
+    def _directed(self, span: Span) -> Span:
+        return span.reversed() if self._is_opposite(span) else span
 
     def _off(self, span: Span, position: float) -> float:
         first = span.origin + position * span.pitch
@@ -171,7 +172,7 @@ class Axis:
         return max(abs(self.first - first), abs(self.last - last)) / abs(span.pitch)
 
     def bounded(self) -> Span | None:
-        """Return the edges that cell bounds state; None if there are none or they do not fit."""
+        """Return the edges from cell bounds; None if there are none or they are inconsistent."""
         if self.bounds is None:
             return None
         low, high = sorted(self.bounds)
@@ -180,7 +181,7 @@ class Axis:
             return Span(low, width, 1) if low <= self.first <= high else None
         step = self.step
         if abs(width - abs(step)) > self.tolerance:
-            # Cells with gaps between them, or that overlap: their middles are the pixels'.
+            # Cells with gaps or overlaps: their centres are those of the pixels.
             low, high = (low + high - abs(step)) / 2, (low + high + abs(step)) / 2
         edge = low if step > 0 else high
         position = (self.first - edge) / step
@@ -193,9 +194,9 @@ class Axis:
         return self.around(position)
 
     def around(self, position: float = 0.5, limits: tuple[float, ...] = ()) -> Span:
-        """Return the edges of pixels in which the coordinates have this *position*.
+        """Return the edges of pixels with the coordinates at this *position* (0 to 1) in them.
 
-        An edge that is one of *limits* but for rounding is it.
+        Edges are snapped to one of *limits* within the tolerance.
         """
         start = self.first - position * self.step
         stop = self.last + (1 - position) * self.step
@@ -207,7 +208,7 @@ class Axis:
 
 
 def _decimal(stored: np.generic, wide: float) -> float:
-    """Return the decimal that a float32 stands for: 49.995, not 49.994998931884766."""
+    """Return the shortest decimal of a float32: 49.995, not 49.994998931884766."""
     if stored.dtype == np.float32 and float(stored) == wide:
         return float(str(stored))
     return float(wide)

@@ -1,9 +1,9 @@
-"""A Zarr store that cannot grow beyond what a machine holds, and whose attributes have sound types.
+"""A Zarr store with limits on memory, and with attributes of the expected types.
 
-A chunk of a few kilobytes can decompress to gigabytes, and metadata can name chunks and
-coordinates of any length. What an array's chunks hold is learned from the metadata that pass by;
-a compressed chunk that says of itself that it holds far more is refused before it is decoded.
-Attributes are what `stacbuild.formats.zarr_attributes` makes of them.
+A chunk of a few kilobytes can decompress to gigabytes, and metadata can state chunks and
+coordinates of any length. The size of an array's chunks is noted when its metadata are read; a
+compressed chunk whose header states far more is refused before it is decoded. Attributes are
+repaired by `stacbuild.formats.zarr_attributes`.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from stacbuild.formats.zarr_attributes import odd_member, repaired, sound
 Json = dict[str, Any]
 
 MOST_CHUNK_BYTES = 2 << 30
-"""Decoded bytes of the largest chunk that is read."""
+"""Limit on the decoded bytes of a chunk."""
 
 MOST_METADATA_BYTES = 256 << 20
 MOST_VALUES = 10**9
-"""Values of the longest array of one dimension: coordinates are read whole."""
+"""Limit on the values of an array of one dimension: coordinates are read whole."""
 
 _METADATA = ("zarr.json", ".zmetadata", ".zarray", ".zgroup", ".zattrs")
-# Filters may store values in a wider type than the array's, and codecs have headers.
+# Filters may store values in a wider type than the array's, and codecs add headers.
 _WIDER = 8
 _HEADERS = 1 << 20
 
 
 class BoundedStore(WrapperStore[Store]):
-    """A store as it is, but for what would take too much memory and attributes of odd types.
+    """A wrapper of a store with limits on memory, and with repaired attributes.
 
-    Reading raises `IntegrityError` for metadata that are no JSON, and for metadata, chunks and
-    coordinates beyond the bounds of this module, naming *href* and key.
+    Reading raises `IntegrityError` for metadata that are not JSON, and for metadata, chunks and
+    coordinates beyond the limits of this module, naming *href* and key.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class BoundedStore(WrapperStore[Store]):
     ) -> None:
         super().__init__(store)
         self._href = href
-        # Decoded bytes of a chunk of each array; learned, and shared with copies of this store.
+        # Decoded bytes of a chunk by array, from its metadata; shared with copies of this store.
         self._limits = {} if limits is None else limits
         self.notes = {} if notes is None else notes
-        """What is left out of the attributes that were read, in words that follow "its"."""
+        """Attributes that were left out, as texts that follow "its"."""
 
     @property
     def below(self) -> Store:
-        """The store that this one reads."""
+        """The wrapped store."""
         return self._store
 
     def _with_store(self, store: Store) -> BoundedStore:
@@ -69,19 +69,18 @@ class BoundedStore(WrapperStore[Store]):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Read a value, or a part of it."""
-        buffer = await self._store.get(key, prototype, byte_range)
-        return self._checked(key, buffer)
+        """Read a value, or a range of it."""
+        return self._checked(key, await self._store.get(key, prototype, byte_range))
 
     async def get_partial_values(
         self,
         prototype: BufferPrototype,
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> list[Buffer | None]:
-        """Read parts of values."""
-        asked = list(key_ranges)
-        found = await self._store.get_partial_values(prototype, asked)
-        return [self._checked(key, buffer) for (key, _), buffer in zip(asked, found, strict=True)]
+        """Read ranges of values."""
+        ranges = list(key_ranges)
+        found = await self._store.get_partial_values(prototype, ranges)
+        return [self._checked(key, buffer) for (key, _), buffer in zip(ranges, found, strict=True)]
 
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
@@ -99,7 +98,7 @@ class BoundedStore(WrapperStore[Store]):
                     f"{self._named(key)}: metadata of {decimal(len(buffer))}, the most that is "
                     f"read is {MOST_METADATA_BYTES >> 20} MB"
                 )
-            return self._learned(path, name, buffer)
+            return self._repaired(path, name, buffer)
         limit = self._limit(key)
         if limit is None:
             return buffer
@@ -116,8 +115,8 @@ class BoundedStore(WrapperStore[Store]):
             )
         return buffer
 
-    def _learned(self, path: str, name: str, buffer: Buffer) -> Buffer:
-        """Learn of a document of metadata what its chunks hold; return it as it is to be read."""
+    def _repaired(self, path: str, name: str, buffer: Buffer) -> Buffer:
+        """Return a metadata document with repaired attributes, after noting the size of chunks."""
         where = self._named(f"{path}/{name}".lstrip("/"))
         try:
             document = json.loads(buffer.to_bytes())
@@ -149,7 +148,7 @@ class BoundedStore(WrapperStore[Store]):
 
     def _limit(self, key: str) -> int | None:
         parts = key.split("/")
-        # The longest path above the key that is an array's; keys of chunks may hold slashes.
+        # The longest path above the key that is an array's; keys of chunks may contain slashes.
         for length in range(len(parts) - 1, -1, -1):
             if (limit := self._limits.get("/".join(parts[:length]))) is not None:
                 return limit or None
@@ -157,7 +156,7 @@ class BoundedStore(WrapperStore[Store]):
 
 
 def decoded_bytes(start: bytes, length: int) -> int | None:
-    """Return how many bytes a compressed buffer says that it decodes to; None if it does not say.
+    """Return the decoded size that a compressed buffer states; None if it states none.
 
     Parameters
     ----------
@@ -169,8 +168,8 @@ def decoded_bytes(start: bytes, length: int) -> int | None:
     Notes
     -----
     Zstandard: RFC 8878, 3.1.1.1 (frame content size). Blosc 1: its 16-byte header
-    (https://www.blosc.org/c-blosc/chunk_format.html). The length that gzip states is one modulo
-    2**32 at its end, which whoever wants to mislead may choose.
+    (https://www.blosc.org/c-blosc/chunk_format.html). gzip states the length modulo 2**32 at its
+    end, which can be forged.
     """
     if start[:4] == b"\x28\xb5\x2f\xfd" and len(start) >= 5:
         descriptor = start[4]
@@ -187,7 +186,7 @@ def decoded_bytes(start: bytes, length: int) -> int | None:
 
 
 def _arrays(path: str, name: str, document: Json) -> Iterator[tuple[str, Json]]:
-    """Yield path and metadata of each array that a document of metadata describes."""
+    """Yield path and metadata of each array in a metadata document."""
     if name == ".zarray" or (name == "zarr.json" and document.get("node_type") == "array"):
         yield path, document
     consolidated: Any = {}

@@ -1,7 +1,7 @@
-"""The chunk manifest: how many chunks a cube's variables have in its store, and of how many bytes.
+"""The chunk manifest: number and bytes of the chunks of a cube's variables.
 
-Zarr takes a chunk that is not there for one of fill values, so a count taken when the cube was
-whole is the only thing that tells. It stands in the cube's item.
+To Zarr a missing chunk is one of fill values, so missing chunks are detected only by a count from
+when the cube was complete. It is stored in the cube's item.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _METADATA = frozenset({"zarr.json", ".zarray", ".zattrs"})
 
 
 def count_chunks(store: Store, variables: Iterable[str]) -> Manifest:
-    """Count the chunks of some variables, and their bytes, as they lie in a finished store.
+    """Return the number and bytes of the chunks of some variables in a complete store.
 
     Parameters
     ----------
     store
-        The root of the cube, on disk or of fsspec.
+        Store of the root of the cube, local or of fsspec.
     variables
         Names of arrays in it.
     """
@@ -49,9 +49,9 @@ def totals(sizes: dict[str, int]) -> dict[str, int]:
 
 
 def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
-    """Return the size of each chunk that lies in a store, by its key below the variable.
+    """Return the size of each chunk in a store, by its key below the variable.
 
-    Everything below the variable counts but its metadata, so a stray file is found, too.
+    Every file below the variable counts except metadata, so stray files are found, too.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
 
 
 def expected_keys(array: zarr.Array[Any]) -> Iterator[str]:
-    """Yield the key, below the variable, of every chunk that an array has if it is whole."""
+    """Yield the key, below the variable, of every chunk of a complete array."""
     for index in np.ndindex(array.cdata_shape):
         yield array.metadata.encode_chunk_key(index)
 
@@ -90,16 +90,16 @@ def _on_disk(directory: str, prefix: str) -> Iterator[tuple[str, int]]:
 
 
 def _listed(fs: AbstractFileSystem, directory: str) -> Iterator[tuple[str, int]]:
-    # A listing kept from before the cube was written would say that nothing is there.
+    # A cached listing may be older than the cube.
     fs.invalidate_cache()
-    # The memory file system puts a slash before every path, whatever it is asked for.
+    # The memory file system puts a slash before every path.
     start = len(directory.strip("/")) + 1
     for path, info in fs.find(directory, detail=True).items():
         yield path.strip("/")[start:], info["size"]
 
 
 def _blocking(fs: AbstractFileSystem) -> AbstractFileSystem:
-    """Return the same file system for calls that wait; zarr's own is for coroutines."""
+    """Return the synchronous file system; zarr's own is asynchronous."""
     if isinstance(fs, AsyncFileSystemWrapper):
         return fs.sync_fs
     if not fs.asynchronous:

@@ -1,8 +1,8 @@
-"""The CRS that a Zarr dataset states, in any of the ways in use.
+"""The CRS of a Zarr dataset, from any of the conventions in use.
 
-Follows CF 1.11 (grid mappings), what GDAL and rioxarray write (``crs_wkt``, ``spatial_ref``, and
-``_CRS`` of GDAL's Zarr driver) and the GeoZarr convention ``proj:``; plain attributes ``crs`` and
-``spatial_ref`` are read, too.
+These are CF 1.11 (grid mappings), attributes of GDAL and rioxarray (``crs_wkt``, ``spatial_ref``,
+and ``_CRS`` of GDAL's Zarr driver), the GeoZarr convention ``proj:``, and plain attributes ``crs``
+and ``spatial_ref``.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ import xarray as xr
 from pyproj.exceptions import CRSError
 
 from stacbuild.errors import StacbuildError
-from stacbuild.formats.zarr_units import axis_told, is_degrees, unit_of
+from stacbuild.formats.zarr_units import axis_of_unit, is_degrees, unit_of
 from stacbuild.geo.crs import WGS84, identified
 
 Json = dict[str, Any]
 
 _GRID_MAPPINGS = ("spatial_ref", "crs")
-# Of a grid mapping, whole CRSs first; CF's single parameters say less of the datum.
+# Attributes of a grid mapping with a whole CRS; CF's single parameters are less exact on the datum.
 _WHOLE = (
     *("crs_wkt", "spatial_ref", "wkt", "esri_pe_string", "proj:code", "proj:wkt2"),
     *("epsg_code", "epsg", "EPSG", "EPSG_code", "proj4", "proj4_params", "proj4text"),
     *("proj4_string", "proj_params"),
 )
-# Of a dataset and its variables; the last ones are texts of PROJ.
+# Attributes of a dataset and its variables; the last ones are PROJ strings.
 _ATTRIBUTES = (
     *("_CRS", "crs", "spatial_ref", "proj:code", "proj:wkt2", "proj:projjson"),
     *("proj:epsg", "crs_wkt", "epsg_code", "epsg", "EPSG", "proj4", "proj4_string"),
 )
 _NUMBERS = ("earth_radius", "semi_major_axis", "semi_minor_axis", "inverse_flattening")
 
-# Grid mappings that are centred on Greenwich unless they say otherwise.
+# Grid mappings that are centred on Greenwich by default.
 _WITHOUT_ORIGIN = (
     *("latitude_longitude", "unknown"),
     *("sinusoidal", "mercator", "lambert_cylindrical_equal_area"),
@@ -45,28 +45,28 @@ _WITHOUT_ORIGIN = (
 
 @dataclass(frozen=True)
 class StatedCrs:
-    """One statement of a CRS: where it stands, and what PROJ makes of it."""
+    """A CRS that a dataset states, and the attribute or variable that states it."""
 
     where: str
     crs: pyproj.CRS
 
 
 def crs_statements(ds: xr.Dataset, x: str, y: str) -> tuple[list[StatedCrs], list[str]]:
-    """Find every CRS that *ds* states, the one that counts first.
+    """Return every CRS that *ds* states, the one that counts first.
 
-    Asked in this order: grid-mapping variables (a whole CRS before CF's single parameters),
-    attributes of the dataset and of its variables (``_CRS``, ``crs``, ``spatial_ref``,
-    ``proj:``), and, for coordinates that are longitudes and latitudes in degrees, EPSG:4326. Each
-    is the horizontal part, as PROJ's database has it if it is there.
+    The order is: grid-mapping variables (a whole CRS before CF's single parameters), attributes of
+    the dataset and of its variables (``_CRS``, ``crs``, ``spatial_ref``, ``proj:``), and EPSG:4326
+    for coordinates that are longitudes and latitudes in degrees. Each is the horizontal part, from
+    PROJ's database if it is there.
 
     Returns
     -------
-    The statements, one at least, and a line for each that PROJ does not understand.
+    The CRSs, one at least, and a line for each that PROJ does not know.
 
     Raises
     ------
     StacbuildError
-        Nothing tells a CRS, what tells it is not understood, or it is not of the earth.
+        No CRS is stated, none is known to PROJ, or it is not of the earth.
     """
     found: list[StatedCrs] = []
     failed: list[str] = []
@@ -95,7 +95,7 @@ def crs_statements(ds: xr.Dataset, x: str, y: str) -> tuple[list[StatedCrs], lis
 
 
 def states_crs(ds: xr.Dataset) -> bool:
-    """Return whether *ds* itself states a CRS, right or wrong."""
+    """Return whether *ds* itself states a CRS, valid or not."""
     return next(_stated_crs(ds, ()), None) is not None
 
 
@@ -137,12 +137,12 @@ def _understood(stated: Any) -> pyproj.CRS:
     if isinstance(stated, dict) and set(stated) == {"init"}:
         stated = stated["init"]
     if isinstance(stated, dict) and stated.get("type") == "name":
-        # As in GeoJSON of 2008.
+        # The notation of GeoJSON 2008.
         stated = stated.get("properties", {}).get("name")
     if isinstance(stated, float) and stated.is_integer():
         stated = int(stated)
     if isinstance(stated, str):
-        # PROJ's old "+init=" form means the same code, with a warning.
+        # PROJ's old notation "+init=" of the same CRS causes a warning.
         stated = stated.strip().removeprefix("+init=")
         stated = int(stated) if stated.isdecimal() else stated
     elif isinstance(stated, np.generic | np.ndarray):
@@ -151,12 +151,12 @@ def _understood(stated: Any) -> pyproj.CRS:
 
 
 def _check_origin(mapping: _Parameters) -> None:
-    """Refuse a projection that does not say where it is centred: pyproj would take 0 for it.
+    """Refuse a projection without its origin, for which pyproj would take 0.
 
     Raises
     ------
     ValueError
-        Nothing states a longitude of origin, which CF asks of all of these.
+        There is no longitude of origin, which CF requires for all of these.
     """
     name = mapping["grid_mapping_name"]
     if name in _WITHOUT_ORIGIN:
@@ -167,7 +167,7 @@ def _check_origin(mapping: _Parameters) -> None:
 
 
 def _plain(key: str, value: Any) -> Any:
-    """Return a CF parameter as pyproj takes it: numbers, not texts or lists of one."""
+    """Return a CF parameter for pyproj: numbers instead of texts or lists of length one."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list) and len(value) == 1:
@@ -184,17 +184,16 @@ def is_lonlat_axis(ds: xr.Dataset, dim: str) -> bool:
     unit = unit_of(attrs)
     named = dim.lower() in {"lon", "longitude", "lat", "latitude"}
     meant = attrs.get("standard_name") in {"longitude", "latitude"}
-    told = axis_told(unit) is not None
+    by_unit = axis_of_unit(unit) is not None
     radians = unit in ("rad", "radian", "radians")
-    return (named or meant or told) and (is_degrees(unit) or radians or unit == "")
+    return (named or meant or by_unit) and (is_degrees(unit) or radians or unit == "")
 
 
 def grid_mappings(ds: xr.Dataset, dims: tuple[str, ...] = ()) -> Iterator[str]:
-    """Name what may be a grid mapping of *ds*, the likeliest first; it need not exist.
+    """Yield names of possible grid mappings of *ds*, the likeliest first; they need not exist.
 
-    Where a variable has several, each for coordinates of its own (CF 5.6, ``crs: x y geo: lat
-    lon``), the one of *dims* is first. Last come scalars that no variable names and that state a
-    CRS all the same.
+    Of several of a variable, each for coordinates of its own (CF 5.6, ``crs: x y geo: lat lon``),
+    the one of *dims* is used. Last come scalars with a CRS that no variable refers to.
     """
     for variable in ds.data_vars.values():
         named = variable.attrs.get("grid_mapping") or variable.encoding.get("grid_mapping")
@@ -207,7 +206,7 @@ def grid_mappings(ds: xr.Dataset, dims: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def is_grid_mapping(attrs: Mapping[Any, Any]) -> bool:
-    """Return whether these are attributes of a grid mapping: of a variable that holds no data."""
+    """Return whether these are attributes of a grid mapping, which is not data."""
     return any(_says(attrs.get(key)) for key in ("grid_mapping_name", *_WHOLE))
 
 
@@ -222,7 +221,7 @@ def _of_dims(words: list[str], dims: tuple[str, ...]) -> list[str]:
 
 
 def grid_mapping_names(ds: xr.Dataset) -> set[str]:
-    """Name the variables of *ds* that are grid mappings and hold no data."""
+    """Return the names of the variables of *ds* that are grid mappings."""
     return {name for name in grid_mappings(ds) if name in ds.variables and ds[name].ndim == 0}
 
 

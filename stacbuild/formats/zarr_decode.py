@@ -1,9 +1,9 @@
-"""What the variables of a foreign Zarr store stand for.
+"""Decoding of coordinates of a foreign Zarr store.
 
-Data stay as they are stored: packed values packed, "no data" a number, dates numbers since a day.
-That is how they come into a cube, with the attributes that tell a reader what they mean.
-Coordinates are decoded, as the grid and the times of a cube follow from them (CF 1.11, 4, 7.1 and
-8.1), and so is the attribute ``_Unsigned``, without which values are in another order.
+Data are not decoded: packed values stay packed, nodata and dates stay numbers. They are written to
+a cube like that, with the attributes that describe them. Coordinates are decoded, as the grid and
+the times of a cube follow from them (CF 1.11, 4, 7.1 and 8.1), and so is ``_Unsigned``, without
+which values have another order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from xarray.coders import CFDatetimeCoder
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_values import values_of
 
-# Attributes with numbers of the type of the variable itself (CF 1.11, 2.5.1 and 3.5).
+# Attributes with values of the type of the variable (CF 1.11, 2.5.1 and 3.5).
 _OF_ITS_TYPE = (
     "_FillValue",
     "missing_value",
@@ -35,14 +35,14 @@ _OF_ITS_TYPE = (
 )
 _SCALING = ("scale_factor", "add_offset")
 _PACKING = (*_SCALING, "_Unsigned")
-# Names of CF's calendars that are none; an empty one states nothing.
+# Wrong names of CF's calendars, and the right ones.
 _CALENDARS = {"": "standard", "360": "360_day", "365": "365_day", "366": "366_day"}
 _COUNTS = re.compile(
     r"\s*(?P<unit>weeks?|months?|mons?|years?|yrs?)\s+since\s+(?P<since>\S.*)", re.IGNORECASE
 )
 _OF_TIMES = (*_SCALING, "units", "calendar", "_FillValue", "missing_value", "dtype")
 _IN_EVERY_MONTH = 28
-# More months or weeks than that are of no time that is supported.
+# Larger numbers of months or weeks are beyond the supported times.
 _MOST_COUNTS = 100_000
 
 
@@ -54,19 +54,18 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
     raw
         Opened with ``mask_and_scale=False`` and ``decode_times=False``.
     zarr_format
-        2 or 3. In format 2 a fill value of 0 is what is written where nobody chose one, so on a
-        coordinate it is none.
+        2 or 3. In format 2 a fill value of 0 is the default, and ignored for a coordinate.
 
     Returns
     -------
-    The same dataset. Coordinates with a time unit are datetime64: labels of other calendars are
-    taken as dates of the standard one, as `xarray.Dataset.convert_calendar` does. A coordinate
-    without a value is NaN or NaT.
+    The dataset. Coordinates with a time unit are datetime64: dates of other calendars become the
+    same dates of the standard one, as in `xarray.Dataset.convert_calendar`. Missing coordinates are
+    NaN or NaT.
 
     Raises
     ------
     StacbuildError
-        Times cannot be decoded, or are no dates of the standard calendar.
+        Times cannot be decoded, or are not dates of the standard calendar.
     """
     changed: dict[str, xr.Variable] = {}
     bounds = {str(name) for each in raw.coords.values() if (name := each.attrs.get("bounds"))}
@@ -78,7 +77,7 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
             try:
                 changed[name] = _coordinate(name, variable, zarr_format)
             except StacbuildError:
-                # What is no dimension's stays as it is stored.
+                # Coordinates that are not of a dimension stay undecoded.
                 if name in raw.dims:
                     raise
         elif name in bounds:
@@ -95,7 +94,7 @@ def decoded(raw: xr.Dataset, zarr_format: int) -> xr.Dataset:
 
 
 def no_number(attrs: Mapping[Any, Any]) -> str | None:
-    """Name the first of scale and offset that is no number, with what it is; None if both are."""
+    """Return the first of scale and offset that is not a number, with its value; else None."""
     for key in _SCALING:
         if key in attrs and not _is_number(attrs[key]):
             return f"{key} {attrs[key]!r}"
@@ -112,7 +111,7 @@ def _is_number(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Count:
-    """A unit of time that xarray does not decode: so many months, or seconds, after a date."""
+    """A unit of time that xarray does not decode: months, or seconds, since a date."""
 
     months: int
     seconds: float
@@ -120,9 +119,9 @@ class Count:
 
 
 def count_of(unit: str, calendar: Any) -> Count | None:
-    """Return what weeks, months or years since a date are; None of any other unit.
+    """Return the months or seconds of weeks, months or years since a date; None for other units.
 
-    None also of months of the calendar ``360_day``, which are 30 days each.
+    None also for months of the calendar ``360_day``, which are 30 days each.
     """
     found = _COUNTS.fullmatch(unit)
     if found is None:
@@ -134,12 +133,12 @@ def count_of(unit: str, calendar: Any) -> Count | None:
 
 
 def is_time_unit(unit: Any) -> bool:
-    """Return whether a unit counts from a date, as ``days since 2000-01-01`` (CF 1.11, 4.4)."""
+    """Return whether a unit is a time since a date, as ``days since 2000-01-01`` (CF 1.11, 4.4)."""
     return isinstance(unit, str) and " since " in unit
 
 
 def _with_numbers(variable: xr.Variable) -> xr.Variable:
-    """Return the variable with the scale and offset that are written as text as numbers."""
+    """Return the variable with scale and offset converted from text to numbers."""
     texts = {key: text for key in _SCALING if isinstance(text := variable.attrs.get(key), str)}
     numbers: dict[str, float] = {}
     for key, text in texts.items():
@@ -163,8 +162,8 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
     numbers = _decode_cf(name, plain, decode_times=False).values
     if (counted := count_of(str(plain.attrs["units"]), plain.attrs.get("calendar"))) is not None:
         return _counted(name, plain, numbers, counted)
-    # At first in a longer unit: nanoseconds overflow outside of 1678 to 2262. Fractions of a day
-    # lose precision in it, so their range is that of whole numbers.
+    # Decoded in microseconds first: nanoseconds overflow outside of 1678 to 2262. Fractions of a
+    # day lose precision in them, so the range is that of the integers around.
     whole = _whole_range(plain, numbers)
     found = _times(name, plain if whole is None else whole, "us")
     if whole is not None:
@@ -195,7 +194,7 @@ def _check_packing(name: str, variable: xr.Variable) -> None:
 
 
 def _with_known_calendar(variable: xr.Variable) -> xr.Variable:
-    """Return a variable of times with the calendar by the name that CF has for it."""
+    """Return a variable of times with CF's name of its calendar."""
     stated = str(variable.attrs.get("calendar", "standard")).strip().lower()
     if "calendar" in variable.attrs and stated in _CALENDARS:
         variable.attrs = variable.attrs | {"calendar": _CALENDARS[stated]}
@@ -203,14 +202,14 @@ def _with_known_calendar(variable: xr.Variable) -> xr.Variable:
 
 
 def _counted(name: str, variable: xr.Variable, numbers: NDArray[Any], by: Count) -> xr.Variable:
-    """Return the times that whole weeks, months or years after a date are.
+    """Return the times of whole weeks, months or years since a date.
 
-    The day of the month and the clock stay those of the date, as people mean it; for UDUNITS a
-    month is a twelfth of 365.242 days.
+    Day of the month and time of day are those of the date, which is what is meant in practice; for
+    UDUNITS a month is a twelfth of 365.242 days.
     """
     calendar = str(variable.attrs.get("calendar", "standard"))
     if calendar in ("standard", "gregorian"):
-        # The label is the same, also before 1582.
+        # Dates are the same, also before 1582.
         calendar = "proleptic_gregorian"
     since = xr.Variable((), 0, {"units": f"days since {by.since}", "calendar": calendar})
     start = _times(name, since, "us").values
@@ -243,12 +242,12 @@ def _counted(name: str, variable: xr.Variable, numbers: NDArray[Any], by: Count)
 
 
 def _whole_range(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable | None:
-    """Return the first and the last of fractional times as integers, None where there are none."""
+    """Return the first and last of fractional times as integers; None if times are not floats."""
     if numbers.dtype.kind != "f":
         return None
     there = numbers[~np.isnan(numbers)]
     ends = [np.ceil(there.min()), np.floor(there.max())] if there.size else [0]
-    # Larger ones do not fit into integers, and are times of no calendar.
+    # Larger ones do not fit into integers, and are not valid times.
     if np.abs(ends).max() >= 2.0**63:
         return None
     keys = {"units", "calendar"} & set(variable.attrs)
@@ -258,7 +257,7 @@ def _whole_range(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable | 
 
 
 def _without_gaps(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable:
-    """Return times with a number everywhere, as cftime takes NaN for one, or refuses it."""
+    """Return times with NaN replaced by a number, as cftime does not support NaN."""
     missing = np.isnan(numbers)
     there = numbers[~missing]
     dropped = {*_OF_TIMES, "_Unsigned"} - {"units", "calendar"}
@@ -269,7 +268,7 @@ def _without_gaps(variable: xr.Variable, numbers: NDArray[Any]) -> xr.Variable:
 
 def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
     try:
-        # Decoded here, as later nobody would say which times they are.
+        # Loaded here, as a later error would not name the coordinate.
         return _decode_cf(name, variable, decode_times=CFDatetimeCoder(time_unit=unit)).load()
     except (ValueError, OverflowError, ImportError) as error:
         stated = f"{variable.attrs.get('units')!r} in calendar "
@@ -287,13 +286,13 @@ def _times(name: str, variable: xr.Variable, unit: Any) -> xr.Variable:
 
 def _counted_in_ns(times: NDArray[Any]) -> bool:
     there = times[~np.isnat(times)]
-    # Compared in their own unit: in nanoseconds they would overflow.
+    # Compared in their own unit, as nanoseconds would overflow.
     low, high = (np.datetime64(day).astype(there.dtype) for day in ("1678-01-01", "2262-01-01"))
     return bool(((there >= low) & (there < high)).all())
 
 
 def _standard_dates(name: str, calendar: str, times: NDArray[Any]) -> NDArray[Any]:
-    """Take the labels of cftime's dates as dates of the standard calendar."""
+    """Return cftime's dates as the same dates of the standard calendar."""
     dates = np.full(times.shape, np.datetime64("NaT", "us"))
     for index, time in np.ndenumerate(times):
         if not hasattr(time, "year"):
@@ -319,13 +318,13 @@ def _unpacked(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variable
     packed = any(key in plain.attrs for key in _PACKING)
     plainly = fill is None or variable.ndim > 1
     if not packed and (plainly or not (values_of(name, variable) == fill).any()):
-        # As it is, so that whole numbers stay whole.
+        # Unchanged, so that integers stay integers.
         return variable
     return _decode_cf(name, plain, decode_times=False)
 
 
 def _with_one_fill(variable: xr.Variable, zarr_format: int) -> xr.Variable:
-    """Keep of the values that mark what is missing in a coordinate one that is a number."""
+    """Return a coordinate with at most one fill value, a number."""
     plain = variable.copy(deep=False)
     for key in ("_FillValue", "missing_value"):
         value = plain.attrs.get(key)
@@ -342,12 +341,12 @@ def _with_one_fill(variable: xr.Variable, zarr_format: int) -> xr.Variable:
 
 
 def _lower(unsigned: Any) -> str:
-    """Return ``_Unsigned`` as xarray knows it; others write ``True``, or a boolean."""
+    """Return ``_Unsigned`` in xarray's spelling; some stores have ``True``, or a boolean."""
     return str(unsigned).lower()
 
 
 def _is_unsigned(variable: xr.Variable) -> bool | None:
-    """Return what ``_Unsigned`` says, None where it is not said or means nothing."""
+    """Return ``_Unsigned`` as a boolean; None if it is missing or has no effect."""
     stated = _lower(variable.attrs.get("_Unsigned", ""))
     kind = variable.dtype.kind
     if (stated, kind) == ("true", "i"):
@@ -356,7 +355,7 @@ def _is_unsigned(variable: xr.Variable) -> bool | None:
 
 
 def _unsigned(name: str, variable: xr.Variable) -> xr.Variable:
-    """Decode ``_Unsigned`` of a data variable, lazily, and nothing else."""
+    """Return a data variable with ``_Unsigned`` decoded, lazily."""
     attrs = dict(variable.attrs)
     sign = variable.copy(deep=False)
     sign.attrs = {"_Unsigned": _lower(attrs.pop("_Unsigned"))}
@@ -370,14 +369,14 @@ def _unsigned(name: str, variable: xr.Variable) -> xr.Variable:
 
 
 def _as_type(value: Any, stored: np.dtype[Any], meant: np.dtype[Any]) -> Any:
-    """Take a number of the stored type, or already of the one that is meant, for the latter."""
+    """Return a number, of the stored or the decoded type, in the decoded type."""
     numbers = np.asarray(value)
     if numbers.dtype.kind not in "iuf":
         return value
     size = 1 << (8 * stored.itemsize)
     low = int(np.iinfo(meant).min)
-    turned = [(int(number) - low) % size + low for number in numbers.ravel().tolist()]
-    found = np.array(turned, meant).reshape(numbers.shape)
+    wrapped = [(int(number) - low) % size + low for number in numbers.ravel().tolist()]
+    found = np.array(wrapped, meant).reshape(numbers.shape)
     return found[()] if found.ndim == 0 else found
 
 

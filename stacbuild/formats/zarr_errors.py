@@ -1,4 +1,4 @@
-"""From what zarr, fsspec, s3fs and aiohttp raise to errors of `stacbuild.errors`, in one line."""
+"""Conversion of exceptions of zarr, fsspec, s3fs and aiohttp to errors of `stacbuild.errors`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stacbuild.errors import (
 Json = dict[str, Any]
 
 MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-# The first is what s3fs and local files raise, the second what `zarr_http` does.
+# The first is raised by s3fs and for local files, the second by `zarr_http`.
 REFUSED = (PermissionError, AuthError)
 
 
@@ -31,12 +31,12 @@ def is_local(href: str) -> bool:
 
 
 def not_found(href: str, why: str) -> StacbuildError:
-    """Return the error of an href at which there is not what is looked for."""
+    """Return the error for an href without the expected data."""
     return (MissingError if is_local(href) else NotFoundError)(f"{href}: {why}")
 
 
 def is_no_group(href: str) -> StacbuildError:
-    """Return the error of an href that leads to an array."""
+    """Return the error for the href of an array."""
     group, _, name = href.rstrip("/").rpartition("/")
     return not_found(
         href, f"is an array, not a group; name {group}, and {name} in open_params.variable_names"
@@ -44,9 +44,9 @@ def is_no_group(href: str) -> StacbuildError:
 
 
 def read_error(error: Exception, href: str, storage_options: Json | None = None) -> StacbuildError:
-    """Turn what fsspec, s3fs, aiohttp, zarr or xarray raised into an error of ours, in one line.
+    """Return an exception of fsspec, s3fs, aiohttp, zarr or xarray as an error of ours.
 
-    What a server says about refused credentials is left out: it may quote them.
+    A server's message about refused credentials is left out, as it may quote them.
     """
     if isinstance(error, StacbuildError):
         return error
@@ -62,7 +62,7 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
             return LocalError(f"{where}: may not be read (permission denied)")
         return AuthError(f"{where}: access was refused; check the store's credentials")
     if not local:
-        # Imported only here: to load it takes a tenth of a second.
+        # Imported when used: it takes a tenth of a second.
         from aiohttp import ClientError as WebError
 
         if isinstance(error, WebError):
@@ -75,7 +75,7 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
 
 
 def where_of(href: str, storage_options: Json | None) -> str:
-    """Return an address as users know it: of a bucket, with the server."""
+    """Return an href for messages: that of a bucket with its server."""
     options = storage_options or {}
     endpoint = options.get("endpoint_url") or options.get("client_kwargs", {}).get("endpoint_url")
     return f"{href} at {endpoint}" if href.startswith("s3://") and endpoint else href

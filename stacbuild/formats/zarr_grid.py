@@ -1,4 +1,4 @@
-"""Where a Zarr dataset lies: the affine grid of its x and y coordinates.
+"""The grid of a Zarr dataset, from its x and y coordinates and other statements.
 
 Follows CF 1.11 (coordinate types, cell bounds), the ``GeoTransform`` of GDAL and rioxarray, and
 the GeoZarr convention ``spatial:``.
@@ -19,7 +19,7 @@ from stacbuild.formats.zarr_auxiliary import with_axes
 from stacbuild.formats.zarr_axis import HALF, Axis
 from stacbuild.formats.zarr_crs import StatedCrs, crs_statements
 from stacbuild.formats.zarr_stated import Span, Stated, of_bbox, stated_dimensions, statements
-from stacbuild.formats.zarr_units import axis_told
+from stacbuild.formats.zarr_units import axis_of_unit
 from stacbuild.geo.bbox import BBox
 from stacbuild.geo.crs import apart, crs_text, full_circle, is_lonlat, parse_crs
 from stacbuild.geo.grid import PixelGrid
@@ -127,7 +127,7 @@ def _spans(stated: Sequence[Stated]) -> list[Span]:
 
 
 def _may_stand_in(stated: Stated, axes: Sequence[Axis | None]) -> bool:
-    """Return whether a statement was made for this dataset, where coordinates do not tell all."""
+    """Return whether a statement agrees with the shape and the coordinates of this dataset."""
     there = [
         axis is None or axis.edges(span) is not None or axis.agrees(span)
         for axis, span in zip(axes, (stated.rows, stated.columns), strict=True)
@@ -138,7 +138,7 @@ def _may_stand_in(stated: Stated, axes: Sequence[Axis | None]) -> bool:
 def _edges(
     dim: str, axis: Axis | None, spans: Sequence[Span], of_profile: int, crs: pyproj.CRS
 ) -> Span:
-    """Return the edges of the pixels along one dimension; the first *of_profile* spans go first."""
+    """Return the edges of the pixels along a dimension, by the first *of_profile* spans if any."""
     if axis is None:
         if not spans:
             raise StacbuildError(
@@ -158,7 +158,7 @@ def _edges(
                 f"coordinate {dim} has one value, and neither cell bounds nor a transform say how "
                 "large its pixel is; state bbox in a profile"
             )
-        # A transform of the whole still has the size of a pixel.
+        # A transform of the uncropped dataset still has the size of a pixel.
         pitch = near[0].pitch
         return Span(axis.first - pitch / 2, pitch, 1)
     limits: tuple[float, ...] = ()
@@ -168,10 +168,10 @@ def _edges(
 
 
 def _check_reach(coordinate: xr.DataArray, axis: Axis, crs: pyproj.CRS, *, is_x: bool) -> None:
-    """Refuse coordinates that cannot be of this CRS: metres for degrees, or the other way round."""
+    """Refuse coordinates that cannot be in this CRS: metres instead of degrees, or vice versa."""
     farthest = max(abs(axis.first), abs(axis.last))
     if (circle := full_circle(crs)) is not None:
-        # Longitudes may be counted on beyond once around, latitudes end at the poles.
+        # Longitudes may go beyond 360 degrees, latitudes end at the poles.
         most = 2 * circle if is_x else circle / 4 + (axis.tolerance if axis.count > 1 else 0)
         if farthest > most * (1 + 1e-9):
             raise StacbuildError(
@@ -195,7 +195,7 @@ def _disagreements(
     axes: Sequence[Axis | None],
     stated: Sequence[Stated],
 ) -> Iterator[str]:
-    """Yield a line for each statement that places pixels elsewhere than *found*."""
+    """Yield a line for each statement of other edges of pixels than *found*."""
     for dim, axis in zip((grid.y, grid.x), axes, strict=True):
         if axis is not None and axis.bounds is not None and axis.bounded() is None:
             yield (
@@ -203,7 +203,7 @@ def _disagreements(
                 f"({axis.bounds[0]:.9g} to {axis.bounds[1]:.9g}); the coordinate counts"
             )
     for each in stated:
-        off, turned = [], []
+        off, reverse = [], []
         for dim, axis, span, said in zip(
             (grid.y, grid.x), axes, found, (each.rows, each.columns), strict=True
         ):
@@ -211,8 +211,8 @@ def _disagreements(
             same = said.reversed() if turns else said
             if same.off(span) >= HALF - 1e-6:
                 off.append(f"{dim} from {same.origin:.9g} to {same.end:.9g}")
-            elif axis is not None and axis.is_turned(said):
-                turned.append(dim)
+            elif axis is not None and axis.is_reversed(said):
+                reverse.append(dim)
         if off:
             here = ", ".join(
                 f"{dim} from {span.origin:.9g} to {span.end:.9g}"
@@ -220,15 +220,15 @@ def _disagreements(
             )
             counts = "the coordinates count" if any(axes) else "the first counts"
             yield f"{each.by} says pixels {', '.join(off)}, the coordinates {here}; {counts}"
-        elif turned:
+        elif reverse:
             yield (
-                f"{each.by} has the pixels along {' and '.join(turned)} in the other order than "
+                f"{each.by} has the pixels along {' and '.join(reverse)} in the other order than "
                 "the coordinates, which count"
             )
 
 
 def _other_crs(grid: DatasetGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
-    """Yield a line for each CRS that places the grid half a pixel or more elsewhere."""
+    """Yield a line for each CRS in which the grid is half a pixel or more elsewhere."""
     first, *others = stated
     left, bottom, right, top = grid.bounds
     x, y = np.meshgrid(np.linspace(left, right, 5)[1:-1], np.linspace(bottom, top, 5)[1:-1])
@@ -245,7 +245,7 @@ def _other_crs(grid: DatasetGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
 
 
 def _beside_pole(rows: Axis, grid: DatasetGrid) -> Iterator[str]:
-    """Yield a line where rows fill the globe from one pole and do not reach the other."""
+    """Yield a line if rows begin at one pole and could reach the other, as edges."""
     if rows.count == 1 or not is_lonlat(parse_crs(grid.crs)) or rows.bounds is not None:
         return
     low, high = sorted((rows.first, rows.last))
@@ -260,11 +260,11 @@ def _beside_pole(rows: Axis, grid: DatasetGrid) -> Iterator[str]:
 def _horizontal(ds: xr.Dataset) -> tuple[str, str]:
     if stated := stated_dimensions(ds):
         y, x = stated
-        # Some write them in the order x, y.
+        # Some stores have them in the order x, y.
         return (y, x) if _is_axis(ds, y, "X") and _is_axis(ds, x, "Y") else (x, y)
     found = {name: dims for name in map(str, ds.data_vars) if (dims := _axes_of(ds, name))}
     if found:
-        # Of several grids that of the variable with most dimensions, and the finest.
+        # Of several grids, that of the variable with most dimensions, and the finest.
         sizes = {name: (ds[name].ndim, ds.sizes[x] * ds.sizes[y]) for name, (x, y) in found.items()}
         x, y = found[max(sorted(sizes), key=lambda name: sizes[name])]
         _check_straight(ds, x, y)
@@ -282,7 +282,7 @@ def _axes_of(ds: xr.Dataset, name: str) -> tuple[str, str] | None:
 
 
 def on_other_grids(ds: xr.Dataset, grid: DatasetGrid) -> dict[str, str]:
-    """Return the variables that lie on another grid than *grid*, and the names of its y and x."""
+    """Return the variables on another grid than *grid*, with the names of its y and x."""
     ds = with_axes(ds)
     found = {}
     for name in map(str, ds.data_vars):
@@ -293,18 +293,18 @@ def on_other_grids(ds: xr.Dataset, grid: DatasetGrid) -> dict[str, str]:
 
 
 def _check_straight(ds: xr.Dataset, *dims: str) -> None:
-    """Refuse latitudes and longitudes that are given for each pixel or point.
+    """Refuse latitudes and longitudes per pixel or point.
 
     Raises
     ------
     StacbuildError
-        They are, and no coordinates of *dims* place the pixels instead.
+        There are some, and no coordinates of *dims*.
     """
     if any(dim in ds.coords for dim in dims) or (dims and statements(ds, dims[1], dims[0])):
         return
     for name, variable in ds.variables.items():
         means = variable.attrs.get("standard_name") in ("longitude", "latitude")
-        degrees = axis_told(str(variable.attrs.get("units", ""))) is not None
+        degrees = axis_of_unit(str(variable.attrs.get("units", ""))) is not None
         named = str(name).lower() in _CURVILINEAR
         if not (means or named or degrees) or name in ds.dims or not variable.ndim:
             continue
@@ -325,10 +325,10 @@ def _is_axis(ds: xr.Dataset, dim: str, axis: str) -> bool:
     attrs = ds[dim].attrs if dim in ds.coords else {}
     if attrs.get("axis") in ("X", "Y"):
         return bool(attrs["axis"] == axis)
-    # What attributes say counts before the name: latitudes may lie along x.
+    # Attributes take precedence over the name: latitudes may be along x.
     meant = str(attrs.get("standard_name"))
     if meant in _X_MEANINGS or meant in _Y_MEANINGS:
         return meant in (_X_MEANINGS if axis == "X" else _Y_MEANINGS)
-    if told := axis_told(str(attrs.get("units", ""))):
-        return told == axis
+    if of_unit := axis_of_unit(str(attrs.get("units", ""))):
+        return of_unit == axis
     return dim.lower() in (_X_NAMES if axis == "X" else _Y_NAMES)

@@ -1,7 +1,7 @@
 """Zarr stores on web servers: retry transient errors, never report a broken chunk as missing.
 
-fsspec's http file system tries once, and has no idea of a server that trickles. Imported only
-where a store lies on the web.
+fsspec's http file system tries once, and does not detect slow servers. Imported only for stores on
+the web.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from stacbuild.net.http import LONGEST_WAIT, Patience, is_page, public_url
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
-# Bytes of one answer, a chunk or metadata: a chunk of this size cannot be worked with anyway.
+# Limit on the bytes of a response, a chunk or metadata.
 _MOST_BYTES = 4 << 30
 
 _METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
 
 def client_options(patience: Patience, href: str) -> dict[str, object]:
-    """Return what fsspec's http file system hands to `aiohttp.ClientSession` for a store there."""
-    # No limit on the whole of a chunk's transfer (that is `Retrying`'s), but one on silence.
+    """Return arguments for fsspec's `aiohttp.ClientSession` of a store."""
+    # No limit on the whole transfer of a chunk (`Retrying` has one), but on the time between reads.
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=patience.seconds)
-    # Chunks are compressed as they are. A body that a server compresses on top of that could grow
-    # without bound when it is decompressed, so none is asked for and none is taken.
+    # Chunks are already compressed. A body with another content encoding could grow without limit
+    # when decompressed, so none is requested, and none accepted.
     headers = {"Accept-Encoding": "identity"}
     return {
         "timeout": timeout,
@@ -42,17 +42,17 @@ def client_options(patience: Patience, href: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Confined:
-    """A middleware of aiohttp that lets no redirect lead off https, or into a private network.
+    """A middleware of aiohttp that refuses redirects from https to http or to a private network.
 
     Parameters
     ----------
     origin
-        URL that was asked for.
+        Requested URL.
 
     Raises
     ------
     RemoteError
-        Before anything is sent to where it may not go.
+        Before anything is sent there.
     """
 
     origin: str
@@ -60,7 +60,7 @@ class Confined:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Send *request*; each step of a redirect comes by here."""
+        """Send *request*; called for each step of a redirect."""
         url = public_url(str(request.url))
         if self.origin.startswith("https:") and request.url.scheme != "https":
             raise RemoteError(f"{self.origin}: redirects from https to http, which is refused")
@@ -74,23 +74,23 @@ class Confined:
 
 @dataclass(frozen=True)
 class Retrying:
-    """A middleware of aiohttp that gives whole answers, or errors that name the URL.
+    """A middleware of aiohttp that returns complete responses, or raises errors with the URL.
 
-    404 is given as it is: to Zarr a chunk that is not there is an empty one.
+    404 is returned: to Zarr a missing chunk is an empty one.
 
     Parameters
     ----------
     patience
-        Each try has to bring all of the body, which is metadata or a chunk.
+        Limits; each try has to return the complete body, which is metadata or a chunk.
 
     Raises
     ------
     AuthError
         For 401 and 403.
     NotFoundError
-        For other answers of 4xx: asking again is of no use.
+        For other 4xx, which are not retried.
     RemoteError
-        For 5xx, 429, 408 and bodies that do not come whole, after `patience.tries`.
+        For 5xx, 429, 408 and incomplete bodies, after `patience.tries`.
     """
 
     patience: Patience
@@ -98,14 +98,14 @@ class Retrying:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Send *request* until it is answered."""
+        """Send *request*, with retries."""
         url = public_url(str(request.url))
         for attempt in range(1, self.patience.tries + 1):
             asked = None
             try:
                 response = await handler(request)
                 if response.status not in RETRIED:
-                    return await self._judged(response, url)
+                    return await self._checked(response, url)
                 asked = response.headers.get("Retry-After")
                 what = f"the server answers {_phrase(response.status)}"
                 response.release()
@@ -120,17 +120,17 @@ class Retrying:
             if int(asked) > LONGEST_WAIT:
                 raise RemoteError(f"{url}: {what} and asks to wait {asked} s; try again then")
             return float(asked)
-        # Chunks are asked for side by side: spread out, lest they all come again at once.
-        spread = 0.5 + random.random() / 2  # noqa: S311
-        return spread * self.patience.pause * float(2 ** (attempt - 1))
+        # Chunks are requested concurrently: jitter keeps the retries apart.
+        jitter = 0.5 + random.random() / 2  # noqa: S311
+        return jitter * self.patience.pause * float(2 ** (attempt - 1))
 
-    async def _judged(self, response: aiohttp.ClientResponse, url: str) -> aiohttp.ClientResponse:
+    async def _checked(self, response: aiohttp.ClientResponse, url: str) -> aiohttp.ClientResponse:
         status = response.status
         if status in (401, 403):
             response.release()
             raise AuthError(f"{url}: access was refused ({_phrase(status)})")
         if 300 <= status < 400:
-            # Followed by aiohttp, and often accompanied by a page for people.
+            # Followed by aiohttp; the body is often an HTML page.
             return response
         if 400 <= status < 500 and status != 404:
             response.release()
@@ -141,7 +141,7 @@ class Retrying:
             response.close()
             what = f"a body of {length} bytes" if encoding == "identity" else f"{encoding} encoding"
             raise NotFoundError(f"{url}: the server answers with {what}, which is not taken")
-        # A whole body has a time that its length and the least speed allow.
+        # The time for the body follows from its length and the least speed.
         async with asyncio.timeout(self.patience.seconds + length / self.patience.min_speed):
             body = await response.read()
         page = "html" in response.content_type or is_page(body)

@@ -1,4 +1,4 @@
-"""Whether a group without consolidated metadata has arrays, and whether zarr can read them all."""
+"""Check that a group without consolidated metadata has arrays, and that zarr can read them all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _OF_THE_GROUP = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
 
 
 def has_arrays(group: zarr.Group) -> bool:
-    """Return whether *group* has an array; the metadata of all its members are read at once.
+    """Return whether *group* has an array; the metadata of all its members are read concurrently.
 
-    `zarr.Group.members` asks for as much, but leaves the other members' errors to asyncio where
-    one fails, which prints their tracebacks when they are collected.
+    `zarr.Group.members` does the same, but if several members fail it leaves all errors but one to
+    asyncio, which prints their tracebacks.
 
     Raises
     ------
     Exception
-        Whatever zarr raised of the first member that cannot be read.
+        From zarr, for the first member that cannot be read.
     """
     if group.metadata.consolidated_metadata is not None:
         return next(iter(group.array_keys()), None) is not None
@@ -30,17 +30,17 @@ def has_arrays(group: zarr.Group) -> bool:
 
 async def _members(group: zarr.Group) -> list[Any]:
     node = AsyncGroup(group.metadata, group.store_path)
-    turns = asyncio.Semaphore(zarr.config.get("async.concurrency"))
+    limit = asyncio.Semaphore(zarr.config.get("async.concurrency"))
 
     async def member(name: str) -> Any:
-        async with turns:
+        async with limit:
             return await node.getitem(name)
 
     listed = [name.strip("/") async for name in node.store.list_dir(node.path)]
     names = sorted(name for name in listed if name not in _OF_THE_GROUP)
     found = await asyncio.gather(*map(member, names), return_exceptions=True)
     for each in found:
-        # A KeyError is of what is no node, such as a file beside the arrays.
+        # A KeyError is raised for files that are not nodes.
         if isinstance(each, BaseException) and not isinstance(each, KeyError):
             raise each
     return found

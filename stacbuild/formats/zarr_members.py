@@ -1,8 +1,8 @@
-"""The members of a Zarr group by their raw metadata, where zarr or xarray cannot read all of them.
+"""The members of a Zarr group from raw metadata, for groups that zarr or xarray cannot open.
 
-One array with an unknown codec or type, or without names for its dimensions, keeps both from
-opening the whole group. Here each is tried alone, and the group is opened without those that
-cannot be read. Nothing is asked for unless a group could not be opened, or holds groups only.
+A single array with an unknown codec or type, or without names of its dimensions, makes both fail
+for the whole group. Here each array is tried alone, and the group is opened without those that
+cannot be read. This is done only for groups that cannot be opened, or that contain only groups.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Documents = Mapping[str, Json]
-"""The metadata documents of one node by their keys: ``zarr.json``, or ``.zarray``, ``.zattrs``."""
+"""The metadata documents of a node by key: ``zarr.json``, or ``.zarray``, ``.zattrs``."""
 
-# Groups that are looked for below a group without consolidated metadata.
+# Limit on the groups searched below a group without consolidated metadata.
 _MOST_GROUPS = 100
 
 _OF_VALUES = ("shape", "dtype", "data_type", "fill_value", "dimension_names")
@@ -44,9 +44,9 @@ class Hidden:
     Parameters
     ----------
     reason
-        In words that follow its name.
+        Text that follows its name in a message.
     dims
-        Names of its dimensions, as far as it tells.
+        Names of its dimensions, if known.
     """
 
     reason: str
@@ -54,12 +54,12 @@ class Hidden:
 
 
 class PartStore(WrapperStore["Store"]):
-    """A store whose group has other, consolidated metadata than it; chunks are the store's.
+    """A wrapper of a store with other, consolidated metadata of its group.
 
     Parameters
     ----------
     below
-        The store.
+        The wrapped store, which chunks are read from.
     documents
         Content of metadata keys.
     hidden
@@ -77,13 +77,13 @@ class PartStore(WrapperStore["Store"]):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Read a key: metadata as they are to be, all else of the store."""
+        """Read a key, replaced metadata first."""
         if key in self._documents:
             return prototype.buffer.from_bytes(self._documents[key])
         return await self.below.get(key, prototype, byte_range)
 
     def why_none(self) -> str | None:
-        """Return why none of the arrays can be read, and what to do; None if there are none."""
+        """Return the message for a group whose arrays are all hidden; None if it has none."""
         if not self.hidden:
             return None
         more = f" and {len(self.hidden) - 5} more" if len(self.hidden) > 5 else ""
@@ -95,7 +95,7 @@ class PartStore(WrapperStore["Store"]):
         in_3 = "zarr.json" in self._documents
         key = "dimension_names in zarr.json" if in_3 else f"the attribute {DIMENSIONS}"
         return (
-            f"its arrays ({shown}{more}) do not name their dimensions; give each {key}, such as "
+            f"its arrays ({shown}{more}) do not name their dimensions; add {key} to each, such as "
             '["time", "lat", "lon"], or write the store anew with xarray.Dataset.to_zarr'
         )
 
@@ -107,14 +107,14 @@ class PartStore(WrapperStore["Store"]):
 
 
 def hidden_of(store: Store) -> Mapping[str, Hidden]:
-    """Return the arrays that a group was opened without, by name."""
+    """Return the arrays that a group of this store was opened without, by name."""
     return store.hidden if isinstance(store, PartStore) else {}
 
 
 def groups_of(store: Store, zarr_format: int) -> list[str]:
     """Return the paths of the groups with arrays in a store, ``""`` for the root.
 
-    Of a store without consolidated metadata about 100 groups are looked into.
+    Without consolidated metadata at most 100 groups are searched.
     """
     found = []
     for path, nodes in _groups(store, zarr_format):
@@ -124,10 +124,10 @@ def groups_of(store: Store, zarr_format: int) -> list[str]:
 
 
 def outdated(store: Store, zarr_format: int) -> list[str]:
-    """Return where a group's consolidated metadata are not what its arrays say themselves.
+    """Return how a group's consolidated metadata differ from those of its arrays.
 
-    Each in words that follow "consolidated metadata", such as ``lack the array v``. The metadata of
-    every array are read, so this is for stores on disk. Empty if there are none consolidated.
+    Each is a text that follows "consolidated metadata", such as ``lack the array v``. The metadata
+    of every array are read, so this is for local stores. Empty without consolidated metadata.
     """
     whole = store.below if isinstance(store, PartStore) else store
     known = _consolidated(whole, zarr_format)
@@ -136,7 +136,7 @@ def outdated(store: Store, zarr_format: int) -> list[str]:
     try:
         listed = _listed(whole, "", zarr_format)
     except (OSError, ValueError, IntegrityError):
-        # Metadata that cannot be read: the consolidated ones may be meant to stand for them.
+        # The consolidated metadata may be meant to replace these.
         return []
     found = {name: documents for name, documents in listed.items() if is_array(documents)}
     notes = [f"lack the array {name}" for name in found if name not in known]
@@ -147,7 +147,7 @@ def outdated(store: Store, zarr_format: int) -> list[str]:
             notes.append(f"name the array {name}, which is not there")
             continue
         stated, own = _compared(documents), _compared(found[name])
-        # The second for NaN, which is not equal to itself.
+        # Compared as JSON, too, as NaN is not equal to itself.
         keys = [
             key
             for key in sorted({*stated, *own})
@@ -160,7 +160,7 @@ def outdated(store: Store, zarr_format: int) -> list[str]:
 
 
 def _compared(documents: Documents) -> Json:
-    """Return what the metadata of an array say that changes its values, and its attributes."""
+    """Return the metadata of an array that affect its values, and its attributes."""
     array = documents.get("zarr.json") or documents[".zarray"]
     attrs = array.get("attributes") or documents.get(".zattrs") or {}
     return {key: array.get(key) for key in _OF_VALUES} | attrs
@@ -172,16 +172,16 @@ def is_array(documents: Documents) -> bool:
 
 
 def mended(store: Store, zarr_format: int) -> PartStore:
-    """Return *store* with a group of those arrays that can be read; its groups are left out."""
+    """Return *store* with only the readable arrays of its group, and without nested groups."""
     root = _read(store, "", zarr_format)
     _, nodes = next(_groups(store, zarr_format))
     return _assembled(store, root, nodes)
 
 
 def inherited(store: Store, above: Store, path: str, zarr_format: int) -> PartStore | None:
-    """Return *store*, which is *path* in *above*, with what the metadata of *above* say of it.
+    """Return *store*, which is *path* in *above*, with the consolidated metadata of *above*.
 
-    None if *above* has no consolidated metadata, or these do not name *path*.
+    None if *above* has none, or *path* is not in them.
     """
     known = _consolidated(above, zarr_format)
     if known is None or path not in known:
@@ -212,7 +212,7 @@ def _assembled(store: Store, root: Documents, nodes: Mapping[str, Documents]) ->
                 decode_cf=False,
             ) as alone:
                 alone[name]
-        except Exception as error:  # noqa: BLE001 - of zarr, numcodecs, xarray: all keep it closed
+        except Exception as error:  # noqa: BLE001 - of zarr, numcodecs or xarray
             hidden[name] = Hidden(_reason(error), _dims(plain))
         else:
             readable[name] = plain
@@ -221,7 +221,7 @@ def _assembled(store: Store, root: Documents, nodes: Mapping[str, Documents]) ->
 
 
 def _group(root: Documents, nodes: Mapping[str, Documents]) -> dict[str, Json]:
-    """Return the metadata of a group with these members, consolidated."""
+    """Return the consolidated metadata of a group with these members."""
     if "zarr.json" in root:
         members = {name: documents["zarr.json"] for name, documents in nodes.items()}
         inline = {"kind": "inline", "must_understand": False, "metadata": members}
@@ -238,10 +238,10 @@ def _buffers(content: Mapping[str, Json]) -> dict[str, Buffer]:
 
 
 def _plain(documents: Documents) -> Documents:
-    """Return metadata as xarray reads them.
+    """Return metadata in the notation that xarray reads.
 
-    In format 3 a ``_FillValue`` of floats is in base64. In format 2 the dimensions are named by
-    ``_ARRAY_DIMENSIONS``, also those that netCDF names in its own way (NCZarr) or that are none.
+    In format 3 a ``_FillValue`` of floats is in base64. In format 2 ``_ARRAY_DIMENSIONS`` names the
+    dimensions, which NCZarr names differently and scalars lack.
     """
     if ".zarray" in documents:
         return _with_dimensions(documents)
@@ -257,7 +257,7 @@ def _plain(documents: Documents) -> Documents:
             packed = struct.pack("<d", float(value))
             attrs["_FillValue"] = base64.standard_b64encode(packed).decode()
         except (TypeError, ValueError):
-            # As xarray writes it, or nothing that it knows.
+            # Already in xarray's notation, or invalid.
             attrs["_FillValue"] = value
     elif kind.startswith(("int", "uint")):
         attrs["_FillValue"] = value
@@ -278,7 +278,7 @@ def _with_dimensions(documents: Documents) -> Documents:
     array, attrs = documents[".zarray"], documents.get(".zattrs", {})
     if DIMENSIONS in attrs:
         return documents
-    # The first is that of netCDF-C before 4.9.3.
+    # The first is written by netCDF-C before 4.9.3.
     stated = array.get("_NCZARR_ARRAY") or attrs.get("_nczarr_array")
     names = (
         stated.get("dimrefs") or stated.get("dimension_references")
@@ -305,12 +305,12 @@ def _dims(documents: Documents) -> tuple[str, ...]:
 
 
 def is_name(dim: Any) -> bool:
-    """Return whether this names a dimension: in format 3 one may be null."""
+    """Return whether this is a name of a dimension, which may be null in format 3."""
     return isinstance(dim, str) and dim != ""
 
 
 def _unnamed(documents: Documents) -> str | None:
-    """Return why an array's dimensions are not known by name, None if they are."""
+    """Return why the names of an array's dimensions are unknown; None if they are known."""
     array = documents.get("zarr.json") or documents[".zarray"]
     names = _named(documents)
     if array.get("shape") == []:
@@ -350,7 +350,7 @@ def _groups(store: Store, zarr_format: int) -> Iterator[tuple[str, dict[str, Doc
 
 
 def _consolidated(store: Store, zarr_format: int) -> dict[str, Documents] | None:
-    """Return the metadata of all nodes below the root by their paths, None if there are none."""
+    """Return the consolidated metadata of all nodes by path; None if there are none."""
     if zarr_format == 3:
         root = _read(store, "", 3).get("zarr.json") or {}
         inline = root.get("consolidated_metadata") or {}
@@ -386,7 +386,7 @@ async def _names(store: Store, path: str) -> list[str]:
 
 
 def _read(store: Store, path: str, zarr_format: int) -> Documents:
-    """Return the metadata documents of a node that there are."""
+    """Return the existing metadata documents of a node."""
     start = f"{path}/" if path else ""
     found = {key: _json(store, f"{start}{key}") for key in _KEYS[zarr_format]}
     return {key: document for key, document in found.items() if document is not None}

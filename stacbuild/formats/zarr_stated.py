@@ -1,10 +1,10 @@
-"""What a Zarr dataset states of its pixels' edges beside the coordinates.
+"""Statements of the edges of pixels of a Zarr dataset, besides its coordinates.
 
-That is ``GeoTransform`` (GDAL, rioxarray), the GeoZarr convention ``spatial:`` v0.1 at the group
+These are ``GeoTransform`` (GDAL, rioxarray), the GeoZarr convention ``spatial:`` v0.1 at the group
 or its arrays (https://github.com/zarr-conventions/spatial), the fields ``proj:transform`` and
 ``proj:bbox`` of STAC there (EOPF), and the ``bbox`` of a profile. Each
-becomes a `Span` for either axis. They go stale when somebody cuts a dataset; whether they
-count is decided in `stacbuild.formats.zarr_grid`.
+becomes a `Span` for either axis. They become outdated when a dataset is cropped;
+`stacbuild.formats.zarr_grid` decides whether they are used.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Span:
     Parameters
     ----------
     origin
-        The first pixel's outer edge.
+        Outer edge of the first pixel.
     pitch
-        From there to the next pixel's; negative where coordinates descend.
+        Distance to the next pixel; negative where coordinates descend.
     count
-        Of pixels.
+        Number of pixels.
     directed
-        Whether the order of pixels is stated too; a bbox does not say it.
+        Whether the order of pixels is known; it is not from a bbox.
     """
 
     origin: float
@@ -46,31 +46,31 @@ class Span:
 
     @property
     def end(self) -> float:
-        """The last pixel's outer edge."""
+        """Outer edge of the last pixel."""
         return self.origin + self.pitch * self.count
 
     def reversed(self) -> Span:
-        """Return the same pixels in the other order."""
+        """Return the pixels in the other order."""
         return replace(self, origin=self.end, pitch=-self.pitch)
 
     def off(self, other: Span) -> float:
-        """Return how far the edges of *other* are from these, in its pixels."""
+        """Return the distance of the edges of *other*, in its pixels."""
         ends = abs(self.origin - other.origin), abs(self.end - other.end)
         return max(ends) / abs(other.pitch)
 
 
 @dataclass(frozen=True)
 class Stated:
-    """One statement of where pixels lie.
+    """A statement of the edges of pixels.
 
     Parameters
     ----------
     by
-        Who says it, for a message: ``GeoTransform of spatial_ref``.
+        Its source, for messages: ``GeoTransform of spatial_ref``.
     rows, columns
         The edges along y and along x.
     fits
-        Whether it was made for an array of this many rows and columns, as far as it says.
+        Whether it is for an array of this shape, as far as it states one.
     """
 
     by: str
@@ -80,7 +80,7 @@ class Stated:
 
 
 def statements(ds: xr.Dataset, x: str, y: str) -> list[Stated]:
-    """Find what *ds* states of the edges of its pixels, the likeliest to be right first.
+    """Return the statements of *ds* on the edges of its pixels, the most reliable first.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def statements(ds: xr.Dataset, x: str, y: str) -> list[Stated]:
 
 
 def of_bbox(by: str, bbox: Sequence[float], shape: tuple[int, int], *, fits: bool = True) -> Stated:
-    """Return the statement of a box around *shape* pixels, the northern ones first."""
+    """Return the statement of a bbox of *shape* pixels, the northern ones first."""
     west, south, east, north = bbox
     rows = Span(north, (south - north) / shape[0], shape[0], directed=False)
     columns = Span(west, (east - west) / shape[1], shape[1], directed=False)
@@ -109,7 +109,7 @@ def of_bbox(by: str, bbox: Sequence[float], shape: tuple[int, int], *, fits: boo
 
 
 def stated_dimensions(ds: xr.Dataset) -> tuple[str, str] | None:
-    """Return y and x as ``spatial:dimensions`` of group or array names them."""
+    """Return the names of y and x in ``spatial:dimensions`` of group or array."""
     for attrs in (ds.attrs, *(variable.attrs for variable in ds.data_vars.values())):
         named = attrs.get("spatial:dimensions")
         if isinstance(named, list | tuple) and len(named) == 2 and set(named) <= set(ds.dims):
@@ -118,7 +118,7 @@ def stated_dimensions(ds: xr.Dataset) -> tuple[str, str] | None:
 
 
 def _attributes(ds: xr.Dataset, x: str, y: str) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    # At an array before its group (the convention's inheritance).
+    # An array's own before those of its group (the convention's inheritance).
     for name, variable in ds.data_vars.items():
         if {x, y} <= set(variable.dims):
             yield f" of {name}", variable.attrs
@@ -135,7 +135,7 @@ def _spatial(where: str, attrs: Mapping[Any, Any], shape: tuple[int, int]) -> It
         if numbers and affine:
             transform = Affine(*numbers[:6])
             if node:
-                # It then maps to centres of pixels.
+                # The transform is to centres of pixels.
                 transform = transform @ Affine.translation(-0.5, -0.5)
             stated = _of_transform(f"{prefix}:transform{where}", transform, shape)
             yield replace(stated, fits=fits)
@@ -143,12 +143,12 @@ def _spatial(where: str, attrs: Mapping[Any, Any], shape: tuple[int, int]) -> It
             rows, columns = (int(of_shape[0]), int(of_shape[1])) if of_shape else shape
             west, south, east, north = bbox
             if node and rows > 1 and columns > 1:
-                # The outermost centres; the pixels reach half of one beyond.
+                # The bbox is of the outermost centres, half a pixel within the edges.
                 dx, dy = (east - west) / (columns - 1) / 2, (north - south) / (rows - 1) / 2
                 west, south, east, north = west - dx, south - dy, east + dx, north + dy
             if west < east and south < north:
-                box = (west, south, east, north)
-                yield of_bbox(f"{prefix}:bbox{where}", box, shape, fits=fits)
+                bounds = (west, south, east, north)
+                yield of_bbox(f"{prefix}:bbox{where}", bounds, shape, fits=fits)
 
 
 def _of_transform(by: str, transform: Affine, shape: tuple[int, int]) -> Stated:
@@ -162,7 +162,7 @@ def _of_transform(by: str, transform: Affine, shape: tuple[int, int]) -> Stated:
 
 
 def _numbers(value: Any, *lengths: int) -> list[float] | None:
-    """Return the numbers of a list or of a text with blanks or commas, if they are so many."""
+    """Return the numbers of a list or a text with blanks or commas, if it has such a length."""
     if isinstance(value, str):
         value = re.sub(r"[\[\](),;]", " ", value).split()
     elif isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""From the href of a Zarr asset to a readable store: the one place that opens Zarr for reading.
+"""Opening of Zarr stores for reading, from the href of an asset.
 
 An href is an absolute local path, an ``http(s)://`` or ``s3://`` URL, or ``memory://`` (the
 memory file system of fsspec). Zarr formats 2 and 3 are read, with or without consolidated
@@ -56,10 +56,10 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/vnd.zarr"
 
 HIDDEN = "stacbuild:hidden"
-"""In the ``encoding`` of a source's dataset: the arrays that it was opened without, and why."""
+"""Key in the ``encoding`` of a source's dataset: arrays that it was opened without, and why."""
 
 NOTES = "stacbuild:notes"
-"""In the ``encoding`` of a source's dataset: attributes left out, in words that follow "its"."""
+"""Key in the ``encoding`` of a source's dataset: attributes left out, as texts after "its"."""
 
 Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
@@ -75,8 +75,8 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     href
         Absolute local path, ``http(s)://``, ``s3://`` or ``memory://`` URL of a group.
     storage_options
-        Options of s3fs for ``s3://``, never shown. Any other address is read without: a store on
-        S3 has an https address, too, to which no credentials are sent.
+        Arguments of s3fs for ``s3://``, never shown. They are not used for other hrefs, so that no
+        credentials are sent to the https URL of a store on S3.
 
     Returns
     -------
@@ -90,13 +90,13 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
         There is no Zarr group, or (plain http without consolidated metadata) its members cannot
         be listed.
     MissingError
-        There is none on this machine.
+        There is no such local group.
     AuthError
         Credentials are missing or refused.
     RemoteError, LocalError
         The server or the disk does not answer.
     IntegrityError
-        The metadata is there but is not Zarr's.
+        The metadata are not those of Zarr.
     """
     if not href.startswith("memory://"):
         check_form(href)
@@ -109,7 +109,7 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
             group = _open(href, storage_options)
             listed = is_consolidated(group) or _lists(group)
         except Exception as error:
-            # One array that zarr cannot read keeps the whole group closed.
+            # zarr cannot open a group if it cannot read one of its arrays.
             if not isinstance(read_error(error, href), IntegrityError):
                 raise
             group, listed = _mended(href, storage_options, error), True
@@ -152,9 +152,9 @@ def open_dataset(
     chunks
         None for lazily indexed arrays without dask, ``{}`` for dask arrays in the store's chunks.
     mask_and_scale
-        Whether xarray applies fill value, scale and offset. Left out by default: types stay.
+        Whether xarray applies fill value, scale and offset; by default types are not changed.
     options
-        More arguments of `xarray.open_zarr`.
+        Further arguments of `xarray.open_zarr`.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def dataset_of(
     mask_and_scale: bool = False,
     **options: Any,
 ) -> xr.Dataset:
-    """Read *group*, opened from *href* by `open_group`, as `open_dataset` does."""
+    """Return *group*, opened from *href* by `open_group`, as a dataset; see `open_dataset`."""
     try:
         dataset: xr.Dataset = xr.open_zarr(
             group.store,
@@ -188,34 +188,34 @@ def dataset_of(
             zarr_format=group.metadata.zarr_format,
             chunks=chunks,
             mask_and_scale=mask_and_scale,
-            # "days" or "years" is a unit of age here far more often than a time difference.
+            # "days" or "years" is the unit of an age far more often than of a time difference.
             **{"decode_timedelta": False, **options},
         )
     except Exception as error:
-        told = read_error(error, href, storage_options)
-        if isinstance(told, IntegrityError) and (which := damaged_index(group)):
-            told = IntegrityError(f"{where_of(href, storage_options)}: {which}")
-        raise told from error
+        failure = read_error(error, href, storage_options)
+        if isinstance(failure, IntegrityError) and (damage := damaged_index(group)):
+            failure = IntegrityError(f"{where_of(href, storage_options)}: {damage}")
+        raise failure from error
     return dataset
 
 
 def open_source(href: str, storage_options: Json | None = None) -> xr.Dataset:
-    """Open a foreign group as `source_of` reads it; errors as `open_dataset`."""
+    """Open a foreign group as `source_of`; errors as `open_dataset`."""
     return source_of(open_group(href, storage_options), href, storage_options)
 
 
 def source_of(group: zarr.Group, href: str, storage_options: Json | None = None) -> xr.Dataset:
-    """Read *group*, opened from *href* by `open_group`, as a source: data as stored, lazily.
+    """Return *group*, opened from *href* by `open_group`, as a lazy dataset of a source.
 
-    Coordinates are decoded, as `stacbuild.formats.zarr_decode.decoded` says.
+    Only coordinates are decoded, by `stacbuild.formats.zarr_decode.decoded`.
     """
-    # Every variable would be decoded, also the dates that are data.
+    # Without decode_times=False dates in data would be decoded, too.
     try:
         raw = dataset_of(group, href, storage_options, decode_times=False)
         if not all(map(is_name, raw.sizes)):
             raise IntegrityError(f"{href}: not every dimension has a name")
     except IntegrityError as error:
-        # What zarr reads, xarray may not.
+        # xarray cannot open some groups that zarr can.
         group = _mended(href, storage_options, error)
         raw = dataset_of(group, href, storage_options, decode_times=False)
     if not raw.variables:
@@ -233,7 +233,7 @@ def _notes(store: Store) -> list[str]:
 
 
 def refuse_groups_only(group: zarr.Group, href: str) -> None:
-    """Raise an error that names the groups with arrays below a group that has none, if any."""
+    """Raise an error if a group without arrays has nested groups with arrays, naming them."""
     below = [path for path in _group_paths(group.store) if path]
     if below:
         name = href.rstrip("/").rpartition("/")[2].removesuffix(".zip")
@@ -256,7 +256,7 @@ def _group_paths(store: Store) -> list[str]:
 
 
 def _mended(href: str, storage_options: Json | None, error: Exception) -> zarr.Group:
-    """Open a group without the arrays that cannot be read; raise *error* if none can."""
+    """Open a group without the arrays that cannot be read; raise *error* if none can be read."""
     store = _store(href, storage_options, (*MISSING, *REFUSED))
     try:
         zarr_format = format_of(store)
@@ -271,13 +271,13 @@ def _mended(href: str, storage_options: Json | None, error: Exception) -> zarr.G
             )
     except StacbuildError:
         raise
-    except Exception:  # noqa: BLE001 - the first error tells more than what came of the attempt
+    except Exception:  # noqa: BLE001 - the first error is more informative
         raise error from None
     return group
 
 
 def _inherited(href: str, storage_options: Json | None) -> zarr.Group | None:
-    """Open a group by the consolidated metadata of the store that it is in, if these know it."""
+    """Open a group from the consolidated metadata of the store that contains it, if possible."""
     inside = re.match(r"(?P<above>.*?\.zarr)/(?P<path>.+)", href.rstrip("/"))
     if inside is None:
         return None
@@ -291,7 +291,7 @@ def _inherited(href: str, storage_options: Json | None) -> zarr.Group | None:
 
 
 def _open(href: str, storage_options: Json | None) -> zarr.Group:
-    # Format by format, not both at once: the first answer comes before more is asked for.
+    # Format 3 first, then 2: zarr would request the metadata of both.
     strict = _store(href, storage_options, MISSING)
     refused: Exception | None = None
     try:
@@ -301,7 +301,7 @@ def _open(href: str, storage_options: Json | None) -> zarr.Group:
     except zarr.errors.ContainsArrayError as error:
         raise is_no_group(href) from error
     except REFUSED as error:
-        # Object stores that may not be listed answer 403 for a key that is not there.
+        # Object stores answer 403 for missing keys if listing is not allowed.
         refused = error
     try:
         return zarr.open_group(strict, mode="r", zarr_format=2)
@@ -311,7 +311,7 @@ def _open(href: str, storage_options: Json | None) -> zarr.Group:
         raise refused or FileNotFoundError(href) from None
     except REFUSED as error:
         refused = error
-    # Only the metadata are read leniently; a refused chunk stays an error.
+    # Only for metadata a refusal counts as missing; a refused chunk is an error.
     lenient = _store(href, storage_options, (*MISSING, *REFUSED))
     try:
         found = zarr.open_group(lenient, mode="r", zarr_format=2)
@@ -329,17 +329,17 @@ def _store(
     if is_local(href):
         return BoundedStore(LocalStore(href, read_only=True), href)
     scheme = urlsplit(href).scheme
-    # A listing kept from an earlier run would hide what has changed since.
+    # A cached listing may be outdated.
     options: Json = {"use_listings_cache": False}
     if scheme == "s3":
-        # Chunks are small: without parts there is no need to ask for the size of each before.
+        # Without concurrent parts s3fs does not request the size of each chunk first.
         options |= {"max_concurrency": 1, **(storage_options or {})}
     elif scheme in ("http", "https"):
-        # Imported only here: to load it takes a tenth of a second.
+        # Imported when used: it takes a tenth of a second.
         from stacbuild.formats.zarr_http import client_options
 
         options["client_kwargs"] = client_options(_PATIENCE, href)
-    else:  # memory, or open_group would not have let it come here
+    else:  # memory, as open_group refuses other schemes
         options = {}
     store = FsspecStore.from_url(
         href, storage_options=options, read_only=True, allowed_exceptions=missing
@@ -352,7 +352,7 @@ def _is_zip(href: str) -> bool:
 
 
 def _lists(group: zarr.Group) -> bool:
-    # An empty group is as unreadable to a cube as one that does not list its members.
+    # An empty group is as unusable as one whose members cannot be listed.
     try:
         return has_arrays(group)
     except (*REFUSED, NotFoundError):
@@ -366,7 +366,7 @@ def _why_unlisted(href: str) -> str:
 
 
 def _zipped(path: str) -> FsspecStore:
-    """Open a zip archive: of a group, or of the folder of one."""
+    """Open a zip archive of the content of a group, or of its folder."""
     if not Path(path).exists():
         raise FileNotFoundError(path)
     files = ZipFileSystem(path)

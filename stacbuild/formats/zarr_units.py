@@ -1,7 +1,7 @@
-"""Units of x and y, and by what their coordinates are to be multiplied for their CRS.
+"""Units of x and y, and their factors to the unit of a CRS.
 
-Spellings of CF and UDUNITS that are in use for coordinates: a number, a prefix, a unit
-(``km``, ``1000 m``, ``100 km``, ``US_survey_foot``, ``degrees_north``, ``microradian``).
+Parsed are the spellings of CF and UDUNITS for coordinates: a number, a prefix, a unit (``km``,
+``1000 m``, ``100 km``, ``US_survey_foot``, ``degrees_north``, ``microradian``).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _DEGREE = re.compile(
     r"(decimal )?(arc )?deg(ree)?s?( ?(n|s|e|w|true|north|south|east|west))?|°", re.IGNORECASE
 )
 # Of latitude and longitude (CF 1.11, 4.1 and 4.2), in whatever case.
-_TOLD = re.compile(r"deg(?:ree)?s?(?:(?P<y>n|north)|e|east)")
+_AXIS = re.compile(r"deg(?:ree)?s?(?:(?P<y>n|north)|e|east)")
 _BACKWARDS = re.compile(r"deg(?:ree)?s?(?:south|w|west)")
-# What stands where somebody had to write a unit and had none.
+# Placeholders for a missing unit.
 _NONE = frozenset({"", "1", "-", "none", "unknown", "unitless", "dimensionless", "n/a", "null"})
 _FOOT, _US_FOOT = 0.3048, 1200 / 3937
 _LENGTHS = {
@@ -33,7 +33,7 @@ _LENGTHS = {
     "mm": 0.001,
     "hm": 100.0,
     "km": 1000.0,
-    # Not UDUNITS, but nothing else can be meant.
+    # Not UDUNITS, but unambiguous.
     "Km": 1000.0,
     "KM": 1000.0,
     "ft": _FOOT,
@@ -60,37 +60,37 @@ _ANGLE_WORDS |= {"arcminute": math.pi / 10800, "arcsecond": math.pi / 648000}
 
 
 def is_degrees(text: str) -> bool:
-    """Return whether a unit is degrees, in any of the spellings of CF and others."""
+    """Return whether a unit is degrees, in any common spelling."""
     return _DEGREE.fullmatch(_plain(text)) is not None
 
 
 def unit_of(attrs: Mapping[Any, Any]) -> str:
-    """Return the unit among attributes, empty if it is none or no text."""
+    """Return the attribute ``units``; empty if it is missing or not text."""
     unit = attrs.get("units")
     return unit if isinstance(unit, str) else ""
 
 
-def axis_told(text: str) -> str | None:
-    """Return the axis that a unit tells: ``Y`` of ``degrees_north``, ``X`` of ``degreeE``."""
-    found = _TOLD.fullmatch(_joined(text))
+def axis_of_unit(text: str) -> str | None:
+    """Return the axis of a unit: ``Y`` for ``degrees_north``, ``X`` for ``degreeE``, else None."""
+    found = _AXIS.fullmatch(_joined(text))
     return None if found is None else "Y" if found["y"] else "X"
 
 
 def factor(text: str, crs: pyproj.CRS) -> float:
-    """Return what coordinates in the unit *text* are multiplied by to be in that of *crs*.
+    """Return the factor from the unit *text* to that of the axes of *crs*.
 
-    1 where no unit is stated. Scan angles of a geostationary satellite are multiplied by its
-    height (CF 1.11, F: geostationary; PROJ's ``geos`` is in metres).
+    1 without a unit. Scan angles of a geostationary satellite are multiplied by its height (CF
+    1.11, F: geostationary; PROJ's ``geos`` is in metres).
 
     Raises
     ------
     ValueError
-        The unit is not known, or is none of the CRS's axes.
+        The unit is unknown, or cannot be converted to that of the CRS.
     """
     if text.strip().lower() in _NONE:
         return 1.0
     if _BACKWARDS.fullmatch(_joined(text)):
-        # Some who write it count backwards, some do not.
+        # Ambiguous: some stores count backwards, some do not.
         msg = f"is in {text}, which CF does not have; count in degrees_east and degrees_north"
         raise ValueError(msg)
     axis = crs.axis_info[0]
@@ -102,7 +102,7 @@ def factor(text: str, crs: pyproj.CRS) -> float:
     else:
         msg = f"is in {text}, its CRS ({crs.name}) in {axis.unit_name}"
         raise ValueError(msg)
-    # Whole factors stay whole: 1000, not 1000.0000000000001.
+    # Snapped to an integer: 1000, not 1000.0000000000001.
     nearest = round(found)
     close = nearest and math.isclose(found, nearest, rel_tol=1e-12)
     return float(nearest) if close else found

@@ -1,4 +1,4 @@
-"""Values of coordinates and bounds read, and failures to, as errors that name store and array."""
+"""Reading of coordinates and bounds, with errors that name store and array."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIMENSIONS = "_ARRAY_DIMENSIONS"
 
 
 def values_of(name: str, array: xr.DataArray | xr.Variable) -> NDArray[Any]:
-    """Return the values of a coordinate or of bounds, which are read if they were not.
+    """Return the values of a coordinate or of bounds.
 
     Raises
     ------
@@ -34,19 +34,19 @@ def values_of(name: str, array: xr.DataArray | xr.Variable) -> NDArray[Any]:
     except StacbuildError:
         raise
     except Exception as error:  # each codec has its own
-        # Imported only here: it takes zarr and botocore, which rasters do without.
+        # Imported when used: it needs zarr and botocore, which rasters do not.
         from stacbuild.formats.zarr_errors import read_error
 
-        told = read_error(error, f"array {name}")
-        if isinstance(told, IntegrityError):
-            told = IntegrityError(_damaged(name, error))
-        raise told from error
+        failure = read_error(error, f"array {name}")
+        if isinstance(failure, IntegrityError):
+            failure = IntegrityError(_damaged(name, error))
+        raise failure from error
 
 
 def damaged_index(group: zarr.Group) -> str | None:
-    """Return which coordinate of a dimension cannot be decoded, and what to do; None if all can.
+    """Return the message for the first coordinate that cannot be decoded; None if all can.
 
-    xarray reads them when it opens a group, and does not say which one failed.
+    xarray reads them when it opens a group, and its error does not name the coordinate.
     """
     for name, array in group.arrays():
         dims = getattr(array.metadata, "dimension_names", None) or array.attrs.get(DIMENSIONS)
@@ -66,7 +66,7 @@ def _damaged(name: str, error: Exception) -> str:
 
 @contextmanager
 def naming(href: str) -> Iterator[None]:
-    """Put the address of a store before the errors of ours within, as they name arrays only."""
+    """Add the href of a store to errors within, which name arrays only."""
     try:
         yield
     except StacbuildError as error:

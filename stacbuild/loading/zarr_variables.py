@@ -9,7 +9,7 @@ import pystac
 
 from stacbuild.errors import BuildError
 from stacbuild.formats.cf_flags import FLAGS
-from stacbuild.formats.zarr_units import axis_told
+from stacbuild.formats.zarr_units import axis_of_unit
 from stacbuild.loading.packing import PACKING
 from stacbuild.loading.pool import zarr_dataset
 from stacbuild.stac.datacube import LEFT_OUT, OTHER_GRID
@@ -75,7 +75,7 @@ def asked_for(variable: SourceVariable) -> set[str]:
 
 
 def _places_pixels(name: str, entry: Mapping[str, Any], of_data: Collection[str]) -> bool:
-    if axis_told(entry.get("unit") or ""):
+    if axis_of_unit(entry.get("unit") or ""):
         return True
     is_corner = not set(entry["dimensions"]) <= set(of_data)
     return entry["type"] == "auxiliary" and (name.lower() in _LONLAT or is_corner)

@@ -20,7 +20,7 @@ from pyproj.exceptions import CRSError
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.geotiff_header import check_placed
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
-from stacbuild.formats.geotiff_sidecars import hint_of_place
+from stacbuild.formats.geotiff_sidecars import georeference_hint
 from stacbuild.geo.bbox import unskewed
 from stacbuild.geo.crs import crs_text, identified
 from stacbuild.geo.grid import PixelGrid
@@ -208,9 +208,9 @@ def media_type(dataset: rasterio.io.DatasetReader) -> str:
 def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
     check_placed(dataset, href)
     if not dataset.crs:
-        raise IntegrityError(f"{href}: has no coordinate reference system{hint_of_place(href)}")
+        raise IntegrityError(f"{href}: has no coordinate reference system{georeference_hint(href)}")
     if dataset.transform.is_identity:
-        raise IntegrityError(f"{href}: does not say where its pixels lie{hint_of_place(href)}")
+        raise IntegrityError(f"{href}: does not say where its pixels lie{georeference_hint(href)}")
     try:
         # GDAL's search sees through other programs' names; what it finds is checked.
         code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from stacbuild.formats.geotiff_sidecars import hint_of_place, sidecar_notes
+from stacbuild.formats.geotiff_sidecars import georeference_hint, sidecar_notes
 from tests.support.cli import geotiff
 
 
@@ -62,8 +62,8 @@ def test_what_says_the_same_or_nothing(tmp_path: Path, aux: str) -> None:
 
 def test_a_hint_where_only_a_file_beside_it_has_a_place(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    assert hint_of_place(str(path)) == ""
+    assert georeference_hint(str(path)) == ""
     (tmp_path / "a.tfw").write_text("")
     (tmp_path / "a.tif.aux.xml").write_text("<SRS>EPSG:4326</SRS>")
-    assert "(a.tfw, a.tif.aux.xml)" in hint_of_place(str(path))
-    assert hint_of_place("https://host.example/a.tif") == ""
+    assert "(a.tfw, a.tif.aux.xml)" in georeference_hint(str(path))
+    assert georeference_hint("https://host.example/a.tif") == ""

@@ -7,7 +7,7 @@ import math
 import pyproj
 import pytest
 
-from stacbuild.formats.zarr_units import axis_told, factor, is_degrees, unit_of
+from stacbuild.formats.zarr_units import axis_of_unit, factor, is_degrees, unit_of
 
 METRES, DEGREES = pyproj.CRS(3035), pyproj.CRS(4326)
 SATELLITE = pyproj.CRS("+proj=geos +h=35785831 +lon_0=0 +sweep=y")
@@ -48,7 +48,7 @@ def test_degrees_and_their_axes() -> None:
     assert is_degrees("Decimal Degrees")
     assert is_degrees("deg_N")
     assert not is_degrees("degrees Celsius")
-    assert [axis_told(text) for text in ("degrees_north", "degreeE", "degrees", "m")] == [
+    assert [axis_of_unit(text) for text in ("degrees_north", "degreeE", "degrees", "m")] == [
         "Y",
         "X",
         None,
