@@ -61,7 +61,7 @@ def main(directory: Path) -> int:
 
 @contextmanager
 def stand_ins(directory: Path) -> Iterator[None]:
-    """Run the servers until the end of the block."""
+    """Run the stand-ins until the end of the block."""
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.standins", str(directory), f"--box={BOX}"],
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
@@ -77,7 +77,7 @@ def stand_ins(directory: Path) -> Iterator[None]:
 
 
 class Step:
-    """A command that was run: how it ended, how long it took, its memory at the peak."""
+    """A command that was run: exit code, time and peak memory."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -102,7 +102,7 @@ def run(command: str, *arguments: object) -> Step:
 
 
 def watch(pid: int, step: Step) -> None:
-    """Note the resident memory of a process and its children while it runs."""
+    """Record the peak resident memory of a process and its children while it runs."""
     try:
         root = psutil.Process(pid)
         while root.is_running() and root.status() != psutil.STATUS_ZOMBIE:

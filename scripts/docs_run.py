@@ -1,4 +1,4 @@
-"""What scripts/docs runs once the environment is there: docs/reference, from the code itself."""
+"""Generate docs/reference from the code; called by scripts/docs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
 
 def pages() -> dict[str, str]:
-    """Return the pages of the reference by the name of their file, as they have to be now."""
+    """Return the generated pages by file name."""
     return {
         "configuration.md": reference_config.page(),
         "cli.md": reference_cli.page(),
@@ -20,7 +20,7 @@ def pages() -> dict[str, str]:
 
 
 def main() -> int:
-    """Write what differs."""
+    """Write the pages that differ, and print their paths."""
     FOLDER.mkdir(exist_ok=True)
     for name, text in pages().items():
         path = FOLDER / name

@@ -1,4 +1,4 @@
-"""What scripts/fuzz runs once the environment is there: many seeds, counted by verdict."""
+"""Run many random cases and count them by verdict; called by scripts/fuzz."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _batch(one: Callable[[int], Outcome], seeds: Sequence[int]) -> list[Outcome]
 
 
 def _outcomes(one: Callable[[int], Outcome], seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
-    """Yield what becomes of each seed, and a crash for each process that dies (a segfault, say).
+    """Yield the verdict of each seed; a process that dies (such as by a segfault) is a crash.
 
     What was under way then is left out, and the rest done by other processes.
     """

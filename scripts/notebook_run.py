@@ -1,4 +1,4 @@
-"""What scripts/notebook runs once the environment is there: docs/scs2.ipynb, executed."""
+"""Execute docs/scs2.ipynb; called by scripts/notebook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTEBOOK = Path(__file__).parents[1] / "docs" / "scs2.ipynb"
 
 
 def execute(directory: Path, endpoints: Endpoints) -> nbformat.NotebookNode:
-    """Run the notebook's cells in *directory*, on the demo's box; return it with new outputs."""
+    """Run the notebook's cells in *directory*, for the demo's area; return it with new outputs."""
     demo_config(directory, endpoints, bbox=DEMO_BOX)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(
@@ -36,12 +36,12 @@ def execute(directory: Path, endpoints: Endpoints) -> nbformat.NotebookNode:
 
 
 def neutral(text: str, directory: Path) -> str:
-    """Take out what differs from machine to machine: folders, ports."""
+    """Replace what differs from machine to machine: folders and ports."""
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", text.replace(str(directory), "."))
 
 
 def main() -> int:
-    """Execute and write back."""
+    """Execute the notebook and write it."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder).resolve()
         with serve(load_or_make(directory / "sources"), directory) as servers:

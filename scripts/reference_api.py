@@ -1,4 +1,4 @@
-"""The reference of the library, from the public names' source and docstrings."""
+"""Generate the reference of the Python API from source and docstrings."""
 
 from __future__ import annotations
 

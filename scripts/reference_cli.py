@@ -1,4 +1,4 @@
-"""The reference of the command line, from the commands themselves."""
+"""Generate the reference of the command line from the commands."""
 
 from __future__ import annotations
 

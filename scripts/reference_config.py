@@ -1,4 +1,4 @@
-"""The reference of the configuration, from the JSON Schema of its models."""
+"""Generate the reference of the configuration from its JSON Schema."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stacbuild.config.unsupported import REFUSALS
 
 Json = dict[str, Any]
 
-# In this order. A model without a heading here is an error, so that none is left out.
+# In the order of the page. A model without a heading is an error.
 HEADINGS = {
     "Config": "The whole file",
     "SingleDataset": "`datasets`: a cube of one source",
@@ -57,7 +57,7 @@ def page() -> str:
     """Return the page as Markdown."""
     schema = config_schema()
     models: dict[str, Json] = {"Config": schema, **schema["$defs"]}
-    # Those of stores are told with their store.
+    # Parameters of a store are documented with the store.
     told = {_name(m["properties"]["store_params"]) for m in models.values() if _is_store(m)}
     if differ := set(models) ^ (set(HEADINGS) | told):
         raise SystemExit(f"scripts/reference_config.py: HEADINGS and models differ: {differ}")
@@ -93,7 +93,7 @@ def _name(field: Json) -> str:
 
 
 def _kind(field: Json) -> str:
-    """Return what a value may be."""
+    """Return the type of a value, in words."""
     if "$ref" in field:
         heading = HEADINGS[_name(field)]
         return f"[{heading}](#{anchor(heading)})"

@@ -1,1 +1,1 @@
-"""Measures stacbuild beside a floor and its peers; `scripts/bench` runs it."""
+"""Benchmarks of stacbuild, a hand-written minimum and other tools; see `scripts/bench`."""

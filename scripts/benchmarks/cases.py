@@ -1,4 +1,4 @@
-"""What is measured: for each case the work, and the tools that do it."""
+"""Benchmark cases: the cubes to build, and the tools that build them."""
 
 from __future__ import annotations
 

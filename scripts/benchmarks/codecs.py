@@ -1,4 +1,4 @@
-"""Size against speed of the codecs that a cube could be written with."""
+"""Size and speed of codecs for the chunks of a cube."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RUNS = 5
 
 
 def table(root: Path, size: Size) -> str:
-    """Encode and decode one chunk of each kind in one thread, as a Markdown table."""
+    """Return a Markdown table of encoding and decoding a chunk of each kind in one thread."""
     numcodecs.blosc.set_nthreads(1)
     lines = [
         "\n**codecs**: one chunk, one thread\n",

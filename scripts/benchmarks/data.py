@@ -1,4 +1,4 @@
-"""The files that are measured: as large and as hard to compress as those of SCS2.
+"""Input files of the benchmarks: as large and as compressible as those of SCS2.
 
 Made once and kept. Contents come from a seeded random field, shifted from band to band, so that
 making them costs little and no band is like another.
@@ -47,7 +47,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured.
+    """Size of a benchmark.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class File:
-    """A GeoTIFF to be made: what it holds, and how it lies on disk."""
+    """A GeoTIFF to generate: its values, and its layout on disk."""
 
     name: str
     values: str
@@ -108,12 +108,12 @@ class File:
 
 
 def annual(size: Size, values: str, layout: str) -> File:
-    """One file with a band a year."""
+    """One file with a band per year."""
     return File(f"{values}-{layout}", values, size.bands, layout)
 
 
 def senf(size: Size) -> list[File]:
-    """The nine files of the disturbance atlas; their layouts are all there are."""
+    """The nine files of the disturbance atlas, which cover all layouts."""
     return [
         File("annual_disturbances", "annual", size.bands, "tiled-pixel"),
         File("disturbance_agent", "annual", size.bands, "striped-band"),
@@ -151,7 +151,7 @@ def folder(root: Path, size: Size, version: object = _VERSION) -> Path:
 
 
 def once(path: Path, make: Callable[[Path], None]) -> Path:
-    """Make a file or folder if it is not there; what was cut short does not count."""
+    """Generate a file or folder unless it exists; incomplete ones are generated again."""
     if not path.exists():
         part = path.with_name(f"part-{path.name}")
         if part.is_dir():
@@ -162,7 +162,7 @@ def once(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 def geotiff(root: Path, size: Size, file: File) -> Path:
-    """Make a GeoTIFF in EPSG:3035 that covers the box."""
+    """Generate a GeoTIFF in EPSG:3035 that covers the bounding box."""
     left, top, width, height = _cover(size.box, file.res)
 
     def make(path: Path) -> None:
@@ -172,7 +172,7 @@ def geotiff(root: Path, size: Size, file: File) -> Path:
 
 
 def clms(root: Path, size: Size, product: str) -> list[Path]:
-    """Make the tiles of 100 km, 20 m, of a product that touch the box."""
+    """Generate the tiles of a product (100 km, 20 m) that intersect the bounding box."""
     side, pixels = 100_000, 5000
     left, top, width, height = _cover(size.box, 20)
     paths = []
@@ -208,7 +208,7 @@ def write(path: Path, file: File, transform: Affine, shape: tuple[int, int]) -> 
 
 
 def gami(root: Path, size: Size) -> Path:
-    """Make the Zarr group of GAMI, as its own one in all but extent."""
+    """Generate a Zarr group like that of GAMI, except for its extent."""
 
     def make(path: Path) -> None:
         west, south, east, north = size.box

@@ -1,4 +1,4 @@
-"""The share of pixels that are those of the exact nearest neighbour: every centre through PROJ."""
+"""Share of pixels that equal the exact nearest neighbour (PROJ transforms every centre)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The floor: what the work costs at the least, with NumPy, rasterio, pyproj and zarr alone.
+"""The floor: the minimum cost of the work, with only NumPy, rasterio, pyproj and zarr.
 
 An index map once a tile, every block of a tile decoded once, values gathered with `numpy.take`,
 whole chunks written by four threads. No laziness, no graph, no metadata to speak of. GAMI, whose
@@ -33,7 +33,7 @@ _handles = local()
 
 
 def run(job: Job) -> None:
-    """Do the job."""
+    """Run the job."""
     zarr.config.set({"threading.max_workers": job.threads})
     with ThreadPoolExecutor(job.threads) as pool, rasterio.Env(GDAL_CACHEMAX=64):
 
@@ -50,7 +50,7 @@ def run(job: Job) -> None:
 
 
 def _open(path: str) -> rasterio.DatasetReader:
-    """Open a file once a thread: a GDAL dataset is not to be shared."""
+    """Open a file once per thread, because GDAL datasets are not thread-safe."""
     found: dict[str, rasterio.DatasetReader] = _handles.__dict__
     if path not in found:
         found[path] = rasterio.open(path)
@@ -164,7 +164,7 @@ def index_map(
 
 
 def _decode_all(path: str, window: tuple[slice, slice], each: Callable[..., list[Any]]) -> Array:
-    """Decode all bands of a window, every thread some rows of blocks."""
+    """Decode all bands of a window; each thread decodes some rows of blocks."""
     rows, cols = window
     file = _open(path)
     high = max(file.block_shapes[0][0], 64)

@@ -1,4 +1,4 @@
-"""What a tool is asked to do: layers of some files, onto a grid, into a Zarr group."""
+"""Job of a tool: resample layers of files onto a grid, and write a Zarr group."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scripts.benchmarks.data import RES, Box, Size
 
 @dataclass(frozen=True)
 class Layer:
-    """A variable of the result, and the files that it comes from (the tiles of one product)."""
+    """A variable of the result, and its source files (the tiles of one product)."""
 
     name: str
     paths: tuple[str, ...]
@@ -26,7 +26,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Job:
-    """All that is told to a tool."""
+    """Everything that a tool needs to know."""
 
     layers: tuple[Layer, ...]
     box: Box
@@ -38,12 +38,12 @@ class Job:
 
     @classmethod
     def of(cls, size: Size, layers: list[Layer], out: Path) -> Job:
-        """Make a job for a whole grid."""
+        """Return the job for a whole grid."""
         return cls(tuple(layers), size.box, size.shape, size.tile, str(out))
 
     @classmethod
     def load(cls, path: Path) -> Job:
-        """Read what `save` wrote."""
+        """Read a job that `save` wrote."""
         content = json.loads(path.read_text())
         layers = tuple(
             Layer(each["name"], tuple(each["paths"]), each["method"]) for each in content["layers"]
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def transform(self) -> tuple[float, float, float, float, float, float]:
-        """From column and row to longitude and latitude."""
+        """Transform from column and row to longitude and latitude."""
         return RES, 0.0, self.box[0], 0.0, -RES, self.box[3]
 
     def tiles(self) -> list[tuple[slice, slice]]:
@@ -71,7 +71,7 @@ class Job:
         ]
 
     def create(self, name: str, lead: tuple[int, ...], dtype: Any) -> zarr.Array[Any]:
-        """Create the array of a layer in the result, with the codec that is measured."""
+        """Create the array of a layer in the result, with the codec to measure."""
         side = (min(self.tile, self.shape[0]), min(self.tile, self.shape[1]))
         return zarr.create_array(
             self.out,
@@ -84,7 +84,7 @@ class Job:
         )
 
     def encoding(self) -> dict[str, Any]:
-        """Return the format and the codec as zarr wants them."""
+        """Return format and codec as arguments of zarr."""
         if self.codec == "lz4":
             return {"zarr_format": 2, "compressors": Blosc(cname="lz4")}
         return {"zarr_format": 3, "compressors": ZstdCodec(level=1, checksum=True)}

@@ -1,4 +1,4 @@
-"""Seconds, processor seconds and memory of a command and all its children."""
+"""Measure time, CPU time and memory of a command and all its children."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EVERY = 0.02  # seconds between two looks at the memory
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run, or the median of several, cost; interpreter and imports are part of it."""
+    """Cost of one run, or the median of several, including interpreter and imports."""
 
     seconds: float
     cpu_seconds: float
@@ -27,7 +27,7 @@ class Measured:
 
     @classmethod
     def median(cls, runs: Sequence[Measured]) -> Measured:
-        """Take the median of each figure."""
+        """Return the median of each figure."""
         return cls(
             median(run.seconds for run in runs),
             median(run.cpu_seconds for run in runs),

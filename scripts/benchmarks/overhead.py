@@ -1,4 +1,4 @@
-"""What dask and stackstac's graph cost: the time of the threads that is not spent in tasks.
+"""Overhead of dask and stackstac's graph: time of the threads outside of tasks.
 
 Run as a program it builds the cubes of a configuration in its own process, through the public
 API, and prints what it counted. A task is one read by stackstac and one write; what its thread
@@ -26,7 +26,7 @@ from scripts.benchmarks.report import Row
 
 
 def measure(root: Path, size: Size) -> Row:
-    """Build the cube of the headline case, looking on.
+    """Build the cube of the main case, and record its tasks.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def measure(root: Path, size: Size) -> Row:
 
 
 def table(row: Row) -> str:
-    """Return it as Markdown."""
+    """Return the figures as a Markdown table."""
     return (
         f"\n**overhead**: {HEADLINE}\n\n"
         "| tasks | graphs | tasks of the largest | seconds in graphs | outside of tasks |\n"

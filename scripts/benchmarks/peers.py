@@ -1,4 +1,4 @@
-"""What others do with one GeoTIFF of many bands, each as its documentation has it.
+"""The same work with other tools on one GeoTIFF with many bands, as documented for each.
 
 Run by the Python of `build/bench/.venv`: ``python -m scripts.benchmarks.peers TOOL JOB``.
 """
@@ -17,7 +17,7 @@ from scripts.benchmarks.job import Job
 
 
 def stackstac(job: Job) -> None:
-    """Stack items of one band each: stackstac knows no other kind of asset."""
+    """Stack items of one band each, because stackstac supports only single-band assets."""
     import dask
     import rasterio
     import stackstac

@@ -1,4 +1,4 @@
-"""Reading in place over HTTP: a loopback server with latency that counts what is asked of it."""
+"""Reading in place over HTTP, from a local server with latency that counts requests."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ LAYOUTS = {f"http-{layout}": layout for layout in ("tiled-band", "tiled-pixel", 
 
 @dataclass
 class Traffic:
-    """Ranges that were asked for: path, first byte, and the one after the last."""
+    """Requested ranges: path, first byte, and end (exclusive)."""
 
     ranges: list[tuple[str, int, int]] = field(default_factory=list)
     heads: int = 0
     lock: Lock = field(default_factory=Lock)
 
     def clear(self) -> None:
-        """Forget what was asked so far."""
+        """Reset the counters."""
         with self.lock:
             self.ranges.clear()
             self.heads = 0
 
     @property
     def sent(self) -> int:
-        """Bytes of all bodies."""
+        """Bytes of all responses."""
         return sum(stop - start for _, start, stop in self.ranges)
 
     @property
@@ -67,7 +67,7 @@ class Traffic:
 
 @contextmanager
 def serve(folder: Path, traffic: Traffic) -> Iterator[str]:
-    """Serve the files of a folder on a loopback port; gives the URL."""
+    """Serve the files of a folder on a local port; yield the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

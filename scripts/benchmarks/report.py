@@ -1,4 +1,4 @@
-"""The rows of a table, as Markdown and as JSON."""
+"""Results as Markdown tables and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _VERSIONS = ("stacbuild", "numpy", "rasterio", "pyproj", "zarr", "dask", "xarray
 
 
 def machine() -> str:
-    """Return what the figures were measured on."""
+    """Return a description of the machine and of the software versions."""
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in _VERSIONS)
     return (
@@ -37,7 +37,7 @@ def _processor() -> str:
 
 
 def table(rows: Sequence[Row], title: str) -> str:
-    """Return the rows of one case as a Markdown table, with ratios to their peers."""
+    """Return the rows of one case as a Markdown table, with ratios to other tools."""
     seconds = {row["tool"]: row["seconds"] for row in rows}
     against = [tool for tool in ("floor", "odc-stac", "stackstac") if tool in seconds]
     heads = ["tool", "seconds", "cpu s", "peak MB", *(f"{tool} = 1" for tool in against), "exact %"]
@@ -53,7 +53,7 @@ def table(rows: Sequence[Row], title: str) -> str:
 
 
 def traffic(row: Row) -> str:
-    """Return what one reading over HTTP took as a Markdown table."""
+    """Return the traffic of one reading over HTTP as a Markdown table."""
     heads = ("seconds", "peak MB", "requests", "MB", "MB needed", "bytes ratio", "MB twice")
     cells = (
         f"{row['seconds']:.2f}",

@@ -1,4 +1,4 @@
-"""The tools of a case in turn, each in a fresh process."""
+"""Run the tools of a case in turn, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(case: Case, tools: Sequence[str], repeats: int, root: Path) -> list[Row]:
-    """Let each tool do the work of a case, all of them *repeats* times.
+    """Run each tool of a case *repeats* times, alternating between the tools.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def _command(tool: str, job: Job, work: Path) -> list[str]:
 
 
 def _warm(paths: Iterable[str]) -> None:
-    """Read all files once, so that the first tool does not pay for the disk."""
+    """Read all files once, so that they are cached for the first tool, too."""
     for path in map(Path, paths):
         for file in path.rglob("*") if path.is_dir() else [path]:
             if file.is_file():
