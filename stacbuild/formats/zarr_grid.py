@@ -58,19 +58,19 @@ class DatasetGrid(PixelGrid):
 
 
 def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> DatasetGrid:
-    """Find the grid of *ds* from its coordinates; no data is read.
+    """Return the grid of *ds* from its coordinates; no data are read.
 
-    Coordinates may have another name than their dimension (`stacbuild.formats.zarr_auxiliary`).
-    Coordinates say where pixels lie and in which order. Which place in its pixel a coordinate
-    has is told, in this order, by *bbox*, by cell bounds (CF 7.1), and by ``spatial:transform``,
-    ``spatial:bbox`` or a ``GeoTransform`` if the coordinates agree with it; else they are
-    centres. Where a dimension has no coordinates, what is stated stands in for them.
+    Coordinates determine the position and order of pixels, and may have another name than their
+    dimension (`stacbuild.formats.zarr_auxiliary`). The position of a coordinate in its pixel
+    follows from the first of these that is present and consistent: *bbox*, cell bounds (CF 7.1),
+    ``spatial:transform``, ``spatial:bbox``, a ``GeoTransform``; by default it is the centre. These
+    also replace missing coordinates of a dimension.
 
     Parameters
     ----------
     bbox
-        What a profile states: outer edges of the pixels, in the CRS of *ds*. It counts if so
-        many pixels fill it.
+        From a profile: outer edges of the pixels, in the CRS of *ds*. It is used if it agrees with
+        the number of pixels and the coordinates.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> DatasetGrid:
     Raises
     ------
     StacbuildError
-        No horizontal dimensions or no CRS are found, coordinates are not regularly spaced, not
-        in the unit of the CRS, or nothing says where the pixels of a dimension lie.
+        There are no horizontal dimensions or no CRS, coordinates are not regularly spaced or not
+        in the unit of the CRS, or the position of pixels is unknown.
     """
     ds = with_axes(ds)
     x, y = _horizontal(ds)
