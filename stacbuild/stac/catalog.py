@@ -1,4 +1,4 @@
-"""The local STAC catalog: found in, put into, saved atomically.
+"""The local STAC catalog: find, add and remove items; files are written atomically.
 
 The layout is self-contained with relative links (STAC best practices, "self-contained catalogs")::
 
@@ -61,7 +61,7 @@ _THUMBNAIL_ASSET = {
 
 _LONGEST_ID = 180
 
-# To put takes less than a second; who takes longer hangs.
+# Lock timeout: a put takes less than a second.
 _LONGEST_PUT = 120
 
 _STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
@@ -74,7 +74,7 @@ class Harvest:
     Parameters
     ----------
     thumbnails
-        PNGs by the id of the item that each is of, or of the collection if it has none yet.
+        PNGs by id of the item, or of the collection if it has none yet.
     """
 
     collection: pystac.Collection
@@ -83,17 +83,17 @@ class Harvest:
 
 
 def slug(text: str) -> str:
-    """Return *text* as an id that is also a file name: only ``[A-Za-z0-9._-]``, 180 at most.
+    """Return *text* as an id and file name: only ``[A-Za-z0-9._-]``, at most 180 characters.
 
-    What is longer ends in a digest of the whole, so that it stays apart from what begins alike. The
-    limit leaves room for endings: file systems allow 255 bytes.
+    A longer one ends with a digest of *text*, so that it is unique. The limit leaves room for
+    suffixes: file systems allow 255 bytes.
     """
     short = _plain_characters(text)
     return short if len(short) <= _LONGEST_ID else with_digest(short, text)
 
 
 def cube_id(identifier: str) -> str:
-    """Return the id of a cube's item; ``a/b`` gets a digest, as there may be ``a-b``."""
+    """Return the id of a cube's item; ``a/b`` gets a digest to distinguish it from ``a-b``."""
     return with_digest(slug(identifier), identifier) if "/" in identifier else identifier
 
 
@@ -102,7 +102,7 @@ def _plain_characters(text: str) -> str:
 
 
 def with_digest(name: str, text: str) -> str:
-    """Return an id that begins like *name* and that no other *text* has."""
+    """Return an id that starts with *name* and is unique for *text*."""
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{name[: _LONGEST_ID - 9]}-{digest}"
 
@@ -113,7 +113,7 @@ class Catalog:
     Parameters
     ----------
     root
-        The folder of ``catalog.json``; made on the first `put`.
+        The folder of ``catalog.json``; created by the first `put`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -128,7 +128,7 @@ class Catalog:
         return self.root / "catalog.json"
 
     def item_path(self, collection_id: str, item_id: str) -> Path:
-        """Return the file of an item (a cube's by its identifier), whether it is there or not."""
+        """Return the path of an item (of a cube by its identifier), which may not exist."""
         item_id = cube_id(item_id)
         return self.root / collection_id / item_id / f"{item_id}.json"
 
@@ -145,7 +145,7 @@ class Catalog:
                 yield self.read_item(self._inside(collection, href))
 
     def readable_items(self, collection_id: str) -> Iterator[pystac.Item]:
-        """Yield the items of one collection, if there is such, but for those that are damaged."""
+        """Yield the items of a collection, without damaged ones; none if it does not exist."""
         path = self.root / collection_id / "collection.json"
         if path in self.collections():
             for href in hrefs(read_json(path), "item"):
@@ -164,7 +164,7 @@ class Catalog:
         """
         found = []
         for collection in self.collections():
-            # A collection names its store, so that others need not be opened item by item.
+            # A collection names its store, so that items of other stores are not opened.
             content = read_json(collection)
             if content.get(STORE) == store:
                 for href in hrefs(content, "item"):
@@ -174,67 +174,67 @@ class Catalog:
         return sorted(found, key=lambda item: item.id)
 
     def collection_ids(self) -> dict[str, Json]:
-        """Return the collections' JSON by the names of their folders."""
+        """Return the JSON of the collections by name of their folder."""
         return {path.parent.name: read_json(path) for path in self.collections()}
 
     def item_ids(self, collection_id: str) -> list[str]:
-        """Return the ids of the items that a collection links to; none if it is not there."""
+        """Return the ids of the items that a collection links to; none if it does not exist."""
         path = self.root / collection_id / "collection.json"
         if path not in set(self.collections()) or not path.exists():
             return []
         return [Path(href).stem for href in hrefs(read_json(path), "item")]
 
     def get(self, collection_id: str, item_id: str) -> pystac.Item | None:
-        """Return one item by its ids; None if there is none that the catalog links to."""
+        """Return one item by its ids; None if the catalog does not link to it."""
         path = self.item_path(collection_id, item_id)
         if not path.exists() or not self._links_to(collection_id, item_id):
             return None
         return self.read_item(path)
 
     def stranger(self, collection_id: str, item_id: str | None = None) -> str | None:
-        """Return what lies where `put` would write and is none of ours; None if nothing does."""
+        """Return a message if `put` would overwrite a foreign file; otherwise None."""
         collection = self.root / collection_id / "collection.json"
-        said = stranger(self.path, "Catalog", CATALOG_ID)
-        said = said or stranger(collection, "Collection", collection_id)
-        if said is None and item_id is not None:
+        found = stranger(self.path, "Catalog", CATALOG_ID)
+        found = found or stranger(collection, "Collection", collection_id)
+        if found is None and item_id is not None:
             item = self.item_path(collection_id, item_id)
-            said = stranger(item, "Feature", cube_id(item_id))
-            said = said or strange_picture(item) or strange_picture(collection)
-        return said
+            found = stranger(item, "Feature", cube_id(item_id))
+            found = found or strange_picture(item) or strange_picture(collection)
+        return found
 
     def check_strangers(self, collection_id: str, item_id: str | None = None) -> None:
-        """Refuse to write over what is none of ours.
+        """Check that `put` would not overwrite foreign files.
 
         Raises
         ------
         ConflictError
-            Naming the file.
+            If it would; names the file.
         """
-        if said := self.stranger(collection_id, item_id):
-            raise ConflictError(f"{said}; move it away, or give --catalog another folder")
+        if found := self.stranger(collection_id, item_id):
+            raise ConflictError(f"{found}; move it away, or use another folder for --catalog")
 
     def put(self, harvest: Harvest) -> bool:
         """Add or replace a collection and items; return whether any byte changed.
 
-        Items that the collection holds already and that *harvest* does not name stay. The order
-        of the writes is item, collection, catalog: at every moment what is linked exists. Of
-        several processes one puts at a time, and keeps what the others have put.
+        Other items of the collection stay. Items are written first, then the collection and the
+        catalog, so that links never dangle. A lock serializes concurrent processes, each of which
+        keeps the items of the others.
 
         Raises
         ------
         ConflictError
-            If a file lies there that stacbuild did not write; then nothing is written.
+            If it would overwrite a foreign file; then nothing is written.
         LocalError
             If the catalog cannot be written.
         LockedError
-            If another process has been putting for minutes.
+            If another process holds the lock for minutes.
         """
         collection = harvest.collection
         changed = False
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LocalError(f"{self.root}: cannot be made: {error.strerror}") from error
+            raise LocalError(f"{self.root}: cannot be created: {error.strerror}") from error
         with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
             self.check_strangers(collection.id)
             for item in harvest.items:
@@ -251,9 +251,9 @@ class Catalog:
         return changed
 
     def remove(self, collection_id: str, item_ids: Sequence[str]) -> None:
-        """Remove items, and their collection if none is left in it.
+        """Remove items, and their collection if it becomes empty.
 
-        What is linked exists at every moment. Files that stacbuild did not write stay.
+        Links never dangle. Foreign files stay.
 
         Raises
         ------
@@ -288,7 +288,7 @@ class Catalog:
                 remove_item_files(path)
 
     def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
-        """Add a picture to a collection that has none; return whether its file changed.
+        """Add a thumbnail to a collection that has none; return whether its file changed.
 
         Raises
         ------
@@ -319,24 +319,24 @@ class Catalog:
         Raises
         ------
         LocalError, IntegrityError
-            If it cannot be read, or is no item.
+            If it cannot be read, or is not an item.
         """
         content = read_json(path)
         try:
-            # No migration: the catalog is ours and holds the newest fields as plain JSON.
+            # No migration: stacbuild writes the current STAC version.
             item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
             for asset in item.assets.values():
                 asset.href = absolute(asset.href, path.parent)
                 for alternate in asset.extra_fields.get("alternate", {}).values():
                     alternate["href"] = absolute(alternate["href"], path.parent)
         except Exception as error:
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            raise IntegrityError(f"{path}: is not a STAC item ({said})") from error
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise IntegrityError(f"{path}: is not a STAC item ({text})") from error
         item.set_self_href(str(path))
         return item
 
     def _inside(self, file: Path, href: str) -> Path:
-        """Return the file that a link of *file* leads to, if that is one of the catalog."""
+        """Return the target of a link of *file*, after checking that it is in the catalog."""
         path = (file.parent / href).resolve()
         if not path.is_relative_to(self.root):
             raise IntegrityError(f"{file}: links to {href!r} outside of the catalog; refused")
@@ -366,7 +366,7 @@ class Catalog:
         path = self.root / collection.id / "collection.json"
         known = read_json(path) if path.exists() else {}
         content = plain(collection)
-        # What the collection linked before and what is put now; a stray file does not enter.
+        # Items that the collection links to, and the new ones; unlinked files are ignored.
         ids = {Path(href).stem for href in hrefs(known, "item")}
         ids |= {item.id for item in harvest.items}
         items = [
@@ -375,10 +375,10 @@ class Catalog:
             if (file := self.item_path(collection.id, item_id)).exists()
         ]
         for item in items:
-            # A folder of this name may be removed below.
+            # A folder with this name may be removed below.
             name = item.get("id")
             if not isinstance(name, str) or name not in ids or _plain_characters(name) != name:
-                raise IntegrityError(f"{path}: an item of it has the id {name!r}; refused")
+                raise IntegrityError(f"{path}: one of its items has the id {name!r}; refused")
         items, gone = without_replaced(items, harvest.items)
         stores = sorted(
             {item["properties"][STORE] for item in items if STORE in item["properties"]}
@@ -403,14 +403,14 @@ class Catalog:
         ]
         relative_assets(content, path.parent)
         if "thumbnail" in known.get("assets", {}) and path.with_name(THUMBNAIL).exists():
-            # It came with a cube, and harvesters know nothing of it.
+            # It was added with a cube, so harvests do not have it.
             content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
         elif collection.id in harvest.thumbnails:
             save_picture(path, harvest.thumbnails[collection.id])
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
         changed = save(path, content)
         for item in gone:
-            # Unlinked first, removed after: at no moment does a link lead nowhere.
+            # Removed after they are unlinked, so that links never dangle.
             remove_item_files(self.item_path(collection.id, item["id"]))
         return changed
 

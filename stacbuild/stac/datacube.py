@@ -28,9 +28,9 @@ from stacbuild.profiles import DataProfile
 
 Json = dict[str, Any]
 
-# Up to this many values of a dimension are listed; longer ones are given by extent and step.
+# Values of a dimension are listed up to this number; longer ones have extent and step.
 _FEW = 100
-# So many times are listed, so that it can be told which of them are chosen; of more, how many.
+# Times are listed up to this number, so that a plan can select among them; more are counted.
 _FEW_TIMES = 2000
 LENGTH = "stacbuild:length"
 """Values of a dimension whose values are not listed."""
@@ -46,14 +46,14 @@ _DATA_TYPES = frozenset(
 _NO_PROFILE = DataProfile()
 
 NODATA = "stacbuild:nodata"
-"""Field of a variable: values for no data beside ``nodata``, which is one, and no class's."""
+"""Field of a variable: further nodata values beside ``nodata``, which are no classes."""
 
 LEFT_OUT = "stacbuild:left_out"
 """Field of a variable in ``cube:variables``: why it cannot be read, in words after its name."""
 
 
 OTHER_GRID = "lies on another grid"
-"""How it begins what `LEFT_OUT` says of a variable that has pixels of its own."""
+"""Beginning of `LEFT_OUT` for a variable on another grid."""
 
 
 def cube_dimensions(ds: xr.Dataset, grid: DatasetGrid) -> Json:
@@ -111,7 +111,7 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
 
 
 def read_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type in which a cube has values of a source's *dtype*.
+    """Return the dtype of a cube for a source's *dtype*.
 
     It is the same, but for two that most readers of cubes lack (GDAL before 3.11, netCDF): bool
     becomes uint8, with room for "no data", and float16 becomes float32.
@@ -145,7 +145,7 @@ def _temporal(times: xr.DataArray) -> Json:
         return {"type": "temporal", "extent": [None, None]}
     texts = [datetime_to_str(time_of(value)) for value in (known.min(), known.max())]
     field: Json = {"type": "temporal", "extent": texts}
-    # A step without a value has no text.
+    # Missing times are not listed.
     if index.size <= _FEW_TIMES and known.size == index.size:
         field["values"] = [datetime_to_str(time_of(value)) for value in index]
     else:
@@ -178,7 +178,7 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
     stated = (profile.variables or {}).get(name, _NO_PROFILE)
     dtype = np.dtype(variable.encoding.get("dtype") or variable.dtype)
     if dtype.kind == "b":
-        # The extension has no name for them.
+        # The extension has no name for these types.
         dtype = read_as(dtype)
     field: Json = {
         "type": "data" if is_data else "auxiliary",
@@ -206,7 +206,7 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
     classes = [
         entry.model_dump(exclude_none=True, exclude_defaults=True) for entry in stated.classes or ()
     ]
-    # One field holds one value; further ones are classes that mean nodata, if they are whole.
+    # The field has one value; further ones become nodata classes, if they are integers.
     known = {entry["value"] for entry in classes}
     further = [value for each in nodata[1:] if (value := to_json(each)) not in known]
     classes += [
@@ -237,22 +237,22 @@ def _why_left_out(variable: xr.DataArray, dtype: np.dtype[Any]) -> str | None:
 def _nodata(
     ds: xr.Dataset, variable: xr.DataArray, stated: tuple[float, ...] | None
 ) -> list[Number]:
-    """Return the values for no data: a profile's, else the variable's, else the dataset's.
+    """Return the nodata values: of the profile, or the variable, or the dataset.
 
     They are as the variable's type holds them, if it does; what is no number is left aside.
     """
     keys = ("_FillValue", "missing_value")
     if variable.dtype.kind not in "iuf":
-        # Of a bool both values are values; format 2 has a fill value all the same.
+        # Both values of a bool are valid, but format 2 always has a fill value.
         return []
     own = [attrs.get(key) for attrs in (variable.attrs, variable.encoding) for key in keys]
-    # 0 is what Zarr v2 puts as fill value where nobody chose one: what is stated goes before.
+    # 0 is the default fill value in Zarr v2, so stated values take precedence.
     chosen = [value for value in own if value is not None and np.any(np.asarray(value) != 0)]
     unchosen = [value for value in own if value is not None]
     of_rasters = stated_by_rasters(variable.attrs)
     for values in (stated or (), chosen, of_rasters, [ds.attrs.get(key) for key in keys], unchosen):
         numbers = [number for found in values for number in _numbers(found)]
-        # NaN needs no masking, and does not keep another value from being masked.
+        # NaN needs no masking, and another value may be masked besides.
         if known := [number for number in numbers if number == number]:
             of_type = [(held(number, variable.dtype), number) for number in known]
             return list(dict.fromkeys(n if mine is None else mine for mine, n in of_type))
@@ -260,7 +260,7 @@ def _nodata(
 
 
 def stated_by_rasters(attrs: Mapping[Any, Any]) -> list[Any]:
-    """Return what attributes of programs for rasters state as no data, beside those of CF.
+    """Return nodata values in attributes of raster software, besides those of CF.
 
     ``nodata`` is what odc-geo writes and rioxarray reads, ``nodatavals`` what xarray made of a
     GeoTIFF until 2022: a value a band, which says nothing of the others where they differ.
@@ -272,7 +272,7 @@ def stated_by_rasters(attrs: Mapping[Any, Any]) -> list[Any]:
 
 
 def _numbers(value: Any) -> list[Number]:
-    """Return the numbers of an attribute, also where they are written as text."""
+    """Return the numbers of an attribute, which may be strings."""
     listed = value.ravel().tolist() if isinstance(value, np.ndarray) else value
     found: list[Number] = []
     for each in listed if isinstance(listed, list | tuple) else [listed]:
@@ -292,7 +292,7 @@ def _number(value: Any) -> int | float | None:
 
 
 def _bounds(ds: xr.Dataset) -> set[str]:
-    # CF 7.1 and 7.4; the usual endings, too, for coordinates that do not name their bounds.
+    # CF 7.1 and 7.4; also by the usual suffixes, for coordinates that do not name their bounds.
     named = {
         str(named)
         for variable in ds.variables.values()
@@ -304,7 +304,7 @@ def _bounds(ds: xr.Dataset) -> set[str]:
 
 
 def text_of(attrs: dict[Any, Any], *keys: str) -> str | None:
-    """Return the first of some attributes that is a text, on one line."""
+    """Return the first of some attributes that is a string, on one line."""
     for key in keys:
         value = attrs.get(key)
         if isinstance(value, str) and value.strip():
@@ -318,5 +318,5 @@ def time_of(value: pd.Timestamp) -> dt.datetime:
 
 
 def utc(value: dt.datetime) -> dt.datetime:
-    """Bring a time to UTC; a naive one is taken as UTC."""
+    """Convert a time to UTC; a naive one is taken as UTC."""
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)

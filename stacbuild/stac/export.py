@@ -1,4 +1,4 @@
-"""The catalog as a few files with absolute hrefs: what search engines and APIs load.
+"""Export the catalog as a few files with absolute hrefs, for search engines and APIs.
 
 Written are ``items.json``, a GeoJSON FeatureCollection of all items; ``items.parquet``, the same as
 stac-geoparquet 1.1 (https://github.com/radiantearth/stac-geoparquet-spec), if the optional package
@@ -41,19 +41,19 @@ ITEMS = "items.json"
 PARQUET = "items.parquet"
 COLLECTIONS = "collections"
 
-# Who loads the items has a tree of his own.
+# Structural links, which a loader of the items replaces by its own.
 _OF_THE_TREE = {"root", "parent", "child", "item", "items", "collection", "self"}
 
 # How a cube was made: objects whose keys differ from cube to cube, and a column each they would be.
 _NOT_IN_PARQUET = {"processing:expression", INPUTS}
 
-# In the names of columns of what was made of items of ours.
+# In the names of columns of Parquet files that stacbuild exported.
 _OF_OURS = b"stacbuild:"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the catalog is for those who load the export.
+    """The location of the catalog for those who load the export.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _export(
         (_item(item, place) for item in source.items()),
         key=lambda item: (str(item.get("collection")), item["id"]),
     )
-    # Not by its id, which may be anything in a catalog from elsewhere.
+    # Not by its id, which is arbitrary in a third-party catalog.
     files = {
         target / COLLECTIONS / f"{path.parent.name}.json": content
         for path, content in collections.items()
@@ -181,7 +181,7 @@ def _export(
 
 
 def _check_strangers(paths: Sequence[Path]) -> None:
-    """Refuse to replace files that no export wrote."""
+    """Check that only files of earlier exports are replaced."""
     for path in paths:
         folder = next(each for each in path.parents if os.path.lexists(each))
         if not folder.is_dir():
@@ -194,7 +194,7 @@ def _check_strangers(paths: Sequence[Path]) -> None:
 
 
 def _is_export(path: Path) -> bool:
-    """Return whether an export wrote a file: what it holds tells whose it is."""
+    """Return whether an export wrote a file, by its content."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
@@ -202,7 +202,7 @@ def _is_export(path: Path) -> bool:
             return _OF_OURS in _footer(path)
         content = json.loads(path.read_bytes())
         if path.parent.name != COLLECTIONS:
-            # Without any item it holds nothing that could be lost.
+            # Without items there is nothing to lose.
             features = content.get("features")
             return content.keys() == {"type", "features"} and all(map(_is_exported, features))
         return content["type"] == "Collection" and _is_exported(content)
@@ -211,7 +211,7 @@ def _is_export(path: Path) -> bool:
 
 
 def _is_exported(content: Json) -> bool:
-    """Return whether STAC is as `_absolute` makes it."""
+    """Return whether STAC JSON comes from `_absolute`."""
     first, *others = content["links"]
     return first.keys() == _canonical("", "").keys() and (
         first["rel"] == "canonical" and not any(each["rel"] in _OF_THE_TREE for each in others)
@@ -230,7 +230,7 @@ def _footer(path: Path) -> bytes:
 
 
 def _checked(base_url: str | None) -> str | None:
-    """Return a URL without what is not the folder's."""
+    """Return the URL of a folder without query and fragment."""
     if base_url is None:
         return None
     try:
@@ -257,7 +257,7 @@ def _collection(path: Path, place: Place) -> Json:
 
 
 def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
-    """Make every href absolute, and name the file in the catalog as the original."""
+    """Make every href absolute, and add a link to the file in the catalog."""
     try:
         links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
         content["links"] = [_canonical(str(path), media_type), *links]
@@ -274,7 +274,7 @@ def _canonical(href: str, media_type: str) -> Json:
 
 
 def _entries(content: Json) -> Iterator[Json]:
-    """Yield all that has an href of its own."""
+    """Yield all objects with an href."""
     yield from content["links"]
     for asset in content.get("assets", {}).values():
         yield asset
@@ -301,7 +301,7 @@ def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
     beside = temporary(path)
     try:
         sweep_dead(path)
-        # In a thread of its own, as a notebook has a loop running already.
+        # In a thread, since a notebook already runs an event loop.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _write_parquet(beside, rows)).result()
         beside.replace(path)
@@ -333,7 +333,7 @@ def _row(item: Json) -> Json:
 
 
 def _for_parquet(value: Any) -> Any:
-    """Leave out objects without fields, and nodata that is text: a column has one type."""
+    """Remove empty objects and string nodata, since a column has one type."""
     if isinstance(value, dict):
         return {
             key: _for_parquet(each)
@@ -346,7 +346,7 @@ def _for_parquet(value: Any) -> Any:
 
 
 def _remove(path: Path) -> None:
-    """Remove what an earlier export wrote, and nobody else's file."""
+    """Remove a file of an earlier export."""
     if not _is_export(path):
         return
     try:

@@ -1,4 +1,4 @@
-"""What files say of themselves, as STAC fields, and which extensions those fields belong to."""
+"""STAC extensions of fields, and fields of stacbuild."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ EXTENSIONS = {
 """Schema of each extension by the prefix of its fields, or by a field without prefix."""
 
 MASK = "stacbuild:mask"
-"""Field of an asset: what masks pixels beside ``nodata``: ``mask``, ``alpha`` or ``values``."""
+"""Field of an asset: what masks pixels besides ``nodata``: ``mask``, ``alpha`` or ``values``."""
 
 ALPHA = "stacbuild:alpha"
-"""Field of an entry of ``bands``: true for a band of opacity, which is no data."""
+"""Field of ``bands``: true for an alpha band, which is not data."""
 
 VARIABLE = "stacbuild:variable"
-"""Field of an asset or of an entry of ``bands``: of which variable the header says they are."""
+"""Field of an asset or of ``bands``: the variable according to the header."""
 
 FINGERPRINT = "stacbuild:fingerprint"
-"""Property of a cube's item: SHA-256 in hexadecimal digits over `INPUTS`."""
+"""Property of a cube's item: SHA-256 over `INPUTS`, in hexadecimal."""
 
 INPUTS = "stacbuild:inputs"
 """Property of a cube's item: ``{part: {name: digest}}``, see `inputs_of`."""
@@ -67,7 +67,7 @@ def declare_extensions(entity: pystac.Item | pystac.Collection) -> None:
 
 
 def multihash_md5(digest: str) -> str:
-    """Turn the hex digest of an md5 into the multihash of ``file:checksum``.
+    """Return the multihash of ``file:checksum`` for the hex digest of an MD5.
 
     The code of md5 is 0xd5, as a varint ``d501``, and its length 16 bytes, ``10``
     (https://github.com/multiformats/multicodec/blob/master/table.csv).
@@ -76,7 +76,7 @@ def multihash_md5(digest: str) -> str:
 
 
 def file_time(path: Path) -> str:
-    """Return when a file was last written to, in UTC, as the field ``updated`` of its asset.
+    """Return the modification time of a file in UTC, for the field ``updated`` of its asset.
 
     Of a folder it is the newest file below it: what is deleted does not count.
     """

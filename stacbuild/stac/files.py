@@ -1,7 +1,7 @@
-"""Files of a catalog: read, written, and known as ours.
+"""Read and write files of a catalog, and recognise those that stacbuild wrote.
 
-What stacbuild writes names itself: items and collections by the store that they are of, pictures by
-a text in them, temporary files by their name. Nothing else is written over or removed.
+Items and collections of stacbuild name their store, its pictures contain a text, and its temporary
+files have special names. No other files are overwritten or removed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ STORE = "stacbuild:store"
 CATALOG_ID = "stacbuild"
 
 THUMBNAIL = "thumbnail.png"
-"""Name of the picture beside the file of an item or a collection."""
+"""Name of the thumbnail in the folder of an item or a collection."""
 
-# What a PNG of ours begins with, see `stacbuild.pictures.thumbnail.encode`.
+# In the first bytes of a PNG of stacbuild, see `stacbuild.pictures.thumbnail.encode`.
 _PICTURE_MARK = b"tEXtSoftware\x00stacbuild"
 
 
@@ -47,20 +47,20 @@ def read_json(path: Path) -> Json:
 
 
 def save(path: Path, content: Json) -> bool:
-    """Write a file of the catalog, whose lock is held; remove what a dead run left beside it."""
+    """Write a file of the catalog, and remove leftovers of dead runs; the lock has to be held."""
     sweep(path)
     return write_json(path, content)
 
 
 def save_picture(path: Path, png: bytes) -> bool:
-    """Write the picture beside a file of the catalog, in the same way."""
+    """Write the thumbnail of an item or a collection, as `save`."""
     picture = path.with_name(THUMBNAIL)
     sweep(picture)
     return write_bytes(picture, png)
 
 
 def stranger(path: Path, kind: str, identifier: str) -> str | None:
-    """Return what lies at the place of a file of ours and is none; None if nothing is in the way.
+    """Return a message if a path is occupied by a foreign file; otherwise None.
 
     Parameters
     ----------
@@ -74,20 +74,20 @@ def stranger(path: Path, kind: str, identifier: str) -> str | None:
     if not os.path.lexists(path):
         return None
     if path.is_symlink() or not path.is_file():
-        return f"{path}: is no file that stacbuild wrote"
+        return f"{path}: is not a file that stacbuild wrote"
     try:
         content = read_json(path)
     except (IntegrityError, LocalError):
         return f"{path}: is a file that stacbuild did not write, or is damaged"
-    said = content.get("properties") if kind == "Feature" else content
-    marked = kind == "Catalog" or (isinstance(said, dict) and STORE in said)
+    fields = content.get("properties") if kind == "Feature" else content
+    marked = kind == "Catalog" or (isinstance(fields, dict) and STORE in fields)
     if content.get("type") == kind and content.get("id") == identifier and marked:
         return None
     return f"{path}: is a file that stacbuild did not write"
 
 
 def strange_picture(path: Path) -> str | None:
-    """Return what lies at the place of the picture beside a file of ours and is none.
+    """Return a message if the path of a thumbnail is occupied by a foreign file; otherwise None.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def strange_picture(path: Path) -> str | None:
         return None
     if not picture.is_symlink() and picture.is_file():
         try:
-            # Pictures of older versions bear no mark.
+            # Pictures of older versions have no mark.
             if path.exists() and "thumbnail" in read_json(path).get("assets", {}):
                 return None
         except (IntegrityError, LocalError):
@@ -110,7 +110,7 @@ def strange_picture(path: Path) -> str | None:
 
 
 def is_own_picture(path: Path) -> bool:
-    """Return whether a file is a picture that says it was drawn by stacbuild."""
+    """Return whether a file is a picture with the mark of stacbuild."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -118,7 +118,7 @@ def is_own_picture(path: Path) -> bool:
 
 
 def remove_item_files(path: Path) -> None:
-    """Remove the file of an item, its picture, and their folder unless something else is in it."""
+    """Remove the file of an item, its thumbnail, and their folder if it becomes empty."""
     ours = strange_picture(path) is None
     sweep(path)
     path.unlink(missing_ok=True)
@@ -129,6 +129,6 @@ def remove_item_files(path: Path) -> None:
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove a folder, unless it holds something or is not there."""
+    """Remove a folder, if it exists and is empty."""
     with contextlib.suppress(OSError):
         folder.rmdir()

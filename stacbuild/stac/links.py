@@ -1,4 +1,4 @@
-"""Plain STAC JSON: its links, hrefs and extents."""
+"""Links, hrefs and extents in plain STAC JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plain(entity: pystac.Item | pystac.Collection) -> Json:
 def without_replaced(
     items: list[Json], fresh: Sequence[pystac.Item]
 ) -> tuple[list[Json], list[Json]]:
-    """Part the items into those that stay and those that a fresh harvest no longer names."""
+    """Split items into those that stay, and those that a new harvest of their data id lacks."""
     ids = {item.id for item in fresh}
     data_ids = {item.properties.get(DATA_ID) for item in fresh} - {None}
     gone = [
@@ -51,7 +51,7 @@ def link_to(rel: str, href: str, media_type: str, title: str | None = None) -> J
 
 
 def extent(items: list[Json], stated: Json) -> Json:
-    """Unite what the items cover; keep what the collection states where they are silent."""
+    """Return the union of the items' extents; the collection's own if they have none."""
     boxes = [item["bbox"] for item in items if item.get("bbox")]
     extent = json.loads(json.dumps(stated))
     if boxes:
@@ -72,19 +72,19 @@ def _is_local(href: str) -> bool:
 
 
 def relative(href: str, directory: Path) -> str:
-    """Return an href, relative to a folder if it is a path of this machine."""
+    """Return an href; a local path becomes relative to a folder."""
     return Path(os.path.relpath(href, directory)).as_posix() if _is_local(href) else href
 
 
 def absolute(href: str, directory: Path) -> str:
-    """Return an href, absolute if it is a path relative to a folder."""
+    """Return an href; a path relative to a folder becomes absolute."""
     if "://" in href or not is_relative_path(href):
         return href
     return str(Path(os.path.normpath(directory / href)))
 
 
 def relative_assets(content: Json, directory: Path) -> None:
-    """Make the hrefs of assets relative to a folder, where they are paths of this machine."""
+    """Make local hrefs of assets relative to a folder."""
     for asset in content.get("assets", {}).values():
         asset["href"] = relative(asset["href"], directory)
         for alternate in asset.get("alternate", {}).values():

@@ -1,4 +1,4 @@
-"""Where pixels lie, as fields of the STAC projection extension 2.0.0."""
+"""Grids as fields of the STAC projection extension 2.0.0."""
 
 from __future__ import annotations
 

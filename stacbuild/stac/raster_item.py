@@ -1,4 +1,4 @@
-"""What a GeoTIFF says of itself, as STAC fields; only its header is read.
+"""Describe a GeoTIFF as a STAC item; only its header is read.
 
 Fields of STAC 1.1 and of the extensions projection 2.0.0, raster 2.0.0, classification 2.0.0 and
 CF 0.2.0. On top comes what a profile knows: names, units, codes, and which year a band is.
@@ -141,7 +141,7 @@ def item_times(
 
 
 def says_time(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
-    """Return whether a profile, or the header itself, dates a GeoTIFF."""
+    """Return whether a profile or the header states the time of a GeoTIFF."""
     stated = profile.start_datetime is not None or profile.years is not None
     return stated or bool(netcdf_tags(dataset).times)
 
@@ -152,7 +152,7 @@ def _times(
     published: dt.datetime | None,
     href: str,
 ) -> dict[str, dt.datetime]:
-    """Return the times of an item: a profile's, else those of the header, else *published*."""
+    """Return the times of an item: of the profile, or the header, or *published*."""
     stated = profile.start_datetime is not None or profile.years is not None
     if not stated and (times := netcdf_tags(dataset).times):
         first = min(times)
@@ -172,7 +172,7 @@ def grid_of(dataset: rasterio.io.DatasetReader, href: str) -> PixelGrid:
 
 
 def _projection(grid: PixelGrid) -> Json:
-    """Return the ``proj:`` fields, without a skew that is rounding only."""
+    """Return the ``proj:`` fields, without a skew that is a rounding error."""
     fields = projection_fields(grid)
     transform = unskewed(grid.transform, grid.shape) or grid.affine
     return fields | {
@@ -189,7 +189,7 @@ def _footprint(grid: PixelGrid, href: str) -> tuple[Json, list[float]]:
 
 
 def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
-    """Return ``raster:sampling`` and ``raster:spatial_resolution`` (metres, rough for degrees)."""
+    """Return ``raster:sampling`` and ``raster:spatial_resolution`` (approximate for degrees)."""
     point = dataset.tags().get("AREA_OR_POINT", "Area").lower() == "point"
     height = math.hypot(dataset.transform.b, dataset.transform.e)
     factor = _METRES_A_DEGREE if dataset.crs.is_geographic else dataset.crs.linear_units_factor[1]
@@ -200,7 +200,7 @@ def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
 
 
 def media_type(dataset: rasterio.io.DatasetReader) -> str:
-    """Return the media type, with the profile of a COG only if the file says that it is one."""
+    """Return the media type, with the COG profile if the file states that it is one."""
     layout = dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
     return CLOUD_OPTIMIZED if layout == "COG" else MEDIA_TYPE
 
@@ -220,7 +220,7 @@ def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
 
 
 def _number(value: float) -> int | float:
-    """Write 30.0 as 30, as JSON readers expect of whole numbers."""
+    """Return a whole number as an integer, for JSON."""
     return int(value) if float(value).is_integer() else float(value)
 
 

@@ -1,4 +1,4 @@
-"""What a GeoTIFF says of its values, as STAC fields: nodata, mask, unit, scale, classes, bands."""
+"""STAC fields of the values of a GeoTIFF: nodata, mask, unit, scale, classes, bands."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def value_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Js
     return fields
 
 
-# What a band has that says nothing of them.
+# Unit, scale and offset of a band that does not state them.
 _NEUTRAL: dict[str, Any] = {"unit": None, "raster:scale": 1, "raster:offset": 0}
 
 
 def _per_band(
     dataset: rasterio.io.DatasetReader, profile: DataProfile
 ) -> dict[str, dict[int, Any]]:
-    """Return unit, scale and offset of every band that holds data, by field and band."""
+    """Return unit, scale and offset of every data band, by field and band."""
     alpha = () if _all_are_data(dataset, profile) else alpha_bands(dataset)
     bands = [band for band in dataset.indexes if band not in alpha]
     scales, offsets = packing(dataset)
@@ -67,7 +67,7 @@ def _per_band(
 
 
 def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
-    """Return whether a profile or netCDF tags tell what every band is.
+    """Return whether a profile or netCDF tags identify every band.
 
     GDAL takes the fourth of four bytes for alpha.
     """
@@ -99,7 +99,7 @@ def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Js
 
 
 def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: str) -> Json:
-    """Return ``bands`` if there are several: years where the profile says so, else their names.
+    """Return ``bands`` if there are several, with years from the profile, or names.
 
     Where netCDF tags tell more of them (`stacbuild.formats.geotiff_netcdf`) that is added, also of
     a single band: times, unless the profile states some, and variables.
@@ -144,14 +144,14 @@ def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: 
 
 
 def _times_of_bands(tags: NetcdfTags, profile: DataProfile, count: int) -> list[str]:
-    """Return the times that tags give to bands; none where a profile dates them."""
+    """Return the times of bands from tags; none if a profile states them."""
     if profile.years or (count == 1 and profile.start_datetime):
         return []
     return [_stamp(time) for time in tags.times]
 
 
 def _names(tags: NetcdfTags, times: Sequence[str], count: int) -> list[str]:
-    """Return names of bands: by variable, time and other dimensions if that tells them apart."""
+    """Return unique names of bands from variable, time and other dimensions."""
     several = tags.variables if len(set(tags.variables)) > 1 else ()
     parts = [part for part in (several, times, tags.labels) if part]
     names = [" ".join(each) for each in zip(*parts, strict=True)] if parts else []
@@ -160,7 +160,7 @@ def _names(tags: NetcdfTags, times: Sequence[str], count: int) -> list[str]:
 
 
 def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:
-    """Return the values that stand for nodata, the profile's if it states any.
+    """Return the nodata values, those of the profile if it states any.
 
     None where the file has a mask of its own: as in GDAL that alone counts.
     """
@@ -171,7 +171,7 @@ def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Nu
     value = exact_nodata(dataset)
     if value is None:
         return []
-    # Of 1.9 in a file of integers GDAL takes the 1.
+    # GDAL truncates 1.9 to 1 in a file of integers.
     of_integers = dataset.dtypes[0].startswith(("int", "uint"))
     return [int(value) if of_integers else _whole(value)]
 

@@ -1,4 +1,4 @@
-"""What a Zarr dataset says of itself, as a STAC item; only metadata and coordinates are read.
+"""Describe a Zarr dataset as a STAC item; only metadata and coordinates are read.
 
 Fields of the Zarr extension 1.1.0, the projection extension 2.0.0 and, by
 `stacbuild.stac.datacube`, the datacube extension 2.3.0.
@@ -69,20 +69,20 @@ def zarr_item(
     item_id, data_id, store_key
         Identity of the item in the catalog.
     href
-        Of the asset: a URL without credentials or an absolute local path.
+        Href of the asset: a URL without credentials or an absolute local path.
     profile
-        What the store does not say.
+        Metadata that the store lacks.
     datetime
-        When neither profile nor store give a time; UTC if naive.
+        Used if neither profile nor store have a time; UTC if naive.
     properties
         More item properties.
     warn
-        Takes a line where statements of the store, or of its profile, disagree.
+        Called with a line for each contradiction in the metadata of the store or its profile.
 
     Raises
     ------
     StacbuildError
-        The grid cannot be told (see `stacbuild.formats.zarr_grid.grid_of`) or no time is known.
+        If the grid (see `stacbuild.formats.zarr_grid.grid_of`) or the time cannot be determined.
     """
     with naming(ds, href):
         grid = grid_of(ds, profile.bbox)
@@ -159,13 +159,13 @@ def zarr_item(
 
 @contextmanager
 def naming(ds: xr.Dataset, href: str) -> Iterator[None]:
-    """Name the store in errors about what its dataset states, and what was left out of it."""
+    """Add the store, and variables that were left out, to the message of an error."""
     try:
         yield
     except StacbuildError as error:
         hidden = ds.encoding.get(HIDDEN, {}).items()
         also = "".join(f"; {name} {each.reason}" for name, each in hidden)
-        # As of a raster: what the file does not say, or says wrong.
+        # As for a raster: metadata are missing or invalid.
         kind = IntegrityError if type(error) is StacbuildError else type(error)
         raise kind(f"{href}: {error}{also}") from error
 
@@ -173,9 +173,9 @@ def naming(ds: xr.Dataset, href: str) -> Iterator[None]:
 def period(
     ds: xr.Dataset, profile: DataProfile = _NO_PROFILE
 ) -> tuple[dt.datetime, dt.datetime] | None:
-    """Return the first and last time of *ds* in UTC, or None if nothing tells.
+    """Return the first and last time of *ds* in UTC, or None if unknown.
 
-    Asked in this order: the profile, the temporal coordinates (without steps that have no value)
+    In this order: the profile, the temporal coordinates (without steps that have no value)
     along one dimension or none, the attributes
     ``time_coverage_start`` and ``time_coverage_end`` (ACDD 1.3).
     """
