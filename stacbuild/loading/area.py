@@ -1,4 +1,4 @@
-"""The part of a source that ``open_params`` name: a box, or a square around a point."""
+"""Cut items to the bbox of ``open_params``, or to a square around a point."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
 ORIGIN = "stacbuild:origin"
-"""Row and column of an item's first pixel in its file, where only a part of it is meant."""
+"""Row and column of an item's first pixel in its file, if the item is cut."""
 
 
 def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
-    """Return the items cut to the box of ``open_params``, without those that lie beyond it.
+    """Return the items cut to the bbox of ``open_params``, without those outside of it.
 
     What is cut is what they say of themselves, in memory only: ``proj:transform`` and
     ``proj:shape`` become those of the pixels whose centres lie in the box (on its west or north
@@ -46,7 +46,7 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
 
 
 def _cut(item: pystac.Item, box: BBox, crs: str) -> Iterator[pystac.Item]:
-    """Yield what of an item lies in a box: two parts if the box lies on both ends of the file."""
+    """Yield the part of an item within a bbox; two if it covers both ends of a global file."""
     grid = PixelGrid.from_properties(item.properties)
     if not grid.is_aligned:
         raise BuildError(f"item {item.id}: its pixels lie askew; leave bbox out of open_params")

@@ -1,4 +1,4 @@
-"""Running a user's own function on a dataset."""
+"""Run a user's function on a dataset."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from stacbuild.loading.modules import import_file
 if TYPE_CHECKING:
     from stacbuild.config.datasets import CustomProcessing
 
-# Of dtypes: booleans, integers, floats, complex numbers, times and durations.
+# Kinds of dtypes: booleans, integers, floats, complex numbers, times and durations.
 _KINDS = frozenset("biufcmM")
 
-# The file of functions that cloudpickle, from 3.1.3 on, has sent to another process.
+# The file name of functions that cloudpickle (from 3.1.3 on) sent to another process.
 _UNNAMED = "<dynamic-code>"
 
 
 def run_custom(dataset: xr.Dataset, custom: CustomProcessing) -> xr.Dataset:
-    """Call a function of a module beside the configuration.
+    """Call a function of a module in the configuration's folder.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def run_custom(dataset: xr.Dataset, custom: CustomProcessing) -> xr.Dataset:
 
 
 def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
-    """Refuse variables that are no data of a cube, now or, for those still lazy, when computed."""
+    """Check that variables can be stored in a cube; lazy ones when they are computed."""
     untouched = {array.data.name for array in before.data_vars.values() if array.chunks}
     watched = result.copy()
     for name, array in result.data_vars.items():
@@ -87,7 +87,7 @@ def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
 def _checked(
     block: Any, *, where: str, variable: str, block_info: dict[Any, dict[str, Any]]
 ) -> NDArray[Any]:
-    """Return a block if it is what was announced: a smaller one would leave holes in the cube."""
+    """Return a block if it has the expected shape and dtype; otherwise the cube would have gaps."""
     announced = block_info[None]
     shape, dtype = tuple(announced["chunk-shape"]), np.dtype(announced["dtype"])
     found = np.asarray(block)
@@ -113,7 +113,7 @@ def _import(path: Path, directory: Path) -> ModuleType:
 
 
 def comes_from(error: BaseException, path: Path) -> bool:
-    """Return whether a line of the file *path* was being run when the error arose."""
+    """Return whether the traceback of an error has a line of the file *path*."""
     return bool(_lines(error, path))
 
 

@@ -1,4 +1,4 @@
-"""From the items of a data id to a lazy dataset on the grid, with canonical names."""
+"""Load the items of a data id as a lazy dataset on the grid, with canonical names."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def load_variable(
     storage_options: Mapping[str, Any],
     warn: Callable[[str], None] = _ignore,
 ) -> xr.Dataset:
-    """Load what one entry of the configuration names.
+    """Load one variable of the configuration.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def load_variable(
         items = [_through_s3(item) for item in items]
     items = items_within(variable, items)
     check_overlap(variable, items, any_touches(items, grid), grid)
-    # At each time: two files that cover the grid together may be of two times.
+    # Checked for each time: two files that cover the grid together may have different times.
     complete = all(covers(wrapped_grids(tiles, grid), grid) for tiles in by_time(items).values())
-    # A Zarr store may have a variable `band_data` as well: rioxarray writes it.
+    # A Zarr store may also have a variable `band_data`, which rioxarray writes.
     is_raster = "cube:variables" not in items[0].properties
     options = LoadOptions(grid, complete, storage_options, warn)
     opened = _open_raster if is_raster else _open_zarr
@@ -122,7 +122,7 @@ def load_variable(
 
 
 def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None:
-    """Return what is to be told of variables that nobody asked for and that cannot be read."""
+    """Return a message on unreadable variables that the configuration does not name."""
     params = variable.open_params, variable.spatial_resample_params
     if (
         params[0].variable_names
@@ -142,7 +142,7 @@ def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
 
 
 def _through_s3(item: pystac.Item) -> pystac.Item:
-    """Return the item with the s3:// address of its asset, which credentials can be used with."""
+    """Return the item with the s3:// URL of its asset, for access with credentials."""
     copy = item.clone()
     asset = copy.assets["data"]
     asset.href = asset.extra_fields["alternate"]["s3"]["href"]
@@ -154,8 +154,8 @@ def _open_raster(
     items: Sequence[pystac.Item],
     options: LoadOptions,
 ) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
-    # Here and below: a cube of Zarr alone needs neither GDAL nor stackstac, and the other way
-    # round; each takes half a second to import.
+    # Imported late, here and below: Zarr sources need neither GDAL nor stackstac, and vice versa;
+    # each takes half a second to import.
     from stacbuild.loading.raster import load_raster
 
     chosen = chosen_bands(variable, items)
@@ -223,13 +223,13 @@ def _open_zarr(
 def check_overlap(
     variable: SourceVariable, items: Sequence[pystac.Item], touched: bool, grid: Grid
 ) -> None:
-    """Refuse a grid that no part of any source lies under, with both boxes."""
+    """Raise `BuildError` if a grid does not intersect any source, with both bounding boxes."""
     if touched:
         return
     box = [round(value, 6) for value in grid.bounds]
     covered = [item.bbox for item in items if item.bbox]
     west, south, east, north = zip(*covered, strict=True)
-    # Across the antimeridian west is more than east.
+    # West is greater than east across the antimeridian.
     east = tuple(e + 360 if e < w else e for w, e in zip(west, east, strict=True))
     raise BuildError(
         f"{variable.data_id}: the box {box} ({grid.crs}) lies outside the data, which covers "
@@ -246,7 +246,7 @@ def _canonical(
             f"{data_id}: its variable {taken[0]} has the name of a coordinate of the cube; choose "
             "others by open_params.variable_names, or rename it by custom_processing"
         )
-    # A custom function may have used other usual names.
+    # A custom function may have used other common names.
     names = ((spatial[0], "y", "lat", "latitude"), (spatial[1], "x", "lon", "longitude"))
     for dim, known, size, values in zip(grid.dims, names, grid.shape, grid.coords(), strict=True):
         found = [name for name in known if name in dataset.dims]
@@ -262,7 +262,7 @@ def _canonical(
             )
         if found[0] in dataset.coords:
             given = dataset[found[0]].values
-            # Less than what single precision makes of them.
+            # Within the rounding of single precision.
             within = grid.resolution / 10
             if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
                 raise BuildError(
@@ -276,7 +276,7 @@ def _canonical(
 
 
 def _with_years(dataset: xr.Dataset, times: pd.DatetimeIndex | None) -> xr.Dataset:
-    """Turn bands into times where the item gives every band its own."""
+    """Convert bands to times if the item states a time for each band."""
     if times is None or dataset.sizes.get("band") != len(times):
         return dataset
     return dataset.rename({"band": "time"}).assign_coords(time=times)
@@ -296,7 +296,7 @@ def _named(dataset: xr.Dataset, identifier: str | None) -> xr.Dataset:
 
 
 def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
-    """Put CF attributes and the fill value on a variable, in place."""
+    """Set CF attributes and the fill value of a variable, in place."""
     array.encoding = {}
     if array.dtype.kind == "f":
         fill = np.nan if facts is None else facts.fill
@@ -305,8 +305,8 @@ def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
         return
     array.attrs.update(facts.attrs)
     if array.dtype == facts.cube_dtype:
-        # What a lost chunk reads as. GDAL takes it for "no data" whether or not there is a
-        # `_FillValue`, so it must not be Zarr's 0, which is a value.
+        # The value of missing chunks. GDAL takes it for nodata, whether or not there is a
+        # `_FillValue`, so it must not be Zarr's default 0, which is a valid value.
         array.encoding["fill_value"] = array.dtype.type(facts.fill)
     declared = facts.no_data(complete=complete).declared
     if array.dtype == facts.cube_dtype and array.dtype.kind != "f" and declared:

@@ -1,4 +1,4 @@
-"""Importing a user's file and the modules beside it, apart from all other modules of the process.
+"""Import a user's file and its neighbouring modules, isolated from the modules of the process.
 
 They are loaded from their source, never from bytecode of an older one, and are registered nowhere:
 another configuration may have other modules of the same names, and cloudpickle sends what is
@@ -26,10 +26,10 @@ from typing import Any
 
 from stacbuild.config.code import module_in
 
-# Name of the `Later` in each of the user's modules.
+# Name of the `Later` object in each of the user's modules.
 _LATER = "__stacbuild_later__"
 
-# The import system's state is one for the process: builders in threads take turns with it.
+# The import system has one state per process, so builders in threads take turns.
 _importing = threading.RLock()
 
 
@@ -67,18 +67,18 @@ class _Modules:
 
     @contextmanager
     def importing(self) -> Iterator[None]:
-        """Register the modules, and find others in the folders, while something is imported."""
+        """Register the modules and a finder for the folders during an import."""
         with _importing:
             if self._active:
                 yield
                 return
-            # Modules of the same names that this process has from elsewhere step aside meanwhile,
-            # or the user's would be given those.
+            # Other modules with the same names are removed meanwhile; otherwise the user's modules
+            # would import them.
             aside = {name: sys.modules.pop(name) for name in _namesakes(self.folders)}
             before = set(sys.modules)
             sys.modules.update(self._own)
             finder = _Finder(self)
-            # Before what is installed, as it is for a script and what lies beside it.
+            # Before installed packages, as Python does for a script and its folder.
             at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0
             sys.meta_path.insert(at, finder)
             self._active = True
@@ -99,27 +99,27 @@ class _Modules:
                 module.__class__ = _Module
 
     def holds(self, package: ModuleType) -> bool:
-        """Return whether it lies in a folder, and not in an environment that lies in there."""
+        """Return whether a module is in the folders, but not in an environment within them."""
         if file := getattr(package, "__file__", None):
             levels = 1 if Path(file).name == "__init__.py" else 0
             return Path(file).parents[levels] in self.folders
         return any(Path(each).parent in self.folders for each in getattr(package, "__path__", ()))
 
     def has(self, name: str) -> bool:
-        """Return whether a dotted name begins with a module or package in the folders."""
+        """Return whether a dotted name starts with a module or package in the folders."""
         top = _top(name)
         if any(module_in(folder, top) for folder in self.folders):
             return True
         return any((folder / top).is_dir() for folder in self.folders) and _is_unknown(top)
 
     def load(self, name: str) -> ModuleType:
-        """Import one by its dotted name."""
+        """Import a module by its dotted name."""
         with self.importing():
             return importlib.import_module(name)
 
 
 class Later(dict[str, ModuleType]):
-    """Modules that functions of the user's import when they are called."""
+    """Modules that the user's functions import when they are called."""
 
     def __init__(self, modules: _Modules | None = None) -> None:
         self._modules = modules
@@ -153,17 +153,17 @@ class Later(dict[str, ModuleType]):
             raise ImportError(message, name=of) from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Go to another process with all that may be asked for there."""
+        """Pickle with all modules that may be imported in another process."""
         if self._modules is not None:
             for name in list(self.names):
-                # One that cannot be imported is missed where it is asked for.
+                # A module that cannot be imported raises when it is used.
                 with suppress(Exception, SystemExit):
                     _ = self[name]
         return Later, (), None, None, iter(self.items())
 
 
 class _Module(ModuleType):
-    """A module that is pickled by value, also where modules import each other in a circle."""
+    """A module that is pickled by value, even if modules import each other."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         left_out = {"__builtins__", "__loader__", "__spec__"}
@@ -181,7 +181,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return where a module lies, as Python's import system asks for it."""
+        """Return the spec of a module, for Python's import system."""
         del target
         if threading.get_ident() != self._thread:
             return None
@@ -236,7 +236,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Rewriter(ast.NodeTransformer):
-    """Turns imports of the user's modules within functions into look-ups in `Later`."""
+    """Replaces imports of the user's modules within functions by look-ups in `Later`."""
 
     def __init__(self, modules: _Modules, package: str) -> None:
         self._modules = modules
@@ -306,7 +306,7 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _namesakes(folders: Sequence[Path]) -> list[str]:
-    """Return loaded modules with the name of one in *folders* that come from elsewhere.
+    """Return loaded modules with the name of a module in *folders*, but from another file.
 
     With each goes all that is below it. What is installed is not taken for the user's.
     """
@@ -325,7 +325,7 @@ def _namesakes(folders: Sequence[Path]) -> list[str]:
 
 
 def _is_unknown(name: str) -> bool:
-    """Return whether no module of this name is installed: a folder is one only then."""
+    """Return whether no module with this name is installed, so that a folder is a package."""
     if name in sys.modules or name in sys.builtin_module_names:
         return False
     return PathFinder.find_spec(name) is None

@@ -1,4 +1,4 @@
-"""What all variables of one entry of the configuration are loaded with."""
+"""Options for loading all variables of one dataset's source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grid of a source itself, for a cube that names no other."""
+"""The grid of a source, for a cube that names no other."""
 
 from __future__ import annotations
 

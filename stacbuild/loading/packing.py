@@ -1,4 +1,4 @@
-"""Packed numbers: what a source holds in place of values, and what can be computed of them.
+"""Packed numbers: unpack them, or compute with them as they are.
 
 A cube keeps the numbers of its source, with ``scale_factor`` and ``add_offset``, as long as the
 result of a method, unpacked, is that of the unpacked values.
@@ -17,7 +17,7 @@ from stacbuild.nodata import Number, fill_nodata, matches
 
 PACKING = ("scale_factor", "add_offset")
 """CF's attributes of packed variables."""
-# CF 1.11 section 8.1: these are numbers as they are packed.
+# CF 1.11 section 8.1: these attributes have packed numbers.
 _OF_PACKED = ("valid_min", "valid_max", "valid_range")
 
 
@@ -37,7 +37,7 @@ class Stored:
 
     @property
     def is_packed(self) -> bool:
-        """Whether the cube does not hold the file's own numbers."""
+        """Whether the cube stores other numbers than the file."""
         return (self.scale, self.offset) != (1.0, 0.0)
 
     def convert(self, plane: NDArray[Any], result: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
@@ -99,7 +99,7 @@ class Stored:
 
 
 def commutes(method: str, packing: tuple[float, float]) -> bool:
-    """Return whether a method, of packed numbers, gives the packed number of its result.
+    """Return whether a method applied to packed numbers returns its packed result.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a process keeps between chunks: open files, index maps, decoded windows.
+"""The pool of a process, shared by chunks: open files, index maps, decoded windows.
 
 Opening a file for every chunk would read its header every time, and a GDAL dataset may be used
 by one thread at a time only; so idle handles are kept and lent. The builder holds the pool while
@@ -37,12 +37,12 @@ _idle: defaultdict[Hashable, list[DatasetReader]] = defaultdict(list)
 _datasets: dict[Hashable, xr.Dataset] = {}
 _lock = threading.Lock()
 _users = 0
-# Of this process only, so that a digest tells nobody anything about the credentials in it.
+# A random key of this process, so that a digest does not reveal credentials.
 _SALT = secrets.token_bytes(32)
 
 
 def identity(href: str, options: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what tells an asset from every other one that this process may have open.
+    """Return a key that identifies an asset among all open ones.
 
     The href alone does not: the same bucket and key may be on several servers, and one server may
     show different things to different credentials.
@@ -60,7 +60,7 @@ def identity(href: str, options: Mapping[str, Any]) -> tuple[str, str]:
 
 @contextmanager
 def using() -> Iterator[None]:
-    """Hold the pool while a cube is made; what it keeps is released when nobody does any more.
+    """Hold the pool while a cube is built; it is released with the last holder.
 
     Several builders in threads of one process share it, and none closes what another reads.
     A dataset that a user loaded and computes holds nothing: what it left open is released before,
@@ -82,7 +82,7 @@ def using() -> Iterator[None]:
 def open_raster(
     href: str, size: int | None, kind: str, options: Mapping[str, Any]
 ) -> Iterator[tuple[RasterFile, DatasetReader]]:
-    """Lend an open GeoTIFF to one thread: the file, shared by all, and a dataset of its own.
+    """Lend an open GeoTIFF to one thread: the shared file, and the thread's own dataset.
 
     *kind* is that of the store, such as ``zenodo``, for the pace of requests.
 
@@ -91,7 +91,7 @@ def open_raster(
     NotFoundError, RemoteError, LocalError, IntegrityError
         If the file is not there, cannot be reached or is not a GeoTIFF.
     """
-    # Imported when first used: a cube of Zarr alone needs no GDAL.
+    # Imported late: Zarr sources need no GDAL.
     from stacbuild.formats.geotiff import RasterFile
     from stacbuild.net import http
 
@@ -107,7 +107,7 @@ def open_raster(
     try:
         yield file, dataset
     except BaseException:
-        # GDAL keeps a block that failed to read; a fresh dataset has to be opened.
+        # GDAL caches a failed block, so a new dataset has to be opened.
         dataset.close()
         raise
     with _lock:
@@ -115,7 +115,7 @@ def open_raster(
 
 
 def shared_index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap | None:
-    """Return the index map of a target window, made once for all that is on the same two grids."""
+    """Return the index map of a target window, computed once per pair of grids."""
     key = ("map", source, target, window_key(window))
     return cache.get(key, lambda: index_map(source, target, window))
 
@@ -138,7 +138,7 @@ def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
 
 
 def forget() -> None:
-    """Forget what the chunks computed so far had in common; files stay open.
+    """Drop index maps and windows of the chunks computed so far; files stay open.
 
     All of it is of one target window. Left to the cache's bound, windows that are done with would
     fill it on a large grid.
@@ -147,7 +147,7 @@ def forget() -> None:
 
 
 def release() -> None:
-    """Close all idle handles and forget everything cached, unless a builder here holds the pool."""
+    """Close all idle handles and clear the caches, unless a builder holds the pool."""
     with _lock:
         if _users:
             return

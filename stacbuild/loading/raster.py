@@ -1,4 +1,4 @@
-"""GeoTIFF items to a lazy array on the grid, through stackstac.
+"""Load GeoTIFF items as a lazy array on the grid, with stackstac.
 
 stackstac stacks items by time and their assets by band, on the bounds, resolution and EPSG code of
 the grid. It knows one file per time and band, so each time becomes one item in memory, whose assets
@@ -36,7 +36,7 @@ def load_raster(
     facts: Mapping[int, Facts],
     options: LoadOptions,
 ) -> xr.DataArray:
-    """Put the files of one product on the grid, lazily.
+    """Resample the files of one product to the grid, lazily.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def load_raster(
         reader=WindowReader,
     )
     y, x = grid.coords()
-    # Identifiers of items are no coordinate of a cube, and its bands are numbers.
+    # A cube has no coordinate of item ids, and its bands are numbered.
     array: xr.DataArray = stack.drop_vars("id").assign_coords(band=list(facts), y=y, x=x)
     array.name, array.attrs = None, {}
     single = [dim for dim in ("time", "band") if array.sizes[dim] == 1]
@@ -107,7 +107,7 @@ def load_raster(
 
 
 def check_common(items: Sequence[pystac.Item]) -> None:
-    """Refuse items that are not tiles of one product.
+    """Check that items are tiles of one product.
 
     Raises
     ------

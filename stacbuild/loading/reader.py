@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
     from stacbuild.formats.geotiff import RasterFile
 
-# Bands of a pixel-interleaved window decoded and kept together.
+# Bytes of the bands of a pixel-interleaved window that are decoded and cached together.
 _GROUP_BYTES = 512 * 2**20
-# Bytes of such a window read at a time. GDAL reads band after band: what all threads have in work
-# has to fit into its block cache, or every block is decoded once a band.
+# Bytes of such a window read at a time. GDAL reads one band after the other: the windows of all
+# threads have to fit into its block cache, or every block is decoded once per band.
 _PART_BYTES = 8 * 2**20
-# Source rows read at a time at the least.
+# Minimum number of source rows read at a time.
 _STRIP_ROWS = 256
 
 
@@ -128,11 +128,11 @@ class RasterSource:
         return tuple(tile.grid for tile in self.tiles)
 
     def nodata_of(self, band: int) -> NoData:
-        """Return what "no data" becomes in a band."""
+        """Return the fill value of a band."""
         return self.nodata[self.bands.index(band)]
 
     def is_cheaper_wide(self) -> bool:
-        """Return whether windows side by side are read faster at once: from strips.
+        """Return whether adjacent windows are faster to read together, as from strips.
 
         Strips of all bands are not: what tells is memory, which a wider window has less of for
         each band.
@@ -154,7 +154,7 @@ class SourceBand:
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes of a decoded pixel."""
+        """Size of a decoded pixel in bytes."""
         return np.dtype(self.source.dtype).itemsize
 
     def read(self, number: int, window: Window, mapping: IndexMap | None = None, /) -> NDArray[Any]:
@@ -213,13 +213,13 @@ class SourceBand:
         if len(bands) == 1:
             return np.asarray(picked()[0])
         key = self._key("picked", tile, bands, key)
-        # A copy, as what is kept is for all bands.
+        # A copy, since the cached array is shared by all bands.
         return np.array(cache.get(key, picked, uses=len(bands))[bands.index(self.band)])
 
     def _group(self, size: int) -> list[int]:
         """Return the bands that are decoded together with this one, each of *size* bytes."""
         most = max(1, _GROUP_BYTES // size)
-        # All of about one length: a short last one would cost as much decoding as a full one.
+        # Groups of equal size, since a short last one would take as long to decode as a full one.
         wanted = len(self.source.bands)
         group = -(-wanted // -(-wanted // most))
         first = self.source.bands.index(self.band) // group * group
@@ -227,7 +227,7 @@ class SourceBand:
 
     def _key(self, what: str, tile: Tile, bands: Sequence[int], where: Hashable) -> Hashable:
         source = self.source
-        # What the values become is part of the key: another variable may read them otherwise.
+        # The packing is part of the key, since another variable may read the values differently.
         becomes = repr((tile.stored, source.bands, source.nodata, source.dtype))
         return (what, *identity(tile.href, source.options), becomes, bands[0], where)
 
@@ -242,7 +242,7 @@ class SourceBand:
         window: Window,
         array: NDArray[Any],
     ) -> None:
-        """Read parts of a window of a file to their places in its *array*."""
+        """Read parts of a window of a file into its *array*."""
         with self._opened(tile) as (file, dataset):
             windows = [RasterWindow.from_slices(*part) for part in parts]
             file.prefetch(dataset, windows, bands)
@@ -279,7 +279,7 @@ class WindowReader:
         return self.of.source.read(self.of.band, window.toslices())
 
     def close(self) -> None:
-        """Do nothing: handles belong to the pool."""
+        """Do nothing, since handles belong to the pool."""
 
 
 def _is_together(dataset: DatasetReader) -> bool:
@@ -288,7 +288,7 @@ def _is_together(dataset: DatasetReader) -> bool:
 
 
 def _pieces(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:
-    """Part a window along the edges of the file's blocks into pieces of some `_PART_BYTES`."""
+    """Split a window along the file's blocks into parts of about `_PART_BYTES`."""
     rows, cols = window
     height, width = blocks
     across = max(1, _PART_BYTES // (height * width * pixel_bytes))

@@ -1,4 +1,4 @@
-"""What ``open_params`` select of an opened dataset: variables, times, bands as variables."""
+"""Select variables, times and bands of a dataset by ``open_params``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def chosen_names(
     variable: SourceVariable, known: Iterable[str], left_out: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Return the names of a source's variables that are meant, in the source's order.
+    """Return the names of the selected variables, in the source's order.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def chosen_names(
 
 
 def refuse_missing_times(variable: SourceVariable, dataset: xr.Dataset) -> None:
-    """Raise a BuildError if a step of time has no value: it would have no place in a cube."""
+    """Raise a `BuildError` if a time is missing, since a cube cannot have such a step."""
     for dim, index in dataset.indexes.items():
         if isinstance(index, pd.DatetimeIndex) and index.hasnans:
             known = index.dropna()
@@ -73,7 +73,7 @@ def refuse_missing_times(variable: SourceVariable, dataset: xr.Dataset) -> None:
 def check_names(
     variable: SourceVariable, section: str, wanted: Iterable[str], known: Iterable[str]
 ) -> None:
-    """Raise a BuildError if *section* of the configuration names what is no variable."""
+    """Raise a `BuildError` if *section* of the configuration names an unknown variable."""
     names = sorted(known)
     for name in wanted:
         if name not in names:
@@ -150,7 +150,7 @@ def within_time(
             f"{variable.data_id}: has no times; leave open_params.time_range out, or date its "
             "bands in a profile"
         )
-    # As pandas reads them: a year or a month as an end includes all of it.
+    # As in pandas, an end that is a year or a month includes all of it.
     whole = pd.Series(np.arange(len(times)), times)[times.notna()].sort_index()
     first, last = (_naive(limit) for limit in limits)
     inside = np.sort(whole.loc[first:last].to_numpy())
@@ -163,7 +163,7 @@ def within_time(
 
 
 def _times_of(variable: SourceVariable, dataset: xr.Dataset) -> xr.DataArray | None:
-    """Return the times that a range chooses from; None if there are none.
+    """Return the times that a range selects from; None if there are none.
 
     They are coordinates of a dimension, else along one with another name (``valid_time`` along
     ``step``), else the one time of all; of several the one that is called time, or is by CF.
@@ -206,7 +206,7 @@ def bands_apart(dataset: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def _naive(limit: str | None) -> str | None:
-    # pandas takes text without an offset for the index's own time, which is UTC.
+    # pandas takes strings without an offset for the time zone of the index, which is UTC.
     return limit.removesuffix("Z") if limit else None
 
 

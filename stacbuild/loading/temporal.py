@@ -1,4 +1,4 @@
-"""Values on regular times: aggregated to longer steps, interpolated to shorter ones."""
+"""Resample in time: aggregate to longer steps, or interpolate to shorter ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stacbuild.loading.temporal_fill import Fills, refuse_value
 if TYPE_CHECKING:
     from stacbuild.config.datasets import TemporalResampleParams
 
-# Steps of a source may differ by so much of their mean (as years do) and count as regular.
+# Relative deviation of steps from their mean (as of years) up to which they count as regular.
 _IRREGULAR = 0.05
 
 # Of these the value nearest to the beginning of a step is looked for, in the step or not.
@@ -43,7 +43,7 @@ _CELL_METHODS = {
 def resample_in_time(
     dataset: xr.Dataset, params: TemporalResampleParams, data_id: str
 ) -> xr.Dataset:
-    """Put variables on times that are one step of the configured frequency apart.
+    """Resample variables to times at the configured frequency.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def resample_in_time(
 
 
 def count_steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> int:
-    """Return how many times there are after resampling."""
+    """Return the number of times after resampling."""
     return len(_steps(times.sort_values(), params))
 
 
@@ -102,7 +102,7 @@ def dtype_of_resampled(
     times: pd.DatetimeIndex,
     params: TemporalResampleParams,
 ) -> np.dtype[Any]:
-    """Return the type that `resample_in_time` gives a variable of this type and attributes.
+    """Return the dtype of a variable after `resample_in_time`.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[
 
 
 def _goes_shorter(times: pd.DatetimeIndex, params: TemporalResampleParams, data_id: str) -> bool:
-    """Return whether the times to come are closer to each other than *times* are."""
+    """Return whether the new times are closer to each other than *times*."""
     if params.agg_methods is not None or params.interp_methods is not None:
         return params.interp_methods is not None
     if params.frequency == "all" or len(times) == 1:
@@ -180,7 +180,7 @@ def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str)
 
 
 def _unpacked(array: xr.DataArray) -> xr.DataArray:
-    """Return values where an array holds packed numbers, NaN where there is no data."""
+    """Return the unpacked values of an array, with NaN for nodata."""
     scale, offset = packing_of(array.attrs)
     fills, dtype = Fills.of(array, empty=False), float_of(array.dtype)
     nodata = () if np.isnan(fills.missing) else (fills.missing,)
@@ -203,7 +203,7 @@ def _unpacked(array: xr.DataArray) -> xr.DataArray:
 def _empty(
     array: xr.DataArray, steps: pd.Series[int], params: TemporalResampleParams, method: str
 ) -> bool:
-    """Return whether a step may come to have no value where every value is one.
+    """Return whether a step may be without a value, even if the source has no nodata.
 
     Only of methods that keep the type: the others have NaN for it.
     """
@@ -213,7 +213,7 @@ def _empty(
 
 
 def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series[int]:
-    """Return the beginnings of steps and how many times lie in each; it is closed on the left."""
+    """Return the starts of steps, closed on the left, and the number of times in each."""
     if params.frequency == "all":
         return pd.Series([len(times)], times[:1])
     sizes = pd.Series(1, times).resample(
@@ -231,7 +231,7 @@ def _aggregated(
     ends = np.cumsum(steps.to_numpy())
     dtype = reduced_dtype(array.dtype, method)
     others = tuple(range(1, array.ndim))
-    # A step at a time: what lies in it is all that is held to compute it, and in one copy.
+    # One step at a time, so that only its values are in memory, and once.
     parts = [
         da.blockwise(
             aggregate, (-1, *others), array.data[end - size : end], (0, *others),
@@ -260,7 +260,7 @@ def _selected(
 def _nearby(
     array: xr.DataArray, times: pd.DatetimeIndex, method: str, tolerance: str | None
 ) -> NDArray[Any]:
-    """Return the index of the value that each time gets, -1 for none."""
+    """Return the index of the value for each time, -1 for none."""
     within = length_of_time(tolerance) if tolerance else None
     return np.asarray(array.indexes["time"].get_indexer(times, method=method, tolerance=within))
 
@@ -281,19 +281,19 @@ def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr
     share = np.where((share < 0) | (share > 1), np.nan, share).astype(dtype)
     weight = xr.DataArray(share, dims="time", coords={"time": times})
     low, high = (_at(array, times, valid.data[place]) for place in (after - 1, after))
-    # Where a time is one of the source's, the other neighbour may well be "no data".
+    # At a time of the source, the other neighbour may be nodata.
     between = low + weight * (high - low)
     return between.where(weight != 0, low).where(weight != 1, high)
 
 
 def _at(array: xr.DataArray, times: pd.DatetimeIndex, data: Any) -> xr.DataArray:
-    """Return an array like another, with other times and values."""
+    """Return an array with other times and values."""
     coords = {name: coord for name, coord in array.coords.items() if "time" not in coord.dims}
     return xr.DataArray(data, dims=array.dims, coords={**coords, "time": times}, name=array.name)
 
 
 def _described(found: xr.DataArray, array: xr.DataArray, fills: Fills, method: str) -> xr.DataArray:
-    """Put attributes and "no data" on a result."""
+    """Set attributes and fill value of a result."""
     if method == "count":
         of = array.attrs.get("long_name", found.name)
         return found.assign_attrs(long_name=f"Number of values of {of}")

@@ -1,4 +1,4 @@
-"""What "no data" is in values of a series, and in steps of time that come to have none."""
+"""Fill values of resampled series, whose steps may be without a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stacbuild.errors import BuildError
 
 @dataclass(frozen=True)
 class Fills:
-    """What is "no data" in values that are read, and in those that are made.
+    """The nodata values of the source, and the fill value of the result.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Fills:
 
 
 def refuse_value(block: NDArray[Any], value: Any, name_of: str) -> NDArray[Any]:
-    """Refuse a block that holds what is to stand for "no data"."""
+    """Raise `BuildError` if a block has the fill value as a valid value."""
     if (block == value).any():
         raise BuildError(
             f"{name_of}: holds {value} as a value, which steps without one would be; state another "

@@ -1,4 +1,4 @@
-"""How much of the grid one task computes: its work unit, one or more of the cube's tiles.
+"""Choose the work unit of a task: one or more tiles of the cube.
 
 Small tiles are taken together, because every task costs a millisecond or two whatever it does,
 and a graph of a million of them costs more than the pixels. Files in strips are read for two or
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
 
-# Pixels along a side up to which tiles are taken together.
+# Pixels along a side up to which tiles are combined.
 _SIDE = 2048
-# Bytes of a wide unit: some 5 000 x 4 000 codes. More of them in work at once would show.
+# Maximum bytes of a wide unit: some 5 000 x 4 000 one-byte pixels. Larger ones need more memory.
 _WIDE_BYTES = 32 * 2**20
 
 
 def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, int]:
-    """Choose the rows and columns that a task computes.
+    """Return the rows and columns that a task computes.
 
     Parameters
     ----------

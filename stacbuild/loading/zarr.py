@@ -1,4 +1,4 @@
-"""Zarr items to lazy arrays on the grid, through xarray."""
+"""Load Zarr items as lazy arrays on the grid, with xarray."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class _Position:
 
     @cached_property
     def _uses(self) -> int:
-        """How many positions are decoded together, each of which asks for its own."""
+        """Number of positions that are decoded together."""
         return math.prod(part.stop - part.start for part in self._together.values())
 
     @property
@@ -168,11 +168,11 @@ class _Position:
         def picked() -> NDArray[Any]:
             return pick(mapping, source.origins[number], blocks, self._decode)
 
-        # A copy, as what is kept is for several chunks of the cube.
+        # A copy, since the cached array is shared by several chunks of the cube.
         return np.array(self._own(cache.get(self._key("picked", key), picked, uses=self._uses)))
 
     def _own(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Return this position of what was decoded together."""
+        """Return this position of the values that were decoded together."""
         return np.asarray(
             block[tuple(self.where[name].start - at.start for name, at in self._together.items())]
         )
@@ -180,7 +180,7 @@ class _Position:
     def _key(self, what: str, place: Hashable) -> Hashable:
         source = self.source
         together = tuple((part.start, part.stop) for part in self._together.values())
-        # Values are kept with "no data" filled in, which another variable may do otherwise.
+        # The fill value is part of the key, since another variable may use another one.
         becomes = repr((source.stored, source.nodata, source.dtype))
         of = (*identity(source.href, source.options), source.variable)
         return (what, *of, becomes, together, place)
@@ -219,7 +219,7 @@ def load_zarr(
     facts: Facts,
     options: LoadOptions,
 ) -> xr.DataArray:
-    """Put one variable of a Zarr item on the grid, lazily.
+    """Resample one variable of a Zarr item to the grid, lazily.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def load_zarr(
 
 
 def _check_whole(item: pystac.Item, variable: str) -> None:
-    """Compare how many chunks there are with the item, where it says so (on disk).
+    """Compare the number of chunks on disk with that in the item, if it has one.
 
     Zarr itself takes a chunk that is not there for one of fill values.
     """
@@ -316,7 +316,7 @@ def _check_whole(item: pystac.Item, variable: str) -> None:
 
 
 def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
-    """Return the attributes without those that say how the store holds the values."""
+    """Return the attributes without those of the encoding."""
     of_store = {"_FillValue", "missing_value", "nodata", "nodatavals", "grid_mapping"}
     return {str(name): value for name, value in array.attrs.items() if name not in of_store}
 

@@ -1,4 +1,4 @@
-"""Which variables of a Zarr item there are on its grid, and what their attributes say."""
+"""Find the variables on the grid of a Zarr item, with their attributes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def spatial_dims(item: pystac.Item) -> tuple[str, str]:
 
 
 def attributes_of(item: pystac.Item, variable: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the CF attributes of a variable that make it one of classes, or packed.
+    """Return the CF attributes of a variable that state classes or packing.
 
     Where the item has a legend, that is the one.
     """
@@ -47,7 +47,7 @@ def attributes_of(item: pystac.Item, variable: str, options: Mapping[str, Any]) 
 
 
 def on_grid(item: pystac.Item, asked: Collection[str] = ()) -> dict[str, Any]:
-    """Return the entries of a Zarr item's variables on its grid that can be read, by name.
+    """Return ``cube:variables`` of the readable variables on a Zarr item's grid, by name.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def on_grid(item: pystac.Item, asked: Collection[str] = ()) -> dict[str, Any]:
 
 
 def asked_for(variable: SourceVariable) -> set[str]:
-    """Return the variables that an entry of the configuration names."""
+    """Return the variables that the configuration names."""
     named = (variable.open_params.variable_names, variable.spatial_resample_params.variables)
     return {name for names in named for name in names or ()}
 
@@ -82,9 +82,9 @@ def _places_pixels(name: str, entry: Mapping[str, Any], of_data: Collection[str]
 
 
 def left_out(item: pystac.Item) -> dict[str, str]:
-    """Return why variables on a Zarr item's grid cannot be read, in words after their name."""
+    """Return why variables on a Zarr item's grid cannot be read, by name."""
     reasons = {
-        # Items of earlier versions do not say why.
+        # Items of earlier versions have no reason.
         name: entry.get(LEFT_OUT) or (entry["data_type"] == "other" and "has no type of numbers")
         for name, entry in _spatial(item).items()
     }
@@ -96,7 +96,7 @@ def _spatial(item: pystac.Item) -> dict[str, Any]:
     return {
         name: entry
         for name, entry in item.properties["cube:variables"].items()
-        # Of an array that cannot be read not even the dimensions may be known.
+        # An array that cannot be read may not even have known dimensions.
         if spatial <= set(entry["dimensions"])
         or (LEFT_OUT in entry and not entry["dimensions"])
         or entry.get(LEFT_OUT, "").startswith(OTHER_GRID)
