@@ -12,7 +12,7 @@ from stacbuild.cli.options import DEFAULT_CONFIG, config_type
 
 @click.group()
 def config() -> None:
-    """Show the schema of configurations, or a configuration with its defaults."""
+    """Show the schema, or a configuration with its defaults."""
 
 
 @config.command()

@@ -52,10 +52,11 @@ def cube(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Build the cubes of CONFIG, or only those of the given DATASETs.
+    """Build the cubes of CONFIG.
 
-    Cubes that are up to date are skipped (see stacbuild plan). Missing sources are harvested and
-    preloaded first. Prints the path of each cube and of its STAC item.
+    DATASETs restrict the build to these cubes. Cubes that are up to date are skipped (see
+    stacbuild plan). Missing sources are harvested and preloaded first. Prints the path of each cube
+    and of its STAC item.
     """
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run.", ctx)
@@ -102,10 +103,11 @@ def plan(
     bbox: BBox | None,
     as_json: bool,
 ) -> None:
-    """Show what stacbuild cube would do with CONFIG, and why, without fetching anything.
+    """Show what stacbuild cube would do with CONFIG, and why.
 
     Prints whether each cube will be created or rebuilt, or is up to date. Also prints its
     variables and custom code, and estimates of the bytes to fetch and to write, and of memory.
+    Nothing is fetched.
 
     A cube is up to date if it exists and was made from the current configuration and catalog: same
     settings, sources, profiles and custom code. Upgraded libraries do not cause a rebuild; the

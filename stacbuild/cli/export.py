@@ -39,7 +39,7 @@ from stacbuild.safe_text import clean
     help="Whether to write items.parquet.  [default: if rustac is installed]",
 )
 def export(catalog: Path, output: Path, base_url: str | None, parquet: bool | None) -> None:
-    """Write the catalog as files that a STAC API or a database can load.
+    """Export the catalog for STAC APIs and databases.
 
     Writes items.json, all items with absolute hrefs; items.parquet, the same as stac-geoparquet;
     and one file per collection. The catalog does not change.

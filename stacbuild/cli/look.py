@@ -87,8 +87,9 @@ def list_(
 def describe(
     store_id: str, root: str, data_id: str, endpoint: str | None, signed: bool, as_json: bool
 ) -> None:
-    """Describe DATA_ID: CRS, shape, bands, chunks, times, bounds, nodata, units, licence.
+    """Show the metadata of a file or Zarr store.
 
+    Prints CRS, shape, bands, chunks, times, bounds, nodata, units and licence of DATA_ID.
     STORE_ID and ROOT are those of stacbuild list; for clms, ROOT is ''. Only headers are read.
     """
     from stacbuild.cli.console import open_reporter

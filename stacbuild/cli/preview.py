@@ -33,7 +33,9 @@ from stacbuild.safe_text import clean
 def preview(
     cube: str, variable: str | None, time: str | None, output: Path | None, catalog: Path
 ) -> None:
-    """Draw one variable of CUBE at one time, with axes and a colour bar or a legend.
+    """Draw a variable of a cube as a PNG.
+
+    The image shows one time, with axes and a colour bar or a legend.
 
     CUBE is the path or URL of a Zarr store, the path of its STAC item, or its name in the catalog.
     The cube is subsampled. Prints the path of the PNG.

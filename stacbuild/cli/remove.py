@@ -37,7 +37,7 @@ def remove(
     catalog: Path | None,
     wait: bool,
 ) -> None:
-    """Remove the cubes of the DATASETs, and their items in the catalog.
+    """Remove cubes, and their items in the catalog.
 
     Shows what will be removed, and asks for confirmation. Only what stacbuild made is removed: a
     cube that contains your own files is refused, and anything else at its path is left alone and

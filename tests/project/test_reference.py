@@ -10,6 +10,7 @@ import pytest
 
 import stacbuild
 from scripts.docs_run import FOLDER, pages
+from stacbuild.cli.program import cli
 from stacbuild.config import config_schema
 
 PAGES = pages()
@@ -66,6 +67,11 @@ def test_the_schema_is_one_of_2020_12() -> None:
         "writeOnly",
     }  # fmt: skip
     assert set(keywords(schema)) <= known
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_the_summary_of_a_command_fits_on_80_columns(name: str) -> None:
+    assert "..." not in cli.commands[name].get_short_help_str(limit=64)
 
 
 def test_numbers_have_their_bounds() -> None:
