@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
+from stacbuild.loading.temporal_fill import Fills
 
 if TYPE_CHECKING:
     from stacbuild.config import MultiDataset
@@ -112,7 +113,11 @@ def _fills(dataset: MultiDataset, arrays: dict[str, xr.DataArray]) -> dict[str, 
         value = stated.get(name) if isinstance(stated, dict) else stated
         if value is None:
             own = array.encoding.get("_FillValue", array.encoding.get("fill_value"))
-            value = np.nan if own is None else own
+            # A custom function may return integers that nothing is declared of.
+            undeclared = (
+                Fills.of(array, empty=True).written if array.dtype.kind in "iub" else np.nan
+            )
+            value = undeclared if own is None else own
         fill = np.array(value).astype(array.dtype, casting="unsafe")[()]
         if array.dtype.kind in "iub" and fill != value:
             raise BuildError(

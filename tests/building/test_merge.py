@@ -72,3 +72,13 @@ def test_the_own_no_data_becomes_the_value_that_is_stated() -> None:
 def test_values_that_cannot_fill_gaps(fill: dict[str, int], said: str) -> None:
     with pytest.raises(BuildError, match=said):
         merged(part("a", [1], [7]), part("b", [2], [1]), join="outer", fill_value=fill).compute()
+
+
+def test_integers_of_a_custom_function_state_no_value_for_no_data() -> None:
+    computed = part("a", [1, 2], [0, 1])
+    computed["a"].encoding = {}
+    other = part("b", [1, 2], [5, 6])
+    assert merged(computed, other)["a"].values.tolist() == [0, 1]
+    gaps = merged(computed, part("b", [3], [7]), join="outer")["a"]
+    assert gaps.values.tolist() == [0, 1, 255]
+    assert gaps.encoding["_FillValue"] == 255
