@@ -9,7 +9,6 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from stacbuild.config.types import (
-    Box,
     Count,
     CubeName,
     DataId,
@@ -20,6 +19,7 @@ from stacbuild.config.types import (
     OneOrEach,
     Scheduler,
     Secret,
+    StatedBBox,
     Text,
     Url,
     show,
@@ -38,7 +38,7 @@ from stacbuild.config.types import (
         (ExactNumber, 7, 7.0),
         (Count, "16", 16),
         (Count, 16.0, 16),
-        (Box, (1, "2", 3, 4.5), (1, 2, 3, 4.5)),
+        (StatedBBox, (1, "2", 3, 4.5), (1, 2, 3, 4.5)),
         (Url, "https://host.example/a/", "https://host.example/a"),
         (Scheduler, "tcp://10.0.0.1:8786", "tcp://10.0.0.1:8786"),
         (OneOrEach[int], {"a": 1}, {"a": 1}),
@@ -71,7 +71,7 @@ def test_what_is_taken(kind: Any, value: Any, expected: Any) -> None:
         (Number, 10**400, "finite number, got a number of more than 60 digits"),
         (Count, 1.5, "whole number"),
         (Count, 0, "1 or more"),
-        (Box, [1, 2, 3], "four numbers"),
+        (StatedBBox, [1, 2, 3], "four numbers"),
         (Url, "ftp://host", "begins with https"),
         (Url, "https://host:port", "begins with https"),
         (Url, "https://host?key=canary", "a plain URL"),
