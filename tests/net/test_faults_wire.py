@@ -283,6 +283,7 @@ def test_killed_again_and_again_each_process_goes_on(tmp_path: Path, proxy: Faul
         assert part.stat().st_size > have
         have = part.stat().st_size
     assert not target.exists()
+    proxy.hang_up()
     proxy.reset()
     subprocess.run(command, check=True, timeout=60)
     assert target.read_bytes() == DATA

@@ -128,11 +128,19 @@ class FaultProxy:
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_PIECE)
 
+    def hang_up(self) -> None:
+        """End all connections: a client that was killed may be noticed much later."""
+        asyncio.run_coroutine_threadsafe(self._end_all(), self._loop).result()
+
+    async def _end_all(self) -> None:
+        under_way = list(self._under_way)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
     async def _stop(self) -> None:
         self._server.close()
-        for task in self._under_way:
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._end_all()
         # Transports close in the loop's next turns.
         for _ in range(3):
             await asyncio.sleep(0)
