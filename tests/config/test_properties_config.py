@@ -283,24 +283,24 @@ def test_any_bytes(files: Files, raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("0.00025", "1" + "0" * 400, "158:18: grid_mappings.0.spatial_res: has to be a finite"),
-        ("0.00025", "0x" + "f" * 9000, "158:18: grid_mappings.0.spatial_res: has to be a finite"),
-        ("0.00025", "5e-324", "157:11: grid_mappings.0.bbox: its width of 1.75 is inf pixels"),
-        ("identifier: senf", "identifier: 0xf" + "f" * 9000, "17:17: datasets.0.identifier: has"),
-        ("identifier: senf", "identifier: no", "17:17: datasets.0.identifier: has to be text"),
+        ("0.00025", "1" + "0" * 400, "159:18: grid_mappings.0.spatial_res: has to be a finite"),
+        ("0.00025", "0x" + "f" * 9000, "159:18: grid_mappings.0.spatial_res: has to be a finite"),
+        ("0.00025", "5e-324", "158:11: grid_mappings.0.bbox: its width of 1.75 is inf pixels"),
+        ("identifier: senf", "identifier: 0xf" + "f" * 9000, "18:17: datasets.0.identifier: has"),
+        ("identifier: senf", "identifier: no", "18:17: datasets.0.identifier: has to be text"),
         ("identifier: senf", "identifier: 2020-01-01", "got date 2020-01-01; put it in quotes"),
-        ("root: data", "root: ~nobody-here/x", "131:13: data_stores.0.store_params.root: '~nob"),
+        ("root: data", "root: ~nobody-here/x", "132:13: data_stores.0.store_params.root: '~nob"),
         (
             "module_path: modify_dataset",
             'module_path: "a\\nb"',
             "module_path: contains a line break",
         ),
         ("module_path: modify_dataset", f"module_path: {'m' * 500}", "module_path: 'mmm"),
-        ("store_id: file", "store_id: {file: 1}", "129:15: data_stores.0.store_id: has to be one"),
+        ("store_id: file", "store_id: {file: 1}", "130:15: data_stores.0.store_id: has to be one"),
         (
             "EPSG:4326",
             "EPSG:999999999",
-            "159:10: grid_mappings.0.crs: EPSG:999999999 is no coordi",
+            "160:10: grid_mappings.0.crs: EPSG:999999999 is no coordi",
         ),
     ],
 )

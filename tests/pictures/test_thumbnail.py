@@ -122,7 +122,7 @@ def test_the_picture_of_a_collection_that_is_gone_is_found_and_made_again(projec
         png = folder / "thumbnail.png"
         png.unlink()
         done = stacbuild("validate", project, code=4)
-        assert f"{png} is not there; build again (cube --force)" in done.stderr
+        assert f"{png} does not exist; build again (cube --force)" in done.stderr
         stacbuild("cube", project, "--force")
         assert opened(png.read_bytes()).shape[2] == 4
     stacbuild("validate", project)

@@ -385,7 +385,7 @@ def test_a_disk_that_gets_full(small_disk: Path, runs: Runs) -> None:
     assert ended.code == 5, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert f"{small_disk / 'data' / 'good.zarr'}: cannot be written: No space left" in line
-    assert "are free there; make room, then run the same command again" in line
+    assert "are free there; free some space, then run the same command again" in line
     # The cube of before and its catalog are as they were.
     assert {k: v for k, v in contents(small_disk).items() if "/." not in k} == before
     done = sum(finished(small_disk).values())
@@ -410,7 +410,7 @@ def test_a_disk_that_will_not_do_is_refused_beforehand(
     ended = runs("cube", config)
     assert ended.code == 5, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
-    assert f"are free in {small_disk / 'data'}; make room" in line
+    assert f"are free in {small_disk / 'data'}; free some space" in line
     assert {path.suffix for path in (small_disk / "data").glob("*")} <= {".lock"}
 
 
