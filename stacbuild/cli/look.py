@@ -97,14 +97,14 @@ def describe(
 
     params = params_of(store_id, endpoint, signed)
     with open_reporter() as reporter:
-        facts = describe_data(store_id, root, data_id, params=params, reporter=reporter)
+        metadata = describe_data(store_id, root, data_id, params=params, reporter=reporter)
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(json.dumps(metadata, indent=2))
         return
-    for key, value in facts.items():
+    for key, value in metadata.items():
         if key != "variables":
             click.echo(f"{key}: {clean(_shown(value))}")
-    for name, variable in facts.get("variables", {}).items():
+    for name, variable in metadata.get("variables", {}).items():
         click.echo(f"variable {clean(name)}:")
         for key, value in variable.items():
             click.echo(f"  {key}: {clean(_shown(value))}")

@@ -17,7 +17,7 @@ from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.positions import covers
 from stacbuild.loading.area import items_within
 from stacbuild.loading.custom import run_custom
-from stacbuild.loading.facts import Facts, made_unpacked, warn_of_raster
+from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed, warn_about_raster
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.raster_names import (
@@ -95,7 +95,7 @@ def load_variable(
     is_raster = "cube:variables" not in items[0].properties
     options = LoadOptions(grid, complete, storage_options, warn)
     opened = _open_raster if is_raster else _open_zarr
-    dataset, facts, spatial = opened(variable, items, options)
+    dataset, metadata, spatial = opened(variable, items, options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = str(items[0].properties.get(STORE, "")).startswith("stac")
     dataset = within_time(variable, dataset, bands, searched=searched)
@@ -105,16 +105,16 @@ def load_variable(
     if is_raster and variable.open_params.band_as_variable:
         dataset = bands_apart(dataset, RASTER_NAME)
         names = chosen_names(variable, map(str, dataset.data_vars))
-        facts = {name: facts[name] for name in names}
-        dataset = dataset[names].astype({name: facts[name].cube_dtype for name in names})
+        metadata = {name: metadata[name] for name in names}
+        dataset = dataset[names].astype({name: metadata[name].cube_dtype for name in names})
     if variable.custom_processing:
         dataset = run_custom(dataset, variable.custom_processing)
     dataset = _canonical(dataset, grid, spatial, variable.data_id)
     dataset = _with_years(dataset, bands)
     dataset = _named(dataset, variable.identifier)
-    only = next(iter(facts.values())) if len(facts) == 1 else None
+    only = next(iter(metadata.values())) if len(metadata) == 1 else None
     for name, array in dataset.data_vars.items():
-        of = only or facts.get(str(name).removeprefix(f"{variable.identifier}_"))
+        of = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
         _describe(array, of, complete)
     if variable.temporal_resample_params:
         dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.data_id)
@@ -153,7 +153,7 @@ def _open_raster(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
     options: LoadOptions,
-) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+) -> tuple[xr.Dataset, dict[str, VariableMetadata], tuple[str, str]]:
     # Imported late, here and below: Zarr sources need neither GDAL nor stackstac, and vice versa;
     # each takes half a second to import.
     from stacbuild.loading.raster import load_raster
@@ -163,17 +163,17 @@ def _open_raster(
     several = len(by_name) > 1
     names = {name: name if several else known_as(variable, name) for name in chosen}
     check_methods(variable, list(by_name if several else names.values()))
-    arrays, facts = {}, {}
+    arrays, metadata = {}, {}
     sources = wrapped_grids(items, options.grid)
     for name, stated in chosen.items():
-        warn_of_raster(variable, items, stated, options.warn)
+        warn_about_raster(variable, items, stated, options.warn)
         first = next(iter(stated.values()))
         method = resampling_method(variable, names[name], first, sources, options.grid)
-        of_bands = made_unpacked(variable, method, stated, options.warn)
+        of_bands = unpack_where_needed(variable, method, stated, options.warn)
         if variable.open_params.band_as_variable:
-            facts = {f"band_{band}": each for band, each in of_bands.items()}
+            metadata = {f"band_{band}": each for band, each in of_bands.items()}
         else:
-            facts[name] = next(iter(of_bands.values()))
+            metadata[name] = next(iter(of_bands.values()))
         array = load_raster(by_time(items), method, of_bands, options)
         if by_name:
             array = with_times(array, name, by_name, items)
@@ -181,14 +181,14 @@ def _open_raster(
         arrays[name] = array
     check_together(variable, items, arrays)
     check_labels(variable, items, options.warn)
-    return xr.Dataset(arrays), facts, ("y", "x")
+    return xr.Dataset(arrays), metadata, ("y", "x")
 
 
 def _open_zarr(
     variable: SourceVariable,
     parts: Sequence[pystac.Item],
     options: LoadOptions,
-) -> tuple[xr.Dataset, dict[str, Facts], tuple[str, str]]:
+) -> tuple[xr.Dataset, dict[str, VariableMetadata], tuple[str, str]]:
     from stacbuild.loading.zarr import load_zarr
     from stacbuild.loading.zarr_variables import (
         asked_for,
@@ -207,17 +207,19 @@ def _open_zarr(
         )
     known = list(on_grid(item, asked_for(variable)))
     check_methods(variable, known)
-    arrays, facts = {}, {}
+    arrays, metadata = {}, {}
     for name in chosen_names(variable, known, left_out(item)):
-        stated = Facts.of_zarr(item, name).filled(variable.fill_value(name))
+        stated = VariableMetadata.of_zarr(item, name).filled(variable.fill_value(name))
         own = attributes_of(item, name, options.storage_options)
         stated = replace(stated, attrs=own | stated.attrs)
         method = resampling_method(variable, name, stated, sources, options.grid)
-        [facts[name]] = made_unpacked(variable, method, {name: stated}, options.warn).values()
-        arrays[name] = load_zarr(parts, name, method, facts[name], options)
+        [metadata[name]] = unpack_where_needed(
+            variable, method, {name: stated}, options.warn
+        ).values()
+        arrays[name] = load_zarr(parts, name, method, metadata[name], options)
     if not arrays:
         raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
-    return xr.Dataset(arrays), facts, spatial
+    return xr.Dataset(arrays), metadata, spatial
 
 
 def check_overlap(
@@ -295,19 +297,19 @@ def _named(dataset: xr.Dataset, identifier: str | None) -> xr.Dataset:
     return dataset.rename({name: f"{identifier}_{name}" for name in names})
 
 
-def _describe(array: xr.DataArray, facts: Facts | None, complete: bool) -> None:
+def _describe(array: xr.DataArray, metadata: VariableMetadata | None, complete: bool) -> None:
     """Set CF attributes and the fill value of a variable, in place."""
     array.encoding = {}
     if array.dtype.kind == "f":
-        fill = np.nan if facts is None else facts.fill
+        fill = np.nan if metadata is None else metadata.fill
         array.encoding["_FillValue"] = array.dtype.type(fill)
-    if facts is None:
+    if metadata is None:
         return
-    array.attrs.update(facts.attrs)
-    if array.dtype == facts.cube_dtype:
+    array.attrs.update(metadata.attrs)
+    if array.dtype == metadata.cube_dtype:
         # The value of missing chunks. GDAL takes it for nodata, whether or not there is a
         # `_FillValue`, so it must not be Zarr's default 0, which is a valid value.
-        array.encoding["fill_value"] = array.dtype.type(facts.fill)
-    declared = facts.no_data(complete=complete).declared
-    if array.dtype == facts.cube_dtype and array.dtype.kind != "f" and declared:
-        array.encoding["_FillValue"] = array.dtype.type(facts.fill)
+        array.encoding["fill_value"] = array.dtype.type(metadata.fill)
+    declared = metadata.no_data(complete=complete).declared
+    if array.dtype == metadata.cube_dtype and array.dtype.kind != "f" and declared:
+        array.encoding["_FillValue"] = array.dtype.type(metadata.fill)

@@ -11,7 +11,7 @@ from stacbuild.formats.cf_flags import is_categorical
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.positions import coincide, reduction
-from stacbuild.loading.facts import Facts
+from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.select import check_names
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _AVERAGED_FROM = 2.0
 def resampling_method(
     variable: SourceVariable,
     name: str,
-    facts: Facts,
+    metadata: VariableMetadata,
     sources: Sequence[PixelGrid],
     target: PixelGrid,
 ) -> str:
@@ -47,8 +47,8 @@ def resampling_method(
     if stated:
         return "nearest" if stated == "center" else stated
     # STAC has room for one nodata value; further ones are classes that say nothing of the type.
-    legend = any(not entry.get("nodata") for entry in facts.classes)
-    if legend or is_categorical(facts.dtype, facts.attrs):
+    legend = any(not entry.get("nodata") for entry in metadata.classes)
+    if legend or is_categorical(metadata.dtype, metadata.attrs):
         return "nearest"
     return "bilinear" if pixels < _AVERAGED_FROM else "mean"
 

@@ -19,7 +19,7 @@ import xarray as xr
 from stacbuild.errors import BuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import origin_of
-from stacbuild.loading.facts import Facts, data_bands
+from stacbuild.loading.metadata import VariableMetadata, data_bands
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def load_raster(
     items: Mapping[pd.Timestamp, Sequence[pystac.Item]],
     method: str,
-    facts: Mapping[int, Facts],
+    metadata: Mapping[int, VariableMetadata],
     options: LoadOptions,
 ) -> xr.DataArray:
     """Resample the files of one product to the grid, lazily.
@@ -45,7 +45,7 @@ def load_raster(
         or the tiles of one product.
     method
         ``nearest`` or a key of `stacbuild.geo.warp.METHODS`.
-    facts
+    metadata
         What the result holds of each band, by its number.
     options
         Onto which grid, and from where.
@@ -65,15 +65,15 @@ def load_raster(
     """
     check_common([item for tiles in items.values() for item in tiles])
     grid = options.grid
-    dtype = np.result_type(*(each.cube_dtype for each in facts.values()))
-    nodata = tuple(each.no_data(complete=options.complete) for each in facts.values())
+    dtype = np.result_type(*(each.cube_dtype for each in metadata.values()))
+    nodata = tuple(each.no_data(complete=options.complete) for each in metadata.values())
     sources = [
         RasterSource(
-            tiles=tuple(_tile(item, facts) for item in tiles),
+            tiles=tuple(_tile(item, metadata) for item in tiles),
             target=grid,
             method=method,
             dtype=dtype.name,
-            bands=tuple(facts),
+            bands=tuple(metadata),
             nodata=nodata,
             options=options.storage_options,
         )
@@ -82,7 +82,7 @@ def load_raster(
     unit = work_unit(grid, dtype.itemsize, wide=sources[0].is_cheaper_wide())
     stack = stackstac.stack(
         [_stacked(time, source, grid) for time, source in zip(items, sources, strict=True)],
-        assets=[str(band) for band in facts],
+        assets=[str(band) for band in metadata],
         epsg=grid.epsg,
         resolution=(grid.resolution, grid.resolution),
         bounds=grid.bounds,
@@ -100,7 +100,7 @@ def load_raster(
     )
     y, x = grid.coords()
     # A cube has no coordinate of item ids, and its bands are numbered.
-    array: xr.DataArray = stack.drop_vars("id").assign_coords(band=list(facts), y=y, x=x)
+    array: xr.DataArray = stack.drop_vars("id").assign_coords(band=list(metadata), y=y, x=x)
     array.name, array.attrs = None, {}
     single = [dim for dim in ("time", "band") if array.sizes[dim] == 1]
     return array.isel(dict.fromkeys(single, 0), drop=True)
@@ -118,14 +118,17 @@ def check_common(items: Sequence[pystac.Item]) -> None:
     kinds: dict[str, set[Any]] = {}
     for item in items:
         bands = data_bands(item)
-        each = [Facts.of_raster(item, band) for band in bands]
+        each = [VariableMetadata.of_raster(item, band) for band in bands]
         for what, value in (
             ("data type", each[0].dtype.name),
             ("number of bands", len(bands)),
-            ("scale", tuple(facts.packing[0] for facts in each)),
-            ("offset", tuple(facts.packing[1] for facts in each)),
-            ("unit", tuple(facts.attrs.get("units") for facts in each)),
-            ("no data", tuple(facts.nodata if facts.dtype.kind != "f" else () for facts in each)),
+            ("scale", tuple(own.packing[0] for own in each)),
+            ("offset", tuple(own.packing[1] for own in each)),
+            ("unit", tuple(own.attrs.get("units") for own in each)),
+            (
+                "no data",
+                tuple(own.nodata if own.dtype.kind != "f" else () for own in each),
+            ),
         ):
             same = value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
             kinds.setdefault(what, set()).add(same)
@@ -137,11 +140,11 @@ def check_common(items: Sequence[pystac.Item]) -> None:
             )
 
 
-def _tile(item: pystac.Item, facts: Mapping[int, Facts]) -> Tile:
+def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
     asset = item.assets["data"]
     stored = []
-    for band, wanted in facts.items():
-        own = Facts.of_raster(item, band)
+    for band, wanted in metadata.items():
+        own = VariableMetadata.of_raster(item, band)
         scale, offset = own.packing if wanted.unpacked else (1.0, 0.0)
         stored.append(Stored(own.nodata, own.masked, scale, offset))
     return Tile(

@@ -1,4 +1,4 @@
-"""Which variables a GeoTIFF has: names, bands and times of each."""
+"""Variables of a GeoTIFF: the names, bands and times of each."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pystac
 import xarray as xr
 
 from stacbuild.errors import BuildError
-from stacbuild.loading.facts import Facts, data_bands, facts_of_bands
+from stacbuild.loading.metadata import VariableMetadata, data_bands, metadata_by_band
 from stacbuild.loading.select import band_times, by_time, chosen_names
 from stacbuild.stac.extensions import VARIABLE
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
-# The name that a GeoTIFF's pixels have when opened as a dataset (rioxarray, xcube).
+# Name of the variable when rioxarray or xcube opens a GeoTIFF as a dataset.
 RASTER_NAME = "band_data"
 
 
 def bands_by_name(item: pystac.Item) -> dict[str, list[int]]:
-    """Return the data bands, from 1, of each variable of a GeoTIFF, by its name when opened.
+    """Return the data bands, from 1, of each variable of a GeoTIFF, by the variable's name.
 
-    That is the one which the header has for it, else `RASTER_NAME`.
+    The name is that in the header of the file, or `RASTER_NAME` by default.
     """
     fields = item.assets["data"].extra_fields
     bands, common = fields.get("bands") or [{}], fields.get(VARIABLE, RASTER_NAME)
@@ -37,30 +37,31 @@ def bands_by_name(item: pystac.Item) -> dict[str, list[int]]:
 
 def chosen_bands(
     variable: SourceVariable, items: Sequence[pystac.Item]
-) -> dict[str, dict[int, Facts]]:
-    """Return what is loaded of a GeoTIFF: by name when opened, the facts of bands by number.
+) -> dict[str, dict[int, VariableMetadata]]:
+    """Return the metadata of the bands to load, by variable name and band number.
 
     Raises
     ------
     BuildError
-        As `facts_of_bands`, or the configuration names a variable that there is not.
+        As raised by `metadata_by_band`, or if the configuration names an unknown variable.
     """
     if variable.open_params.band_as_variable:
-        return {RASTER_NAME: facts_of_bands(variable, items, variable.identifier or RASTER_NAME)}
+        return {RASTER_NAME: metadata_by_band(variable, items, variable.identifier or RASTER_NAME)}
     known = bands_by_name(items[0])
     if len(known) > 1:
         names = chosen_names(variable, known)
-        return {name: facts_of_bands(variable, items, name, known[name]) for name in names}
+        return {name: metadata_by_band(variable, items, name, known[name]) for name in names}
     [name] = known
     named = known_as(variable, name)
     chosen_names(variable, [named])
-    return {name: facts_of_bands(variable, items, named)}
+    return {name: metadata_by_band(variable, items, named)}
 
 
 def known_as(variable: SourceVariable, name: str) -> str:
-    """Return by which name ``open_params`` and ``spatial_resample_params`` mean a single variable.
+    """Return the name of a file's only variable in the parameters of the configuration.
 
-    That is the configuration's identifier, unless they use the file's own name for it.
+    That is the identifier of the entry, unless ``open_params`` or ``spatial_resample_params`` use
+    the name that the variable has in the file.
     """
     params = variable.spatial_resample_params
     used = (
@@ -81,17 +82,18 @@ def with_times(
     known: Mapping[str, Sequence[int]],
     items: Sequence[pystac.Item],
 ) -> xr.DataArray:
-    """Return an array with the times of its bands, where the header names its variable.
+    """Return an array with the times of its bands, if the header names its variable.
 
     Parameters
     ----------
     array
-        With the dimension ``band``, if there are several.
+        Array with the dimension ``band`` if it has several bands.
     name
-        Of the variable. One that the header does not name keeps its bands, as a user's function
-        knows them.
+        Name of the variable. A variable that the header does not name keeps its dimension
+        ``band``, which custom functions rely on.
     known
-        The bands of each variable; of several, bands without times are counted anew.
+        Bands of each variable. If there are several variables, bands without times are numbered
+        from 1 in each.
     """
     times = band_times(items[0]) if len(by_time(items)) == 1 else None
     if times is None:
@@ -106,24 +108,24 @@ def with_times(
 
 
 def with_labels(array: xr.DataArray, item: pystac.Item, bands: Sequence[int]) -> xr.DataArray:
-    """Return an array whose coordinate ``band`` tells what its bands are, if the file does.
+    """Return an array whose coordinate ``band`` holds the band names of the file, if it has any.
 
-    As CF has it (1.11, section 3.5): ``flag_values`` and ``flag_meanings``, words joined by ``_``;
-    ``long_name`` has them as they are written.
+    They become ``flag_values`` and ``flag_meanings`` (CF 1.11, section 3.5), words joined by
+    ``_``; ``long_name`` holds the original names.
 
     Parameters
     ----------
     bands
-        The numbers in the file, from 1, of the array's bands.
+        Numbers, from 1, of the array's bands in the file.
     """
     stated = _labels(item)
     if "band" not in array.dims or len(stated) < max(bands, default=0):
         return array
-    said = [stated[band - 1] for band in bands]
-    if not any(said) or array.sizes["band"] != len(said):
+    names = [stated[band - 1] for band in bands]
+    if not any(names) or array.sizes["band"] != len(names):
         return array
     numbers = array["band"].values
-    words = [text or f"band {number}" for text, number in zip(said, numbers, strict=True)]
+    words = [text or f"band {number}" for text, number in zip(names, numbers, strict=True)]
     attrs = {
         "long_name": "band: " + ", ".join(words),
         "flag_values": numbers,
@@ -133,7 +135,7 @@ def with_labels(array: xr.DataArray, item: pystac.Item, bands: Sequence[int]) ->
 
 
 def _labels(item: pystac.Item) -> list[str | None]:
-    """Return what the file, or else its item, calls each band of it."""
+    """Return the name of each band, from the file or else from its item."""
     stated = item.assets["data"].extra_fields.get("bands", ())
     return [entry.get("description") or _own_name(entry) for entry in stated]
 
@@ -146,18 +148,17 @@ def _own_name(entry: Mapping[str, object]) -> str | None:
 def check_labels(
     variable: SourceVariable, items: Sequence[pystac.Item], warn: Callable[[str], None]
 ) -> None:
-    """Warn of files whose bands have other names than those of the first.
+    """Warn if the band names of the files differ from those of the first file.
 
-    Bands are put together by their number.
+    Files are combined by band number.
 
     Raises
     ------
     BuildError
-        If a name belongs to one band in one file and to another band in another: the bands are
-        in another order.
+        If a name belongs to different bands in two files, so that the order of bands differs.
     """
     first, *others = (_labels(item) for item in items)
-    unlike = ""
+    different = ""
     for item, labels in zip(items[1:], others, strict=True):
         pairs = [(a, b) for a, b in zip(first, labels, strict=False) if a and b and a != b]
         if not pairs or len(first) == 1:
@@ -168,11 +169,11 @@ def check_labels(
                 f"{variable.data_id}: its files have bands in different orders ({names}); take "
                 "those of one order at a time, or write them in the same order"
             )
-        unlike = unlike or names
-    if unlike:
+        different = different or names
+    if different:
         warn(
-            f"{variable.data_id}: its files name bands differently ({unlike}); bands of the same "
-            "number are put together"
+            f"{variable.data_id}: its files name bands differently ({different}); bands of the "
+            "same number are put together"
         )
 
 

@@ -25,7 +25,7 @@ from stacbuild.geo.positions import shifted, window_key
 from stacbuild.geo.sparse import pick
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.area import origin_of
-from stacbuild.loading.facts import Facts
+from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored, without_packing
 from stacbuild.loading.pool import cache, identity, zarr_dataset
@@ -216,7 +216,7 @@ def load_zarr(
     parts: Sequence[pystac.Item],
     variable: str,
     method: str,
-    facts: Facts,
+    metadata: VariableMetadata,
     options: LoadOptions,
 ) -> xr.DataArray:
     """Resample one variable of a Zarr item to the grid, lazily.
@@ -226,7 +226,7 @@ def load_zarr(
     parts
         The item; or, where only a part of it is meant that lies on both of its ends (see
         `stacbuild.loading.area`), as one item for each.
-    facts
+    metadata
         What the result holds.
     options
         Onto which grid, and from where.
@@ -262,12 +262,14 @@ def load_zarr(
         origins=tuple(origin_of(part.properties) for part in parts),
         target=grid,
         method=method,
-        dtype=facts.cube_dtype.name,
-        nodata=facts.no_data(complete=options.complete),
-        stored=Stored(facts.nodata, False, *(facts.unpacked_by or (1.0, 0.0)), tolerant=False),
+        dtype=metadata.cube_dtype.name,
+        nodata=metadata.no_data(complete=options.complete),
+        stored=Stored(
+            metadata.nodata, False, *(metadata.unpacked_by or (1.0, 0.0)), tolerant=False
+        ),
         options=options.storage_options,
     )
-    dtype = facts.cube_dtype
+    dtype = metadata.cube_dtype
     unit = work_unit(grid, dtype.itemsize)
     chunks = tuple(
         _split(grid.shape[spatial.index(name)], unit[spatial.index(name)])
@@ -294,7 +296,7 @@ def load_zarr(
         dims=source.dims,
         coords=coords | {spatial[0]: y, spatial[1]: x},
         name=variable,
-        attrs=without_packing(_own_attrs(array)) if facts.unpacked else _own_attrs(array),
+        attrs=without_packing(_own_attrs(array)) if metadata.unpacked else _own_attrs(array),
     )
 
 

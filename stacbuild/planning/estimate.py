@@ -23,7 +23,7 @@ from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.positions import clip, positions, span
 from stacbuild.loading.area import items_within
 from stacbuild.loading.dataset import any_touches, check_overlap
-from stacbuild.loading.facts import Facts, made_unpacked
+from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed
 from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands, known_as
 from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _Key = TypeVar("_Key")
 # A variable's name, its metadata, the lengths of the dimensions before the spatial ones, and the
 # selected times of the source, if they are known.
-_Planned = tuple[str, Facts, dict[str, int], pd.DatetimeIndex | None]
+_Planned = tuple[str, VariableMetadata, dict[str, int], pd.DatetimeIndex | None]
 
 MAX_TASKS = 10**6
 MAX_CHUNKS = 10**7
@@ -189,15 +189,15 @@ def _variables(
     is_zarr = "cube:variables" in items[0].properties
     planned = (_of_zarr if is_zarr else _of_raster)(variable, items, grid)
     params = variable.temporal_resample_params
-    for name, facts, lead, times in planned:
-        dtype = facts.cube_dtype
+    for name, metadata, lead, times in planned:
+        dtype = metadata.cube_dtype
         # A custom function runs before the resampling, and may change the times.
         if params is not None and not variable.custom_processing:
             chosen = params.variables is None or name in params.variables
             if "time" not in lead or not chosen:
                 continue
             if times is not None:
-                dtype = dtype_of_resampled(name, dtype, facts.attrs, times, params)
+                dtype = dtype_of_resampled(name, dtype, metadata.attrs, times, params)
         yield _variable(name, dtype.name, lead, dataset, grid)
 
 
@@ -209,14 +209,14 @@ def _of_raster(
     if not variable.open_params.band_as_variable:
         for name, stated in chosen.items():
             known = name if len(chosen) > 1 else known_as(variable, name)
-            facts = _unpacked(variable, known, stated, sources, grid)
-            lead, times = _lead_of_raster(variable, items, list(facts))
+            metadata = _unpacked(variable, known, stated, sources, grid)
+            lead, times = _lead_of_raster(variable, items, list(metadata))
             named = name if own is None else f"{own}_{name}" if len(chosen) > 1 else own
-            yield named, next(iter(facts.values())), lead, times
+            yield named, next(iter(metadata.values())), lead, times
         return
     [(name, stated)] = chosen.items()
-    facts = _unpacked(variable, known_as(variable, name), stated, sources, grid)
-    apart = {f"band_{band}": each for band, each in facts.items()}
+    metadata = _unpacked(variable, known_as(variable, name), stated, sources, grid)
+    apart = {f"band_{band}": each for band, each in metadata.items()}
     for each in chosen_names(variable, apart):
         yield f"{own}_{each}" if own else each, apart[each], {}, None
 
@@ -243,21 +243,21 @@ def _of_zarr(
             known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
             lead[dim], times = _times(variable, known, lead[dim])
         named = name if own is None else own if len(chosen) == 1 else f"{own}_{name}"
-        facts = {name: Facts.of_zarr(item, name).filled(variable.fill_value(name))}
-        [facts[name]] = _unpacked(variable, name, facts, sources, grid).values()
-        yield named, facts[name], lead, times
+        metadata = {name: VariableMetadata.of_zarr(item, name).filled(variable.fill_value(name))}
+        [metadata[name]] = _unpacked(variable, name, metadata, sources, grid).values()
+        yield named, metadata[name], lead, times
 
 
 def _unpacked(
     variable: SourceVariable,
     name: str,
-    stated: Mapping[_Key, Facts],
+    stated: Mapping[_Key, VariableMetadata],
     sources: Sequence[PixelGrid],
     target: PixelGrid,
-) -> dict[_Key, Facts]:
+) -> dict[_Key, VariableMetadata]:
     """Return the metadata of a variable, of unpacked values if the cube stores them unpacked."""
     method = resampling_method(variable, name, next(iter(stated.values())), sources, target)
-    return made_unpacked(variable, method, stated)
+    return unpack_where_needed(variable, method, stated)
 
 
 def _lead_of_raster(

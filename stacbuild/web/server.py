@@ -219,17 +219,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _send(self, found: Served, file: BinaryIO, *, with_body: bool) -> None:
-        facts = os.fstat(file.fileno())
-        size = facts.st_size
-        etag = f'"{facts.st_mtime_ns:x}-{size:x}"'
+        info = os.fstat(file.fileno())
+        size = info.st_size
+        etag = f'"{info.st_mtime_ns:x}-{size:x}"'
         headers = {
             "Accept-Ranges": "bytes",
             "ETag": etag,
-            "Last-Modified": formatdate(facts.st_mtime, usegmt=True),
+            "Last-Modified": formatdate(info.st_mtime, usegmt=True),
             # A cube may be rebuilt at any time, so clients have to revalidate.
             "Cache-Control": "no-cache",
         }
-        if self._is_known(etag, facts.st_mtime):
+        if self._is_known(etag, info.st_mtime):
             self._head(HTTPStatus.NOT_MODIFIED, headers)
             return
         wanted = self._range(size, etag, headers["Last-Modified"]) if with_body else (0, size)

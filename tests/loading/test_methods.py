@@ -10,7 +10,7 @@ import pytest
 from stacbuild.config.datasets import SourceVariable
 from stacbuild.errors import BuildError
 from stacbuild.geo.grid import PixelGrid
-from stacbuild.loading.facts import Facts
+from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method
 
 
@@ -25,8 +25,8 @@ def variable(**params: Any) -> SourceVariable:
 
 
 def method(size: float, dtype: str = "float32", classes: Any = (), **params: Any) -> str:
-    facts = Facts(np.dtype(dtype), (), classes, {})
-    return resampling_method(variable(**params), "v", facts, [grid(10)], grid(size))
+    metadata = VariableMetadata(np.dtype(dtype), (), classes, {})
+    return resampling_method(variable(**params), "v", metadata, [grid(10)], grid(size))
 
 
 @pytest.mark.parametrize(

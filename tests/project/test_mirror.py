@@ -28,7 +28,7 @@ ELSEWHERE = {
     "formats/gdal_file.py": "formats/test_geotiff.py",
     "formats/zarr_http.py": "formats/test_zarr_store.py",
     "loading/dataset.py": "api/test_datasets.py",
-    "loading/facts.py": "loading/test_values_like_no_data.py",
+    "loading/metadata.py": "loading/test_values_like_no_data.py",
     "loading/options.py": "api/test_datasets.py",
     "loading/reader.py": "loading/test_raster_bands.py",
     "loading/regrid.py": "loading/test_both_ends.py",

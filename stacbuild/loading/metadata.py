@@ -1,4 +1,4 @@
-"""What an item says of one variable: type, nodata, legend, unit, names."""
+"""Metadata of one variable, read from its item: type, nodata, classes, unit, names."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Facts about a variable, from an item's asset or its ``cube:variables``.
+class VariableMetadata:
+    """Metadata of a variable, from an item's asset or its ``cube:variables``.
 
     Parameters
     ----------
     dtype
-        The source's type, which is the cube's if `cube_dtype` is no other.
+        The source's type; the type in the cube is `cube_dtype`.
     nodata
-        Every value that stands for "no data" and that the type can hold, exactly as it holds it:
-        ints for integers, floats for floats. NaN is not among them; in floats it always is one.
+        All nodata values that the type can hold, as the type represents them: ints for integers,
+        floats for floats. NaN is not listed; in floats it always means "no data".
     classes
-        Legend: class objects of the STAC classification extension.
+        Class objects of the STAC classification extension.
     attrs
-        CF attributes that follow from the item (units, long_name, standard_name, ...).
+        CF attributes derived from the item (units, long_name, standard_name, ...).
     chosen
-        What "no data" becomes in the cube, if the configuration says.
+        The nodata value of the cube, if the configuration sets one.
     masked
-        Whether the file has a mask or an alpha band, too.
+        Whether the file also has a mask or an alpha band.
     unpacked_by
-        Scale and offset if the cube holds values where the source has packed numbers: bands
-        differ in them, or something else would come of packed numbers.
+        Scale and offset, if the cube stores unpacked values of a packed source: the bands differ
+        in them, or resampling packed numbers would give other results.
     """
 
     dtype: np.dtype[Any]
@@ -57,14 +57,14 @@ class Facts:
     unpacked_by: tuple[float, float] | None = None
 
     @classmethod
-    def of_raster(cls, item: pystac.Item, band: int | None = None) -> Facts:
+    def of_raster(cls, item: pystac.Item, band: int | None = None) -> VariableMetadata:
         """Read the fields of the asset ``data`` of a GeoTIFF item.
 
         Parameters
         ----------
         band
-            Counted from 1: what its entry in ``bands`` says counts before what the asset says of
-            all bands. None for what all have in common.
+            Number of the band, from 1; fields of its entry in ``bands`` override those of the
+            asset. None reads the fields that all bands share.
         """
         asset = item.assets["data"]
         fields = asset.extra_fields
@@ -76,33 +76,37 @@ class Facts:
             own = {key: value for key, value in bands[band - 1].items() if key != "name"}
             fields = fields | own
             attrs |= _attrs(own, own.get("description"))
-        facts = cls._of(fields, attrs | _packing(fields), item.id)
-        return replace(facts, masked=bool(fields.get(MASK)) and not fields.get(ALPHA))
+        metadata = cls._of(fields, attrs | _packing(fields), item.id)
+        return replace(metadata, masked=bool(fields.get(MASK)) and not fields.get(ALPHA))
 
     @classmethod
-    def of_bands(cls, items: Sequence[pystac.Item], bands: Sequence[int]) -> Facts:
-        """Read what several bands of the files of one product have in common.
+    def of_bands(cls, items: Sequence[pystac.Item], bands: Sequence[int]) -> VariableMetadata:
+        """Read the metadata that several bands of the files of one product share.
 
-        Where bands differ in scale or offset the cube's values are unpacked; a unit that differs
-        is left out.
+        If the bands differ in scale or offset, the values in the cube are unpacked. A unit that
+        differs is left out.
 
         Raises
         ------
         BuildError
-            Bands of integers differ in what "no data" is.
+            If integer bands differ in their nodata values.
         """
         each = [cls.of_raster(items[0], band) for band in bands]
-        facts = each[0] if len(bands) == 1 else cls.of_raster(items[0])
+        metadata = each[0] if len(bands) == 1 else cls.of_raster(items[0])
         if len({one.packing for one in each}) > 1:
-            facts = facts.unpack()
-        if facts.dtype.kind != "f" and not facts.unpacked and len({one.nodata for one in each}) > 1:
+            metadata = metadata.unpack()
+        if (
+            metadata.dtype.kind != "f"
+            and not metadata.unpacked
+            and len({one.nodata for one in each}) > 1
+        ):
             raise BuildError(
                 f"{items[0].id}: its bands differ in what no data is "
                 f"({', '.join(str(one.nodata) for one in each)}); state open_params."
                 "band_as_variable: true"
             )
         masked = any(cls.of_raster(item, band).masked for item in items for band in bands)
-        return replace(facts, masked=masked, nodata=each[0].nodata)
+        return replace(metadata, masked=masked, nodata=each[0].nodata)
 
     @property
     def packing(self) -> tuple[float, float]:
@@ -111,20 +115,20 @@ class Facts:
 
     @property
     def unpacked(self) -> bool:
-        """Whether the cube holds values where its source has packed numbers."""
+        """Whether the cube stores unpacked values of a packed source."""
         return self.unpacked_by is not None
 
-    def unpack(self) -> Facts:
-        """Return the same of a cube that holds unpacked values."""
+    def unpack(self) -> VariableMetadata:
+        """Return the metadata for a cube that stores unpacked values."""
         return replace(self, unpacked_by=self.packing, attrs=without_packing(self.attrs))
 
     @property
     def cube_dtype(self) -> np.dtype[Any]:
         """The type of the cube's variable.
 
-        Masked integers without a nodata value get the next wider type, which has one to spare;
-        integers without one also where the configuration chose a value beyond their type.
-        Unpacked values are floats, chosen as xarray does.
+        Masked integers without a nodata value get the next wider type, which has a value to spare,
+        and so do integers for which the configuration sets a nodata value outside their range.
+        Unpacked values are floats, of the width that xarray chooses.
         """
         if self.unpacked:
             small = self.dtype.itemsize <= (4 if self.dtype.kind == "f" else 2)
@@ -142,7 +146,7 @@ class Facts:
         return self.dtype
 
     @classmethod
-    def of_zarr(cls, item: pystac.Item, variable: str) -> Facts:
+    def of_zarr(cls, item: pystac.Item, variable: str) -> VariableMetadata:
         """Read the entry of *variable* in a Zarr item's ``cube:variables``."""
         fields = item.properties["cube:variables"][variable]
         attrs = _attrs(fields, fields.get("title"))
@@ -153,19 +157,19 @@ class Facts:
         return replace(found, dtype=read_as(found.dtype), nodata=(*found.nodata, *limits))
 
     @classmethod
-    def _of(cls, fields: Json, attrs: dict[str, Any], name: str) -> Facts:
+    def _of(cls, fields: Json, attrs: dict[str, Any], name: str) -> VariableMetadata:
         dtype = _dtype(fields["data_type"], name)
         classes = tuple(fields.get("classification:classes", ()))
         stated = [] if fields.get("nodata") is None else [fields["nodata"]]
         stated += [entry["value"] for entry in classes if entry.get("nodata")]
         stated += fields.get(NODATA, ())
         values = [nodata.held(nodata.from_json(value), dtype) for value in stated]
-        # A dict: each once, in order.
+        # A dict removes duplicates and keeps the order; `value == value` excludes NaN.
         kept = {value: None for value in values if value is not None and value == value}
         return cls(dtype, tuple(kept), classes, attrs | _flags(classes, dtype))
 
-    def filled(self, value: Number | None) -> Facts:
-        """Return the same with another value for "no data" in the cube; None changes nothing.
+    def filled(self, value: Number | None) -> VariableMetadata:
+        """Return the metadata with another nodata value for the cube; None changes nothing.
 
         Raises
         ------
@@ -188,12 +192,12 @@ class Facts:
         return replace(self, chosen=held)
 
     def no_data(self, *, complete: bool) -> NoData:
-        """Return what "no data" becomes in the cube, and whether the cube declares it.
+        """Return the nodata value of the cube, and whether the cube declares it.
 
         Parameters
         ----------
         complete
-            Whether the sources lie under all of the grid.
+            Whether the sources cover the whole grid.
         """
         reserved = (
             self.cube_dtype.kind == "f"
@@ -201,16 +205,16 @@ class Facts:
             or self.masked
             or nodata.held(self.fill, self.dtype) != self.fill
         )
-        # Declared only where it can occur: a count that reaches 255 is not "no data".
+        # Declare it only if it can occur; otherwise a valid 255 would be read as "no data".
         declared = bool(self.nodata) or self.masked or self.chosen is not None or not complete
         return NoData(self.fill, reserved, declared)
 
     @property
     def fill(self) -> Number:
-        """The one value that "no data" becomes in the cube; NaN for floats.
+        """The nodata value of the cube; NaN for floats.
 
-        Where nothing is stated for an integer it is the largest unsigned or smallest signed
-        value, needed only for pixels beyond the source.
+        The default for integers without a stated value is the largest unsigned or the smallest
+        signed value. It is needed only for pixels outside of the source.
         """
         dtype = self.cube_dtype
         if self.chosen is not None:
@@ -224,76 +228,76 @@ class Facts:
 
 
 def data_bands(item: pystac.Item) -> list[int]:
-    """Return the numbers, from 1, of a GeoTIFF's bands without those of opacity."""
+    """Return the numbers, from 1, of a GeoTIFF's bands except alpha bands."""
     bands = item.assets["data"].extra_fields.get("bands") or [{}]
     return [number for number, band in enumerate(bands, 1) if not band.get(ALPHA)]
 
 
-def facts_of_bands(
+def metadata_by_band(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
     name: str,
     bands: Sequence[int] | None = None,
-) -> dict[int, Facts]:
-    """Return what is loaded of a GeoTIFF: the facts of each band by its number, from 1.
+) -> dict[int, VariableMetadata]:
+    """Return the metadata of each band to load from a GeoTIFF, by band number from 1.
 
-    They are the same for all, unless bands become variables. A band of opacity is among them if
-    ``open_params.variable_names`` names it.
+    All bands share the same metadata, unless ``open_params.band_as_variable`` makes each one a
+    variable. Then ``open_params.variable_names`` can also select an alpha band.
 
     Parameters
     ----------
     items
-        Of one product.
+        Items of one product.
     name
-        That ``spatial_resample_params`` has for the whole.
+        Name of the variable in ``spatial_resample_params``.
     bands
-        Those of one variable; None for all.
+        Bands of one variable; None for all data bands.
 
     Raises
     ------
     BuildError
-        As `Facts.of_bands` and `Facts.filled`.
+        As raised by `VariableMetadata.of_bands` and `VariableMetadata.filled`.
     """
     fill, params = variable.fill_value(name), variable.open_params
     bands = data_bands(items[0]) if bands is None else list(bands)
     if not params.band_as_variable:
-        return dict.fromkeys(bands, Facts.of_bands(items, bands).filled(fill))
+        return dict.fromkeys(bands, VariableMetadata.of_bands(items, bands).filled(fill))
     asked = [name.removeprefix("band_") for name in params.variable_names or ()]
     count = max(1, len(items[0].assets["data"].extra_fields.get("bands", ())))
     bands = [band for band in range(1, count + 1) if band in bands or str(band) in asked]
-    return {band: Facts.of_bands(items, [band]).filled(fill) for band in bands}
+    return {band: VariableMetadata.of_bands(items, [band]).filled(fill) for band in bands}
 
 
-def made_unpacked(
+def unpack_where_needed(
     variable: SourceVariable,
     method: str,
-    facts: Mapping[_Key, Facts],
+    metadata: Mapping[_Key, VariableMetadata],
     warn: Callable[[str], None] | None = None,
-) -> dict[_Key, Facts]:
-    """Return facts, of unpacked values where packed numbers would give other results.
+) -> dict[_Key, VariableMetadata]:
+    """Return the metadata, unpacked where computing with packed numbers gives other results.
 
     Parameters
     ----------
     variable
-        The entry of the configuration; a function of its own gets unpacked values.
+        The entry of the configuration; its custom function always receives unpacked values.
     method
-        How values get onto the grid.
-    facts
-        Of a variable or its bands.
+        The resampling method.
+    metadata
+        Metadata of a variable or of its bands.
     warn
-        Told if values become unpacked.
+        Called with a message if values become unpacked.
     """
     if variable.custom_processing is not None:
-        needed = {key: each.packing != (1.0, 0.0) for key, each in facts.items()}
+        needed = {key: each.packing != (1.0, 0.0) for key, each in metadata.items()}
         reason = "custom_processing gets values"
     else:
-        needed = {key: not commutes(method, each.packing) for key, each in facts.items()}
+        needed = {key: not commutes(method, each.packing) for key, each in metadata.items()}
         reason = f"the {method} of packed numbers is not that of the values"
-    changed = {key: each for key, each in facts.items() if needed[key] and not each.unpacked}
+    changed = {key: each for key, each in metadata.items() if needed[key] and not each.unpacked}
     if not changed:
-        return dict(facts)
-    # All of them: what is read together is of one type.
-    made = {key: each if each.unpacked else each.unpack() for key, each in facts.items()}
+        return dict(metadata)
+    # Unpack all of them, because bands that are read together share one type.
+    made = {key: each if each.unpacked else each.unpack() for key, each in metadata.items()}
     if warn is not None:
         scale, offset = next(iter(changed.values())).packing
         dtype = made[next(iter(changed))].cube_dtype
@@ -304,30 +308,30 @@ def made_unpacked(
     return made
 
 
-def warn_of_raster(
+def warn_about_raster(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
-    of_bands: Mapping[int, Facts],
+    of_bands: Mapping[int, VariableMetadata],
     warn: Callable[[str], None],
 ) -> None:
-    """Warn where a cube's variable differs from what its GeoTIFFs say of values and bands."""
-    facts = next(iter(of_bands.values()))
-    name, dtype = variable.data_id, facts.cube_dtype
-    if facts.masked and facts.dtype != dtype and not facts.unpacked:
+    """Warn where a cube's variable differs from its GeoTIFFs in type, packing or unit."""
+    metadata = next(iter(of_bands.values()))
+    name, dtype = variable.data_id, metadata.cube_dtype
+    if metadata.masked and metadata.dtype != dtype and not metadata.unpacked:
         warn(
             f"{name}: has a mask, and no value to spare for it, so the cube is {dtype} and not "
-            f"{facts.dtype}, {facts.fill} where masked; spatial_resample_params.fill_values can "
-            "name a value that no pixel has"
+            f"{metadata.dtype}, {metadata.fill} where masked; spatial_resample_params.fill_values "
+            "can name a value that no pixel has"
         )
     if variable.open_params.band_as_variable:
         return
     apart = "open_params.band_as_variable: true gives each band its own"
-    if facts.unpacked:
+    if metadata.unpacked:
         warn(
             f"{name}: its bands differ in scale or offset, so the cube holds unpacked values "
             f"({dtype}); {apart}"
         )
-    each = [Facts.of_raster(items[0], band).attrs.get("units") for band in of_bands]
+    each = [VariableMetadata.of_raster(items[0], band).attrs.get("units") for band in of_bands]
     if len(set(each)) > 1:
         units = ", ".join(dict.fromkeys(unit or "none" for unit in each))
         warn(f"{name}: its bands differ in unit ({units}), so the cube states none; {apart}")
@@ -360,13 +364,13 @@ def _attrs(fields: Json, title: str | None) -> dict[str, Any]:
 
 
 def _packing(fields: Json) -> dict[str, Any]:
-    """Return how values are unpacked, as CF names it; they stay packed."""
+    """Return scale and offset as CF attributes; the values stay packed."""
     names = (("raster:scale", "scale_factor"), ("raster:offset", "add_offset"))
     return {cf: float(fields[ours]) for ours, cf in names if ours in fields}
 
 
 def _flags(classes: Sequence[Json], dtype: np.dtype[Any]) -> dict[str, Any]:
-    """Turn a legend into CF 1.11 section 3.5 flags; codes that are "no data" are no flags."""
+    """Return classes as flag attributes (CF 1.11, section 3.5), without nodata values."""
     real = [
         entry
         for entry in classes
@@ -379,6 +383,6 @@ def _flags(classes: Sequence[Json], dtype: np.dtype[Any]) -> dict[str, Any]:
         "flag_meanings": " ".join(entry["name"].replace("-", "_") for entry in real),
     }
     if all("color_hint" in entry for entry in real):
-        # Not of CF, but known from ESA CCI land cover and others.
+        # Not in CF, but used by ESA CCI land cover and others.
         flags["flag_colors"] = " ".join(f"#{entry['color_hint'].lower()}" for entry in real)
     return flags
