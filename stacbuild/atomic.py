@@ -37,7 +37,7 @@ def write_bytes(path: Path, data: bytes) -> bool:
                 os.fsync(file.fileno())
             beside.replace(path)
         finally:
-            # It remains if the disk is full.
+            # The temporary file is left over if writing failed, for example on a full disk.
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
@@ -56,7 +56,7 @@ def temporary(path: Path, more: str = "") -> Path:
     Parameters
     ----------
     more
-        Tells names apart that one process writes to for the same path.
+        Distinguishes several temporary files of one process for the same path.
     """
     return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{more}{_TEMPORARY}")
 
@@ -64,8 +64,8 @@ def temporary(path: Path, more: str = "") -> Path:
 def sweep_dead(path: Path) -> None:
     """Remove temporary files and folders of dead processes next to a path.
 
-    Processes of another machine, or container, cannot be asked whether they still run: what they
-    write on a shared disk stays until nothing was written to it for a week.
+    Whether a process of another machine or container still runs is unknown, so its files on a
+    shared disk are removed only after a week without a change.
     """
     for left, (machine, pid) in _beside(path):
         if not _is_running(pid) if machine == _machine() else _idle(left) > _FORGOTTEN:
@@ -114,6 +114,6 @@ def _is_running(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        # Of another user.
+        # The process exists, but belongs to another user.
         return True
     return True

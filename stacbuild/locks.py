@@ -1,6 +1,6 @@
-"""Locks of the operating system, for one writer at a time, and who holds them.
+"""File locks of the operating system, which admit one writer at a time and name their holder.
 
-A lock goes with its process, however that ends, so a dead holder is no obstacle.
+The operating system releases a lock when its process ends, even if it crashes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stacbuild.errors import ConflictError, LocalError, LockedError
 
 _LONGEST_COMMAND = 200
 
-# Maximum length of what `_sign` writes.
+# Maximum length of what `_write_holder` writes.
 _BEGINS = b'{"host": '
 
 
@@ -33,19 +33,19 @@ def hold(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
     Parameters
     ----------
     path
-        The lock's own file, which stays. Beside it, with the suffix ``.holder`` and as long as
-        the lock is held, stands who holds it.
+        The lock file, which is never deleted. While the lock is held, a file beside it with the
+        suffix ``.holder`` describes the holder.
     what
         What is locked, for messages.
     wait
-        How many seconds to wait for another holder; without end if negative.
+        Seconds to wait for another holder; negative waits forever.
 
     Raises
     ------
     LockedError
-        If another holds it, and still does after the time to wait.
+        If another process still holds it after that time.
     LocalError
-        If the lock's file cannot be made.
+        If the lock file cannot be created.
     """
     holder = path.with_suffix(".holder")
     check_lock(path)
@@ -56,19 +56,19 @@ def hold(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
         except filelock.Timeout:
             if wait == 0:
                 raise
-            progress.say(f"{what}: waiting for {_said(holder)}")
+            progress.say(f"{what}: waiting for {_holder_of(holder)}")
             lock.acquire(timeout=wait)
     except filelock.Timeout:
         raise LockedError(
-            f"{what}: {_said(holder)} is writing it; wait for it to end, for example by --wait"
+            f"{what}: {_holder_of(holder)} is writing it; wait for it to end, for example by --wait"
         ) from None
     except OSError as error:
         raise LocalError(f"{path}: cannot be locked: {error.strerror or error}") from error
     try:
-        _sign(holder)
+        _write_holder(holder)
         yield
     finally:
-        # Before others can take the lock and sign it.
+        # Delete it before another process can take the lock and write its own.
         if _is_ours(holder):
             holder.unlink(missing_ok=True)
         lock.release()
@@ -95,7 +95,7 @@ def check_lock(path: Path) -> None:
 
 
 def _is_ours(holder: Path) -> bool:
-    """Return whether a file tells of a holder, or was to when its run died."""
+    """Return whether a holder file is ours, even if incomplete because its run died."""
     try:
         start = holder.read_bytes()[: len(_BEGINS)] if not holder.is_symlink() else None
     except OSError:
@@ -103,7 +103,7 @@ def _is_ours(holder: Path) -> bool:
     return start is not None and _BEGINS.startswith(start)
 
 
-def _sign(holder: Path) -> None:
+def _write_holder(holder: Path) -> None:
     if os.path.lexists(holder) and not _is_ours(holder):
         # The content is only for people, so somebody else's file is not replaced.
         return
@@ -120,8 +120,8 @@ def _sign(holder: Path) -> None:
         raise LocalError(f"{holder}: cannot be written: {error.strerror}") from error
 
 
-def _said(holder: Path) -> str:
-    """Return who holds a lock, as far as it is told: that file is for people, and may be torn."""
+def _holder_of(holder: Path) -> str:
+    """Return a description of a lock's holder; its file may be missing or incomplete."""
     try:
         by = json.loads(holder.read_text())
         return (

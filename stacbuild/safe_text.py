@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
-# Shorter strings would occur in other text by chance, and are no secrets.
+# Shorter strings are no secrets, and would also mask other text by chance.
 _SHORTEST = 8
 # Parts of signed requests, whose credentials may not be known here.
 _SIGNED = re.compile(
@@ -79,12 +79,12 @@ def watch_logs() -> None:
 
 
 def redact(text: str) -> str:
-    """Return *text* with every remembered credential made ``***``."""
+    """Return *text* with every remembered credential replaced by ``***``."""
     return _pattern.sub(MASK, text) if _pattern is not None else text
 
 
 class _Redacting:
-    """A factory of log records that know no credentials, whichever library makes them."""
+    """Log record factory that masks credentials in the records of all libraries."""
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
@@ -92,11 +92,11 @@ class _Redacting:
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record: logging.LogRecord = self._factory(*args, **kwargs)
         try:
-            said = record.getMessage()
+            text = record.getMessage()
         except Exception:  # noqa: BLE001 - logging itself says what is wrong with the call
             return record
-        hidden = _SIGNED.sub(rf"\1{MASK}", redact(said))
-        if hidden != said:
+        hidden = _SIGNED.sub(rf"\1{MASK}", redact(text))
+        if hidden != text:
             record.msg, record.args = hidden, ()
         if record.exc_info and record.exc_info[1] is not None:
             record.exc_text = redact(
@@ -106,7 +106,7 @@ class _Redacting:
 
 
 class _CleanFormatter(logging.Formatter):
-    """One clean line a record, such as ``warning: rasterio: ...``, and tracebacks in lines."""
+    """Formats a record as one clean line (``warning: rasterio: ...``) plus traceback lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         return clean_lines(super().format(record))
@@ -117,7 +117,7 @@ class _CleanFormatter(logging.Formatter):
 
 
 def clean_library_messages() -> None:
-    """Let what libraries warn or log be written to stderr as cleaned lines (for the program)."""
+    """Write warnings and log records of libraries to stderr as cleaned lines (for the CLI)."""
     watch_logs()
     handler = logging.StreamHandler()
     handler.setFormatter(_CleanFormatter())

@@ -23,14 +23,14 @@ ORIGIN = "stacbuild:origin"
 def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
     """Return the items cut to the bbox of ``open_params``, without those outside of it.
 
-    What is cut is what they say of themselves, in memory only: ``proj:transform`` and
-    ``proj:shape`` become those of the pixels whose centres lie in the box (on its west or north
-    edge as well), and `ORIGIN` tells where these begin in the file.
+    Only copies of the items in memory change: ``proj:transform`` and ``proj:shape`` become those
+    of the pixels whose centres lie in the bbox or on its west or north edge, and `ORIGIN` is the
+    position of the first of them in the file.
 
     Raises
     ------
     BuildError
-        If no pixel of any item lies in the box, or rows do not run along an axis.
+        If no pixel of any item lies in the bbox, or the grid is rotated or skewed.
     """
     params = variable.open_params
     box = params.area

@@ -68,20 +68,20 @@ def load_variable(
     grid
         The grid of the cube.
     storage_options
-        For s3fs, if the store asks for credentials; else empty, and hrefs are read as they are.
+        For s3fs, if the store requires credentials; else empty, and hrefs are read unchanged.
     warn
-        Told, a line each, where the cube cannot have all that the files say.
+        Called with one line for each loss of information from the files to the cube.
 
     Returns
     -------
     Lazy dataset; every variable has the grid's dimensions last, the source's dtype (unless a
     custom function changed it), CF attributes, and in ``encoding`` its ``_FillValue`` if it
-    has "no data".
+    has a nodata value.
 
     Raises
     ------
     BuildError
-        If the grid lies beyond the source, or a custom function fails.
+        If the grid lies outside of the source, or a custom function fails.
     RemoteError, LocalError, IntegrityError
         If a source cannot be read.
     """
@@ -137,7 +137,7 @@ def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None
 
 
 def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
-    """Return whether any part of a target grid may lie on what items describe."""
+    """Return whether a target grid may intersect the grid of any item."""
     return any(touches(PixelGrid.from_properties(item.properties), target) for item in items)
 
 

@@ -1,4 +1,4 @@
-"""How a variable is resampled: as configured, or by its type and how large pixels are."""
+"""Choose the resampling method of a variable: as configured, or by type and pixel size."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from stacbuild.loading.select import check_names
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
-# Above this many source pixels a target pixel (along one axis), floats are averaged: bilinear
-# would look at a part of them only.
+# Average floats from this many source pixels per target pixel (along one axis), because bilinear
+# interpolation would use only some of them.
 _AVERAGED_FROM = 2.0
 
 
@@ -29,14 +29,14 @@ def resampling_method(
     sources: Sequence[PixelGrid],
     target: PixelGrid,
 ) -> str:
-    """Return how a variable is resampled: as configured, else by its type and classes.
+    """Return the resampling method of a variable: as configured, else by its type and classes.
 
-    Classes, and integers in general, are nearest: no value appears that the source has not.
+    The default for classes, and for integers in general, is nearest, which adds no new values.
 
     Parameters
     ----------
     name
-        The variable's in ``spatial_resample_params``.
+        Name of the variable in ``spatial_resample_params``.
     sources
         From `wrapped_grids`.
     """
@@ -46,7 +46,7 @@ def resampling_method(
     stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
     if stated:
         return "nearest" if stated == "center" else stated
-    # STAC has room for one nodata value; further ones are classes that say nothing of the type.
+    # STAC has one nodata value; further ones are stored as classes, which are no categories.
     legend = any(not entry.get("nodata") for entry in metadata.classes)
     if legend or is_categorical(metadata.dtype, metadata.attrs):
         return "nearest"
@@ -54,7 +54,7 @@ def resampling_method(
 
 
 def check_methods(variable: SourceVariable, known: Sequence[str]) -> None:
-    """Refuse a resampling method for a variable that there is not."""
+    """Raise a `BuildError` if a resampling method is set for an unknown variable."""
     params = variable.spatial_resample_params
     for section in ("interp_methods", "agg_methods", "fill_values"):
         each = getattr(params, section)
@@ -63,7 +63,7 @@ def check_methods(variable: SourceVariable, known: Sequence[str]) -> None:
 
 
 def wrapped_grids(items: Sequence[pystac.Item], target: PixelGrid) -> list[PixelGrid]:
-    """Return the grids of items, moved by whole circles to where a target grid lies.
+    """Return the grids of items, shifted by multiples of 360 degrees to overlap a target grid.
 
     See `stacbuild.geo.longitudes`.
     """

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """Onto which grid, and from where.
+    """The target grid, the access to the source, and where warnings go.
 
     Parameters
     ----------
     grid
-        Of the cube.
+        The grid of the cube.
     complete
-        Whether the sources lie under all of the grid at all times.
+        Whether the sources cover the whole grid at all times.
     storage_options
-        For s3fs, if the store asks for credentials; else empty, and hrefs are read as they are.
+        For s3fs, if the store requires credentials; else empty, and hrefs are read unchanged.
     warn
-        Told, a line each, where the cube cannot have all that the files say.
+        Called with one line for each loss of information from the files to the cube.
     """
 
     grid: Grid

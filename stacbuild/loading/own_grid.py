@@ -18,13 +18,13 @@ from stacbuild.loading.area import items_within
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
-# Degrees beyond 180 that a grid of pixels may end at which begins at -180 or east of it.
+# How many degrees beyond 180 a grid may extend that begins at -180 or east of it.
 _BEYOND = 360.0
 # Share of a pixel by which an edge may be off a meridian.
 _TIE = 1e-6
 
 TILE = (1024, 1024)
-"""Rows and columns of a chunk, as grid mappings have it if nothing is said."""
+"""Rows and columns of a chunk, the default of grid mappings."""
 
 
 def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
@@ -33,20 +33,21 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
     Parameters
     ----------
     variable
-        Its ``open_params`` cut the grid to a box; or, with a ``point`` alone, make it the one
-        pixel whose centre the point is, as large as the source's.
+        Its ``open_params`` clip the grid to a bbox or, with only a ``point``, make it a single
+        pixel of the source's size, centred on that point.
     items
-        Of its data id: one, or tiles whose pixels fall on each other's.
+        Items of its data id: one, or tiles with aligned pixels.
 
     Returns
     -------
-    North up, whichever way round the source is stored; a chunk has 1024 x 1024 pixels at most.
+    North-up grid, whatever the orientation of the source, with chunks of at most 1024 x 1024
+    pixels.
 
     Raises
     ------
     BuildError
-        If it cannot be that of a cube: no EPSG code, pixels that are not square or lie askew,
-        tiles that do not fit.
+        If it cannot be the grid of a cube: no EPSG code, pixels that are not square, a rotated or
+        skewed grid, or tiles that are not aligned.
     """
     params = variable.open_params
     grids = [PixelGrid.from_properties(item.properties) for item in items_within(variable, items)]
@@ -71,10 +72,10 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
 
 
 def from_antimeridian(grids: Sequence[PixelGrid]) -> list[PixelGrid]:
-    """Count longitudes from -180 on, whichever way the files count them.
+    """Return the grids with longitudes that start at -180, whatever the range in the files.
 
-    What goes around the earth begins with the first pixel whose centre is at -180 or east of it.
-    What does not is moved as a whole, so that it begins there; it may end beyond 180.
+    Global grids start with the first pixel whose centre is at -180 or east of it. Others are
+    shifted as a whole to start at -180 or east of it, and may end beyond 180.
     """
     circle = full_circle(grids[0].crs)
     if circle is None or any(full_circle(grid.crs) != circle for grid in grids):

@@ -25,15 +25,15 @@ def chosen_names(
     Parameters
     ----------
     known
-        The variables that can be read.
+        Readable variables.
     left_out
-        Those that cannot, and why.
+        Unreadable variables, with the reason.
 
     Raises
     ------
     BuildError
-        If ``open_params`` or ``spatial_resample_params`` name a variable that there is not, or
-        that cannot be read, or if none can.
+        If ``open_params`` or ``spatial_resample_params`` name an unknown or unreadable variable,
+        or if no variable is readable.
     """
     names = list(known)
     for section in ("open_params.variable_names", "spatial_resample_params.variables"):
@@ -84,9 +84,9 @@ def check_names(
 
 
 def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item]]:
-    """Return the tiles of each time (UTC), in order; of one, where they are no STAC catalog's.
+    """Return the tiles of each time (UTC), in order; a single group unless from a STAC catalog.
 
-    The files of all other stores are tiles of one product, whatever their dates.
+    The files of all other kinds of store are tiles of one product, whatever their dates.
     """
     if not all(str(item.properties.get(STORE, "")).startswith("stac:") for item in items):
         return {pd.Timestamp(0): list(items)}
@@ -119,9 +119,9 @@ def within_time(
     Parameters
     ----------
     bands
-        The times along the dimension ``band``, if it has any.
+        Times along the dimension ``band``, if any.
     searched
-        Whether items were chosen by the range, so that one without times of its own is right.
+        Whether the items were found by searching this range; then they need no times of their own.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def within_time(
     inside = np.sort(whole.loc[first:last].to_numpy())
     if not len(inside):
         raise BuildError(
-            f"{variable.data_id}: open_params.time_range {_said(limits)} holds none of its times, "
+            f"{variable.data_id}: open_params.time_range {_span(limits)} holds none of its times, "
             f"{times.min().isoformat()} to {times.max().isoformat()}"
         )
     return dataset if dim is None else dataset.isel({dim: inside})
@@ -165,13 +165,14 @@ def within_time(
 def _times_of(variable: SourceVariable, dataset: xr.Dataset) -> xr.DataArray | None:
     """Return the times that a range selects from; None if there are none.
 
-    They are coordinates of a dimension, else along one with another name (``valid_time`` along
-    ``step``), else the one time of all; of several the one that is called time, or is by CF.
+    In this order: a dimension coordinate, a coordinate along a dimension of another name
+    (``valid_time`` along ``step``), a scalar time. Of several, the one named ``time``, or with
+    that CF standard name.
 
     Raises
     ------
     BuildError
-        If none of several is called so.
+        If there are several and none is identified as the time.
     """
     times: list[xr.DataArray] = [
         each for each in dataset.coords.values() if each.dtype.kind == "M" and each.ndim < 2
@@ -210,5 +211,5 @@ def _naive(limit: str | None) -> str | None:
     return limit.removesuffix("Z") if limit else None
 
 
-def _said(limits: Sequence[str | None]) -> str:
+def _span(limits: Sequence[str | None]) -> str:
     return "/".join(limit or ".." for limit in limits)
