@@ -46,9 +46,9 @@ def load_raster(
     method
         ``nearest`` or a key of `stacbuild.geo.warp.METHODS`.
     metadata
-        What the result holds of each band, by its number.
+        Metadata of each band to load, by its number.
     options
-        Onto which grid, and from where.
+        The target grid and the access to the source.
 
     Returns
     -------
@@ -112,8 +112,8 @@ def check_common(items: Sequence[pystac.Item]) -> None:
     Raises
     ------
     BuildError
-        If they differ in dtype, bands, unit, scale or offset, or (integers) in what "no data" is:
-        a value that is "no data" in one may be one like others in the next.
+        If they differ in dtype, bands, unit, scale or offset, or (integers) in nodata values: the
+        nodata value of one file may be a valid value in another.
     """
     kinds: dict[str, set[Any]] = {}
     for item in items:
@@ -158,7 +158,7 @@ def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
 
 
 def _stacked(time: pd.Timestamp, source: RasterSource, grid: Grid) -> Mapping[str, Any]:
-    """Return the item in memory that stackstac needs for what there is at one time.
+    """Return the in-memory item that stackstac needs for the tiles of one time.
 
     stackstac takes an EPSG code in the former field, and skips assets that do not touch the grid,
     by a bbox that it reprojects itself. It is told that each covers the grid: the reader knows

@@ -1,7 +1,7 @@
 """From decoded pixels to pixels of the grid: the one path of GeoTIFFs and Zarr stores.
 
-A format has a `Decoder` and nothing else of its own. Which source pixels are wanted, how they are
-resampled, which of several sources shows, and what there is where none has data is decided here.
+A format only provides a `Decoder`. This module decides which source pixels to read, how to
+resample them, which of several sources takes precedence, and where the result is nodata.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from stacbuild.nodata import Number
 
 # Bytes of a source window above which nearest reads blocks of it instead of the whole.
 WINDOW_BYTES = 512 * 2**20
-# Bytes of source pixels put together at a time by the other methods. More, under a target window
-# of pixels that are much larger than the source's, are taken in parts.
+# Bytes of source pixels that the other methods assemble at a time. A target window that needs
+# more, because its pixels are much larger than the source's, is split.
 _BLOCK_BYTES = 512 * 2**20
 
 
@@ -73,7 +73,7 @@ class Plane:
     dtype
         Of what is read.
     nodata
-        What "no data" becomes.
+        The nodata value of the result.
     """
 
     name: str
@@ -104,9 +104,9 @@ def regrid(plane: Plane, onto: Onto) -> NDArray[Any]:
 
 
 def _nearest(plane: Plane, onto: Onto) -> Iterator[Layer]:
-    """Yield what each source has in a window, each time that it lies there around the earth.
+    """Yield a window from each source, once for each shift by 360 degrees that intersects it.
 
-    One source pixel decides, so that it does not matter which source its neighbours are in.
+    Each target pixel takes one source pixel, so neighbours in other sources do not matter.
     """
     for number, whole in enumerate(plane.grids):
         for grid in wrapped(whole, onto.target):
@@ -134,7 +134,7 @@ class _Pixels:
 
 
 def _resampled(plane: Plane, onto: Onto) -> Iterator[Layer]:
-    """Yield each mosaic of sources, put together and resampled once."""
+    """Yield each mosaic of sources, assembled and resampled once."""
     if plane.nodata.reserved:
         spare = None
         pixels = _Pixels(plane.decoder.read, plane.nodata.fill, plane.dtype.itemsize)
