@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from stacbuild.config import Config, load_config
 from stacbuild.errors import ConfigError, Failure, raise_failures
+from stacbuild.geo.bbox import BBox
 
 PathLike = str | os.PathLike[str]
 ConfigLike = Config | PathLike | Mapping[str, Any]
@@ -44,6 +46,41 @@ def names_of(names: Names | None) -> tuple[str, ...]:
     if names is None:
         return ()
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def name_of(dataset: str) -> str:
+    """Return the name of one dataset.
+
+    Raises
+    ------
+    ConfigError
+        If it is not a string.
+    """
+    if not isinstance(dataset, str):
+        raise ConfigError(f"dataset={dataset!r}: has to be the name of one dataset")
+    return dataset
+
+
+def bbox_of(bbox: BBox | None) -> BBox | None:
+    """Return a bbox as a tuple of floats.
+
+    Raises
+    ------
+    ConfigError
+        If it is not four finite numbers, west before east and south before north.
+    """
+    if bbox is None:
+        return None
+    try:
+        west, south, east, north = () if isinstance(bbox, str) else map(float, bbox)
+    except (TypeError, ValueError):
+        west = south = east = north = math.nan
+    if not (-math.inf < west < east < math.inf and -math.inf < south < north < math.inf):
+        raise ConfigError(
+            f"bbox={bbox!r}: has to be four numbers: west, south, east, north, with west < east "
+            "and south < north"
+        )
+    return west, south, east, north
 
 
 def checked(

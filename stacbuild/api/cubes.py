@@ -10,6 +10,7 @@ from stacbuild.api.arguments import (
     Errors,
     Names,
     PathLike,
+    bbox_of,
     catalog_of,
     checked,
     config_of,
@@ -67,7 +68,7 @@ def plan(
     def run() -> list[CubePlan]:
         with progress.reported_to(reporter):
             catalog = catalog_of(config, catalog_dir)
-            return planning.plan(config, catalog, names_of(datasets), bbox, force=force)
+            return planning.plan(config, catalog, names_of(datasets), bbox_of(bbox), force=force)
 
     return checked(errors, run, failures_of)
 
@@ -120,7 +121,7 @@ def build(
             config,
             catalog_of(config, catalog_dir),
             datasets=names_of(datasets),
-            bbox=bbox,
+            bbox=bbox_of(bbox),
             force=force,
             wait=wait,
             reporter=reporter,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stacbuild import planning, progress
-from stacbuild.api.arguments import ConfigLike, PathLike, catalog_of, config_of
+from stacbuild.api.arguments import ConfigLike, PathLike, bbox_of, catalog_of, config_of, name_of
 from stacbuild.errors import NotFoundError
 from stacbuild.geo.bbox import BBox
 from stacbuild.planning.allowed import check_items
@@ -66,7 +66,9 @@ def load(
     config = config_of(config)
     with progress.reported_to(reporter):
         catalog = catalog_of(config, catalog_dir)
-        resolver, (chosen,) = planning.resolver_of(config, catalog, [dataset], bbox)
+        resolver, (chosen,) = planning.resolver_of(
+            config, catalog, [name_of(dataset)], bbox_of(bbox)
+        )
         return _with_accessors(load_cube(resolver, chosen, mask_and_scale=mask_and_scale))
 
 
@@ -106,13 +108,13 @@ def open_cube(
         If its item leads to what the configuration does not name, or the store is damaged.
     """
     config = config_of(config)
-    config.dataset(dataset)
+    config.dataset(name_of(dataset))
     catalog = Catalog(catalog_of(config, catalog_dir))
     item = catalog.get(collection_id(config), dataset)
     if item is None:
         raise NotFoundError(
-            f"{dataset}: there is no such cube in {catalog.path}; build it first, and one in a "
-            "store of kind memory is not in the catalog"
+            f"{dataset}: there is no such cube in {catalog.path}; build it first (a cube in a "
+            "store of kind memory is not in the catalog)"
         )
     check_items([item], config, config.storage, catalog.root)
     href, options = storage_of(config.storage).address(item.assets["data"])

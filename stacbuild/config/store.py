@@ -29,6 +29,10 @@ class Store(Located):
     """Whether headers can be read without a download; if not, its listing describes data ids."""
     is_mixed: ClassVar[bool] = False
     """Whether it may contain unrelated products, as a bucket or a folder may."""
+    is_tiled: ClassVar[bool] = False
+    """Whether items of a data id are tiles of one product, whatever their dates.
+
+    Otherwise, items of different times are steps of the cube's dimension ``time``."""
     note: ClassVar[str] = ""
     """Comment beside its parameters in a first configuration."""
 

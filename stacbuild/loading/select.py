@@ -10,11 +10,14 @@ import pandas as pd
 import pystac
 import xarray as xr
 
+from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
 from stacbuild.stac.catalog import STORE
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
+
+_TILED = kinds_that(lambda model: model.is_tiled)
 
 
 def chosen_names(
@@ -84,16 +87,25 @@ def check_names(
 
 
 def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item]]:
-    """Return the tiles of each time (UTC), in order; a single group unless from a STAC catalog.
+    """Return the tiles of each time (UTC), in order; all together if the kind of store is tiled.
 
-    The files of all other kinds of store are tiles of one product, whatever their dates.
+    Raises
+    ------
+    BuildError
+        If a time is not between the years 1677 and 2262, the range of nanoseconds in NumPy.
     """
-    if not all(str(item.properties.get(STORE, "")).startswith("stac:") for item in items):
+    if any(str(item.properties.get(STORE)).partition(":")[0] in _TILED for item in items):
         return {pd.Timestamp(0): list(items)}
     found: dict[pd.Timestamp, list[pystac.Item]] = {}
     for item in items:
         stated = item.properties.get("start_datetime") or item.properties.get("datetime")
-        time = pd.to_datetime(stated, utc=True).tz_localize(None).as_unit("ns")
+        try:
+            time = pd.to_datetime(stated, utc=True).tz_localize(None).as_unit("ns")
+        except pd.errors.OutOfBoundsDatetime as error:
+            raise BuildError(
+                f"item {item.id}: its time {stated} is not between the years 1677 and 2262, to "
+                "which times of cubes are limited; select other items"
+            ) from error
         found.setdefault(time, []).append(item)
     return dict(sorted(found.items()))
 

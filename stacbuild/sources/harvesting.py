@@ -90,7 +90,7 @@ def _harvest(config: Config, catalog_dir: Path, stores: Sequence[str]) -> list[H
     unknown = sorted(set(stores) - set(wanted))
     if unknown:
         raise ConfigError(
-            f"--store {unknown[0]}: no dataset uses such a store; there are: {', '.join(wanted)}"
+            f"store {unknown[0]!r}: no dataset uses such a store; there are: {', '.join(wanted)}"
         )
     results = [
         result

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from stacbuild.api.arguments import catalog_of, checked, config_of, names_of
+from stacbuild.api.arguments import bbox_of, catalog_of, checked, config_of, name_of, names_of
 from stacbuild.config import load_config
 from stacbuild.errors import ConfigError, Failures, RemoteError
 
@@ -21,6 +22,37 @@ def test_a_name_alone_is_one_name() -> None:
     assert names_of(None) == ()
     assert names_of("senf") == ("senf",)
     assert names_of(iter(["senf", "gami"])) == ("senf", "gami")
+
+
+def test_one_name_is_no_list() -> None:
+    assert name_of("senf") == "senf"
+    with pytest.raises(ConfigError, match=r"dataset=\['senf'\]: has to be the name of one"):
+        name_of(["senf"])  # type: ignore[arg-type]
+
+
+def test_a_bbox_is_four_numbers() -> None:
+    assert bbox_of(None) is None
+    assert bbox_of(np.array([1, 2, 3, 4])) == (1.0, 2.0, 3.0, 4.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "bbox",
+    [
+        (1, 2, 3),
+        (1, 2, 3, 4, 5),
+        "1,2,3,4",
+        "1234",
+        ("a", 2, 3, 4),
+        (3, 2, 1, 4),
+        (1, 4, 3, 2),
+        (1, 2, float("nan"), 4),
+        (1, 2, float("inf"), 4),
+        7,
+    ],
+)
+def test_what_is_no_bbox_is_refused(bbox: Any) -> None:
+    with pytest.raises(ConfigError, match="west, south, east, north"):
+        bbox_of(bbox)
 
 
 def test_a_configuration_or_what_it_is_read_from(tmp_path: Path) -> None:

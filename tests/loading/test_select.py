@@ -18,6 +18,8 @@ from rasterio import Affine
 
 from stacbuild.building import build
 from stacbuild.config import load_config
+from stacbuild.errors import BuildError
+from stacbuild.loading.select import by_time
 from stacbuild.planning import plan
 from tests.support.built import LAT, LON, SOURCES, made, refused, zarr_store
 from tests.support.cli import EAST, NORTH, SOUTH, WEST, configuration, geotiff, stacbuild
@@ -35,6 +37,34 @@ def series(path: Path, years: int = 4) -> Path:
     kind = (steps + VALUES[None]).astype(np.uint8)
     zarr_store(path, [f"{2000 + year}-01-01" for year in range(years)], height=height, kind=kind)
     return path
+
+
+def dated(key: str, year: int) -> pystac.Item:
+    """Return an item of a store, with a date."""
+    when = f"{year}-01-01T00:00:00Z"
+    properties = {"stacbuild:store": key, "start_datetime": when, "end_datetime": when}
+    return pystac.Item(f"{key}-{year}", None, None, None, properties)
+
+
+@pytest.mark.parametrize("kind", ["zenodo", "s3", "https", "file", "clms"])
+def test_items_of_a_tiled_kind_are_one_product_whatever_their_dates(kind: str) -> None:
+    items = [dated(f"{kind}:here", 2019), dated(f"{kind}:here", 2020)]
+    assert list(by_time(items).values()) == [items]
+
+
+@pytest.mark.parametrize("kind", ["stac", "a-new-kind"])
+def test_items_of_other_kinds_are_steps_in_time(kind: str) -> None:
+    late, early, tile = (dated(f"{kind}:here", year) for year in (2020, 2019, 2020))
+    groups = by_time([late, early, tile])
+    assert [(time.year, tiles) for time, tiles in groups.items()] == [
+        (2019, [early]),
+        (2020, [late, tile]),
+    ]
+
+
+def test_a_time_beyond_nanoseconds_is_refused() -> None:
+    with pytest.raises(BuildError, match=r"item stac:here-1500: its time 1500-.* 1677 and 2262"):
+        by_time([dated("stac:here", 1500), dated("stac:here", 2300)])
 
 
 # --- no grid_mapping ------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class ClmsParams(ServiceParams):
 class ClmsStore(Service):
     """The download service of the Copernicus Land Monitoring Service."""
 
+    is_tiled = True
     described_in_place = False
     note = "credentials: the JSON file from your profile at https://land.copernicus.eu"
     api_variable = "STACBUILD_CLMS_API"

@@ -21,6 +21,7 @@ class FileStore(Store):
 
     writable = True
     is_mixed = True
+    is_tiled = True
 
     store_id: Literal["file"]
     """Kind of store."""

@@ -26,6 +26,7 @@ class HttpsStore(Store):
 
     listable = False
     is_mixed = True
+    is_tiled = True
 
     store_id: Literal["https"]
     """Kind of store."""

@@ -78,6 +78,7 @@ class S3Store(Store):
 
     writable = True
     is_mixed = True
+    is_tiled = True
     note = "storage_options: anon, or key and secret (best as ${NAME} of the environment)"
 
     store_id: Literal["s3"]

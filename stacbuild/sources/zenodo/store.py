@@ -35,6 +35,7 @@ class ZenodoParams(ServiceParams):
 class ZenodoStore(Service):
     """The files of one Zenodo record."""
 
+    is_tiled = True
     api_variable = "STACBUILD_ZENODO_API"
     api_default = "https://zenodo.org/api"
 
