@@ -1,6 +1,6 @@
-"""Boxes and CRSs as a configuration writes them, checked before they are a grid.
+"""Validate bboxes and CRSs of a configuration, before a grid is made of them.
 
-Numbers are taken as the decimals that stand there: 0.00025, not the double next to it.
+Numbers are read as the decimals that are written: 0.00025, not the double nearest to it.
 """
 
 from __future__ import annotations
@@ -19,28 +19,27 @@ BBox = tuple[float, float, float, float]
 """West, south, east, north."""
 
 TOLERANCE = 1e-6
-"""A box within this many pixels of a whole number of them is taken as that number."""
+"""A bbox within this fraction of a pixel of a whole number of pixels is that many pixels."""
 
 SKEW = 1e-3
-"""Pixels that a skew may move the last row or column by and still be the rounding of a program."""
+"""A skew that shifts the last row or column by no more than this many pixels is rounding."""
 
 MAX_SIDE = 2**31 - 1
 
-# Degrees beyond its area of use at which a CRS is taken for the wrong one. Wide enough for the
-# neighbouring UTM zone, too narrow for degrees given where metres are due.
+# A bbox more than this many degrees outside of the area of use suggests the wrong CRS. Wide enough
+# for the neighbouring UTM zone, too narrow for degrees given where metres are expected.
 _MARGIN = 10.0
 
 
 def check_crs(text: str) -> int:
     """Return the EPSG code of the horizontal CRS that is written as ``EPSG:<code>``.
 
-    That is the code itself, but of a CRS with heights (EPSG:4979, EPSG:5698) that of its two
-    horizontal axes.
+    For a CRS with heights (EPSG:4979, EPSG:5698), this is the code of its horizontal part.
 
     Raises
     ------
     ValueError
-        If it is not written so, unknown, or has no two horizontal axes.
+        If *text* has another form, the code is unknown, or the CRS lacks two horizontal axes.
     """
     match = re.fullmatch(r"epsg:(\d{1,9})", text.strip(), re.IGNORECASE)
     if match is None:
@@ -65,10 +64,10 @@ def check_crs(text: str) -> int:
 
 
 def square(point: tuple[float, float], width: float, crs: str) -> BBox:
-    """Return west, south, east, north of a square around a point, in its CRS.
+    """Return west, south, east, north of a square around a point, in the point's CRS.
 
-    *width* is in metres, along geodesics from the point to the north, east, south and west if the
-    CRS is geographic, and in units of the CRS else, which are taken for metres.
+    For a geographic CRS, *width* is in metres along geodesics from the point to the north, east,
+    south and west. For any other, it is in units of the CRS, which are assumed to be metres.
     """
     x, y = point
     known = parse_crs(f"EPSG:{check_crs(crs)}")
@@ -83,15 +82,15 @@ def square(point: tuple[float, float], width: float, crs: str) -> BBox:
 def check_bbox(
     bbox: BBox, crs: str | None, resolution: float | None, *, beyond: float = 0.0
 ) -> None:
-    """Check that *bbox* is sound, in the area of its CRS, and holds a pixel at least.
+    """Check that *bbox* is valid, within the area of its CRS, and at least one pixel in size.
 
-    *crs* and *resolution* are none when they are wrong themselves; then less is checked. *beyond*
-    are degrees that it may reach beyond longitude -180 and 180.
+    *crs* and *resolution* are None if they are invalid themselves; checks that need them are
+    skipped. *beyond* is how many degrees *bbox* may extend beyond longitudes -180 and 180.
 
     Raises
     ------
     ValueError
-        Saying what is wrong with it.
+        If *bbox* fails a check; the message names the reason.
     """
     west, south, east, north = bbox
     if west >= east:
@@ -116,7 +115,7 @@ def check_bbox(
     epsg = check_crs(crs)
     _check_area(_to_poles(bbox, epsg, resolution or 0), epsg, beyond=beyond)
     if resolution is not None:
-        # Growing to whole pixels may lead beyond the pole or the antimeridian.
+        # Extending the bbox to whole pixels may cross the pole or the antimeridian.
         columns, fits_x = count_pixels(west, east, resolution)
         rows, fits_y = count_pixels(south, north, resolution)
         grown_east = east if fits_x else round(west + columns * resolution, 9)
@@ -126,7 +125,7 @@ def check_bbox(
 
 
 def _to_poles(bbox: BBox, epsg: int, resolution: float) -> BBox:
-    """Return *bbox* up to a pole that is the centre of its last pixels, as points of models are."""
+    """Return *bbox* clipped to a pole on the centres of its last row, as in grids of models."""
     circle = full_circle(f"EPSG:{epsg}")
     west, south, east, north = bbox
     if circle is None:
@@ -155,13 +154,13 @@ def _check_area(bbox: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -
             raise ValueError(msg)
     degrees = bbox
     if not is_lonlat(crs):
-        # The area of use is in degrees from Greenwich, whatever the CRS is.
+        # The area of use is in degrees from Greenwich, regardless of the CRS.
         degrees = to_lonlat(crs).transform_bounds(*bbox)
         if not all(math.isfinite(edge) for edge in degrees):
             msg = f"{list(bbox)} lies outside of what EPSG:{epsg} ({crs.name}) can represent"
             raise ValueError(msg)
     area = crs.area_of_use
-    # An area across the antimeridian has its west east of its east; nothing to compare then.
+    # An area across the antimeridian has west > east, so its edges cannot be compared.
     if area is None or area.west > area.east or degrees[0] > degrees[2]:
         return
     if (
@@ -179,9 +178,9 @@ def _check_area(bbox: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -
 
 
 def unskewed(transform: Sequence[float], shape: tuple[int, int]) -> Affine | None:
-    """Return *transform* without a skew that is rounding only; None if there is more.
+    """Return *transform* without a skew that is only rounding; None if the skew is larger.
 
-    Rounding is what moves no pixel of *shape* (rows, columns) by a thousandth of one.
+    A skew is rounding if it shifts no pixel of *shape* (rows, columns) by more than `SKEW` pixels.
     """
     a, b, c, d, e, f = tuple(transform)[:6]
     rows, columns = shape
@@ -191,7 +190,7 @@ def unskewed(transform: Sequence[float], shape: tuple[int, int]) -> Affine | Non
 
 
 def count_pixels(low: float, high: float, step: float) -> tuple[int, bool]:
-    """Return how many steps it takes from *low* to *high* at the least, and if they fit."""
+    """Return the least number of steps that covers *low* to *high*, and whether it is exact."""
     pixels = (exact(high) - exact(low)) / exact(step)
     nearest = round(pixels)
     if nearest >= 1 and abs(pixels - nearest) <= TOLERANCE:
@@ -200,5 +199,5 @@ def count_pixels(low: float, high: float, step: float) -> tuple[int, bool]:
 
 
 def exact(value: float) -> Fraction:
-    """Return the decimal as it is written, 0.00025, not the double next to it."""
+    """Return the decimal as written (0.00025), not the double nearest to it."""
     return Fraction(repr(float(value)))

@@ -1,7 +1,7 @@
-"""Which part of a source lies under a window of the target grid, poles and antimeridian included.
+"""Find the part of a source that a window of the target grid covers.
 
-Nodes 16 pixels apart tell it where the source is a plane. Around a pole, and across the
-antimeridian of a source in degrees, what lies between two nodes may be far beyond both.
+Nodes 16 pixels apart are enough where the mapping is continuous. Around a pole, and across the
+antimeridian of a source in degrees, positions between two nodes may be far outside of both.
 """
 
 from __future__ import annotations
@@ -27,53 +27,55 @@ from stacbuild.geo.positions import (
     span,
 )
 
-# Degrees between the axes of two grids, in the source's pixels, up to which the box between two
-# corners of a pixel is near enough to the pixel. National and UTM grids stay below it.
+# Angle in degrees between the axes of two grids, in source pixels, up to which the bounding box of
+# two opposite corners is close enough to the pixel. National and UTM grids stay below it.
 _ROTATED = 25.0
-# Looked at along each axis, to tell how two grids lie.
+# Points sampled along each axis to compare the orientation of two grids.
 _SAMPLES = 65
-# To find the end of the earth within a pixel, as many times half as far.
-_HALVINGS = 12
-# Along each axis, to tell whether two grids have anything in common.
-_PLACES = 64
+# Bisection steps to find the limb within a pixel.
+_BISECTIONS = 12
+# Intervals sampled along each axis to test whether two grids overlap.
+_INTERVALS = 64
 
 
 def under(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats, Floats]:
-    """Return source rows and columns of places in a target window, the outermost among them."""
-    # From the corners of pixels, not their centres: an aggregate looks at all of a pixel.
-    row, col = edge_positions(source, target, *np.meshgrid(*map(_places, window), indexing="ij"))
+    """Return source rows and columns of points in a target window, including the outermost."""
+    # Corners of pixels, not their centres: an aggregate needs the whole of each pixel.
+    row, col = edge_positions(source, target, *np.meshgrid(*map(_nodes, window), indexing="ij"))
     if same_crs(source.crs, target.crs):
         return row, col
-    if not _jumps(source, row, col):
-        return _bent(row), _bent(col)
+    if not _is_discontinuous(source, row, col):
+        return _with_curvature(row), _with_curvature(col)
     rows, cols = (np.arange(part.start, part.stop + 1, dtype=np.float64) - 0.5 for part in window)
     row, col = extremes(source, target, rows, cols, edge_positions)
     row = np.append(row, _poles_within(source, target, window))
-    for ends, _ in _ends(source, target, window):
+    for ends, _ in _limb(source, target, window):
         row, col = np.append(row, ends[0]), np.append(col, ends[1])
     return row, col
 
 
-def _places(part: slice) -> Floats:
-    """Return three places or more from the first edge to the last, at most 16 pixels apart."""
+def _nodes(part: slice) -> Floats:
+    """Return three or more nodes from the first edge to the last, at most 16 pixels apart."""
     count = max(2, -(-(part.stop - part.start) // STEP))
     return np.linspace(part.start, part.stop, count + 1) - 0.5
 
 
-def _bent(at: Floats) -> Floats:
-    """Return positions, and how far what bends between them may reach beyond the outermost."""
-    # A bow's height is an eighth of the second difference of places as far apart.
-    bow = max(float(np.abs(np.diff(at, 2, axis=axis)).max()) for axis in (0, 1)) / 8
-    # As much as no margin of whole pixels holds; twice that, as it is not the same everywhere.
-    if bow < 1:
+def _with_curvature(at: Floats) -> Floats:
+    """Return positions, extended by a bound on the curvature between nodes."""
+    # Between two nodes, a parabola departs from the chord by at most an eighth of the second
+    # difference of equidistant nodes.
+    sagitta = max(float(np.abs(np.diff(at, 2, axis=axis)).max()) for axis in (0, 1)) / 8
+    # The margin of whole pixels covers less than one pixel; above, double it, as the curvature is
+    # not the same everywhere.
+    if sagitta < 1:
         return at
-    return np.concatenate([at.ravel(), [at.min() - 2 * bow, at.max() + 2 * bow]])
+    return np.concatenate([at.ravel(), [at.min() - 2 * sagitta, at.max() + 2 * sagitta]])
 
 
 def touches(source: PixelGrid, target: PixelGrid) -> bool:
     """Return whether any part of the target grid may lie on the source.
 
-    Looks at so many places of either grid at the most, however large they are.
+    The number of points sampled on either grid is limited, however large the grids are.
     """
     return any(_touches(moved, target) for moved in wrapped(source, target))
 
@@ -81,15 +83,15 @@ def touches(source: PixelGrid, target: PixelGrid) -> bool:
 def _touches(source: PixelGrid, target: PixelGrid) -> bool:
     rows, cols = (_edges(length) for length in target.shape)
     row, col = positions(source, target, *np.meshgrid(rows, cols, indexing="ij"))
-    if same_crs(source.crs, target.crs) or not _jumps(source, row, col):
-        # What bends between two places reaches no further than a share of what is between them.
+    if same_crs(source.crs, target.crs) or not _is_discontinuous(source, row, col):
+        # Curvature between two nodes extends no further than a fraction of their distance.
         margins = [1 + int(_widest(at) / 8) for at in (row, col)]
         return clip(span(row, margins[0]), span(col, margins[1]), source.shape) is not None
     if _any_inside(row, col, source):
         return True
-    places = np.meshgrid(*(_edges(length) for length in source.shape), indexing="ij")
+    points = np.meshgrid(*(_edges(length) for length in source.shape), indexing="ij")
     return any(
-        _any_inside(*positions(moved, source, *places), moved) for moved in wrapped(target, source)
+        _any_inside(*positions(moved, source, *points), moved) for moved in wrapped(target, source)
     )
 
 
@@ -99,8 +101,8 @@ def _widest(at: Floats) -> float:
 
 
 def _edges(length: int) -> Floats:
-    """Return places from the first edge of a row of pixels to the last, as pixel numbers."""
-    return np.linspace(0, length, min(length, _PLACES) + 1) - 0.5
+    """Return points from the first edge of a row of pixels to the last, as pixel numbers."""
+    return np.linspace(0, length, min(length, _INTERVALS) + 1) - 0.5
 
 
 def _any_inside(row: Floats, col: Floats, grid: PixelGrid) -> bool:
@@ -110,12 +112,12 @@ def _any_inside(row: Floats, col: Floats, grid: PixelGrid) -> bool:
     return bool(inside.any())
 
 
-def _jumps(source: PixelGrid, row: Floats, col: Floats) -> bool:
-    """Return whether positions of nodes say little of what lies between them."""
+def _is_discontinuous(source: PixelGrid, row: Floats, col: Floats) -> bool:
+    """Return whether the mapping may be discontinuous between nodes."""
     if not (np.isfinite(row).all() and np.isfinite(col).all()):
         return True
     period = period_of(source)
-    # Nodes a tenth of the earth apart: around a pole, or at both ends of the source.
+    # Neighbouring nodes a tenth of the circle apart: around a pole, or at both ends of the source.
     return period is not None and any(
         float(np.abs(np.diff(col, axis=axis)).max()) > period / 10 for axis in (0, 1)
     )
@@ -125,7 +127,7 @@ def _jumps(source: PixelGrid, row: Floats, col: Floats) -> bool:
 def needs_spherical(source: PixelGrid, target: PixelGrid) -> bool:
     """Return whether GDAL's warper is wrong for these grids, in any part of the target.
 
-    It is one answer for all of the target, so that its tiles fit together.
+    The decision covers the whole target, so that its tiles are consistent.
     """
     if same_crs(source.crs, target.crs) and source.is_aligned and target.is_aligned:
         return False
@@ -145,47 +147,48 @@ def needs_spherical(source: PixelGrid, target: PixelGrid) -> bool:
             )
             if any(bool(jump.any()) for jump in jumps):
                 return True
-        # GDAL aggregates the box between two opposite corners of a target pixel, which is the pixel
-        # only where both of its edges lie along the source's axes, in either order. One edge is not
-        # enough: far from its central meridian the columns of a sinusoidal grid are skewed, its
-        # rows are not.
+        # GDAL aggregates the bounding box of two opposite corners of a target pixel. It matches the
+        # pixel only where both edges lie along the source's axes, in either order. One edge is not
+        # enough: far from the central meridian of a sinusoidal grid, columns are skewed but rows
+        # are not.
         row, column = (np.abs(np.subtract(end, here)) for end in (right, below))
         upright = _smaller(row[0], column[0]) & _smaller(column[1], row[1])
         swapped = _smaller(column[0], row[0]) & _smaller(row[1], column[1])
         known = np.isfinite(row).all(axis=0) & np.isfinite(column).all(axis=0)
         if (known & ~upright & ~swapped).any():
             return True
-    return _beyond_earth(source, target)
+    return _beyond_limb(source, target)
 
 
 def _smaller(one: Floats, other: Floats) -> NDArray[np.bool_]:
-    """Return where *one* is as much smaller than *other* as `_ROTATED` degrees make it, or more."""
+    """Return where *one* is at most *other* times the tangent of `_ROTATED` degrees."""
     return np.asarray(one <= other * math.tan(math.radians(_ROTATED)))
 
 
-def _beyond_earth(source: PixelGrid, target: PixelGrid) -> bool:
-    """Return whether a target pixel over the source has a corner beyond the earth.
+def _beyond_limb(source: PixelGrid, target: PixelGrid) -> bool:
+    """Return whether a target pixel over the source has a corner beyond the limb.
 
-    So it is at a pole that is a line, of a cylindrical projection. GDAL leaves such a pixel empty.
+    This happens at a pole that a cylindrical projection draws as a line. GDAL leaves such pixels
+    empty.
     """
     rows, cols = target.shape
     return any(
         _overlaps(here, before, source.shape)
-        for here, before in _ends(source, target, (slice(0, rows), slice(0, cols)))
+        for here, before in _limb(source, target, (slice(0, rows), slice(0, cols)))
     )
 
 
 def _overlaps(one: Floats, other: Floats, shape: tuple[int, int]) -> bool:
-    """Return whether anything between two sets of positions lies on so many rows and columns."""
+    """Return whether any point between two sets of positions lies within *shape*."""
     length = np.array(shape)[:, None]
     inside = (np.maximum(one, other) > 0) & (np.minimum(one, other) < length)
     return bool(inside.all(axis=0).any())
 
 
-def _ends(source: PixelGrid, target: PixelGrid, window: Window) -> Iterator[tuple[Floats, Floats]]:
-    """Yield where the earth ends within a target window, along sampled lines of corners.
+def _limb(source: PixelGrid, target: PixelGrid, window: Window) -> Iterator[tuple[Floats, Floats]]:
+    """Yield points of the limb within a target window, along sampled lines of corners.
 
-    For lines along columns, and along rows: the last positions on the source, and those of the
+    For lines along columns, then along rows: the last positions on the source, and those of the
     corners before them, as arrays of rows and columns.
     """
     for axis in (0, 1):
@@ -194,8 +197,8 @@ def _ends(source: PixelGrid, target: PixelGrid, window: Window) -> Iterator[tupl
             for part in (window[axis], window[1 - axis])
         )
 
-        def at(places: Floats, lines: Floats, axis: int = axis) -> Floats:
-            rows, cols = (places, lines) if axis == 0 else (lines, places)
+        def at(points: Floats, lines: Floats, axis: int = axis) -> Floats:
+            rows, cols = (points, lines) if axis == 0 else (lines, points)
             return np.stack(edge_positions(source, target, rows, cols))
 
         known = np.logical_and(*np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))))
@@ -205,19 +208,19 @@ def _ends(source: PixelGrid, target: PixelGrid, window: Window) -> Iterator[tupl
         lines, forward = across[line], known[sample, line]
         inner = along[sample + ~forward]
         outer = along[sample + forward]
-        for _ in range(_HALVINGS + int(np.abs(outer - inner).max()).bit_length()):
+        for _ in range(_BISECTIONS + int(np.abs(outer - inner).max()).bit_length()):
             middle = (inner + outer) / 2
-            there = np.logical_and(*np.isfinite(at(middle, lines)))
-            inner, outer = np.where(there, middle, inner), np.where(there, outer, middle)
+            finite = np.logical_and(*np.isfinite(at(middle, lines)))
+            inner, outer = np.where(finite, middle, inner), np.where(finite, outer, middle)
         corner = np.where(forward, np.floor(inner + 0.5), np.ceil(inner + 0.5)) - 0.5
         yield at(inner, lines), at(corner, lines)
 
 
 def _corner_columns(source: PixelGrid, target: PixelGrid) -> Floats:
-    """Return source columns of corners of target pixels, as PROJ gives their longitudes to GDAL.
+    """Return source columns of the corners of target pixels, from the longitudes PROJ returns.
 
-    A pixel may have its centre this side of the antimeridian and a corner beyond; a corner that is
-    on it is this side of it for PROJ, and for GDAL.
+    The antimeridian may run between the centre of a pixel and its corner. A corner on the
+    antimeridian counts as on the same side as the centre, for PROJ and so for GDAL.
     """
     edges = (np.linspace(0, n, min(n + 1, _SAMPLES)) - 0.5 for n in target.shape)
     rows, cols = np.meshgrid(*edges, indexing="ij")
@@ -233,13 +236,13 @@ def _pole_within(source: PixelGrid, target: PixelGrid) -> bool:
 def _poles_within(source: PixelGrid, target: PixelGrid, window: Window) -> Floats:
     """Return the source rows of the poles that lie on a target window, or within a pixel of it.
 
-    None of a source that is not in degrees.
+    The array is empty for a source that is not geographic.
     """
     unit = (full_circle(source.crs) or 0.0) / 360
     if not unit:
         return np.empty(0)
     degrees = PixelGrid(source.crs, (unit, 0.0, 0.0, 0.0, unit, -90.0 * unit), (180, 1))
-    # From pixel centres, which are half a pixel on: corners at 90 degrees south and north.
+    # Positions refer to pixel centres, so half a pixel less is a corner: 90 degrees south or north.
     row, col = positions(target, degrees, np.array([-0.5, 179.5]), np.array([-0.5, -0.5]))
     inside = np.ones(2, np.bool_)
     for at, part in zip((row, col), window, strict=True):
