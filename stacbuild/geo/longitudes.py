@@ -1,8 +1,8 @@
-"""Longitudes: one meridian has many (-10 and 350), and a grid in degrees may count from anywhere.
+"""Shift sources by whole circles of longitude to where the target lies.
 
-Files count -180 to 180, 0 to 360, or from where their part of the earth begins; PROJ gives -180 to
-180. `wrapped` moves a source by whole circles to where the target lies; a source both of whose ends
-lie on the target is there twice.
+A meridian has many longitudes (-10 and 350). Files use -180 to 180, 0 to 360, or start at their own
+western edge; PROJ returns -180 to 180. A source of which both ends lie on the target is shifted to
+either, so that it occurs twice.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from stacbuild.geo.crs import full_circle, same_crs
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.positions import period_of
 
-# What two grids have in common has to be more than this share of a pixel.
+# Two grids overlap if they share more than this fraction of a pixel.
 _SHARE = 1e-6
-# A circle of as near a whole number of pixels is one.
+# A circle within this of a whole number of pixels is that number of pixels.
 _WHOLE = 1e-3
 
 
 def whole_period(source: PixelGrid) -> int | None:
-    """Return how many columns go once around the earth; None if they are no whole number."""
+    """Return the number of columns in a full circle; None if it is not a whole number."""
     period = period_of(source)
     if period is None or abs(period - round(period)) > _WHOLE:
         return None
@@ -32,20 +32,20 @@ def whole_period(source: PixelGrid) -> int | None:
 
 @lru_cache(maxsize=1024)
 def wrapped(source: PixelGrid, target: PixelGrid) -> tuple[PixelGrid, ...]:
-    """Return copies of the source, moved by whole circles, that share longitudes with the target.
+    """Return copies of the source, shifted by whole circles, that share longitudes with the target.
 
-    A source that is not in degrees is returned as it is. Empty if no copy does.
+    A source that is not geographic is returned unchanged. The result is empty if no copy overlaps.
     """
     low, _, high, _ = target.bounds
     circle = full_circle(source.crs)
     if circle is not None and not same_crs(source.crs, target.crs):
-        # As `positions` gives them.
+        # The range of longitudes that `positions` uses.
         low, high = -circle / 2, circle / 2
     return wrapped_between(source, low, high)
 
 
 def wrapped_between(source: PixelGrid, low: float, high: float) -> tuple[PixelGrid, ...]:
-    """Return copies of the source, moved by whole circles, that share x from *low* to *high*.
+    """Return copies of the source, shifted by whole circles, that overlap x from *low* to *high*.
 
     The copy nearest to the file's own longitudes comes first.
     """
@@ -68,11 +68,11 @@ def wrapped_between(source: PixelGrid, low: float, high: float) -> tuple[PixelGr
 def parts_within(source: PixelGrid, bbox: BBox) -> Iterator[tuple[PixelGrid, Window]]:
     """Yield the part of each copy of an aligned source whose pixel centres lie in *bbox*.
 
-    Each time with the rows and columns of the source that it is.
+    Each part comes with its window, the rows and columns of the source.
     """
     west, _, east, _ = bbox
     for copy in wrapped_between(source, west, east):
-        # A centre that is on a meridian but for rounding is on it, whichever copy it is.
+        # A centre on a meridian, except for rounding, counts as on it in every copy.
         window = copy.window_of(bbox, slack=_SHARE * abs(copy.transform[0]))
         if window is not None:
             yield copy.part(window), window

@@ -1,11 +1,11 @@
-"""Which source pixel lies under each pixel of the target grid: exact nearest neighbour.
+"""Map each pixel of the target grid to the source pixel under its centre: exact nearest neighbour.
 
-The answer depends on the two grids only, not on bands, years or files, so it is computed once a
-target window and shared by all of them. "Exact" means: as if every single pixel centre had gone
-through PROJ. Only one pixel in 16 x 16 does; between them positions are interpolated, and those
-that come near an edge of a source pixel (nearer than the interpolation error, which is measured)
-go through PROJ after all. GDAL's approximating transformer skips that last step, which is why
-1 to 2 % of its pixels are the neighbour of the nearest.
+The map depends only on the two grids, not on bands, years or files, so it is computed once per
+target window and shared by all of them. "Exact" means: as if PROJ had transformed every single
+pixel centre. It transforms only one pixel in 16 x 16; positions between these are interpolated, and
+those near an edge of a source pixel (nearer than the interpolation error, which is measured) are
+then transformed by PROJ too. GDAL's approximating transformer skips that last step, so 1 to 2 % of
+its pixels are a neighbour of the nearest one.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from stacbuild.geo.positions import (
 )
 from stacbuild.shared import SharedArray
 
-# Where interpolation is wrong by more than this (in source pixels), every pixel goes through PROJ.
+# If the interpolation error exceeds this (in source pixels), PROJ transforms every pixel.
 _COARSE_ERROR = 0.05
-# A centre this close (in source pixels) below an edge belongs to the next pixel. It makes ties,
-# which aligned grids are full of, fall the same way whatever the rounding. GDAL does so too.
+# A centre this close (in source pixels) below an edge belongs to the next pixel. Ties, which are
+# common on aligned grids, are then resolved alike regardless of rounding. GDAL does so too.
 _TIE = 1e-9
-# Rows of the map filled at a time: enough for NumPy to work without Python's lock for a while.
+# Rows of the map filled at a time: enough for NumPy to release Python's lock for a while.
 _STRIP = 8 * STEP
 
 
 @dataclass(frozen=True)
 class IndexMap:
-    """For each pixel of a target window the source pixel under its centre.
+    """The source pixel under the centre of each pixel of a target window.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ class IndexMap:
         The rows and columns of the source that the target window touches.
     index
         Position in the flattened source window, intp, shape of the target window, filled by the
-        threads that first need it; or, where rows depend on rows and columns on columns only,
+        threads that first need it; or, if rows depend only on rows and columns only on columns,
         the pair of 1-D positions.
     outside
-        Where the target lies beyond the source (same shape); None if nowhere.
+        Mask of the target pixels outside the source (same shape); None if there are none.
     cells
-        Source rows and columns, first and last, of each 16 x 16 target pixels, shape
-        (4, cells down, cells across); None if that says no more than the window.
+        First and last source rows and columns of each cell of 16 x 16 target pixels, shape
+        (4, cells down, cells across); None if they are no narrower than the window.
     """
 
     window: Window
@@ -68,14 +68,14 @@ class IndexMap:
 
     @property
     def nbytes(self) -> int:
-        """Memory held."""
+        """Memory used, in bytes."""
         arrays = self.index if isinstance(self.index, tuple) else (self.index,)
         outside = 0 if self.outside is None else self.outside.nbytes
         return outside + sum(array.nbytes for array in arrays)
 
     @property
     def size(self) -> int:
-        """Pixels of the source window."""
+        """Number of pixels of the source window."""
         rows, cols = self.window
         return int((rows.stop - rows.start) * (cols.stop - cols.start))
 
@@ -90,7 +90,7 @@ class IndexMap:
     def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return source rows and columns, each of the target window's shape.
 
-        They mean nothing where the target lies beyond the source.
+        They are undefined where the target lies outside the source.
         """
         if isinstance(self.index, tuple):
             rows, cols = np.meshgrid(*self.index, indexing="ij")
@@ -99,15 +99,15 @@ class IndexMap:
         return rows + self.window[0].start, cols + self.window[1].start
 
     def strips(self, height: int) -> Iterator[Window]:
-        """Yield the parts of the source window that are looked at.
+        """Yield the parts of the source window that are needed.
 
-        A target window lies askew on the source, so that the corners of the source window are
-        not looked at: up to a fifth of it that need not be read.
+        A target window is usually rotated relative to the source, so that the corners of the
+        source window are not needed: up to a fifth of it need not be read.
 
         Parameters
         ----------
         height
-            Source rows a strip, counted from the top of the source.
+            Source rows per strip, counted from the top of the source.
         """
         if self.cells is None:
             yield self.window
@@ -123,7 +123,7 @@ class IndexMap:
                     yield slice(start, stop), slice(first, last)
 
     def gather(self, block: NDArray[Any], fill: float | np.generic) -> NDArray[Any]:
-        """Pick the target's pixels out of the source window.
+        """Return the pixels of the target window, taken from the source window.
 
         Parameters
         ----------
@@ -138,11 +138,11 @@ class IndexMap:
         """
         if isinstance(self.index, tuple):
             rows, cols = self.index
-            # Columns first: on the few source rows; rows are then copied whole.
+            # Columns first, on the few source rows; whole rows are copied after that.
             picked = block.take(cols, axis=1, mode="wrap").take(rows, axis=0, mode="wrap")
         else:
             flat = np.ascontiguousarray(block).ravel()
-            # In range by construction; "wrap" is NumPy's fastest way to take that for granted.
+            # Indices are in range by construction; "wrap" is NumPy's fastest mode without a check.
             picked = flat.take(self.index.get(), mode="wrap")
         if self.outside is not None:
             picked[self.outside] = fill
@@ -150,7 +150,7 @@ class IndexMap:
 
 
 def index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap | None:
-    """Map the pixels of a *window* of the *target* grid to those of the *source*.
+    """Return the map from pixels of a *window* of the *target* grid to those of the *source*.
 
     Returns
     -------
@@ -184,32 +184,33 @@ def _warped_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMa
     at = (nodes(rows), nodes(cols))
     row_at, col_at = positions(source, target, *np.meshgrid(*at, indexing="ij"))
     error = _interpolation_error(source, target, at, row_at, col_at)
-    bent = error >= _COARSE_ERROR
-    if bent:
-        # Around a pole or across the antimeridian pixels lie far beyond the nodes around them.
-        every = [np.arange(part.start, part.stop, dtype=np.float64) for part in window]
-        row_at, col_at = extremes(source, target, every[0], every[1], positions)
+    nonlinear = error >= _COARSE_ERROR
+    if nonlinear:
+        # Around a pole or across the antimeridian, pixels lie far outside of their nodes.
+        numbers = [np.arange(part.start, part.stop, dtype=np.float64) for part in window]
+        row_at, col_at = extremes(source, target, numbers[0], numbers[1], positions)
     bounds = clip(span(row_at, 1), span(col_at, 1), source.shape)
     if bounds is None:
         return None
     shape = (rows.stop - rows.start, cols.stop - cols.start)
-    # As wide as NumPy's own indices: narrower ones would be widened for every band.
+    # NumPy's own index type: narrower ones would be converted for every band.
     index = np.empty(shape, np.intp)
-    outside = np.zeros(shape, np.bool_) if bent or _leaves(row_at, col_at, source.shape) else None
-    # Nothing is interpolated where every pixel goes through PROJ.
-    lines = (np.empty((0, 0)),) * 2 if bent else _lines(row_at, col_at, shape[1])
+    may_leave = nonlinear or _leaves(row_at, col_at, source.shape)
+    outside = np.zeros(shape, np.bool_) if may_leave else None
+    # Nothing is interpolated if PROJ transforms every pixel.
+    lines = (np.empty((0, 0)),) * 2 if nonlinear else _lines(row_at, col_at, shape[1])
     strips = _Strips(source, target, window, bounds, error, *lines)
     parts = [
         partial(strips.fill, slice(first, min(first + _STRIP, shape[0])), index, outside)
         for first in range(0, shape[0], _STRIP)
     ]
-    cells = None if bent else _cells(row_at, col_at)
+    cells = None if nonlinear else _cells(row_at, col_at)
     return IndexMap(bounds, SharedArray(index, parts), outside, cells)
 
 
 @dataclass(frozen=True)
 class _Strips:
-    """What is needed to fill the map, strip by strip.
+    """Inputs to fill the map strip by strip.
 
     The lines are the nodes' positions, interpolated along the columns.
     """
@@ -232,7 +233,7 @@ class _Strips:
             self._recheck(strip, row, col, row_floor, col_floor)
         if outside is not None:
             height, width = self.source.shape
-            # Not a number (beyond the projection) compares false: outside as well.
+            # NaN (beyond the projection) compares false, so it is outside as well.
             inside = (row_floor >= 0) & (row_floor < height)
             inside &= (col_floor >= 0) & (col_floor < width)
             np.logical_not(inside, out=outside[strip])
@@ -263,7 +264,7 @@ class _Strips:
     def _recheck(
         self, strip: slice, row: Floats, col: Floats, row_floor: Floats, col_floor: Floats
     ) -> None:
-        """Put the exact pixel where the interpolated position is too near an edge to tell."""
+        """Set the exact pixel where the interpolated position is too near an edge."""
         near_edge = 0.5 - (2 * self.error + 1e-7)
         near = np.zeros(row.shape, np.bool_)
         for position, floor in ((row, row_floor), (col, col_floor)):
@@ -284,7 +285,7 @@ class _Strips:
 
 
 def _cells(row_at: Floats, col_at: Floats) -> Floats:
-    """Return the source rows and columns of the cells between nodes, a pixel more on each side."""
+    """Return source rows and columns of the cells between nodes, plus a pixel on each side."""
     edges = []
     for at in (row_at, col_at):
         corners = np.stack([at[:-1, :-1], at[:-1, 1:], at[1:, :-1], at[1:, 1:]])
@@ -293,7 +294,7 @@ def _cells(row_at: Floats, col_at: Floats) -> Floats:
 
 
 def _lines(row_at: Floats, col_at: Floats, width: int) -> tuple[Floats, Floats]:
-    """Interpolate the nodes along the columns."""
+    """Return the positions of nodes interpolated along the columns."""
     across = np.arange(width) / STEP
     left = np.minimum(across.astype(np.int64), row_at.shape[1] - 2)
     weight = across - left
@@ -310,11 +311,11 @@ def _interpolation_error(
     row_at: Floats,
     col_at: Floats,
 ) -> float:
-    """Measure, in source pixels, how wrong interpolation is in a cell at the most.
+    """Return the maximum interpolation error in any cell, in source pixels.
 
-    Between two nodes it is most wrong in the middle, and within a cell by no more than what both
-    axes add up to. The middle of the cell would not tell: from one conformal projection to another
-    the two cancel out there, and there only.
+    Between two nodes the error is largest in the middle, and within a cell it is at most the sum
+    over both axes. The middle of the cell is no measure: from one conformal projection to another,
+    the errors of both axes cancel out there, and only there.
     """
     rows, cols = at
     across = positions(source, target, *np.meshgrid(rows, cols[:-1] + STEP / 2, indexing="ij"))
@@ -328,7 +329,7 @@ def _interpolation_error(
 
 
 def _leaves(row: NDArray[np.float64], col: NDArray[np.float64], shape: tuple[int, int]) -> bool:
-    """Return whether any target pixel may lie beyond the source (one pixel of caution)."""
+    """Return whether any target pixel may lie outside the source (with a margin of one pixel)."""
     return not all(
         bool(((position > 1) & (position < count - 1)).all())
         for position, count in ((row, shape[0]), (col, shape[1]))
