@@ -1,8 +1,8 @@
-"""Files whose pixels are those of one larger file, and what to read of each for a window of it.
+"""Mosaic files that share one lattice of pixels, and plan what to read of each for a window.
 
-What is resampled from several source pixels has to see those of the neighbouring file as well: so
-files on one lattice are put together first, the first with data wins, and resampled once. Around
-the earth a lattice has no end: what lies beyond its last column is its first.
+Methods that combine several source pixels need those of the neighbouring file as well. So files on
+one lattice are merged first, the first with data takes precedence, and resampled once. A global
+lattice wraps around: its last column is followed by its first.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from stacbuild.geo.grid import Floats, PixelGrid, Window
 from stacbuild.geo.longitudes import whole_period, wrapped
 from stacbuild.geo.positions import clip, span
 
-# How far files' pixels may be off each other's, in pixels, to be on one lattice.
-_OFF = 1e-3
-# A pixel's edge as near to another's is on it.
+# Maximum offset between pixels of different files, in pixels, on one lattice.
+_MAX_OFFSET = 1e-3
+# Edges of pixels closer than this, in pixels, coincide.
 _TIE = 1e-6
-# Source pixels beyond the target's footprint that a kernel may look at: bilinear needs one, and
+# Source pixels beyond the target's footprint that a kernel may read: bilinear needs one, and
 # an aggregation over a target pixel half of its size, which the footprint itself covers.
 MARGIN = 4
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a source lies on the lattice.
+    """Position of a source on the lattice.
 
     Parameters
     ----------
     number
-        Of the source.
+        Index of the source.
     top, left
-        Its first row and column in the lattice.
+        First row and column in the lattice.
     shape
         Rows and columns.
     flips
-        Whether its rows and its columns run the other way.
+        Whether the rows and the columns are in reverse order.
     """
 
     number: int
@@ -56,7 +56,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of one source and where it belongs in a window of the lattice.
+    """A part of one source and its position in a window of the lattice.
 
     ``window`` is in the source's own pixels; ``place`` counts from the lattice window's first row
     and column.
@@ -75,11 +75,11 @@ class Mosaic:
     Parameters
     ----------
     grid
-        The lattice, its rows and columns from the first to the last of any source.
+        The lattice, with rows and columns from the first to the last of any source.
     places
-        Where each source lies, in the order in which they win.
+        Position of each source, in order of precedence.
     period
-        Columns once around the earth, if it goes around; then any column number means one.
+        Columns in a full circle, if the lattice wraps around; any column number is then valid.
     """
 
     grid: PixelGrid
@@ -89,8 +89,8 @@ class Mosaic:
     def window(self, target: PixelGrid, window: Window, method: str) -> Window | None:
         """Return the rows and columns of the lattice that a target window is resampled from.
 
-        Columns may lie beyond the grid's where the lattice goes around the earth. None if no
-        pixel of the target lies on the lattice.
+        Columns may lie outside of the grid if the lattice wraps around. None if no pixel of the
+        target lies on the lattice.
         """
         row, col = under(self.grid, target, window)
         if self.period is None:
@@ -107,19 +107,19 @@ class Mosaic:
         return found if any(True for _ in self.pieces(found)) else None
 
     def _columns(self, target: PixelGrid, col: Floats, method: str) -> tuple[int, int]:
-        """Return the first column and the one after the last, on a lattice without end."""
-        assert self.period is not None  # noqa: S101 - asked of no other
+        """Return start and stop of the columns, on a lattice that wraps around."""
+        assert self.period is not None  # noqa: S101 - not called without a period
         least, most = float(col.min()), float(col.max())
         low, high = math.floor(least) - MARGIN, math.floor(most) + MARGIN + 1
         if needs_spherical(self.grid, target):
-            # What lies beyond one end of PROJ's longitudes is at the other: then all columns.
+            # Columns beyond one limit of PROJ's longitudes are at the other: read all columns.
             a, _, c, *_ = self.grid.transform
             circle = self.period * abs(a)
-            ends = sorted(((-circle / 2 - c) / a, (circle / 2 - c) / a))
-            if low < ends[0] or high > ends[1]:
-                return math.floor(ends[0]), math.floor(ends[0]) + self.period
+            limits = sorted(((-circle / 2 - c) / a, (circle / 2 - c) / a))
+            if low < limits[0] or high > limits[1]:
+                return math.floor(limits[0]), math.floor(limits[0]) + self.period
         elif method != "bilinear" and len(self.places) == 1:
-            # No column from the file's other end if only the margin asks for it.
+            # Do not read columns at the other end of the file only for the margin.
             left = self.places[0].left
             right = left + self.places[0].shape[1]
             if left <= least + _TIE < right:
@@ -129,7 +129,7 @@ class Mosaic:
         return low, high
 
     def pieces(self, window: Window) -> Iterator[Piece]:
-        """Yield what to read of each source for a window of the lattice."""
+        """Yield the parts of each source to read for a window of the lattice."""
         rows, cols = window
         for place in self.places:
             height, width = place.shape
@@ -143,14 +143,14 @@ class Mosaic:
                         _own(top - place.top, bottom - place.top, height, place.flips[0]),
                         _own(first - left, last - left, width, place.flips[1]),
                     )
-                    there = (
+                    within = (
                         slice(top - rows.start, bottom - rows.start),
                         slice(first - cols.start, last - cols.start),
                     )
-                    yield Piece(place.number, own, there, place.flips)
+                    yield Piece(place.number, own, within, place.flips)
 
     def _lefts(self, place: Place, cols: slice) -> Sequence[int]:
-        """Return the first column of a source each time that it lies in *cols*."""
+        """Return the first column of each copy of a source that overlaps *cols*."""
         if self.period is None:
             return (place.left,)
         first = -(-(cols.start - place.left - place.shape[1] + 1) // self.period)
@@ -165,21 +165,21 @@ class Mosaic:
         is_missing: Callable[[NDArray[Any]], NDArray[np.bool_]],
         fill: Any,
     ) -> NDArray[Any]:
-        """Read a window of the lattice, each pixel from the first source that has data there.
+        """Read a window of the lattice, each pixel from the first source with data at it.
 
         Parameters
         ----------
         read
-            Reads a window of a source, by its number, rows and columns last, "no data" as *fill*.
+            Reads a window of a source, by its number, rows and columns last, nodata as *fill*.
         is_missing
-            Tells where an array is *fill*.
+            Returns the mask of the pixels that are *fill*.
 
         Returns
         -------
         Array of the sources' dtype, *fill* where none has data.
         """
         block: NDArray[Any] | None = None
-        ours = False
+        owned = False
         size = tuple(part.stop - part.start for part in window)
         for piece in self.pieces(window):
             where = (..., *piece.place)
@@ -194,30 +194,30 @@ class Mosaic:
                 if values.shape[-2:] == size:
                     block = values
                     continue
-                block, ours = np.full((*values.shape[:-2], *size), fill, values.dtype), True
+                block, owned = np.full((*values.shape[:-2], *size), fill, values.dtype), True
                 block[where] = values
                 continue
-            if not ours:
-                # What was read may be kept for others.
-                block, ours = block.copy(), True
+            if not owned:
+                # The array may be cached and shared with other readers.
+                block, owned = block.copy(), True
             np.copyto(block[where], values, where=missing)
-        assert block is not None  # noqa: S101 - `window` gives none without pieces
+        assert block is not None  # noqa: S101 - `window` returns None if there are no pieces
         return block
 
 
 @lru_cache(maxsize=32)
 def mosaics(sources: tuple[PixelGrid, ...], target: PixelGrid) -> tuple[Mosaic, ...]:
-    """Put sources that are on one lattice of pixels together.
+    """Group sources into mosaics, one per lattice of pixels.
 
-    That is: of one CRS and step, off each other by whole pixels; rows and columns may run either
-    way. A source in degrees whose lattice does not meet itself around the earth is there once
-    for each of its copies (`wrapped`).
+    Sources on one lattice have the same CRS and step, and are offset by whole pixels; rows and
+    columns may be in either order. A geographic source whose circle is not a whole number of pixels
+    is included once for each of its copies (`wrapped`).
     """
     found: list[tuple[PixelGrid, int | None, list[Place]]] = []
     for number, source in enumerate(sources):
         period = whole_period(source)
-        there = period is not None or full_circle(source.crs) is None
-        for each in (source,) if there else wrapped(source, target):
+        once = period is not None or full_circle(source.crs) is None
+        for each in (source,) if once else wrapped(source, target):
             for first, known, places in found:
                 place = _place(number, first, each) if known == period else None
                 if place is not None:
@@ -230,7 +230,7 @@ def mosaics(sources: tuple[PixelGrid, ...], target: PixelGrid) -> tuple[Mosaic, 
 
 
 def _trimmed(first: PixelGrid, period: int | None, places: Sequence[Place]) -> Mosaic:
-    """Let the lattice begin at its first row and column."""
+    """Return the mosaic of the smallest lattice that holds all *places*."""
     top, left = min(each.top for each in places), min(each.left for each in places)
     bottom = max(each.top + each.shape[0] for each in places)
     right = max(each.left + each.shape[1] for each in places)
@@ -239,11 +239,11 @@ def _trimmed(first: PixelGrid, period: int | None, places: Sequence[Place]) -> M
 
 
 def _place(number: int, lattice: PixelGrid, source: PixelGrid) -> Place | None:
-    """Find a source on a lattice; None if its pixels are not the lattice's."""
+    """Return the position of a source on a lattice; None if its pixels are not on it."""
     if not same_crs(lattice.crs, source.crs):
         return None
     (rows, cols), m = source.shape, ~lattice.affine * source.affine
-    off = (
+    offsets = (
         abs(abs(m.a) - 1) * cols,
         abs(abs(m.e) - 1) * rows,
         abs(m.b) * rows,
@@ -251,7 +251,7 @@ def _place(number: int, lattice: PixelGrid, source: PixelGrid) -> Place | None:
         abs(m.c - round(m.c)),
         abs(m.f - round(m.f)),
     )
-    if max(off) > _OFF:
+    if max(offsets) > _MAX_OFFSET:
         return None
     top, left = round(m.f) - (rows if m.e < 0 else 0), round(m.c) - (cols if m.a < 0 else 0)
     return Place(number, top, left, source.shape, (m.e < 0, m.a < 0))

@@ -1,13 +1,13 @@
-"""Resampling around poles, across the antimeridian and between strongly rotated grids.
+"""Resample around poles, across the antimeridian and between strongly rotated grids.
 
-GDAL's warper takes the source to be a plane. A target pixel across the antimeridian has one corner
-at either end of a source in degrees, and near a pole pixels side by side lie half the earth apart;
-GDAL leaves such pixels empty. Its aggregates look at the box between two opposite corners
-of a target pixel, which is nearly nothing where the grids are rotated by 45 degrees.
+GDAL's warper assumes a planar source. A target pixel across the antimeridian has corners at both
+ends of a source in degrees, and near a pole adjacent pixels can be half the earth apart; GDAL
+leaves such pixels empty. Its aggregates use the bounding box of two opposite corners of a target
+pixel, which is nearly empty if the grids are rotated by 45 degrees.
 
-Here bilinear takes the four source pixels around each centre, columns counted around the earth.
-Aggregates take the target pixel as many small ones, each with the source pixel that is nearest
-(`stacbuild.geo.mapping`, which knows of poles), so that source pixels weigh in by their area.
+Here, bilinear uses the four source pixels around each centre, with columns that wrap around.
+Aggregates divide the target pixel into subpixels, each with its nearest source pixel
+(`stacbuild.geo.mapping`, which handles poles), so that source pixels are weighted by their area.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from stacbuild.geo.validity import avoid_fill
 from stacbuild.geo.working import whole
 from stacbuild.nodata import Number
 
-# Small pixels along the side of a target pixel: two for each source pixel, within these bounds.
-_FEWEST, _MOST = 4, 32
-# Small pixels held at a time.
-_AT_ONCE = 1 << 22
-# Rows whose positions are held at a time.
+# Subpixels along the side of a target pixel: two for each source pixel, within these limits.
+_MIN_PARTS, _MAX_PARTS = 4, 32
+# Subpixels in memory at a time.
+_MAX_SUBPIXELS = 1 << 22
+# Rows whose positions are in memory at a time.
 _STRIP = 128
 
 
@@ -66,7 +66,7 @@ def resample(block: Block, onto: Onto) -> NDArray[Any]:
             f"{method} cannot be computed around a pole, across the antimeridian or onto a rotated "
             f"grid; these can: {', '.join(sorted(_AGGREGATES))}, bilinear, nearest"
         )
-    parts = min(max(math.ceil(2 * reduction(source, target)), _FEWEST), _MOST)
+    parts = min(max(math.ceil(2 * reduction(source, target)), _MIN_PARTS), _MAX_PARTS)
     for part in _pieces(onto.window, parts):
         fine = _gathered(block, target, part, parts)
         if fine is not None:
@@ -83,7 +83,7 @@ def _numbers(pixels: slice) -> Floats:
 
 
 def _put(result: NDArray[Any], values: Floats, fill: Number) -> None:
-    """Write the values that are numbers, rounded if the result is of integers."""
+    """Write the values that are not NaN, rounded if the result has an integer type."""
     known = ~np.isnan(values)
     found = values[known]
     if np.issubdtype(result.dtype, np.integer):
@@ -100,9 +100,9 @@ def _as_floats(found: NDArray[Any], fill: float) -> Floats:
 
 
 def _bilinear(block: Block, at: tuple[Floats, Floats]) -> Floats:
-    """Weigh the four pixels around each position; what has no data does not count.
+    """Return the weighted mean of the four pixels around each position, without nodata.
 
-    There is a value where the pixel at the position itself has data, as GDAL has it.
+    As in GDAL, the result is valid only where the pixel at the position itself has data.
     """
     row, col = at
     known = np.isfinite(row) & np.isfinite(col)
@@ -123,20 +123,20 @@ def _bilinear(block: Block, at: tuple[Floats, Floats]) -> Floats:
 
 
 def _picked(block: Block, row: Floats, col: Floats) -> Floats:
-    """Return the values of whole rows and columns of the lattice; NaN where there is no data."""
+    """Return the values at integer rows and columns of the lattice; NaN where there is no data."""
     height, width = block.values.shape
     r, c = row - block.window[0].start, col - block.window[1].start
     if block.period is not None:
         c = np.mod(c, block.period)
-    there = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-    r, c = (np.where(there, number, 0).astype(np.intp) for number in (r, c))
-    return np.where(there, _as_floats(block.values[r, c], block.fill), np.nan)
+    inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+    r, c = (np.where(inside, number, 0).astype(np.intp) for number in (r, c))
+    return np.where(inside, _as_floats(block.values[r, c], block.fill), np.nan)
 
 
 def _pieces(window: Window, parts: int) -> Iterator[Window]:
-    """Cut a window into such as hold no more than `_AT_ONCE` small pixels."""
+    """Yield parts of a window with no more than `_MAX_SUBPIXELS` subpixels each."""
     rows, cols = window
-    side = max(1, math.isqrt(_AT_ONCE) // parts)
+    side = max(1, math.isqrt(_MAX_SUBPIXELS) // parts)
     for top in range(rows.start, rows.stop, side):
         for left in range(cols.start, cols.stop, side):
             yield (
@@ -146,9 +146,9 @@ def _pieces(window: Window, parts: int) -> Iterator[Window]:
 
 
 def _gathered(block: Block, target: PixelGrid, window: Window, parts: int) -> Floats | None:
-    """Return the values in each pixel (rows, columns, parts * parts); None if there are none.
+    """Return the values of subpixels (rows, columns, parts * parts); None if there are none.
 
-    "No data" is NaN.
+    Nodata is NaN.
     """
     a, b, c, d, e, f = target.transform
     finer = PixelGrid(
@@ -158,8 +158,8 @@ def _gathered(block: Block, target: PixelGrid, window: Window, parts: int) -> Fl
     )
     rows, cols = (slice(span.start * parts, span.stop * parts) for span in window)
     values: Floats | None = None
-    for read in wrapped(block.as_grid(), target):
-        mapping = index_map(read, finer, (rows, cols))
+    for copy in wrapped(block.as_grid(), target):
+        mapping = index_map(copy, finer, (rows, cols))
         if mapping is None:
             continue
         found = _as_floats(mapping.gather(block.values[mapping.window], block.fill), block.fill)
@@ -187,12 +187,12 @@ def _min(values: Floats) -> Floats:
 
 
 def _median(values: Floats) -> Floats:
-    # Sorting puts what is not a number last.
+    # Sorting puts NaN last.
     ordered = np.sort(values, axis=-1)
     count = (~np.isnan(values)).sum(axis=-1)
     middle = [np.maximum(count - 1, 0) // 2, count // 2 % values.shape[-1]]
     low, high = (np.take_along_axis(ordered, at[..., None], axis=-1)[..., 0] for at in middle)
-    # A value that is there, as GDAL has it, so that codes stay codes.
+    # An existing value, as in GDAL, so that classes stay valid.
     return np.where(count > 0, np.where(count % 2, low, high), np.nan)
 
 

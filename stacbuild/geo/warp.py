@@ -1,4 +1,4 @@
-"""Everything but nearest neighbour, through GDAL's warper where the earth is flat enough for it."""
+"""Resample by every method but nearest, with GDAL's warper where a planar source is accurate."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from stacbuild.geo.spherical import resample
 from stacbuild.geo.validity import is_fill
 from stacbuild.geo.working import Working, check_exact, check_sum
 
-# Any CRS of a plane, for source and target alike.
+# Any projected CRS, for both source and target.
 _FLAT = "EPSG:3857"
 
-# Edges of pixels as near to each other, in source pixels, are one but for rounding.
+# Edges of pixels closer than this, in source pixels, differ only by rounding.
 _SLIVER = 1e-6
-# Pixels of no data around what is summed. GDAL spreads the last column that it looks at, some ten
-# beyond those that it needs, over all of a row (seen in 3.10 with 110 x 110 pixels, summed two by
-# two from the sixth on: wrong by a fiftieth of that column's value).
-_APRON = 32
-# How far (in source pixels) GDAL's approximating transformer may be off. Its default of an eighth
+# Nodata pixels padded around a block to be summed. GDAL spreads the last column that it reads, some
+# ten beyond those that it needs, over the whole row (seen in 3.10 with 110 x 110 pixels, summed two
+# by two from the sixth on: wrong by a fiftieth of that column's value).
+_PADDING = 32
+# Error (in source pixels) that GDAL's approximating transformer may have. Its default of an eighth
 # of a pixel is visible in a bilinear result; this is not, and costs little. `rasterio.warp.
-# reproject` does not pass it on (seen in 1.4.4: 0.06 pixels off whatever it is told), a VRT does.
+# reproject` does not pass it on (seen in 1.4.4: an error of 0.06 pixels regardless of the value), a
+# VRT does.
 _TOLERANCE = 0.001
 
-# Methods of `spatial_resample_params` and what computes them. The names are those of the
-# configuration language; where GDAL has no such method the language's reader refuses it.
+# Methods of `spatial_resample_params` and the algorithms that compute them. The names are those of
+# the configuration language; where GDAL has no such method, the reader of the language refuses it.
 METHODS = {
     "bilinear": Resampling.bilinear,
     "mean": Resampling.average,
@@ -76,8 +77,8 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
     working = Working.of(block.values, block.fill, onto.method)
     found = _warped(working, block, onto)
     if onto.method == "sum":
-        # GDAL adds what rounding leaves under a pixel, of a millionth of a millionth of its size,
-        # where all else is no data; a mean does not look at it.
+        # Where everything else is nodata, GDAL adds slivers that rounding leaves under a pixel, of
+        # a millionth of a millionth of its size; a mean ignores them.
         mean = _warped(working, block, replace(onto, method="mean"))
         found[is_fill(mean, working.fill)] = working.fill
         check_sum(found, block.values.dtype, block.fill)
@@ -85,23 +86,23 @@ def warp(block: Block, onto: Onto) -> NDArray[Any]:
 
 
 def _warped(working: Working, block: Block, onto: Onto) -> NDArray[Any]:
-    # Within one CRS nothing is projected, and GDAL is to know nothing of poles and meridians:
-    # blocks may reach beyond 180 degrees.
+    # Within one CRS nothing is projected. A planar CRS hides poles and the antimeridian from GDAL,
+    # as blocks may extend beyond 180 degrees.
     source, target = block.grid, onto.target
     flat = same_crs(source.crs, target.crs)
-    lies, onto_affine = _affines(block, onto, flat=flat)
+    block_affine, onto_affine = _affines(block, onto, flat=flat)
     rows, cols = onto.window
     values, empty = working.values, working.fill
-    # Seen in GDAL 3.10: an aggregate of a pixel that only touches the edge of the source takes the
-    # row or column along it, and bilinear goes along no axis of what is one pixel wide or high.
-    apron = _APRON if onto.method == "sum" else 1
-    values = np.pad(values, apron, constant_values=empty)
+    # Seen in GDAL 3.10: an aggregate of a pixel that only touches the edge of the source includes
+    # the row or column along it, and bilinear does not interpolate along an axis of one pixel.
+    padding = _PADDING if onto.method == "sum" else 1
+    values = np.pad(values, padding, constant_values=empty)
     with (
         _in_memory(values) as dataset,
         WarpedVRT(
             dataset,
             src_crs=_FLAT if flat else source.crs,
-            src_transform=lies @ Affine.translation(-apron, -apron),
+            src_transform=block_affine @ Affine.translation(-padding, -padding),
             src_nodata=empty,
             crs=_FLAT if flat else target.crs,
             transform=onto_affine,
@@ -110,8 +111,8 @@ def _warped(working: Working, block: Block, onto: Onto) -> NDArray[Any]:
             nodata=empty,
             resampling=METHODS[onto.method],
             tolerance=_TOLERANCE,
-            # GDAL would guess the scale from the two windows, and blur a little where it
-            # takes a turned window for a reduction.
+            # GDAL would estimate the scale from the two windows, and blur slightly where it
+            # mistakes a rotated window for a reduction.
             XSCALE=1,
             YSCALE=1,
         ) as warped,
@@ -122,17 +123,17 @@ def _warped(working: Working, block: Block, onto: Onto) -> NDArray[Any]:
 
 @contextmanager
 def _in_memory(values: NDArray[Any]) -> Iterator[DatasetReader]:
-    """Open a 2-D array as a dataset, read only and where it lies (GDAL's MEM driver).
+    """Open a 2-D array as a read-only dataset without a copy (GDAL's MEM driver).
 
-    Not as a GeoTIFF in memory: its blocks would be in the cache that all threads share, not yet
-    written, where another thread may come to write them. And it would put the CRS through the
-    keys of GeoTIFF, which not all of them survive; for units other than metres GDAL 3.10 also asks
-    PROJ in a context that threads share without a lock (and that says "Cannot find proj.db").
+    A GeoTIFF in memory is no alternative: its unwritten blocks would be in the cache that all
+    threads share, so that another thread might write them. It would also convert the CRS to GeoTIFF
+    keys, which not every CRS survives; for units other than metres, GDAL 3.10 also uses a PROJ
+    context that threads share without a lock (with the error "Cannot find proj.db").
     """
     values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
     (height, width), dtype = values.shape, typename_fwd[dtype_rev[values.dtype.name]]
-    # The geotransform means nothing (that of the block is given to the warper); rasterio warns of
-    # a dataset that has none.
+    # The geotransform is a placeholder (the warper gets the block's own); rasterio warns about a
+    # dataset without one.
     name = (
         f"MEM:::DATAPOINTER={values.ctypes.data},PIXELS={width},LINES={height},"
         f"DATATYPE={dtype},GEOTRANSFORM=0/2/0/0/0/-2"
@@ -144,8 +145,8 @@ def _in_memory(values: NDArray[Any]) -> Iterator[DatasetReader]:
 def _affines(block: Block, onto: Onto, *, flat: bool) -> tuple[Affine, Affine]:
     """Return the transforms of a block and of a target window.
 
-    Within one CRS in pixels of the block, so that edges that are one fall together: where rounding
-    leaves a sliver under a target pixel, GDAL would take its value.
+    Within one CRS both are in pixels of the block, so that common edges coincide: if rounding left
+    a sliver under a target pixel, GDAL would include its value.
     """
     source, target = block.as_grid(), onto.target.affine
     row, col = (part.start for part in onto.window)
@@ -160,7 +161,7 @@ def _affines(block: Block, onto: Onto, *, flat: bool) -> tuple[Affine, Affine]:
 
 
 def _snapped(step: float, first: float, count: int) -> tuple[float, float]:
-    """Return step and offset of target pixels, whole where only rounding makes them other."""
+    """Return step and offset of target pixels, as integers where they differ only by rounding."""
     if abs(step - round(step)) * count < _SLIVER:
         step = float(round(step))
     if abs(first - round(first)) < _SLIVER:
