@@ -1,8 +1,8 @@
-"""The outline of pixels in longitude and latitude: GeoJSON and a bounding box.
+"""Compute the outline of pixels in longitude and latitude: GeoJSON and a bbox.
 
-Some rasters reach beyond the earth (the corners of a world map in Mollweide, space around a
-satellite's full disk) or hold a pole. Their outline tells nothing then; they are cut into cells,
-and the footprint is what those cells cover that lie on the earth.
+Some rasters extend beyond the earth (the corners of a world map in Mollweide, space around a
+satellite's full disk) or contain a pole, and their outline does not describe the footprint. They
+are divided into cells, and the footprint is the union of those cells that lie on the earth.
 """
 
 from __future__ import annotations
@@ -21,48 +21,49 @@ from stacbuild.geo.grid import Floats, PixelGrid
 
 Json = dict[str, Any]
 
-# An edge of the footprint gets so many segments, as straight lines bend on the way to lon/lat.
+# Segments per edge of the footprint, as straight lines become curves in lon/lat.
 _SEGMENTS = 21
-# Degrees are given to about a centimetre; more would be noise of the library's version.
+# Decimals of degrees, about a centimetre; more digits would depend on the library's version.
 _DIGITS = 7
-# Cells along each axis, and how often those at the earth's limb are halved.
-_CELLS, _HALVINGS = 32, 4
+# Cells along each axis, and how often those at the earth's limb are subdivided.
+_CELLS, _SUBDIVISIONS = 32, 4
 # A cell that spans more degrees of longitude is too near a pole to have straight edges.
-_WIDEST = 60.0
-# Degrees by which cells of different size may leave gaps, and holes smaller than so many square
-# degrees, which are such gaps and no holes of the raster.
+_MAX_WIDTH = 60.0
+# Maximum width, in degrees, of gaps between cells of different size. A hole of fewer square degrees
+# than the second is such a gap, not a hole in the raster.
 _GAP, _HOLE = 0.05, 4.0
-# Degrees of latitude that a raster of a hemisphere or more spans. What of it ends at the limb, so
-# many degrees off the antimeridian, reaches it; steps of the limb's cells are smaller.
+# Degrees of latitude that a raster of a hemisphere or more spans. Its points at the limb within
+# the second number of degrees of the antimeridian are snapped to it. The third, the tolerance of
+# the simplification, is smaller.
 _LARGE, _LIMB, _STEP = 100.0, 1.0, 0.5
-# Degrees from the pole to parallels that may lie on a raster as a whole.
+# Degrees from the pole of the parallels that are tested to lie entirely on a raster.
 _CAPS = (0.01, 0.05, 0.1, 0.25, 0.5, *range(1, 90))
 _WORLD = shapely.box(-180, -90, 180, 90)
 
 
 def footprint(grid: PixelGrid) -> tuple[Json, list[float]]:
-    """Return the GeoJSON geometry of a grid on the earth and its bounding box.
+    """Return the GeoJSON geometry of a grid on the earth and its bbox.
 
-    What crosses the antimeridian is cut there, and its box has west > east (RFC 7946, 3.1.9 and
-    5.2). Coordinates are rounded to 7 digits.
+    A geometry across the antimeridian is split there, and its bbox has west > east (RFC 7946, 3.1.9
+    and 5.2). Coordinates are rounded to 7 digits.
 
     Raises
     ------
     StacbuildError
-        No pixel lies where the CRS has longitude and latitude, or all lie at one place.
+        No pixel has a longitude and latitude, or all pixels lie at one point.
     """
     col, row = _outline(grid)
     try:
         lon, lat = _lonlat(grid, col, row)
     except ValueError as error:
-        # PROJ has no way from this CRS to longitude and latitude.
+        # PROJ has no operation from this CRS to longitude and latitude.
         raise StacbuildError(str(error)) from error
     geometry: Any = None
     if np.isfinite(lon).all() and np.isfinite(lat).all():
         geometry = _of_ring(np.unwrap(lon, period=360), lat)
     if geometry is None:
         geometry = _of_cells(grid)
-    geometry = shapely.transform(geometry, lambda places: np.round(places, _DIGITS))
+    geometry = shapely.transform(geometry, lambda points: np.round(points, _DIGITS))
     if geometry.is_empty:
         raise StacbuildError(
             f"has no extent in longitude and latitude by its coordinate system "
@@ -70,15 +71,15 @@ def footprint(grid: PixelGrid) -> tuple[Json, list[float]]:
         )
     west, east = _longitudes(geometry)
     _, south, _, north = geometry.bounds
-    box = [round(float(value), _DIGITS) for value in (west, south, east, north)]
-    return shapely.geometry.mapping(geometry), box
+    bbox = [round(float(value), _DIGITS) for value in (west, south, east, north)]
+    return shapely.geometry.mapping(geometry), bbox
 
 
 def _lonlat(grid: PixelGrid, col: Floats, row: Floats) -> tuple[Floats, Floats]:
     """Return longitudes and latitudes, not finite where there are none.
 
-    Projections give places beyond the earth's limb longitudes, too; what does not lead back
-    to where it came from is such a place.
+    Some projections return longitudes for points beyond the earth's limb, too; a point that fails
+    a round trip is beyond it.
     """
     x, y = grid.affine @ (col, row)
     crs = parse_crs(grid.crs)
@@ -89,23 +90,24 @@ def _lonlat(grid: PixelGrid, col: Floats, row: Floats) -> tuple[Floats, Floats]:
     if circle is not None:
         return lon, lat
     with np.errstate(invalid="ignore"):
-        there = transformer.transform(lon, lat, direction="INVERSE")
-        off = np.hypot(there[0] - x, there[1] - y)
-    # A hundredth of a pixel up to a metre, or what a change of datum does not give back.
-    lost = ~(off < max(min(0.01 * math.sqrt(abs(grid.affine.determinant)), 1.0), 1e-3))
-    return np.where(lost, np.nan, lon), np.where(lost, np.nan, lat)
+        back = transformer.transform(lon, lat, direction="INVERSE")
+        distance = np.hypot(back[0] - x, back[1] - y)
+    # A hundredth of a pixel, at most a metre, and at least the round-trip error of a datum shift.
+    tolerance = max(min(0.01 * math.sqrt(abs(grid.affine.determinant)), 1.0), 1e-3)
+    beyond = ~(distance < tolerance)
+    return np.where(beyond, np.nan, lon), np.where(beyond, np.nan, lat)
 
 
 def _pixel(grid: PixelGrid, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
-    """Return columns and rows of places."""
+    """Return columns and rows of points."""
     x, y = to_lonlat(parse_crs(grid.crs)).transform(lon, lat, direction="INVERSE")
     with np.errstate(invalid="ignore"):
         col, row = ~grid.affine @ (x, y)
     return col, row
 
 
-def _holds(grid: PixelGrid, lon: Floats, lat: Floats) -> bool:
-    """Return whether all of some places lie on the pixels."""
+def _contains(grid: PixelGrid, lon: Floats, lat: Floats) -> bool:
+    """Return whether all points lie on the pixels."""
     col, row = _pixel(grid, lon, lat)
     rows, cols = grid.shape
     with np.errstate(invalid="ignore"):
@@ -116,7 +118,7 @@ def _holds(grid: PixelGrid, lon: Floats, lat: Floats) -> bool:
 
 
 def _outline(grid: PixelGrid) -> tuple[Floats, Floats]:
-    """Return columns and rows around the outer edges, closed, from the lower left to the right."""
+    """Return columns and rows of the outer edges, closed, counterclockwise from the lower left."""
     (rows, cols), transform = grid.shape, grid.affine
     left, right = (0, cols) if transform.a >= 0 else (cols, 0)
     bottom, top = (rows, 0) if transform.e <= 0 else (0, rows)
@@ -128,11 +130,11 @@ def _outline(grid: PixelGrid) -> tuple[Floats, Floats]:
 
 
 def _of_ring(lon: Floats, lat: Floats) -> Any:
-    """Return what a ring of continuous longitudes encloses; None if that is a pole."""
+    """Return the area within a ring of continuous longitudes; None if it contains a pole."""
     if abs(lon[-1] - lon[0]) > 180:
         return None
     if lon.max() - lon.min() >= 360 - 1e-3:
-        # Once around the globe: it has no edge in the west or east.
+        # A global ring has no western or eastern edge.
         return shapely.box(-180, lat.min(), 180, lat.max(), ccw=True)
     lon = lon - 360 * np.floor((lon.min() + 180 + 1e-9) / 360)
     ring = shapely.Polygon(np.round(np.column_stack([lon, lat]), _DIGITS))
@@ -143,15 +145,15 @@ def _of_ring(lon: Floats, lat: Floats) -> Any:
 
 
 def _of_cells(grid: PixelGrid) -> Any:
-    """Return what cells of a raster cover that lie on the earth."""
+    """Return the union of the cells of a raster that lie on the earth."""
     caps = _caps(grid)
     covered = [cap for cap, _ in caps]
     rows, cols = grid.shape
     edges = [np.linspace(0, n, min(n, _CELLS) + 1) for n in (rows, cols)]
     top, left = (at.ravel() for at in np.meshgrid(edges[0][:-1], edges[1][:-1], indexing="ij"))
     size = (rows / (len(edges[0]) - 1), cols / (len(edges[1]) - 1))
-    for halving in range(_HALVINGS + 1):
-        # Corners around each cell, the first one again, and the middle.
+    for level in range(_SUBDIVISIONS + 1):
+        # Corners of each cell as a closed ring, then its centre.
         r = top[:, None] + size[0] * np.array([0, 1, 1, 0, 0, 0.5])
         c = left[:, None] + size[1] * np.array([0, 0, 1, 1, 0, 0.5])
         lon, lat = _lonlat(grid, c.ravel(), r.ravel())
@@ -159,20 +161,20 @@ def _of_cells(grid: PixelGrid) -> Any:
         known = np.isfinite(lon) & np.isfinite(lat)
         whole = known.all(axis=1)
         ring = np.unwrap(np.where(known, lon, 0)[:, :5], period=360, axis=1)
-        whole &= (np.ptp(ring, axis=1) <= _WIDEST) & (np.abs(ring[:, 4] - ring[:, 0]) < 1e-6)
-        places = np.stack([ring, np.where(known, lat, 0)[:, :5]], axis=2)[whole]
-        covered += list(shapely.polygons(places))
-        again = known.any(axis=1) & ~whole
+        whole &= (np.ptp(ring, axis=1) <= _MAX_WIDTH) & (np.abs(ring[:, 4] - ring[:, 0]) < 1e-6)
+        corners = np.stack([ring, np.where(known, lat, 0)[:, :5]], axis=2)[whole]
+        covered += list(shapely.polygons(corners))
+        partial = known.any(axis=1) & ~whole
         for _, inner in caps:
-            # What lies in a cap as a whole is known already.
+            # Cells that lie entirely within a cap are already covered.
             with np.errstate(invalid="ignore"):
-                again &= ~(np.sign(inner) * lat >= abs(inner)).all(axis=1)
-        if halving == _HALVINGS or not again.any():
+                partial &= ~(np.sign(inner) * lat >= abs(inner)).all(axis=1)
+        if level == _SUBDIVISIONS or not partial.any():
             break
         size = (size[0] / 2, size[1] / 2)
         down, across = np.array([0, 0, 1, 1]) * size[0], np.array([0, 1, 0, 1]) * size[1]
-        top = (top[again][:, None] + down).ravel()
-        left = (left[again][:, None] + across).ravel()
+        top = (top[partial][:, None] + down).ravel()
+        left = (left[partial][:, None] + across).ravel()
     if not covered:
         raise StacbuildError(
             f"lies outside of where its coordinate system ({parse_crs(grid.crs).name}) is defined"
@@ -185,34 +187,34 @@ def _caps(grid: PixelGrid) -> list[tuple[Any, float]]:
     found = []
     lon = np.arange(-180.0, 180.0, 5.0)
     for pole in (90.0, -90.0):
-        if not _holds(grid, np.zeros(1), np.array([pole])):
+        if not _contains(grid, np.zeros(1), np.array([pole])):
             continue
-        held = 0.0
-        for off in _CAPS:
-            if not _holds(grid, lon, np.full(lon.shape, pole - math.copysign(off, pole))):
+        radius = 0.0
+        for distance in _CAPS:
+            if not _contains(grid, lon, np.full(lon.shape, pole - math.copysign(distance, pole))):
                 break
-            held = off
-        if held:
-            edge = pole - math.copysign(held, pole)
+            radius = distance
+        if radius:
+            edge = pole - math.copysign(radius, pole)
             found.append((shapely.box(-180, min(edge, pole), 180, max(edge, pole)), edge))
     return found
 
 
 def _joined(cells: list[Any]) -> Any:
-    """Join cells, cut at the antimeridian, without the gaps between cells of different size."""
+    """Return the union of cells, split at the antimeridian, with gaps between sizes closed."""
     shapes = np.array(cells)
     west, _, east, _ = shapely.bounds(shapes).T
     beyond = (west < -180) | (east > 180)
     parts = [shapes[~beyond]]
-    for turn in (-360, 0, 360) if beyond.any() else ():
-        moved = shapely.transform(shapes[beyond], lambda at, turn=turn: np.add(at, (turn, 0)))
+    for shift in (-360, 0, 360) if beyond.any() else ():
+        moved = shapely.transform(shapes[beyond], lambda at, shift=shift: np.add(at, (shift, 0)))
         parts.append(shapely.intersection(shapely.make_valid(moved), _WORLD))
     size = float(np.ptp(shapely.total_bounds(shapes)[1::2]))
     gap = min(_GAP, size / 1000)
     joined = shapely.union_all(shapely.buffer(np.concatenate(parts), gap, join_style="mitre"))
     joined = shapely.simplify(joined.buffer(-gap, join_style="mitre"), min(_STEP, size / 200))
     if size > _LARGE:
-        joined = shapely.transform(joined, _at_limb)
+        joined = shapely.transform(joined, _snapped_to_antimeridian)
     joined = shapely.intersection(shapely.make_valid(joined), _WORLD)
     pieces = [
         shapely.Polygon(each.exterior, [h for h in each.interiors if _area(h) > _HOLE])
@@ -228,11 +230,11 @@ def _area(ring: Any) -> float:
     return float(shapely.Polygon(ring).area)
 
 
-def _at_limb(places: Floats) -> Floats:
-    """Move what ends just before the antimeridian to it."""
-    lon = places[:, 0]
+def _snapped_to_antimeridian(points: Floats) -> Floats:
+    """Return points, with those close to the antimeridian moved onto it."""
+    lon = points[:, 0]
     near = np.abs(np.abs(lon) - 180) < _LIMB
-    return np.column_stack([np.where(near, np.copysign(180.0, lon), lon), places[:, 1]])
+    return np.column_stack([np.where(near, np.copysign(180.0, lon), lon), points[:, 1]])
 
 
 def _longitudes(geometry: Any) -> tuple[float, float]:

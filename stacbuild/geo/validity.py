@@ -1,9 +1,9 @@
-"""Where pixels hold no data, also where the value that stands for it is one that pixels have.
+"""Track nodata pixels, even if valid pixels may have the nodata value.
 
-Most sources state a value for "no data", or have NaN for it: then the value tells. Integers that
-state none may hold any value of their type. Where there are none is then known beside the values
-(nearest), or they are resampled in a wider type; a pixel that has the value which the cube
-declares as "no data" is an error and never lost.
+Most sources declare a nodata value, or use NaN, and the value identifies nodata. Integer sources
+that declare none may have any value of their type. Then a mask accompanies the values (nearest), or
+they are resampled in a wider type; a valid pixel with the value that the cube declares as nodata is
+an error and never lost.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from stacbuild.errors import BuildError
 from stacbuild.nodata import Number, held, matches, wider
 
 Layer = tuple[NDArray[Any], NDArray[np.bool_] | None]
-"""Values, rows and columns last, and where there are none; None if nowhere."""
+"""Values, rows and columns last, and the mask of nodata; None if there is none."""
 
 
 @dataclass(frozen=True)
 class NoData:
-    """What "no data" becomes in a variable.
+    """The value of nodata in a variable.
 
     Parameters
     ----------
     fill
         The value.
     reserved
-        Whether no pixel with data has it: the source states it, or cannot hold it.
+        Whether valid pixels cannot have it: the source declares it, or its type cannot hold it.
     declared
-        Whether the cube says that it is "no data".
+        Whether the cube declares it as nodata.
     """
 
     fill: Number
@@ -47,16 +47,21 @@ class NoData:
         name: str,
         hidden: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Refuse values of a source with data that are `fill`, which the configuration chose.
+        """Raise if valid pixels of a source have the value `fill` from the configuration.
 
         Parameters
         ----------
         nodata
-            The source's own, which become `fill`.
+            Nodata values of the source, which become `fill`.
         name
-            Of the source.
+            Name of the source, for messages.
         hidden
-            Where a mask says that there is no data.
+            Pixels that a mask declares as nodata.
+
+        Raises
+        ------
+        BuildError
+            A valid pixel has the value `fill`.
         """
         if not self.reserved or self.fill in nodata or np.isnan(self.fill):
             return
@@ -76,14 +81,20 @@ class NoData:
             )
 
     def settle(self, layer: Layer, name: str) -> NDArray[Any]:
-        """Return values of the variable's type, having refused what the cube could not tell apart.
+        """Return values of the variable's type, once valid pixels and nodata are distinct.
 
         Parameters
         ----------
         layer
-            `fill` where there is no data.
+            Values, `fill` where there is no data, and their mask.
         name
-            Of the source.
+            Name of the source, for messages.
+
+        Raises
+        ------
+        BuildError
+            A valid pixel has the value that the cube declares as nodata, or there is nodata but
+            the cube declares no value for it.
         """
         values, missing = layer
         if self.reserved:
@@ -117,29 +128,32 @@ class NoData:
 
 
 def is_fill(array: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
-    """Return where an array holds what stands for "no data"."""
+    """Return the mask of the nodata pixels of an array."""
     return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
 
 
 def overlay(layers: Iterable[Layer], stands: NoData) -> Layer | None:
-    """Return what the layers show, the first with data on top; None if there are none."""
+    """Return the overlay of layers, the first with data on top; None without layers."""
     values: NDArray[Any] | None = None
     missing: NDArray[np.bool_] | None = None
-    for found, nowhere in layers:
+    for found, mask in layers:
         if values is None:
-            values, missing = found, nowhere
+            values, missing = found, mask
             continue
         if stands.reserved:
             missing = is_fill(values, stands.fill)
         if missing is None:
             continue
         np.copyto(values, found, where=missing)
-        missing = None if nowhere is None else missing & nowhere
+        missing = None if mask is None else missing & mask
     return None if values is None else (values, missing)
 
 
 def avoid_fill(values: NDArray[Any], fill: Number) -> NDArray[Any]:
-    """Return computed integers, those that came out as "no data" one less, as GDAL has it."""
+    """Return computed integers; as in GDAL, those equal to the nodata value become one less.
+
+    If the nodata value is the minimum of the type, they become one more.
+    """
     if values.dtype.kind not in "iu" or not (same := values == fill).any():
         return values
     lowest = np.iinfo(values.dtype).min

@@ -1,9 +1,9 @@
-"""Types in which GDAL's warper computes exactly, to and from those of the source.
+"""Convert pixels to types in which GDAL's warper computes exactly, and back to the source's.
 
-Seen in GDAL 3.10: ``mode`` takes a majority of -1 in integers of 8 and 16 bits for no value at all,
-and rounds all larger types to float32, in which codes from 2**24 on are no longer themselves;
-integers of 32 bits within about a hundred of "no data" count as "no data" (they are compared as
-float32). Here neither is left to it.
+Seen in GDAL 3.10: ``mode`` treats a majority of -1 in integers of 8 and 16 bits as missing, and
+converts all larger types to float32, which is not exact for classes from 2**24 on; integers of 32
+bits within about a hundred of nodata count as nodata (they are compared as float32). The
+conversions of this module avoid both.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from stacbuild.errors import BuildError
 from stacbuild.geo.validity import Layer, avoid_fill, is_fill
 from stacbuild.nodata import Number, wider
 
-# What GDAL's warper computes in where it lacks a type, or is not exact in it. Floats of 64 bits
-# hold integers up to 2**53; what is beyond is refused.
+# Types that replace those that GDAL's warper does not support, or is not exact in. Floats of 64
+# bits are exact for integers up to 2**53; larger ones are refused.
 _WORKING = {
     "bool": "uint8",
     "int8": "int16",
@@ -29,26 +29,26 @@ _WORKING = {
     "uint64": "float64",
     "float16": "float32",
 }
-# Values that have a bin each in a byte.
-_FEW = 256
-# From here on not every integer is a float32, and not every integer and a half a float64.
-_SINGLE, _HALVES = 2**24, 2.0**52
+# Distinct values that fit into a byte.
+_BYTE_VALUES = 256
+# Limits beyond which float32 does not hold every integer, and float64 not every half-integer.
+_EXACT_FLOAT32, _EXACT_HALVES = 2**24, 2.0**52
 
 
 @dataclass(frozen=True)
 class Working:
-    """A block of pixels in a type that GDAL computes in.
+    """A block of pixels, converted to a type in which GDAL is exact.
 
     Parameters
     ----------
     values
         2-D.
     fill
-        What "no data" is in it.
+        Nodata value in *values*.
     first
-        What was subtracted from the source's values.
+        Offset that was subtracted from the source's values.
     ranked
-        The source's values, in order, if *values* are their numbers in it.
+        Sorted distinct values of the source, if *values* are indices into them.
     """
 
     values: NDArray[Any]
@@ -58,12 +58,12 @@ class Working:
 
     @classmethod
     def of(cls, values: NDArray[Any], fill: Number, method: str) -> Working:
-        """Return a block as it is to be resampled.
+        """Return a block converted for resampling.
 
         Raises
         ------
         BuildError
-            The block has more different values than ``mode`` can tell apart.
+            The block has more distinct values than ``mode`` can distinguish.
         """
         if method == "mode":
             return cls._counted(values, fill)
@@ -77,7 +77,7 @@ class Working:
         working = values.astype(dtype, copy=False)
         if dtype.kind != "f" or np.isnan(fill):
             return cls(working, fill)
-        # GDAL compares floats with a tolerance, under which valid values may lie.
+        # GDAL compares floats with a tolerance, within which there may be valid values.
         return cls(np.where(values == fill, dtype.type(np.nan), working), np.nan)
 
     @classmethod
@@ -88,9 +88,9 @@ class Working:
         if _are_single(values[valid]):
             return cls._typed(values, fill, np.dtype("float32"))
         ranked, numbers = np.unique(values[valid], return_inverse=True)
-        if len(ranked) > _SINGLE:
+        if len(ranked) > _EXACT_FLOAT32:
             raise BuildError(
-                f"mode cannot be computed of more than {_SINGLE} different values; state "
+                f"mode cannot be computed of more than {_EXACT_FLOAT32} different values; state "
                 "agg_methods: center, mean or median"
             )
         working = np.full(values.shape, np.nan, "float32")
@@ -99,20 +99,20 @@ class Working:
 
     @classmethod
     def _binned(cls, values: NDArray[Any], fill: int) -> Working:
-        """Return integers that GDAL counts in bins: from 0 on, so that none is -1."""
+        """Return integers, which GDAL counts in bins, shifted to start at 0, so that none is -1."""
         dtype = values.dtype
         first = int(np.iinfo(dtype).min) if dtype.kind == "i" else 0
         counted = values.astype(f"u{dtype.itemsize}")
         counted -= counted.dtype.type(first % 2 ** (8 * dtype.itemsize))
         if dtype.itemsize == 1:
             return cls(counted, fill - first, first)
-        # GDAL goes through all of the bins for each pixel: as few as there are values.
+        # GDAL iterates over all bins for each pixel, so limit them to the values present.
         present = np.zeros(2**16, np.bool_)
         present[fill - first] = True
         for row in counted:
             present[row] = True
         ranked = np.flatnonzero(present)
-        if len(ranked) > _FEW:
+        if len(ranked) > _BYTE_VALUES:
             return cls(counted, fill - first, first)
         table = (np.cumsum(present) - 1).astype("uint8")
         ranks = np.empty(counted.shape, "uint8")
@@ -121,7 +121,7 @@ class Working:
         return cls(ranks, int(table[fill - first]), ranked=(ranked + first).astype(dtype))
 
     def restored(self, found: NDArray[Any], dtype: np.dtype[Any], fill: Number) -> NDArray[Any]:
-        """Return what GDAL computed as *dtype*, "no data" as *fill*."""
+        """Return GDAL's result as *dtype*, with nodata as *fill*."""
         if self.ranked is None and not self.first:
             return _restored(found, dtype, fill)
         missing = is_fill(found, self.fill)
@@ -134,7 +134,7 @@ class Working:
 
 
 def _are_single(values: NDArray[Any]) -> bool:
-    """Return whether numbers of up to 53 bits are the same as float32."""
+    """Return whether float32 holds all of these numbers of up to 53 bits exactly."""
     exact = values.astype("float64", copy=False)
     with np.errstate(over="ignore"):
         return np.array_equal(exact.astype("float32"), exact)
@@ -157,18 +157,18 @@ def _restored(found: NDArray[Any], dtype: np.dtype[Any], fill: Number) -> NDArra
 
 @dataclass(frozen=True)
 class Spare:
-    """A wider type, for integers each value of which may be one with data.
+    """A wider type for integers of which every value may be valid.
 
     Parameters
     ----------
     source
-        Their own type.
+        Type of the source.
     dtype
-        To resample in.
+        Type to resample in.
     fill
-        What "no data" is in it; no pixel has this value.
+        Nodata value in *dtype*; no valid pixel has it.
     method
-        Of resampling.
+        Resampling method.
     """
 
     source: np.dtype[Any]
@@ -178,19 +178,19 @@ class Spare:
 
     @classmethod
     def of(cls, dtype: np.dtype[Any], method: str) -> Spare:
-        """Return the type for integers of *dtype*."""
+        """Return the wider type for integers of *dtype*."""
         if method == "sum" or dtype.kind == "b" or dtype.itemsize > 2:
             return cls(dtype, np.dtype("float64"), np.nan, method)
         wide = wider(dtype)
         return cls(dtype, wide, int(np.iinfo(wide).min), method)
 
     def widened(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Return values of a source in the wider type."""
+        """Return values of a source converted to the wider type."""
         check_exact(block, self.method)
         return block.astype(self.dtype)
 
     def narrowed(self, values: NDArray[Any], fill: Number) -> Layer:
-        """Return what was computed in the source's type, *fill* where there is no data."""
+        """Return resampled values in the source's type, *fill* where there is no data."""
         missing = is_fill(values, self.fill)
         if self.method == "sum":
             check_sum(values, self.source, None)
@@ -202,11 +202,11 @@ class Spare:
 
 
 def whole(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return numbers rounded to a type of integers, within its limits."""
+    """Return numbers rounded to an integer type and clipped to its limits."""
     limits = np.iinfo(dtype)
-    # Half of one more would round large ones to their even neighbour.
-    values = np.where(np.abs(values) < _HALVES, np.floor(values + 0.5), values)
-    # The largest of 64 bits is no double; the next one is beyond.
+    # Adding a half to large numbers would round them to an even neighbour.
+    values = np.where(np.abs(values) < _EXACT_HALVES, np.floor(values + 0.5), values)
+    # The maximum of 64-bit integers is not a double; the nearest double is beyond it.
     low, high = (values <= limits.min), (values >= limits.max)
     found = np.where(low | high, 0.0, values).astype(dtype)
     found[low], found[high] = limits.min, limits.max
@@ -214,7 +214,7 @@ def whole(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def check_exact(valid: NDArray[Any], method: str) -> None:
-    """Refuse integers that a float of 64 bits cannot hold."""
+    """Raise BuildError for integers that a 64-bit float cannot hold exactly."""
     if valid.dtype not in (np.int64, np.uint64):
         return
     if valid.size and max(int(valid.max()), -int(valid.min())) > 2**53:
@@ -225,7 +225,7 @@ def check_exact(valid: NDArray[Any], method: str) -> None:
 
 
 def check_sum(found: NDArray[Any], dtype: np.dtype[Any], fill: Number | None) -> None:
-    """Refuse sums that the type of integers cannot hold; GDAL would make its limits of them."""
+    """Raise BuildError for sums beyond an integer type; GDAL would clip them to its limits."""
     known = found[~np.isnan(found)]
     if dtype.kind not in "iu" or not known.size:
         return
