@@ -74,7 +74,7 @@ class Harvest:
     Parameters
     ----------
     thumbnails
-        PNGs by id of the item, or of the collection if it has none yet.
+        PNGs by item id, or by collection id for a collection that has no thumbnail yet.
     """
 
     collection: pystac.Collection
@@ -85,8 +85,8 @@ class Harvest:
 def slug(text: str) -> str:
     """Return *text* as an id and file name: only ``[A-Za-z0-9._-]``, at most 180 characters.
 
-    A longer one ends with a digest of *text*, so that it is unique. The limit leaves room for
-    suffixes: file systems allow 255 bytes.
+    A longer id is truncated and ends with a digest of *text*, so that it is unique. The limit
+    leaves room for suffixes: file systems allow 255 bytes.
     """
     short = _plain_characters(text)
     return short if len(short) <= _LONGEST_ID else with_digest(short, text)
@@ -128,7 +128,7 @@ class Catalog:
         return self.root / "catalog.json"
 
     def item_path(self, collection_id: str, item_id: str) -> Path:
-        """Return the path of an item (of a cube by its identifier), which may not exist."""
+        """Return the path of an item (for a cube, by its identifier); the file may not exist."""
         item_id = cube_id(item_id)
         return self.root / collection_id / item_id / f"{item_id}.json"
 
@@ -145,7 +145,7 @@ class Catalog:
                 yield self.read_item(self._inside(collection, href))
 
     def readable_items(self, collection_id: str) -> Iterator[pystac.Item]:
-        """Yield the items of a collection, without damaged ones; none if it does not exist."""
+        """Yield the items of a collection that can be read; none if it does not exist."""
         path = self.root / collection_id / "collection.json"
         if path in self.collections():
             for href in hrefs(read_json(path), "item"):
@@ -153,7 +153,7 @@ class Catalog:
                     yield self.read_item(self._inside(path, href))
 
     def find(self, store: str, data_id: str) -> list[pystac.Item]:
-        """Return the items of one data id, sorted by id; an empty list if it is not harvested.
+        """Return the items of a data id, sorted by item id; empty if it is not harvested.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class Catalog:
         """
         found = []
         for collection in self.collections():
-            # A collection names its store, so that items of other stores are not opened.
+            # A collection names its store, so items of other stores need not be opened.
             content = read_json(collection)
             if content.get(STORE) == store:
                 for href in hrefs(content, "item"):
@@ -174,7 +174,7 @@ class Catalog:
         return sorted(found, key=lambda item: item.id)
 
     def collection_ids(self) -> dict[str, Json]:
-        """Return the JSON of the collections by name of their folder."""
+        """Return the JSON of the collections, keyed by folder name."""
         return {path.parent.name: read_json(path) for path in self.collections()}
 
     def item_ids(self, collection_id: str) -> list[str]:
@@ -203,12 +203,12 @@ class Catalog:
         return found
 
     def check_strangers(self, collection_id: str, item_id: str | None = None) -> None:
-        """Check that `put` would not overwrite foreign files.
+        """Raise if `put` would overwrite a foreign file.
 
         Raises
         ------
         ConflictError
-            If it would; names the file.
+            If it would; the message names the file.
         """
         if found := self.stranger(collection_id, item_id):
             raise ConflictError(f"{found}; move it away, or use another folder for --catalog")
@@ -216,14 +216,14 @@ class Catalog:
     def put(self, harvest: Harvest) -> bool:
         """Add or replace a collection and items; return whether any byte changed.
 
-        Other items of the collection stay. Items are written first, then the collection and the
-        catalog, so that links never dangle. A lock serializes concurrent processes, each of which
-        keeps the items of the others.
+        Other items of the collection are preserved. Items are written first, then the collection
+        and the catalog, so that links never dangle. A lock serializes concurrent processes, and
+        each preserves the items of the others.
 
         Raises
         ------
         ConflictError
-            If it would overwrite a foreign file; then nothing is written.
+            If it would overwrite a foreign file; nothing is written in this case.
         LocalError
             If the catalog cannot be written.
         LockedError
@@ -253,7 +253,7 @@ class Catalog:
     def remove(self, collection_id: str, item_ids: Sequence[str]) -> None:
         """Remove items, and their collection if it becomes empty.
 
-        Links never dangle. Foreign files stay.
+        Links never dangle. Foreign files are not removed.
 
         Raises
         ------
@@ -323,7 +323,7 @@ class Catalog:
         """
         content = read_json(path)
         try:
-            # No migration: stacbuild writes the current STAC version.
+            # No migration needed: stacbuild writes the current STAC version.
             item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
             for asset in item.assets.values():
                 asset.href = absolute(asset.href, path.parent)
@@ -375,7 +375,7 @@ class Catalog:
             if (file := self.item_path(collection.id, item_id)).exists()
         ]
         for item in items:
-            # A folder with this name may be removed below.
+            # Validate the id: a folder with this name may be removed below.
             name = item.get("id")
             if not isinstance(name, str) or name not in ids or _plain_characters(name) != name:
                 raise IntegrityError(f"{path}: one of its items has the id {name!r}; refused")
@@ -403,14 +403,14 @@ class Catalog:
         ]
         relative_assets(content, path.parent)
         if "thumbnail" in known.get("assets", {}) and path.with_name(THUMBNAIL).exists():
-            # It was added with a cube, so harvests do not have it.
+            # The thumbnail was added with a cube; a harvest does not contain it.
             content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
         elif collection.id in harvest.thumbnails:
             save_picture(path, harvest.thumbnails[collection.id])
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
         changed = save(path, content)
         for item in gone:
-            # Removed after they are unlinked, so that links never dangle.
+            # Remove files only after unlinking them, so that links never dangle.
             remove_item_files(self.item_path(collection.id, item["id"]))
         return changed
 

@@ -1,8 +1,8 @@
 """Dimensions and variables of a dataset as fields of the STAC datacube extension 2.3.0.
 
-In ``cube:variables`` the kind of a variable stands in ``type``, as the text of the extension says
-and its readers (pystac, STAC Browser) expect; its schema calls the same field ``variable_type``
-and lets other fields pass.
+In ``cube:variables`` the kind of a variable is the field ``type``, as the text of the extension
+specifies and its readers (pystac, STAC Browser) expect; its JSON Schema calls this field
+``variable_type`` and allows additional fields.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from stacbuild.profiles import DataProfile
 
 Json = dict[str, Any]
 
-# Values of a dimension are listed up to this number; longer ones have extent and step.
+# Dimensions with up to this number of values list them; longer ones have extent and step.
 _FEW = 100
-# Times are listed up to this number, so that a plan can select among them; more are counted.
+# Up to this number of times are listed, so that a plan can select among them; of more, only the
+# count is recorded.
 _FEW_TIMES = 2000
 LENGTH = "stacbuild:length"
-"""Values of a dimension whose values are not listed."""
+"""Field of a dimension: number of its values, if they are not listed."""
 _DATA_TYPES = frozenset(
     f"{kind}{bits}"
     for kind, widths in (
@@ -46,21 +47,20 @@ _DATA_TYPES = frozenset(
 _NO_PROFILE = DataProfile()
 
 NODATA = "stacbuild:nodata"
-"""Field of a variable: further nodata values beside ``nodata``, which are no classes."""
+"""Field of a variable: nodata values besides ``nodata`` that cannot be classes (not integers)."""
 
 LEFT_OUT = "stacbuild:left_out"
-"""Field of a variable in ``cube:variables``: why it cannot be read, in words after its name."""
-
+"""Field of a variable in ``cube:variables``: why it cannot be read, as text to follow its name."""
 
 OTHER_GRID = "lies on another grid"
-"""Beginning of `LEFT_OUT` for a variable on another grid."""
+"""Prefix of `LEFT_OUT` for a variable on another grid."""
 
 
 def cube_dimensions(ds: xr.Dataset, grid: DatasetGrid) -> Json:
     """Describe every dimension of *ds* as ``cube:dimensions``.
 
-    Extents of x and y are the outer edges of the pixels in the grid's CRS; ``step`` has the sign
-    of the order in which they are stored.
+    Extents of x and y are the outer edges of the pixels in the grid's CRS; ``step`` is negative if
+    they are stored in descending order.
     """
     dims = list(dict.fromkeys(str(dim) for array in ds.variables.values() for dim in array.dims))
     described = {}
@@ -84,15 +84,15 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
     """Describe the variables of *ds*, except the coordinates of dimensions, as ``cube:variables``.
 
     ``data_type`` and ``nodata`` are those of the stored values, before scale and offset;
-    ``chunks`` are the store's. Of several nodata values the first is named there. A NaN that stands
-    for nodata is not named, since it needs no masking.
+    ``chunks`` are the store's. ``nodata`` is the first of several nodata values. NaN is not
+    recorded as nodata, since it needs no masking.
 
     Parameters
     ----------
     ds
         Opened with ``mask_and_scale=False``.
     profile
-        Its ``variables`` win over what the store says, field by field.
+        Its ``variables`` take precedence over the metadata of the store, field by field.
     """
     auxiliary = {str(name) for name in ds.coords} | grid_mapping_names(ds) | _bounds(ds)
     described = {
@@ -113,8 +113,8 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
 def read_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype of a cube for a source's *dtype*.
 
-    It is the same, but for two that most readers of cubes lack (GDAL before 3.11, netCDF): bool
-    becomes uint8, with room for "no data", and float16 becomes float32.
+    It is the same, except for two dtypes that many readers of cubes do not support (GDAL before
+    3.11, netCDF): bool becomes uint8, with room for a nodata value, and float16 becomes float32.
     """
     if dtype.kind == "b":
         return np.dtype(np.uint8)
@@ -145,7 +145,7 @@ def _temporal(times: xr.DataArray) -> Json:
         return {"type": "temporal", "extent": [None, None]}
     texts = [datetime_to_str(time_of(value)) for value in (known.min(), known.max())]
     field: Json = {"type": "temporal", "extent": texts}
-    # Missing times are not listed.
+    # If any time is missing, record only the number of times.
     if index.size <= _FEW_TIMES and known.size == index.size:
         field["values"] = [datetime_to_str(time_of(value)) for value in index]
     else:
@@ -178,7 +178,7 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
     stated = (profile.variables or {}).get(name, _NO_PROFILE)
     dtype = np.dtype(variable.encoding.get("dtype") or variable.dtype)
     if dtype.kind == "b":
-        # The extension has no name for these types.
+        # The extension has no data type for bool.
         dtype = read_as(dtype)
     field: Json = {
         "type": "data" if is_data else "auxiliary",
@@ -206,7 +206,7 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
     classes = [
         entry.model_dump(exclude_none=True, exclude_defaults=True) for entry in stated.classes or ()
     ]
-    # The field has one value; further ones become nodata classes, if they are integers.
+    # ``nodata`` holds a single value; further integers become nodata classes.
     known = {entry["value"] for entry in classes}
     further = [value for each in nodata[1:] if (value := to_json(each)) not in known]
     classes += [
@@ -237,13 +237,13 @@ def _why_left_out(variable: xr.DataArray, dtype: np.dtype[Any]) -> str | None:
 def _nodata(
     ds: xr.Dataset, variable: xr.DataArray, stated: tuple[float, ...] | None
 ) -> list[Number]:
-    """Return the nodata values: of the profile, or the variable, or the dataset.
+    """Return the nodata values of the profile, else of the variable, else of the dataset.
 
-    They are as the variable's type holds them, if it does; what is no number is left aside.
+    Converted to the variable's dtype where it can represent them; non-numbers are ignored.
     """
     keys = ("_FillValue", "missing_value")
     if variable.dtype.kind not in "iuf":
-        # Both values of a bool are valid, but format 2 always has a fill value.
+        # Both values of a bool are valid, but Zarr v2 always has a fill value.
         return []
     own = [attrs.get(key) for attrs in (variable.attrs, variable.encoding) for key in keys]
     # 0 is the default fill value in Zarr v2, so stated values take precedence.
@@ -252,7 +252,7 @@ def _nodata(
     of_rasters = stated_by_rasters(variable.attrs)
     for values in (stated or (), chosen, of_rasters, [ds.attrs.get(key) for key in keys], unchosen):
         numbers = [number for found in values for number in _numbers(found)]
-        # NaN needs no masking, and another value may be masked besides.
+        # NaN needs no masking; further values may mark nodata in addition.
         if known := [number for number in numbers if number == number]:
             of_type = [(held(number, variable.dtype), number) for number in known]
             return list(dict.fromkeys(n if mine is None else mine for mine, n in of_type))
@@ -260,10 +260,10 @@ def _nodata(
 
 
 def stated_by_rasters(attrs: Mapping[Any, Any]) -> list[Any]:
-    """Return nodata values in attributes of raster software, besides those of CF.
+    """Return the nodata value in non-CF attributes of raster software; empty if there is none.
 
-    ``nodata`` is what odc-geo writes and rioxarray reads, ``nodatavals`` what xarray made of a
-    GeoTIFF until 2022: a value a band, which says nothing of the others where they differ.
+    odc-geo writes and rioxarray reads ``nodata``; xarray until 2022 wrote ``nodatavals`` for a
+    GeoTIFF: one value per band, which is ambiguous, and ignored, if the values differ.
     """
     of_bands = attrs.get("nodatavals")
     bands = list(of_bands) if isinstance(of_bands, list | tuple | np.ndarray) else [of_bands]
@@ -272,7 +272,7 @@ def stated_by_rasters(attrs: Mapping[Any, Any]) -> list[Any]:
 
 
 def _numbers(value: Any) -> list[Number]:
-    """Return the numbers of an attribute, which may be strings."""
+    """Return the numbers in an attribute; they may be given as strings."""
     listed = value.ravel().tolist() if isinstance(value, np.ndarray) else value
     found: list[Number] = []
     for each in listed if isinstance(listed, list | tuple) else [listed]:
@@ -292,7 +292,7 @@ def _number(value: Any) -> int | float | None:
 
 
 def _bounds(ds: xr.Dataset) -> set[str]:
-    # CF 7.1 and 7.4; also by the usual suffixes, for coordinates that do not name their bounds.
+    # CF 7.1 and 7.4; also by the usual suffixes, if a coordinate lacks the attribute.
     named = {
         str(named)
         for variable in ds.variables.values()
@@ -304,7 +304,7 @@ def _bounds(ds: xr.Dataset) -> set[str]:
 
 
 def text_of(attrs: dict[Any, Any], *keys: str) -> str | None:
-    """Return the first of some attributes that is a string, on one line."""
+    """Return the first of the given attributes that is a non-empty string, on one line."""
     for key in keys:
         value = attrs.get(key)
         if isinstance(value, str) and value.strip():
@@ -313,10 +313,10 @@ def text_of(attrs: dict[Any, Any], *keys: str) -> str | None:
 
 
 def time_of(value: pd.Timestamp) -> dt.datetime:
-    """Return a time of NumPy or pandas in UTC, to the microsecond."""
+    """Return a pandas timestamp as UTC datetime, truncated to microseconds."""
     return utc(value.floor("us").to_pydatetime())
 
 
 def utc(value: dt.datetime) -> dt.datetime:
-    """Convert a time to UTC; a naive one is taken as UTC."""
+    """Return a time in UTC; a naive one is assumed to be UTC."""
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)

@@ -1,8 +1,8 @@
 """Export the catalog as a few files with absolute hrefs, for search engines and APIs.
 
-Written are ``items.json``, a GeoJSON FeatureCollection of all items; ``items.parquet``, the same as
-stac-geoparquet 1.1 (https://github.com/radiantearth/stac-geoparquet-spec), if the optional package
-rustac is there; and ``collections/<id>.json``. The catalog itself stays as it is.
+The files are ``items.json``, a GeoJSON FeatureCollection of all items; ``items.parquet``, the same
+as stac-geoparquet 1.1 (https://github.com/radiantearth/stac-geoparquet-spec), if the optional
+package rustac is installed; and ``collections/<id>.json``. The catalog itself is not changed.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ ITEMS = "items.json"
 PARQUET = "items.parquet"
 COLLECTIONS = "collections"
 
-# Structural links, which a loader of the items replaces by its own.
+# Structural links, which software that loads the items replaces by its own.
 _OF_THE_TREE = {"root", "parent", "child", "item", "items", "collection", "self"}
 
-# How a cube was made: objects whose keys differ from cube to cube, and a column each they would be.
+# Provenance of a cube: objects whose keys differ between cubes; each key would become a column.
 _NOT_IN_PARQUET = {"processing:expression", INPUTS}
 
-# In the names of columns of Parquet files that stacbuild exported.
+# Column names of Parquet files that stacbuild exported contain this prefix.
 _OF_OURS = b"stacbuild:"
 
 
 @dataclass(frozen=True)
 class Place:
-    """The location of the catalog for those who load the export.
+    """The base location from which the hrefs of an export are computed.
 
     Parameters
     ----------
     root
         The catalog's folder, absolute.
     base_url
-        URL of that folder, without a slash at its end; None for paths of this machine.
+        URL of that folder, without a trailing slash; None for local absolute paths.
     """
 
     root: Path
@@ -72,7 +72,7 @@ class Place:
         Raises
         ------
         ConfigError
-            If it lies further above the catalog than the URL has folders.
+            If the file is more levels above the catalog than the URL path has folders.
         """
         if self.base_url is None:
             return str(path)
@@ -99,23 +99,23 @@ def export(
 ) -> list[Path]:
     """Write all items and collections of a catalog with absolute hrefs.
 
-    What an earlier export left in *folder* is replaced, file by file and each at once. A file that
-    no export wrote is never replaced or removed.
+    Files of a previous export in *folder* are replaced, each of them atomically. A file that no
+    export wrote is never replaced or removed.
 
     Parameters
     ----------
     catalog
         Folder of ``catalog.json``.
     folder
-        Where to write; made if it is not there. Not within the catalog.
+        Output folder, created if it does not exist; must not be within the catalog.
     base_url
-        URL at which the catalog's folder is served; files beside it are where their relative
-        hrefs lead to from there. None gives paths of this machine.
+        URL at which the catalog's folder is served; files outside of it get the URLs to which their
+        relative hrefs resolve. None gives local absolute paths.
     parquet
-        Whether to write ``items.parquet``; None does so if rustac is installed. An item without a
-        geometry (a file that is still in its archive) cannot be in it.
+        Whether to write ``items.parquet``; None does so if rustac is installed. Items
+        without a geometry (files that are still in an archive) are omitted from it.
     reporter
-        Told what was left out.
+        Receives messages about what was omitted.
 
     Returns
     -------
@@ -126,11 +126,11 @@ def export(
     MissingError
         If there is no catalog.
     ConfigError
-        If *base_url* is none, or *folder* is within the catalog.
+        If *base_url* is not a plain http(s) URL, or *folder* is within the catalog.
     ConflictError
-        If a file that no export wrote lies where one would be written; then nothing is written.
+        If it would overwrite a file that no export wrote; nothing is written in this case.
     LocalError
-        If a file cannot be written, or ``items.parquet`` is wanted and rustac is not installed.
+        If a file cannot be written, or *parquet* is true and rustac is not installed.
     IntegrityError
         If a file of the catalog is damaged.
     """
@@ -158,7 +158,7 @@ def _export(
         (_item(item, place) for item in source.items()),
         key=lambda item: (str(item.get("collection")), item["id"]),
     )
-    # Not by its id, which is arbitrary in a third-party catalog.
+    # Named by folder instead of id, which is arbitrary in a third-party catalog.
     files = {
         target / COLLECTIONS / f"{path.parent.name}.json": content
         for path, content in collections.items()
@@ -181,7 +181,7 @@ def _export(
 
 
 def _check_strangers(paths: Sequence[Path]) -> None:
-    """Check that only files of earlier exports are replaced."""
+    """Raise `ConflictError` if a path is occupied by a file that no export wrote."""
     for path in paths:
         folder = next(each for each in path.parents if os.path.lexists(each))
         if not folder.is_dir():
@@ -194,7 +194,7 @@ def _check_strangers(paths: Sequence[Path]) -> None:
 
 
 def _is_export(path: Path) -> bool:
-    """Return whether an export wrote a file, by its content."""
+    """Return whether an export wrote a file, judging by its content."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
@@ -202,7 +202,7 @@ def _is_export(path: Path) -> bool:
             return _OF_OURS in _footer(path)
         content = json.loads(path.read_bytes())
         if path.parent.name != COLLECTIONS:
-            # Without items there is nothing to lose.
+            # An empty collection is accepted: nothing is lost by replacing it.
             features = content.get("features")
             return content.keys() == {"type", "features"} and all(map(_is_exported, features))
         return content["type"] == "Collection" and _is_exported(content)
@@ -219,7 +219,7 @@ def _is_exported(content: Json) -> bool:
 
 
 def _footer(path: Path) -> bytes:
-    """Return the metadata of a Parquet file, which name its columns."""
+    """Return the footer of a Parquet file, which contains the column names."""
     with path.open("rb") as file:
         file.seek(-8, os.SEEK_END)
         length, magic = int.from_bytes(file.read(4), "little"), file.read(4)
@@ -230,7 +230,7 @@ def _footer(path: Path) -> bytes:
 
 
 def _checked(base_url: str | None) -> str | None:
-    """Return the URL of a folder without query and fragment."""
+    """Validate the base URL; return it without ``/catalog.json`` and trailing slashes."""
     if base_url is None:
         return None
     try:
@@ -257,7 +257,7 @@ def _collection(path: Path, place: Place) -> Json:
 
 
 def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
-    """Make every href absolute, and add a link to the file in the catalog."""
+    """Make all hrefs absolute in place, and add a canonical link to the file in the catalog."""
     try:
         links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
         content["links"] = [_canonical(str(path), media_type), *links]
@@ -288,7 +288,7 @@ def _resolved(href: str, directory: Path, place: Place) -> str:
 
 
 def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
-    """Write stac-geoparquet by atomic replace; return what was written."""
+    """Write stac-geoparquet by atomic replace; return the paths written."""
     rows = [_row(item) for item in items if item["geometry"] is not None]
     if len(rows) < len(items):
         progress.say(
@@ -301,7 +301,7 @@ def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
     beside = temporary(path)
     try:
         sweep_dead(path)
-        # In a thread, since a notebook already runs an event loop.
+        # In a thread, since a notebook already runs an event loop in this one.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _write_parquet(beside, rows)).result()
         beside.replace(path)
@@ -333,7 +333,7 @@ def _row(item: Json) -> Json:
 
 
 def _for_parquet(value: Any) -> Any:
-    """Remove empty objects and string nodata, since a column has one type."""
+    """Remove empty objects and string nodata values: a Parquet column has a single type."""
     if isinstance(value, dict):
         return {
             key: _for_parquet(each)
@@ -346,7 +346,7 @@ def _for_parquet(value: Any) -> Any:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file of an earlier export."""
+    """Remove a file if a previous export wrote it."""
     if not _is_export(path):
         return
     try:

@@ -1,4 +1,4 @@
-"""STAC extensions of fields, and fields of stacbuild."""
+"""STAC extensions by the fields that they define, and the fields that stacbuild defines."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ INPUTS = "stacbuild:inputs"
 
 
 def declare_extensions(entity: pystac.Item | pystac.Collection) -> None:
-    """Set ``stac_extensions`` to exactly those whose fields stand in *entity*.
+    """Set ``stac_extensions`` to exactly the extensions whose fields *entity* uses.
 
-    Looked at are the fields of an item's properties or of a collection itself (with summaries
-    and ``item_assets``), and of assets with their bands and alternates.
+    Considers the fields of an item's properties, or of a collection itself with its summaries and
+    ``item_assets``; and those of assets with their bands and alternates.
     """
     if isinstance(entity, pystac.Item):
         fields = set(_fields(entity.properties))
@@ -67,9 +67,9 @@ def declare_extensions(entity: pystac.Item | pystac.Collection) -> None:
 
 
 def multihash_md5(digest: str) -> str:
-    """Return the multihash of ``file:checksum`` for the hex digest of an MD5.
+    """Return the multihash for ``file:checksum`` from the hexadecimal digest of an MD5.
 
-    The code of md5 is 0xd5, as a varint ``d501``, and its length 16 bytes, ``10``
+    The code of md5 is 0xd5, ``d501`` as a varint; the length is 16 bytes, ``10``
     (https://github.com/multiformats/multicodec/blob/master/table.csv).
     """
     return f"d50110{digest.lower()}"
@@ -78,7 +78,7 @@ def multihash_md5(digest: str) -> str:
 def file_time(path: Path) -> str:
     """Return the modification time of a file in UTC, for the field ``updated`` of its asset.
 
-    Of a folder it is the newest file below it: what is deleted does not count.
+    For a folder it is the time of the newest file below it; deletions do not change it.
     """
     modified = _newest(str(path)) if path.is_dir() else path.stat().st_mtime
     when = dt.datetime.fromtimestamp(modified, dt.UTC)

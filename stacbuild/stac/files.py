@@ -1,7 +1,7 @@
 """Read and write files of a catalog, and recognise those that stacbuild wrote.
 
-Items and collections of stacbuild name their store, its pictures contain a text, and its temporary
-files have special names. No other files are overwritten or removed.
+stacbuild's items and collections have the field `STORE`, its pictures a text chunk, and its
+temporary files special names. No other files are overwritten or removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CATALOG_ID = "stacbuild"
 THUMBNAIL = "thumbnail.png"
 """Name of the thumbnail in the folder of an item or a collection."""
 
-# In the first bytes of a PNG of stacbuild, see `stacbuild.pictures.thumbnail.encode`.
+# Text chunk near the start of stacbuild's PNGs, see `stacbuild.pictures.thumbnail.encode`.
 _PICTURE_MARK = b"tEXtSoftware\x00stacbuild"
 
 
@@ -34,7 +34,13 @@ def write_json(path: Path, content: Json) -> bool:
 
 
 def read_json(path: Path) -> Json:
-    """Read a STAC file."""
+    """Read a STAC file.
+
+    Raises
+    ------
+    LocalError, IntegrityError
+        If it cannot be read, or is not a JSON object.
+    """
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
@@ -47,13 +53,13 @@ def read_json(path: Path) -> Json:
 
 
 def save(path: Path, content: Json) -> bool:
-    """Write a file of the catalog, and remove leftovers of dead runs; the lock has to be held."""
+    """Write a catalog file, and remove temporary files of dead runs; requires the lock."""
     sweep(path)
     return write_json(path, content)
 
 
 def save_picture(path: Path, png: bytes) -> bool:
-    """Write the thumbnail of an item or a collection, as `save`."""
+    """Write the thumbnail of an item or a collection, given the path of its JSON; see `save`."""
     picture = path.with_name(THUMBNAIL)
     sweep(picture)
     return write_bytes(picture, png)
@@ -101,7 +107,7 @@ def strange_picture(path: Path) -> str | None:
         return None
     if not picture.is_symlink() and picture.is_file():
         try:
-            # Pictures of older versions have no mark.
+            # Pictures written by older versions have no mark.
             if path.exists() and "thumbnail" in read_json(path).get("assets", {}):
                 return None
         except (IntegrityError, LocalError):

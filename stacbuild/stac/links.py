@@ -28,7 +28,7 @@ def plain(entity: pystac.Item | pystac.Collection) -> Json:
 def without_replaced(
     items: list[Json], fresh: Sequence[pystac.Item]
 ) -> tuple[list[Json], list[Json]]:
-    """Split items into those that stay, and those that a new harvest of their data id lacks."""
+    """Split items into those to keep, and those missing from a new harvest of their data id."""
     ids = {item.id for item in fresh}
     data_ids = {item.properties.get(DATA_ID) for item in fresh} - {None}
     gone = [
@@ -40,22 +40,22 @@ def without_replaced(
 
 
 def hrefs(content: Json, rel: str) -> list[str]:
-    """Return the hrefs of all links of a relation."""
+    """Return the hrefs of all links with a relation type."""
     return [link["href"] for link in content.get("links", []) if link["rel"] == rel]
 
 
 def link_to(rel: str, href: str, media_type: str, title: str | None = None) -> Json:
-    """Return a link."""
+    """Return a link object."""
     link = {"rel": rel, "href": href, "type": media_type}
     return link | {"title": title} if title else link
 
 
 def extent(items: list[Json], stated: Json) -> Json:
-    """Return the union of the items' extents; the collection's own if they have none."""
-    boxes = [item["bbox"] for item in items if item.get("bbox")]
+    """Return the union of the items' extents; the stated one where the items have none."""
+    bboxes = [item["bbox"] for item in items if item.get("bbox")]
     extent = json.loads(json.dumps(stated))
-    if boxes:
-        west, south, east, north = zip(*boxes, strict=True)
+    if bboxes:
+        west, south, east, north = zip(*bboxes, strict=True)
         extent["spatial"]["bbox"] = [[min(west), min(south), max(east), max(north)]]
     starts, ends = [], []
     for item in items:
@@ -72,19 +72,19 @@ def _is_local(href: str) -> bool:
 
 
 def relative(href: str, directory: Path) -> str:
-    """Return an href; a local path becomes relative to a folder."""
+    """Return an href, made relative to a folder if it is a local absolute path."""
     return Path(os.path.relpath(href, directory)).as_posix() if _is_local(href) else href
 
 
 def absolute(href: str, directory: Path) -> str:
-    """Return an href; a path relative to a folder becomes absolute."""
+    """Return an href, made absolute if it is a path relative to a folder."""
     if "://" in href or not is_relative_path(href):
         return href
     return str(Path(os.path.normpath(directory / href)))
 
 
 def relative_assets(content: Json, directory: Path) -> None:
-    """Make local hrefs of assets relative to a folder."""
+    """Make local hrefs of assets and their alternates relative to a folder, in place."""
     for asset in content.get("assets", {}).values():
         asset["href"] = relative(asset["href"], directory)
         for alternate in asset.get("alternate", {}).values():

@@ -10,9 +10,9 @@ Json = dict[str, Any]
 
 
 def projection_fields(grid: PixelGrid) -> Json:
-    """Return the ``proj:`` fields of a grid; ``proj:wkt2`` only where the CRS has no EPSG code.
+    """Return the ``proj:`` fields of a grid; ``proj:wkt2`` only if the CRS has no EPSG code.
 
-    They are what `stacbuild.geo.grid.PixelGrid.from_properties` reads.
+    The inverse is `stacbuild.geo.grid.PixelGrid.from_properties`.
     """
     is_code = grid.crs.startswith("EPSG:")
     crs: Json = {"proj:code": grid.crs} if is_code else {"proj:code": None, "proj:wkt2": grid.crs}

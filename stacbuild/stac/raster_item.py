@@ -1,7 +1,7 @@
 """Describe a GeoTIFF as a STAC item; only its header is read.
 
 Fields of STAC 1.1 and of the extensions projection 2.0.0, raster 2.0.0, classification 2.0.0 and
-CF 0.2.0. On top comes what a profile knows: names, units, codes, and which year a band is.
+CF 0.2.0. A profile adds metadata: names, units, classes, and the years of bands.
 """
 
 from __future__ import annotations
@@ -60,26 +60,26 @@ def raster_item(
     dataset
         Open; see `stacbuild.formats.geotiff.open_raster`.
     href
-        Of the asset: a URL, or an absolute local path.
+        Href of the asset: a URL, or an absolute local path.
     profile
-        What the file does not say; an empty one if nothing is known.
+        Metadata that the file lacks; an empty profile if there is none.
     datetime
-        The time of the item if the profile states none, for example of publication; UTC if it
-        has no zone.
+        Used if neither profile nor header have a time, for example the time of publication; UTC if
+        naive.
     title
-        Of item and asset if the profile has none; else the data id.
+        Title of item and asset if the profile has none; by default the data id.
     asset_fields, properties
-        Further fields of the asset and of the item.
+        More asset fields and item properties.
 
     Returns
     -------
     pystac.Item
-        Without links; its extensions are declared.
+        Without links; ``stac_extensions`` are set.
 
     Raises
     ------
     IntegrityError
-        The file has no CRS or place, or does not fit its profile; nothing says its time.
+        If the file has no CRS or geotransform, contradicts its profile, or its time is unknown.
     """
     times = _times(dataset, profile, datetime, href)
     grid = grid_of(dataset, href)
@@ -123,7 +123,13 @@ def raster_item(
 def item_times(
     profile: DataProfile, published: dt.datetime | None, href: str
 ) -> dict[str, dt.datetime]:
-    """Return ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``."""
+    """Return ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``.
+
+    Raises
+    ------
+    IntegrityError
+        If neither the profile nor *published* gives a time.
+    """
     start, end = profile.start_datetime, profile.end_datetime
     if profile.years:
         start, _ = year_of(profile.years.first)
@@ -152,7 +158,7 @@ def _times(
     published: dt.datetime | None,
     href: str,
 ) -> dict[str, dt.datetime]:
-    """Return the times of an item: of the profile, or the header, or *published*."""
+    """Return the times of the profile, else of the header, else *published*."""
     stated = profile.start_datetime is not None or profile.years is not None
     if not stated and (times := netcdf_tags(dataset).times):
         first = min(times)
@@ -166,13 +172,13 @@ def grid_of(dataset: rasterio.io.DatasetReader, href: str) -> PixelGrid:
     Raises
     ------
     IntegrityError
-        The file has no CRS or place.
+        If the file has no CRS or geotransform.
     """
     return PixelGrid.from_affine(crs_text(_crs(dataset, href)), dataset.transform, dataset.shape)
 
 
 def _projection(grid: PixelGrid) -> Json:
-    """Return the ``proj:`` fields, without a skew that is a rounding error."""
+    """Return the ``proj:`` fields, with a skew that is only a rounding error removed."""
     fields = projection_fields(grid)
     transform = unskewed(grid.transform, grid.shape) or grid.affine
     return fields | {
@@ -212,7 +218,7 @@ def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
     if dataset.transform.is_identity:
         raise IntegrityError(f"{href}: does not say where its pixels lie{georeference_hint(href)}")
     try:
-        # GDAL's search sees through other programs' names; what it finds is checked.
+        # GDAL's search recognises CRS names of other programs; `identified` checks its result.
         code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)
         return identified(pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019")), code)
     except (ValueError, CRSError, rasterio.errors.CRSError) as error:

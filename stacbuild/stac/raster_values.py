@@ -27,7 +27,7 @@ _DATA_TYPES = {
 def value_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
     """Return ``data_type``, ``nodata``, CF name, and unit, scale, offset that all bands share.
 
-    What differs between bands stands in ``bands`` (`band_fields`).
+    Values that differ between bands are in ``bands`` (`band_fields`).
     """
     dtype = dataset.dtypes[0]
     fields: Json = {"data_type": _DATA_TYPES.get(dtype, dtype)}
@@ -69,7 +69,7 @@ def _per_band(
 def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
     """Return whether a profile or netCDF tags identify every band.
 
-    GDAL takes the fourth of four bytes for alpha.
+    If so, a band is data even if GDAL interprets it as alpha, as the fourth of four uint8 bands.
     """
     if profile.years is not None:
         return bool(profile.years.count == dataset.count)
@@ -80,8 +80,8 @@ def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> b
 def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
     """Return ``classification:classes`` of the profile, with colours of the file's colour table.
 
-    Every value but the first that stands for nodata is a class too, marked as such: STAC has
-    room for one value only.
+    Nodata values after the first become classes with ``nodata: true``, since the STAC field
+    ``nodata`` holds a single value.
     """
     classes = [entry.model_dump(exclude_none=True) for entry in profile.classes or ()]
     for entry in classes:
@@ -101,8 +101,8 @@ def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Js
 def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: str) -> Json:
     """Return ``bands`` if there are several, with years from the profile, or names.
 
-    Where netCDF tags tell more of them (`stacbuild.formats.geotiff_netcdf`) that is added, also of
-    a single band: times, unless the profile states some, and variables.
+    netCDF tags (`stacbuild.formats.geotiff_netcdf`) add times, unless the profile states some, and
+    variables, also for a single band.
     """
     if profile.years and profile.years.count != dataset.count:
         raise IntegrityError(
@@ -144,14 +144,14 @@ def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: 
 
 
 def _times_of_bands(tags: NetcdfTags, profile: DataProfile, count: int) -> list[str]:
-    """Return the times of bands from tags; none if a profile states them."""
+    """Return the times of bands from tags; empty if a profile states them."""
     if profile.years or (count == 1 and profile.start_datetime):
         return []
     return [_stamp(time) for time in tags.times]
 
 
 def _names(tags: NetcdfTags, times: Sequence[str], count: int) -> list[str]:
-    """Return unique names of bands from variable, time and other dimensions."""
+    """Return unique band names from variable, time and other dimensions; else ``b1``, ``b2``, …."""
     several = tags.variables if len(set(tags.variables)) > 1 else ()
     parts = [part for part in (several, times, tags.labels) if part]
     names = [" ".join(each) for each in zip(*parts, strict=True)] if parts else []
@@ -160,9 +160,9 @@ def _names(tags: NetcdfTags, times: Sequence[str], count: int) -> list[str]:
 
 
 def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:
-    """Return the nodata values, those of the profile if it states any.
+    """Return the nodata values of the profile if it states any, else of the file.
 
-    None where the file has a mask of its own: as in GDAL that alone counts.
+    Empty if the file has its own mask, which takes precedence as in GDAL.
     """
     if profile.nodata is not None:
         return [_whole(value) for value in profile.nodata]

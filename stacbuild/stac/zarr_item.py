@@ -159,13 +159,13 @@ def zarr_item(
 
 @contextmanager
 def naming(ds: xr.Dataset, href: str) -> Iterator[None]:
-    """Add the store, and variables that were left out, to the message of an error."""
+    """Add the store and the omitted variables to the message of an error in the context."""
     try:
         yield
     except StacbuildError as error:
         hidden = ds.encoding.get(HIDDEN, {}).items()
         also = "".join(f"; {name} {each.reason}" for name, each in hidden)
-        # As for a raster: metadata are missing or invalid.
+        # As for rasters: metadata are missing or invalid.
         kind = IntegrityError if type(error) is StacbuildError else type(error)
         raise kind(f"{href}: {error}{also}") from error
 
@@ -175,9 +175,9 @@ def period(
 ) -> tuple[dt.datetime, dt.datetime] | None:
     """Return the first and last time of *ds* in UTC, or None if unknown.
 
-    In this order: the profile, the temporal coordinates (without steps that have no value)
-    along one dimension or none, the attributes
-    ``time_coverage_start`` and ``time_coverage_end`` (ACDD 1.3).
+    Sources, in order of precedence: the profile; temporal coordinates with at most one dimension
+    (missing times are ignored); the attributes ``time_coverage_start`` and ``time_coverage_end``
+    (ACDD 1.3).
     """
     if profile.start_datetime:
         return utc(profile.start_datetime), utc(profile.end_datetime or profile.start_datetime)
