@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Kinds of dtypes: booleans, integers, floats, complex numbers, times and durations.
 _KINDS = frozenset("biufcmM")
 
-# The file name of functions that cloudpickle (from 3.1.3 on) sent to another process.
+# The file name in code objects that cloudpickle (from 3.1.3) unpickled in another process.
 _UNNAMED = "<dynamic-code>"
 
 
@@ -36,7 +36,7 @@ def run_custom(dataset: xr.Dataset, custom: CustomProcessing) -> xr.Dataset:
     dataset
         Lazy, on the target grid, with the source's dimension names.
     custom
-        Its file and name; it takes and returns an `xarray.Dataset`.
+        The file and name of the function, which takes and returns an `xarray.Dataset`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def run_custom(dataset: xr.Dataset, custom: CustomProcessing) -> xr.Dataset:
 
 
 def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
-    """Check that variables can be stored in a cube; lazy ones when they are computed."""
+    """Check that the variables can be stored in a cube; lazy ones are checked when computed."""
     untouched = {array.data.name for array in before.data_vars.values() if array.chunks}
     watched = result.copy()
     for name, array in result.data_vars.items():
@@ -87,7 +87,7 @@ def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
 def _checked(
     block: Any, *, where: str, variable: str, block_info: dict[Any, dict[str, Any]]
 ) -> NDArray[Any]:
-    """Return a block if it has the expected shape and dtype; otherwise the cube would have gaps."""
+    """Return a block with the announced shape and dtype; any other would leave gaps in the cube."""
     announced = block_info[None]
     shape, dtype = tuple(announced["chunk-shape"]), np.dtype(announced["dtype"])
     found = np.asarray(block)
@@ -113,12 +113,12 @@ def _import(path: Path, directory: Path) -> ModuleType:
 
 
 def comes_from(error: BaseException, path: Path) -> bool:
-    """Return whether the traceback of an error has a line of the file *path*."""
+    """Return whether the traceback of an error has a frame in the file *path*."""
     return bool(_lines(error, path))
 
 
 def error_text(error: BaseException, path: Path) -> str:
-    """Return an error in one line, with the line of the user's file that it comes from."""
+    """Return an error as one line of text, with the line number in the user's file."""
     lines = _lines(error, path)
     at = f" at {path.name}:{lines[-1]}" if lines else ""
     return f"{type(error).__name__}{at}: {' '.join(str(error).split())}"
@@ -142,7 +142,7 @@ def _lines(error: BaseException, path: Path) -> list[int | None]:
 
 
 def _functions(path: Path) -> list[tuple[str, int, int]]:
-    """Return name, first and last line of the functions in a file; none if it cannot be read."""
+    """Return name, first and last line of each function in a file; none if it is unreadable."""
     try:
         nodes = list(ast.walk(ast.parse(path.read_bytes())))
     except (OSError, ValueError, SyntaxError, RecursionError):

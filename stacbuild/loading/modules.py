@@ -1,12 +1,12 @@
 """Import a user's file and its neighbouring modules, isolated from the modules of the process.
 
-They are loaded from their source, never from bytecode of an older one, and are registered nowhere:
-another configuration may have other modules of the same names, and cloudpickle sends what is
-registered nowhere to other processes by value.
+They are compiled from source, never loaded from outdated bytecode, and are not left in
+`sys.modules`: another configuration may have other modules of the same names, and cloudpickle
+pickles unregistered modules by value.
 
-An import statement within a function runs when it is called, in another process perhaps, where
-nothing is known of these modules. It is therefore compiled as a look-up in `Later`, which goes
-along with the function.
+An import statement within a function runs when the function is called, perhaps in another process
+that cannot import these modules. It is therefore compiled as a look-up in `Later`, which is
+pickled with the function.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from stacbuild.config.code import module_in
 # Name of the `Later` object in each of the user's modules.
 _LATER = "__stacbuild_later__"
 
-# The import system has one state per process, so builders in threads take turns.
+# The import system has one state per process, so only one thread may import at a time.
 _importing = threading.RLock()
 
 
@@ -39,9 +39,9 @@ def import_file(path: Path, folders: Sequence[Path]) -> ModuleType:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     Exception
-        Whatever its code raises.
+        Any exception that its code raises.
     """
     if not path.is_file():
         raise FileNotFoundError(path)
@@ -49,7 +49,7 @@ def import_file(path: Path, folders: Sequence[Path]) -> ModuleType:
     name = f"stacbuild_custom_{path.stem}"
     loader = _Loader(name, str(path), modules)
     spec = spec_from_file_location(name, path, loader=loader)
-    assert spec is not None  # noqa: S101 - it has a loader
+    assert spec is not None  # noqa: S101 - never None with a loader
     module = module_from_spec(spec)
     with modules.importing():
         loader.exec_module(module)
@@ -57,7 +57,7 @@ def import_file(path: Path, folders: Sequence[Path]) -> ModuleType:
 
 
 class _Modules:
-    """The modules of one user's file."""
+    """The modules that one user's file imports from its folders."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = folders
@@ -72,7 +72,7 @@ class _Modules:
             if self._active:
                 yield
                 return
-            # Other modules with the same names are removed meanwhile; otherwise the user's modules
+            # Remove other modules of the same names during the import; otherwise the user's modules
             # would import them.
             aside = {name: sys.modules.pop(name) for name in _namesakes(self.folders)}
             before = set(sys.modules)
@@ -91,7 +91,7 @@ class _Modules:
                 sys.modules.update(aside)
 
     def _take(self, new: set[str]) -> None:
-        """Unregister those of the new modules that are the user's."""
+        """Unregister those of the new modules that belong to the user."""
         own = [name for name in new if _top(name) in new and self.holds(sys.modules[_top(name)])]
         for name in own:
             module = self._own[name] = sys.modules.pop(name)
@@ -99,7 +99,7 @@ class _Modules:
                 module.__class__ = _Module
 
     def holds(self, package: ModuleType) -> bool:
-        """Return whether a module is in the folders, but not in an environment within them."""
+        """Return whether a module lies in the folders, but not in an environment within them."""
         if file := getattr(package, "__file__", None):
             levels = 1 if Path(file).name == "__init__.py" else 0
             return Path(file).parents[levels] in self.folders
@@ -113,36 +113,36 @@ class _Modules:
         return any((folder / top).is_dir() for folder in self.folders) and _is_unknown(top)
 
     def load(self, name: str) -> ModuleType:
-        """Import a module by its dotted name."""
+        """Import and return a module by its dotted name."""
         with self.importing():
             return importlib.import_module(name)
 
 
 class Later(dict[str, ModuleType]):
-    """Modules that the user's functions import when they are called."""
+    """Modules that the user's functions import when called, by dotted name."""
 
     def __init__(self, modules: _Modules | None = None) -> None:
         self._modules = modules
         self.names: dict[str, None] = {}
 
     def __missing__(self, name: str) -> ModuleType:
-        """Import a module now."""
+        """Import the module on its first use."""
         if self._modules is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         self[name] = module = self._modules.load(name)
         return module
 
     def leaf(self, name: str) -> ModuleType:
-        """Return what ``import a.b as c`` names."""
+        """Return the module that ``import a.b as c`` binds."""
         return self[name]
 
     def top(self, name: str) -> ModuleType:
-        """Return what ``import a.b`` names."""
+        """Return the module that ``import a.b`` binds."""
         _ = self[name]
         return self[_top(name)]
 
     def member(self, name: str, of: str) -> Any:
-        """Return what ``from of import name`` names."""
+        """Return the object that ``from of import name`` binds."""
         package = self[of]
         if hasattr(package, name):
             return getattr(package, name)
@@ -156,14 +156,14 @@ class Later(dict[str, ModuleType]):
         """Pickle with all modules that may be imported in another process."""
         if self._modules is not None:
             for name in list(self.names):
-                # A module that cannot be imported raises when it is used.
+                # A module that cannot be imported raises on its first use.
                 with suppress(Exception, SystemExit):
                     _ = self[name]
         return Later, (), None, None, iter(self.items())
 
 
 class _Module(ModuleType):
-    """A module that is pickled by value, even if modules import each other."""
+    """A module that is pickled by value, even with circular imports."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         left_out = {"__builtins__", "__loader__", "__spec__"}
@@ -172,7 +172,7 @@ class _Module(ModuleType):
 
 
 class _Finder:
-    """Finds modules in the user's folders, for the thread that imports them."""
+    """Finds modules in the user's folders, only for the thread that imports them."""
 
     def __init__(self, modules: _Modules) -> None:
         self._modules = modules
@@ -212,9 +212,10 @@ class _Finder:
 
 
 class _Loader(SourceFileLoader):
-    """Compiles a module from its source each time.
+    """Compiles a module from its source each time, ignoring cached bytecode.
 
-    Bytecode counts as current if time and size of the source are the same, by the second.
+    Python takes bytecode as current if size and modification time of the source are unchanged,
+    and compares that time only to the second.
     """
 
     def __init__(self, name: str, path: str, modules: _Modules) -> None:
@@ -276,7 +277,7 @@ class _Rewriter(ast.NodeTransformer):
         if not self._depth or not name or not self._modules.has(name):
             return [node]
         if any(alias.name == "*" for alias in node.names):
-            return [node]  # not allowed within functions, as Python will say
+            return [node]  # a SyntaxError within functions, raised by compile()
         statements = []
         for alias in node.names:
             self._modules.later.names[f"{name}.{alias.name}"] = None
@@ -306,9 +307,9 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _namesakes(folders: Sequence[Path]) -> list[str]:
-    """Return loaded modules with the name of a module in *folders*, but from another file.
+    """Return loaded modules with the name of a module in *folders*, including their submodules.
 
-    With each goes all that is below it. What is installed is not taken for the user's.
+    Installed packages are never among them.
     """
     names = {path.stem for folder in folders for path in folder.glob("*.py")}
     names |= {path.parent.name for folder in folders for path in folder.glob("*/__init__.py")}
@@ -325,7 +326,7 @@ def _namesakes(folders: Sequence[Path]) -> list[str]:
 
 
 def _is_unknown(name: str) -> bool:
-    """Return whether no module with this name is installed, so that a folder is a package."""
+    """Return whether no module of this name is installed; a folder is then a namespace package."""
     if name in sys.modules or name in sys.builtin_module_names:
         return False
     return PathFinder.find_spec(name) is None

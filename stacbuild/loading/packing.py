@@ -1,7 +1,7 @@
-"""Packed numbers: unpack them, or compute with them as they are.
+"""Packed values: unpack them, or compute with the packed values themselves.
 
-A cube keeps the numbers of its source, with ``scale_factor`` and ``add_offset``, as long as the
-result of a method, unpacked, is that of the unpacked values.
+A cube stores the packed values of its source, with ``scale_factor`` and ``add_offset``, if the
+method gives the same result on packed values, then unpacked, as on unpacked ones.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from stacbuild.nodata import Number, fill_nodata, matches
 
 PACKING = ("scale_factor", "add_offset")
 """CF's attributes of packed variables."""
-# CF 1.11 section 8.1: these attributes have packed numbers.
-_OF_PACKED = ("valid_min", "valid_max", "valid_range")
+# CF 1.11 section 8.1: these attributes hold packed values.
+_PACKED_ATTRS = ("valid_min", "valid_max", "valid_range")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """How a file holds one band: "no data" values, whether there is a mask, scale and offset.
+    """Encoding of one band in a file: nodata values, whether it has a mask, scale and offset.
 
-    Scale and offset are 1 and 0 where the cube holds the file's own numbers. Whether floats are
-    compared with "no data" as GDAL does is as for `stacbuild.nodata.matches`.
+    Scale and offset are 1 and 0 if the cube stores the file's own values. ``tolerant``: whether
+    floats are compared with the nodata values as GDAL does (see `stacbuild.nodata.matches`).
     """
 
     nodata: tuple[Number, ...] = ()
@@ -37,15 +37,15 @@ class Stored:
 
     @property
     def is_packed(self) -> bool:
-        """Whether the cube stores other numbers than the file."""
+        """Whether the file's values have to be unpacked for the cube."""
         return (self.scale, self.offset) != (1.0, 0.0)
 
     def convert(self, plane: NDArray[Any], result: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
-        """Write the numbers of a file to *result*, of another type or unpacked.
+        """Write a file's values to *result*, cast to its dtype and unpacked if packed.
 
         Returns
         -------
-        Where there is no data, by value.
+        Mask of the pixels whose value is nodata.
         """
         if self.is_packed:
             result[...] = plane * np.float64(self.scale) + self.offset
@@ -67,18 +67,19 @@ class Stored:
         name: str,
         hidden: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Write what a file holds to *result* as the cube has it, "no data" as its one value.
+        """Write a file's values to *result* as the cube stores them, with a single nodata value.
 
         Parameters
         ----------
         values
-            Of the file; changed if they are *result* itself, which they may be unless packed.
+            Values of the file. They may be *result* itself unless packed, and are then changed in
+            place.
         nodata
-            What "no data" becomes.
+            The nodata value of the result.
         name
-            Of the source.
+            Name of the source, for messages.
         hidden
-            Where a mask says that there is no data.
+            Pixels that the file's mask marks as nodata.
 
         Raises
         ------
@@ -99,12 +100,12 @@ class Stored:
 
 
 def commutes(method: str, packing: tuple[float, float]) -> bool:
-    """Return whether a method applied to packed numbers returns its packed result.
+    """Return whether a method applied to packed values returns the packed result.
 
     Parameters
     ----------
     method
-        Of resampling in space or time.
+        A method of resampling in space or time.
     packing
         Scale and offset.
     """
@@ -122,7 +123,7 @@ def commutes(method: str, packing: tuple[float, float]) -> bool:
 
 
 def packing_of(attrs: Any) -> tuple[float, float]:
-    """Return scale and offset by CF's attributes, 1 and 0 where they state no usable number."""
+    """Return scale and offset from CF attributes; 1 and 0 if not given or not finite numbers."""
     found = []
     for name, neutral in zip(PACKING, (1.0, 0.0), strict=True):
         try:
@@ -135,4 +136,4 @@ def packing_of(attrs: Any) -> tuple[float, float]:
 
 def without_packing(attrs: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of unpacked values."""
-    return {name: value for name, value in attrs.items() if name not in PACKING + _OF_PACKED}
+    return {name: value for name, value in attrs.items() if name not in PACKING + _PACKED_ATTRS}

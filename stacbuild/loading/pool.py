@@ -1,9 +1,9 @@
 """The pool of a process, shared by chunks: open files, index maps, decoded windows.
 
-Opening a file for every chunk would read its header every time, and a GDAL dataset may be used
-by one thread at a time only; so idle handles are kept and lent. The builder holds the pool while
-it makes a cube (`using`); when the last that holds it is done, all of it is given back. Nothing
-here changes a result.
+Opening a file for every chunk would read its header every time, and a GDAL dataset must be used
+by only one thread at a time; idle handles are therefore pooled and lent to one thread each. A
+builder holds the pool while it builds a cube (`using`); the last holder releases everything. The
+pool never changes a result.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ _SALT = secrets.token_bytes(32)
 
 
 def identity(href: str, options: Mapping[str, Any]) -> tuple[str, str]:
-    """Return a key that identifies an asset among all open ones.
+    """Return a key that identifies an asset in the pool.
 
-    The href alone does not: the same bucket and key may be on several servers, and one server may
-    show different things to different credentials.
+    The href alone is not enough: the same bucket and key may exist on several servers, and one
+    server may return different data for different credentials.
 
     Parameters
     ----------
     options
-        For fsspec. Endpoint and credentials count, as a digest that tells nobody what they are.
+        Storage options for fsspec. Endpoint and credentials enter the key as a keyed digest, which
+        does not reveal them.
     """
     if not options:
         return href, ""
@@ -62,9 +63,9 @@ def identity(href: str, options: Mapping[str, Any]) -> tuple[str, str]:
 def using() -> Iterator[None]:
     """Hold the pool while a cube is built; it is released with the last holder.
 
-    Several builders in threads of one process share it, and none closes what another reads.
-    A dataset that a user loaded and computes holds nothing: what it left open is released before,
-    since files may have been written to in the meantime.
+    Builders in several threads of one process share it, so none closes a file that another reads.
+    A dataset that a user loads and computes does not hold the pool. Files that it left open are
+    closed first, since they may have been modified in the meantime.
     """
     global _users
     release()
@@ -84,12 +85,12 @@ def open_raster(
 ) -> Iterator[tuple[RasterFile, DatasetReader]]:
     """Lend an open GeoTIFF to one thread: the shared file, and the thread's own dataset.
 
-    *kind* is that of the store, such as ``zenodo``, for the pace of requests.
+    *kind* is the kind of store, such as ``zenodo``, which sets the request rate.
 
     Raises
     ------
     NotFoundError, RemoteError, LocalError, IntegrityError
-        If the file is not there, cannot be reached or is not a GeoTIFF.
+        If the file does not exist, cannot be reached or is not a GeoTIFF.
     """
     # Imported late: Zarr sources need no GDAL.
     from stacbuild.formats.geotiff import RasterFile
@@ -107,7 +108,7 @@ def open_raster(
     try:
         yield file, dataset
     except BaseException:
-        # GDAL caches a failed block, so a new dataset has to be opened.
+        # GDAL caches failed blocks, so do not reuse the dataset.
         dataset.close()
         raise
     with _lock:
@@ -138,10 +139,10 @@ def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
 
 
 def forget() -> None:
-    """Drop index maps and windows of the chunks computed so far; files stay open.
+    """Drop cached index maps and windows of the chunks computed so far; files stay open.
 
-    All of it is of one target window. Left to the cache's bound, windows that are done with would
-    fill it on a large grid.
+    Each belongs to one target window. On a large grid, windows no longer needed would otherwise
+    fill the cache up to its limit.
     """
     cache.clear()
 
@@ -151,11 +152,11 @@ def release() -> None:
     with _lock:
         if _users:
             return
-        kept: list[DatasetReader | xr.Dataset] = [*_datasets.values()]
-        kept += [dataset for idle in _idle.values() for dataset in idle]
+        handles: list[DatasetReader | xr.Dataset] = [*_datasets.values()]
+        handles += [dataset for idle in _idle.values() for dataset in idle]
         _idle.clear()
         _files.clear()
         _datasets.clear()
-    for each in kept:
-        each.close()
+    for handle in handles:
+        handle.close()
     cache.clear()

@@ -1,8 +1,8 @@
-"""The reader that stackstac calls for each chunk: raster files to pixels of the grid.
+"""The reader that stackstac calls for each chunk: resample raster files to the grid.
 
-stackstac builds the dask graph, one task a band and chunk; this reader computes what a task
-needs. Readers of one source share what the bands of a tile have in common: the index map, and
-the decoded source window where a file's pixels are interleaved (every block holds all bands).
+stackstac builds the dask graph with one task per band and chunk; this reader computes the chunk.
+Readers of one source share data across the bands of a tile: the index map and, for
+pixel-interleaved files (every block holds all bands), the decoded source window.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _STRIP_ROWS = 256
 
 @dataclass(frozen=True)
 class Tile:
-    """One GeoTIFF of a product: its place, its pixel grid, and how it holds each band.
+    """One GeoTIFF of a product: its href, its pixel grid, and the encoding of each band.
 
-    ``size`` is in bytes, None if not known; ``kind`` that of the store it comes from; ``origin``
-    the row and column of the grid's first pixel in the file, of which the grid may be a part;
-    ``stored`` has an entry for each of the source's bands.
+    ``size`` is in bytes, None if unknown; ``kind`` is the kind of store it comes from; ``origin``
+    is the row and column in the file of the grid's first pixel, since the grid may cover only
+    part of the file; ``stored`` has one entry for each of the source's bands.
     """
 
     href: str
@@ -65,24 +65,24 @@ class Tile:
 
 @dataclass(frozen=True)
 class RasterSource:
-    """The tiles of one product (the first with data wins), to be put on one grid.
+    """The tiles of one product, to be resampled to one grid; the first tile with data wins.
 
     Parameters
     ----------
     tiles
-        All of the same bands and dtype.
+        Files with the same bands and dtype.
     target
         The grid of the cube.
     method
         ``nearest`` or a resampling method of GDAL's warper.
     dtype
-        Of what is read; of the files too, unless they are masked or unpacked.
+        Dtype of the result; also that of the files, unless they are masked or unpacked.
     bands
-        Those that are read, counted from 1.
+        Bands to read, counted from 1.
     nodata
-        What "no data" becomes in each of them.
+        The nodata value of the result, for each band.
     options
-        For fsspec; may hold credentials, so never shown.
+        Storage options for fsspec; they may hold credentials, so they are never shown.
     """
 
     tiles: tuple[Tile, ...]
@@ -132,10 +132,10 @@ class RasterSource:
         return self.nodata[self.bands.index(band)]
 
     def is_cheaper_wide(self) -> bool:
-        """Return whether adjacent windows are faster to read together, as from strips.
+        """Return whether wide windows are faster to read, as they are for files in strips.
 
-        Strips of all bands are not: what tells is memory, which a wider window has less of for
-        each band.
+        Not for pixel-interleaved strips: memory is the limit there, and the wider the window,
+        the fewer bands fit.
         """
         first = self.tiles[0]
         with open_raster(first.href, first.size, first.kind, self.options) as (_, dataset):
@@ -146,7 +146,7 @@ class RasterSource:
 class SourceBand:
     """One band of a `RasterSource`, and the `stacbuild.loading.regrid.Decoder` of its pixels.
 
-    Where a file's pixels are interleaved, other bands are decoded with it and kept for theirs.
+    If a file is pixel-interleaved, its other bands are decoded at the same time and cached.
     """
 
     source: RasterSource
@@ -158,7 +158,7 @@ class SourceBand:
         return np.dtype(self.source.dtype).itemsize
 
     def read(self, number: int, window: Window, mapping: IndexMap | None = None, /) -> NDArray[Any]:
-        """Return a window of a tile, by its number."""
+        """Return a window of the tile with this number."""
         tile, dtype = self.source.tiles[number], self.source.dtype
         with self._opened(tile) as (_, dataset):
             count, blocks = dataset.count, dataset.block_shapes[0]
@@ -194,7 +194,7 @@ class SourceBand:
             raise
 
     def pick(self, number: int, mapping: IndexMap, key: Hashable) -> NDArray[Any]:
-        """Return the pixels that a mapping looks at in a tile, by its number."""
+        """Return the pixels that a mapping selects from the tile with this number."""
         tile, dtype = self.source.tiles[number], self.source.dtype
         with self._opened(tile) as (_, dataset):
             blocks, together = dataset.block_shapes[0], _is_together(dataset)
@@ -217,9 +217,9 @@ class SourceBand:
         return np.array(cache.get(key, picked, uses=len(bands))[bands.index(self.band)])
 
     def _group(self, size: int) -> list[int]:
-        """Return the bands that are decoded together with this one, each of *size* bytes."""
+        """Return the bands to decode together with this one, each of *size* bytes."""
         most = max(1, _GROUP_BYTES // size)
-        # Groups of equal size, since a short last one would take as long to decode as a full one.
+        # Groups of equal size, since a short last group takes as long to decode as a full one.
         wanted = len(self.source.bands)
         group = -(-wanted // -(-wanted // most))
         first = self.source.bands.index(self.band) // group * group
@@ -227,9 +227,9 @@ class SourceBand:
 
     def _key(self, what: str, tile: Tile, bands: Sequence[int], where: Hashable) -> Hashable:
         source = self.source
-        # The packing is part of the key, since another variable may read the values differently.
-        becomes = repr((tile.stored, source.bands, source.nodata, source.dtype))
-        return (what, *identity(tile.href, source.options), becomes, bands[0], where)
+        # The packing is part of the key, since another variable may decode the values differently.
+        encoding = repr((tile.stored, source.bands, source.nodata, source.dtype))
+        return (what, *identity(tile.href, source.options), encoding, bands[0], where)
 
     def _opened(self, tile: Tile) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
         return open_raster(tile.href, tile.size, tile.kind, self.source.options)
@@ -250,20 +250,21 @@ class SourceBand:
                 top, left = rows.start - window[0].start, cols.start - window[1].start
                 out = array[:, top : top + part.height, left : left + part.width]
                 stored = [tile.stored[self.source.bands.index(band)] for band in bands]
-                kept = out.dtype == dataset.dtypes[0] and not any(s.is_packed for s in stored)
-                values = out if kept else np.empty(out.shape, dataset.dtypes[0])
+                same = out.dtype == dataset.dtypes[0] and not any(s.is_packed for s in stored)
+                values = out if same else np.empty(out.shape, dataset.dtypes[0])
                 file.read(dataset, part, bands, values)
                 for number, band in enumerate(bands):
                     how, plane = stored[number], out[number]
                     hidden = ~file.read_valid(dataset, part, band) if how.masked else None
-                    read = plane if kept else values[number]
+                    read = plane if same else values[number]
                     how.write(read, plane, self.source.nodata_of(band), tile.href, hidden)
 
 
 class WindowReader:
     """stackstac's ``Reader`` protocol for one band of a `RasterSource`.
 
-    stackstac passes what it knows by keyword. The ``url`` is the asset's href, which is the band.
+    stackstac passes its arguments by keyword. The ``url`` is the asset's href, for which we pass
+    a `SourceBand`.
     """
 
     def __init__(self, *, url: SourceBand, spec: RasterSpec, **_: Any) -> None:
@@ -279,7 +280,7 @@ class WindowReader:
         return self.of.source.read(self.of.band, window.toslices())
 
     def close(self) -> None:
-        """Do nothing, since handles belong to the pool."""
+        """Do nothing, since the pool owns the file handles."""
 
 
 def _is_together(dataset: DatasetReader) -> bool:

@@ -39,29 +39,29 @@ StorageOptions = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ZarrSource:
-    """One variable of a Zarr store to be put on a grid.
+    """One variable of a Zarr store, to be resampled to a grid.
 
     Parameters
     ----------
     href
-        Of the group.
+        URL or path of the group.
     variable
-        Its name in the group.
+        Name of the variable in the group.
     dims, shape, chunks
-        Of the variable in the store.
+        Dimension names, shape and chunk shape of the variable in the store.
     spatial
-        The names of the two dimensions (rows, columns).
+        Names of the two spatial dimensions (rows, columns).
     grids, origins
-        Where the store's pixels lie, as one part or several, and row and column of the first
-        pixel of each in the store.
+        The pixel grid of the store, in one or several parts, and for each part the row and column
+        of its first pixel in the store.
     target
-        Where the cube's pixels lie.
+        The grid of the cube.
     method, dtype
         As for a `stacbuild.loading.reader.RasterSource`.
     nodata, stored
-        What "no data" becomes, and how the store holds values.
+        The nodata value of the result, and the encoding of the values in the store.
     options
-        For fsspec; may hold credentials, so never shown.
+        Storage options for fsspec; they may hold credentials, so they are never shown.
     """
 
     href: str
@@ -85,8 +85,8 @@ class ZarrSource:
         Parameters
         ----------
         location
-            A slice a dimension, in the order of ``dims``: rows and columns of the target grid
-            in the spatial ones, positions in the store in the others.
+            One slice per dimension, in the order of ``dims``: rows and columns of the target grid
+            for the spatial dimensions, indices in the store for the others.
 
         Returns
         -------
@@ -110,22 +110,22 @@ class ZarrSource:
             self.nodata,
         )
         found = regrid(plane, Onto(self.target, window, self.method))
-        # Spatial dimensions were last, whatever their place in the store.
+        # `regrid` returns the spatial dimensions last; move them back to their order in the store.
         whole = found.reshape((1,) * (len(self.dims) - 2) + found.shape)
         return np.moveaxis(whole, (-2, -1), self.axes)
 
     @property
     def axes(self) -> tuple[int, int]:
-        """The places of the two spatial dimensions."""
+        """Axis numbers of the two spatial dimensions."""
         return self.dims.index(self.spatial[0]), self.dims.index(self.spatial[1])
 
 
 @dataclass(frozen=True)
 class _Position:
-    """Decodes one position along all but the spatial dimensions (a `regrid.Decoder`).
+    """Decodes one index along the non-spatial dimensions (a `regrid.Decoder`).
 
-    The store's chunks span several of them; those are decoded once and kept for the chunks of the
-    cube that need the others.
+    The store's chunks may span several such indices. They are decoded once and cached for the
+    other chunks of the cube.
     """
 
     source: ZarrSource
@@ -133,7 +133,7 @@ class _Position:
 
     @cached_property
     def _together(self) -> dict[str, slice]:
-        """What is decoded together, along each dimension but the spatial ones."""
+        """Slices that are decoded together along the non-spatial dimensions."""
         source, found = self.source, {}
         for name, length, chunk in zip(source.dims, source.shape, source.chunks, strict=True):
             if name in self.where:
@@ -143,7 +143,7 @@ class _Position:
 
     @cached_property
     def _uses(self) -> int:
-        """Number of positions that are decoded together."""
+        """Number of indices that are decoded together."""
         return math.prod(part.stop - part.start for part in self._together.values())
 
     @property
@@ -172,21 +172,21 @@ class _Position:
         return np.array(self._own(cache.get(self._key("picked", key), picked, uses=self._uses)))
 
     def _own(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Return this position of the values that were decoded together."""
+        """Return the plane of this index from the values that were decoded together."""
         return np.asarray(
             block[tuple(self.where[name].start - at.start for name, at in self._together.items())]
         )
 
-    def _key(self, what: str, place: Hashable) -> Hashable:
+    def _key(self, what: str, window: Hashable) -> Hashable:
         source = self.source
         together = tuple((part.start, part.stop) for part in self._together.values())
         # The fill value is part of the key, since another variable may use another one.
-        becomes = repr((source.stored, source.nodata, source.dtype))
-        of = (*identity(source.href, source.options), source.variable)
-        return (what, *of, becomes, together, place)
+        encoding = repr((source.stored, source.nodata, source.dtype))
+        variable = (*identity(source.href, source.options), source.variable)
+        return (what, *variable, encoding, together, window)
 
     def _decode(self, window: Window) -> NDArray[Any]:
-        """Return a window of the store, all that is decoded together, rows and columns last."""
+        """Return a window of all indices that are decoded together, with rows and columns last."""
         source = self.source
         span = self._together | dict(zip(source.spatial, window, strict=True))
         try:
@@ -224,12 +224,12 @@ def load_zarr(
     Parameters
     ----------
     parts
-        The item; or, where only a part of it is meant that lies on both of its ends (see
-        `stacbuild.loading.area`), as one item for each.
+        The item; or two items, one for each end, if the requested area is a part of it that
+        lies at both ends (see `stacbuild.loading.area`).
     metadata
-        What the result holds.
+        Dtype, nodata value and attributes of the result.
     options
-        Onto which grid, and from where.
+        The target grid and the storage options.
 
     Returns
     -------
@@ -240,11 +240,11 @@ def load_zarr(
     Raises
     ------
     BuildError
-        If the item does not say which dimensions are the spatial ones.
+        If the item does not state its spatial dimensions.
     RemoteError, NotFoundError
         If the store cannot be opened.
     IntegrityError
-        If chunks are gone that were there when it was harvested.
+        If chunks are missing that existed at harvest.
     """
     item, grid = parts[0], options.grid
     _check_whole(item, variable)
@@ -301,9 +301,9 @@ def load_zarr(
 
 
 def _check_whole(item: pystac.Item, variable: str) -> None:
-    """Compare the number of chunks on disk with that in the item, if it has one.
+    """Raise if the store on disk has fewer chunks than the item states, if it states a number.
 
-    Zarr itself takes a chunk that is not there for one of fill values.
+    Zarr itself reads a missing chunk as fill values.
     """
     asset = item.assets["data"]
     stated = asset.extra_fields.get(CHUNKS, {}).get(variable)
@@ -318,9 +318,9 @@ def _check_whole(item: pystac.Item, variable: str) -> None:
 
 
 def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
-    """Return the attributes without those of the encoding."""
-    of_store = {"_FillValue", "missing_value", "nodata", "nodatavals", "grid_mapping"}
-    return {str(name): value for name, value in array.attrs.items() if name not in of_store}
+    """Return the attributes of an array without those of its encoding."""
+    encoding = {"_FillValue", "missing_value", "nodata", "nodatavals", "grid_mapping"}
+    return {str(name): value for name, value in array.attrs.items() if name not in encoding}
 
 
 def _read_chunk(source: ZarrSource, block_info: Any = None) -> NDArray[Any]:

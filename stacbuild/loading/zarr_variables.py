@@ -39,11 +39,11 @@ def spatial_dims(item: pystac.Item) -> tuple[str, str]:
 def attributes_of(item: pystac.Item, variable: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the CF attributes of a variable that state classes or packing.
 
-    Where the item has a legend, that is the one.
+    If the item itself has classes, they take precedence over those of the attributes.
     """
     attrs = zarr_dataset(item.assets["data"].href, options)[variable].attrs
-    legend = item.properties["cube:variables"][variable].get("classification:classes")
-    return {key: attrs[key] for key in (*(() if legend else FLAGS), *PACKING) if key in attrs}
+    classes = item.properties["cube:variables"][variable].get("classification:classes")
+    return {key: attrs[key] for key in (*(() if classes else FLAGS), *PACKING) if key in attrs}
 
 
 def on_grid(item: pystac.Item, asked: Collection[str] = ()) -> dict[str, Any]:
@@ -52,19 +52,20 @@ def on_grid(item: pystac.Item, asked: Collection[str] = ()) -> dict[str, Any]:
     Parameters
     ----------
     asked
-        Those that a configuration names. Longitudes and latitudes of each pixel, and the corners
-        of pixels, are among the result only if they are: they tell where the store's pixels lie,
-        which is not where those of a cube do.
+        Variables that a configuration names. Longitudes and latitudes of each pixel and corners
+        of pixels are returned only if they are named, since they georeference the pixels of the
+        store, not those of the cube.
     """
     unreadable = left_out(item)
     entries = _spatial(item)
-    of_data = {
+    data_dims = {
         dim for entry in entries.values() if entry["type"] == "data" for dim in entry["dimensions"]
     }
     return {
         name: entry
         for name, entry in entries.items()
-        if name not in unreadable and (name in asked or not _places_pixels(name, entry, of_data))
+        if name not in unreadable
+        and (name in asked or not _is_georeference(name, entry, data_dims))
     }
 
 
@@ -74,17 +75,17 @@ def asked_for(variable: SourceVariable) -> set[str]:
     return {name for names in named for name in names or ()}
 
 
-def _places_pixels(name: str, entry: Mapping[str, Any], of_data: Collection[str]) -> bool:
+def _is_georeference(name: str, entry: Mapping[str, Any], data_dims: Collection[str]) -> bool:
     if axis_of_unit(entry.get("unit") or ""):
         return True
-    is_corner = not set(entry["dimensions"]) <= set(of_data)
+    is_corner = not set(entry["dimensions"]) <= set(data_dims)
     return entry["type"] == "auxiliary" and (name.lower() in _LONLAT or is_corner)
 
 
 def left_out(item: pystac.Item) -> dict[str, str]:
-    """Return why variables on a Zarr item's grid cannot be read, by name."""
+    """Return the reasons why variables on a Zarr item's grid cannot be read, by name."""
     reasons = {
-        # Items of earlier versions have no reason.
+        # Items of earlier versions state no reason.
         name: entry.get(LEFT_OUT) or (entry["data_type"] == "other" and "has no type of numbers")
         for name, entry in _spatial(item).items()
     }
