@@ -1,4 +1,4 @@
-"""What is resampled at a time: a block of source pixels, and the window that it is put on."""
+"""Inputs of one resampling step: a block of source pixels and a window of the target grid."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Block:
     Parameters
     ----------
     values
-        2-D, the pixels of *window*; "no data" is *fill*.
+        2-D, the pixels of *window*; nodata is *fill*.
     grid
-        Where the source's pixels lie.
+        The grid of the source.
     window
-        Rows and columns of *grid*; beyond its first and last where it goes around the earth.
+        Rows and columns of *grid*; columns may be outside of it if it wraps around.
     fill
-        What stands for "no data".
+        The nodata value.
     period
-        Columns once around the earth, if the source goes around.
+        Columns in a full circle, if the source wraps around.
     """
 
     values: NDArray[Any]
@@ -36,13 +36,13 @@ class Block:
     period: int | None = None
 
     def as_grid(self) -> PixelGrid:
-        """Return the grid of these pixels alone."""
+        """Return the grid of these pixels only."""
         return self.grid.part(self.window)
 
 
 @dataclass(frozen=True)
 class Onto:
-    """Where pixels go: a window of the target grid, and the resampling method."""
+    """Target of resampling: a window of the target grid, and the method."""
 
     target: PixelGrid
     window: Window

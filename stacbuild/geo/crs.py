@@ -1,8 +1,8 @@
-"""Coordinate reference systems: which one a file means, and whether two are the same.
+"""Identify the coordinate reference system of a file, and compare CRSs.
 
-Two are the same only if PROJ says so (`pyproj.CRS.equals`), or if one states the code of the
-other, their datums do not differ, and every position comes out the same. An ellipsoid alone,
-or a code that a search finds similar, is never enough.
+Two CRSs are the same only if PROJ considers them equal (`pyproj.CRS.equals`), or if one has the
+code of the other, their datums agree, and both assign the same position to the same coordinates.
+A common ellipsoid, or a code that a search finds similar, is never enough.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from pyproj.exceptions import CRSError, ProjError
 
 WGS84 = pyproj.CRS.from_epsg(4326)
 
-# PROJ takes an ellipsoid for the earth's within this share of 6375 km (Ellipsoid::guessBodyName).
-_EARTH, _OF_EARTH = 6_375_000.0, 0.005
-# Metres, or what they are in degrees, by which positions of the same CRS may differ.
-_SAME = 1e-3
-_METRES_A_DEGREE = 111_320.0
-# Datum names that name none, or that of WGS 84 in the spellings in use.
+# PROJ assigns an ellipsoid to the earth if its semi-major axis is within this fraction of 6375 km
+# (Ellipsoid::guessBodyName).
+_EARTH_RADIUS, _RADIUS_TOLERANCE = 6_375_000.0, 0.005
+# Metres, or their equivalent in degrees, by which positions of the same CRS may differ.
+_MAX_DISTANCE = 1e-3
+_METRES_PER_DEGREE = 111_320.0
+# Placeholders for the name of a datum, and the spellings of WGS 84 in use.
 _UNKNOWN = re.compile(r"(un(known|defined|named|specified)|not specified)\b|$")
 _OF_WGS84 = re.compile(r"(wgs|world geodetic system) ?(19)?84$")
 
 
 @lru_cache(maxsize=256)
 def parse_crs(text: str) -> pyproj.CRS:
-    """Return the CRS of an EPSG code (``EPSG:3035``) or WKT; each is made once."""
+    """Return the CRS of an EPSG code (``EPSG:3035``) or WKT, from a cache."""
     return pyproj.CRS.from_user_input(text)
 
 
@@ -43,7 +44,7 @@ def crs_text(crs: pyproj.CRS) -> str:
 
 @lru_cache(maxsize=64)
 def same_crs(one: str, other: str) -> bool:
-    """Return whether two CRSs give the same coordinates in x, y order."""
+    """Return whether two CRSs are equal, regardless of the order of axes."""
     return parse_crs(one).equals(parse_crs(other), ignore_axis_order=True)
 
 
@@ -51,22 +52,22 @@ def same_crs(one: str, other: str) -> bool:
 def transformer(source: str, target: str) -> pyproj.Transformer:
     """Return the transformer between two CRSs, x before y.
 
-    One is kept for each pair: making it takes longer than transforming a tile, and pyproj's
-    transformers may be used from several threads.
+    Transformers are cached, as creating one takes longer than transforming a tile; pyproj's may be
+    used from several threads.
     """
     return pyproj.Transformer.from_crs(parse_crs(source), parse_crs(target), always_xy=True)
 
 
 def horizontal(crs: pyproj.CRS) -> pyproj.CRS:
-    """Return the part of *crs* that places pixels: without heights.
+    """Return the horizontal part of *crs*, without heights.
 
-    A CRS that is bound to a datum shift (``TOWGS84``) and has a code of its own is taken by that
-    code, as GDAL does.
+    For a CRS that is bound to a datum shift (``TOWGS84``), this is the base CRS if that has a code,
+    as in GDAL.
 
     Raises
     ------
     ValueError
-        It has no two horizontal axes.
+        It lacks two horizontal axes.
     """
     if crs.is_compound:
         return horizontal(crs.sub_crs_list[0])
@@ -85,26 +86,26 @@ def check_of_earth(crs: pyproj.CRS) -> None:
     Raises
     ------
     ValueError
-        It is of another body, of which PROJ transforms nothing to the earth.
+        It is of another body, from which PROJ has no transformation to the earth.
     """
     ellipsoid = crs.ellipsoid
     if ellipsoid is None:
         return
     radius = ellipsoid.semi_major_metre
-    if abs(radius - _EARTH) > _OF_EARTH * _EARTH:
+    if abs(radius - _EARTH_RADIUS) > _RADIUS_TOLERANCE * _EARTH_RADIUS:
         msg = f"its coordinate system ({crs.name}) is not of the earth: a radius of {radius:.0f} m"
         raise ValueError(msg)
 
 
 def identified(crs: pyproj.CRS, *codes: int | None) -> pyproj.CRS:
-    """Return the horizontal part of *crs*, as PROJ's database has it if it is there.
+    """Return the horizontal part of *crs*, from PROJ's database if it is registered there.
 
     Parameters
     ----------
     crs
-        As a file states it.
+        The CRS that a file declares.
     codes
-        EPSG codes that may be its; each is checked.
+        Candidate EPSG codes of it; each is checked.
 
     Raises
     ------
@@ -119,10 +120,10 @@ def identified(crs: pyproj.CRS, *codes: int | None) -> pyproj.CRS:
 
 @lru_cache(maxsize=256)
 def epsg_code(crs: pyproj.CRS, *codes: int | None) -> int | None:
-    """Return the EPSG code under which PROJ knows *crs*, None if it has none.
+    """Return the EPSG code of *crs* in PROJ's database, None if it has none.
 
-    Longitude and latitude in degrees from Greenwich on the ellipsoid of WGS 84, or on a sphere,
-    of a datum that nobody names, are EPSG:4326: PROJ transforms them without a change.
+    Longitude and latitude in degrees from Greenwich, on the ellipsoid of WGS 84 or on a sphere, of
+    an unnamed datum, count as EPSG:4326: PROJ transforms them without a change.
     """
     code = _registered_code(crs, *codes)
     return 4326 if code is None and _is_plain(crs) else code
@@ -133,7 +134,7 @@ def _registered_code(crs: pyproj.CRS, *codes: int | None) -> int | None:
         try:
             registered = pyproj.CRS.from_epsg(code)
         except CRSError:
-            # GDAL's PROJ may be newer than pyproj's; the CRS itself is described all the same.
+            # GDAL's PROJ may be newer than pyproj's; the CRS has a full definition regardless.
             continue
         if len(registered.axis_info) == len(crs.axis_info) and _same(crs, registered):
             return code
@@ -146,12 +147,12 @@ def _candidates(crs: pyproj.CRS, codes: tuple[int | None, ...]) -> Iterator[int]
         yield int(stated["code"])
     yield from filter(None, codes)
     if not crs.is_bound:
-        # The search takes long; nobody else's code is that of a bound CRS.
+        # The search is slow, and no other code can be that of a bound CRS.
         yield from (int(each.code) for each in crs.list_authority("EPSG", min_confidence=25)[:3])
 
 
 def is_lonlat(crs: pyproj.CRS) -> bool:
-    """Return whether *crs* is in degrees of longitude from Greenwich and of latitude."""
+    """Return whether *crs* has longitude from Greenwich and latitude, in degrees."""
     prime = crs.prime_meridian
     return (
         crs.is_geographic
@@ -168,8 +169,8 @@ def full_circle(crs: pyproj.CRS | str) -> float | None:
         crs = parse_crs(crs)
     if not crs.is_geographic:
         return None
-    turns = 2 * math.pi / crs.axis_info[0].unit_conversion_factor
-    return float(round(turns, 9))
+    circle = 2 * math.pi / crs.axis_info[0].unit_conversion_factor
+    return float(round(circle, 9))
 
 
 def to_lonlat(crs: pyproj.CRS) -> pyproj.Transformer:
@@ -178,7 +179,7 @@ def to_lonlat(crs: pyproj.CRS) -> pyproj.Transformer:
     Raises
     ------
     ValueError
-        PROJ has no way there.
+        PROJ has no operation between the two.
     """
     return _transformer(crs, WGS84)
 
@@ -186,19 +187,19 @@ def to_lonlat(crs: pyproj.CRS) -> pyproj.Transformer:
 def apart(
     one: pyproj.CRS, other: pyproj.CRS, x: ArrayLike, y: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how far apart the same coordinates *x*, *y* lie by two CRSs, in units of *one*.
+    """Return the distances in x and y of the same coordinates in two CRSs, in units of *one*.
 
-    Infinite where PROJ cannot tell.
+    Infinite where PROJ cannot transform them.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     try:
-        there = _transformer(other, one).transform(x, y)
+        transformed = _transformer(other, one).transform(x, y)
     except ValueError:
         return np.full(x.shape, np.inf), np.full(x.shape, np.inf)
-    off = [np.abs(now - was) for now, was in zip(there, (x, y), strict=True)]
+    dx, dy = (np.abs(new - old) for new, old in zip(transformed, (x, y), strict=True))
     if (circle := full_circle(one)) is not None:
-        off[0] = np.minimum(off[0] % circle, circle - off[0] % circle)
-    return np.nan_to_num(off[0], nan=np.inf), np.nan_to_num(off[1], nan=np.inf)
+        dx = np.minimum(dx % circle, circle - dx % circle)
+    return np.nan_to_num(dx, nan=np.inf), np.nan_to_num(dy, nan=np.inf)
 
 
 def _transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
@@ -212,7 +213,7 @@ def _transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
 def _same(crs: pyproj.CRS, registered: pyproj.CRS) -> bool:
     if crs.equals(registered, ignore_axis_order=True):
         return True
-    # Other programs write other names of datum and projection, and other orders of axes.
+    # Programs differ in the names of datums and projections, and in the order of axes.
     return _same_datum(crs, registered) and _same_positions(crs, registered)
 
 
@@ -222,14 +223,18 @@ def _same_datum(crs: pyproj.CRS, registered: pyproj.CRS) -> bool:
         return False
     if one.equals(other, ignore_axis_order=True):
         return True
-    figures = (one.ellipsoid, other.ellipsoid)
+    ellipsoids = (one.ellipsoid, other.ellipsoid)
     names = [_datum_name(each) for each in (one, other)]
     return (
-        all(figures)
-        and math.isclose(figures[0].semi_major_metre, figures[1].semi_major_metre, abs_tol=1e-3)  # type: ignore[union-attr]
+        all(ellipsoids)
         and math.isclose(
-            figures[0].inverse_flattening,  # type: ignore[union-attr]
-            figures[1].inverse_flattening,  # type: ignore[union-attr]
+            ellipsoids[0].semi_major_metre,  # type: ignore[union-attr]
+            ellipsoids[1].semi_major_metre,  # type: ignore[union-attr]
+            abs_tol=1e-3,
+        )
+        and math.isclose(
+            ellipsoids[0].inverse_flattening,  # type: ignore[union-attr]
+            ellipsoids[1].inverse_flattening,  # type: ignore[union-attr]
             abs_tol=1e-6,
         )
         and (names[0] == names[1] or (crs.is_projected and _UNKNOWN.match(names[0]) is not None))
@@ -254,12 +259,13 @@ def _same_positions(crs: pyproj.CRS, registered: pyproj.CRS) -> bool:
         x, y = _transformer(WGS84, registered).transform(lon, lat)
     except ValueError:
         return False
-    there = np.isfinite(x) & np.isfinite(y)
-    off = apart(registered, crs, x[there], y[there])
+    finite = np.isfinite(x) & np.isfinite(y)
+    distances = apart(registered, crs, x[finite], y[finite])
+    # The factor converts to metres, or to radians.
     unit = registered.axis_info[0].unit_conversion_factor
-    # Of metres, or of radians.
-    metre = 1 / unit if registered.is_projected else 1 / math.degrees(unit) / _METRES_A_DEGREE
-    return bool(there.any()) and all(bool((each <= _SAME * metre).all()) for each in off)
+    metre = 1 / unit if registered.is_projected else 1 / math.degrees(unit) / _METRES_PER_DEGREE
+    limit = _MAX_DISTANCE * metre
+    return bool(finite.any()) and all(bool((each <= limit).all()) for each in distances)
 
 
 def _is_plain(crs: pyproj.CRS) -> bool:
@@ -268,11 +274,11 @@ def _is_plain(crs: pyproj.CRS) -> bool:
     if crs.equals(WGS84, ignore_axis_order=True):
         return True
     name = _datum_name(crs)
-    figure = crs.ellipsoid
-    of_wgs84 = math.isclose(figure.semi_major_metre, 6378137.0, abs_tol=1e-3) and math.isclose(
-        figure.inverse_flattening, 298.257223563, abs_tol=1e-6
+    ellipsoid = crs.ellipsoid
+    of_wgs84 = math.isclose(ellipsoid.semi_major_metre, 6378137.0, abs_tol=1e-3) and math.isclose(
+        ellipsoid.inverse_flattening, 298.257223563, abs_tol=1e-6
     )
-    sphere = figure.semi_major_metre == figure.semi_minor_metre
+    sphere = ellipsoid.semi_major_metre == ellipsoid.semi_minor_metre
     if _UNKNOWN.match(name):
         return of_wgs84 or sphere
     return of_wgs84 and _OF_WGS84.match(name) is not None

@@ -1,10 +1,10 @@
-"""The one type of a grid: where pixels lie; and the grid of a cube, whose numbers are exact.
+"""Define the grid of any raster, and the grid of a cube, whose numbers are exact.
 
-A `PixelGrid` has a CRS, an affine transform and a shape, whatever its pixels are of: a file, a Zarr
-store, a block of pixels, a cube. `Grid` is that of a cube: its corner and its resolution are kept
-as the fractions that the configuration's decimals stand for, and every coordinate is rounded once,
-from the exact value. So no coordinate drifts, and a part cut out of a grid has the very
-coordinates of the whole.
+A `PixelGrid` has a CRS, an affine transform and a shape. It describes the pixels of a file, a Zarr
+store, a block of pixels or a cube. `Grid` is the grid of a cube: its corner and its resolution are
+the exact fractions of the decimals in the configuration, and every coordinate is rounded once, from
+the exact value. So no coordinate drifts, and a part of a grid has exactly the coordinates of the
+whole.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from stacbuild.geo.crs import parse_crs
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-# Pixels of a file count as square, and as falling on another's, if they are off by no more than
-# this many pixels: what transforms written with nine digits are.
-_SQUARE = 1e-3
+# Pixels of a file count as square, and as aligned with another's, within this many pixels: the
+# error of transforms that are written with nine digits.
+_MAX_OFFSET = 1e-3
 
 Window = tuple[slice, slice]
 """Rows and columns of a grid."""
@@ -40,7 +40,7 @@ Transform = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class PixelGrid:
-    """Where pixels lie: a CRS, an affine transform and a shape.
+    """Georeferenced pixels: a CRS, an affine transform and a shape.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class PixelGrid:
 
     @staticmethod
     def from_geobox(geobox: GeoBox) -> PixelGrid:
-        """Return the grid of a `odc.geo.geobox.GeoBox`; ValueError if that has no CRS."""
+        """Return the grid of an `odc.geo.geobox.GeoBox`; ValueError if it has no CRS."""
         if geobox.crs is None:
             msg = "a GeoBox without a CRS lies nowhere"
             raise ValueError(msg)
@@ -79,20 +79,20 @@ class PixelGrid:
 
     @property
     def geobox(self) -> GeoBox:
-        """The grid as a `odc.geo.geobox.GeoBox`."""
-        # Imported when used: it takes longer than all else here.
+        """The grid as an `odc.geo.geobox.GeoBox`."""
+        # Imported when used, as it takes longer than all other imports of this module.
         from odc.geo.geobox import GeoBox
 
         return GeoBox(self.shape, self.affine, self.crs)
 
     @property
     def affine(self) -> Affine:
-        """The transform as an object."""
+        """The transform as an `affine.Affine`."""
         return Affine(*self.transform)
 
     @property
     def is_aligned(self) -> bool:
-        """Whether rows run along y and columns along x: neither rotated nor skewed."""
+        """Whether the axes are parallel to x and y: neither rotated nor skewed."""
         return self.transform[1] == 0 and self.transform[3] == 0
 
     @property
@@ -113,15 +113,15 @@ class PixelGrid:
     def window_of(self, bbox: BBox, slack: float = 0.0) -> Window | None:
         """Return the rows and columns whose centres lie in *bbox*, None if there are none.
 
-        A centre on the west or north edge lies in it, on the east or south edge not, so that
-        neighbouring bboxes share no pixel.
+        The west and north edges are inclusive, the east and south edges exclusive, so that adjacent
+        bboxes share no pixel.
 
         Parameters
         ----------
         bbox
             West, south, east, north in the CRS of the grid, which is aligned.
         slack
-            Units of the CRS that a centre may be west of an edge and be taken as on it.
+            Distance, in units of the CRS, to the west of an edge at which a centre counts as on it.
         """
         west, south, east, north = bbox
         y, x = self.coords()
@@ -135,7 +135,7 @@ class PixelGrid:
         )
 
     def part(self, window: Window) -> PixelGrid:
-        """Return the grid of some rows and columns, which may lie beyond the first and last."""
+        """Return the grid of a window, which may extend beyond the first and last pixels."""
         rows, columns = window
         a, b, c, d, e, f = self.transform
         top, left = rows.start, columns.start
@@ -144,13 +144,13 @@ class PixelGrid:
         return PixelGrid(self.crs, (a, b, corner[0], d, e, corner[1]), shape)
 
     def moved(self, distance: float) -> PixelGrid:
-        """Return a grid of the same shape, moved along x by a distance in units of the CRS."""
+        """Return the grid shifted along x by a distance in units of the CRS."""
         a, b, c, d, e, f = self.transform
         return PixelGrid(self.crs, (a, b, c + distance, d, e, f), self.shape)
 
 
 class Stated(Protocol):
-    """A grid as a configuration states it."""
+    """Protocol of a grid's definition in a configuration."""
 
     @property
     def identifier(self) -> str:
@@ -190,9 +190,9 @@ class Grid(PixelGrid):
     tile
         Rows and columns of a chunk, at most those of the grid.
     note
-        What was changed to make the bbox a whole number of pixels, empty if nothing.
+        How the bbox was extended to a whole number of pixels, empty if it was not.
     name
-        Its identifier in the configuration, or of which source it is; for messages.
+        Its identifier in the configuration, or the name of its source; for messages.
 
     Attributes
     ----------
@@ -217,8 +217,8 @@ class Grid(PixelGrid):
     def from_mapping(cls, mapping: Stated) -> Grid:
         """Return the grid that *mapping* describes.
 
-        The north-west corner is that of the bbox. A bbox that is no whole number of pixels grows
-        to the south and east, and ``note`` says so.
+        The north-west corner is that of the bbox. A bbox that is not a whole number of pixels is
+        extended to the south and east, and ``note`` records it.
         """
         west, south, east, north = mapping.bbox
         columns, exact_x = count_pixels(west, east, mapping.spatial_res)
@@ -243,20 +243,20 @@ class Grid(PixelGrid):
 
     @classmethod
     def from_pixels(cls, grid: PixelGrid, epsg: int, tile: tuple[int, int]) -> Grid:
-        """Return the grid of the pixels of another one, turned north up.
+        """Return the cube grid with the pixels of another grid, north up.
 
         Raises
         ------
         ValueError
-            If the pixels are not square, or rows do not run along x.
+            If the pixels are not square, or the grid is rotated or skewed.
         """
         a, _, c, _, e, f = grid.transform
         rows, columns = grid.shape
         if not grid.is_aligned:
             msg = "its pixels lie askew"
             raise ValueError(msg)
-        # Of the whole height, as what a pixel is too short adds up.
-        if abs(abs(e) / abs(a) - 1) * max(grid.shape) > _SQUARE:
+        # Over the whole grid, as the differences of single pixels add up.
+        if abs(abs(e) / abs(a) - 1) * max(grid.shape) > _MAX_OFFSET:
             msg = f"its pixels are not square ({abs(a):.9g} x {abs(e):.9g})"
             raise ValueError(msg)
         step = exact(abs(a))
@@ -270,18 +270,21 @@ class Grid(PixelGrid):
         )
 
     def union(self, others: Sequence[Grid]) -> Grid:
-        """Return the smallest grid that holds this one and *others*, pixel upon pixel.
+        """Return the smallest grid that contains this one and *others*, with the same pixels.
 
         Raises
         ------
         ValueError
-            If their pixels do not fall on each other.
+            If their pixels are not aligned with each other.
         """
         tops, lefts, bottoms, rights = [0], [0], [self.shape[0]], [self.shape[1]]
         for other in others:
             top, left = (self.north - other.north) / self.step, (other.west - self.west) / self.step
-            off = max(abs(top - round(top)), abs(left - round(left)))
-            if off > _SQUARE or abs(other.step / self.step - 1) * max(other.shape) > _SQUARE:
+            offset = max(abs(top - round(top)), abs(left - round(left)))
+            if (
+                offset > _MAX_OFFSET
+                or abs(other.step / self.step - 1) * max(other.shape) > _MAX_OFFSET
+            ):
                 msg = "the pixels of its files do not fall on each other"
                 raise ValueError(msg)
             tops.append(round(top))
@@ -293,7 +296,7 @@ class Grid(PixelGrid):
         return replace(self, tile=(tile[0], tile[1])).part(whole)
 
     def pixel_at(self, x: float, y: float) -> Grid:
-        """Return the one pixel of this size whose centre is at *x*, *y* (in the grid's CRS)."""
+        """Return the grid of one pixel of this size, centred at *x*, *y* (in the grid's CRS)."""
         half = self.step / 2
         return replace(self, west=exact(x) - half, north=exact(y) + half, shape=(1, 1), tile=(1, 1))
 
@@ -304,7 +307,7 @@ class Grid(PixelGrid):
 
     @property
     def dims(self) -> tuple[str, str]:
-        """``("lat", "lon")`` in a geographic CRS, ``("y", "x")`` else."""
+        """``("lat", "lon")`` in a geographic CRS, ``("y", "x")`` otherwise."""
         return ("lat", "lon") if parse_crs(self.crs).is_geographic else ("y", "x")
 
     @property
@@ -328,7 +331,7 @@ class Grid(PixelGrid):
         return _centres(self.north, -self.step, rows), _centres(self.west, self.step, columns)
 
     def part(self, window: Window) -> Grid:
-        """Return the grid of some rows and columns, with the very coordinates of the whole."""
+        """Return the grid of a window, with exactly the coordinates of the whole grid."""
         rows, columns = window
         shape = rows.stop - rows.start, columns.stop - columns.start
         return replace(
@@ -345,7 +348,7 @@ class Grid(PixelGrid):
         Raises
         ------
         ConfigError
-            If there is no such pixel.
+            If no pixel centre lies in *bbox*.
         """
         window = self.window_of(bbox)
         if window is None:
@@ -357,7 +360,7 @@ class Grid(PixelGrid):
 
 
 def _centres(start: Fraction, step: Fraction, count: int) -> Floats:
-    # Over one denominator all are integers, and Python rounds a quotient of integers correctly.
+    # With a common denominator all are integers, and Python rounds their quotients correctly.
     scale = 2 * math.lcm(start.denominator, step.denominator)
     first, stride = int((start + step / 2) * scale), int(step * scale)
     return np.array([(first + i * stride) / scale for i in range(count)], dtype=np.float64)

@@ -33,8 +33,8 @@ _MAX_WIDTH = 60.0
 # than the second is such a gap, not a hole in the raster.
 _GAP, _HOLE = 0.05, 4.0
 # Degrees of latitude that a raster of a hemisphere or more spans. Its points at the limb within
-# the second number of degrees of the antimeridian are snapped to it. The third, the tolerance of
-# the simplification, is smaller.
+# the second number of degrees of the antimeridian are snapped to it. Steps between cells at the
+# limb are smaller than the third, the tolerance of the simplification that removes them.
 _LARGE, _LIMB, _STEP = 100.0, 1.0, 0.5
 # Degrees from the pole of the parallels that are tested to lie entirely on a raster.
 _CAPS = (0.01, 0.05, 0.1, 0.25, 0.5, *range(1, 90))

@@ -1,8 +1,8 @@
-"""Nearest neighbour where the grid is much coarser than the source: only blocks that are wanted.
+"""Read only the blocks needed for nearest neighbour on a grid much coarser than the source.
 
-A window of a coarse grid may lie on more pixels of a source than fit into memory, of which it wants
-one in thousands. Here each block (of a GeoTIFF, or a chunk) that holds a wanted pixel is read
-once, a few at a time, and the others are not.
+A window of a coarse grid may cover more pixels of a source than fit into memory, and need only one
+in thousands. Here each block (of a GeoTIFF, or a chunk) that contains a needed pixel is read once,
+a few at a time, and the others are skipped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stacbuild.geo.grid import Window
 from stacbuild.geo.mapping import IndexMap
 
-# Pixels of neighbouring blocks that are read together at the most.
+# Maximum number of pixels of adjacent blocks that are read together.
 _RUN_PIXELS = 2**22
 
 
@@ -26,7 +26,7 @@ def pick(
     blocks: tuple[int, int],
     read: Callable[[Window], NDArray[Any]],
 ) -> NDArray[Any]:
-    """Pick the pixels of a target window out of the blocks of a source.
+    """Return the pixels of a target window, read from the blocks of a source.
 
     Parameters
     ----------
@@ -46,12 +46,13 @@ def pick(
     at = np.arange(rows.size) if outside is None else np.flatnonzero(~outside)
     rows, cols = rows.ravel()[at] + origin[0], cols.ravel()[at] + origin[1]
     result: NDArray[Any] | None = None
-    for some, window in _runs(rows, cols, blocks):
+    for pixels, window in _runs(rows, cols, blocks):
         values = read(window)
         if result is None:
             result = np.zeros((*values.shape[:-2], rows.size), values.dtype)
-        result[..., some] = values[..., rows[some] - window[0].start, cols[some] - window[1].start]
-    assert result is not None  # noqa: S101 - there is no map without a pixel on the source
+        row, col = rows[pixels] - window[0].start, cols[pixels] - window[1].start
+        result[..., pixels] = values[..., row, col]
+    assert result is not None  # noqa: S101 - a map has at least one pixel on the source
     whole = np.zeros((*result.shape[:-1], shape[0] * shape[1]), result.dtype)
     whole[..., at] = result
     return whole.reshape(*result.shape[:-1], *shape)
@@ -60,22 +61,22 @@ def pick(
 def _runs(
     rows: NDArray[np.intp], cols: NDArray[np.intp], blocks: tuple[int, int]
 ) -> Iterator[tuple[NDArray[np.intp], Window]]:
-    """Yield which pixels lie on blocks side by side, and the part of these that they span."""
+    """Yield the indices of pixels on a run of adjacent blocks, and the window that they span."""
     height, width = blocks
     across = int(cols.max()) // width + 2
     block = rows // height * across + cols // width
     order = np.argsort(block, kind="stable")
     first = np.flatnonzero(np.diff(block[order], prepend=-2))
     numbers = block[order[first]]
-    ends = [*first[1:].tolist(), len(order)]
-    most = max(1, _RUN_PIXELS // (height * width))
+    stops = [*first[1:].tolist(), len(order)]
+    max_blocks = max(1, _RUN_PIXELS // (height * width))
     start = 0
     for last in range(len(numbers)):
         follows = last + 1 < len(numbers) and numbers[last + 1] == numbers[last] + 1
-        if follows and last + 1 - start < most:
+        if follows and last + 1 - start < max_blocks:
             continue
-        some = order[first[start] : ends[last]]
-        yield some, (_span(rows[some]), _span(cols[some]))
+        pixels = order[first[start] : stops[last]]
+        yield pixels, (_span(rows[pixels]), _span(cols[pixels]))
         start = last + 1
 
 
