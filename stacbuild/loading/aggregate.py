@@ -1,4 +1,4 @@
-"""Several values of a series reduced to one, without those that are nodata."""
+"""Reduce time series to one value, ignoring nodata."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 PICKING = frozenset({"bfill", "ffill", "first", "last", "max", "min", "nearest"})
-"""Methods whose results are values of the source, so that classes stay classes."""
+"""Methods whose results are values of the source, which therefore preserve classes."""
 
-# Values that are reduced together.
+# Number of values to reduce at a time.
 _PART = 2**20
 
 
 def aggregate(blocks: Sequence[NDArray[Any]], fill: Any, method: str) -> NDArray[Any]:
-    """Reduce each series along the first axis to one value, without those that are *fill*.
+    """Reduce each series along the first axis to one value, ignoring nodata.
 
     Parameters
     ----------
     blocks
-        Of one number type, that follow each other along the first axis and have two more or more.
+        Arrays of one dtype and at least three dimensions, consecutive along the first axis.
     fill
         The nodata value; NaN if only NaN is nodata.
     method
-        One of max, min, first, last (of the blocks' dtype, *fill* where there is no value), count
-        (int32), mean, median, prod, std, sum, var (floats, NaN where there is no value). Standard
-        deviation and variance are those of the values themselves (0 degrees of freedom).
+        One of max, min, first, last (the blocks' dtype, *fill* if there are no values), count
+        (int32), mean, median, prod, std, sum, var (float, NaN if there are no values). Standard
+        deviation and variance are those of the population (``ddof=0``).
 
     Returns
     -------
@@ -36,7 +36,7 @@ def aggregate(blocks: Sequence[NDArray[Any]], fill: Any, method: str) -> NDArray
     size = sum(block[:, :1].size for block in blocks)
     rows = max(1, _PART // max(1, size))
     length = blocks[0].shape[1]
-    # A few rows at a time: the copies that it takes would add up to many times the values.
+    # A few rows at a time: temporary copies would otherwise add up to many times the input.
     parts = [
         _aggregated_rows(
             np.concatenate([block[:, top : top + rows] for block in blocks]), fill, method
@@ -55,16 +55,16 @@ def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any
         return np.asarray(count.astype(np.int32))
     if method in PICKING:
         if method in ("first", "last"):
-            place = valid.argmax(axis=0, keepdims=True)
+            index = valid.argmax(axis=0, keepdims=True)
             if method == "last":
-                place = len(block) - 1 - valid[::-1].argmax(axis=0, keepdims=True)
-            picked = np.take_along_axis(block, place, axis=0)
+                index = len(block) - 1 - valid[::-1].argmax(axis=0, keepdims=True)
+            picked = np.take_along_axis(block, index, axis=0)
         else:
             never = _limits(block.dtype)[0 if method == "max" else 1]
             reduce = np.max if method == "max" else np.min
             picked = reduce(np.where(valid, block, never), axis=0, keepdims=True)
         if block.dtype.kind != "f" and np.isnan(fill):
-            return np.asarray(picked)  # every value is one
+            return np.asarray(picked)  # every value is valid
         return np.asarray(np.where(count > 0, picked, fill).astype(block.dtype))
     values = block.astype(np.float64)
     some = np.maximum(count, 1)
@@ -94,19 +94,19 @@ def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
 
 
 def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type in which results of computations are: float32 from up to 16 bits."""
+    """Return the float dtype of computed results: float32 for up to 16 bits, else float64."""
     if dtype.kind == "f" and dtype.itemsize > 2:
         return dtype
     return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
 
 
 def reduced_dtype(dtype: np.dtype[Any], method: str) -> np.dtype[Any]:
-    """Return the type of what `aggregate` makes of a type."""
+    """Return the dtype of the result of `aggregate` for an input dtype."""
     if method == "count":
         return np.dtype(np.int32)
     return dtype if method in PICKING else float_of(dtype)
 
 
 def missing_value(dtype: np.dtype[Any], fill: Any, method: str) -> Any:
-    """Return the result of a method where there is no value at all."""
+    """Return the result of a method if there are no values."""
     return 0 if method == "count" else fill if method in PICKING else dtype.type(np.nan)

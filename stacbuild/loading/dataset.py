@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def _ignore(message: str) -> None:
-    """Do nothing."""
+    pass
 
 
 def load_variable(
@@ -62,21 +62,22 @@ def load_variable(
     Parameters
     ----------
     variable
-        The entry; its identifier names the result.
+        The configured variable; its identifier names the result.
     items
-        The items of its data id: one, or the tiles of one product.
+        The items of its data id: one item, or the tiles of one product.
     grid
         The grid of the cube.
     storage_options
-        For s3fs, if the store requires credentials; else empty, and hrefs are read unchanged.
+        Options for s3fs if the store requires credentials; otherwise empty, and hrefs are read
+        unchanged.
     warn
-        Called with one line for each loss of information from the files to the cube.
+        Called with one line for each loss of information between files and cube.
 
     Returns
     -------
-    Lazy dataset; every variable has the grid's dimensions last, the source's dtype (unless a
-    custom function changed it), CF attributes, and in ``encoding`` its ``_FillValue`` if it
-    has a nodata value.
+    Lazy dataset. Each variable has the grid's dimensions last, the source's dtype (unless a
+    custom function changed it), CF attributes, and ``encoding["_FillValue"]`` if it has a nodata
+    value.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def load_variable(
         items = [_through_s3(item) for item in items]
     items = items_within(variable, items)
     check_overlap(variable, items, any_touches(items, grid), grid)
-    # Checked for each time: two files that cover the grid together may have different times.
+    # Checked for each time, since files that together cover the grid may have different times.
     complete = all(covers(wrapped_grids(tiles, grid), grid) for tiles in by_time(items).values())
     # A Zarr store may also have a variable `band_data`, which rioxarray writes.
     is_raster = "cube:variables" not in items[0].properties
@@ -110,19 +111,19 @@ def load_variable(
     if variable.custom_processing:
         dataset = run_custom(dataset, variable.custom_processing)
     dataset = _canonical(dataset, grid, spatial, variable.data_id)
-    dataset = _with_years(dataset, bands)
+    dataset = _with_band_times(dataset, bands)
     dataset = _named(dataset, variable.identifier)
     only = next(iter(metadata.values())) if len(metadata) == 1 else None
     for name, array in dataset.data_vars.items():
-        of = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
-        _describe(array, of, complete)
+        known = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
+        _set_metadata(array, known, complete)
     if variable.temporal_resample_params:
         dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.data_id)
     return dataset
 
 
 def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None:
-    """Return a message on unreadable variables that the configuration does not name."""
+    """Return a message on unreadable variables; None if there are none or variables are named."""
     params = variable.open_params, variable.spatial_resample_params
     if (
         params[0].variable_names
@@ -154,8 +155,8 @@ def _open_raster(
     items: Sequence[pystac.Item],
     options: LoadOptions,
 ) -> tuple[xr.Dataset, dict[str, VariableMetadata], tuple[str, str]]:
-    # Imported late, here and below: Zarr sources need neither GDAL nor stackstac, and vice versa;
-    # each takes half a second to import.
+    # Imported late, here and below: Zarr sources do not need GDAL and stackstac, GeoTIFFs do not
+    # need Zarr, and each takes half a second to import.
     from stacbuild.loading.raster import load_raster
 
     chosen = chosen_bands(variable, items)
@@ -228,13 +229,13 @@ def check_overlap(
     """Raise `BuildError` if a grid does not intersect any source, with both bounding boxes."""
     if touched:
         return
-    box = [round(value, 6) for value in grid.bounds]
+    bounds = [round(value, 6) for value in grid.bounds]
     covered = [item.bbox for item in items if item.bbox]
     west, south, east, north = zip(*covered, strict=True)
-    # West is greater than east across the antimeridian.
+    # A bbox that crosses the antimeridian has west > east.
     east = tuple(e + 360 if e < w else e for w, e in zip(west, east, strict=True))
     raise BuildError(
-        f"{variable.data_id}: the box {box} ({grid.crs}) lies outside the data, which covers "
+        f"{variable.data_id}: the box {bounds} ({grid.crs}) lies outside the data, which covers "
         f"[{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
     )
 
@@ -242,13 +243,13 @@ def check_overlap(
 def _canonical(
     dataset: xr.Dataset, grid: Grid, spatial: tuple[str, str], data_id: str
 ) -> xr.Dataset:
-    """Return a dataset whose spatial dimensions are last, with the grid's names and coordinates."""
+    """Return the dataset with spatial dimensions last, named and with coordinates as the grid."""
     if taken := sorted({*grid.dims, "spatial_ref"} & set(map(str, dataset.data_vars))):
         raise BuildError(
             f"{data_id}: its variable {taken[0]} has the name of a coordinate of the cube; choose "
             "others by open_params.variable_names, or rename it by custom_processing"
         )
-    # A custom function may have used other common names.
+    # A custom function may have renamed them to other common names.
     names = ((spatial[0], "y", "lat", "latitude"), (spatial[1], "x", "lon", "longitude"))
     for dim, known, size, values in zip(grid.dims, names, grid.shape, grid.coords(), strict=True):
         found = [name for name in known if name in dataset.dims]
@@ -264,7 +265,7 @@ def _canonical(
             )
         if found[0] in dataset.coords:
             given = dataset[found[0]].values
-            # Within the rounding of single precision.
+            # A tolerance for coordinates in single precision.
             within = grid.resolution / 10
             if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
                 raise BuildError(
@@ -277,8 +278,8 @@ def _canonical(
     return dataset.drop_vars(scalar).transpose(..., *grid.dims)
 
 
-def _with_years(dataset: xr.Dataset, times: pd.DatetimeIndex | None) -> xr.Dataset:
-    """Convert bands to times if the item states a time for each band."""
+def _with_band_times(dataset: xr.Dataset, times: pd.DatetimeIndex | None) -> xr.Dataset:
+    """Convert the band dimension to time if the item states a time for each band."""
     if times is None or dataset.sizes.get("band") != len(times):
         return dataset
     return dataset.rename({"band": "time"}).assign_coords(time=times)
@@ -297,8 +298,8 @@ def _named(dataset: xr.Dataset, identifier: str | None) -> xr.Dataset:
     return dataset.rename({name: f"{identifier}_{name}" for name in names})
 
 
-def _describe(array: xr.DataArray, metadata: VariableMetadata | None, complete: bool) -> None:
-    """Set CF attributes and the fill value of a variable, in place."""
+def _set_metadata(array: xr.DataArray, metadata: VariableMetadata | None, complete: bool) -> None:
+    """Set CF attributes and fill value of a variable in place."""
     array.encoding = {}
     if array.dtype.kind == "f":
         fill = np.nan if metadata is None else metadata.fill
@@ -307,8 +308,8 @@ def _describe(array: xr.DataArray, metadata: VariableMetadata | None, complete: 
         return
     array.attrs.update(metadata.attrs)
     if array.dtype == metadata.cube_dtype:
-        # The value of missing chunks. GDAL takes it for nodata, whether or not there is a
-        # `_FillValue`, so it must not be Zarr's default 0, which is a valid value.
+        # The value of missing chunks. GDAL treats it as nodata, with or without a `_FillValue`,
+        # so it must not be Zarr's default 0, which is a valid value.
         array.encoding["fill_value"] = array.dtype.type(metadata.fill)
     declared = metadata.no_data(complete=complete).declared
     if array.dtype == metadata.cube_dtype and array.dtype.kind != "f" and declared:

@@ -1,4 +1,4 @@
-"""Choose the resampling method of a variable: as configured, or by type and pixel size."""
+"""Choose the resampling method of a variable: as configured, or by dtype and pixel size."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def resampling_method(
     sources: Sequence[PixelGrid],
     target: PixelGrid,
 ) -> str:
-    """Return the resampling method of a variable: as configured, else by its type and classes.
+    """Return the resampling method of a variable: as configured, else by its dtype and classes.
 
-    The default for classes, and for integers in general, is nearest, which adds no new values.
+    The default for classes, and for integers in general, is nearest, which creates no new values.
 
     Parameters
     ----------
@@ -46,9 +46,10 @@ def resampling_method(
     stated = variable.agg_method(name) if pixels > 1 else variable.interp_method(name)
     if stated:
         return "nearest" if stated == "center" else stated
-    # STAC has one nodata value; further ones are stored as classes, which are no categories.
-    legend = any(not entry.get("nodata") for entry in metadata.classes)
-    if legend or is_categorical(metadata.dtype, metadata.attrs):
+    # STAC allows one nodata value per band; others are stored as classes marked as nodata, which
+    # do not make a variable categorical.
+    has_classes = any(not entry.get("nodata") for entry in metadata.classes)
+    if has_classes or is_categorical(metadata.dtype, metadata.attrs):
         return "nearest"
     return "bilinear" if pixels < _AVERAGED_FROM else "mean"
 

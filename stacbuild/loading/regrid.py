@@ -1,6 +1,6 @@
-"""From decoded pixels to pixels of the grid: the one path of GeoTIFFs and Zarr stores.
+"""Resample decoded pixels to the grid: common code of GeoTIFFs and Zarr stores.
 
-A format only provides a `Decoder`. This module decides which source pixels to read, how to
+Each format only provides a `Decoder`. This module decides which source pixels to read, how to
 resample them, which of several sources takes precedence, and where the result is nodata.
 """
 
@@ -24,7 +24,7 @@ from stacbuild.geo.working import Spare
 from stacbuild.loading.pool import shared_index_map
 from stacbuild.nodata import Number
 
-# Bytes of a source window above which nearest reads blocks of it instead of the whole.
+# Bytes of a source window above which nearest reads it block by block.
 WINDOW_BYTES = 512 * 2**20
 # Bytes of source pixels that the other methods assemble at a time. A target window that needs
 # more, because its pixels are much larger than the source's, is split.
@@ -32,25 +32,25 @@ _BLOCK_BYTES = 512 * 2**20
 
 
 class Decoder(Protocol):
-    """Decodes one plane of some sources: a band, or one position along the other dimensions."""
+    """Decodes one plane of the sources: one band, or one index along the other dimensions."""
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes that are decoded together for one pixel."""
+        """Bytes that are decoded per pixel."""
 
     def read(self, number: int, window: Window, mapping: IndexMap | None = None, /) -> NDArray[Any]:
-        """Return a window of a source's grid, 2-D, "no data" as the plane's fill value.
+        """Return a window of the grid of source *number*, 2-D, with nodata as the fill value.
 
-        With a *mapping* only the pixels that it looks at have to be decoded.
+        With a *mapping*, only the pixels that it selects have to be decoded.
         """
 
     def pick(self, number: int, mapping: IndexMap, key: Hashable) -> NDArray[Any]:
-        """Return the pixels of a target window, from a source window too large to be held.
+        """Return the pixels of a target window whose source window is too large for memory.
 
         Parameters
         ----------
         key
-            Of the mapping, for what is kept for other planes.
+            Cache key of the mapping, to share pixels with other planes.
 
         Returns
         -------
@@ -60,18 +60,18 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Plane:
-    """Pixels of one or several sources to be put on a grid; the first with data wins.
+    """Pixels of one or several sources to resample to one grid; the first with data wins.
 
     Parameters
     ----------
     name
-        For messages.
+        Name for messages.
     grids
-        Where the pixels of each source lie.
+        The pixel grid of each source.
     decoder
-        Reads them, by their number.
+        Decodes the pixels of a source, by its number in *grids*.
     dtype
-        Of what is read.
+        Dtype of the decoded pixels.
     nodata
         The nodata value of the result.
     """
@@ -84,16 +84,16 @@ class Plane:
 
 
 def regrid(plane: Plane, onto: Onto) -> NDArray[Any]:
-    """Return a window of the target grid.
+    """Resample a plane to a window of the target grid.
 
     Returns
     -------
-    2-D array of the window's shape and the plane's dtype, "no data" as its fill value.
+    2-D array of the window's shape and the plane's dtype, with nodata as the fill value.
 
     Raises
     ------
     BuildError
-        As `stacbuild.geo.warp.warp`, or if a value with data is the one that stands for "no data".
+        As `stacbuild.geo.warp.warp`, or if a valid value equals the fill value.
     """
     layers = _nearest(plane, onto) if onto.method == "nearest" else _resampled(plane, onto)
     found = overlay(layers, plane.nodata)
@@ -126,7 +126,7 @@ def _nearest(plane: Plane, onto: Onto) -> Iterator[Layer]:
 
 @dataclass(frozen=True)
 class _Pixels:
-    """How pixels of a mosaic's sources are read, by number, and what "no data" is in them."""
+    """Reads windows of a mosaic's sources, by number, with *fill* as nodata value."""
 
     read: Callable[[int, Window], NDArray[Any]]
     fill: Number
@@ -152,8 +152,8 @@ def _resampled(plane: Plane, onto: Onto) -> Iterator[Layer]:
 
 
 def _of_mosaic(mosaic: Mosaic, onto: Onto, pixels: _Pixels) -> NDArray[Any] | None:
-    """Return a window of the target grid; None if no source of the mosaic lies under it."""
-    from stacbuild.geo.warp import warp  # GDAL, which nearest on Zarr does without
+    """Return a window of the target grid; None if no source of the mosaic intersects it."""
+    from stacbuild.geo.warp import warp  # imports GDAL, not needed for Zarr and nearest
 
     window = mosaic.window(onto.target, onto.window, onto.method)
     if window is None:

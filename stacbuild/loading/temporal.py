@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 # Relative deviation of steps from their mean (as of years) up to which they count as regular.
 _IRREGULAR = 0.05
 
-# Of these the value nearest to the beginning of a step is looked for, in the step or not.
+# Methods that select a value by its distance to the start of a step, whether or not it lies in the
+# step.
 _SELECTING = frozenset({"bfill", "ffill", "nearest"})
 _SAME = {"backfill": "bfill", "pad": "ffill", "slinear": "linear", "zero": "ffill"}
 
-# CF appendix E has no names for the others.
+# CF appendix E has no names for the other methods.
 _CELL_METHODS = {
     "max": "maximum",
     "mean": "mean",
@@ -43,26 +44,26 @@ _CELL_METHODS = {
 def resample_in_time(
     dataset: xr.Dataset, params: TemporalResampleParams, data_id: str
 ) -> xr.Dataset:
-    """Resample variables to times at the configured frequency.
+    """Resample variables in time to the configured frequency.
 
     Parameters
     ----------
     dataset
-        Lazy, with a dimension ``time`` (UTC), and "no data" in ``encoding["_FillValue"]``.
+        Lazy, with a dimension ``time`` (UTC), and the nodata value in ``encoding["_FillValue"]``.
     params
-        What the configuration says. The variables that it names are those of *dataset*.
+        The configured parameters; the variables they name are variables of *dataset*.
 
     Returns
     -------
-    Lazy dataset. A step has the time of its beginning; without a value it is "no data". Methods
-    that pick a value (nearest, first, last, min, max, ffill, bfill) keep the dtype; ``count`` is
-    int32, what is computed from integers float32 (of up to 16 bits) or float64. CF's
-    ``cell_methods`` tells the method.
+    Lazy dataset. Each step is labelled with its start; a step without values is nodata. Methods
+    that pick a value (nearest, first, last, min, max, ffill, bfill) preserve the dtype; ``count``
+    is int32; other results from integers are float32 (up to 16 bits) or float64. The CF attribute
+    ``cell_methods`` states the method.
 
     Raises
     ------
     BuildError
-        If there are no times, or they are irregular and no method is given.
+        If there is no time dimension, or times are irregular and no method is given.
     """
     if not isinstance(dataset.indexes.get("time"), pd.DatetimeIndex):
         raise BuildError(
@@ -78,11 +79,11 @@ def resample_in_time(
     dataset = dataset[names].sortby("time")
     if not dataset.indexes["time"].is_unique:
         raise BuildError(f"{data_id}: has a time twice; leave temporal_resample_params out")
-    shorter = _goes_shorter(dataset.indexes["time"], params, data_id)
+    upsampling = _is_upsampling(dataset.indexes["time"], params, data_id)
     return xr.Dataset(
         {
             name: _resampled(
-                array, params, _method(str(name), array.dtype, array.attrs, params, shorter)
+                array, params, _method(str(name), array.dtype, array.attrs, params, upsampling)
             )
             for name, array in dataset.data_vars.items()
         },
@@ -91,7 +92,7 @@ def resample_in_time(
 
 
 def count_steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> int:
-    """Return the number of times after resampling."""
+    """Return the number of time steps after resampling."""
     return len(_steps(times.sort_values(), params))
 
 
@@ -107,10 +108,10 @@ def dtype_of_resampled(
     Raises
     ------
     BuildError
-        As it does, if times are irregular and no method is given.
+        As `resample_in_time`, if times are irregular and no method is given.
     """
-    shorter = _goes_shorter(times.sort_values(), params, name)
-    method = _method(name, dtype, attrs, params, shorter)
+    upsampling = _is_upsampling(times.sort_values(), params, name)
+    method = _method(name, dtype, attrs, params, upsampling)
     if not commutes(method, packing_of(attrs)):
         dtype = float_of(dtype)
     return reduced_dtype(dtype, method)
@@ -125,8 +126,8 @@ def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[
             )
 
 
-def _goes_shorter(times: pd.DatetimeIndex, params: TemporalResampleParams, data_id: str) -> bool:
-    """Return whether the new times are closer to each other than *times*."""
+def _is_upsampling(times: pd.DatetimeIndex, params: TemporalResampleParams, data_id: str) -> bool:
+    """Return whether the new time steps are shorter than those of *times*."""
     if params.agg_methods is not None or params.interp_methods is not None:
         return params.interp_methods is not None
     if params.frequency == "all" or len(times) == 1:
@@ -137,8 +138,8 @@ def _goes_shorter(times: pd.DatetimeIndex, params: TemporalResampleParams, data_
             f"{data_id}: its times are irregular; give agg_methods or interp_methods in "
             "temporal_resample_params"
         )
-    coming = pd.date_range(times[0], periods=5, freq=params.frequency)
-    step = (coming[-1] - coming[0]) / (len(coming) - 1)
+    new = pd.date_range(times[0], periods=5, freq=params.frequency)
+    step = (new[-1] - new[0]) / (len(new) - 1)
     return bool(step < pd.Timedelta(steps.mean()) * (1 - _IRREGULAR))
 
 
@@ -147,13 +148,13 @@ def _method(
     dtype: np.dtype[Any],
     attrs: Mapping[Any, Any],
     params: TemporalResampleParams,
-    shorter: bool,
+    upsampling: bool,
 ) -> str:
-    stated = params.interp_methods if shorter else params.agg_methods
+    stated = params.interp_methods if upsampling else params.agg_methods
     method = stated.get(name) if isinstance(stated, dict) else stated
     if method is None:
-        codes = is_categorical(dtype, attrs)
-        method = "nearest" if codes else "linear" if shorter else "mean"
+        categorical = is_categorical(dtype, attrs)
+        method = "nearest" if categorical else "linear" if upsampling else "mean"
     return _SAME.get(method, method)
 
 
@@ -203,9 +204,9 @@ def _unpacked(array: xr.DataArray) -> xr.DataArray:
 def _empty(
     array: xr.DataArray, steps: pd.Series[int], params: TemporalResampleParams, method: str
 ) -> bool:
-    """Return whether a step may be without a value, even if the source has no nodata.
+    """Return whether a step may have no value, even if the source has no nodata.
 
-    Only of methods that keep the type: the others have NaN for it.
+    Only for methods that preserve the dtype: the results of the others have NaN there.
     """
     if method in _SELECTING:
         return bool((_nearby(array, steps.index, method, params.tolerance) < 0).any())
@@ -213,7 +214,7 @@ def _empty(
 
 
 def _steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.Series[int]:
-    """Return the starts of steps, closed on the left, and the number of times in each."""
+    """Return the start of each step (closed on the left), with the number of times in it."""
     if params.frequency == "all":
         return pd.Series([len(times)], times[:1])
     sizes = pd.Series(1, times).resample(
@@ -231,7 +232,7 @@ def _aggregated(
     ends = np.cumsum(steps.to_numpy())
     dtype = reduced_dtype(array.dtype, method)
     others = tuple(range(1, array.ndim))
-    # One step at a time, so that only its values are in memory, and once.
+    # One block per step, so that only the values of one step are in memory, and only once.
     parts = [
         da.blockwise(
             aggregate, (-1, *others), array.data[end - size : end], (0, *others),
@@ -251,24 +252,24 @@ def _aggregated(
 def _selected(
     array: xr.DataArray, times: pd.DatetimeIndex, fill: Any, method: str, tolerance: str | None
 ) -> xr.DataArray:
-    place = _nearby(array, times, method, tolerance)
-    chosen = _at(array, times, array.data[np.maximum(place, 0)])
-    there = xr.DataArray(place >= 0, dims="time", coords={"time": times})
-    return chosen if (place >= 0).all() else chosen.where(there, array.dtype.type(fill))
+    index = _nearby(array, times, method, tolerance)
+    chosen = _at(array, times, array.data[np.maximum(index, 0)])
+    found = xr.DataArray(index >= 0, dims="time", coords={"time": times})
+    return chosen if (index >= 0).all() else chosen.where(found, array.dtype.type(fill))
 
 
 def _nearby(
     array: xr.DataArray, times: pd.DatetimeIndex, method: str, tolerance: str | None
 ) -> NDArray[Any]:
-    """Return the index of the value for each time, -1 for none."""
+    """Return the index of the source time for each new time, -1 if there is none."""
     within = length_of_time(tolerance) if tolerance else None
     return np.asarray(array.indexes["time"].get_indexer(times, method=method, tolerance=within))
 
 
 def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr.DataArray:
-    """Return values interpolated linearly in time; NaN before the first and after the last.
+    """Interpolate linearly in time; NaN before the first and after the last source time.
 
-    Each value needs its two neighbours only, whatever the length of the series.
+    Each value depends only on its two neighbours, whatever the length of the series.
     """
     dtype = float_of(array.dtype)
     valid = array.astype(dtype)
@@ -280,14 +281,14 @@ def _interpolated(array: xr.DataArray, times: pd.DatetimeIndex, fill: Any) -> xr
     share = (wanted - known[after - 1]) / np.maximum(known[after] - known[after - 1], 1)
     share = np.where((share < 0) | (share > 1), np.nan, share).astype(dtype)
     weight = xr.DataArray(share, dims="time", coords={"time": times})
-    low, high = (_at(array, times, valid.data[place]) for place in (after - 1, after))
-    # At a time of the source, the other neighbour may be nodata.
+    low, high = (_at(array, times, valid.data[index]) for index in (after - 1, after))
+    # At a source time, only that value counts: the other neighbour may be nodata.
     between = low + weight * (high - low)
     return between.where(weight != 0, low).where(weight != 1, high)
 
 
 def _at(array: xr.DataArray, times: pd.DatetimeIndex, data: Any) -> xr.DataArray:
-    """Return an array with other times and values."""
+    """Return a copy of an array with new times and values."""
     coords = {name: coord for name, coord in array.coords.items() if "time" not in coord.dims}
     return xr.DataArray(data, dims=array.dims, coords={**coords, "time": times}, name=array.name)
 

@@ -1,4 +1,4 @@
-"""Fill values of resampled series, whose steps may be without a value."""
+"""Fill values of resampled time series, in which steps may have no value."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from stacbuild.errors import BuildError
 
 @dataclass(frozen=True)
 class Fills:
-    """The nodata values of the source, and the fill value of the result.
+    """The nodata value of the source, and the fill value of the result.
 
     Parameters
     ----------
     missing
-        Of what is read; NaN where only NaN is.
+        Nodata value of the source; NaN if only NaN is nodata.
     written
-        What a step without a value is.
+        Value of a step without values.
     is_new
-        Whether there was no "no data" before: any value may be one like others.
+        Whether the source has no nodata value, so that *written* may also be a valid value.
     is_used
-        Whether what is made has "no data".
+        Whether the result may contain nodata.
     """
 
     missing: Any
@@ -35,7 +35,7 @@ class Fills:
 
     @classmethod
     def of(cls, array: xr.DataArray, *, empty: bool) -> Fills:
-        """Return those of an array; *empty* tells whether steps may come to have no value."""
+        """Return the fill values of an array; *empty*: whether steps may have no value."""
         declared = array.encoding.get("_FillValue")
         if array.dtype.kind == "f" or declared is not None:
             fill = np.nan if declared is None else declared

@@ -1,8 +1,8 @@
 """Choose the work unit of a task: one or more tiles of the cube.
 
-Small tiles are taken together, because every task costs a millisecond or two whatever it does,
-and a graph of a million of them costs more than the pixels. Files in strips are read for two or
-more tiles side by side, because a strip has to be decoded whole whichever part of it is wanted.
+Small tiles are combined, because the overhead of each task is a millisecond or two, and a graph
+of a million tasks costs more than the pixels. Files in strips are read for two or more adjacent
+tiles at a time, because a strip is always decoded as a whole.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _WIDE_BYTES = 32 * 2**20
 
 
 def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, int]:
-    """Return the rows and columns that a task computes.
+    """Return the number of rows and columns that a task computes.
 
     Parameters
     ----------
     grid
-        Of the cube, with its tile.
+        The grid of the cube, with its tile size.
     itemsize
-        Bytes of a pixel.
+        Bytes per pixel.
     wide
-        Whether reading is cheaper for tiles side by side.
+        Whether adjacent tiles in a row are faster to read together.
 
     Returns
     -------
-    Multiples of the grid's tile, or the grid's own length.
+    Multiples of the grid's tile size, or the size of the grid.
     """
     rows, cols = (
         min(length, tile * max(1, _SIDE // tile))
