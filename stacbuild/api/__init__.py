@@ -1,10 +1,10 @@
 """The public functions of the library: the commands for notebooks and scripts.
 
-Each takes a configuration, its file or its content, and leaves it as it is. Nothing is kept between
-calls, so several may run at once in threads of one process. A single name may be given where
-several are taken. Functions that work on several cubes, collections or sources finish all of them;
-then ``errors="raise"`` raises one `Failures` if any failed, and ``errors="collect"`` returns all
-results, of which those that failed have their error.
+Each takes a configuration, the path of its file, or its content, and does not modify it. Functions
+have no state between calls, so several may run in threads of one process. A parameter for several
+names also accepts a single string. Functions that work on several cubes, collections or sources
+finish all of them; then ``errors="raise"`` raises one `Failures` if any failed, and
+``errors="collect"`` returns all results, where failed ones hold their error.
 
 >>> import stacbuild  # doctest: +SKIP
 >>> stacbuild.build("scs2_config.yml", datasets="senf")  # doctest: +SKIP

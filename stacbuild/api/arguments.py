@@ -20,17 +20,17 @@ _Result = TypeVar("_Result")
 
 
 def config_of(config: ConfigLike) -> Config:
-    """Return a configuration, after reading it if it is a file or a dict."""
+    """Return a configuration, loaded if it is given as a path or mapping."""
     return config if isinstance(config, Config) else load_config(config)
 
 
 def catalog_of(config: ConfigLike | None, catalog_dir: PathLike | None) -> Path:
-    """Return the folder of the catalog, by default next to the configuration.
+    """Return the folder of the catalog, by default ``catalogs`` beside the configuration.
 
     Raises
     ------
     ConfigError
-        If neither is given, or the configuration is wrong.
+        If neither is given, or the configuration is invalid.
     """
     if config is not None:
         config = config_of(config)
@@ -42,7 +42,7 @@ def catalog_of(config: ConfigLike | None, catalog_dir: PathLike | None) -> Path:
 
 
 def names_of(names: Names | None) -> tuple[str, ...]:
-    """Return a sequence of names; a single string is one name."""
+    """Return names as a tuple; a single string is one name."""
     if names is None:
         return ()
     return (names,) if isinstance(names, str) else tuple(names)
@@ -93,12 +93,12 @@ def checked(
     Parameters
     ----------
     failures_of
-        Returns what failed of the results.
+        Returns the failures among the results.
 
     Raises
     ------
     ValueError
-        If *errors* is neither of the two; then nothing was run.
+        If *errors* is neither ``"raise"`` nor ``"collect"``; nothing is run.
     Failures
         If anything failed, and *errors* is ``"raise"``.
     """

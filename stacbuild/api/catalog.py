@@ -33,7 +33,7 @@ def open_catalog(
     Parameters
     ----------
     config, catalog_dir
-        As for `harvest`; without a configuration the folder has to be given.
+        As for `harvest`; without a configuration, the folder is required.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def open_catalog(
     Raises
     ------
     ConfigError
-        If the configuration is wrong, or neither it nor a folder is given.
+        If the configuration is invalid, or neither it nor a folder is given.
     MissingError
         If there is no catalog yet.
     IntegrityError
@@ -72,17 +72,17 @@ def validate(
     errors: Errors = "raise",
     reporter: Reporter | None = None,
 ) -> list[Check]:
-    """Check the catalog, its cubes and their sources for damage; nothing is changed.
+    """Check the catalog, its cubes and their sources for damage, without changing anything.
 
     Parameters
     ----------
     config
-        A configuration, its file, or its content: adds the credentials of its stores, and which
-        cubes there should be. None checks what is in the catalog.
+        A configuration, the path of its file, or its content; adds the credentials of its stores
+        and the list of expected cubes. If None, the cubes in the catalog are checked.
     catalog_dir
         The folder of ``catalog.json``; ``catalogs`` beside the configuration if None.
     datasets
-        Identifiers of the cubes to check, with what they are made of, or one; all if None or empty.
+        Identifier or identifiers of the cubes to check, with their sources; by default all.
     deep
         Whether to read every chunk of the cubes, and every local file that has a checksum.
     remote
@@ -93,16 +93,16 @@ def validate(
     Returns
     -------
     list of Check
-        One of the catalog, one a cube, one a source.
+        One check for the catalog, one per cube and one per source.
 
     Raises
     ------
     ConfigError
-        If the configuration is wrong, neither it nor a folder is given, or there is no such cube.
+        If the configuration is invalid, neither it nor a folder is given, or a cube is unknown.
     MissingError
         If there is no catalog.
     Failures
-        Of every problem found, unless *errors* is ``"collect"``.
+        With every problem found, unless *errors* is ``"collect"``.
     """
     from stacbuild.validation.validate import validate as run
 
@@ -132,8 +132,8 @@ def export(
     config, catalog_dir
         As for `open_catalog`.
     output
-        Folder to write to, not within the catalog. What an earlier export left there is replaced,
-        other files never are.
+        Folder to write to, not within the catalog. Files of an earlier export are replaced, other
+        files never.
     base_url
         URL at which the catalog's folder is served; by default, hrefs are local paths.
     parquet
@@ -149,13 +149,13 @@ def export(
     Raises
     ------
     ConfigError
-        If the configuration or *base_url* is wrong, or *output* lies in the catalog.
+        If the configuration or *base_url* is invalid, or *output* lies in the catalog.
     MissingError
         If there is no catalog.
     ConflictError
-        If a file that no export wrote would be replaced; nothing is written.
+        If a file not written by an export would be replaced; nothing is written then.
     LocalError
-        If a file cannot be written, or ``items.parquet`` is wanted and rustac is not installed.
+        If a file cannot be written, or *parquet* is true and rustac is not installed.
     IntegrityError
         If a file of the catalog is damaged.
     """

@@ -59,7 +59,7 @@ def plan(
     Raises
     ------
     ConfigError
-        If the configuration is wrong, there is no such dataset, or the bbox does not lie on a grid.
+        If the configuration is invalid, a dataset is unknown, or the bbox does not lie on a grid.
     Failures
         If a cube cannot be built, unless *errors* is ``"collect"``.
     """
@@ -110,7 +110,7 @@ def build(
     Raises
     ------
     ConfigError
-        If the configuration is wrong, there is no such dataset, or the bbox does not lie on a grid.
+        If the configuration is invalid, a dataset is unknown, or the bbox does not lie on a grid.
     Failures
         If a cube failed, unless *errors* is ``"collect"``.
     """
@@ -137,7 +137,7 @@ def generate(
     datasets: Names | None = None,
     reporter: Reporter | None = None,
 ) -> list[CubeResult]:
-    """Preload the data of a configuration, then build its cubes; raise one error for all failures.
+    """Preload the data of a configuration, then build its cubes; raise all failures at the end.
 
     Parameters
     ----------
@@ -154,9 +154,9 @@ def generate(
     Raises
     ------
     ConfigError
-        If the configuration is wrong; then nothing was done.
+        If the configuration is invalid; nothing is done then.
     Failures
-        If anything failed, after all other parts are finished.
+        If anything failed, raised after everything else has finished.
     """
     config = config_of(config)
     stores = tuple(dict.fromkeys(entry.store for entry in config.preload_datasets))
@@ -199,7 +199,7 @@ def remove(
     Raises
     ------
     ConfigError
-        If the configuration is wrong, or there is neither such a dataset nor such a cube.
+        If the configuration is invalid, or a name is neither a dataset nor a cube.
     Failures
         If a cube could not be removed, unless *errors* is ``"collect"``.
     """

@@ -1,4 +1,4 @@
-"""Cubes as xarray datasets, before and after a build."""
+"""Open cubes as xarray datasets, before or after a build."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def load(
     mask_and_scale: bool = True,
     reporter: Reporter | None = None,
 ) -> xr.Dataset:
-    """Return the dataset that a build of one cube would write, lazily; no cube is written.
+    """Return, lazily, the dataset that a build of one cube would write; no cube is written.
 
-    What the catalog lacks for it is harvested, and preloaded, first, as for `build`. Pixels are
-    read when they are computed, by dask in this process.
+    Missing sources are harvested and preloaded first, as for `build`. Pixels are read when dask
+    computes them, in this process.
 
     Parameters
     ----------
@@ -42,24 +42,24 @@ def load(
         West, south, east, north in the grid's CRS: only the pixels of the grid whose centres lie
         in it.
     mask_and_scale
-        Whether "no data" becomes NaN and packed values are unpacked, as `open_cube` does. If not,
-        values have the types that are stored.
+        Whether to replace nodata by NaN and unpack packed values, as `open_cube` does. If False,
+        values have the stored dtypes.
 
     Returns
     -------
     xarray.Dataset
-        What `open_cube` returns after a build: same names, values, chunks, CF attributes and
-        ``spatial_ref``. Only attributes that record the build are missing: ``history``, and those
-        by which stacbuild recognises its cubes. ``.rio`` and ``.odc`` provide its CRS and grid.
-        Closing it closes the files that were opened to compute it.
+        The same as `open_cube` returns after a build: same names, values, chunks, CF attributes
+        and ``spatial_ref``. Only the attributes that record the build are missing: ``history``,
+        and those by which stacbuild recognises its cubes. ``.rio`` and ``.odc`` provide its CRS
+        and grid. Closing it closes the files that were opened to compute it.
 
     Raises
     ------
     ConfigError
-        If the configuration is wrong, there is no such dataset, or the bbox does not lie on its
+        If the configuration is invalid, the dataset is unknown, or the bbox does not lie on its
         grid.
     StacbuildError
-        What harvesting or reading its sources raises; a `BuildError` of a user's function.
+        If harvesting or reading a source fails; a `BuildError` if a custom function fails.
     """
     from stacbuild.building.lazy import load_cube
 
@@ -79,7 +79,7 @@ def open_cube(
     *,
     mask_and_scale: bool = True,
 ) -> xr.Dataset:
-    """Open a cube that was built.
+    """Open a cube that has been built.
 
     Parameters
     ----------
@@ -88,24 +88,24 @@ def open_cube(
     dataset
         Identifier of the dataset.
     mask_and_scale
-        Whether "no data" becomes NaN and packed values are unpacked. If not, values have the types
-        that are stored.
+        Whether to replace nodata by NaN and unpack packed values. If False, values have the stored
+        dtypes.
 
     Returns
     -------
     xarray.Dataset
-        Dask arrays in the store's chunks, decoded by CF (so a variable with "no data" is of
-        floats), on the grid's two dimensions, with its CRS in ``spatial_ref``; ``.rio`` and
-        ``.odc`` know CRS and grid. To be closed.
+        Dask arrays with the store's chunks, decoded by CF (variables with a nodata value are
+        therefore float), with the grid's two dimensions and its CRS in ``spatial_ref``. ``.rio``
+        and ``.odc`` provide CRS and grid. The caller closes it.
 
     Raises
     ------
     ConfigError
-        If the configuration is wrong or there is no such dataset.
+        If the configuration is invalid or the dataset is unknown.
     NotFoundError
-        If the cube has not been built, or does not exist any more.
+        If the cube has not been built or no longer exists.
     IntegrityError
-        If its item leads to what the configuration does not name, or the store is damaged.
+        If the href of its item is outside of what the configuration names, or the store is damaged.
     """
     config = config_of(config)
     config.dataset(name_of(dataset))
@@ -126,7 +126,7 @@ def open_cube(
 
 
 def _with_accessors(cube: xr.Dataset) -> xr.Dataset:
-    """Return a cube for which ``.rio`` and ``.odc`` are registered."""
+    """Return a cube after registering the accessors ``.rio`` and ``.odc``."""
     import odc.geo.xr  # noqa: F401
     import rioxarray  # noqa: F401
 

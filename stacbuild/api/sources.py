@@ -42,11 +42,11 @@ def list_data(
         configuration, such as ``load_config("scs2_config.yml").store("zenodo")``, which has its
         root and parameters.
     root
-        As ``store_params.root`` of a configuration: number of a record, bucket and prefix, folder,
-        address of a catalog; nothing for ``clms``.
+        As ``store_params.root`` of a configuration: record number, bucket and prefix, folder, or
+        URL of a catalog; empty for ``clms``.
     match
         Pattern of data ids, with ``*``, ``?`` and ``[...]``. An archive or a collection is one
-        entry that ends in ``/``; ``name/*`` lists what is in it.
+        entry that ends in ``/``; ``name/*`` lists its contents.
     params
         Further ``store_params``, such as ``endpoint_url``.
     reporter
@@ -55,12 +55,12 @@ def list_data(
     Returns
     -------
     list of Entry
-        Sorted by data id, with type and, where the store lists it, size in bytes.
+        Entries sorted by data id, with type and, if the store lists it, size in bytes.
 
     Raises
     ------
     ConfigError
-        If there is no such kind of store, it cannot be listed, or the root is wrong.
+        If the kind of store is unknown or cannot be listed, or the root is invalid.
     NotFoundError, RemoteError, AuthError, LocalError, IntegrityError
         If the store does not exist, or its response is invalid.
     """
@@ -89,10 +89,10 @@ def describe(
     Returns
     -------
     dict
-        JSON-ready: ``crs``, ``shape`` (rows, columns), ``resolution`` and ``bounds`` (in units of
-        the CRS), ``bbox`` (degrees), ``times``, ``license``; of a GeoTIFF ``data_type``,
-        ``nodata``, ``unit`` and ``bands``, and of a Zarr store the same, with dimensions and
-        chunks, for each of its ``variables``. Unknown values are omitted.
+        JSON-serialisable: ``crs``, ``shape`` (rows, columns), ``resolution`` and ``bounds`` (in
+        units of the CRS), ``bbox`` (degrees), ``times``, ``license``; for a GeoTIFF ``data_type``,
+        ``nodata``, ``unit`` and ``bands``; for a Zarr store the same, with dimensions and chunks,
+        for each of its ``variables``. Unknown values are omitted.
 
     Raises
     ------
@@ -123,8 +123,8 @@ def harvest(
     stores
         Identifier or identifiers of the stores to harvest; by default all that datasets use.
     errors
-        ``"raise"``: raise what failed, once all the rest is done. ``"collect"``: return it among
-        the results.
+        ``"raise"``: raise all failures, after everything else has finished. ``"collect"``: return
+        them among the results.
     reporter
         Receives messages and progress. By default, messages go to the logger ``stacbuild``.
 
@@ -136,7 +136,7 @@ def harvest(
     Raises
     ------
     ConfigError
-        If the configuration is wrong, or no dataset uses such a store.
+        If the configuration is invalid, or no dataset uses such a store.
     Failures
         If anything failed, unless *errors* is ``"collect"``.
     """

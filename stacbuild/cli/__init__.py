@@ -1,7 +1,7 @@
-"""The command line: it parses, calls and prints, and decides nothing.
+"""The command line: a thin layer that parses arguments, calls the library and prints results.
 
-A module a command. What a command needs is imported when it runs, so that ``--help`` answers at
-once.
+There is one module per command. The modules that a command needs are imported when it runs, so that
+``--help`` is fast.
 """
 
 from stacbuild.cli.program import main, run

@@ -1,4 +1,4 @@
-"""``stacbuild serve`` and ``browse``: catalog and data on one origin, with STAC Browser or not."""
+"""``stacbuild serve`` and ``browse``: catalog and data on one origin, optionally STAC Browser."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def browse(
     if not no_open:
         import webbrowser
 
-        # The socket listens already, so requests wait until the loop below begins.
+        # The socket is already listening, so requests wait until the server loop starts.
         webbrowser.open(page)
     _run(server, page)
 
@@ -138,11 +138,11 @@ def _report_refused(site: Site) -> None:
 
 
 def _run(server: Server, url: str) -> None:
-    # Flushed, since another program may wait for this line.
+    # click.echo flushes, since another program may wait for this line.
     click.echo(url)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        pass  # this is how it is meant to end
+        pass  # Ctrl-C is the documented way to stop
     finally:
         server.server_close()

@@ -24,7 +24,7 @@ def schema() -> None:
 
     \b
         # yaml-language-server: $schema=./stacbuild.schema.json
-    """  # noqa: D301 - click's own mark: what follows is not to be wrapped
+    """  # noqa: D301 - click's mark for a paragraph that must not be rewrapped
     from stacbuild.config import config_schema
 
     click.echo(json.dumps(config_schema(), indent=2))

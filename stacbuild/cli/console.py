@@ -1,7 +1,7 @@
 """Output of the command line on stderr: progress, messages, the final table.
 
-On a terminal that is a live display, elsewhere plain lines. Whatever comes from outside (a title,
-a file name, an error) is cleaned of control characters and never read as markup.
+On a terminal this is a live display, otherwise plain lines. External text (a title, a file name, an
+error) is stripped of control characters and never interpreted as markup.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Clock = Callable[[], float]
 
 
 class _Watched:
-    """A task that counts its progress, and formats it when it is drawn."""
+    """A task that counts its progress and formats it for display."""
 
     def __init__(
         self, label: str, total: float | None, unit: Unit, clock: Clock, changed: Callable[[], None]
@@ -58,7 +58,7 @@ class _Watched:
     ) -> None:
         with self._lock:
             if done is not None:
-                # Bytes of an earlier run do not count for the speed.
+                # Bytes that an earlier run downloaded do not count towards the speed.
                 if self.done == 0:
                     self._from_before = done
                 self.done = done
@@ -105,16 +105,16 @@ class _Watched:
 
 
 class PlainReporter:
-    """Report in lines: when a task starts, every few seconds while it runs, and when it ends.
+    """Write a line when a task starts, every few seconds while it runs, and when it ends.
 
     Parameters
     ----------
     stream
-        Where to, stderr if none.
+        Output stream, by default stderr.
     every
-        Seconds between two lines of one task, at the least.
+        Minimum number of seconds between two lines of one task.
     clock
-        Seconds that only go forward.
+        Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -142,13 +142,13 @@ class PlainReporter:
     def task(
         self, label: str, *, total: float | None = None, unit: Unit = "items"
     ) -> Iterator[_Watched]:
-        """Start a task, and report its end, without the reason if it fails."""
+        """Start a task and report its end; the reason of a failure is reported elsewhere."""
         last = self._clock()
-        turn = threading.Lock()
+        lock = threading.Lock()
 
         def changed() -> None:
             nonlocal last
-            with turn:
+            with lock:
                 now = self._clock()
                 if now - last < self._every:
                     return
@@ -166,7 +166,7 @@ class PlainReporter:
 
 
 class _Described(ProgressColumn):
-    """Description of a task next to its bar."""
+    """Column with the progress of a task next to its bar."""
 
     def render(self, task: BarTask) -> Text:
         watched: _Watched = task.fields["watched"]
@@ -212,7 +212,7 @@ class TerminalReporter:
     def task(
         self, label: str, *, total: float | None = None, unit: Unit = "items"
     ) -> Iterator[_Watched]:
-        """Start a task, which has a bar until it ends."""
+        """Start a task, shown as a bar until it ends."""
 
         def changed() -> None:
             # A thread may still report progress after the task has ended.
@@ -238,7 +238,7 @@ def open_reporter(live: bool | None = None) -> AbstractContextManager[Reporter]:
     Parameters
     ----------
     live
-        False for plain lines on a terminal too (``general.visualize`` of the configuration).
+        False for plain lines even on a terminal (``general.visualize`` of the configuration).
     """
     console = Console(stderr=True)
     if live is not False and console.is_terminal and not console.is_dumb_terminal:
@@ -247,7 +247,7 @@ def open_reporter(live: bool | None = None) -> AbstractContextManager[Reporter]:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stderr, in ASCII and of any width if that is not a terminal."""
+    """Print a table on stderr; in ASCII and without a limit of width if it is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console = Console(stderr=True, width=10_000)

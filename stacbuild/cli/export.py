@@ -50,7 +50,7 @@ def export(catalog: Path, output: Path, base_url: str | None, parquet: bool | No
         rustac serve export/collections/*.json export/items.json
 
     Prints the path of each file.
-    """  # noqa: D301 - click's own mark: what follows is not to be wrapped
+    """  # noqa: D301 - click's mark for a paragraph that must not be rewrapped
     from stacbuild.cli.console import open_reporter
     from stacbuild.stac.export import export as run_export
 

@@ -32,7 +32,7 @@ def harvest(
     """
     from stacbuild.config import load_config
 
-    # Before slow imports, so that mistakes are reported at once.
+    # Load before slow imports, so that errors in the configuration are reported at once.
     configuration = load_config(config)
 
     from stacbuild.cli.console import open_reporter

@@ -56,7 +56,7 @@ def init(
     from stacbuild.sources.listing import Choice, first_configuration, write_configuration
 
     if file.exists() and not force:
-        # Before the user answers questions.
+        # Checked before the user is asked questions.
         raise LocalError(f"{file}: exists already; choose another file, or use --force")
     try:
         if bbox is None:

@@ -111,7 +111,7 @@ def describe(
 
 
 def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict[str, Any]:
-    """Return store_params as in a configuration."""
+    """Return the options as ``store_params`` of a configuration."""
     from stacbuild.config.stores import MODELS
 
     return MODELS[store_id].params_of(endpoint, signed) if store_id in MODELS else {}
@@ -120,7 +120,7 @@ def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         words = [_shown(each) for each in value]
-        # Long lists of times or bands are shortened to their ends.
+        # Shorten long lists of times or bands to their first and last entries.
         if len(words) > 8:
             words = [*words[:3], f"... ({len(value)})", *words[-2:]]
         return ", ".join(words)

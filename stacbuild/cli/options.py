@@ -23,7 +23,7 @@ def parse_bbox(ctx: click.Context, param: click.Parameter | None, value: str | N
     except ValueError:
         msg = f"{value!r} is not four numbers with commas between them."
         raise click.BadParameter(msg, ctx, param) from None
-    # NaN fails both comparisons.
+    # Negated, since all comparisons with NaN are false.
     if not (west < east and south < north):
         msg = f"{value!r} is empty: west has to be less than east, south less than north."
         raise click.BadParameter(msg, ctx, param)
@@ -48,5 +48,5 @@ bbox_option = click.option(
 
 
 def catalog_folder(given: Path | None, config: Config) -> Path:
-    """Return the folder of the catalog: the option, or next to the configuration."""
+    """Return the folder of the catalog: as given, or ``catalogs`` beside the configuration."""
     return given.absolute() if given else config.directory / "catalogs"

@@ -1,4 +1,4 @@
-"""Final output and exit code of commands."""
+"""Final output and exit codes of commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settings:
-    """Options before the name of the command."""
+    """Options of the program, given before the name of the command."""
 
     debug: bool = False
 
@@ -27,7 +27,7 @@ class Settings:
 def finish(
     ctx: click.Context, what: str, results: Sequence[CubeResult] | Sequence[HarvestResult]
 ) -> None:
-    """Print the table of a run and its errors, and exit with the code of the errors."""
+    """Print the results of a run as a table, then its errors; exit with the code of the errors."""
     from stacbuild.cli.console import print_table
     from stacbuild.progress import duration
 
@@ -43,10 +43,9 @@ def finish(
 
 
 def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
-    """Print an error in one line, or one line per mistake."""
+    """Print an error in one line; a `ConfigError` in one line per problem."""
     if debug:
         click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
-    # A line for each mistake in a configuration.
     lines = error.problems if isinstance(error, ConfigError) else [str(error)]
     for line in lines:
         click.echo(f"error: {clean(name + line)}", err=True)

@@ -1,4 +1,4 @@
-"""The command line program: commands, exit codes, start and end."""
+"""The command line program: commands, exit codes, start-up and exit."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(args: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     args
-        As after the name of the program; those of this process if none.
+        Arguments after the name of the program; by default, those of this process.
     """
     settings = Settings()
     try:
@@ -83,7 +83,7 @@ def run(args: Sequence[str] | None = None) -> int:
         print_error(error, settings.debug)
         return error.exit_code
     except BrokenPipeError:
-        # The reader of the pipe has closed it, so nothing more can be written.
+        # The reader has closed the pipe; discard all further output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, click.Abort) as error:
@@ -91,7 +91,7 @@ def run(args: Sequence[str] | None = None) -> int:
             click.echo("interrupted; run the same command again to go on", err=True)
             return INTERRUPTED
         return _internal_error(error.__cause__, settings.debug)
-    except Exception as error:  # noqa: BLE001 - the last one to be asked
+    except Exception as error:  # noqa: BLE001 - outermost handler of the program
         return _internal_error(error, settings.debug)
     return code if isinstance(code, int) else 0
 
@@ -105,21 +105,21 @@ def _internal_error(error: BaseException, debug: bool) -> int:
 
 
 def main() -> NoReturn:
-    """Run the command line ``stacbuild``: interruptible, and done when it says so."""
+    """Run ``stacbuild`` as the console entry point; Ctrl-C and SIGTERM end it at once."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    # Importing creates some 300 000 permanent objects; collecting garbage among them takes a fifth
-    # of the start-up time.
+    # Imports create some 300 000 permanent objects; garbage collection among them takes a fifth of
+    # the start-up time.
     gc.set_threshold(100_000, 50, 50)
     keep_freed_memory()
-    # zarr's threads compress what dask's threads hand them and wait for: as many of them as there
-    # are processors, and not its default of more, which only get in each other's way. It reads
-    # this when it is imported, which most commands do not do at once.
+    # zarr's threads compress chunks while dask's threads wait for them. One per processor is best;
+    # zarr's default is more, which only compete. zarr reads this variable at import, which for most
+    # commands comes later.
     os.environ.setdefault("ZARR_THREADING__MAX_WORKERS", str(processors()))
     clean_library_messages()
     code = run()
     if code == INTERRUPTED:
-        # Do not wait for threads, which may be in the middle of a long read.
+        # Do not wait for threads, which may be in a long read.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -128,7 +128,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as signal calls it
+def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - signal's signature
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: os._exit(INTERRUPTED))
     raise KeyboardInterrupt

@@ -47,7 +47,7 @@ def validate(
     """
     from stacbuild.config import load_config
 
-    # With --catalog a configuration is optional, and recognised by its suffix.
+    # With --catalog, a configuration is optional and recognised by its suffix.
     if catalog is not None and not (words and words[0].endswith((".yml", ".yaml"))):
         configuration, directory, names = None, catalog.absolute(), words
     else:
