@@ -33,26 +33,28 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
         If no pixel of any item lies in the bbox, or the grid is rotated or skewed.
     """
     params = variable.open_params
-    box = params.area
-    if box is None or not items:
+    bbox = params.area
+    if bbox is None or not items:
         return list(items)
-    found = [cut for item in items for cut in _cut(item, box, params.area_crs)]
+    found = [cut for item in items for cut in _cut(item, bbox, params.area_crs)]
     if not found:
         raise BuildError(
-            f"{variable.data_id}: no pixel lies in {[round(edge, 9) for edge in box]} "
+            f"{variable.data_id}: no pixel lies in {[round(edge, 9) for edge in bbox]} "
             f"({params.area_crs}); see open_params"
         )
     return found
 
 
-def _cut(item: pystac.Item, box: BBox, crs: str) -> Iterator[pystac.Item]:
+def _cut(item: pystac.Item, bbox: BBox, crs: str) -> Iterator[pystac.Item]:
     """Yield the part of an item within a bbox; two if it covers both ends of a global file."""
     grid = PixelGrid.from_properties(item.properties)
     if not grid.is_aligned:
         raise BuildError(f"item {item.id}: its pixels lie askew; leave bbox out of open_params")
-    west, south, east, north = box
+    west, south, east, north = bbox
     if not same_crs(crs, grid.crs):
-        west, south, east, north = transformer(crs, grid.crs).transform_bounds(*box, densify_pts=21)
+        west, south, east, north = transformer(crs, grid.crs).transform_bounds(
+            *bbox, densify_pts=21
+        )
     circle = full_circle(grid.crs)
     if circle is not None and west > east:
         # Across the antimeridian.

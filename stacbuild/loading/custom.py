@@ -56,13 +56,13 @@ def run_custom(dataset: xr.Dataset, custom: CustomProcessing) -> xr.Dataset:
         raise BuildError(f"{where} raised {error_text(error, path)}") from error
     if not isinstance(result, xr.Dataset):
         raise BuildError(f"{where} returned a {type(result).__name__}, not an xarray.Dataset")
-    return _watched(result, dataset, where)
+    return _validated(result, dataset, where)
 
 
-def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
+def _validated(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
     """Check that the variables can be stored in a cube; lazy ones are checked when computed."""
     untouched = {array.data.name for array in before.data_vars.values() if array.chunks}
-    watched = result.copy()
+    validated = result.copy()
     for name, array in result.data_vars.items():
         if not isinstance(name, str) or not name or set(name) & set("/\\") or name.startswith("."):
             raise BuildError(f"{where} gave a variable the name {name!r}, which cannot be stored")
@@ -73,18 +73,18 @@ def _watched(result: xr.Dataset, before: xr.Dataset, where: str) -> xr.Dataset:
         if any(math.isnan(length) for lengths in array.chunks for length in lengths):
             raise BuildError(f"{where} gave {name} chunks of unknown size; use another way to it")
         data = da.map_blocks(
-            _checked,
+            _checked_block,
             array.data,
             where=where,
             variable=name,
             dtype=array.dtype,
             meta=np.empty((0,) * array.ndim, array.dtype),
         )
-        watched[name] = array.copy(data=data)
-    return watched
+        validated[name] = array.copy(data=data)
+    return validated
 
 
-def _checked(
+def _checked_block(
     block: Any, *, where: str, variable: str, block_info: dict[Any, dict[str, Any]]
 ) -> NDArray[Any]:
     """Return a block with the announced shape and dtype; any other would leave gaps in the cube."""

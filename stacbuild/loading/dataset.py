@@ -170,15 +170,15 @@ def _open_raster(
         warn_about_raster(variable, items, stated, options.warn)
         first = next(iter(stated.values()))
         method = resampling_method(variable, names[name], first, sources, options.grid)
-        of_bands = unpack_where_needed(variable, method, stated, options.warn)
+        by_band = unpack_where_needed(variable, method, stated, options.warn)
         if variable.open_params.band_as_variable:
-            metadata = {f"band_{band}": each for band, each in of_bands.items()}
+            metadata = {f"band_{band}": each for band, each in by_band.items()}
         else:
-            metadata[name] = next(iter(of_bands.values()))
-        array = load_raster(by_time(items), method, of_bands, options)
+            metadata[name] = next(iter(by_band.values()))
+        array = load_raster(by_time(items), method, by_band, options)
         if by_name:
             array = with_times(array, name, by_name, items)
-            array = with_labels(array, items[0], list(of_bands))
+            array = with_labels(array, items[0], list(by_band))
         arrays[name] = array
     check_together(variable, items, arrays)
     check_labels(variable, items, options.warn)

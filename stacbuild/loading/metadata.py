@@ -165,8 +165,8 @@ class VariableMetadata:
         stated += fields.get(NODATA, ())
         values = [nodata.held(nodata.from_json(value), dtype) for value in stated]
         # A dict removes duplicates and keeps the order; `value == value` excludes NaN.
-        kept = {value: None for value in values if value is not None and value == value}
-        return cls(dtype, tuple(kept), classes, attrs | _flags(classes, dtype))
+        distinct = {value: None for value in values if value is not None and value == value}
+        return cls(dtype, tuple(distinct), classes, attrs | _flags(classes, dtype))
 
     def filled(self, value: Number | None) -> VariableMetadata:
         """Return the metadata with another nodata value for the cube; None changes nothing.

@@ -89,8 +89,8 @@ def from_antimeridian(grids: Sequence[PixelGrid]) -> list[PixelGrid]:
     if east - west > circle - pixel / 2:
         globe = (-half, -math.inf, half, math.inf)
         return [part for grid in grids for part, _ in parts_within(grid, globe)]
-    turn = -circle * ((west + half + pixel * _TIE) // circle)
-    return [grid.moved(turn) for grid in grids]
+    shift = -circle * ((west + half + pixel * _TIE) // circle)
+    return [grid.moved(shift) for grid in grids]
 
 
 def _epsg(grids: Sequence[PixelGrid]) -> int:

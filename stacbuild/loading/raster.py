@@ -160,14 +160,17 @@ def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
 def _stacked(time: pd.Timestamp, source: RasterSource, grid: Grid) -> Mapping[str, Any]:
     """Return the in-memory item that stackstac needs for the tiles of one time.
 
-    stackstac takes an EPSG code in the former field, and skips assets that do not touch the grid,
-    by a bbox that it reprojects itself. It is told that each covers the grid: the reader knows
-    exactly which pixels it has. An href goes to the reader as it is, so it is the band itself.
+    stackstac reads the EPSG code from the old field ``proj:epsg``, and skips assets whose bbox,
+    which it reprojects itself, does not intersect the grid. Each asset therefore states the bbox of
+    the grid; the reader determines exactly which pixels a file has. stackstac passes an href to the
+    reader unchanged, so the href is the band itself.
     """
-    where = {"proj:epsg": grid.epsg, "proj:bbox": list(grid.bounds)}
+    projection = {"proj:epsg": grid.epsg, "proj:bbox": list(grid.bounds)}
     return {
         "id": source.tiles[0].href,
         "type": "Feature",
         "properties": {"datetime": time.isoformat()},
-        "assets": {str(band): where | {"href": SourceBand(source, band)} for band in source.bands},
+        "assets": {
+            str(band): projection | {"href": SourceBand(source, band)} for band in source.bands
+        },
     }

@@ -225,11 +225,11 @@ class SourceBand:
         first = self.source.bands.index(self.band) // group * group
         return list(self.source.bands[first : first + group])
 
-    def _key(self, what: str, tile: Tile, bands: Sequence[int], where: Hashable) -> Hashable:
+    def _key(self, what: str, tile: Tile, bands: Sequence[int], window: Hashable) -> Hashable:
         source = self.source
         # The packing is part of the key, since another variable may decode the values differently.
         encoding = repr((tile.stored, source.bands, source.nodata, source.dtype))
-        return (what, *identity(tile.href, source.options), encoding, bands[0], where)
+        return (what, *identity(tile.href, source.options), encoding, bands[0], window)
 
     def _opened(self, tile: Tile) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
         return open_raster(tile.href, tile.size, tile.kind, self.source.options)
@@ -268,7 +268,7 @@ class WindowReader:
     """
 
     def __init__(self, *, url: SourceBand, spec: RasterSpec, **_: Any) -> None:
-        self.of = url
+        self._band = url
         if spec.shape != url.source.target.shape:
             raise BuildError(
                 f"{url.source.tiles[0].href}: stackstac made {spec.shape} of the grid "
@@ -277,7 +277,7 @@ class WindowReader:
 
     def read(self, window: RasterWindow) -> NDArray[Any]:
         """Read a window of the grid."""
-        return self.of.source.read(self.of.band, window.toslices())
+        return self._band.source.read(self._band.band, window.toslices())
 
     def close(self) -> None:
         """Do nothing, since the pool owns the file handles."""

@@ -62,13 +62,13 @@ def refuse_missing_times(variable: SourceVariable, dataset: xr.Dataset) -> None:
     for dim, index in dataset.indexes.items():
         if isinstance(index, pd.DatetimeIndex) and index.hasnans:
             known = index.dropna()
-            places = ", ".join(str(place + 1) for place in np.flatnonzero(index.isna())[:5])
+            steps = ", ".join(str(step + 1) for step in np.flatnonzero(index.isna())[:5])
             hint = ""
             if dim == "time" and len(known):
                 first, last = (f"{time:%Y-%m-%d}" for time in (known.min(), known.max()))
                 hint = f"; take the others by open_params.time_range: [{first}, {last}]"
             raise BuildError(
-                f"{variable.data_id}: {dim} has no value (NaT) at step {places} of {len(index)}"
+                f"{variable.data_id}: {dim} has no value (NaT) at step {steps} of {len(index)}"
                 f"{hint}"
             )
 

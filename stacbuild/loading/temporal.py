@@ -177,7 +177,7 @@ def _resampled(array: xr.DataArray, params: TemporalResampleParams, method: str)
         found = _selected(by_time, steps.index, fills.written, method, params.tolerance)
     else:
         found = _aggregated(by_time, steps, fills, method)
-    return _described(found.transpose(*array.dims), array, fills, method)
+    return _with_metadata(found.transpose(*array.dims), array, fills, method)
 
 
 def _unpacked(array: xr.DataArray) -> xr.DataArray:
@@ -293,11 +293,13 @@ def _at(array: xr.DataArray, times: pd.DatetimeIndex, data: Any) -> xr.DataArray
     return xr.DataArray(data, dims=array.dims, coords={**coords, "time": times}, name=array.name)
 
 
-def _described(found: xr.DataArray, array: xr.DataArray, fills: Fills, method: str) -> xr.DataArray:
+def _with_metadata(
+    found: xr.DataArray, array: xr.DataArray, fills: Fills, method: str
+) -> xr.DataArray:
     """Set attributes and fill value of a result."""
     if method == "count":
-        of = array.attrs.get("long_name", found.name)
-        return found.assign_attrs(long_name=f"Number of values of {of}")
+        label = array.attrs.get("long_name", found.name)
+        return found.assign_attrs(long_name=f"Number of values of {label}")
     found = found.assign_attrs(array.attrs)
     if method in _CELL_METHODS:
         found.attrs["cell_methods"] = f"time: {_CELL_METHODS[method]}"

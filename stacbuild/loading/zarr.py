@@ -99,9 +99,9 @@ class ZarrSource:
         RemoteError
             If the store cannot be reached.
         """
-        where = dict(zip(self.dims, location, strict=True))
-        window = (where[self.spatial[0]], where[self.spatial[1]])
-        position = {name: at for name, at in where.items() if name not in self.spatial}
+        slices = dict(zip(self.dims, location, strict=True))
+        window = (slices[self.spatial[0]], slices[self.spatial[1]])
+        position = {name: at for name, at in slices.items() if name not in self.spatial}
         plane = Plane(
             f"{self.href}: {self.variable}",
             self.grids,
@@ -129,15 +129,15 @@ class _Position:
     """
 
     source: ZarrSource
-    where: Mapping[str, slice]
+    slices: Mapping[str, slice]
 
     @cached_property
     def _together(self) -> dict[str, slice]:
         """Slices that are decoded together along the non-spatial dimensions."""
         source, found = self.source, {}
         for name, length, chunk in zip(source.dims, source.shape, source.chunks, strict=True):
-            if name in self.where:
-                first = self.where[name].start // chunk * chunk
+            if name in self.slices:
+                first = self.slices[name].start // chunk * chunk
                 found[name] = slice(first, min(first + chunk, length))
         return found
 
@@ -152,7 +152,7 @@ class _Position:
         lead = [
             min(chunk, length)
             for name, length, chunk in zip(source.dims, source.shape, source.chunks, strict=True)
-            if name in self.where
+            if name in self.slices
         ]
         return math.prod(lead) * np.dtype(source.dtype).itemsize
 
@@ -174,7 +174,7 @@ class _Position:
     def _own(self, block: NDArray[Any]) -> NDArray[Any]:
         """Return the plane of this index from the values that were decoded together."""
         return np.asarray(
-            block[tuple(self.where[name].start - at.start for name, at in self._together.items())]
+            block[tuple(self.slices[name].start - at.start for name, at in self._together.items())]
         )
 
     def _key(self, what: str, window: Hashable) -> Hashable:
@@ -198,14 +198,14 @@ class _Position:
         except Exception as error:
             from stacbuild.formats.zarr_errors import read_error
 
-            told = read_error(error, source.href, dict(source.options))
-            if isinstance(told, IntegrityError):
+            reported = read_error(error, source.href, dict(source.options))
+            if isinstance(reported, IntegrityError):
                 at = {name: (span[name].start, span[name].stop) for name in source.dims}
-                told = IntegrityError(
+                reported = IntegrityError(
                     f"{source.href}: {source.variable} cannot be read at {at}: "
                     f"{' '.join(str(error).split())}"
                 )
-            raise told from error
+            raise reported from error
         same = block.dtype == np.dtype(source.dtype) and not source.stored.is_packed
         values = block if same else np.empty(block.shape, source.dtype)
         source.stored.write(block, values, source.nodata, f"{source.href}: {source.variable}")
