@@ -19,7 +19,7 @@ _TEMPORARY = "stacbuild.tmp"
 # The writer of a temporary file. Version 0.1 did not name the machine.
 _WRITER = re.compile(r"((?P<machine>[0-9a-f]{8})-)?(?P<pid>\d+)\.")
 # Seconds after which a temporary file is considered abandoned.
-_FORGOTTEN = 7 * 24 * 3600
+_ABANDONED_AFTER = 7 * 24 * 3600
 
 
 def write_bytes(path: Path, data: bytes) -> bool:
@@ -46,7 +46,7 @@ def write_bytes(path: Path, data: bytes) -> bool:
 
 def sweep(path: Path) -> None:
     """Remove temporary files of dead runs next to a path whose lock is held."""
-    for left, _ in _beside(path):
+    for left, _ in _temporaries(path):
         _remove(left)
 
 
@@ -67,8 +67,8 @@ def sweep_dead(path: Path) -> None:
     Whether a process of another machine or container still runs is unknown, so its files on a
     shared disk are removed only after a week without a change.
     """
-    for left, (machine, pid) in _beside(path):
-        if not _is_running(pid) if machine == _machine() else _idle(left) > _FORGOTTEN:
+    for left, (machine, pid) in _temporaries(path):
+        if not _is_running(pid) if machine == _machine() else _idle(left) > _ABANDONED_AFTER:
             _remove(left)
 
 
@@ -84,7 +84,7 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256(" ".join(texts).encode()).hexdigest()[:8]
 
 
-def _beside(path: Path) -> Iterator[tuple[Path, tuple[str, int]]]:
+def _temporaries(path: Path) -> Iterator[tuple[Path, tuple[str, int]]]:
     """Yield the temporary files and folders of a path, with the machine and process of each."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.{_TEMPORARY}"):
         writer = _WRITER.match(left.name.removeprefix(f".{path.name}."))

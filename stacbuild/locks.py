@@ -20,10 +20,10 @@ import filelock
 from stacbuild import progress
 from stacbuild.errors import ConflictError, LocalError, LockedError
 
-_LONGEST_COMMAND = 200
+_MAX_COMMAND_LENGTH = 200
 
 # Maximum length of what `_write_holder` writes.
-_BEGINS = b'{"host": '
+_HOLDER_PREFIX = b'{"host": '
 
 
 @contextmanager
@@ -97,10 +97,10 @@ def check_lock(path: Path) -> None:
 def _is_ours(holder: Path) -> bool:
     """Return whether a holder file is ours, even if incomplete because its run died."""
     try:
-        start = holder.read_bytes()[: len(_BEGINS)] if not holder.is_symlink() else None
+        start = holder.read_bytes()[: len(_HOLDER_PREFIX)] if not holder.is_symlink() else None
     except OSError:
         return False
-    return start is not None and _BEGINS.startswith(start)
+    return start is not None and _HOLDER_PREFIX.startswith(start)
 
 
 def _write_holder(holder: Path) -> None:
@@ -111,7 +111,7 @@ def _write_holder(holder: Path) -> None:
     content = {
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "command": shlex.join(command)[:_LONGEST_COMMAND],
+        "command": shlex.join(command)[:_MAX_COMMAND_LENGTH],
         "since": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
     }
     try:

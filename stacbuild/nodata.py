@@ -18,7 +18,7 @@ Number = int | float
 # GDAL compares with the epsilon of float32, even for float64.
 _EPSILON = float(np.finfo(np.float32).eps)
 # A wider interval than GDAL's: the exact rule is applied to the few pixels within it.
-_NEAR = 8 * _EPSILON
+_TOLERANCE = 8 * _EPSILON
 
 
 def from_json(value: Any) -> Number:
@@ -101,7 +101,7 @@ def matches(block: NDArray[Any], value: Number, *, tolerant: bool = False) -> ND
     found = np.asarray(block == number)
     if not tolerant or value == 0 or math.isinf(value):
         return found
-    low, high = sorted((value * (1 - _NEAR), value * (1 + _NEAR)))
+    low, high = sorted((value * (1 - _TOLERANCE), value * (1 + _TOLERANCE)))
     largest = float(np.finfo(block.dtype).max)
     if abs(value) > largest * _EPSILON / 2:
         # Sums may overflow to infinity, which compares equal to everything.

@@ -20,7 +20,7 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 
 # Shorter strings are no secrets, and would also mask other text by chance.
-_SHORTEST = 8
+_MIN_LENGTH = 8
 # Parts of signed requests, whose credentials may not be known here.
 _SIGNED = re.compile(
     r"(Credential=|Signature=|Bearer |X-Amz-Security-Token'?: b?['\"]?)[^\s,/&'\"]+", re.IGNORECASE
@@ -55,7 +55,7 @@ def remember_secret(value: str) -> None:
     known = {
         form
         for part in parts
-        if len(part) >= _SHORTEST and not part.startswith("-----")
+        if len(part) >= _MIN_LENGTH and not part.startswith("-----")
         for form in (part, repr(part)[1:-1], quote(part, safe=""), quote(part), quote_plus(part))
     }
     with _lock:

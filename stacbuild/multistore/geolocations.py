@@ -1,4 +1,4 @@
-"""Map of the grids of a configuration: interactive, or a drawing without libraries."""
+"""Map of the grids of a configuration: interactive, or as SVG without further libraries."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from stacbuild.safe_text import clean
 
 
 def boxes(config: Config) -> dict[str, BBox]:
-    """Return west, south, east, north in degrees (EPSG:4326) of each grid that is used.
+    """Return the bbox in degrees (EPSG:4326) of each grid that is used, by identifier.
 
-    Without the grids of sources themselves: a configuration does not tell where these lie.
+    Grids taken from a source are omitted: a configuration does not contain their bounds.
     """
     found = {}
     for grid in map(config.grid_of, config.datasets):
         if not isinstance(grid, GridMapping) or grid.identifier in found:
             continue
         to_degrees = transformer(grid.crs, "EPSG:4326")
-        # The sides of a grid are curved in degrees, so use 21 points of each.
+        # The edges of a grid are curved in degrees, so densify each with 21 points.
         west, south, east, north = to_degrees.transform_bounds(*grid.bbox, densify_pts=21)
         found[grid.identifier] = (float(west), float(south), float(east), float(north))
     return found
 
 
 def draw(places: Mapping[str, BBox]) -> Drawing:
-    """Return a drawing, with folium's map above it if folium is installed."""
+    """Return a drawing, with an interactive map above it if folium is installed."""
     drawing = Drawing(places)
     if importlib.util.find_spec("folium") is None:
         return drawing
@@ -45,8 +45,8 @@ def draw(places: Mapping[str, BBox]) -> Drawing:
         ).add_to(view)
     view.fit_bounds(
         [
-            (min(box[1] for box in places.values()), min(box[0] for box in places.values())),
-            (max(box[3] for box in places.values()), max(box[2] for box in places.values())),
+            (min(bbox[1] for bbox in places.values()), min(bbox[0] for bbox in places.values())),
+            (max(bbox[3] for bbox in places.values()), max(bbox[2] for bbox in places.values())),
         ]
     )
     return MapWithDrawing(places, view)
@@ -65,7 +65,7 @@ class Drawing:
         )
 
     def _repr_html_(self) -> str:
-        west, south, east, north = _around(list(self.places.values()))
+        west, south, east, north = _union_with_margin(list(self.places.values()))
         # A degree of longitude is shorter than one of latitude.
         narrow = max(math.cos(math.radians((south + north) / 2)), 0.1)
         scale = min(_WIDTH / ((east - west) * narrow), _HEIGHT / (north - south))
@@ -85,9 +85,9 @@ class Drawing:
                 f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{x:.1f}" y2="{y:.1f}" stroke="#ccc"/>'
             )
             parts.append(_label(_LEFT - 6, y + 4, "end", f"{lat:g}°"))
-        for name, box in self.places.items():
-            x, y = at(box[0], box[3])
-            right, bottom = at(box[2], box[1])
+        for name, bbox in self.places.items():
+            x, y = at(bbox[0], bbox[3])
+            right, bottom = at(bbox[2], bbox[1])
             parts.append(
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{right - x:.1f}" height="{bottom - y:.1f}" '
                 'fill="#1f77b4" fill-opacity="0.2" stroke="#1f77b4" stroke-width="2"/>'
@@ -101,7 +101,7 @@ class Drawing:
 
 
 class MapWithDrawing(Drawing):
-    """A folium map, with the drawing below it, since the map's scripts come from the web."""
+    """A folium map with the drawing below it, since the map needs scripts from the web."""
 
     def __init__(self, places: Mapping[str, BBox], view: Any) -> None:
         super().__init__(places)
@@ -115,9 +115,9 @@ class MapWithDrawing(Drawing):
         )
 
 
-def _around(found: Sequence[BBox]) -> BBox:
-    west, south = min(box[0] for box in found), min(box[1] for box in found)
-    east, north = max(box[2] for box in found), max(box[3] for box in found)
+def _union_with_margin(found: Sequence[BBox]) -> BBox:
+    west, south = min(bbox[0] for bbox in found), min(bbox[1] for bbox in found)
+    east, north = max(bbox[2] for bbox in found), max(bbox[3] for bbox in found)
     margin = max(east - west, north - south, 1e-6) * 0.2
     return west - margin, south - margin, east + margin, north + margin
 

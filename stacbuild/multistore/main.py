@@ -19,17 +19,17 @@ from stacbuild.sources import HarvestResult, harvest
 
 
 class MultiSourceDataStore:
-    """Interface of xcube-multistore's notebooks to a configuration.
+    """The interface of xcube-multistore's notebooks, for a configuration of stacbuild.
 
     Parameters
     ----------
     config
-        The YAML file, or its content as a mapping, which is left as it is.
+        The YAML file, or its content as a mapping, which is not modified.
 
     Raises
     ------
     ConfigError
-        If the configuration has mistakes, with a line for each.
+        If the configuration is invalid; the message has one line per problem.
     """
 
     def __init__(self, config: str | os.PathLike[str] | Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ class MultiSourceDataStore:
         Raises
         ------
         Failures
-            If anything failed, after all other parts are finished.
+            If any data id or dataset failed; raised after all others are finished.
         """
         raise_failures(failures_of(self._preload()) + failures_of(self._build()))
 

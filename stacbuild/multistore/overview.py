@@ -23,7 +23,7 @@ _HEADS = (
 
 
 def config_table(config: Config) -> Table:
-    """Return a row for each source of a dataset, with masked credentials and short paths."""
+    """Return a row for each source of a dataset; credentials are masked, paths shortened."""
     shown = config.resolved()
     stores = {each["identifier"]: each for each in shown["data_stores"]}
     grids = {each["identifier"]: each for each in shown.get("grid_mappings", [])}
@@ -55,7 +55,7 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 class ConfigSchema(dict[str, Any]):
-    """The JSON Schema of a configuration: a dict that a notebook shows as a tree."""
+    """The JSON Schema of a configuration: a dict, shown as a collapsible tree in a notebook."""
 
     def __repr__(self) -> str:
         return json.dumps(self, indent=2)
@@ -70,7 +70,7 @@ def _fold(name: str, schema: Any, definitions: Mapping[str, Any], above: tuple[s
         return _leaf(name, {})
     if reference := schema.get("$ref"):
         target = str(reference).rpartition("/")[2]
-        # A recursive definition would have no end.
+        # Do not expand a recursive definition.
         if target in above or target not in definitions:
             return _leaf(name, {"type": target})
         about = {key: value for key, value in schema.items() if key != "$ref"}

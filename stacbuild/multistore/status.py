@@ -15,19 +15,20 @@ from stacbuild.progress import Unit
 from stacbuild.safe_text import clean
 
 _HEADS = ("Dataset identifier", "Status", "Message", "Exception")
-# Minimum time between updates, since a notebook draws each of them.
-_SECONDS = 0.5
+# Minimum seconds between updates, since a notebook redraws the table for each.
+_UPDATE_INTERVAL = 0.5
 
 
 class StatusTable:
-    """One row per dataset or data id; also the reporter of the work on the current rows.
+    """A row per dataset or data id; also the `Reporter` of the work on the current rows.
 
     Parameters
     ----------
     names
         The rows, in order.
     live
-        Show it at once and update it in place; None: in a notebook.
+        False does not show it before `close`. Otherwise a notebook shows it at once and updates it
+        in place.
     """
 
     def __init__(self, names: Sequence[str], *, live: bool | None = None) -> None:
@@ -74,7 +75,7 @@ class StatusTable:
 
     def _draw(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
-        if self._handle is None or (not at_once and now - self._drawn < _SECONDS):
+        if self._handle is None or (not at_once and now - self._drawn < _UPDATE_INTERVAL):
             return
         self._drawn = now
         self._handle.update(self.table())
@@ -84,7 +85,7 @@ class StatusTable:
         self.note(message)
 
     def warn(self, message: str) -> None:
-        """Write a warning to stderr, since the table only shows the last message."""
+        """Write a warning to stderr, since the table shows only the latest message."""
         sys.stderr.write(f"warning: {clean(message)}\n")
 
     @contextmanager

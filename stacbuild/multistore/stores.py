@@ -1,4 +1,4 @@
-"""The stores of a configuration, to open data from: ``msds.stores.storage.open_data(...)``."""
+"""Open data from the stores of a configuration: ``msds.stores.storage.open_data(...)``."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class DataStore:
             ``<dataset>.zarr``, ``.levels`` (finest level) or ``.nc`` for cubes; the data id of the
             configuration for sources.
         chunks
-            Sizes of dask chunks by dimension; those of the store if None.
+            Sizes of dask chunks by dimension; by default those of the store.
 
         Returns
         -------
         xarray.Dataset
-            Integers with a fill value become floats with NaN, as in the case study's tool.
+            Lazy; integers with a fill value become floats with NaN, as in the case study's tool.
 
         Raises
         ------

@@ -22,7 +22,7 @@ class Table:
         self.rows = [[clean(cell) for cell in row] for row in rows]
 
     def __repr__(self) -> str:
-        """Columns, or a block of ``head: cell`` lines for each row if they are too wide."""
+        """Return columns, or if too wide, a block of ``head: cell`` lines for each row."""
         widths = [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
         if sum(widths) + 2 * len(widths) > _COLUMNS:
             return "\n\n".join(self._block(row) for row in self.rows)
@@ -46,7 +46,7 @@ class Table:
 
 def in_notebook() -> bool:
     """Return whether the process runs in a notebook."""
-    # A notebook has imported IPython already; it is optional and slow to import.
+    # Do not import IPython: it is optional and slow, and already imported in a notebook.
     ipython: Any = sys.modules.get("IPython")
     if ipython is None:
         return False

@@ -11,32 +11,34 @@ import xarray as xr
 from numpy.typing import NDArray
 
 SAMPLE = "stacbuild:sample"
-"""Field of ``statistics``: the part of a variable that they describe, if not all of it."""
+"""Field of ``statistics``: which sample of a variable they describe, if not all of it."""
 
 SIDE = 512
 """Maximum pixels of the longer side of a coarse read."""
 
-# Zarr has no overviews, and decodes whole chunks. Reading a larger plane takes too long for a
+# Zarr has no overviews and whole chunks are decoded: a larger plane takes too long to read for a
 # picture.
-_MOST_BYTES = 2 * 2**30
+_MAX_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Every n-th row and column of a variable, at one position of its other dimensions.
+    """Every n-th row and column of a variable, at one index along each other dimension.
 
     Parameters
     ----------
+    array
+        The variable.
     values
-        2-D, dtype of the variable, first row in the north.
+        2-D, dtype of the variable, northernmost row first.
     valid
-        Which of them are not "no data"; same shape.
+        Mask of the values that are not nodata; same shape.
     place
-        The position along each other dimension, by name.
+        The index along each other dimension, by name.
     extent
-        West, east, south, north edges of what is shown, in the units of the coordinates.
+        West, east, south and north edges, in the units of the coordinates.
     step
-        Of so many rows and columns one was read.
+        Every *step*-th row and column was read.
     """
 
     array: xr.DataArray
@@ -55,16 +57,16 @@ def read_plane(
     Parameters
     ----------
     array
-        Lazy, its last two dimensions spatial and with coordinates, not masked or scaled
-        (``mask_and_scale=False``).
+        Lazy, opened with ``mask_and_scale=False``; its last two dimensions are spatial and have
+        coordinates.
     place
-        Position along other dimensions; by default the last time and the first of all else.
+        Index along other dimensions; by default the last time, and 0 along all others.
     side
-        Rows or columns at the most.
+        Maximum number of rows and of columns.
 
     Returns
     -------
-    None if that would take more than 2 GB of chunks to be decoded.
+    The plane; None if more than 2 GB of chunks would have to be decoded.
     """
     rows, cols = (str(dim) for dim in array.dims[-2:])
     others = [str(dim) for dim in array.dims[:-2]]
@@ -73,7 +75,7 @@ def read_plane(
     }
     chunks = array.encoding.get("chunks") or array.shape
     decoded = math.prod(chunks[:-2]) * array.sizes[rows] * array.sizes[cols] * array.dtype.itemsize
-    if decoded > _MOST_BYTES:
+    if decoded > _MAX_BYTES:
         return None
     step = max(1, -(-max(array.sizes[rows], array.sizes[cols]) // side))
     every = slice(min(step // 2, array.sizes[rows] - 1, array.sizes[cols] - 1), None, step)
@@ -85,13 +87,13 @@ def read_plane(
 
 
 def _sample(plane: Plane) -> str:
-    """Return the part of a variable that was read, if not all of it."""
-    said = [f"1 of {plane.step} rows and columns"] if plane.step > 1 else []
+    """Return a description of the part of a variable that was read; empty if it is all of it."""
+    parts = [f"1 of {plane.step} rows and columns"] if plane.step > 1 else []
     for dim, position in plane.place.items():
         if plane.array.sizes[dim] > 1:
             at = plane.array[dim].values[position] if dim in plane.array.coords else position
-            said.append(f"{dim} {str(at).removesuffix('T00:00:00.000000000')}")
-    return ", ".join(said)
+            parts.append(f"{dim} {str(at).removesuffix('T00:00:00.000000000')}")
+    return ", ".join(parts)
 
 
 def _valid(array: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -109,24 +111,24 @@ def _extent(array: xr.DataArray, rows: str, cols: str) -> tuple[float, float, fl
     known = [abs(at[1] - at[0]) for dim in (cols, rows) if len(at := array[dim].values) > 1]
     for dim in (cols, rows):
         at = array[dim].values.astype(float)
-        # A single row gets the height of a column's width; the size of one pixel is unknown.
+        # The pixel size of a single row (or column) is unknown: use that of the other axis, else 1.
         half = float(abs(at[1] - at[0]) if len(at) > 1 else known[0] if known else 1.0) / 2
         edges += [float(at.min()) - half, float(at.max()) + half]
     return edges[0], edges[1], edges[2], edges[3]
 
 
 def statistics(plane: Plane) -> dict[str, float | str]:
-    """Return the STAC ``statistics`` of a plane: of the pixels that were read, not of all.
+    """Return the STAC ``statistics`` of the pixels that were read, which may be a sample.
 
-    See https://github.com/radiantearth/stac-spec/blob/v1.1.0/commons/common-metadata.md. Of which
-    sample stands in a field of our own.
+    See https://github.com/radiantearth/stac-spec/blob/v1.1.0/commons/common-metadata.md. `SAMPLE`
+    describes the sample.
     """
     values = plane.values[plane.valid].astype(np.float64)
     found: dict[str, float | str] = {"valid_percent": round(100 * float(plane.valid.mean()), 2)}
     if sample := _sample(plane):
         found[SAMPLE] = sample
     if len(values):
-        # For the largest doubles both overflow.
+        # Both overflow for the largest doubles.
         with np.errstate(over="ignore", invalid="ignore"):
             mean, deviation = float(values.mean()), float(values.std())
         found |= {

@@ -1,4 +1,4 @@
-"""Colours of values: of the legend, or of a perceptually uniform colour map."""
+"""Colours of values: of classes, or from a perceptually uniform colour map."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from stacbuild.formats.cf_flags import legend_of
 from stacbuild.pictures.coarse import Plane
 
 COLORMAP = "viridis"
-"""Colour map of values without a legend: perceptually uniform, also for colour-blind readers."""
+"""Colour map of quantities: perceptually uniform, also for colour-blind readers."""
 
-# Colours of classes without colours: as many as can be distinguished.
+# Colours of classes that state none: as many as can be distinguished.
 _QUALITATIVE = "tab20"
 
 Rgb = tuple[int, int, int]
@@ -42,7 +42,7 @@ class Legend:
 
 @dataclass(frozen=True)
 class Scale:
-    """Colours of quantities from ``low`` to ``high``, clipped beyond."""
+    """Colours of quantities from ``low`` to ``high``; values outside are clipped."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ class Scale:
         return result
 
     def colormap(self) -> dict[str, list[int]]:
-        """Return the ``colormap`` of the STAC render extension: of values rescaled to 0 to 255."""
+        """Return the ``colormap`` of the STAC render extension, for values rescaled to 0..255."""
         table = colormaps[COLORMAP](np.arange(256) / 255, bytes=True)
         return {str(index): [int(part) for part in color] for index, color in enumerate(table)}
 
@@ -64,9 +64,9 @@ class Scale:
 def colors_of(plane: Plane) -> Legend | Scale:
     """Choose the colours of a variable by its CF attributes and values.
 
-    ``flag_values`` with ``flag_meanings`` (CF 1.11, 3.5) make a legend; its colours are those of
-    ``flag_colors`` (``#rrggbb``, one for each, parted by blanks, as in ESA CCI land cover) where
-    there are any. All else is scaled from the 2nd to the 98th percentile.
+    ``flag_values`` with ``flag_meanings`` (CF 1.11, 3.5) define classes, coloured by
+    ``flag_colors`` (one ``#rrggbb`` per class, separated by blanks, as in ESA CCI land cover) if
+    present. Other variables are scaled from the 2nd to the 98th percentile.
     """
     attrs = plane.array.attrs
     if legend := legend_of(attrs):

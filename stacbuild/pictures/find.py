@@ -14,16 +14,17 @@ def find_cube(text: str, catalog: Path) -> str:
     Parameters
     ----------
     text
-        URL or folder of a store, netCDF file, file of an item, or id of an item in the catalog.
+        URL or folder of a store, path of a netCDF file or of an item's JSON, or id of an item in
+        the catalog.
     catalog
         Folder of the catalog.
 
     Raises
     ------
     MissingError
-        If it is none of them.
+        If it is none of these, or the item has no asset ``data``.
     IntegrityError
-        If the file is no item, or the item has no asset ``data``.
+        If the JSON file is not a STAC item.
     """
     path = Path(text)
     if "://" in text or path.is_dir():

@@ -1,4 +1,4 @@
-"""A picture of one variable of a cube at one time, with axes, title, and colour bar or legend."""
+"""Draw one variable of a cube at one time, with axes, title, and colour bar or legend."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from stacbuild.stac.files import is_own_picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Source pixels of the longer side, about as many as the figure has.
+# Maximum source pixels of the longer side: about the resolution of the figure.
 _SIDE = 1000
 _WIDTH, _DPI = 8.0, 150
-# Maximum aspect ratio up to which pixels keep their shape.
-_MOST_OBLONG = 2.0
-# Maximum number of classes in a legend, and length of a line.
-_MOST_CLASSES, _LINE = 24, 26
+# Maximum aspect ratio at which pixels are drawn undistorted.
+_MAX_ASPECT = 2.0
+# Maximum number of classes in a legend, and of characters in its lines.
+_MAX_CLASSES, _LINE_LENGTH = 24, 26
 
 
 def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path) -> None:
@@ -43,21 +43,21 @@ def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path
     cube
         Opened lazily with ``mask_and_scale=False``.
     variable
-        By default the first that has rows and columns.
+        Its name; by default the first variable that has rows and columns.
     time
-        The beginning of a date such as ``2010`` or ``2010-06``, the first that fits is drawn; by
-        default the last. Of other dimensions the first value is.
+        Prefix of a date such as ``2010`` or ``2010-06``: the first matching time is drawn; by
+        default the last. Other dimensions are drawn at their first value.
     path
-        Where to write; the same cube gives the same bytes. An earlier picture is replaced.
+        Output path; an existing preview is replaced. The same cube gives the same bytes.
 
     Raises
     ------
     ConfigError
-        If there is no such variable or time; with what there is.
+        If there is no such variable or time; the message lists those that exist.
     BuildError
-        If the plane is too large to be read, or there is nothing on it.
+        If the plane is too large to read, or the cube has no variable to draw.
     ConflictError
-        If something else than an earlier picture lies at *path*.
+        If *path* is occupied by anything but a preview.
     LocalError
         If it cannot be written.
     """
@@ -65,8 +65,8 @@ def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path
         raise ConflictError(
             f"{path}: is no picture that stacbuild drew; move it away, or write elsewhere (-o)"
         )
-    array = _chosen(cube, variable)
-    plane = read_plane(array, _place(array, time), side=_SIDE)
+    array = _select_variable(cube, variable)
+    plane = read_plane(array, _select_time(array, time), side=_SIDE)
     if plane is None:
         raise BuildError(f"{array.name}: a plane of it has more than 2 GB; draw a part yourself")
     figure = _draw(plane)
@@ -76,7 +76,7 @@ def preview(cube: xr.Dataset, variable: str | None, time: str | None, path: Path
     write_bytes(path, drawn.getvalue())
 
 
-def _chosen(cube: xr.Dataset, variable: str | None) -> xr.DataArray:
+def _select_variable(cube: xr.Dataset, variable: str | None) -> xr.DataArray:
     drawable = [
         str(name)
         for name, array in cube.data_vars.items()
@@ -92,12 +92,12 @@ def _chosen(cube: xr.Dataset, variable: str | None) -> xr.DataArray:
     return cube[variable or drawable[0]]
 
 
-def _place(array: xr.DataArray, time: str | None) -> dict[str, int]:
+def _select_time(array: xr.DataArray, time: str | None) -> dict[str, int]:
     if time is None:
         return {}
     if "time" not in array.dims:
         raise ConfigError(f"{array.name} has no time, so that none can be chosen")
-    known = [_moment(value) for value in array["time"].values]
+    known = [_time_text(value) for value in array["time"].values]
     for number, moment in enumerate(known):
         if moment.startswith(time):
             return {"time": number}
@@ -111,11 +111,11 @@ def _draw(plane: Plane) -> Figure:
     west, east, south, north = plane.extent
     stretch = _stretch(plane)
     ratio = (north - south) * stretch / (east - west)
-    # A narrow strip would leave no space for anything else.
-    shape: Literal["auto"] | float = stretch if 1 / _MOST_OBLONG < ratio < _MOST_OBLONG else "auto"
+    # In a narrow strip there would be no room for axes and labels.
+    shape: Literal["auto"] | float = stretch if 1 / _MAX_ASPECT < ratio < _MAX_ASPECT else "auto"
     colors = colors_of(plane)
-    lines = len(colors.classes[:_MOST_CLASSES]) if isinstance(colors, Legend) else 0
-    height = max(_WIDTH * 0.75 * min(ratio, _MOST_OBLONG) + 1.2, 0.45 * lines, 4.0)
+    lines = len(colors.classes[:_MAX_CLASSES]) if isinstance(colors, Legend) else 0
+    height = max(_WIDTH * 0.75 * min(ratio, _MAX_ASPECT) + 1.2, 0.45 * lines, 4.0)
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -136,9 +136,9 @@ def _add_legend(axes: Axes, colors: Legend) -> None:
     handles = [
         Patch(
             facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.6",
-            linewidth=0.5, label="\n".join(textwrap.wrap(name.replace("_", " "), _LINE)),
+            linewidth=0.5, label="\n".join(textwrap.wrap(name.replace("_", " "), _LINE_LENGTH)),
         )
-        for _, name, color in colors.classes[:_MOST_CLASSES]
+        for _, name, color in colors.classes[:_MAX_CLASSES]
     ]  # fmt: skip
     if (more := len(colors.classes) - len(handles)) > 0:
         handles.append(Patch(alpha=0, label=f"and {more} more"))
@@ -150,7 +150,7 @@ def _add_legend(axes: Axes, colors: Legend) -> None:
 
 def _add_bar(figure: Figure, axes: Axes, colors: Scale, plane: Plane) -> None:
     values = plane.values[plane.valid]
-    beyond = {
+    extend = {
         (False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"
     }[bool((values < colors.low).any()), bool((values > colors.high).any())]  # fmt: skip
     unit = plane.array.attrs.get("units")
@@ -158,7 +158,7 @@ def _add_bar(figure: Figure, axes: Axes, colors: Scale, plane: Plane) -> None:
         ScalarMappable(Normalize(colors.low, colors.high), COLORMAP),
         ax=axes,
         shrink=0.8,
-        extend=beyond,
+        extend=extend,
         label=f"{_name(plane)} ({unit})" if unit and unit != "1" else _name(plane),
     )
 
@@ -194,10 +194,10 @@ def _title(plane: Plane) -> str:
     found = []
     for dim, number in plane.place.items():
         value = plane.array[dim].values[number] if dim in plane.array.coords else number
-        found.append(_moment(value) if dim == "time" else f"{dim} {value}")
+        found.append(_time_text(value) if dim == "time" else f"{dim} {value}")
     return ", ".join([_name(plane), *found])
 
 
-def _moment(value: Any) -> str:
+def _time_text(value: Any) -> str:
     text = str(np.datetime_as_string(value, "s") if isinstance(value, np.datetime64) else value)
     return text.removesuffix("T00:00:00")

@@ -1,9 +1,9 @@
 """Thumbnail, renders and statistics of a cube, for its STAC item.
 
-Made of a coarse read of one plane of each variable, the last time step, when the cube is
-described. Zarr has no overviews, so whole chunks of that plane are decoded; planes of more than
+Computed when the item of a cube is made, from a coarse read of one plane of each variable, at the
+last time. Zarr has no overviews, so whole chunks of that plane are decoded; planes of more than
 2 GB are not drawn. Colours are those of ``flag_colors``, else viridis from the 2nd to the 98th
-percentile. ``renders`` carry explicit colour maps, since clients ignore names they do not know.
+percentile. ``renders`` contain explicit colour maps, since clients ignore unknown names.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from stacbuild.nodata import to_json
 from stacbuild.pictures.coarse import Plane, read_plane, statistics
 from stacbuild.pictures.colors import Legend, Scale, colors_of
 
-# If one value has a larger share, a picture is not informative.
-_ALL_BUT_ONE = 0.9
+# A picture is not informative if a single value has a larger share of its pixels.
+_UNIFORM_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Pictured:
     Parameters
     ----------
     pngs
-        Picture of each variable, at most 512 pixels a side.
+        Picture by variable, at most 512 pixels a side.
     telling
-        The variables, those first whose pictures are not all but one value.
+        The variables that are drawn, those with nearly uniform pictures last.
     renders
-        Of the STAC render extension, by variable.
+        Objects of the STAC render extension, by variable.
     statistics
-        Of each variable; of a sample of one plane of it.
+        STAC ``statistics`` by variable, of a sample of one plane.
     """
 
     pngs: dict[str, bytes]
@@ -53,9 +53,9 @@ def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
     Parameters
     ----------
     cube
-        Opened with ``mask_and_scale=False``, the last two dimensions of its variables spatial.
+        Opened with ``mask_and_scale=False``; the last two dimensions of its variables are spatial.
     asset
-        Key of the cube's asset, which the renders name.
+        Key of the cube's asset, referenced by the renders.
     """
     drawn: dict[str, tuple[Plane, Legend | Scale]] = {}
     renders, found = {}, {}
@@ -77,8 +77,8 @@ def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
             render["nodata"] = nodata
         renders[str(name)] = render
     pngs = {name: encode(colors.rgba(plane)) for name, (plane, colors) in drawn.items()}
-    dull = {name for name, (plane, _) in drawn.items() if _most_common(plane) > _ALL_BUT_ONE}
-    return Pictured(pngs, tuple(sorted(drawn, key=lambda name: name in dull)), renders, found)
+    uniform = {name for name, (plane, _) in drawn.items() if _most_common(plane) > _UNIFORM_SHARE}
+    return Pictured(pngs, tuple(sorted(drawn, key=lambda name: name in uniform)), renders, found)
 
 
 def _most_common(plane: Plane) -> float:
@@ -90,9 +90,9 @@ def _most_common(plane: Plane) -> float:
 
 
 def encode(rgba: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    """Return a PNG of colours of shape (rows, columns, 4), with reproducible bytes."""
+    """Return the PNG of an RGBA array of shape (rows, columns, 4), with reproducible bytes."""
     buffer = io.BytesIO()
-    # This text identifies it as stacbuild's, so that it may be replaced.
+    # Marks the file as written by stacbuild, so that it may be replaced.
     mark = PngInfo()
     mark.add_text("Software", "stacbuild")
     Image.fromarray(rgba, "RGBA").save(buffer, "PNG", pnginfo=mark)

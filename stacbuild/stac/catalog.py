@@ -59,10 +59,10 @@ _THUMBNAIL_ASSET = {
     "roles": ["thumbnail"],
 }
 
-_LONGEST_ID = 180
+_MAX_ID_LENGTH = 180
 
 # Lock timeout: a put takes less than a second.
-_LONGEST_PUT = 120
+_LOCK_TIMEOUT = 120
 
 _STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
 
@@ -89,7 +89,7 @@ def slug(text: str) -> str:
     leaves room for suffixes: file systems allow 255 bytes.
     """
     short = _plain_characters(text)
-    return short if len(short) <= _LONGEST_ID else with_digest(short, text)
+    return short if len(short) <= _MAX_ID_LENGTH else with_digest(short, text)
 
 
 def cube_id(identifier: str) -> str:
@@ -104,7 +104,7 @@ def _plain_characters(text: str) -> str:
 def with_digest(name: str, text: str) -> str:
     """Return an id that starts with *name* and is unique for *text*."""
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{name[: _LONGEST_ID - 9]}-{digest}"
+    return f"{name[: _MAX_ID_LENGTH - 9]}-{digest}"
 
 
 class Catalog:
@@ -235,7 +235,7 @@ class Catalog:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LocalError(f"{self.root}: cannot be created: {error.strerror}") from error
-        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
             self.check_strangers(collection.id)
             for item in harvest.items:
                 self.check_strangers(collection.id, item.id)
@@ -263,7 +263,7 @@ class Catalog:
         path = self.root / collection_id / "collection.json"
         if not self.root.is_dir():
             return
-        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
             self.check_strangers(collection_id)
             content = read_json(path) if path.exists() else {}
             gone = {f"./{name}/{name}.json" for name in item_ids}
@@ -296,7 +296,7 @@ class Catalog:
             As `put`.
         """
         path = self.root / collection_id / "collection.json"
-        with hold(self.root / ".catalog.lock", str(self.path), wait=_LONGEST_PUT):
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
             if not path.exists() or strange_picture(path) is not None:
                 return False
             content = read_json(path)

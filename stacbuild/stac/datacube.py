@@ -29,10 +29,10 @@ from stacbuild.profiles import DataProfile
 Json = dict[str, Any]
 
 # Dimensions with up to this number of values list them; longer ones have extent and step.
-_FEW = 100
+_MAX_VALUES = 100
 # Up to this number of times are listed, so that a plan can select among them; of more, only the
 # count is recorded.
-_FEW_TIMES = 2000
+_MAX_TIMES = 2000
 LENGTH = "stacbuild:length"
 """Field of a dimension: number of its values, if they are not listed."""
 _DATA_TYPES = frozenset(
@@ -146,7 +146,7 @@ def _temporal(times: xr.DataArray) -> Json:
     texts = [datetime_to_str(time_of(value)) for value in (known.min(), known.max())]
     field: Json = {"type": "temporal", "extent": texts}
     # If any time is missing, record only the number of times.
-    if index.size <= _FEW_TIMES and known.size == index.size:
+    if index.size <= _MAX_TIMES and known.size == index.size:
         field["values"] = [datetime_to_str(time_of(value)) for value in index]
     else:
         field[LENGTH] = int(index.size)
@@ -166,7 +166,7 @@ def _additional(coordinate: xr.DataArray) -> Json:
             steps = np.diff(values.astype("float64"))
             even = np.allclose(steps, steps[0], rtol=1e-6, atol=0)
             field["step"] = _number(steps[0]) if even else None
-    if values.size <= _FEW or not numeric:
+    if values.size <= _MAX_VALUES or not numeric:
         field["values"] = values.tolist() if numeric else [str(value) for value in values]
     if unit := text_of(attrs, "units"):
         field["unit"] = unit

@@ -42,13 +42,13 @@ PARQUET = "items.parquet"
 COLLECTIONS = "collections"
 
 # Structural links, which software that loads the items replaces by its own.
-_OF_THE_TREE = {"root", "parent", "child", "item", "items", "collection", "self"}
+_STRUCTURAL = {"root", "parent", "child", "item", "items", "collection", "self"}
 
 # Provenance of a cube: objects whose keys differ between cubes; each key would become a column.
 _NOT_IN_PARQUET = {"processing:expression", INPUTS}
 
 # Column names of Parquet files that stacbuild exported contain this prefix.
-_OF_OURS = b"stacbuild:"
+_FIELD_PREFIX = b"stacbuild:"
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _export(
         raise LocalError(f"{PARQUET}: needs rustac: pip install 'stacbuild[export]'")
     if parquet is None and not found:
         progress.say(f"no {PARQUET}: rustac is not installed (pip install 'stacbuild[export]')")
-    place = Place(source.root, _checked(base_url))
+    place = Place(source.root, _validate_url(base_url))
     collections = {path: _collection(path, place) for path in source.collections()}
     items = sorted(
         (_item(item, place) for item in source.items()),
@@ -199,7 +199,7 @@ def _is_export(path: Path) -> bool:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
         if path.suffix == ".parquet":
-            return _OF_OURS in _footer(path)
+            return _FIELD_PREFIX in _footer(path)
         content = json.loads(path.read_bytes())
         if path.parent.name != COLLECTIONS:
             # An empty collection is accepted: nothing is lost by replacing it.
@@ -214,7 +214,7 @@ def _is_exported(content: Json) -> bool:
     """Return whether STAC JSON comes from `_absolute`."""
     first, *others = content["links"]
     return first.keys() == _canonical("", "").keys() and (
-        first["rel"] == "canonical" and not any(each["rel"] in _OF_THE_TREE for each in others)
+        first["rel"] == "canonical" and not any(each["rel"] in _STRUCTURAL for each in others)
     )
 
 
@@ -229,7 +229,7 @@ def _footer(path: Path) -> bytes:
         return file.read(length)
 
 
-def _checked(base_url: str | None) -> str | None:
+def _validate_url(base_url: str | None) -> str | None:
     """Validate the base URL; return it without ``/catalog.json`` and trailing slashes."""
     if base_url is None:
         return None
@@ -259,7 +259,7 @@ def _collection(path: Path, place: Place) -> Json:
 def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
     """Make all hrefs absolute in place, and add a canonical link to the file in the catalog."""
     try:
-        links = [link for link in content["links"] if link["rel"] not in _OF_THE_TREE]
+        links = [link for link in content["links"] if link["rel"] not in _STRUCTURAL]
         content["links"] = [_canonical(str(path), media_type), *links]
         for entry in _entries(content):
             entry["href"] = _resolved(entry["href"], path.parent, place)

@@ -1,4 +1,4 @@
-"""Catalog, data and STAC Browser on one origin of this machine."""
+"""Serve the catalog, its data and STAC Browser from one local origin."""
 
 from stacbuild.web.server import Server
 from stacbuild.web.site import Site

@@ -1,8 +1,8 @@
 """Build STAC Browser from its npm package into the user's cache, and configure it when served.
 
-The package has sources, which Node builds once. After that the build is used without Node and
-without a network. Only the background of the map is replaced
-(``basemaps.config.js``): the original asks OpenStreetMap for tiles.
+The package contains sources, which Node builds once. After that the build is used without Node and
+without a network. Replaced are the configurations of the metadata fields (``fields.config.js``) and
+of the map's background (``basemaps.config.js``), which requests tiles from OpenStreetMap.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ PACKAGE = "@radiantearth/stac-browser"
 VERSION = "4.0.1"
 HOSTED = "https://radiantearth.github.io/stac-browser/#/external/"
 
-# Later versions need a newer OpenLayers than this STAC Browser has, so the build fails.
+# The build fails with later versions, which need a newer OpenLayers than this STAC Browser has.
 _PINNED = {"ol-stac": "1.2.0"}
-# Raised when this module changes the build, so that older builds are not reused.
+# Increment when the build changes, so that existing builds are not reused.
 _RECIPE = 2
-_LONGEST_BUILD = 1800
+_BUILD_TIMEOUT = 1800
 _INDEX = "index.html"
 _CONFIG = "config.js"
 
 
 def default_folder() -> Path:
-    """Return the folder of the build in the user's cache, which may not exist."""
+    """Return the folder of the build in the user's cache; it may not exist."""
     return user_cache() / f"stac-browser-{VERSION}-{_RECIPE}"
 
 
@@ -52,12 +52,12 @@ def is_built(folder: Path) -> bool:
 
 
 def given(folder: Path) -> Path:
-    """Return the user's own build of STAC Browser.
+    """Return the folder of the user's own build of STAC Browser, after checking it.
 
     Raises
     ------
     MissingError
-        If it holds none.
+        If it contains no build.
     """
     if not is_built(folder):
         raise MissingError(
@@ -69,8 +69,9 @@ def given(folder: Path) -> Path:
 def install(reporter: Reporter | None = None, folder: Path | None = None) -> Path:
     """Build STAC Browser unless it is built already, and return its folder.
 
-    Takes one to three minutes, Node.js 18 or newer, and the npm registry that npm is set to. The
-    folder appears when all is done: a build that was stopped leaves nothing that counts.
+    Takes one to three minutes, and needs Node.js 18 or newer and the npm registry that npm is
+    configured for. The folder is created by a rename at the end, so that an interrupted build is
+    never used.
 
     Raises
     ------
@@ -94,22 +95,22 @@ def _install(folder: Path) -> Path:
                 f"run `stacbuild serve` and open {HOSTED} followed by the URL that it prints"
             )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with hold(folder.with_name(f".{folder.name}.lock"), str(folder), wait=_LONGEST_BUILD):
+    with hold(folder.with_name(f".{folder.name}.lock"), str(folder), wait=_BUILD_TIMEOUT):
         if not is_built(folder):
             for left in folder.parent.glob(".building-*"):
-                shutil.rmtree(left, ignore_errors=True)  # of a build that was killed
-            with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as place:
-                _build(Path(place)).rename(folder)
+                shutil.rmtree(left, ignore_errors=True)  # left by a killed build
+            with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as directory:
+                _build(Path(directory)).rename(folder)
     return folder
 
 
-def _build(place: Path) -> Path:
+def _build(directory: Path) -> Path:
     with progress.task(f"STAC Browser {VERSION}", total=3, unit="items") as task:
         task.update(note="fetching")
-        _run(["npm", "pack", f"{PACKAGE}@{VERSION}"], place)
-        with tarfile.open(next(place.glob("*.tgz"))) as archive:
-            archive.extractall(place, filter="data")
-        sources = place / "package"
+        _run(["npm", "pack", f"{PACKAGE}@{VERSION}"], directory)
+        with tarfile.open(next(directory.glob("*.tgz"))) as archive:
+            archive.extractall(directory, filter="data")
+        sources = directory / "package"
         about = sources / "package.json"
         content = json.loads(about.read_text())
         content["dependencies"] |= _PINNED
@@ -120,7 +121,7 @@ def _build(place: Path) -> Path:
         task.advance(1)
         task.update(note="its libraries")
         quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
-        # Without install scripts of its dependencies.
+        # Do not run install scripts of dependencies.
         _run(["npm", "install", "--ignore-scripts", "--legacy-peer-deps", *quiet], sources)
         task.advance(1)
         task.update(note="building")
@@ -134,18 +135,18 @@ def _build(place: Path) -> Path:
 def _run(words: Sequence[str], folder: Path) -> None:
     environment = {
         **os.environ,
-        # Its webpack uses MD4, which OpenSSL 3 only has in the legacy provider.
+        # Its webpack uses MD4, which OpenSSL 3 has only in the legacy provider.
         "NODE_OPTIONS": "--openssl-legacy-provider",
-        # Paths of the browser after #, so that the server only has to serve files.
+        # Routes after the # of the URL, so that the server only has to serve files.
         "SB_historyMode": "hash",
     }
     try:
         done = subprocess.run(  # noqa: S603 - words of this module, no shell
             words, cwd=folder, env=environment, capture_output=True, text=True,
-            errors="replace", check=False, timeout=_LONGEST_BUILD,
+            errors="replace", check=False, timeout=_BUILD_TIMEOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        minutes = _LONGEST_BUILD // 60
+        minutes = _BUILD_TIMEOUT // 60
         raise BuildError(
             f"{PACKAGE} {VERSION}: `{' '.join(words[:2])}` did not end in {minutes} minutes; "
             "look whether npm reaches its registry, then run `stacbuild browse --install` again"
@@ -160,19 +161,19 @@ def _run(words: Sequence[str], folder: Path) -> None:
 
 
 def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> dict[str, bytes]:
-    """Return the page that starts the browser, and its settings.
+    """Return the start page of the browser and its settings, by file name.
 
     Parameters
     ----------
     folder
-        A build.
+        A build of STAC Browser.
     catalog_url
-        Where ``catalog.json`` is, absolute.
+        Absolute URL of ``catalog.json``.
     title
         Shown above all pages.
     codes
-        The ``proj:code`` that the catalog uses. They are spelt out, for the browser would look
-        them up on the network.
+        The ``proj:code`` that the catalog uses. The settings define them as WKT, since the browser
+        would otherwise request their definitions from the network.
     """
     settings: dict[str, Any] = {
         "catalogUrl": catalog_url,
@@ -191,14 +192,14 @@ def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> d
         # Otherwise every page requests /favicon.ico, which does not exist.
         page = page.replace("<head>", '<head><link rel="icon" href="data:,">', 1)
     if f'src="/{_CONFIG}"' not in page:
-        # A build does not load the settings, which have to come first.
+        # A build does not load the settings; they have to be loaded before its scripts.
         page = page.replace("<head>", f'<head><script src="/{_CONFIG}"></script>', 1)
     return {_INDEX: page.encode(), _CONFIG: script.encode()}
 
 
 def _wkt(code: str) -> str | None:
-    # WKT 1, since proj4js reads no other.
+    # WKT 1, the only version that proj4js reads.
     try:
         return str(CRS.from_user_input(code).to_wkt("WKT1_GDAL"))
     except CRSError:
-        return None  # it is unknown here too, and shown by its code
+        return None  # unknown to PROJ; the browser shows the code

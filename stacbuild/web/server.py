@@ -1,8 +1,8 @@
-"""A server for this machine alone: reads, ranges, and nothing else (RFC 9110).
+"""A read-only local HTTP server with range requests (RFC 9110).
 
-It listens on 127.0.0.1. A page of the web can still reach it through the user's browser: so the
-``Host`` has to be this server's own (a name that an attacker points here is refused), and what can
-be asked for is what `stacbuild.web.site` finds, and the files of a built STAC Browser.
+It listens on 127.0.0.1. A web page can still reach it through the user's browser. Therefore the
+``Host`` header has to be this server's own (against DNS rebinding), and only the files that
+`stacbuild.web.site` finds and those of a built STAC Browser are served.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from stacbuild.web.site import Served, Site, decoded
 DEFAULT_PORT = 8765
 
 _BLOCK = 1 << 18
-# Browsers keep 256 connections at most, each of which takes a thread.
-_MOST_CONNECTIONS = 1024
+# Each connection takes a thread; browsers open at most 256.
+_MAX_CONNECTIONS = 1024
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": (
@@ -63,14 +63,14 @@ class Server(ThreadingMixIn, TCPServer):
     site
         Catalog and data.
     port
-        0 for any that is free.
+        0 for any free port.
     browser
         The folder of a built STAC Browser.
 
     Raises
     ------
     LocalError
-        If the port is taken.
+        If the port cannot be used.
     """
 
     allow_reuse_address = True
@@ -83,7 +83,7 @@ class Server(ThreadingMixIn, TCPServer):
         self.browser = browser.resolve() if browser else None
         self.pages: Mapping[str, bytes] = {}
         """Generated pages that replace files of the browser, by name."""
-        self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
@@ -109,15 +109,15 @@ class Server(ThreadingMixIn, TCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Handle a connection in a thread, or close it if too many are open."""
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except Exception:
-            # No thread could be started. An interruption may come when one runs already, which
-            # then gives the place back, and ends all of this anyway.
-            self._places.release()
+            # No thread was started. KeyboardInterrupt is not caught: the thread may already run,
+            # and then releases the slot itself.
+            self._slots.release()
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -125,7 +125,7 @@ class Server(ThreadingMixIn, TCPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that disconnect during a request."""
@@ -148,24 +148,24 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def do_OPTIONS(self) -> None:
-        if self._is_ours():
+        if self._check_host():
             self._head(HTTPStatus.NO_CONTENT, {"Allow": _METHODS, **_PREFLIGHT})
 
     def do_POST(self) -> None:
-        self.close_connection = True  # its body is not read
+        self.close_connection = True  # the body of the request is not read
         self._plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": _METHODS})
 
     do_PUT = do_DELETE = do_PATCH = do_TRACE = do_CONNECT = do_POST  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is called
-        """Log nothing: the terminal is for the output of the command."""
+        """Log nothing: the terminal shows the output of the command."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Answer an invalid request with one line, as other errors."""
         self.close_connection = True
         self._plain(HTTPStatus(code))
 
-    def _is_ours(self) -> bool:
+    def _check_host(self) -> bool:
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
             self.close_connection = True
         hosts = self.headers.get_all("Host") or []
@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _answer(self, *, with_body: bool) -> None:
-        if not self._is_ours():
+        if not self._check_host():
             return
         path = urlsplit(self.path).path if self.path.startswith("/") else ""
         if path == "/" and self.server.browser is None:
@@ -186,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         name = "index.html" if path == "/" else path[1:]
         if (made := self.server.pages.get(name)) is not None:
-            self._made(name, made, with_body=with_body)
+            self._send_generated(name, made, with_body=with_body)
             return
         found = self.server.site.find(path) or self._page(path)
         try:
@@ -200,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(found, file, with_body=with_body)
 
     def _page(self, path: str) -> Served | None:
-        """Return a file of the browser."""
+        """Return a file of STAC Browser; None if there is none at the path."""
         parts = decoded(path)
         if self.server.browser is None or parts is None or parts[0].startswith("."):
             return None
@@ -210,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return Served(file, kind)
 
-    def _made(self, name: str, content: bytes, *, with_body: bool) -> None:
+    def _send_generated(self, name: str, content: bytes, *, with_body: bool) -> None:
         kind = _PAGE_KINDS[Path(name).suffix]
         length = str(len(content))
         headers = {"Content-Type": kind, "Content-Length": length, "Cache-Control": "no-cache"}
@@ -253,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
         while left:
             block = file.read(min(left, _BLOCK))
             if not block:
-                # The file was truncated meanwhile; the client detects it by the length.
+                # The file was truncated in the meantime; the client detects it by Content-Length.
                 self.close_connection = True
                 return
             self.wfile.write(block)
@@ -270,13 +270,13 @@ class _Handler(BaseHTTPRequestHandler):
             return False
 
     def _asks_for_part(self, etag: str, headers: Mapping[str, str]) -> bool:
-        """Return whether the request has one range, of the current file (others may be ignored)."""
+        """Return whether the request has a single range of the current file (ignore others)."""
         if not re.fullmatch(r"bytes=(\d+-\d*|-\d+)", self.headers.get("Range", "").strip(), re.A):
             return False
         return self.headers.get("If-Range", etag) in (etag, headers["Last-Modified"])
 
     def _range(self, size: int, etag: str, changed: str) -> tuple[int, int] | None:
-        """Return start and stop of the requested range; None if it is outside of the file."""
+        """Return start and stop of the requested range; None if it is not satisfiable."""
         if not self._asks_for_part(etag, {"Last-Modified": changed}):
             return 0, size
         first, _, last = self.headers["Range"].strip().removeprefix("bytes=").partition("-")

@@ -1,9 +1,9 @@
 """The files that may be served: the catalog, and the files and Zarr stores of its assets.
 
-A catalog is a folder that anyone can hand on, and a page of the web may ask this machine's server
-for anything. So nothing is served because it lies in a folder: a file is there if the catalog
-leads to it, if it is of a kind that holds data, and if it lies, links followed, in a folder of the
-catalog's owner.
+A catalog may come from a third party, and a web page may request any URL of a local server. So a
+file is not served just because it is in some folder. It is served only if the catalog links to it,
+if it has a media type of data, and if its path, with symbolic links resolved, is in one of the
+allowed folders.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from stacbuild.errors import MissingError, StacbuildError
 from stacbuild.net.hrefs import is_relative_path
 from stacbuild.stac.catalog import read_json
 
-# Relative links lead from the catalog to the data beside it, so both are below one prefix; what
-# is not below it is the browser's.
+# Relative links of the catalog point to data outside of its folder, so both have one URL prefix;
+# all other paths are those of STAC Browser.
 PREFIX = "files"
 
 _JSON = "application/json"
@@ -38,13 +38,13 @@ _KINDS = {
     ".parquet": "application/vnd.apache.parquet",
     ".geojson": "application/geo+json",
 }
-# Metadata of Zarr 2; no other hidden files are served.
+# Metadata of Zarr v2; no other hidden files are served.
 _ZARR_2 = {".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 _STORE_MARKS = ("zarr.json", ".zgroup", ".zarray")
 _STRUCTURE = {"child", "item"}
 
-# Minimum seconds between scans of the catalog when a requested file is unknown.
-_AGAIN_AFTER = 1.0
+# Minimum seconds between scans of the catalog, which requests of unknown files cause.
+_SCAN_INTERVAL = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Site:
     catalog
         The folder of ``catalog.json``.
     data
-        Folders, besides the one that the catalog lies in, in which data may lie.
+        Folders with data to serve, besides the parent folder of the catalog.
 
     Raises
     ------
@@ -90,8 +90,8 @@ class Site:
         self._allowed = (self.catalog.parent, *(folder.resolve() for folder in data))
         self._root = Path(os.path.commonpath(self._allowed))
         self._lock = threading.Lock()
-        self._index = self._follow(strict=True)
-        self._followed = time.monotonic()
+        self._index = self._scan(strict=True)
+        self._scanned = time.monotonic()
 
     @property
     def title(self) -> str:
@@ -121,14 +121,14 @@ class Site:
         Parameters
         ----------
         url_path
-            As it stands in the request, percent-encoded, without query.
+            As in the request: percent-encoded, without query.
         """
         parts = decoded(url_path)
         if parts is None or len(parts) < 2 or parts[0] != PREFIX:
             return None
         path = self._root.joinpath(*parts[1:])
         found = self._look_up(path)
-        if found is None and self._renew():
+        if found is None and self._rescan():
             found = self._look_up(path)
         return found
 
@@ -146,7 +146,7 @@ class Site:
             is_json = path.name == "zarr.json" or path.name in _ZARR_2
             media_type = _JSON if is_json else "application/octet-stream"
             inside = (store.resolve(),)
-        # Checked at each request, since a file can be replaced by a link.
+        # Resolve at each request, since a file can be replaced by a symbolic link.
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError):
@@ -155,16 +155,16 @@ class Site:
             return None
         return Served(real, media_type)
 
-    def _renew(self) -> bool:
-        """Scan the catalog again, unless that was just done, since it may have grown."""
+    def _rescan(self) -> bool:
+        """Scan the catalog again, which may have grown; return False if it was just scanned."""
         with self._lock:
-            if time.monotonic() - self._followed < _AGAIN_AFTER:
+            if time.monotonic() - self._scanned < _SCAN_INTERVAL:
                 return False
-            self._index = self._follow(strict=False)
-            self._followed = time.monotonic()
+            self._index = self._scan(strict=False)
+            self._scanned = time.monotonic()
             return True
 
-    def _follow(self, *, strict: bool) -> _Index:
+    def _scan(self, *, strict: bool) -> _Index:
         index = _Index()
         waiting = [self.catalog / "catalog.json"]
         while waiting:
@@ -176,19 +176,19 @@ class Site:
             except StacbuildError:
                 if strict:
                     raise
-                continue  # it is being written, or was removed: not there for now
+                continue  # being written or removed: ignore it for now
             is_item = content.get("type") == "Feature"
             index.files[path] = "application/geo+json" if is_item else _JSON
             properties = content.get("properties")
             if isinstance(properties, dict) and isinstance(properties.get("proj:code"), str):
                 index.codes.add(properties["proj:code"])
             for href in _links(content):
-                target = _normal(path.parent, href)
+                target = _resolve(path.parent, href)
                 in_catalog = target is not None and target.is_relative_to(self.catalog)
                 if target is not None and in_catalog and _is_plain(target, self.catalog):
                     waiting.append(target)
             for href in _assets(content):
-                target = _normal(path.parent, href)
+                target = _resolve(path.parent, href)
                 if target is not None:
                     self._add_asset(index, target)
         return index
@@ -210,7 +210,7 @@ class Site:
 
 
 def decoded(url_path: str) -> list[str] | None:
-    """Return the parts of a URL's path; None if it is not a plain path."""
+    """Return the decoded segments of a URL's path; None if it is unsafe, such as with ``..``."""
     if not url_path.startswith("/"):
         return None
     try:
@@ -236,7 +236,7 @@ def _assets(content: dict[str, Any]) -> Iterator[str]:
             yield str(asset.get("href"))
 
 
-def _normal(folder: Path, href: str) -> Path | None:
+def _resolve(folder: Path, href: str) -> Path | None:
     """Resolve a relative href without accessing the disk."""
     if "://" in href or "\0" in href or not is_relative_path(href):
         return None
