@@ -86,8 +86,8 @@ __all__ = [
     "validate",
 ]
 
-# Modules are imported when a name of theirs is first used: `stacbuild --help` needs none of what
-# they import.
+# Modules are imported when one of their names is first used, since `stacbuild --help` needs none of
+# their dependencies.
 _MODULES = {
     "api": (
         "build describe export generate harvest list_data load open_catalog open_cube plan "
@@ -113,7 +113,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        # Imported when used: it is most of what importing the package would take.
+        # Imported when used: it would take most of the import time of the package.
         from importlib.metadata import version
 
         return version("stacbuild")

@@ -16,7 +16,7 @@ from pathlib import Path
 from stacbuild.errors import LocalError
 
 _TEMPORARY = "stacbuild.tmp"
-# The writer of a temporary file. Version 0.1 did not name the machine.
+# The writer in the name of a temporary file; version 0.1 wrote no machine.
 _WRITER = re.compile(r"((?P<machine>[0-9a-f]{8})-)?(?P<pid>\d+)\.")
 # Seconds after which a temporary file is considered abandoned.
 _ABANDONED_AFTER = 7 * 24 * 3600
@@ -64,8 +64,8 @@ def temporary(path: Path, more: str = "") -> Path:
 def sweep_dead(path: Path) -> None:
     """Remove temporary files and folders of dead processes next to a path.
 
-    Whether a process of another machine or container still runs is unknown, so its files on a
-    shared disk are removed only after a week without a change.
+    It is unknown whether a process of another machine or container still runs. Its files on a
+    shared disk are removed only after a week without modification.
     """
     for left, (machine, pid) in _temporaries(path):
         if not _is_running(pid) if machine == _machine() else _idle(left) > _ABANDONED_AFTER:

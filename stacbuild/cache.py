@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Sized | None)
 
 
 class Cache:
-    """Values by key, the least recently used dropped first; each is computed once.
+    """A thread-safe LRU cache of values by key, each computed once.
 
     Threads that request the same key at the same time wait for the one that computes it. A failure
     is raised in all of them and not cached.
@@ -50,7 +50,7 @@ class Cache:
         Parameters
         ----------
         uses
-            How often it is requested; it is dropped after that.
+            Total number of requests, after which the value is dropped; None if unknown.
         """
         with self._lock:
             future = self._values.get(key)

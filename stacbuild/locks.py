@@ -22,7 +22,7 @@ from stacbuild.errors import ConflictError, LocalError, LockedError
 
 _MAX_COMMAND_LENGTH = 200
 
-# Maximum length of what `_write_holder` writes.
+# First bytes of a file that `_write_holder` writes.
 _HOLDER_PREFIX = b'{"host": '
 
 
@@ -75,7 +75,7 @@ def hold(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
 
 
 def check_lock(path: Path) -> None:
-    """Check that a lock file is not somebody else's file, which locking would truncate.
+    """Raise if the path of a lock is a foreign file, which locking would truncate.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _is_ours(holder: Path) -> bool:
 
 def _write_holder(holder: Path) -> None:
     if os.path.lexists(holder) and not _is_ours(holder):
-        # The content is only for people, so somebody else's file is not replaced.
+        # The content is only informative, so do not replace a foreign file.
         return
     command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else [sys.executable]
     content = {

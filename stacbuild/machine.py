@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stacbuild.errors import LocalError
 
-# Of <malloc.h> of the GNU C library.
+# Constants of <malloc.h> of the GNU C library.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
@@ -17,9 +17,9 @@ def keep_freed_memory() -> None:
     """Configure the C library to keep the memory of freed chunks for the next ones.
 
     By default it returns large blocks at once, and the kernel has to find and clear every page for
-    the next array: a fifth of the time of a build. There is one arena for all threads, since each
-    arena keeps memory. To be called before threads are started; does nothing with another C
-    library, or if the environment configures it (``MALLOC_…``).
+    the next array: a fifth of the time of a build. All threads share one arena, since each arena
+    retains memory. Call it before threads are started. It does nothing with another C library, or
+    if the environment configures malloc (``MALLOC_…``).
     """
     if any(name.startswith("MALLOC_") for name in os.environ):
         return
@@ -34,7 +34,7 @@ def keep_freed_memory() -> None:
 
 def processors() -> int:
     """Return the number of processors that this process may run on, at least 1."""
-    # Python 3.13 has a function for it; before, only Linux has one.
+    # Python 3.13 has a function for this on all systems; before, only Linux has one.
     if hasattr(os, "process_cpu_count"):
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
@@ -49,7 +49,7 @@ def free_bytes(path: Path) -> int:
 
 
 def user_cache() -> Path:
-    """Return this package's folder in the user's cache, whether it exists or not.
+    """Return this package's folder in the user's cache; it may not exist.
 
     It is ``$XDG_CACHE_HOME/stacbuild`` or ``~/.cache/stacbuild`` on every system. A relative
     ``$XDG_CACHE_HOME`` is ignored (XDG Base Directory Specification).
@@ -64,12 +64,12 @@ def user_cache() -> Path:
 
 
 def check_space(folder: Path, needed: int, purpose: str, *, spare: int = 0) -> None:
-    """Raise a LocalError if a folder has no room for *needed* bytes, and as many as *spare* more.
+    """Raise a LocalError if a folder has no room for *needed* plus *spare* bytes.
 
     Parameters
     ----------
     purpose
-        What they are needed for, such as ``to unpack a.zip``.
+        What the bytes are needed for, such as ``to unpack a.zip``.
     """
     free = free_bytes(folder)
     if needed and needed + spare > free:

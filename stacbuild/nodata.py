@@ -1,7 +1,7 @@
 """Nodata values: in STAC's JSON, in a dtype, and in arrays.
 
-STAC 1.1 has numbers, and the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Integers stay Python
-integers, since floats are not exact beyond 2**53.
+In JSON of STAC 1.1 they are numbers, or the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Integers
+remain Python integers, since floats are not exact beyond 2**53.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Number = int | float
 
 # GDAL compares with the epsilon of float32, even for float64.
 _EPSILON = float(np.finfo(np.float32).eps)
-# A wider interval than GDAL's: the exact rule is applied to the few pixels within it.
+# Wider than GDAL's tolerance: a prefilter, so that its rule is applied to few pixels only.
 _TOLERANCE = 8 * _EPSILON
 
 
@@ -59,7 +59,7 @@ def to_json(value: Number) -> int | float | str:
 
 
 def held(value: Number, dtype: np.dtype[Any]) -> Number | None:
-    """Return a value in *dtype*; None if it has no such value (256 or 0.5 in uint8).
+    """Return a value in *dtype*; None if not representable (256 or 0.5 in uint8).
 
     Returns
     -------

@@ -15,9 +15,9 @@ class Run:
     Parameters
     ----------
     given_up
-        Hosts, with their ports, that did not answer after all retries.
+        Hosts, with ports, that did not respond after all retries; requests to them are not retried.
     told
-        Warnings that were given.
+        Warnings already issued.
     """
 
     given_up: set[str] = field(default_factory=set)
@@ -29,7 +29,7 @@ _RUN: ContextVar[Run | None] = ContextVar("stacbuild_run", default=None)
 
 @contextmanager
 def one_run() -> Iterator[Run]:
-    """Share one state in the context, or that of the enclosing run."""
+    """Share one state in the context: that of an enclosing run, or a new one."""
     known = _RUN.get()
     if known is not None:
         yield known
@@ -47,7 +47,7 @@ def current() -> Run:
 
 
 def is_first(what: str) -> bool:
-    """Return whether a warning was not given in this run yet, and record it."""
+    """Return whether a warning was not yet issued in this run, and record it."""
     told = current().told
     if what in told:
         return False

@@ -1,10 +1,10 @@
 """Remove control characters and credentials from text that is shown.
 
 Titles, file names and errors of servers are untrusted: escape sequences could rewrite a terminal, a
-line break could forge a line of a log. Credentials are in types that do not print them, but
-libraries write some to their debug messages (botocore the key id of every request), so each is
-remembered here and masked in log records and tracebacks. The factory of log records belongs to the
-process, so only the command line sets it (`watch_logs`), not the library.
+line break could forge a line of a log. Credentials have types that do not print them, but
+libraries write some to debug messages (botocore the key id of every request). Therefore each is
+registered here and masked in log records and tracebacks. The factory of log records is global to
+the process, so only the command line sets it (`watch_logs`), not the library.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
-# Shorter strings are no secrets, and would also mask other text by chance.
+# Shorter strings are not secrets, and masking them would also mask other text by chance.
 _MIN_LENGTH = 8
-# Parts of signed requests, whose credentials may not be known here.
+# Parts of signed requests, whose credentials may not be registered.
 _SIGNED = re.compile(
     r"(Credential=|Signature=|Bearer |X-Amz-Security-Token'?: b?['\"]?)[^\s,/&'\"]+", re.IGNORECASE
 )
