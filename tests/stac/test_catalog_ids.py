@@ -1,4 +1,4 @@
-"""Ids that are files: no source takes the place of another, and none is too long."""
+"""Ids become file names: they are unique for each source, and not too long."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.stac_documents import Json, collection, item, link, root
 
 
 def harvested(folder: Path, store: Json, *data_ids: str) -> dict[str, str]:
-    """Harvest one store's data ids; return the path of each one's item below the catalog."""
+    """Harvest the data ids of a store; return the path of each item in the catalog."""
     config = load_config(
         configuration(
             folder,
@@ -45,7 +45,7 @@ def files(root: str) -> Json:
 
 
 def apart(paths: dict[str, str], folder: Path) -> bool:
-    """Return whether all files would be there, also where case does not count."""
+    """Return whether the paths are distinct, also on a case-insensitive file system."""
     everything = [
         str(path.relative_to(folder)).casefold() for path in (folder / "catalogs").rglob("*.json")
     ]
@@ -95,7 +95,7 @@ def test_stores_whose_addresses_differ_little(tmp_path: Path) -> None:
 
 
 def test_collections_of_a_catalog_that_differ_little(tmp_path: Path) -> None:
-    """What a foreign catalog calls its collections overwrites no other's files."""
+    """The ids of collections in a foreign catalog never overwrite files of others."""
     geotiff(tmp_path / "in" / "a.tif")
     names = ["Forest", "forest", "for est", "for-est", "x" * 300 + "1", "x" * 300 + "2"]
     documents: dict[str, Any] = {"catalog": root(*(f"c{n}.json" for n in range(len(names))))}

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small configuration: one source, in a folder with a space, and one cube."""
+    """Return a folder with a configuration of one source (in "in put", with a space) and a cube."""
     directory = tmp_path_factory.mktemp("small")
     geotiff(directory / "in put" / "codes.tif")
     stores = [{"identifier": "files", "store_id": "file", "store_params": {"root": "in put"}}]
@@ -34,7 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(built: Path, tmp_path: Path) -> Path:
-    """A copy of it that a test may change."""
+    """Return a copy that a test may change."""
     return Path(shutil.copytree(built, tmp_path / "copy"))
 
 
@@ -52,7 +52,7 @@ def exported(directory: Path) -> dict[str, Json]:
 
 
 def originals(directory: Path) -> dict[str, tuple[Path, Json]]:
-    """Return the items of the catalog by id: their files, and what is in them."""
+    """Return path and content of the catalog's items by id."""
     files = {path.stem: path for path in (directory / "catalogs").glob("*/*/*.json")}
     return {name: (path, json.loads(path.read_text())) for name, path in files.items()}
 

@@ -1,4 +1,4 @@
-"""``stacbuild export`` replaces and removes what an export wrote, and nothing else."""
+"""``stacbuild export`` replaces and removes only files that an export wrote."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_links(made: Path) -> None:
 
 
 def test_what_is_not_written_any_more(made: Path) -> None:
-    """What an export wrote goes; what has such a name and is another's stays."""
+    """Files of a previous export are removed; foreign files with such names are not."""
     assert exports(made) == 0
     target = made / "export"
     gone = target / "collections" / "gone.json"

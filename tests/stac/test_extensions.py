@@ -1,4 +1,4 @@
-"""Extensions are declared by the fields that stand in an entity."""
+"""``stac_extensions`` lists the extensions whose fields an entity uses."""
 
 from __future__ import annotations
 

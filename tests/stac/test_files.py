@@ -1,4 +1,4 @@
-"""Files of a catalog are known as ours, and nothing else is written over or removed."""
+"""Files that stacbuild wrote are recognised; no others are overwritten or removed."""
 
 from __future__ import annotations
 

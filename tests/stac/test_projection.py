@@ -1,4 +1,4 @@
-"""The fields of the projection extension say where pixels lie, and are read as the same grid."""
+"""Fields of the projection extension describe a grid, and are read as the same grid."""
 
 from __future__ import annotations
 

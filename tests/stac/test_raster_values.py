@@ -1,4 +1,4 @@
-"""What a GeoTIFF says of its values, as STAC fields."""
+"""Metadata of a GeoTIFF's values as STAC fields."""
 
 from __future__ import annotations
 

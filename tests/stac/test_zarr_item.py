@@ -1,4 +1,4 @@
-"""What is told of a Zarr dataset: its grid, CRS, dimensions, variables and time."""
+"""Items of Zarr datasets: grid, CRS, dimensions, variables and time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RES = 180 / ROWS
 
 
 def lonlat(lat: Any, lon: Any, **attrs: Any) -> xr.Dataset:
-    """A dataset of these coordinates, of any size, without memory for its values."""
+    """Return a dataset with these coordinates, of any size, without memory for its values."""
     values = np.broadcast_to(np.int16(0), (len(lat), len(lon)))
     return xr.Dataset(
         {"age": (("latitude", "longitude"), values)},

@@ -48,7 +48,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Site:
-    """What the walk saw, and the catalog that it went through."""
+    """What was observed while clicking through the catalog, and the catalog itself."""
 
     def __init__(self, catalog: Path, found: Json) -> None:
         self.catalog = catalog
@@ -78,12 +78,12 @@ def _title(catalog: Path, *path: str) -> str:
 
 
 def _walk(catalog: Path, path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the titles that are clicked on from the root to there."""
+    """Return the titles to click on, from the root to a page."""
     return tuple(_title(catalog, *path[:depth]) for depth in range(len(path) + 1))
 
 
 def _pictures(catalog: Path, path: tuple[str, ...]) -> int:
-    """Return how many thumbnails the page there shows: its own, and those of what it links to."""
+    """Return how many thumbnails a page shows: its own, and those of the pages that it links to."""
     content = _content(catalog, *path)
     below = [link for link in content["links"] if link["rel"] in ("child", "item")]
     shown = [

@@ -1,4 +1,4 @@
-"""``stacbuild serve``, asked over a socket: what it gives, and what it does not give."""
+"""``stacbuild serve`` over a socket: which requests it answers, and which it refuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "the private key of somebody"
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A configuration, its catalog and cubes in both formats of Zarr, and things to be kept."""
+    """A configuration, its catalog and cubes in both formats of Zarr, and private files."""
     directory = tmp_path_factory.mktemp("served")
     geotiff(directory / "tiles" / "a.tif")
     stores = [{"identifier": "tiles", "store_id": "file", "store_params": {"root": "tiles"}}]
@@ -47,13 +47,13 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(directory: Path) -> Iterator[str]:
-    """The URL of the catalog that is served."""
+    """Return the URL of the served catalog."""
     with running("serve", "--catalog", directory / "catalogs", "--port", 0) as (_, url):
         yield url
 
 
 def item(url: str, name: str) -> tuple[str, dict]:
-    """Return the URL of an item and the item, found by following links."""
+    """Return an item and its URL, found by following links."""
     catalog = requests.get(url, timeout=30).json()
     for child in (link for link in catalog["links"] if link["rel"] == "child"):
         collection_url = urljoin(url, child["href"])
