@@ -521,7 +521,7 @@ def test_unknown_names_on_the_command_line(tmp_path: Path) -> None:
     assert "there is no dataset 'god'" in line
     assert "good" in line
     (line,) = errors(stacbuild("harvest", config, "--store", "locl", code=2))
-    assert "--store locl" in line
+    assert "store 'locl'" in line
     assert "local" in line
     assert not (tmp_path / "catalogs").exists()
 
