@@ -191,17 +191,19 @@ def _limb(source: PixelGrid, target: PixelGrid, window: Window) -> Iterator[tupl
     For lines along columns, then along rows: the last positions on the source, and those of the
     corners before them, as arrays of rows and columns.
     """
+    lattice = [
+        np.unique(np.linspace(part.start, part.stop, _SAMPLES).round()) - 0.5 for part in window
+    ]
+    sampled = edge_positions(source, target, *np.meshgrid(*lattice, indexing="ij"))
+    on_earth = np.logical_and(*np.isfinite(sampled))
     for axis in (0, 1):
-        along, across = (
-            np.unique(np.linspace(part.start, part.stop, _SAMPLES).round()) - 0.5
-            for part in (window[axis], window[1 - axis])
-        )
+        along, across = lattice[axis], lattice[1 - axis]
+        known = np.moveaxis(on_earth, axis, 0)
 
         def at(points: Floats, lines: Floats, axis: int = axis) -> Floats:
             rows, cols = (points, lines) if axis == 0 else (lines, points)
             return np.stack(edge_positions(source, target, rows, cols))
 
-        known = np.logical_and(*np.isfinite(at(*np.meshgrid(along, across, indexing="ij"))))
         sample, line = np.nonzero(known[:-1] != known[1:])
         if not sample.size:
             continue

@@ -24,7 +24,7 @@ WGS84 = pyproj.CRS.from_epsg(4326)
 _EARTH_RADIUS, _RADIUS_TOLERANCE = 6_375_000.0, 0.005
 # Metres, or their equivalent in degrees, by which positions of the same CRS may differ.
 _MAX_DISTANCE = 1e-3
-_METRES_PER_DEGREE = 111_320.0
+METRES_PER_DEGREE = 111_320.0
 # Placeholders for the name of a datum, and the spellings of WGS 84 in use.
 _UNKNOWN = re.compile(r"(un(known|defined|named|specified)|not specified)\b|$")
 _OF_WGS84 = re.compile(r"(wgs|world geodetic system) ?(19)?84$")
@@ -263,7 +263,7 @@ def _same_positions(crs: pyproj.CRS, registered: pyproj.CRS) -> bool:
     distances = apart(registered, crs, x[finite], y[finite])
     # The factor converts to metres, or to radians.
     unit = registered.axis_info[0].unit_conversion_factor
-    metre = 1 / unit if registered.is_projected else 1 / math.degrees(unit) / _METRES_PER_DEGREE
+    metre = 1 / unit if registered.is_projected else 1 / math.degrees(unit) / METRES_PER_DEGREE
     limit = _MAX_DISTANCE * metre
     return bool(finite.any()) and all(bool((each <= limit).all()) for each in distances)
 

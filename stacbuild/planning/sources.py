@@ -11,10 +11,10 @@ import pystac
 
 from stacbuild import progress
 from stacbuild.config.stores import kinds_that
-from stacbuild.errors import BuildError, Failures, StacbuildError, failure_of
+from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.planning.allowed import check_items
 from stacbuild.sources import PROFILE, harvest_store, profile_digest
-from stacbuild.sources.base import Wanted, watcher_of
+from stacbuild.sources.base import Wanted, raise_collected, watcher_of
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, read_json
 from stacbuild.stac.extensions import file_time
 
@@ -122,9 +122,7 @@ def variable_items(
             progress.say(f"{dataset.identifier}: {what} {', '.join(data_ids)} from {store}")
             wanted = Wanted(tuple(data_ids), preload=tuple(data_ids) if preload else ())
             results = harvest_store(config, store, wanted, catalog, profiles)
-            failures = [(result.name, result.error) for result in results if result.error]
-            if failures:
-                raise failures[0][1] if len(failures) == 1 else Failures(failures)
+            raise_collected([(result.name, result.error) for result in results if result.error])
     return [_readable_items(config, variable, catalog) for variable in variables]
 
 

@@ -22,7 +22,7 @@ from stacbuild.formats.geotiff_header import check_placed
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import georeference_hint
 from stacbuild.geo.bbox import unskewed
-from stacbuild.geo.crs import crs_text, identified
+from stacbuild.geo.crs import METRES_PER_DEGREE, crs_text, identified
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.outline import footprint
 from stacbuild.profiles import DataProfile
@@ -37,7 +37,6 @@ MEDIA_TYPE = "image/tiff; application=geotiff"
 CLOUD_OPTIMIZED = f"{MEDIA_TYPE}; profile=cloud-optimized"
 
 _CONFIDENCE = 90
-_METRES_A_DEGREE = 111_320.0
 
 
 def raster_item(
@@ -198,7 +197,7 @@ def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
     """Return ``raster:sampling`` and ``raster:spatial_resolution`` (approximate for degrees)."""
     point = dataset.tags().get("AREA_OR_POINT", "Area").lower() == "point"
     height = math.hypot(dataset.transform.b, dataset.transform.e)
-    factor = _METRES_A_DEGREE if dataset.crs.is_geographic else dataset.crs.linear_units_factor[1]
+    factor = METRES_PER_DEGREE if dataset.crs.is_geographic else dataset.crs.linear_units_factor[1]
     return {
         "raster:sampling": "point" if point else "area",
         "raster:spatial_resolution": _number(round(height * factor, 3)),
