@@ -33,6 +33,8 @@ class Store(Located):
     """Whether items of a data id are tiles of one product, whatever their dates.
 
     Otherwise, items of different times are steps of the cube's dimension ``time``."""
+    is_searched_by_time: ClassVar[bool] = False
+    """Whether ``open_params.time_range`` selects items when they are harvested."""
     note: ClassVar[str] = ""
     """Comment beside its parameters in a first configuration."""
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pystac
 import xarray as xr
 
+from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
 from stacbuild.geo.coverage import touches
 from stacbuild.geo.grid import PixelGrid
@@ -39,11 +40,13 @@ from stacbuild.loading.select import (
     within_time,
 )
 from stacbuild.loading.temporal import resample_in_time
-from stacbuild.stac.catalog import STORE
+from stacbuild.stac.files import store_kind
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
     from stacbuild.geo.grid import Grid
+
+_SEARCHED_BY_TIME = kinds_that(lambda model: model.is_searched_by_time)
 
 
 def _ignore(message: str) -> None:
@@ -98,7 +101,7 @@ def load_variable(
     opened = _open_raster if is_raster else _open_zarr
     dataset, metadata, spatial = opened(variable, items, options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
-    searched = str(items[0].properties.get(STORE, "")).startswith("stac")
+    searched = store_kind(items[0]) in _SEARCHED_BY_TIME
     dataset = within_time(variable, dataset, bands, searched=searched)
     refuse_missing_times(variable, dataset)
     if bands is not None and "band" in dataset.dims:

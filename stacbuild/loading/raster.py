@@ -24,7 +24,7 @@ from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
 from stacbuild.loading.units import work_unit
-from stacbuild.stac.catalog import STORE
+from stacbuild.stac.files import store_kind
 
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
@@ -152,7 +152,7 @@ def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
         grid=PixelGrid.from_properties(item.properties),
         origin=origin_of(item.properties),
         size=asset.extra_fields.get("file:size"),
-        kind=str(item.properties.get(STORE, "")).partition(":")[0],
+        kind=store_kind(item),
         stored=tuple(stored),
     )
 

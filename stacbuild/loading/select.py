@@ -12,7 +12,7 @@ import xarray as xr
 
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
-from stacbuild.stac.catalog import STORE
+from stacbuild.stac.files import store_kind
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -94,7 +94,7 @@ def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item
     BuildError
         If a time is not between the years 1677 and 2262, the range of nanoseconds in NumPy.
     """
-    if any(str(item.properties.get(STORE)).partition(":")[0] in _TILED for item in items):
+    if any(store_kind(item) in _TILED for item in items):
         return {pd.Timestamp(0): list(items)}
     found: dict[pd.Timestamp, list[pystac.Item]] = {}
     for item in items:

@@ -15,8 +15,9 @@ from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.planning.allowed import check_items
 from stacbuild.sources import PROFILE, harvest_store, profile_digest
 from stacbuild.sources.base import Wanted, raise_collected, watcher_of
-from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, read_json
+from stacbuild.stac.catalog import DATA_ID, Catalog, read_json
 from stacbuild.stac.extensions import file_time
+from stacbuild.stac.files import store_kind
 
 if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset, SourceVariable, Store
@@ -134,7 +135,7 @@ def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[S
         name = str(item.collection_id)
         if name not in contents:
             contents[name] = read_json(catalog.root / name / "collection.json")
-        if str(item.properties.get(STORE)).partition(":")[0] in _MIXED:
+        if store_kind(item) in _MIXED:
             of_item = _of_item(item)
             found.setdefault(of_item.id, of_item)
         elif name not in found:

@@ -10,10 +10,13 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stacbuild.atomic import sweep, write_bytes
 from stacbuild.errors import IntegrityError, LocalError
+
+if TYPE_CHECKING:
+    import pystac
 
 Json = dict[str, Any]
 
@@ -25,6 +28,11 @@ THUMBNAIL = "thumbnail.png"
 
 # Text chunk near the start of stacbuild's PNGs, see `stacbuild.pictures.thumbnail.encode`.
 _PICTURE_MARK = b"tEXtSoftware\x00stacbuild"
+
+
+def store_kind(item: pystac.Item) -> str:
+    """Return the kind of store that an item comes from; empty if the item does not state it."""
+    return str(item.properties.get(STORE, "")).partition(":")[0]
 
 
 def write_json(path: Path, content: Json) -> bool:
