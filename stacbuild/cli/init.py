@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stacbuild.cli.look import params_of
+from stacbuild.cli.discover import params_of
 from stacbuild.cli.options import parse_bbox
 from stacbuild.safe_text import clean
 

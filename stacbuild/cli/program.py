@@ -15,10 +15,10 @@ import click
 from stacbuild.cli.browse import browse, serve
 from stacbuild.cli.config import config
 from stacbuild.cli.cube import cube, plan
+from stacbuild.cli.discover import describe, list_, sources
 from stacbuild.cli.export import export
 from stacbuild.cli.harvest import harvest
 from stacbuild.cli.init import init
-from stacbuild.cli.look import describe, list_, sources
 from stacbuild.cli.output import Settings, print_error
 from stacbuild.cli.preview import preview
 from stacbuild.cli.remove import remove

@@ -38,7 +38,7 @@ _BISECTIONS = 12
 _INTERVALS = 64
 
 
-def under(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats, Floats]:
+def footprint(source: PixelGrid, target: PixelGrid, window: Window) -> tuple[Floats, Floats]:
     """Return source rows and columns of points in a target window, including the outermost."""
     # Corners of pixels, not their centres: an aggregate needs the whole of each pixel.
     row, col = edge_positions(source, target, *np.meshgrid(*map(_nodes, window), indexing="ij"))

@@ -87,7 +87,7 @@ class IndexMap:
         rows, cols = self.index.get().shape
         return int(rows), int(cols)
 
-    def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def source_indices(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return source rows and columns, each of the target window's shape.
 
         They are undefined where the target lies outside the source.

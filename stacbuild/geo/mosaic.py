@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stacbuild.geo.coverage import needs_spherical, under
+from stacbuild.geo.coverage import footprint, needs_spherical
 from stacbuild.geo.crs import full_circle, same_crs
 from stacbuild.geo.grid import Floats, PixelGrid, Window
 from stacbuild.geo.longitudes import whole_period, wrapped
@@ -32,7 +32,7 @@ MARGIN = 4
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Position of a source on the lattice.
 
     Parameters
@@ -58,13 +58,13 @@ class Place:
 class Piece:
     """A part of one source and its position in a window of the lattice.
 
-    ``window`` is in the source's own pixels; ``place`` counts from the lattice window's first row
-    and column.
+    ``window`` is in the source's own pixels; ``position`` counts from the first row and column of
+    the lattice window.
     """
 
     number: int
     window: Window
-    place: Window
+    position: Window
     flips: tuple[bool, bool]
 
 
@@ -76,14 +76,14 @@ class Mosaic:
     ----------
     grid
         The lattice, with rows and columns from the first to the last of any source.
-    places
+    placements
         Position of each source, in order of precedence.
     period
         Columns in a full circle, if the lattice wraps around; any column number is then valid.
     """
 
     grid: PixelGrid
-    places: tuple[Place, ...]
+    placements: tuple[Placement, ...]
     period: int | None
 
     def window(self, target: PixelGrid, window: Window, method: str) -> Window | None:
@@ -92,7 +92,7 @@ class Mosaic:
         Columns may lie outside of the grid if the lattice wraps around. None if no pixel of the
         target lies on the lattice.
         """
-        row, col = under(self.grid, target, window)
+        row, col = footprint(self.grid, target, window)
         if self.period is None:
             with np.errstate(invalid="ignore"):
                 return clip(span(row, MARGIN), span(col, MARGIN), self.grid.shape)
@@ -118,10 +118,10 @@ class Mosaic:
             limits = sorted(((-circle / 2 - c) / a, (circle / 2 - c) / a))
             if low < limits[0] or high > limits[1]:
                 return math.floor(limits[0]), math.floor(limits[0]) + self.period
-        elif method != "bilinear" and len(self.places) == 1:
+        elif method != "bilinear" and len(self.placements) == 1:
             # Do not read columns at the other end of the file only for the margin.
-            left = self.places[0].left
-            right = left + self.places[0].shape[1]
+            left = self.placements[0].left
+            right = left + self.placements[0].shape[1]
             if left <= least + _TIE < right:
                 low = max(low, left)
             if left < most - _TIE <= right:
@@ -131,32 +131,32 @@ class Mosaic:
     def pieces(self, window: Window) -> Iterator[Piece]:
         """Yield the parts of each source to read for a window of the lattice."""
         rows, cols = window
-        for place in self.places:
-            height, width = place.shape
-            top, bottom = max(rows.start, place.top), min(rows.stop, place.top + height)
+        for placement in self.placements:
+            (height, width), start = placement.shape, placement.top
+            top, bottom = max(rows.start, start), min(rows.stop, start + height)
             if top >= bottom:
                 continue
-            for left in self._lefts(place, cols):
+            for left in self._lefts(placement, cols):
                 first, last = max(cols.start, left), min(cols.stop, left + width)
                 if first < last:
                     own = (
-                        _own(top - place.top, bottom - place.top, height, place.flips[0]),
-                        _own(first - left, last - left, width, place.flips[1]),
+                        _own(top - start, bottom - start, height, placement.flips[0]),
+                        _own(first - left, last - left, width, placement.flips[1]),
                     )
                     within = (
                         slice(top - rows.start, bottom - rows.start),
                         slice(first - cols.start, last - cols.start),
                     )
-                    yield Piece(place.number, own, within, place.flips)
+                    yield Piece(placement.number, own, within, placement.flips)
 
-    def _lefts(self, place: Place, cols: slice) -> Sequence[int]:
+    def _lefts(self, placement: Placement, cols: slice) -> Sequence[int]:
         """Return the first column of each copy of a source that overlaps *cols*."""
         if self.period is None:
-            return (place.left,)
-        first = -(-(cols.start - place.left - place.shape[1] + 1) // self.period)
-        last = (cols.stop - 1 - place.left) // self.period
+            return (placement.left,)
+        first = -(-(cols.start - placement.left - placement.shape[1] + 1) // self.period)
+        last = (cols.stop - 1 - placement.left) // self.period
         numbers = sorted(range(first, last + 1), key=abs)
-        return [place.left + number * self.period for number in numbers]
+        return [placement.left + number * self.period for number in numbers]
 
     def assemble(
         self,
@@ -182,7 +182,7 @@ class Mosaic:
         owned = False
         size = tuple(part.stop - part.start for part in window)
         for piece in self.pieces(window):
-            where = (..., *piece.place)
+            where = (..., *piece.position)
             missing = None if block is None else is_missing(block[where])
             if missing is not None and not missing.any():
                 continue
@@ -213,32 +213,32 @@ def mosaics(sources: tuple[PixelGrid, ...], target: PixelGrid) -> tuple[Mosaic, 
     columns may be in either order. A geographic source whose circle is not a whole number of pixels
     is included once for each of its copies (`wrapped`).
     """
-    found: list[tuple[PixelGrid, int | None, list[Place]]] = []
+    found: list[tuple[PixelGrid, int | None, list[Placement]]] = []
     for number, source in enumerate(sources):
         period = whole_period(source)
         once = period is not None or full_circle(source.crs) is None
         for each in (source,) if once else wrapped(source, target):
-            for first, known, places in found:
-                place = _place(number, first, each) if known == period else None
-                if place is not None:
-                    places.append(place)
+            for first, known, placements in found:
+                placement = _placement(number, first, each) if known == period else None
+                if placement is not None:
+                    placements.append(placement)
                     break
             else:
-                place = Place(number, 0, 0, each.shape, (False, False))
-                found.append((each, period, [place]))
+                placement = Placement(number, 0, 0, each.shape, (False, False))
+                found.append((each, period, [placement]))
     return tuple(_trimmed(*each) for each in found)
 
 
-def _trimmed(first: PixelGrid, period: int | None, places: Sequence[Place]) -> Mosaic:
-    """Return the mosaic of the smallest lattice that holds all *places*."""
-    top, left = min(each.top for each in places), min(each.left for each in places)
-    bottom = max(each.top + each.shape[0] for each in places)
-    right = max(each.left + each.shape[1] for each in places)
-    moved = (replace(each, top=each.top - top, left=each.left - left) for each in places)
+def _trimmed(first: PixelGrid, period: int | None, placements: Sequence[Placement]) -> Mosaic:
+    """Return the mosaic of the smallest lattice that holds all *placements*."""
+    top, left = min(each.top for each in placements), min(each.left for each in placements)
+    bottom = max(each.top + each.shape[0] for each in placements)
+    right = max(each.left + each.shape[1] for each in placements)
+    moved = (replace(each, top=each.top - top, left=each.left - left) for each in placements)
     return Mosaic(first.part((slice(top, bottom), slice(left, right))), tuple(moved), period)
 
 
-def _place(number: int, lattice: PixelGrid, source: PixelGrid) -> Place | None:
+def _placement(number: int, lattice: PixelGrid, source: PixelGrid) -> Placement | None:
     """Return the position of a source on a lattice; None if its pixels are not on it."""
     if not same_crs(lattice.crs, source.crs):
         return None
@@ -254,7 +254,7 @@ def _place(number: int, lattice: PixelGrid, source: PixelGrid) -> Place | None:
     if max(offsets) > _MAX_OFFSET:
         return None
     top, left = round(m.f) - (rows if m.e < 0 else 0), round(m.c) - (cols if m.a < 0 else 0)
-    return Place(number, top, left, source.shape, (m.e < 0, m.a < 0))
+    return Placement(number, top, left, source.shape, (m.e < 0, m.a < 0))
 
 
 def _own(first: int, last: int, length: int, flipped: bool) -> slice:

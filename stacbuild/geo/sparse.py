@@ -41,7 +41,7 @@ def pick(
     -------
     Array of the target window's shape, rows and columns last, undefined outside of the source.
     """
-    rows, cols = mapping.places()
+    rows, cols = mapping.source_indices()
     shape, outside = rows.shape, mapping.outside
     at = np.arange(rows.size) if outside is None else np.flatnonzero(~outside)
     rows, cols = rows.ravel()[at] + origin[0], cols.ravel()[at] + origin[1]

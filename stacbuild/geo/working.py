@@ -156,7 +156,7 @@ def _restored(found: NDArray[Any], dtype: np.dtype[Any], fill: Number) -> NDArra
 
 
 @dataclass(frozen=True)
-class Spare:
+class WiderType:
     """A wider type for integers of which every value may be valid.
 
     Parameters
@@ -177,7 +177,7 @@ class Spare:
     method: str
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any], method: str) -> Spare:
+    def of(cls, dtype: np.dtype[Any], method: str) -> WiderType:
         """Return the wider type for integers of *dtype*."""
         if method == "sum" or dtype.kind == "b" or dtype.itemsize > 2:
             return cls(dtype, np.dtype("float64"), np.nan, method)

@@ -20,7 +20,7 @@ from stacbuild.geo.mapping import IndexMap
 from stacbuild.geo.mosaic import Mosaic, mosaics
 from stacbuild.geo.positions import window_key
 from stacbuild.geo.validity import Layer, NoData, is_fill, overlay
-from stacbuild.geo.working import Spare
+from stacbuild.geo.working import WiderType
 from stacbuild.loading.pool import shared_index_map
 from stacbuild.nodata import Number
 
@@ -136,19 +136,19 @@ class _Pixels:
 def _resampled(plane: Plane, onto: Onto) -> Iterator[Layer]:
     """Yield each mosaic of sources, assembled and resampled once."""
     if plane.nodata.reserved:
-        spare = None
+        wider = None
         pixels = _Pixels(plane.decoder.read, plane.nodata.fill, plane.dtype.itemsize)
     else:
-        spare = Spare.of(plane.dtype, onto.method)
+        wider = WiderType.of(plane.dtype, onto.method)
 
         def read(number: int, window: Window) -> NDArray[Any]:
-            return spare.widened(plane.decoder.read(number, window))
+            return wider.widened(plane.decoder.read(number, window))
 
-        pixels = _Pixels(read, spare.fill, spare.dtype.itemsize)
+        pixels = _Pixels(read, wider.fill, wider.dtype.itemsize)
     for mosaic in mosaics(plane.grids, onto.target):
         values = _of_mosaic(mosaic, onto, pixels)
         if values is not None:
-            yield (values, None) if spare is None else spare.narrowed(values, plane.nodata.fill)
+            yield (values, None) if wider is None else wider.narrowed(values, plane.nodata.fill)
 
 
 def _of_mosaic(mosaic: Mosaic, onto: Onto, pixels: _Pixels) -> NDArray[Any] | None:

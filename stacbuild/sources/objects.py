@@ -32,7 +32,7 @@ from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions
-from stacbuild.stac.raster_item import raster_item, says_time
+from stacbuild.stac.raster_item import has_time, raster_item
 from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 Json = dict[str, Any]
@@ -149,7 +149,7 @@ def _describe(
     if data_id.lower().endswith((".tif", ".tiff")):
         metadata = stated
         with open_raster(location.read, storage_options=location.options) as raster:
-            when = None if says_time(raster, profile) else _modified(objects, location)
+            when = None if has_time(raster, profile) else _modified(objects, location)
             item = raster_item(raster, **identity, datetime=when)
             for line in (*left_out(raster, profile), *objects.sidecar_notes(location, raster)):
                 progress.warn(f"{data_id}: {line}")

@@ -52,7 +52,7 @@ _FIELD_PREFIX = b"stacbuild:"
 
 
 @dataclass(frozen=True)
-class Place:
+class BaseLocation:
     """The base location from which the hrefs of an export are computed.
 
     Parameters
@@ -152,10 +152,10 @@ def _export(
         raise LocalError(f"{PARQUET}: needs rustac: pip install 'stacbuild[export]'")
     if parquet is None and not found:
         progress.say(f"no {PARQUET}: rustac is not installed (pip install 'stacbuild[export]')")
-    place = Place(source.root, _validate_url(base_url))
-    collections = {path: _collection(path, place) for path in source.collections()}
+    base = BaseLocation(source.root, _validate_url(base_url))
+    collections = {path: _collection(path, base) for path in source.collections()}
     items = sorted(
-        (_item(item, place) for item in source.items()),
+        (_item(item, base) for item in source.items()),
         key=lambda item: (str(item.get("collection")), item["id"]),
     )
     # Named by folder instead of id, which is arbitrary in a third-party catalog.
@@ -246,23 +246,23 @@ def _validate_url(base_url: str | None) -> str | None:
     return base_url.removesuffix("/catalog.json").rstrip("/")
 
 
-def _item(item: pystac.Item, place: Place) -> Json:
+def _item(item: pystac.Item, base: BaseLocation) -> Json:
     path = Path(item.get_self_href() or "")
     content: Json = item.to_dict(include_self_link=False, transform_hrefs=False)
-    return _absolute(content, path, place, "application/geo+json")
+    return _absolute(content, path, base, "application/geo+json")
 
 
-def _collection(path: Path, place: Place) -> Json:
-    return _absolute(read_json(path), path, place, "application/json")
+def _collection(path: Path, base: BaseLocation) -> Json:
+    return _absolute(read_json(path), path, base, "application/json")
 
 
-def _absolute(content: Json, path: Path, place: Place, media_type: str) -> Json:
+def _absolute(content: Json, path: Path, base: BaseLocation, media_type: str) -> Json:
     """Make all hrefs absolute in place, and add a canonical link to the file in the catalog."""
     try:
         links = [link for link in content["links"] if link["rel"] not in _STRUCTURAL]
         content["links"] = [_canonical(str(path), media_type), *links]
         for entry in _entries(content):
-            entry["href"] = _resolved(entry["href"], path.parent, place)
+            entry["href"] = _resolved(entry["href"], path.parent, base)
     except (KeyError, TypeError, AttributeError) as error:
         said = f"{type(error).__name__}: {error}"
         raise IntegrityError(f"{path}: is not STAC ({said}); harvest its store again") from error
@@ -281,10 +281,10 @@ def _entries(content: Json) -> Iterator[Json]:
         yield from asset.get("alternate", {}).values()
 
 
-def _resolved(href: str, directory: Path, place: Place) -> str:
+def _resolved(href: str, directory: Path, base: BaseLocation) -> str:
     if "://" in href or href.startswith("mailto:"):
         return href
-    return place.href(Path(os.path.normpath(directory / href)))
+    return base.href(Path(os.path.normpath(directory / href)))
 
 
 def _put_parquet(path: Path, items: list[Json]) -> list[Path]:

@@ -145,7 +145,7 @@ def item_times(
     return {"datetime": _utc(published)}
 
 
-def says_time(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
+def has_time(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
     """Return whether a profile or the header states the time of a GeoTIFF."""
     stated = profile.start_datetime is not None or profile.years is not None
     return stated or bool(netcdf_tags(dataset).times)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stacbuild.geo.coverage import needs_spherical, touches, under
+from stacbuild.geo.coverage import footprint, needs_spherical, touches
 from stacbuild.geo.grid import PixelGrid
 
 WORLD = PixelGrid("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0), (180, 360))
@@ -19,13 +19,13 @@ def _whole(grid: PixelGrid) -> tuple[slice, slice]:
 
 
 def test_what_is_under_a_window_of_the_same_grid_is_the_window() -> None:
-    row, col = under(WORLD, WORLD, (slice(10, 20), slice(30, 50)))
+    row, col = footprint(WORLD, WORLD, (slice(10, 20), slice(30, 50)))
     assert (row.min(), row.max()) == (10, 20)
     assert (col.min(), col.max()) == (30, 50)
 
 
 def test_the_pole_is_under_a_window_around_it() -> None:
-    row, _ = under(WORLD, ARCTIC, _whole(ARCTIC))
+    row, _ = footprint(WORLD, ARCTIC, _whole(ARCTIC))
     # No node lies on the pole, which is the first edge of the source's first row.
     assert np.nanmin(row) == 0
 

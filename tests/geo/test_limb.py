@@ -18,7 +18,7 @@ EARTH = PixelGrid(
 def test_nothing_repeats_beyond_the_limb_of_equal_earth() -> None:
     mapping = index_map(WORLD, EARTH, (slice(0, 340), slice(0, 700)))
     assert mapping is not None
-    mapping.places()  # Fills the map.
+    mapping.source_indices()  # Fills the map.
     outside = mapping.outside
     assert outside is not None
     # The poles are lines of 0.59 of the equator's length.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.coverage import touches, under
+from stacbuild.geo.coverage import footprint, touches
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mapping import index_map
 from stacbuild.geo.mosaic import MARGIN
@@ -107,7 +107,7 @@ def test_a_mean_of_many_pixels_looks_at_all_of_them() -> None:
     values = np.random.default_rng(3).random((800, 800), np.float32)
     exact = values.reshape(40, 20, 40, 20).mean(axis=(1, 3))
     for window in ((slice(7, 20), slice(0, 13)), (slice(20, 40), slice(13, 40))):
-        row, col = under(source, target, window)
+        row, col = footprint(source, target, window)
         part = clip(span(row, MARGIN), span(col, MARGIN), source.shape)
         assert part is not None
         block = Block(values[part], source, part, float("nan"))

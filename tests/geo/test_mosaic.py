@@ -34,7 +34,10 @@ def assembled(mosaic: Mosaic, arrays: list[NDArray[Any]], window: Window) -> tup
 
 def test_neighbours_and_strangers() -> None:
     found = mosaics((tile(0, 8), tile(4, 8), tile(0.5, 4), tile(4, 4)), TARGET)
-    assert [[place.number for place in each.places] for each in found] == [[0, 1, 3], [2]]
+    assert [[placement.number for placement in each.placements] for each in found] == [
+        [0, 1, 3],
+        [2],
+    ]
     assert found[0].grid.shape == (8, 8)
     assert found[0].grid.transform[2] == 0
 

@@ -16,7 +16,7 @@ import stacbuild.geo.warp
 from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.geo.block import Block, Onto
-from stacbuild.geo.coverage import under
+from stacbuild.geo.coverage import footprint
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mosaic import MARGIN
 from stacbuild.geo.positions import span
@@ -99,7 +99,7 @@ def test_a_coarse_window_knows_how_its_edges_bend() -> None:
     edges = np.concatenate([np.stack([lon, 0 * lon + lat]) for lat in (66.0, 50.0)], axis=1)
     x, y = pyproj.Transformer.from_crs(4326, 3035, always_xy=True).transform(*edges)
     for at, exact in zip(
-        under(source, target, window), ((5_500_000 - y) / 10, (x - 900_000) / 10), strict=True
+        footprint(source, target, window), ((5_500_000 - y) / 10, (x - 900_000) / 10), strict=True
     ):
         found = span(at, MARGIN)
         assert found is not None

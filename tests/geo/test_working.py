@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stacbuild.errors import BuildError
-from stacbuild.geo.working import Spare, Working, check_exact, check_sum, whole
+from stacbuild.geo.working import WiderType, Working, check_exact, check_sum, whole
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_sums_that_a_type_cannot_hold_are_refused() -> None:
     ("dtype", "method"), [("uint8", "mean"), ("uint16", "sum"), ("bool", "max")]
 )
 def test_a_wider_type_has_a_value_to_spare(dtype: str, method: str) -> None:
-    spare = Spare.of(np.dtype(dtype), method)
+    wider = WiderType.of(np.dtype(dtype), method)
     values = np.array([0, 1], dtype)
-    wide = np.append(spare.widened(values), spare.dtype.type(spare.fill))
+    wide = np.append(wider.widened(values), wider.dtype.type(wider.fill))
     if dtype != "bool":
-        narrow, missing = spare.narrowed(wide, 1)
+        narrow, missing = wider.narrowed(wide, 1)
         assert narrow.tolist() == [0, 1, 1]
         assert narrow.dtype == dtype
         assert missing is not None
         assert missing.tolist() == [False, False, True]
-    assert not np.isin(spare.fill, spare.widened(values))
+    assert not np.isin(wider.fill, wider.widened(values))
