@@ -9,6 +9,7 @@ from typing import Any
 
 from stacbuild import progress
 from stacbuild.errors import MissingError, StacbuildError
+from stacbuild.formats.file_format import Format, format_of
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_store import group_paths
 from stacbuild.sources.listing_base import Entry, matches
@@ -69,7 +70,7 @@ def list_objects(root: Root, match: str | None) -> Iterator[Entry]:
                 for path in group_paths(f"{root.prefix}{folder}", options) or [""]:
                     name = _below(top, f"{folder}/{path}")
                     if name and matches(name, match):
-                        yield Entry(name, "Zarr")
+                        yield Entry(name, str(Format.ZARR))
                 continue
             for each in found:
                 name = each["name"].rstrip("/")
@@ -78,10 +79,8 @@ def list_objects(root: Root, match: str | None) -> Iterator[Entry]:
                     continue
                 if each["type"] == "directory":
                     folders.append(name)
-                elif name.lower().endswith(".zarr.zip") and matches(_below(top, name), match):
-                    yield Entry(_below(top, name), "Zarr in a zip", int(each["size"]))
-                elif name.lower().endswith((".tif", ".tiff")) and matches(_below(top, name), match):
-                    yield Entry(_below(top, name), "GeoTIFF", int(each["size"]))
+                elif (kind := _file_format(name)).is_read and matches(_below(top, name), match):
+                    yield Entry(_below(top, name), str(kind), int(each["size"]))
 
 
 def _listed(system: Any, folder: str, where: str, options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -91,6 +90,12 @@ def _listed(system: Any, folder: str, where: str, options: dict[str, Any]) -> li
         raise MissingError(f"{where}: there is no such folder; check the path") from None
     except Exception as error:
         raise read_error(error, where, options) from error
+
+
+def _file_format(name: str) -> Format:
+    kind = format_of(name.rpartition("/")[2])
+    # A file named like a folder, such as a.zarr, is none.
+    return Format.OTHER if kind is Format.ZARR else kind
 
 
 def _below(top: str, name: str) -> str:

@@ -12,6 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pystac
@@ -22,9 +23,10 @@ import zarr
 from stacbuild import progress
 from stacbuild.config.store import Store
 from stacbuild.errors import Failure, NotFoundError
+from stacbuild.formats.file_format import format_of, format_of_file, refuse, without_suffix
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_header import left_out
-from stacbuild.formats.zarr_errors import read_error
+from stacbuild.formats.zarr_errors import is_local, read_error
 from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.runs import is_first
@@ -140,13 +142,15 @@ def _describe(
     profile = profiles.of(store.key, data_id)
     stated = profiles.collection(store.key, data_id)
     identity: Json = {
-        "item_id": slug(re.sub(r"\.(zarr|tiff?)/?$", "", data_id, flags=re.IGNORECASE)),
+        "item_id": slug(without_suffix(data_id)),
         "data_id": data_id,
         "store_key": store.key,
         "href": location.href,
         "profile": profile,
     }
-    if data_id.lower().endswith((".tif", ".tiff")):
+    kind = format_of_file(Path(location.read)) if is_local(location.read) else format_of(path)
+    refuse(data_id, kind)
+    if kind.is_raster:
         metadata = stated
         with open_raster(location.read, storage_options=location.options) as raster:
             when = None if has_time(raster, profile) else _modified(objects, location)

@@ -8,6 +8,7 @@ from typing import Any
 import pystac
 
 from stacbuild.formats.archive import stem
+from stacbuild.formats.file_format import Format, format_of
 from stacbuild.profiles import CollectionProfile
 from stacbuild.sources.stated import stated_fields
 from stacbuild.sources.zenodo.record import Record, RecordFile
@@ -80,7 +81,7 @@ def archive_type(key: str) -> str:
 
 def is_geotiff(name: str) -> bool:
     """Return whether a file is a GeoTIFF by its name."""
-    return name.lower().endswith((".tif", ".tiff"))
+    return format_of(name) is Format.GEOTIFF
 
 
 def _asset(file: RecordFile) -> pystac.Asset:
