@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stacbuild.cli.options import DEFAULT_CONFIG, config_type
+from stacbuild.cli.options import config_argument
 
 
 @click.group()
@@ -31,12 +31,13 @@ def schema() -> None:
 
 
 @config.command()
-@click.argument("config", type=config_type, default=DEFAULT_CONFIG)
+@config_argument
 def show(config: Path) -> None:
     """Print CONFIG with all defaults filled in.
 
-    CONFIG defaults to scs2_config.yml in the current folder. The output is a configuration of the
-    same cubes, if saved in the same folder. Credentials in the file are masked; ${NAME} is kept.
+    CONFIG defaults to stacbuild.yml, or the only configuration in the current folder. The output is
+    a configuration of the same cubes, if saved in the same folder. Credentials in the file are
+    masked; ${NAME} is kept.
     """
     from stacbuild.config.resolved import resolved_yaml
 

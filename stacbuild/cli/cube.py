@@ -12,8 +12,8 @@ from stacbuild.cli.options import (
     bbox_option,
     catalog_folder,
     catalog_option,
-    config_argument,
-    datasets_argument,
+    config_and_names,
+    words_argument,
 )
 from stacbuild.cli.output import finish, print_error
 from stacbuild.errors import Failures, failures_of
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@config_argument
-@datasets_argument
+@words_argument
 @catalog_option
 @bbox_option
 @click.option(
@@ -42,8 +41,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def cube(
     ctx: click.Context,
-    config: Path,
-    datasets: tuple[str, ...],
+    words: tuple[str, ...],
     catalog: Path | None,
     bbox: BBox | None,
     scheduler: str | None,
@@ -57,9 +55,12 @@ def cube(
     DATASETs restrict the build to these cubes. Cubes that are up to date are skipped (see
     stacbuild plan). Missing sources are harvested and preloaded first. Prints the path of each cube
     and of its STAC item.
+
+    CONFIG defaults to stacbuild.yml, or the only configuration in the current folder.
     """
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run.", ctx)
+    config, datasets = config_and_names(words)
     from stacbuild.config import load_config
 
     configuration = load_config(config)
@@ -89,16 +90,14 @@ def cube(
 
 
 @click.command()
-@config_argument
-@datasets_argument
+@words_argument
 @catalog_option
 @bbox_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def plan(
     ctx: click.Context,
-    config: Path,
-    datasets: tuple[str, ...],
+    words: tuple[str, ...],
     catalog: Path | None,
     bbox: BBox | None,
     as_json: bool,
@@ -107,13 +106,15 @@ def plan(
 
     Prints whether each cube will be created or rebuilt, or is up to date. Also prints its
     variables and custom code, and estimates of the bytes to fetch and to write, and of memory.
-    Nothing is fetched.
+    Nothing is fetched. CONFIG defaults to stacbuild.yml, or the only configuration in the current
+    folder.
 
     A cube is up to date if it exists and was made from the current configuration and catalog: same
     settings, sources, profiles and custom code. Upgraded libraries do not cause a rebuild; the
     versions that a cube was made with are shown. To detect changes on servers, run
     stacbuild harvest.
     """
+    config, datasets = config_and_names(words)
     from stacbuild.config import load_config
 
     _plan(ctx, load_config(config), catalog, datasets, bbox, False, as_json)

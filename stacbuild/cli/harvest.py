@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from stacbuild.cli.options import DEFAULT_CONFIG, catalog_folder, catalog_option, config_type
+from stacbuild.cli.options import catalog_folder, catalog_option, config_argument
 from stacbuild.cli.output import finish
 from stacbuild.safe_text import clean
 
 
 @click.command()
-@click.argument("config", type=config_type, default=DEFAULT_CONFIG)
+@config_argument
 @click.option(
     "--store",
     "stores",
@@ -27,8 +27,8 @@ def harvest(
 ) -> None:
     """Find the sources of CONFIG and describe them in the catalog.
 
-    Also downloads what preload_datasets lists. CONFIG defaults to scs2_config.yml in the current
-    folder. Prints the id of each collection and its number of items.
+    Also downloads what preload_datasets lists. CONFIG defaults to stacbuild.yml, or the only
+    configuration in the current folder. Prints the id of each collection and its number of items.
     """
     from stacbuild.config import load_config
 

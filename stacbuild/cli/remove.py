@@ -7,15 +7,14 @@ from pathlib import Path
 
 import click
 
-from stacbuild.cli.options import catalog_folder, catalog_option, config_argument
+from stacbuild.cli.options import catalog_folder, catalog_option, config_and_names
 from stacbuild.cli.output import print_error
 from stacbuild.errors import Failures, failures_of
 from stacbuild.safe_text import clean
 
 
 @click.command()
-@config_argument
-@click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
+@click.argument("words", nargs=-1, required=True, metavar="[CONFIG] DATASET...")
 @click.option(
     "--sources",
     is_flag=True,
@@ -29,8 +28,7 @@ from stacbuild.safe_text import clean
 @click.pass_context
 def remove(
     ctx: click.Context,
-    config: Path,
-    datasets: tuple[str, ...],
+    words: tuple[str, ...],
     sources: bool,
     yes: bool,
     dry_run: bool,
@@ -42,7 +40,12 @@ def remove(
     Shows what will be removed, and asks for confirmation. Only what stacbuild made is removed: a
     cube that contains your own files is refused, and anything else at its path is left alone and
     named. Prints the paths that were removed.
+
+    CONFIG defaults to stacbuild.yml, or the only configuration in the current folder.
     """
+    config, datasets = config_and_names(words)
+    if not datasets:
+        raise click.UsageError("Missing argument 'DATASET...'.", ctx)
     from stacbuild.config import load_config
 
     configuration = load_config(config)

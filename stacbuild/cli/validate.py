@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stacbuild.cli.options import DEFAULT_CONFIG, catalog_folder, catalog_option
+from stacbuild.cli.options import catalog_folder, catalog_option, config_and_names, is_config_name
 from stacbuild.cli.output import print_error
 from stacbuild.errors import Failures, IntegrityError
 from stacbuild.safe_text import clean
@@ -39,8 +39,8 @@ def validate(
     bits in chunks.
 
     NAMEs restrict the check to these cubes and their sources. CONFIG adds credentials and the
-    list of expected cubes. It defaults to scs2_config.yml in the current folder, unless
-    --catalog is given.
+    list of expected cubes. It defaults to stacbuild.yml, or the only configuration in the current
+    folder, unless --catalog is given.
 
     Prints one line if all is well. The exit code is 4 if something is damaged, and 5 if the only
     problem is foreign files in cubes.
@@ -48,11 +48,12 @@ def validate(
     from stacbuild.config import load_config
 
     # With --catalog, a configuration is optional and recognised by its suffix.
-    if catalog is not None and not (words and words[0].endswith((".yml", ".yaml"))):
+    if catalog is not None and not (words and is_config_name(words[0])):
         configuration, directory, names = None, catalog.absolute(), words
     else:
-        configuration = load_config(Path(words[0] if words else DEFAULT_CONFIG))
-        directory, names = catalog_folder(catalog, configuration), words[1:]
+        path, names = config_and_names(words)
+        configuration = load_config(path)
+        directory = catalog_folder(catalog, configuration)
 
     from stacbuild.cli.console import open_reporter
     from stacbuild.validation.validate import summary

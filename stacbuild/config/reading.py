@@ -103,9 +103,7 @@ def read_document(path: Path) -> Document:
     name = str(path)
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "no such file"
-        raise ConfigError(
-            f"{name}: {what}; pass the path of a configuration such as scs2_config.yml"
-        )
+        raise ConfigError(f"{name}: {what}; pass the path of a configuration such as stacbuild.yml")
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

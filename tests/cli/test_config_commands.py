@@ -75,7 +75,7 @@ def test_mistakes_of_a_configuration_are_a_line_each(folder, capsys):
 
 def test_harvest_looks_for_the_configuration_here(folder, capsys):
     assert run(["harvest"]) == 2
-    assert "error: scs2_config.yml: no such file" in capsys.readouterr().err
+    assert "there is no configuration in this folder" in capsys.readouterr().err
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(folder, capsys):

@@ -9,7 +9,8 @@ from typing import Any
 import click
 import pytest
 
-from stacbuild.cli.options import catalog_folder, parse_bbox
+from stacbuild.cli.options import catalog_folder, config_and_names, parse_bbox
+from stacbuild.cli.program import run
 
 CONTEXT = click.Context(click.Command("cube"))
 
@@ -31,3 +32,67 @@ def test_the_catalog_is_beside_the_configuration_unless_given(tmp_path: Path) ->
     config: Any = SimpleNamespace(directory=tmp_path)
     assert catalog_folder(None, config) == tmp_path / "catalogs"
     assert catalog_folder(Path("here"), config) == Path.cwd() / "here"
+
+
+CONFIG = "data_stores:\n- {identifier: a, store_id: file, store_params: {root: .}}\ndatasets: []\n"
+COMMANDS = [
+    ["harvest"], ["plan"], ["cube"], ["cube", "--dry-run"], ["remove", "senf", "--dry-run"],
+    ["validate"], ["config", "show"],
+]  # fmt: skip
+
+
+def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the errors of a command, which has to stop at its configuration."""
+    assert run(words) == 2
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_finds_the_same_configuration(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("compose.yml", "other.yaml", ".hidden.yml"):
+        Path(name).write_text("services:\n  datasets: {}\n" if name[0] != "." else CONFIG)
+    (line,) = said(words, capsys)
+    assert "there is no configuration in this folder: neither stacbuild.yml nor" in line
+    assert "stacbuild init" in line
+    # What was read is named by the mistakes that are in it.
+    for name, start in [
+        ("b.yaml", "b.yaml:"),
+        ("a.yml", "there are several configurations in this folder: a.yml, b.yaml; pass one"),
+        ("stacbuild.yml", "stacbuild.yml:"),
+    ]:
+        Path(name).write_text(CONFIG)
+        assert all(line.startswith(f"error: {start}") for line in said(words, capsys))
+
+
+@pytest.mark.parametrize(
+    ("words", "split"),
+    [
+        ([], ("mine.yml", ())),
+        (["senf"], ("mine.yml", ("senf",))),
+        (["site/a", "b"], ("mine.yml", ("site/a", "b"))),
+        (["folder"], ("mine.yml", ("folder",))),
+        (["absent.yml", "senf"], ("absent.yml", ("senf",))),
+        (["a.yaml"], ("a.yaml", ())),
+        (["plain", "senf"], ("plain", ("senf",))),
+    ],
+)
+def test_the_first_word_is_the_configuration_if_it_is_a_yaml_file(
+    words: list[str], split: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yml").write_text('{"datasets": []}')
+    Path("plain").write_text(CONFIG)
+    Path("folder").mkdir()
+    assert config_and_names(words) == (Path(split[0]), split[1])
+
+
+def test_a_word_that_is_no_file_is_named_where_there_is_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (line,) = said(["plan", "config.yaml.old"], capsys)
+    assert line.startswith("error: config.yaml.old: is no YAML file, and there is no configuration")
+    assert "DATASET" in said(["remove", "a.yml"], capsys)[-1]
