@@ -176,6 +176,11 @@ class Config(Located):
         return self._directory
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """Absolute folders of all stores, which local hrefs of items may lead to."""
+        return tuple(store.folder for store in self.data_stores if store.folder)
+
+    @property
     def storage(self) -> Store:
         """The store that cubes are written to."""
         return self.store(STORAGE)

@@ -30,7 +30,6 @@ def check_items(
     IntegrityError
         If an href refers elsewhere; names the item's file.
     """
-    folders = [each.folder for each in config.data_stores if each.folder]
-    allowed = Allowed((catalog_dir, *folders), store.servers, store.s3_root)
+    allowed = Allowed((catalog_dir, *config.folders), store.servers, store.s3_root)
     for item in items:
         check_item(item, allowed)

@@ -201,7 +201,7 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
         previous = output.item()
         sources = resolver.sources(dataset)
         items = [item for found in sources.items for item in found]
-        output.storage.check_sources(output, items)
+        resolver.check_sources(dataset, items)
         inputs = None
         if previous is not None:
             planned = replace(

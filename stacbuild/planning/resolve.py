@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stacbuild.config import GridMapping
+from stacbuild.planning.cycles import check_cycle
 from stacbuild.planning.fingerprint import Inputs, inputs_of, settings_of
 from stacbuild.planning.grids import check_pixels, known_grid
 from stacbuild.planning.job import Job, Source
@@ -90,6 +91,18 @@ class Resolver:
         """Return the items that the catalog has for each variable; nothing is fetched."""
         return find_sources(self.config, dataset.variables, self.catalog, self.profiles)
 
+    def check_sources(self, dataset: Dataset, items: Sequence[pystac.Item]) -> None:
+        """Check that a cube is not its own source, and would not overwrite its sources.
+
+        Raises
+        ------
+        ConflictError
+            If it is, or would.
+        """
+        output = self.output(dataset)
+        output.storage.check_sources(output, items)
+        check_cycle(output, items)
+
     def inputs(self, dataset: Dataset, grid: Grid, items: Sequence[pystac.Item]) -> Inputs:
         """Return the digests of everything that a cube of these items is made of."""
         settings = settings_of(self.config, dataset, grid, clipped=self.bbox is not None)
@@ -151,8 +164,7 @@ class Resolver:
             If a source cannot be harvested, or the cube cannot be built.
         """
         found = self._harvest(dataset, dataset.variables)
-        output = self.output(dataset)
-        output.storage.check_sources(output, (item for items in found for item in items))
+        self.check_sources(dataset, [item for items in found for item in items])
         mapping = self.config.grid_of(dataset)
         if not isinstance(mapping, GridMapping) and mapping is not dataset:
             self._harvest(mapping, mapping.variables[:1])

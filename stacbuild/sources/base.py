@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from stacbuild.config.store import Store
@@ -46,11 +47,14 @@ class Wanted:
         Data ids whose files are to be downloaded.
     force
         Whether to download files again that are in the cache.
+    folders
+        Absolute folders of the configuration, which a local catalog may refer to besides its own.
     """
 
     data_ids: tuple[str, ...]
     preload: tuple[str, ...] = ()
     force: bool = False
+    folders: tuple[Path, ...] = ()
 
 
 class Harvester(Protocol[S_contra]):

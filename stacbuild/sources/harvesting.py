@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -108,6 +108,7 @@ def harvest_store(
     """Harvest one store into the catalog; failures are results with an error."""
     store = config.store(identifier)
     start = time.monotonic()
+    wanted = replace(wanted, folders=config.folders)
     results = []
     try:
         for found in harvester_of(store).harvest(store, wanted, profiles):

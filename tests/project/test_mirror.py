@@ -39,6 +39,7 @@ ELSEWHERE = {
     "multistore/status.py": "multistore/test_main.py",
     "multistore/stores.py": "multistore/test_main.py",
     "planning/allowed.py": "end_to_end/test_security.py",
+    "planning/cycles.py": "sources/stac/test_own_catalog.py",
     "planning/estimate.py": "planning/test_planner.py",
     "planning/grids.py": "planning/test_planner.py",
     "planning/job.py": "planning/test_planner.py",

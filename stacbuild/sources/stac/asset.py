@@ -24,6 +24,7 @@ from stacbuild.safe_text import clean
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.query import instant
 from stacbuild.sources.stac.reader import Reader, links
+from stacbuild.stac.raster_values import year_of
 
 Json = dict[str, Any]
 
@@ -164,7 +165,7 @@ def _resolve(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None
             on_s3 = on_s3 or href
             continue
         try:
-            whole = reader.resolve(found.location, href)
+            whole = reader.resolve_asset(found.location, href)
         except IntegrityError as error:
             refused = refused or error
             continue
@@ -232,6 +233,7 @@ def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:
         "title": text(data.content.get("title") or properties.get("title"), 300),
         "description": text(data.content.get("description") or properties.get("description")),
         "classes": _classes(data.content),
+        "years": _years(data.content),
         "start_datetime": instant(properties.get("start_datetime")),
         "end_datetime": instant(properties.get("end_datetime")),
     }
@@ -347,6 +349,23 @@ def _classes(asset: Json) -> list[Json] | None:
         except (ValidationError, AttributeError):
             return None
     return None
+
+
+def _years(asset: Json) -> Json | None:
+    """Return first year and number of bands that are consecutive years, else None."""
+    bands = asset.get("bands")
+    if not isinstance(bands, list) or not bands:
+        return None
+    years = []
+    for band in bands:
+        times = band if isinstance(band, dict) else {}
+        start, end = (instant(times.get(key)) for key in ("start_datetime", "end_datetime"))
+        if start is None or (start, end) != year_of(start.year):
+            return None
+        years.append(start.year)
+    if years != list(range(years[0], years[0] + len(years))):
+        return None
+    return {"first": years[0], "count": len(years)}
 
 
 def _providers(value: Any) -> list[Json]:

@@ -96,7 +96,7 @@ def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Ha
     described: dict[tuple[str, str], list[_Described]] = {}
     failures: list[Failure] = []
     stated = CollectionProfile()
-    with Reader(store) as reader:
+    with Reader(store, wanted.folders) as reader:
         for data_id in dict.fromkeys((*wanted.data_ids, *wanted.preload)):
             with collected(failures, data_id):
                 for each in _describe_all(reader, data_id, profiles):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -35,9 +36,16 @@ _AT_ONCE = 8 * _THREADS
 
 
 class Reader:
-    """Reads the documents of a store's catalog, and follows allowed links only."""
+    """Reads the documents of a store's catalog, and follows allowed links only.
 
-    def __init__(self, store: StacStore) -> None:
+    Parameters
+    ----------
+    folders
+        Folders of the configuration, in which assets of a catalog on this machine may be; its
+        documents have to be in its own folder.
+    """
+
+    def __init__(self, store: StacStore, folders: Sequence[Path] = ()) -> None:
         self.store = store
         self.session = session(progress.current().say)
         self.root = store.location
@@ -50,6 +58,8 @@ class Reader:
             (store.server,),
             None if store.anonymous else "s3://",
         )
+        own = self.allowed.folders
+        self._of_assets = replace(self.allowed, folders=(*own, *folders) if own else ())
         self._read = 0
 
     def __enter__(self) -> Reader:
@@ -58,7 +68,7 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.session.close()
 
-    def resolve(self, base: str, href: Any) -> str:
+    def resolve(self, base: str, href: Any, *, allowed: Allowed | None = None) -> str:
         """Return the absolute path or URL of an href in the document at *base*.
 
         Raises
@@ -82,10 +92,19 @@ class Reader:
         else:
             whole = href
         try:
-            check(whole, self.allowed)
+            check(whole, allowed or self.allowed)
         except IntegrityError as error:
             raise IntegrityError(f"{base}: {error}") from None
         return whole
+
+    def resolve_asset(self, base: str, href: Any) -> str:
+        """Return the absolute path or URL of an asset, as `resolve`."""
+        try:
+            return self.resolve(base, href, allowed=self._of_assets)
+        except IntegrityError as error:
+            is_file = self._of_assets.folders and isinstance(href, str) and "://" not in href
+            hint = "; name its folder as the root of a store of kind file, if you trust it"
+            raise IntegrityError(f"{error}{hint if is_file else ''}") from None
 
     def json(self, location: str) -> Json:
         """Read a document.
