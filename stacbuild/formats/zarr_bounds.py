@@ -1,4 +1,4 @@
-"""A Zarr store with limits on memory, and with attributes of the expected types.
+"""A Zarr store with limits on memory and codecs, and with attributes of the expected types.
 
 A chunk of a few kilobytes can decompress to gigabytes, and metadata can state chunks and
 coordinates of any length. The size of an array's chunks is noted when its metadata are read; a
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from zarr.storage import WrapperStore
 
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_attributes import odd_member, repaired, sound
+from stacbuild.formats.zarr_codecs import refused_codec
 
 Json = dict[str, Any]
 
@@ -48,13 +50,13 @@ class BoundedStore(WrapperStore[Store]):
         self,
         store: Store,
         href: str = "",
-        limits: dict[str, int] | None = None,
+        known: dict[str, _Array] | None = None,
         notes: dict[str, str] | None = None,
     ) -> None:
         super().__init__(store)
         self._href = href
-        # Decoded bytes of a chunk by array, from its metadata; shared with copies of this store.
-        self._limits = {} if limits is None else limits
+        # Arrays by path, from their metadata; shared with copies of this store.
+        self._known = {} if known is None else known
         self.notes = {} if notes is None else notes
         """Attributes that were left out, as texts that follow "its"."""
 
@@ -64,7 +66,7 @@ class BoundedStore(WrapperStore[Store]):
         return self._store
 
     def _with_store(self, store: Store) -> BoundedStore:
-        return type(self)(store, self._href, self._limits, self.notes)
+        return type(self)(store, self._href, self._known, self.notes)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -99,8 +101,15 @@ class BoundedStore(WrapperStore[Store]):
                     f"read is {MOST_METADATA_BYTES >> 20} MB"
                 )
             return self._repaired(path, name, buffer)
-        limit = self._limit(key)
-        if limit is None:
+        array = self._array(key)
+        if array is None:
+            return buffer
+        if array.refused is not None:
+            raise IntegrityError(
+                f"{self._named(key)}: is encoded with {array.refused!r}, a codec that is not used, "
+                "as codecs can run code; write the array anew with another one"
+            )
+        if not (limit := array.chunk_bytes):
             return buffer
         if limit > MOST_CHUNK_BYTES:
             raise IntegrityError(
@@ -140,19 +149,37 @@ class BoundedStore(WrapperStore[Store]):
         else:
             changed = repaired(path, name, document, self.notes)
         for array, metadata in _arrays(path, name, document):
-            self._limits[array] = _chunk_bytes(self._named(f"{array}/{name}"), metadata)
+            self._known[array] = _Array(
+                _chunk_bytes(self._named(f"{array}/{name}"), metadata), refused_codec(metadata)
+            )
         return type(buffer).from_bytes(json.dumps(document).encode()) if changed else buffer
 
     def _named(self, key: str) -> str:
         return f"{self._href.rstrip('/')}/{key}" if self._href else key
 
-    def _limit(self, key: str) -> int | None:
+    def _array(self, key: str) -> _Array | None:
         parts = key.split("/")
         # The longest path above the key that is an array's; keys of chunks may contain slashes.
         for length in range(len(parts) - 1, -1, -1):
-            if (limit := self._limits.get("/".join(parts[:length]))) is not None:
-                return limit or None
+            if (found := self._known.get("/".join(parts[:length]))) is not None:
+                return found
         return None
+
+
+@dataclass(frozen=True)
+class _Array:
+    """What the metadata of an array state of its chunks.
+
+    Parameters
+    ----------
+    chunk_bytes
+        Decoded bytes of one chunk, 0 if they cannot be determined.
+    refused
+        A codec that is not used.
+    """
+
+    chunk_bytes: int
+    refused: str | None
 
 
 def decoded_bytes(start: bytes, length: int) -> int | None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
-from stacbuild.net.hrefs import leads_inwards
+from stacbuild.net.hrefs import check_connection, leads_inwards
 from stacbuild.net.http import LONGEST_WAIT, Patience, is_page, public_url
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -38,6 +41,21 @@ def client_options(patience: Patience, href: str) -> dict[str, object]:
         "headers": headers,
         "middlewares": (Confined(public_url(href)), Retrying(patience)),
     }
+
+
+async def guarded_client(**options: Any) -> aiohttp.ClientSession:
+    """Return a session for fsspec whose connections are checked (`check_connection`)."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=_Resolver()), **options)
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        for each in found:
+            check_connection(host, each["host"])
+        return found
 
 
 @dataclass(frozen=True)

@@ -336,9 +336,12 @@ def _store(
         options |= {"max_concurrency": 1, **(storage_options or {})}
     elif scheme in ("http", "https"):
         # Imported when used: it takes a tenth of a second.
-        from stacbuild.formats.zarr_http import client_options
+        from stacbuild.formats.zarr_http import client_options, guarded_client
 
-        options["client_kwargs"] = client_options(_PATIENCE, href)
+        options |= {
+            "client_kwargs": client_options(_PATIENCE, href),
+            "get_client": guarded_client,
+        }
     else:  # memory, as open_group refuses other schemes
         options = {}
     store = FsspecStore.from_url(

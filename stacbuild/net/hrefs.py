@@ -15,12 +15,11 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from stacbuild.errors import IntegrityError
+from stacbuild.errors import IntegrityError, RemoteError
 
 if TYPE_CHECKING:
     import pystac
@@ -33,6 +32,19 @@ _EMBEDDING = tuple(
     ipaddress.IPv6Network(each) for each in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
 
+# Metadata services of clouds whose addresses are not link-local: Oracle, Azure, Alibaba, and those
+# of AWS and Google in IPv6.
+_METADATA_SERVICES = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("192.0.0.192", "168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"),
+    )
+)
+
+# Zones of the hosts that were looked up, so that a connection can be compared with what was
+# checked. Nothing is dropped: whoever can fill a cache could have a check forgotten.
+_ZONES: dict[str, Zone] = {}
+
 
 class Zone(IntEnum):
     """Network of an address; a higher zone is closer to this machine."""
@@ -41,7 +53,7 @@ class Zone(IntEnum):
     PRIVATE = 1
     LOOPBACK = 2
     LINK_LOCAL = 3
-    """Also unspecified and multicast addresses; metadata services of clouds are link-local."""
+    """Also unspecified and multicast addresses, and all metadata services of clouds."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,8 @@ def check_form(href: str) -> None:
             raise _refused(href, "is neither an https, http or s3 URL nor a path")
         if not host or user:
             raise _refused(href, "has no host, or contains a user name or password")
+        if host_of(href) is None:
+            raise _refused(href, "has a host that is not plainly written")
     elif not Path(href).is_absolute() or re.match(r"/+vsi", href, re.IGNORECASE):
         raise _refused(href, "is neither a path nor a URL")
 
@@ -136,13 +150,70 @@ def is_relative_path(href: str) -> bool:
 def leads_inwards(source: str, target: str) -> bool:
     """Return whether *target* is in a higher zone than *source*, which refers to it.
 
-    Always true for a link-local target on another host: there is no honest use of one. A name that
-    resolves to another address later, for the connection, is not detected.
+    Always true for a link-local target on another host, and for a host that is not plainly
+    written: there is no honest use of one. The answer is remembered for `check_connection`.
     """
-    if urlsplit(source).hostname == urlsplit(target).hostname:
+    host, other = host_of(target), host_of(source)
+    if host is None:
+        return True
+    if host == other:
         return False
-    zone = zone_of(urlsplit(target).hostname or "")
-    return zone is Zone.LINK_LOCAL or zone > zone_of(urlsplit(source).hostname or "")
+    zone = zone_of(host)
+    return zone is Zone.LINK_LOCAL or zone > zone_of(other or "")
+
+
+def host_of(url: str) -> str | None:
+    """Return the host of a URL as HTTP clients read it.
+
+    Returns
+    -------
+    str or None
+        In lower case, in ASCII, without brackets, ``""`` if there is none. None if clients could
+        read another host than is written: percent-encoded characters, control characters, ignored
+        ones, names that are no internationalised domain names.
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return None
+    if not host.isascii():
+        import idna  # as requests and aiohttp encode it; rarely needed
+
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError:
+            return None
+    return host if re.fullmatch(r"[a-z0-9._:-]*", host) else None
+
+
+def check_connection(host: str, address: str) -> None:
+    """Refuse a connection to an address in a higher zone than its host was found in before.
+
+    A name server can answer differently for the check of a URL and for the connection. A host that
+    was never checked is one of the configuration, and is looked up now.
+
+    Parameters
+    ----------
+    host
+        As in the URL.
+    address
+        Numeric address of the connection.
+
+    Raises
+    ------
+    RemoteError
+        Naming the host.
+    """
+    host = host.lower().strip("[]")
+    known = zone_of(host)
+    if _zone(ipaddress.ip_address(address.partition("%")[0])) > known:
+        # A name that was unknown for a moment, such as before a VPN was connected, is looked up
+        # again by the next run.
+        _ZONES.pop(host, None)
+        raise RemoteError(
+            f"{host}: led to another network when it was checked, and leads to an address of a "
+            "private network now, which is refused; run again"
+        )
 
 
 def _check_folder(path: str, folders: Sequence[Path]) -> None:
@@ -152,13 +223,18 @@ def _check_folder(path: str, folders: Sequence[Path]) -> None:
         raise _refused(path, "is outside of the folders that the configuration names")
 
 
-@lru_cache(maxsize=1024)
 def zone_of(host: str) -> Zone:
-    """Return the highest zone of the addresses of a host.
+    """Return the highest zone of the addresses of a host; looked up once per process.
 
     A name that cannot be resolved counts as one of the web: a connection to it fails, or is made by
     a proxy that can resolve it.
     """
+    if (known := _ZONES.get(host)) is None:
+        known = _ZONES.setdefault(host, _looked_up(host))
+    return known
+
+
+def _looked_up(host: str) -> Zone:
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
@@ -171,6 +247,8 @@ def _zone(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Zone:
         address = address.ipv4_mapped or address.sixtofour or _embedded(address) or address
     if address.is_loopback:
         return Zone.LOOPBACK
+    if address in _METADATA_SERVICES:
+        return Zone.LINK_LOCAL
     if address.is_link_local or address.is_unspecified or address.is_multicast:
         return Zone.LINK_LOCAL
     return Zone.WEB if address.is_global else Zone.PRIVATE

@@ -24,6 +24,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
+from stacbuild.net.connections import guard
 from stacbuild.net.hrefs import leads_inwards
 from stacbuild.net.pace import pace_of
 from stacbuild.runs import current
@@ -163,6 +164,8 @@ class _PacedAdapter(HTTPAdapter):
         self._given_up = given_up
         # A host that did not answer after all tries gets one try per request from then on.
         self._once = HTTPAdapter()
+        for each in (self, self._once):
+            guard(each.poolmanager)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kw: Any) -> requests.Response:
         """Send a request, or a step of a redirect, once the rate limit allows it."""

@@ -111,6 +111,14 @@ HOSTILE = {
     "a NUL": "{inside}/src/good.tif\0.tif",
     "a server of this machine": "{server}/a.tif",
     "a metadata service": METADATA,
+    "a percent-encoded address": "http://%31%32%37.0.0.1:{port}/a.tif",
+    "a percent-encoded name": "http://loc%61lhost:{port}/a.tif",
+    "digits of full width": "http://\uff11\uff12\uff17.0.0.1:{port}/a.tif",
+    "a host with a NUL": "http://127.0.0.1%00.example.org:{port}/a.tif",
+    "a name with a soft hyphen": "http://local%C2%ADhost:{port}/a.tif",
+    "a metadata service of Oracle": "http://192.0.0.192/opc/v2",
+    "a metadata service of Azure": "http://168.63.129.16/metadata",
+    "a metadata service of Alibaba": "http://100.100.100.200/latest",
     "the same as a number": "http://2852039166/latest/meta-data",
     "the same in IPv6": "http://[::ffff:169.254.169.254]/latest",
     "somebody's credentials": "https://user:canary-password@127.0.0.1/a.tif",
@@ -128,7 +136,12 @@ def test_a_hostile_href_is_refused_and_nothing_read(project: Path, name: str, ki
     with FileServer({"/a.tif": (outside / "secret.tif").read_bytes()}) as server:
         href = HOSTILE[name]
         if isinstance(href, str):
-            href = href.format(inside=inside, outside=outside, server=server.url)
+            href = href.format(
+                inside=inside,
+                outside=outside,
+                server=server.url,
+                port=server.url.rpartition(":")[2],
+            )
         edit(item, lead_to(href, "application/vnd.zarr" if kind == "zarr" else None))
         reporter = Recorder()
         config = load_config(project)
@@ -304,7 +317,17 @@ def test_files_beside_a_raster_change_nothing(tmp_path: Path) -> None:
         assert (dataset.transform, dataset.tags(), dataset.nodata) == before
 
 
-@pytest.mark.parametrize("target", [METADATA, "http://[fe80::1]/a", "http://0.0.0.0/a"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        METADATA,
+        "http://[fe80::1]/a",
+        "http://0.0.0.0/a",
+        "http://%31%36%39.254.169.254/a",
+        "http://192.0.0.192/a",
+        "http://168.63.129.16/a",
+    ],
+)
 def test_no_redirect_leads_to_an_address_of_the_link(target: str) -> None:
     with FileServer(faults=[redirect(target)] * 20) as server, http.session() as session:
         with pytest.raises(RemoteError, match="an address of a private network, which is refused"):

@@ -412,7 +412,17 @@ def test_an_item_leads_nowhere_that_it_may_not(web: Web, href: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "href", ["../../../../etc/passwd.tif", "/etc/hosts.tif", "http://127.0.0.1:1/x.tif"]
+    "href",
+    [
+        "../../../../etc/passwd.tif",
+        "/etc/hosts.tif",
+        "http://127.0.0.1:1/x.tif",
+        "http://%31%32%37.0.0.1:1/x.tif",
+        "http://loc%61lhost:1/x.tif",
+        "http://127.0.0.1%00.example.org:1/x.tif",
+        "http://168.63.129.16/x.tif",
+        "http://192.0.0.192/x.tif",
+    ],
 )
 def test_a_catalog_of_files_leads_out_of_its_folder_only_to_the_web(
     tmp_path: Path, href: str
