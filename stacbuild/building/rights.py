@@ -54,7 +54,7 @@ def cube_collection(output: Output, items: Sequence[pystac.Item]) -> pystac.Coll
     collection = pystac.Collection(
         id=output.collection,
         title=f"Cubes of {name}",
-        description=f"Analysis-ready cubes that stacbuild made as {name} says.",
+        description=f"Analysis-ready cubes built by stacbuild from {name}.",
         license=_common({each.get("license", "other") for each in properties}),
         keywords=["data cube", "Zarr"],
         providers=[

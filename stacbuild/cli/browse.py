@@ -88,7 +88,7 @@ def browse(
     Prints the URL of the page. Press Ctrl-C to stop.
     """
     if install and browser_dir:
-        msg = "--install builds STAC Browser, and --browser-dir gives one: say one of them."
+        msg = "--install and --browser-dir exclude each other; use one of them."
         raise click.UsageError(msg)
     from stacbuild.cli.console import open_reporter
     from stacbuild.web import Site
@@ -133,7 +133,7 @@ def _listen(site: Site, port: int | None, browser: Path | None) -> Server:
 
 def _report_refused(site: Site) -> None:
     for path, why in sorted(site.refused.items()):
-        advice = "; say --data with its folder" if "outside" in why or "link" in why else ""
+        advice = "; use --data with its folder" if "outside" in why or "link" in why else ""
         click.echo(clean(f"warning: {path}: {why}, and is not served{advice}"), err=True)
 
 

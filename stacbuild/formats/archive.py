@@ -306,7 +306,9 @@ def _write(archive: _Archive, info: _Info, member: Member, target: Path, name: s
         while block := source.read(_BLOCK):
             written += len(block)
             if written > member.size:
-                raise IntegrityError(f"{name}: refused, {member.name} is longer than it says")
+                raise IntegrityError(
+                    f"{name}: refused, {member.name} is longer than its header states"
+                )
             file.write(block)
     if written != member.size:
-        raise IntegrityError(f"{name}: {member.name} is shorter than it says")
+        raise IntegrityError(f"{name}: {member.name} is shorter than its header states")

@@ -147,13 +147,12 @@ def _unlike_profile(dataset: rasterio.io.DatasetReader, profile: DataProfile) ->
         if own is not None and not matches(block, own, tolerant=True).any():
             values = ", ".join(str(to_json(value)) for value in profile.nodata)
             lines.append(
-                f"says no data is {to_json(stated)}, but its profile {values}, which is what counts"
+                f"its nodata value is {to_json(stated)}, in its profile {values}, which is used"
             )
     units = dict.fromkeys(unit for unit in dataset.units if unit)
     if profile.unit and any(unit.strip().casefold() != profile.unit.casefold() for unit in units):
         lines.append(
-            f"says its unit is {', '.join(units)}, but its profile {profile.unit}, which is what "
-            "counts"
+            f"its unit is {', '.join(units)}, in its profile {profile.unit}, which is used"
         )
     return lines
 
@@ -194,7 +193,7 @@ def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[s
         if years != stated:
             lines.append(
                 f"is of {min(years)} to {max(years)} by its netCDF tags, but of {stated[0]} to "
-                f"{stated[-1]} by its profile, which counts"
+                f"{stated[-1]} by its profile, which is used"
             )
     named = profile.years or tags.variables or tags.times
     if not named and (alpha := alpha_bands(dataset)):

@@ -41,15 +41,15 @@ def sidecar_notes(path: Path, dataset: rasterio.io.DatasetReader) -> list[str]:
     mask = Path(f"{path}.msk")
     if mask.exists():
         lines.append(
-            f"has a mask beside it ({mask.name}), which is not read, so that what it hides is "
+            f"has a sidecar mask ({mask.name}), which is not read, so masked pixels are used as "
             "data; write it into the file, for example with gdal_translate --config "
             "GDAL_TIFF_INTERNAL_MASK YES"
         )
     other = "; ".join(dict.fromkeys(_differences(_text(Path(f"{path}.aux.xml")), dataset)))
     if other:
         lines.append(
-            f"has a file beside it ({path.name}.aux.xml) that says {other}, which is not read: the "
-            "header counts; write it into the file, for example with gdal_translate"
+            f"has a sidecar file ({path.name}.aux.xml) with {other}, which is not read: the "
+            "header is used; write it into the file, for example with gdal_translate"
         )
     return lines
 
@@ -66,7 +66,7 @@ def georeference_hint(href: str) -> str:
     if not names:
         return ""
     return (
-        f"; files beside it ({', '.join(names)}) are not read, so write what they say into it, for "
+        f"; its sidecar files ({', '.join(names)}) are not read; write their content into it, for "
         "example with gdal_translate"
     )
 

@@ -118,7 +118,7 @@ class Axis:
             unit = crs.axis_info[0].unit_name
             return self, (
                 f"coordinate {self.name} is in {self.unit} by its attribute, but in {unit} by the "
-                "transform, which counts"
+                "transform, which is used"
             )
         return axis, None
 

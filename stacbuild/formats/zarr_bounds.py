@@ -139,11 +139,11 @@ class BoundedStore(WrapperStore[Store]):
             changed, document = found != document, found
         elif not isinstance(document, dict):
             raise IntegrityError(
-                f"{where}: is no JSON object; fetch the store again, or write it anew"
+                f"{where}: is not a JSON object; fetch the store again, or write it again"
             )
         elif (odd := odd_member(name, document)) is not None:
             raise IntegrityError(
-                f"{where}: what it says of {odd} is no object; write it anew with "
+                f"{where}: {odd} is not a JSON object; write it again with "
                 "zarr.consolidate_metadata"
             )
         else:

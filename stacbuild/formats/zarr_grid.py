@@ -87,7 +87,7 @@ def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> DatasetGrid:
     x, y = _horizontal(ds)
     crss, notes = crs_statements(ds, x, y)
     if stated_dimensions(ds) == (x, y):
-        notes.append(f"spatial:dimensions says that {x} is y and {y} is x; their names count")
+        notes.append(f"spatial:dimensions states that {x} is y and {y} is x; their names are used")
     crs = crss[0].crs
     shape = ds.sizes[y], ds.sizes[x]
     stated = statements(ds, x, y)
@@ -142,8 +142,8 @@ def _edges(
     if axis is None:
         if not spans:
             raise StacbuildError(
-                f"dimension {dim} has no coordinates, and no transform that fits says where its "
-                "pixels lie (GeoTransform, spatial:transform)"
+                f"dimension {dim} has no coordinates, and no transform that fits states the "
+                "position of its pixels (GeoTransform, spatial:transform)"
             )
         return spans[0]
     exact = [axis.edges(span) for span in spans]
@@ -155,8 +155,8 @@ def _edges(
         near = [span for span in spans if span.count == 1]
         if not near:
             raise StacbuildError(
-                f"coordinate {dim} has one value, and neither cell bounds nor a transform say how "
-                "large its pixel is; state bbox in a profile"
+                f"coordinate {dim} has one value, and neither cell bounds nor a transform state "
+                "the size of its pixel; state bbox in a profile"
             )
         # A transform of the uncropped dataset still has the size of a pixel.
         pitch = near[0].pitch
@@ -184,8 +184,8 @@ def _check_reach(coordinate: xr.DataArray, axis: Axis, crs: pyproj.CRS, *, is_x:
     angles = {"lon", "longitude", "lat", "latitude"}
     if not axis.unit and (name in angles or meaning in angles) and farthest <= 360:
         raise StacbuildError(
-            f"coordinate {axis.name} holds degrees, as its name says, but its CRS ({crs.name}) is "
-            f"in {crs.axis_info[0].unit_name}; it cannot be placed"
+            f"coordinate {axis.name} is in degrees, by its name, but its CRS ({crs.name}) is "
+            f"in {crs.axis_info[0].unit_name}; it cannot be georeferenced"
         )
 
 
@@ -200,7 +200,7 @@ def _disagreements(
         if axis is not None and axis.bounds is not None and axis.bounded() is None:
             yield (
                 f"coordinate {dim} begins at {axis.first:.9g}, beyond the bounds of its first cell "
-                f"({axis.bounds[0]:.9g} to {axis.bounds[1]:.9g}); the coordinate counts"
+                f"({axis.bounds[0]:.9g} to {axis.bounds[1]:.9g}); the coordinate is used"
             )
     for each in stated:
         off, reverse = [], []
@@ -218,12 +218,12 @@ def _disagreements(
                 f"{dim} from {span.origin:.9g} to {span.end:.9g}"
                 for dim, span in zip((grid.y, grid.x), found, strict=True)
             )
-            counts = "the coordinates count" if any(axes) else "the first counts"
-            yield f"{each.by} says pixels {', '.join(off)}, the coordinates {here}; {counts}"
+            used = "the coordinates are used" if any(axes) else "the first is used"
+            yield f"{each.by} states pixels {', '.join(off)}, the coordinates {here}; {used}"
         elif reverse:
             yield (
                 f"{each.by} has the pixels along {' and '.join(reverse)} in the other order than "
-                "the coordinates, which count"
+                "the coordinates, which are used"
             )
 
 
@@ -240,7 +240,7 @@ def _other_crs(grid: DatasetGrid, stated: Sequence[StatedCrs]) -> Iterator[str]:
         if far >= HALF:
             yield (
                 f"{other.where} is another CRS ({other.crs.name}) than {first.where} "
-                f"({first.crs.name}), which counts"
+                f"({first.crs.name}), which is used"
             )
 
 

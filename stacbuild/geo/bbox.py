@@ -96,7 +96,7 @@ def check_bbox(
     if west >= east:
         msg = f"west ({west}) has to be less than east ({east})"
         if crs is not None and parse_crs(f"EPSG:{check_crs(crs)}").is_geographic and west > east:
-            msg += "; a box across the antimeridian is not supported yet, make two grids"
+            msg += "; a bbox across the antimeridian is not supported yet, use two grids"
         raise ValueError(msg)
     if south >= north:
         msg = f"south ({south}) has to be less than north ({north}): [west, south, east, north]"

@@ -73,7 +73,7 @@ class PixelGrid:
     def from_geobox(geobox: GeoBox) -> PixelGrid:
         """Return the grid of an `odc.geo.geobox.GeoBox`; ValueError if it has no CRS."""
         if geobox.crs is None:
-            msg = "a GeoBox without a CRS lies nowhere"
+            msg = "the GeoBox has no CRS"
             raise ValueError(msg)
         return PixelGrid.from_affine(str(geobox.crs), geobox.affine, geobox.shape)
 
@@ -253,7 +253,7 @@ class Grid(PixelGrid):
         a, _, c, _, e, f = grid.transform
         rows, columns = grid.shape
         if not grid.is_aligned:
-            msg = "its pixels lie askew"
+            msg = "its grid is rotated or skewed"
             raise ValueError(msg)
         # Over the whole grid, as the differences of single pixels add up.
         if abs(abs(e) / abs(a) - 1) * max(grid.shape) > _MAX_OFFSET:
@@ -353,7 +353,7 @@ class Grid(PixelGrid):
         window = self.window_of(bbox)
         if window is None:
             raise ConfigError(
-                f"the box {list(bbox)} holds no pixel of the grid, which covers "
+                f"bbox {list(bbox)} contains no pixel centre of the grid, which covers "
                 f"{list(self.bounds)} (west, south, east, north in {self.crs})"
             )
         return self.part(window)

@@ -49,7 +49,9 @@ def _cut(item: pystac.Item, bbox: BBox, crs: str) -> Iterator[pystac.Item]:
     """Yield the part of an item within a bbox; two if it covers both ends of a global file."""
     grid = PixelGrid.from_properties(item.properties)
     if not grid.is_aligned:
-        raise BuildError(f"item {item.id}: its pixels lie askew; leave bbox out of open_params")
+        raise BuildError(
+            f"item {item.id}: its grid is rotated or skewed; leave bbox out of open_params"
+        )
     west, south, east, north = bbox
     if not same_crs(crs, grid.crs):
         west, south, east, north = transformer(crs, grid.crs).transform_bounds(

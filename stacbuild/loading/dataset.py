@@ -238,7 +238,7 @@ def check_overlap(
     # A bbox that crosses the antimeridian has west > east.
     east = tuple(e + 360 if e < w else e for w, e in zip(west, east, strict=True))
     raise BuildError(
-        f"{variable.data_id}: the box {bounds} ({grid.crs}) lies outside the data, which covers "
+        f"{variable.data_id}: bbox {bounds} ({grid.crs}) lies outside the data, which covers "
         f"[{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
     )
 
@@ -273,7 +273,7 @@ def _canonical(
             if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
                 raise BuildError(
                     f"{data_id}: after custom_processing the coordinates of {found[0]} are not "
-                    "the grid's; a custom function must neither move nor turn what is on the grid"
+                    "the grid's; a custom function must not shift, flip or rotate the data"
                 )
         stale = [name for name, coord in dataset.coords.items() if found[0] in coord.dims]
         dataset = dataset.drop_vars(stale).rename({found[0]: dim}).assign_coords({dim: values})

@@ -173,7 +173,7 @@ def check_labels(
     if different:
         warn(
             f"{variable.data_id}: its files name bands differently ({different}); bands of the "
-            "same number are put together"
+            "same number are combined"
         )
 
 

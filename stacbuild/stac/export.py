@@ -264,8 +264,8 @@ def _absolute(content: Json, path: Path, base: BaseLocation, media_type: str) ->
         for entry in _entries(content):
             entry["href"] = _resolved(entry["href"], path.parent, base)
     except (KeyError, TypeError, AttributeError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise IntegrityError(f"{path}: is not STAC ({said}); harvest its store again") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise IntegrityError(f"{path}: is not STAC ({reason}); harvest its store again") from error
     return content
 
 
@@ -308,10 +308,9 @@ def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
     except OSError as error:
         raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
     except Exception as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise StacbuildError(
-            f"{path}: rustac could not write it ({said}); {ITEMS} was written, --no-parquet spares "
-            "this one"
+            f"{path}: rustac could not write it ({reason}); {ITEMS} was written; use --no-parquet"
         ) from error
     finally:
         beside.unlink(missing_ok=True)

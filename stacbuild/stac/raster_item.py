@@ -141,7 +141,7 @@ def item_times(
             "end_datetime": _utc(end) if end else start,
         }
     if published is None:
-        raise IntegrityError(f"{href}: nothing says its time; state start_datetime in a profile")
+        raise IntegrityError(f"{href}: its time is not known; state start_datetime in a profile")
     return {"datetime": _utc(published)}
 
 
@@ -215,7 +215,7 @@ def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
     if not dataset.crs:
         raise IntegrityError(f"{href}: has no coordinate reference system{georeference_hint(href)}")
     if dataset.transform.is_identity:
-        raise IntegrityError(f"{href}: does not say where its pixels lie{georeference_hint(href)}")
+        raise IntegrityError(f"{href}: has no georeferencing (transform){georeference_hint(href)}")
     try:
         # GDAL's search recognises CRS names of other programs; `identified` checks its result.
         code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)

@@ -106,7 +106,7 @@ def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: 
     """
     if profile.years and profile.years.count != dataset.count:
         raise IntegrityError(
-            f"{href}: has {dataset.count} bands, but its profile says {profile.years.count} years"
+            f"{href}: has {dataset.count} bands, but its profile states {profile.years.count} years"
         )
     tags = netcdf_tags(dataset)
     times = _times_of_bands(tags, profile, dataset.count)

@@ -100,12 +100,12 @@ def zarr_item(
         ):
             more = f" and {len(notes) - 5} more" if len(notes) > 5 else ""
             warn(
-                f"{href}: its consolidated metadata, which count, {'; '.join(notes[:5])}{more}; "
+                f"{href}: its consolidated metadata, which are used, {'; '.join(notes[:5])}{more}; "
                 "bring them up to date with zarr.consolidate_metadata"
             )
     if start is None or end is None:
         raise StacbuildError(
-            f"{href}: says nothing of its time; state start_datetime and end_datetime in a profile"
+            f"{href}: its time is not known; state start_datetime and end_datetime in a profile"
         )
     variables = cube_variables(ds, profile)
     for name, dims in on_other_grids(ds, grid).items():

@@ -128,7 +128,7 @@ def check_file(name: str, path: Path, item: pystac.Item, *, deep: bool) -> Found
         found.chunks, found.bytes = 1, size
         if size != asset.extra_fields.get("file:size"):
             found.wrong(
-                f"{path}: has {size} bytes, its item says {asset.extra_fields.get('file:size')}; "
+                f"{path}: has {size} bytes, its item states {asset.extra_fields.get('file:size')}; "
                 f"{found.rebuild}"
             )
             return found
@@ -188,7 +188,7 @@ def _check_dataset(
     for key in sorted(stated.keys() | actual.keys()):
         if not _same(stated.get(key), actual.get(key)):
             is_now, in_item = _short(actual.get(key)), _short(stated.get(key))
-            found.wrong(f"{read}: {key} is {is_now}, its item says {in_item}")
+            found.wrong(f"{read}: {key} is {is_now}, its item states {in_item}")
     return variables
 
 

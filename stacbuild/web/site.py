@@ -85,7 +85,7 @@ class Site:
         self.catalog = catalog.resolve()
         if not (self.catalog / "catalog.json").is_file():
             raise MissingError(
-                f"{catalog / 'catalog.json'}: there is no catalog; harvest first, or say --catalog"
+                f"{catalog / 'catalog.json'}: there is no catalog; harvest first, or use --catalog"
             )
         self._allowed = (self.catalog.parent, *(folder.resolve() for folder in data))
         self._root = Path(os.path.commonpath(self._allowed))

@@ -233,5 +233,5 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
         stacbuild.load(path, "gone")
     with pytest.raises(BuildError, match=r"change\.py:change raised NameError at change\.py:2"):
         stacbuild.load(path, "bad")
-    with pytest.raises(ConfigError, match="holds no pixel of the grid"):
+    with pytest.raises(ConfigError, match="contains no pixel centre of the grid"):
         stacbuild.load(path, "bad", bbox=(100.0, 0.0, 101.0, 1.0))

@@ -372,7 +372,7 @@ def test_a_changed_file_is_found(built: dict[str, Path], tmp_path: Path) -> None
     (line,) = errors(stacbuild("validate", config, "--deep", code=4))
     assert "two.nc: its checksum is not that of its item; build it again: stacbuild" in line
     path.write_bytes(content[:-1])
-    assert "its item says" in errors(stacbuild("validate", config, code=4))[0]
+    assert "its item states" in errors(stacbuild("validate", config, code=4))[0]
     # Nothing in it can be read, so nothing says that it is a cube of ours.
     assert "two: conflict" in stacbuild("plan", config, code=5).stdout
     path.unlink()

@@ -105,7 +105,7 @@ def test_a_box_that_is_none(box, expected, capsys):
 def test_a_negative_box_is_no_option(capsys):
     assert run(["cube", SCS2, "--bbox", "-80.7,-4.1,-80.58,-4"]) == 2
     err = capsys.readouterr().err
-    assert "[-80.7, -4.1, -80.58, -4.0] holds no pixel" in err
+    assert "[-80.7, -4.1, -80.58, -4.0] contains no pixel centre" in err
     assert "[-1.25, 43.5, 0.5, 44.8]" in err
     assert "No such option" not in err
 

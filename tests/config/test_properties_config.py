@@ -400,7 +400,7 @@ GRIDS: dict[str, tuple[dict[str, Any], str]] = {
     "reversed": ({"bbox": [11, 45, 10, 46]}, "bbox: west (11.0) has to be less than east (10.0)"),
     "antimeridian": (
         {"bbox": [170, -20, -170, -10]},
-        "bbox: west (170.0) has to be less than east (-170.0); a box across the antimeridian",
+        "bbox: west (170.0) has to be less than east (-170.0); a bbox across the antimeridian",
     ),
     "beyond": ({"bbox": [170, -20, 190, -10]}, "bbox: [170.0, -20.0, 190.0, -10.0] reaches beyond"),
     "pole": ({"bbox": [0, 80, 10, 91]}, "bbox: [0.0, 80.0, 10.0, 91.0] reaches beyond"),

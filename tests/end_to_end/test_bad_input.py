@@ -279,7 +279,7 @@ def test_a_request_that_fails(fails: Run, clms: ClmsServer, tmp_path: Path, stat
     clms.script = ("Queued", status)
     line = fails(REMOTE, {"data_id": f"{SLUG}|{FILE}"}, portal(clms))
     assert f"{SLUG}|{FILE}" in line
-    assert f"the CLMS says {status}" in line
+    assert f"the status at the CLMS is {status}" in line
     assert not list((tmp_path / "clms_cache").rglob("task.json")), "the next run is to ask anew"
 
 
@@ -359,7 +359,7 @@ def test_a_box_outside_the_data(fails: Run, tmp_path: Path) -> None:
         {"store": "local", "data_id": "good.tif", "grid_mapping": "far"},
         grids=[far | {"crs": "EPSG:4326"}],
     )
-    assert "good.tif: the box [100.0, 10.0, 100.1, 10.1] (EPSG:4326) lies outside the data" in line
+    assert "good.tif: bbox [100.0, 10.0, 100.1, 10.1] (EPSG:4326) lies outside the data" in line
     assert "which covers [9.99, 44.99, 10.11, 45.11]" in line
 
 
@@ -368,7 +368,10 @@ def test_a_bbox_outside_the_grid(tmp_path: Path) -> None:
     config = configuration(tmp_path, [GOOD], [SOURCE])
     done = stacbuild("cube", config, "--bbox", "1,1,2,2", code=2)
     (line,) = errors(done)
-    assert "box [1.0, 1.0, 2.0, 2.0] holds no pixel of the grid, which covers [10.0, 45.0," in line
+    assert (
+        "bbox [1.0, 1.0, 2.0, 2.0] contains no pixel centre of the grid, which covers [10.0, 45.0,"
+        in line
+    )
     check_left(tmp_path, [])
 
 

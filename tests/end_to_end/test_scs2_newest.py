@@ -149,7 +149,7 @@ def put_stores(folder: Path) -> dict[str, Array]:
 
 BANDS: dict[str, list[Json]] = {
     "GAMI_v3.1": [{"name": "forest_age", "unit": "years", "nodata": -9999}],
-    # The store is uint8, whatever its item says, and of LIU only the store knows what is no data.
+    # The store is uint8, whatever its item states, and of LIU only the store knows what is no data.
     "FORESTPATHS_GENUS_v0.0.1": [{"name": "genus", "data_type": "uint16", "nodata": 255}],
     "LIU_BIOMASS_v0.1": [
         {"name": "canopy_cover", "unit": "percent", "nodata": 0},
@@ -313,7 +313,7 @@ def test_the_five_datasets_build_and_every_pixel_is_right(web: Web, tmp_path: Pa
     assert liu["canopy_cover"].attrs["units"] == "percent"
     assert cubes["esa_cci_biomass"]["aboveground_biomass"].attrs["units"] == "Mg ha-1"
     # What an item says otherwise than its store is told of, and nothing else.
-    said = "LIU_BIOMASS_v0.1: {}: its item states no data 0, but the file {}, which is what counts"
+    said = "LIU_BIOMASS_v0.1: {}: its item states no data 0, but the file {}, which is used"
     assert sorted(told.warnings) == [
         said.format("canopy_cover", 255),
         said.format("canopy_height", "nan"),

@@ -192,5 +192,5 @@ def test_a_mask_beside_the_file_is_told_of(tmp_path: Path) -> None:
     result, told = build_raster(tmp_path)
     assert result.error is None
     [line] = told.warnings[-1:]
-    assert "one.tif: has a mask beside it (one.tif.msk), which is not read" in line
+    assert "one.tif: has a sidecar mask (one.tif.msk), which is not read" in line
     np.testing.assert_array_equal(cube(tmp_path)["band_data"], values[0][INSIDE])

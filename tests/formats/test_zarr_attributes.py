@@ -191,7 +191,11 @@ def test_no_traceback_of_members_that_cannot_be_read(
         ("zarr.json", b'{"zarr_format": 3, ', "is no JSON ("),
         ("lat/zarr.json", b"\xef\xff noise", "is no JSON ("),
         ("lat/zarr.json", b"[" * 100_000, "is no JSON ("),
-        ("v/zarr.json", b"[1, 2]", "is no JSON object; fetch the store again, or write it anew"),
+        (
+            "v/zarr.json",
+            b"[1, 2]",
+            "is not a JSON object; fetch the store again, or write it again",
+        ),
     ],
 )
 def test_metadata_that_are_no_json_are_named(
@@ -207,9 +211,7 @@ def test_consolidated_metadata_that_are_no_objects_are_refused(tmp_path: Path) -
     document = json.loads((path / ".zmetadata").read_text())
     document["metadata"]["v/.zarray"] = str(document["metadata"]["v/.zarray"])
     (path / ".zmetadata").write_text(json.dumps(document))
-    assert refused(tmp_path).startswith(
-        f"{path}/.zmetadata: what it says of v/.zarray is no object"
-    )
+    assert refused(tmp_path).startswith(f"{path}/.zmetadata: v/.zarray is not a JSON object")
 
 
 def test_a_time_of_coverage_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -194,14 +194,14 @@ def test_a_stale_transform_of_stac_is_told_of() -> None:
     grid = grid_of(dataset(METRES[::-1], METRES).assign_attrs(moved, crs="EPSG:32632"))
     assert grid.bounds == (500_000, 500_000, 501_200, 501_200)
     [note] = grid.notes
-    assert "proj:transform says pixels x from 400000" in note
+    assert "proj:transform states pixels x from 400000" in note
 
 
 def test_dimensions_in_the_other_order() -> None:
     swapped = {"spatial:dimensions": ["x", "y"], "crs": "EPSG:32632"}
     grid = grid_of(dataset(METRES, METRES).isel(y=slice(60)).assign_attrs(swapped))
     assert (grid.y, grid.x, grid.notes) == (
-        "y", "x", ("spatial:dimensions says that x is y and y is x; their names count",)
+        "y", "x", ("spatial:dimensions states that x is y and y is x; their names are used",)
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class TestWarning:
         write(tmp_path / "other.zarr", {"late": Raw(["lat", "lon"], NUMBERS)}, fmt)
         shutil.copytree(tmp_path / "other.zarr" / "late", path / "late")
         [said] = warnings_of(tmp_path)
-        assert "one.zarr: its consolidated metadata, which count, lack the array late" in said
+        assert "one.zarr: its consolidated metadata, which are used, lack the array late" in said
         assert "zarr.consolidate_metadata" in said
 
     def test_of_an_array_that_is_gone(self, tmp_path: Path, fmt: int) -> None:

@@ -82,7 +82,7 @@ def _traits(chance: Chance) -> Json:
         else dtype,
         "bands": bands,
         "mask": mask,
-        # With both, programs do not agree on which counts.
+        # With both, programs do not agree on which is used.
         "nodata": chance.rarely(None, kinds, 0.45) if mask == "none" else None,
         "span": chance.rarely("some", ["few", "full"]),
         "interleave": chance.of(["pixel", "band"]),

@@ -146,7 +146,7 @@ def test_a_cut_has_the_coordinates_of_the_whole(
     bottom, top = sorted(south + part * (north - south) for part in parts[2:])
     columns, rows = (x >= left) & (x < right), (y > bottom) & (y <= top)
     if not columns.any() or not rows.any():
-        with pytest.raises(ConfigError, match="holds no pixel"):
+        with pytest.raises(ConfigError, match="contains no pixel centre"):
             grid.cut((left, bottom, right, top))
         return
     part = grid.cut((left, bottom, right, top))

@@ -122,9 +122,9 @@ def test_what_a_file_beside_says_otherwise_is_told(
     aux(path, content)
     result, told = build_raster(tmp_path)
     assert result.error is None
-    lines = [line for line in told.warnings if "one.tif.aux.xml) that says" in line]
+    lines = [line for line in told.warnings if "one.tif.aux.xml) with" in line]
     assert len(lines) == (said is not None)
-    assert all(f"says {said}, which is not read" in line for line in lines)
+    assert all(f"with {said}, which is not read" in line for line in lines)
 
 
 @pytest.mark.parametrize("end", [".tfw", ".prj", ".tif.aux.xml"])
@@ -134,7 +134,7 @@ def test_a_place_that_only_a_file_beside_states(tmp_path: Path, end: str) -> Non
         write(path, noise("int16"), crs=None, transform=Affine.identity())
     path.with_name(f"one{end}").write_text("<GeoTransform>10,1,0,5,0,-1</GeoTransform>")
     result, _ = build_raster(tmp_path)
-    assert f"files beside it (one{end}) are not read" in result.message
+    assert f"its sidecar files (one{end}) are not read" in result.message
 
 
 def test_a_profile_that_says_otherwise_counts_and_is_told_of(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_a_profile_that_says_otherwise_counts_and_is_told_of(tmp_path: Path) -> 
     _, told = build_raster(tmp_path)
     said = [line for line in told.warnings if "but its profile" in line]
     assert said == [
-        "one.tif: says no data is 7, but its profile 9, which is what counts",
-        "one.tif: says its unit is K, but its profile mm, which is what counts",
+        "one.tif: its nodata value is 7, in its profile 9, which is used",
+        "one.tif: its unit is K, in its profile mm, which is used",
     ]
     found = cube(tmp_path, raw=True)["band_data"]
     assert (int(found.attrs["_FillValue"]), found.attrs["units"]) == (9, "mm")

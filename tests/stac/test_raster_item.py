@@ -261,7 +261,7 @@ def test_classes_take_colours_of_the_file_and_mark_further_nodata() -> None:
     ("options", "message"),
     [
         ({"crs": None}, "no coordinate reference system"),
-        ({"transform": rasterio.Affine.identity()}, "does not say where its pixels lie"),
+        ({"transform": rasterio.Affine.identity()}, "has no georeferencing"),
         (
             {"transform": rasterio.Affine(1e9, 0, 1e9, 0, -1e9, -1e9)},
             "outside of where its coordinate",
@@ -275,7 +275,7 @@ def test_what_cannot_be_placed_is_refused(options: dict[str, Any], message: str)
 
 
 def test_a_time_has_to_be_known() -> None:
-    with raster() as dataset, pytest.raises(IntegrityError, match="nothing says its time"):
+    with raster() as dataset, pytest.raises(IntegrityError, match="its time is not known"):
         described(dataset, datetime=None)
 
 

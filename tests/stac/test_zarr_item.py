@@ -419,7 +419,7 @@ def test_standard_names_stand_at_the_asset_too(tmp_path: Path) -> None:
 def test_errors_name_the_store(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     cube().drop_vars(["time", "quality"]).to_zarr(path, zarr_format=2)
-    with pytest.raises(StacbuildError, match=r"a\.zarr: says nothing of its time"):
+    with pytest.raises(StacbuildError, match=r"a\.zarr: its time is not known"):
         item_of(path)
     projected().to_zarr(tmp_path / "b.zarr", zarr_format=2)
     with pytest.raises(StacbuildError, match=r"b\.zarr: no CRS"):

@@ -305,7 +305,7 @@ def test_an_item_of_another_grid(folder: Path, wrong: Wrong) -> None:
     content["properties"]["proj:shape"] = [100, 99]
     path.write_text(json.dumps(content))
     (line,) = wrong()
-    assert "good.zarr: proj:shape is [100, 100], its item says [100, 99]" in line
+    assert "good.zarr: proj:shape is [100, 100], its item states [100, 99]" in line
 
 
 @pytest.mark.parametrize("at", [40, 200, 400])

@@ -205,16 +205,16 @@ def _wait(delivery: Delivery, task: str, api: ClmsApi, polling: Polling) -> Task
                 return state
             if state.status in FAILED:
                 _forget(delivery)
-                raise RemoteError(f"{label}: the CLMS says {state.status}; run again to ask anew")
+                raise RemoteError(f"{label}: the status at the CLMS is {state.status}; run again")
             if state.status not in UNDER_WAY:
                 lacks = "without a DownloadURL" if state.status == FINISHED else "which is unknown"
-                raise RemoteError(f"{label}: the CLMS says {state.status!r}, {lacks}")
+                raise RemoteError(f"{label}: the status at the CLMS is {state.status!r}, {lacks}")
             seconds = max(pause, state.retry_after or 0)
             waited += seconds
             if seconds > _LONGEST_ASKED or waited > polling.limit:
                 # Neither wait for days nor for as long as a server may ask for.
                 raise RemoteError(
-                    f"{label}: the CLMS still says {state.status}, and to wait on would make it "
+                    f"{label}: still {state.status} at the CLMS, and the next wait would end after "
                     f"{waited / 3600:.0f} h; run again later, the task is kept"
                 )
             polling.sleep(seconds)

@@ -94,7 +94,7 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
             choice = [key for key in choice if not _is_picture(assets[key])] or choice
         if len(choice) > 1:
             raise StacbuildError(
-                f"{found.id}: has {len(choice)} assets with data; say which, by ?asset_names= and "
+                f"{found.id}: has {len(choice)} assets with data; choose by ?asset_names= and "
                 f"one of: {clean(', '.join(sorted(choice)))[:300]}"
             )
         if not choice:
@@ -268,7 +268,7 @@ def time_notes(times: Sequence[dt.datetime], found: Found) -> list[str]:
     if first <= max(years) and min(years) <= last:
         return []
     theirs, ours = f"{min(years)} to {max(years)}", f"{first} to {last} (netCDF tags)"
-    return [f"its item states {theirs}, but the file {ours}, which is what counts"]
+    return [f"its item states {theirs}, but the file {ours}, which is used"]
 
 
 def time_of(found: Found) -> Any:

@@ -1,4 +1,4 @@
-"""Comparison of CRS and position of pixels in a foreign item with its file, which counts."""
+"""Comparison of CRS and pixel positions in a foreign item with its file, which is used."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def position_notes(
     code, crs = item.properties.get("proj:code"), parse_crs(grid.crs)
     if item_crs is not None and not _horizontal(item_crs).equals(crs, ignore_axis_order=True):
         theirs, ours = f"its catalog states {item_crs.to_string()[:60]}", code or crs.name
-        return [f"{theirs}, but the file {ours}, which is what counts"]
+        return [f"{theirs}, but the file {ours}, which is used"]
     mine = item.properties["proj:bbox"]
     a, _, _, _, e, _ = grid.transform
     pixel = (abs(a) or 1.0, abs(e) or 1.0) * 2
@@ -59,7 +59,7 @@ def position_notes(
         theirs, ours = f"its item states pixels within {_short(stated)}", _short(mine)
     else:
         return []
-    return [f"{theirs}, but the file {ours}, which is what counts"]
+    return [f"{theirs}, but the file {ours}, which is used"]
 
 
 def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:

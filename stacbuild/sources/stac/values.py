@@ -76,7 +76,7 @@ def complete_raster(
     if fields.get(MASK) in ("mask", "values"):
         unused = [each.pop("nodata") for each in stated if "nodata" in each]
         notes += [
-            f"its item states no data {value}, but the file has a mask, which is what counts"
+            f"its item states no data {value}, but the file has a mask, which is used"
             for value in unused
             if in_file is None
         ]
@@ -211,7 +211,7 @@ def _note_twice(level: Json, notes: list[str]) -> None:
         )
         notes += [
             f"its item states {_word(key)} {_shown(one[key])} in raster:bands, but "
-            f"{_shown(other[key])} in bands, which is what counts"
+            f"{_shown(other[key])} in bands, which is used"
             for key in one
             if key in other and _spelled(one[key]) != _spelled(other[key])
         ]
@@ -321,8 +321,7 @@ def _merge(own: Json, stated: Json, dtype: np.dtype[Any], where: str, notes: lis
             own[key] = value
         elif not _same(key, known, value, dtype):
             notes.append(
-                f"{where}its item states {_word(key)} {value}, but the file {known}, which is what "
-                "counts"
+                f"{where}its item states {_word(key)} {value}, but the file {known}, which is used"
             )
 
 

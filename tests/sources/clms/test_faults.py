@@ -208,7 +208,7 @@ def test_a_task_that_fails_ends_the_wait_and_is_asked_for_anew_by_the_next_run(
     server.script = ("Queued", status)
     (line,) = errors(stacbuild("harvest", config, code=REMOTE))
     (task,) = server.tasks
-    assert f"{DATA_ID}: task {task}: the CLMS says {status}; run again to ask anew" in line
+    assert f"{DATA_ID}: task {task}: the status at the CLMS is {status}; run again" in line
     assert not task_file(config).exists()
     server.script = ("Finished_ok",)
     built(config)
@@ -223,8 +223,8 @@ def test_a_task_that_is_queued_for_too_long_ends_the_wait_and_is_kept(
     server.fail("@datarequest_status_get", headers={"Retry-After": "10800"})
     (line,) = errors(stacbuild("harvest", config, code=REMOTE))
     (task,) = server.tasks.values()
-    assert f"{DATA_ID}: task {task.id}: the CLMS still says Queued" in line
-    assert "would make it 3 h" in line
+    assert f"{DATA_ID}: task {task.id}: still Queued at the CLMS" in line
+    assert "would end after 3 h" in line
     assert "run again later, the task is kept" in line
     task.script = ("Finished_ok",)
     built(config)
@@ -240,7 +240,7 @@ def test_a_day_of_polls_is_the_limit(server: ClmsServer, tmp_path: Path) -> None
     polling = Polling(first=3600, factor=1, longest=3600, sleep=slept.append)
     with session(tries=2, backoff=0.01) as http:
         api = ClmsApi(server.api, http, lambda: read_credentials(None, server.credentials()))
-        with pytest.raises(RemoteError, match="still says Queued") as caught:
+        with pytest.raises(RemoteError, match="still Queued at the CLMS") as caught:
             deliver(delivery, api, http, polling)
     assert slept == [3600.0] * 24
     assert "\n" not in str(caught.value)

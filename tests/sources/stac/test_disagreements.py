@@ -32,7 +32,7 @@ def test_an_item_that_contradicts_itself(
     _, told = described(tmp_path)
     lines = [line for line in told if "in raster:bands" in line]
     assert len(lines) == (said is not None)
-    assert all(f"its item states {said}, which is what counts" in line for line in lines)
+    assert all(f"its item states {said}, which is used" in line for line in lines)
 
 
 @pytest.mark.parametrize("header", [{}, {"nodata": 7}])

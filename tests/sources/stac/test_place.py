@@ -100,4 +100,4 @@ def test_the_file_counts(
         return
     [warning] = reporter.warnings
     assert told in warning
-    assert "which is what counts" in warning
+    assert "which is used" in warning

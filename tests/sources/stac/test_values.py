@@ -206,7 +206,7 @@ def test_no_data_of_64_bits_in_the_file_is_compared_exactly(tmp_path: Path) -> N
     items, warnings = described(tmp_path)
     assert fields_of(items) == {"nodata": 2**53 + 1}
     [warning] = [line for line in warnings if "no data" in line]
-    assert f"no data {2**53}, but the file {2**53 + 1}, which is what counts" in warning
+    assert f"no data {2**53}, but the file {2**53 + 1}, which is used" in warning
 
 
 def test_an_offset_that_the_pixels_hold_is_not_applied_again(tmp_path: Path) -> None:
