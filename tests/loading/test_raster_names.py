@@ -145,7 +145,7 @@ def test_a_profile_that_says_otherwise_counts_and_is_told_of(tmp_path: Path) -> 
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "own.yml").write_text(yaml.safe_dump(content))
     _, told = build_raster(tmp_path)
-    said = [line for line in told.warnings if "but its profile" in line]
+    said = [line for line in told.warnings if "in its profile" in line]
     assert said == [
         "one.tif: its nodata value is 7, in its profile 9, which is used",
         "one.tif: its unit is K, in its profile mm, which is used",
