@@ -50,6 +50,9 @@ def read_json(path: Path) -> Json:
         If it cannot be read, or is not a JSON object.
     """
     try:
+        # A pipe would be waited for without end.
+        if path.exists() and not path.is_file():
+            raise LocalError(f"{path}: is no file; remove it, then harvest")
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise LocalError(f"{path}: cannot be read: {error.strerror}") from error

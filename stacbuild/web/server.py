@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -26,8 +28,16 @@ from stacbuild.web.site import Served, Site, decoded
 DEFAULT_PORT = 8765
 
 _BLOCK = 1 << 18
-# Each connection takes a thread; browsers open at most 256.
+# Each connection takes a thread and up to two files; browsers open at most 256.
 _MAX_CONNECTIONS = 1024
+_OTHER_FILES = 64
+# Seconds until a connection that is closed for another one has ended.
+_EVICTION = 1.0
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 24\r\n\r\n"
+    b"503 Service Unavailable\n"
+)
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": (
@@ -83,7 +93,9 @@ class Server(ThreadingMixIn, TCPServer):
         self.browser = browser.resolve() if browser else None
         self.pages: Mapping[str, bytes] = {}
         """Generated pages that replace files of the browser, by name."""
-        self._slots = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(most_connections())
+        self.waiting: dict[socket.socket, None] = {}
+        """Connections whose next request has not arrived, the longest waiting first."""
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
@@ -108,8 +120,14 @@ class Server(ThreadingMixIn, TCPServer):
         return self.origin + self.site.url_path
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Handle a connection in a thread, or close it if too many are open."""
-        if not self._slots.acquire(blocking=False):
+        """Handle a connection in a thread.
+
+        If too many are open, it takes the place of the one that has been without a request for the
+        longest time; if all have requests, it is answered with 503.
+        """
+        if not self._slots.acquire(blocking=False) and not self._evict():
+            with suppress(OSError):
+                request.send(_BUSY, getattr(socket, "MSG_DONTWAIT", 0))
             self.shutdown_request(request)
             return
         try:
@@ -120,17 +138,41 @@ class Server(ThreadingMixIn, TCPServer):
             self._slots.release()
             raise
 
+    def _evict(self) -> bool:
+        """Close the connection that waits longest for a request; return whether a slot is free."""
+        for oldest in list(self.waiting):
+            self.waiting.pop(oldest, None)
+            try:
+                oldest.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # closed meanwhile
+            return self._slots.acquire(timeout=_EVICTION)
+        return self._slots.acquire(blocking=False)
+
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer the requests of one connection."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.waiting.pop(request, None)
             self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that disconnect during a request."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
+
+
+def most_connections() -> int:
+    """Return how many connections are open at a time, within the limit on files of the process."""
+    try:
+        import resource
+    except ImportError:  # only Unix has it
+        return _MAX_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return _MAX_CONNECTIONS
+    return max(1, min(_MAX_CONNECTIONS, (files - _OTHER_FILES) // 2))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -140,6 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 120
     disable_nagle_algorithm = True
+
+    def handle_one_request(self) -> None:
+        """Wait for a request, and answer it."""
+        self.server.waiting[self.connection] = None
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -166,6 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._plain(HTTPStatus(code))
 
     def _check_host(self) -> bool:
+        # The request is complete: this connection is not closed for another one.
+        self.server.waiting.pop(self.connection, None)
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
             self.close_connection = True
         hosts = self.headers.get_all("Host") or []

@@ -3,12 +3,14 @@
 A catalog may come from a third party, and a web page may request any URL of a local server. So a
 file is not served just because it is in some folder. It is served only if the catalog links to it,
 if it has a media type of data, and if its path, with symbolic links resolved, is in one of the
-allowed folders.
+allowed folders. Of a Zarr store, only metadata and chunks are served. One bad document or asset
+does not affect others.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -41,7 +43,13 @@ _KINDS = {
 # Metadata of Zarr v2; no other hidden files are served.
 _ZARR_2 = {".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 _STORE_MARKS = ("zarr.json", ".zgroup", ".zarray")
-_STRUCTURE = {"child", "item"}
+# The last segment of the key of a chunk, and the other ones below its array: c/0/1, c.0.1, 0/1, 0.1
+_CHUNK = re.compile(r"c|(c\.)?\d+(\.\d+)*", re.ASCII)
+_STRUCTURE = ("child", "item")
+
+# Characters of a path (the limit of Linux), and of a code of a CRS.
+_MOST_PATH = 4096
+_MOST_CODE = 100
 
 # Minimum seconds between scans of the catalog, which requests of unknown files cause.
 _SCAN_INTERVAL = 1.0
@@ -106,7 +114,7 @@ class Site:
 
     @property
     def refused(self) -> dict[Path, str]:
-        """Local files of assets that are not served, and why."""
+        """Local files of links and assets that are not served, and why."""
         return dict(self._index.refused)
 
     @property
@@ -133,27 +141,36 @@ class Site:
         return found
 
     def _look_up(self, path: Path) -> Served | None:
+        try:
+            return self._found(path)
+        except (OSError, RuntimeError, ValueError):
+            return None  # too long, a loop of links, or removed meanwhile
+
+    def _found(self, path: Path) -> Served | None:
         index = self._index
+        inside = self._allowed
         if path in index.files:
-            media_type, inside = index.files[path], self._allowed
+            media_type = index.files[path]
         else:
             store = next((each for each in path.parents if each in index.stores), None)
-            if store is None:
-                return None
-            inner = path.relative_to(store).parts
-            if any(part.startswith(".") and part not in _ZARR_2 for part in inner):
+            if store is None or not _is_key(path, store):
                 return None
             is_json = path.name == "zarr.json" or path.name in _ZARR_2
             media_type = _JSON if is_json else "application/octet-stream"
-            inside = (store.resolve(),)
-        # Resolve at each request, since a file can be replaced by a symbolic link.
-        try:
-            real = path.resolve(strict=True)
-        except (OSError, RuntimeError):
-            return None
-        if not real.is_file() or not any(real.is_relative_to(each) for each in inside):
+            # Links within a store lead nowhere else, not even to other data.
+            inside = (store,)
+        # Resolve at each request, since a file or a folder can be replaced by a symbolic link.
+        real = path.resolve(strict=True)
+        roots = [each.resolve() for each in inside]
+        if not real.is_file() or not any(
+            real.is_relative_to(root) and self._is_allowed(root) for root in roots
+        ):
             return None
         return Served(real, media_type)
+
+    def _is_allowed(self, real: Path) -> bool:
+        """Return whether a path without symbolic links is in one of the allowed folders."""
+        return any(real.is_relative_to(each) for each in self._allowed)
 
     def _rescan(self) -> bool:
         """Scan the catalog again, which may have grown; return False if it was just scanned."""
@@ -166,22 +183,26 @@ class Site:
 
     def _scan(self, *, strict: bool) -> _Index:
         index = _Index()
-        waiting = [self.catalog / "catalog.json"]
+        root = self.catalog / "catalog.json"
+        waiting = [root]
         while waiting:
             path = waiting.pop()
-            if path in index.files:
+            if path in index.files or path in index.refused:
                 continue
             try:
                 content = read_json(path)
-            except StacbuildError:
-                if strict:
+            except StacbuildError as error:
+                # Others are being written or removed, or damaged.
+                if strict and path == root:
                     raise
-                continue  # being written or removed: ignore it for now
+                index.refused[path] = str(error).removeprefix(f"{path}: ")
+                continue
             is_item = content.get("type") == "Feature"
             index.files[path] = "application/geo+json" if is_item else _JSON
             properties = content.get("properties")
-            if isinstance(properties, dict) and isinstance(properties.get("proj:code"), str):
-                index.codes.add(properties["proj:code"])
+            code = properties.get("proj:code") if isinstance(properties, dict) else None
+            if isinstance(code, str) and len(code) <= _MOST_CODE:
+                index.codes.add(code)
             for href in _links(content):
                 target = _resolve(path.parent, href)
                 in_catalog = target is not None and target.is_relative_to(self.catalog)
@@ -194,19 +215,46 @@ class Site:
         return index
 
     def _add_asset(self, index: _Index, path: Path) -> None:
+        try:
+            why = self._why_refused(index, path)
+        except (OSError, RuntimeError, ValueError):
+            why = "cannot be a path"
+        if why is not None:
+            index.refused[path] = why
+
+    def _why_refused(self, index: _Index, path: Path) -> str | None:
+        """Add the file or the store of an asset; return why it is not served, if so."""
         folder = next((each for each in self._allowed if path.is_relative_to(each)), None)
         if folder is None:
-            index.refused[path] = "lies outside of the folders to be served"
-        elif not _is_plain(path, folder):
-            index.refused[path] = "has a name with a dot before it"
-        elif not any(path.resolve().is_relative_to(each) for each in self._allowed):
-            index.refused[path] = "is a link out of the folders to be served"
-        elif path.suffix.lower() in _KINDS:
+            return "lies outside of the folders to be served"
+        if not _is_plain(path, folder):
+            return "has a name with a dot before it"
+        if not self._is_allowed(path.resolve()):
+            return "is a link out of the folders to be served"
+        if path.suffix.lower() in _KINDS:
             index.files[path] = _KINDS[path.suffix.lower()]
         elif any((path / mark).is_file() for mark in _STORE_MARKS):
+            if self.catalog.is_relative_to(path):
+                return "is a Zarr store that contains the catalog"
             index.stores.add(path)
         elif path.exists():
-            index.refused[path] = "is of no kind that is served"
+            return "is of no kind that is served"
+        return None
+
+
+def _is_key(path: Path, store: Path) -> bool:
+    """Return whether a path below a Zarr store is that of metadata, or of a chunk of an array."""
+    *above, name = path.relative_to(store).parts
+    if any(part.startswith(".") for part in above):
+        return False
+    if name == "zarr.json" or name in _ZARR_2:
+        return True
+    array = path
+    while array != store and _CHUNK.fullmatch(array.name):
+        array = array.parent
+        if (array / "zarr.json").is_file() or (array / ".zarray").is_file():
+            return True
+    return False
 
 
 def decoded(url_path: str) -> list[str] | None:
@@ -237,7 +285,12 @@ def _assets(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _resolve(folder: Path, href: str) -> Path | None:
-    """Resolve a relative href without accessing the disk."""
+    """Resolve a relative href without accessing the disk; None if it cannot be a path."""
+    try:
+        if len(os.fsencode(href)) > _MOST_PATH:
+            return None
+    except UnicodeEncodeError:
+        return None
     if "://" in href or "\0" in href or not is_relative_path(href):
         return None
     return Path(os.path.normpath(folder / href))

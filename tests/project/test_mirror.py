@@ -78,7 +78,6 @@ ELSEWHERE = {
     "validation/chunks.py": "validation/test_validate.py",
     "validation/cube.py": "validation/test_validate.py",
     "validation/source.py": "validation/test_validate.py",
-    "web/site.py": "web/test_server.py",
 }
 """Modules without a file of tests of their own, and the tests that go through them.
 

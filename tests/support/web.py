@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,18 @@ from tests.support.cli import command
 
 
 @contextmanager
-def running(*words: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run ``stacbuild serve`` or ``browse``; give the process and the first line it prints."""
+def running(
+    *words: object, through: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run ``stacbuild serve`` or ``browse``; give the process and the first line it prints.
+
+    ``through`` is a command to run it with, instead of the usual one.
+    """
     process = subprocess.Popen(
-        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*through, *map(str, words)] if through else command(*words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None

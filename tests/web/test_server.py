@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ import pytest
 import requests
 import xarray as xr
 
+from stacbuild.web import Server, Site
 from tests.support.cli import configuration, errors, geotiff, stacbuild
 from tests.support.web import Answer, ask, running
 
@@ -92,6 +96,60 @@ def test_head_says_what_get_sends(url: str) -> None:
     assert int(head.headers["content-length"]) == len(got.body)
     parsed = requests.get(url, timeout=30)
     assert parsed.json()["type"] == "Catalog"
+
+
+def test_more_connections_than_it_has_files_are_answered(directory: Path) -> None:
+    # As a shell with `ulimit -n 256`: with the 64 it keeps for itself, that is 96 connections.
+    script = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "from stacbuild.cli import main\n"
+        "sys.argv[0] = 'stacbuild'\n"
+        "main()\n"
+    )
+    words = ["serve", "--catalog", str(directory / "catalogs"), "--port", "0"]
+    with running(*words, through=[sys.executable, "-c", script]) as (_, url):
+        parts = urlsplit(url)
+        idle = []
+        try:
+            for number in range(400):
+                idle.append(socket.create_connection((parts.hostname, parts.port), timeout=30))
+                if number % 2:
+                    idle[-1].sendall(b"GET / HTTP/1.1\r\n")
+            for _ in range(3):
+                assert ask(url).status == 200
+        finally:
+            for each in idle:
+                each.close()
+        assert ask(url).status == 200
+
+
+def open_files() -> int:
+    return len([*Path("/dev/fd").iterdir()])
+
+
+@pytest.mark.parametrize("times", [300, pytest.param(5000, marks=pytest.mark.slow)])
+def test_many_requests_leave_nothing_open(directory: Path, times: int) -> None:
+    site = Site(directory / "catalogs")
+    server = Server(site)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    files = open_files()
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        for path, status in ((site.url_path, 200), ("/files/data/nothing", 404)):
+            for _ in range(times):
+                connection.request("GET", path)
+                response = connection.getresponse()
+                response.read()
+                assert response.status == status
+        connection.close()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert open_files() <= files + 2
+    assert server.waiting == {}
 
 
 @pytest.mark.parametrize(
