@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from stacbuild.config import Config, load_config
 from stacbuild.errors import ConfigError, Failure, raise_failures
-from stacbuild.geo.bbox import BBox
+from stacbuild.geo.bbox import BBox, to_bbox
 
 PathLike = str | os.PathLike[str]
 ConfigLike = Config | PathLike | Mapping[str, Any]
@@ -20,7 +19,13 @@ _Result = TypeVar("_Result")
 
 
 def config_of(config: ConfigLike) -> Config:
-    """Return a configuration, loaded if it is given as a path or mapping."""
+    """Return a configuration, loaded if it is given as a path or mapping.
+
+    Raises
+    ------
+    ConfigError
+        If it is invalid, or neither a configuration nor a path or mapping.
+    """
     return config if isinstance(config, Config) else load_config(config)
 
 
@@ -72,15 +77,9 @@ def bbox_of(bbox: BBox | None) -> BBox | None:
     if bbox is None:
         return None
     try:
-        west, south, east, north = () if isinstance(bbox, str) else map(float, bbox)
-    except (TypeError, ValueError):
-        west = south = east = north = math.nan
-    if not (-math.inf < west < east < math.inf and -math.inf < south < north < math.inf):
-        raise ConfigError(
-            f"bbox={bbox!r}: has to be four numbers: west, south, east, north, with west < east "
-            "and south < north"
-        )
-    return west, south, east, north
+        return to_bbox(bbox if isinstance(bbox, Iterable) and not isinstance(bbox, str) else ())
+    except ValueError as error:
+        raise ConfigError(f"bbox={bbox!r}: {error}") from None
 
 
 def checked(

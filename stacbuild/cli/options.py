@@ -97,16 +97,13 @@ def parse_bbox(ctx: click.Context, param: click.Parameter | None, value: str | N
     """Parse ``west,south,east,north``; raise BadParameter if it is not a valid bbox."""
     if value is None:
         return None
+    from stacbuild.geo.bbox import to_bbox
+
     try:
-        west, south, east, north = (float(part) for part in value.split(","))
-    except ValueError:
-        msg = f"{value!r} is not four numbers with commas between them."
+        return to_bbox(value.split(","))
+    except ValueError as error:
+        msg = f"{value!r} {error}."
         raise click.BadParameter(msg, ctx, param) from None
-    # Negated, since all comparisons with NaN are false.
-    if not (west < east and south < north):
-        msg = f"{value!r} is empty: west has to be less than east, south less than north."
-        raise click.BadParameter(msg, ctx, param)
-    return west, south, east, north
 
 
 config_type = click.Path(path_type=Path)

@@ -19,6 +19,7 @@ from stacbuild.config.reading import Document, Problem, read_document
 from stacbuild.config.types import show
 from stacbuild.config.unsupported import unsupported
 from stacbuild.config.wording import translated
+from stacbuild.errors import ConfigError
 
 _log = logging.getLogger("stacbuild.config")
 
@@ -48,6 +49,10 @@ def load_config(
     path: Path | None = None
     if isinstance(source, Mapping):
         document = Document("configuration", dict(source))
+    elif not isinstance(source, str | os.PathLike):
+        raise ConfigError(
+            f"config={source!r}: has to be a Config, the path of a YAML file, or a mapping"
+        )
     else:
         document = read_document(Path(source))
         path = Path(source).absolute()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import pyproj
@@ -61,6 +61,28 @@ def check_crs(text: str) -> int:
         msg = f"EPSG:{code} ({crs.name}): its horizontal part has no EPSG code; name another"
         raise ValueError(msg)
     return found
+
+
+def to_bbox(values: Iterable[object]) -> BBox:
+    """Return west, south, east, north as floats, in any CRS.
+
+    Raises
+    ------
+    ValueError
+        If they are not four finite numbers, west less than east and south less than north.
+    """
+    try:
+        west, south, east, north = (float(value) for value in values)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        msg = "has to be four numbers: west, south, east, north"
+        raise ValueError(msg) from None
+    if not all(map(math.isfinite, (west, south, east, north))):
+        msg = "has to be four finite numbers: west, south, east, north"
+        raise ValueError(msg)
+    if west >= east or south >= north:
+        msg = "is empty: [west, south, east, north] needs west < east and south < north"
+        raise ValueError(msg)
+    return west, south, east, north
 
 
 def square(point: tuple[float, float], width: float, crs: str) -> BBox:

@@ -51,8 +51,14 @@ def test_a_bbox_is_four_numbers() -> None:
     ],
 )
 def test_what_is_no_bbox_is_refused(bbox: Any) -> None:
-    with pytest.raises(ConfigError, match="west, south, east, north"):
+    with pytest.raises(ConfigError, match=r"^bbox=.*west, south, east, north"):
         bbox_of(bbox)
+
+
+@pytest.mark.parametrize("config", [None, 5, ["a.yml"]])
+def test_what_is_no_configuration_is_refused(config: Any) -> None:
+    with pytest.raises(ConfigError, match="has to be a Config, the path of a YAML file"):
+        config_of(config)
 
 
 def test_a_configuration_or_what_it_is_read_from(tmp_path: Path) -> None:

@@ -87,22 +87,23 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    ("box", "expected"),
+    ("bbox", "expected"),
     [
-        ("-0.7,44.1", "not four numbers"),
-        ("a,b,c,d", "not four numbers"),
+        ("-0.7,44.1", "has to be four numbers"),
+        ("a,b,c,d", "has to be four numbers"),
         ("-0.58,44.1,-0.7,44.2", "is empty"),
-        ("-0.7,nan,-0.58,44.2", "is empty"),
+        ("-0.7,nan,-0.58,44.2", "has to be four finite numbers"),
+        ("-0.7,44.1,inf,44.2", "has to be four finite numbers"),
     ],
 )
-def test_a_box_that_is_none(box, expected, capsys):
-    assert run(["cube", SCS2, "--bbox", box]) == 2
+def test_an_invalid_bbox_is_refused(bbox, expected, capsys):
+    assert run(["cube", SCS2, "--bbox", bbox]) == 2
     err = capsys.readouterr().err
     assert expected in err
     assert "--bbox" in err
 
 
-def test_a_negative_box_is_no_option(capsys):
+def test_a_negative_bbox_is_not_an_option(capsys):
     assert run(["cube", SCS2, "--bbox", "-80.7,-4.1,-80.58,-4"]) == 2
     err = capsys.readouterr().err
     assert "[-80.7, -4.1, -80.58, -4.0] contains no pixel centre" in err

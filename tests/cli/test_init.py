@@ -56,7 +56,7 @@ def test_it_asks_for_what_no_option_says(tmp_path: Path) -> None:
     )
     done = answered(answers, file)
     assert done.returncode == 0, done.stderr
-    assert "is not four numbers" in done.stderr
+    assert "has to be four numbers" in done.stderr
     config = load_config(file)
     grid = config.grid_mappings[0]
     assert (grid.crs, grid.spatial_res) == ("EPSG:3035", 30)

@@ -21,7 +21,7 @@ def test_four_numbers_are_a_bbox() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "2,0,1,1", "0,1,1,1", "nan,0,1,1"]
+    "value", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "2,0,1,1", "0,1,1,1", "nan,0,1,1", "0,0,inf,1"]
 )
 def test_what_is_no_bbox_is_refused(value: str) -> None:
     with pytest.raises(click.BadParameter):
