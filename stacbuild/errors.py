@@ -77,6 +77,11 @@ class BuildError(StacbuildError):
     """A cube could not be built from the catalog."""
 
 
+def prefixed(name: str, message: str) -> str:
+    """Return a message that starts with the name of what it is about, once."""
+    return message if message.startswith(f"{name}: ") else f"{name}: {message}"
+
+
 class Failures(StacbuildError):  # noqa: N818 - it is what it says, a list of errors
     """Several independent parts failed; the others are complete.
 
@@ -91,7 +96,7 @@ class Failures(StacbuildError):  # noqa: N818 - it is what it says, a list of er
         codes = {error.exit_code for _, error in self.failures}
         # One kind of failure keeps its own exit code; a mixture is "some failed".
         self.exit_code = codes.pop() if len(codes) == 1 else 1
-        super().__init__("\n".join(f"{name}: {error}" for name, error in self.failures))
+        super().__init__("\n".join(prefixed(name, str(error)) for name, error in self.failures))
 
 
 def failure_of(error: BaseException, what: str = "") -> StacbuildError:

@@ -56,6 +56,12 @@ def test_failures_of_one_kind_keep_its_exit_code() -> None:
     assert Failures([("a", RemoteError("down")), ("b", AuthError("no"))]).exit_code == 1
 
 
+def test_a_name_that_begins_the_message_is_not_repeated() -> None:
+    assert str(Failures([("a", RemoteError("a: down")), ("b", RemoteError("bb: up"))])) == (
+        "a: down\nb: bb: up"
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [

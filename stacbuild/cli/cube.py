@@ -141,6 +141,6 @@ def _plan(
             click.echo(line)
     failures = failures_of(plans)
     for name, error in failures:
-        print_error(error, ctx.obj.debug, f"{name}: ")
+        print_error(error, ctx.obj.debug, name)
     if failures:
         ctx.exit(Failures(failures).exit_code)

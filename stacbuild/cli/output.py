@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stacbuild.errors import ConfigError, Failures, StacbuildError
+from stacbuild.errors import ConfigError, Failures, StacbuildError, prefixed
 from stacbuild.safe_text import clean, clean_lines
 
 if TYPE_CHECKING:
@@ -37,15 +37,15 @@ def finish(
         (r.name, r.error or StacbuildError(r.message)) for r in results if r.status == "FAILED"
     ]
     for name, error in failures:
-        print_error(error, ctx.obj.debug, f"{name}: ")
+        print_error(error, ctx.obj.debug, name)
     if failures:
         ctx.exit(Failures(failures).exit_code)
 
 
 def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
-    """Print an error in one line; a `ConfigError` in one line per problem."""
+    """Print an error in one line that starts with *name*; a `ConfigError` in a line per problem."""
     if debug:
         click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
     lines = error.problems if isinstance(error, ConfigError) else [str(error)]
     for line in lines:
-        click.echo(f"error: {clean(name + line)}", err=True)
+        click.echo(f"error: {clean(prefixed(name, line) if name else line)}", err=True)

@@ -57,7 +57,7 @@ def remove(
     folder = catalog_folder(catalog, configuration)
     planned = plan_removal(configuration, folder, datasets, sources=sources)
     for each in planned:
-        click.echo(f"{each.name}: {len(each.paths)} to remove", err=True)
+        click.echo(f"{each.name}: {len(each.paths) or 'nothing'} to remove", err=True)
         for path in each.paths:
             click.echo(f"  {clean(path)}", err=True)
         for line in each.left:
@@ -78,6 +78,6 @@ def remove(
                 click.echo(clean(path))
     failures = failures_of(planned)
     for name, error in failures:
-        print_error(error, ctx.obj.debug, f"{name}: ")
+        print_error(error, ctx.obj.debug, name)
     if failures:
         ctx.exit(Failures(failures).exit_code)

@@ -71,7 +71,7 @@ def validate(
         click.echo(json.dumps(content | {"checks": found}, indent=2))
     problems = [(check.name, error) for check in checks for error in check.found.problems]
     for name, error in problems:
-        print_error(error, ctx.obj.debug, f"{name}: ")
+        print_error(error, ctx.obj.debug, name)
     if problems:
         codes = {error.exit_code for _, error in problems}
         damaged = IntegrityError.exit_code

@@ -34,6 +34,7 @@ from stacbuild.net.http import (
     tell_of,
 )
 from stacbuild.net.http import reason as why
+from stacbuild.net.speed import Speed
 from stacbuild.progress import SilentTask, Task
 
 _BLOCK = 1 << 20
@@ -224,9 +225,8 @@ def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
 def _write_body(
     wanted: _Wanted, response: requests.Response, start: int, total: int | None, *, page: bool
 ) -> None:
-    patience = wanted.patience
-    done = mark = start
-    clock = time.monotonic()
+    done = start
+    speed = Speed(wanted.patience, start)
     with wanted.part.open("r+b" if start else "wb") as file:
         file.seek(start)
         file.truncate()
@@ -242,11 +242,8 @@ def _write_body(
             file.write(block)
             done += len(block)
             wanted.task.update(done=done)
-            passed = time.monotonic() - clock
-            if passed >= patience.seconds:
-                if done - mark < patience.min_speed * passed:
-                    raise _Cut(f"only {(done - mark) / passed / 1000:.1f} kB/s")
-                mark, clock = done, time.monotonic()
+            if (slow := speed.too_slow(done)) is not None:
+                raise _Cut(f"only {slow / 1000:.1f} kB/s")
         # The bytes must reach the disk before the final name does.
         file.flush()
         os.fsync(file.fileno())

@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from stacbuild.errors import RemoteError
 from stacbuild.net.http import Patience, content_range, public_url, refuse_page, send, tell_of
 from stacbuild.net.pages import AHEAD, PagedFile, Pages
+from stacbuild.net.speed import Speed
 
 
 class HttpRanges:
@@ -111,7 +112,7 @@ class HttpRanges:
     def _body(self, response: requests.Response, length: int) -> bytes:
         """Read up to *length* bytes; fewer if the body is cut, stalls or is too slow."""
         body = bytearray()
-        mark, clock = 0, time.monotonic()
+        speed = Speed(self._patience)
         # Bytes before an interruption are valid; the rest is requested again.
         with suppress(HTTPError, OSError):
             while len(body) < length:
@@ -119,11 +120,8 @@ class HttpRanges:
                 if not block:
                     break
                 body += block
-                passed = time.monotonic() - clock
-                if passed >= self._patience.seconds:
-                    if len(body) - mark < self._patience.min_speed * passed:
-                        break
-                    mark, clock = len(body), time.monotonic()
+                if speed.too_slow(len(body)) is not None:
+                    break
         return bytes(body)
 
     def _check_unchanged(self, response: requests.Response, size: int | None) -> None:

@@ -50,5 +50,7 @@ def test_mistakes_are_a_line_each_and_a_traceback_is_asked_for(
 ) -> None:
     print_error(ConfigError(["one", "two"]), debug=False)
     assert capsys.readouterr().err == "error: one\nerror: two\n"
+    print_error(RemoteError("forest: down"), debug=False, name="forest")
+    assert capsys.readouterr().err == "error: forest: down\n"
     print_error(RemoteError("down"), debug=True)
     assert "RemoteError: down" in capsys.readouterr().err

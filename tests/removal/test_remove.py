@@ -70,6 +70,7 @@ def test_a_cube_and_its_item(made: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert snapshot(folder / "src") == sources
     # Nothing is left to remove, and the cube can be built again.
     assert run(["remove", str(made), "one", "--yes"]) == 0
+    assert "one: nothing to remove" in capsys.readouterr().err
     assert [each.action for each in plan(load_config(made), folder / "catalogs")] == [
         "create",
         "up to date",
