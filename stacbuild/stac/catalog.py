@@ -26,6 +26,7 @@ import pystac
 from stacbuild.atomic import write_bytes
 from stacbuild.errors import ConflictError, IntegrityError, LocalError
 from stacbuild.locks import hold
+from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import (
     CATALOG_ID,
     STORE,
@@ -183,6 +184,19 @@ class Catalog:
         if path not in set(self.collections()) or not path.exists():
             return []
         return [Path(href).stem for href in hrefs(read_json(path), "item")]
+
+    def is_of_sources(self, collection_id: str) -> bool:
+        """Return whether a collection has items of sources, not of cubes, by its first item."""
+        ids = self.item_ids(collection_id)
+        if not ids:
+            return False
+        try:
+            properties = read_json(self.item_path(collection_id, ids[0])).get("properties")
+        except (LocalError, IntegrityError):
+            return False
+        return (
+            isinstance(properties, dict) and DATA_ID in properties and FINGERPRINT not in properties
+        )
 
     def get(self, collection_id: str, item_id: str) -> pystac.Item | None:
         """Return one item by its ids; None if the catalog does not link to it."""

@@ -130,6 +130,12 @@ def _in_catalog(output: Output) -> str | None:
     stranger = output.catalog.stranger(output.collection, output.identifier)
     if stranger is not None:
         return f"{stranger}; {_MOVE}"
+    if output.catalog.is_of_sources(output.collection):
+        return (
+            f"{output.catalog.root / output.collection}: is the collection of a source, and this "
+            "configuration has the same name; rename the configuration, or use another folder for "
+            "--catalog"
+        )
     item = output.item()
     if item is not None and output.is_of_another(item.properties.get(CONFIGURATION)):
         return (

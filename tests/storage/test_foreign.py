@@ -259,6 +259,28 @@ def test_two_configurations_of_one_name_in_one_catalog(tmp_path: Path) -> None:
     assert result.status == "COMPLETED", result.message
 
 
+def test_a_configuration_with_the_name_of_a_source(tmp_path: Path) -> None:
+    config = made(tmp_path)
+    completed(config)
+    [source] = (tmp_path / "catalogs").glob("file-*")
+    before = snapshot(tmp_path / "catalogs")
+    named = tmp_path / f"{source.name}_config.yml"
+    named.write_text(config.read_text())
+    refused(named, f"{source}: is the collection of a source, and this configuration has the same")
+    assert snapshot(tmp_path / "catalogs") == before
+    assert run(config).status == "UP TO DATE"
+    # The other way round, the source gets another collection.
+    shutil.rmtree(tmp_path / "catalogs")
+    shutil.rmtree(tmp_path / "data")
+    geotiff(tmp_path / "other" / "good.tif")
+    content = yaml.safe_load(named.read_text())
+    content["data_stores"][1]["store_params"]["root"] = "other"
+    named.write_text(yaml.safe_dump(content))
+    completed(named)
+    harvest(load_config(config), tmp_path / "catalogs")
+    assert run(named).status == "UP TO DATE"
+
+
 # --- what goes with a cube -----------------------------------------------------------------------
 
 BESIDE = [

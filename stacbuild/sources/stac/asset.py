@@ -19,6 +19,7 @@ from pyproj.exceptions import CRSError
 
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.net.hrefs import is_relative_path
+from stacbuild.net.http import public_url
 from stacbuild.profiles import Class, DataProfile, Provider
 from stacbuild.safe_text import clean
 from stacbuild.sources.stac.found import Found
@@ -312,13 +313,16 @@ def rights_of(found: Found) -> Json:
 
 
 def outer_links(reader: Reader, location: str, document: Json) -> list[tuple[str, str]]:
-    """Return relation and URL of links to web pages: licence, citation, about."""
+    """Return relation and URL of links to web pages: licence, citation, about.
+
+    Without their queries, which may be signatures.
+    """
     found = []
     for link in links(document, "license", "cite-as", "about")[:20]:
         href = link.get("href")
         if isinstance(href, str) and href.startswith("http"):
             try:
-                found.append((str(link["rel"]), reader.resolve(location, href)))
+                found.append((str(link["rel"]), public_url(reader.resolve(location, href))))
             except IntegrityError:
                 # Never opened here, but links that are not allowed are not passed on.
                 continue
@@ -368,6 +372,16 @@ def _years(asset: Json) -> Json | None:
     return {"first": years[0], "count": len(years)}
 
 
+def _page(url: Any) -> str | None:
+    """Return the URL of a web page without user and query, which may be secrets."""
+    if not isinstance(url, str) or not re.match(r"https?://", url):
+        return None
+    try:
+        return public_url(url)
+    except ValueError:
+        return None
+
+
 def _providers(value: Any) -> list[Json]:
     providers = []
     for each in value[:20] if isinstance(value, list) else ():
@@ -380,7 +394,7 @@ def _providers(value: Any) -> list[Json]:
         provider = Provider(
             name=name,
             roles=known or None,
-            url=url if isinstance(url, str) and re.match(r"https?://", url) else None,
+            url=_page(url),
         )
         providers.append(provider.model_dump(mode="json", exclude_none=True))
     return providers

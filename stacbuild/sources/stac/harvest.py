@@ -209,7 +209,7 @@ def _describe(
         asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
         asset.extra_fields["alternate:name"] = "HTTPS"
     item.properties |= rights_of(found)
-    item.add_link(pystac.Link("via", found.location, "application/geo+json", f"Item {found.id}"))
+    item.add_link(_via(found.location, "application/geo+json", f"Item {found.id}"))
     for rel, href in outer_links(reader, found.location, found.content):
         item.add_link(pystac.Link(rel, href))
     declare_extensions(item)
@@ -228,6 +228,12 @@ def _item_id(found: Found, data_id: str, where: str) -> str:
 def _beside(root: str, location: str) -> str:
     """Return the location of an item relative to its catalog."""
     return f"\n{posixpath.relpath(location, posixpath.dirname(root))}"
+
+
+def _via(location: str, media_type: str, title: str | None = None) -> pystac.Link:
+    """Return a link to a document of theirs, without its query, which may be a signature."""
+    href = public_url(location) if "://" in location else location
+    return pystac.Link("via", href, media_type, title)
 
 
 def _collection_id(store_key: str, name: str) -> str:
@@ -274,7 +280,7 @@ def _collection(
         extent=pystac.Extent.from_items([each.item for each in described]),
         extra_fields={STORE: reader.store.key, **rights},
     )
-    collection.add_link(pystac.Link("via", found.collection_location, "application/json"))
+    collection.add_link(_via(found.collection_location, "application/json"))
     for rel, href in outer_links(reader, found.collection_location, content):
         collection.add_link(pystac.Link(rel, href))
     declare_extensions(collection)

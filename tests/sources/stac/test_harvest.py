@@ -435,6 +435,67 @@ def test_a_catalog_of_files_leads_out_of_its_folder_only_to_the_web(
         take(store(root=str(tmp_path)), "root/west")
 
 
+def test_no_signature_of_a_link_enters_the_catalog(web: Web, tmp_path: Path) -> None:
+    put_tiles(web)
+    forest, west = (web.documents[f"products/{name}.json"] for name in ("forest", "west"))
+    west["links"] += [
+        link("self", f"{web.url}/products/west.json?sig=SIGNED"),
+        link("license", "https://example.org/terms?sig=SIGNED"),
+    ]
+    forest["links"] = [
+        link("self", f"{web.url}/products/forest.json?sig=SIGNED"),
+        link("item", "./west.json?sig=SIGNED"),
+        link("license", "https://example.org/license?sig=SIGNED"),
+        link("about", "https://example.org/about?X-Amz-Signature=SIGNED#SIGNED"),
+    ]
+    forest["providers"][0]["url"] = "https://user:SIGNED@example.org/?sig=SIGNED"
+    web.documents["catalog.json"] = root("./products/catalog.json?sig=SIGNED")
+    web.documents["products/catalog.json"] = root("./forest.json?sig=SIGNED")
+    catalog = Catalog(tmp_path / "catalogs")
+    for harvested in take(store(url=f"{web.url}/catalog.json"), "forest"):
+        catalog.put(harvested)
+    written = {path.name: path.read_text() for path in catalog.root.rglob("*.json")}
+    assert len(written) == 3
+    for name, content in written.items():
+        assert "SIGNED" not in content, name
+    text = "".join(written.values())
+    for kept in (f"{web.url}/products/west.json", "https://example.org/terms"):
+        assert json.dumps(kept) in text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("w\u00e4ld", "w\u00f6ld"),
+        ("a" * 150 + "1", "a" * 150 + "2"),
+        ("a b", "a-b"),
+    ],
+)
+def test_collections_of_similar_ids_keep_their_own_licences(
+    web: Web, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    put_tiles(web)
+    children = []
+    for number, (name, tile) in enumerate(zip(names, ("west", "east"), strict=True)):
+        children.append(f"./products/{number}.json")
+        web.documents[f"products/{number}.json"] = collection(
+            name,
+            link("item", f"./{tile}.json"),
+            license=("CC-BY-4.0", "proprietary")[number],
+            providers=[{"name": f"Institute {number}"}],
+        )
+    web.documents["catalog.json"] = root(*children)
+    catalog = Catalog(tmp_path / "catalogs")
+    for name in names:
+        for harvested in take(store(url=f"{web.url}/catalog.json"), name):
+            catalog.put(harvested)
+    found = catalog.collection_ids()
+    assert sorted((one["license"], one["providers"][0]["name"]) for one in found.values()) == [
+        ("CC-BY-4.0", "Institute 0"),
+        ("other", "Institute 1"),
+    ]
+
+
 def test_links_in_circles_end(web: Web) -> None:
     put_tiles(web)
     web.documents["products/forest.json"]["links"] += [
