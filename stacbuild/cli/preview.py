@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from stacbuild.cli.output import print_error
+from stacbuild.errors import Failure, Failures, StacbuildError
 from stacbuild.safe_text import clean
+
+_SELECTION = re.compile(r"[A-Za-z_][\w.-]*=(?!=)")
 
 
 @click.command()
-@click.argument("cube", metavar="CUBE")
-@click.option("--var", "variable", metavar="NAME", help="Variable to draw.  [default: the first]")
+@click.argument("words", nargs=-1, required=True, metavar="CUBE [DIM=VALUE]...")
+@click.option(
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="NAME",
+    help="Variable to draw.  [default: all; may be repeated]",
+)
 @click.option(
     "--time", metavar="TIME", help="A time or its beginning, such as 2010.  [default: the last]"
 )
 @click.option(
+    "--sel",
+    "selected",
+    multiple=True,
+    metavar="DIM=VALUE...",
+    help="Values along dimensions: --sel band=2 member=0 time=2020.  [default: the last time, "
+    "the first value of others]",
+)
+@click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="PNG to write.  [default: <cube>.png in the current folder]",
+    type=click.Path(path_type=Path),
+    metavar="FILE|DIR",
+    help="PNG to write, of the first variable unless --var is given; or a folder for all."
+    "  [default: the current folder]",
 )
 @click.option(
     "--catalog",
@@ -30,22 +51,95 @@ from stacbuild.safe_text import clean
     metavar="DIR",
     help="Catalog in which to find a cube by name.",
 )
+@click.pass_context
 def preview(
-    cube: str, variable: str | None, time: str | None, output: Path | None, catalog: Path
+    ctx: click.Context,
+    words: tuple[str, ...],
+    variables: tuple[str, ...],
+    time: str | None,
+    selected: tuple[str, ...],
+    output: Path | None,
+    catalog: Path,
 ) -> None:
-    """Draw a variable of a cube as a PNG.
+    """Draw the variables of a cube, a PNG each.
 
-    The image shows one time, with axes and a colour bar or a legend.
+    The images show one time, with axes and a colour bar or a legend. A cube of one pixel is drawn
+    along time. Of a pyramid, the coarsest level that suffices is drawn.
 
-    CUBE is the path or URL of a Zarr store, the path of its STAC item, or its name in the catalog.
-    The cube is subsampled. Prints the path of the PNG.
+    CUBE is its name in the catalog, the path or URL of its Zarr store or netCDF file, or the path
+    of its STAC item. The cube is subsampled. Prints the path of each PNG: CUBE.png, or
+    CUBE_VARIABLE.png for a cube of several variables.
     """
+    cube, select = _parse(ctx, words, selected, time)
+    folder = output if output and output.is_dir() else None
+    if output and not folder and len(variables) > 1:
+        raise click.UsageError(
+            f"{clean(str(output))} is one file; for several variables, pass a folder.", ctx
+        )
     from stacbuild.formats.cube import open_cube_data
+    from stacbuild.pictures import preview as pictures
     from stacbuild.pictures.find import find_cube
-    from stacbuild.pictures.preview import preview as draw
 
-    href = find_cube(cube, catalog)
-    path = output or Path(f"{Path(href.rstrip('/')).stem}.png")
-    with open_cube_data(href) as dataset:
-        draw(dataset, variable, time, path)
-    click.echo(clean(str(path)))
+    found = find_cube(cube, catalog)
+    failures: list[Failure] = []
+    with open_cube_data(found.href, least=pictures.SIDE) as dataset:
+        known = pictures.drawable_variables(dataset)
+        pictures.check_variables(known, variables)
+        names: Sequence[str] = variables or known
+        if output and not folder:
+            names = names[:1]
+        pictures.check_dimensions(dataset, names, select)
+        paths = _paths(found.name, known, folder)
+        for name in dict.fromkeys(names):
+            path = output if output and not folder else paths[name]
+            own = {dim: value for dim, value in select.items() if dim in dataset[name].dims}
+            try:
+                pictures.preview(dataset, name, own, path)
+            except StacbuildError as error:
+                failures.append((name, error))
+                continue
+            click.echo(clean(str(path)))
+    for _, failure in failures:
+        print_error(failure, ctx.obj.debug)
+    if failures:
+        ctx.exit(Failures(failures).exit_code)
+
+
+def _parse(
+    ctx: click.Context, words: Sequence[str], selected: Sequence[str], time: str | None
+) -> tuple[str, dict[str, str]]:
+    """Return the cube, and the value along each dimension."""
+    parts = [part for text in selected for part in re.split(r"[\s,]+(?=\w+=)", text.strip())]
+    cubes: list[str] = []
+    for word in words:
+        is_selection = _SELECTION.match(word) and "://" not in word and not Path(word).exists()
+        (parts if is_selection else cubes).append(word)
+    if len(cubes) != 1:
+        given = f"got {', '.join(map(clean, cubes))}" if cubes else "got none"
+        raise click.UsageError(f"Name one CUBE; {given}.", ctx)
+    select = {} if time is None else {"time": time}
+    for part in parts:
+        dim, sign, value = part.partition("=")
+        if not (dim and sign and value):
+            raise click.UsageError(
+                f"--sel {clean(part)}: has to be DIM=VALUE, such as band=2 or time=2020.", ctx
+            )
+        if dim in select:
+            raise click.UsageError(f"{clean(dim)} is selected twice.", ctx)
+        select[dim] = value
+    return cubes[0], select
+
+
+def _paths(cube: str, variables: Sequence[str], folder: Path | None) -> Mapping[str, Path]:
+    """Return the path of each variable's PNG, whatever characters are in its name."""
+    from stacbuild.stac.catalog import slug, with_digest
+
+    base = folder or Path()
+    if len(variables) == 1:
+        return {variables[0]: base / f"{slug(cube)}.png"}
+    short = [slug(name) for name in variables]
+    return {
+        name: base
+        / f"{slug(cube)}_{text if short.count(text) == 1 else with_digest(text, name)}.png"
+        for name, text in zip(variables, short, strict=True)
+    }

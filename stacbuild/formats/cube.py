@@ -22,6 +22,7 @@ def open_cube_data(
     *,
     chunks: Chunks = None,
     mask_and_scale: bool = False,
+    least: int = 0,
 ) -> xr.Dataset:
     """Open a cube; only metadata and index coordinates are read.
 
@@ -29,9 +30,11 @@ def open_cube_data(
     ----------
     href, storage_options
         As for `stacbuild.formats.zarr_store.open_group`, or the path of a file ``*.nc``.
-        Of a group of levels (the convention ``multiscales``) the first one is opened.
+        Of a group of levels (the convention ``multiscales``) one is opened.
     chunks, mask_and_scale
         As for `stacbuild.formats.zarr_store.open_dataset`.
+    least
+        Open the coarsest level with so many rows or columns; by default the first, finest one.
 
     Raises
     ------
@@ -41,19 +44,36 @@ def open_cube_data(
     if href.endswith(".nc"):
         return open_netcdf(Path(href), chunks=chunks, mask_and_scale=mask_and_scale)
     group = open_group(href, storage_options)
-    if level := first_level(dict(group.attrs)):
-        href = f"{href.rstrip('/')}/{level}"
-        group = open_group(href, storage_options)
+    levels = level_names(dict(group.attrs))
+    for level in reversed(levels) if least else levels[:1]:
+        at = f"{href.rstrip('/')}/{level}"
+        cube = dataset_of(
+            open_group(at, storage_options), at, storage_options,
+            chunks=chunks, mask_and_scale=mask_and_scale,
+        )  # fmt: skip
+        if level == levels[0] or _longest(cube) >= least:
+            return cube
+        cube.close()
     return dataset_of(group, href, storage_options, chunks=chunks, mask_and_scale=mask_and_scale)
 
 
-def first_level(attrs: Json) -> str | None:
-    """Return the path of the first level from the attributes of a group; None if it has none."""
+def level_names(attrs: Json) -> list[str]:
+    """Return the names of the levels from the attributes of a group, finest first."""
     pyramid = attrs.get("multiscales")
     layout = pyramid.get("layout") if isinstance(pyramid, dict) else None
-    first = layout[0].get("asset") if isinstance(layout, list | tuple) and layout else None
+    names = [
+        level.get("asset") if isinstance(level, dict) else None
+        for level in (layout if isinstance(layout, list | tuple) else ())
+    ]
     # Untrusted: the file may come from anyone.
-    return first if isinstance(first, str) and first.isalnum() else None
+    return [name for name in names if isinstance(name, str) and name.isalnum()]
+
+
+def _longest(cube: xr.Dataset) -> int:
+    """Return the number of rows or columns, whichever is larger."""
+    return max(
+        (max(array.shape[-2:]) for array in cube.data_vars.values() if array.ndim > 1), default=0
+    )
 
 
 def open_netcdf(path: Path, *, chunks: Chunks = None, mask_and_scale: bool = False) -> xr.Dataset:

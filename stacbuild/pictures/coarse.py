@@ -83,7 +83,9 @@ def read_plane(
     at = array[rows].values
     if len(at) > 1 and at[0] < at[-1]:
         values = values[::-1]
-    return Plane(array, values, _valid(array, values), place, _extent(array, rows, cols), step)
+    return Plane(
+        array, values, valid_values(array, values), place, _extent(array, rows, cols), step
+    )
 
 
 def _sample(plane: Plane) -> str:
@@ -96,7 +98,8 @@ def _sample(plane: Plane) -> str:
     return ", ".join(parts)
 
 
-def _valid(array: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]:
+def valid_values(array: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask of the values of *array* that are not nodata, of the shape of *values*."""
     valid = np.ones(values.shape, np.bool_)
     if values.dtype.kind == "f":
         valid &= np.isfinite(values)

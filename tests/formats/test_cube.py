@@ -13,7 +13,7 @@ from zarr.storage import LocalStore
 
 from stacbuild.building.zarr_metadata import consolidate
 from stacbuild.errors import IntegrityError, MissingError
-from stacbuild.formats.cube import first_level, open_cube_data, open_netcdf
+from stacbuild.formats.cube import level_names, open_cube_data, open_netcdf
 
 CUBE = xr.Dataset({"v": (("y", "x"), np.arange(6, dtype="int16").reshape(2, 3), {"_FillValue": 5})})
 
@@ -28,11 +28,24 @@ def test_the_first_level_stands_for_a_pyramid(tmp_path: Path) -> None:
         np.testing.assert_array_equal(cube["v"], CUBE["v"])
 
 
+@pytest.mark.parametrize(("least", "columns"), [(0, 8), (1, 2), (2, 2), (3, 4), (5, 8), (99, 8)])
+def test_the_coarsest_level_that_suffices(tmp_path: Path, least: int, columns: int) -> None:
+    path = tmp_path / "cube.zarr"
+    levels = [{"asset": str(number)} for number in range(3)]
+    zarr.open_group(path, mode="w").attrs["multiscales"] = {"layout": levels}
+    for number, length in enumerate((8, 4, 2)):
+        level = xr.Dataset({"v": (("y", "x"), np.zeros((1, length), "uint8"))})
+        level.to_zarr(path / str(number), consolidated=False)
+    consolidate(LocalStore(path), 3)
+    with open_cube_data(str(path), least=least) as cube:
+        assert cube.sizes["x"] == columns
+
+
 @pytest.mark.parametrize(
     "pyramid", [None, 7, {}, {"layout": []}, {"layout": [{"asset": "../other"}]}, {"layout": [{}]}]
 )
 def test_attributes_that_name_no_level(pyramid: Any) -> None:
-    assert first_level({"multiscales": pyramid}) is None
+    assert level_names({"multiscales": pyramid}) == []
 
 
 def test_a_netcdf_file_keeps_values_and_chunks(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pystac
 import pytest
 
 from stacbuild.errors import MissingError
-from stacbuild.pictures.find import find_cube
+from stacbuild.pictures.find import Found, find_cube
 
 
 @pytest.fixture
@@ -29,16 +30,46 @@ def catalog(tmp_path: Path) -> Path:
     return tmp_path / "cat"
 
 
-def test_stores_and_files_are_what_they_are(tmp_path: Path, catalog: Path) -> None:
-    (tmp_path / "a.nc").write_text("")
-    for text in ("https://host.example/a.zarr", str(tmp_path), str(tmp_path / "a.nc")):
-        assert find_cube(text, catalog) == text
+def test_stores_and_files_are_what_they_are(
+    tmp_path: Path, catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b.nc").write_text("")
+    for name in ("data/x.zarr/0", "y"):
+        Path(name).mkdir(parents=True)
+        (Path(name) / "zarr.json").write_text("{}")
+    for text, name, href in [
+        ("https://host.example/data/a.zarr?key=v.zarr", "a", None),
+        ("https://host.example/a.zarr/0/", "a", None),
+        ("s3://bucket/a.zarr.zip", "a", None),
+        ("a b.nc", "a b", tmp_path / "a b.nc"),
+        (str(tmp_path / "a b.nc"), "a b", tmp_path / "a b.nc"),
+        (f"file://{tmp_path}/a%20b.nc", "a b", tmp_path / "a b.nc"),
+        ("./data/x.zarr/", "x", tmp_path / "data" / "x.zarr"),
+        ("data/x.zarr/0", "x", tmp_path / "data" / "x.zarr" / "0"),
+        ("y", "y", tmp_path / "y"),
+    ]:
+        assert find_cube(text, catalog) == Found(name, str(href or text))
 
 
-def test_an_item_leads_to_its_store(tmp_path: Path, catalog: Path) -> None:
-    store = str(tmp_path / "data" / "senf.zarr")
-    assert find_cube(str(catalog / "c" / "senf" / "senf.json"), catalog) == store
-    assert find_cube("senf", catalog) == store
+def test_an_item_leads_to_its_store(
+    tmp_path: Path, catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Found("senf", str(tmp_path / "data" / "senf.zarr"))
+    monkeypatch.chdir(tmp_path)
+    # A folder that is no store does not hide the cube of its name.
+    Path("senf").mkdir()
+    for text in ("senf", "cat/c/senf/senf.json", str(catalog / "c" / "senf" / "senf.json")):
+        assert find_cube(text, catalog) == found
+
+
+def test_a_pyramid_is_found_with_all_its_levels(tmp_path: Path, catalog: Path) -> None:
+    path = catalog / "c" / "senf" / "senf.json"
+    item = json.loads(path.read_text())
+    item["assets"]["data"]["href"] += "/0"
+    item["assets"]["multiscales"] = {"href": "../../../data/senf.zarr"}
+    path.write_text(json.dumps(item))
+    assert find_cube("senf", catalog) == Found("senf", str(tmp_path / "data" / "senf.zarr"))
 
 
 def test_what_is_no_cube_is_named_with_those_there_are(catalog: Path) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from PIL import Image
+from zarr.storage import LocalStore
 
-from stacbuild.errors import ConflictError
+from stacbuild.building.zarr_metadata import consolidate
+from stacbuild.cli import run
+from stacbuild.errors import ConfigError, ConflictError
+from stacbuild.pictures import preview as pictures
 from stacbuild.pictures.preview import preview
 from tests.support.cli import configuration, errors, geotiff, stacbuild
 
@@ -78,12 +84,158 @@ def test_every_shape_can_be_drawn(tmp_path: Path) -> None:
         coords,
     )
     for name in cube.data_vars:
-        preview(cube, str(name), None, tmp_path / f"{name}.png")
+        preview(cube, str(name), {}, tmp_path / f"{name}.png")
         assert min(size(tmp_path / f"{name}.png")) > 400
     pictures = [tmp_path / f"{year}.png" for year in (2001, 2002)]
     for path in pictures:
-        preview(cube, "codes", path.stem, path)
+        preview(cube, "codes", {"time": path.stem}, path)
     assert pictures[0].read_bytes() != pictures[1].read_bytes()
+
+
+def cube_of_everything() -> xr.Dataset:
+    """Return two variables, of which one has members, bands and times."""
+    dims = ("time", "member", "band", "y", "x")
+    coords = {
+        "time": np.array(["2019-01-01", "2020-01-01", "2020-06-01"], "datetime64[ns]"),
+        "member": [0.5, 7],
+        "y": [20.0, 10.0],
+        "x": [0.0, 10.0],
+    }
+    values = np.arange(3 * 2 * 4 * 4, dtype="float32").reshape(3, 2, 4, 2, 2)
+    return xr.Dataset({"a": (dims, values), "b": (("y", "x"), values[0, 0, 0])}, coords)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray[Any, Any]]:
+    """Keep the values of what is drawn."""
+    planes: list[np.ndarray[Any, Any]] = []
+    draw = pictures._draw
+    monkeypatch.setattr(
+        pictures, "_draw", lambda plane: planes.append(plane.values.copy()) or draw(plane)
+    )
+    return planes
+
+
+@pytest.mark.parametrize(
+    ("select", "index"),
+    [
+        ({}, (2, 0, 0)),
+        ({"time": "2020"}, (1, 0, 0)),
+        ({"time": "2020-06", "member": "7"}, (2, 1, 0)),
+        ({"member": "0.50", "band": "3"}, (2, 0, 3)),
+    ],
+)
+def test_the_selected_plane(
+    tmp_path: Path,
+    drawn: list[np.ndarray[Any, Any]],
+    select: dict[str, str],
+    index: tuple[int, ...],
+) -> None:
+    cube = cube_of_everything()
+    preview(cube, "a", select, tmp_path / "a.png")
+    np.testing.assert_array_equal(drawn[0], cube["a"].values[index])
+
+
+@pytest.mark.parametrize(
+    ("variable", "select", "said"),
+    [
+        ("a", {"member": "3"}, "a has no member '3'; there are: 0.5, 7.0"),
+        ("a", {"membr": "7"}, "a has no dimension 'membr'; there are: time, member, band"),
+        ("a", {"time": "2021"}, "its 3 times are from 2019-01-01 to 2020-06-01"),
+        ("a", {"band": "4"}, "a: band has no coordinate; choose a position from 0 to 3, not '4'"),
+        ("a", {"x": "0"}, "x is an axis of the picture"),
+        ("b", {"time": "2020"}, "b has no time"),
+        ("c", {}, "there is no variable 'c' to draw; there are: a, b"),
+    ],
+)
+def test_a_selection_of_what_is_not_there(
+    tmp_path: Path, variable: str, select: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        preview(cube_of_everything(), variable, select, tmp_path / "a.png")
+    assert said in str(raised.value)
+
+
+def test_each_variable_has_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cube_of_everything().to_zarr("cube.zarr", zarr_format=2, consolidated=True)
+    (tmp_path / "out").mkdir()
+    for words, written in [
+        (["cube.zarr"], ["cube_a.png", "cube_b.png"]),
+        (["./cube.zarr/", "--var", "b"], ["cube_b.png"]),
+        (["cube.zarr", "--sel", "band=2", "member=7", "time=2020"], ["cube_a.png", "cube_b.png"]),
+        (["--sel", "band=2 member=7", "--time", "2020", "cube.zarr"], ["cube_a.png", "cube_b.png"]),
+        ([str(tmp_path / "cube.zarr"), "-o", "out"], ["out/cube_a.png", "out/cube_b.png"]),
+        (["cube.zarr", "-o", "x.png"], ["x.png"]),
+    ]:
+        assert run(["preview", *words]) == 0, capsys.readouterr().err
+        assert capsys.readouterr().out.splitlines() == written
+    for words, said in [
+        (["cube.zarr", "--sel", "band"], "--sel band: has to be DIM=VALUE, such as band=2"),
+        (["cube.zarr", "band=1", "--sel", "band=2"], "band is selected twice"),
+        (["cube.zarr", "other.zarr"], "Name one CUBE; got cube.zarr, other.zarr"),
+        (["cube.zarr", "--var", "a", "--var", "b", "-o", "x.png"], "x.png is one file"),
+        (["cube.zarr", "depth=1"], "has no dimension 'depth'; there are: time, member, band"),
+    ]:
+        assert run(["preview", *words]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_what_cannot_be_drawn_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cube_of_everything().to_zarr("cube.zarr", zarr_format=2, consolidated=True)
+    Path("cube_a.png").write_text("mine")
+    assert run(["preview", "cube.zarr"]) == ConflictError.exit_code
+    out, err = capsys.readouterr()
+    assert out == "cube_b.png\n"
+    assert err.count("cube_a.png: is no picture that stacbuild drew") == 1
+
+
+def test_a_pyramid_is_drawn_from_a_coarse_level_and_has_the_cubes_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: list[np.ndarray[Any, Any]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    levels = [{"asset": "0"}, {"asset": "1"}, {"asset": "2"}]
+    zarr.open_group("cube.zarr", mode="w").attrs["multiscales"] = {"layout": levels}
+    for number, length in enumerate((2400, 1200, 600)):
+        values = np.full((1, length), number, "uint8")
+        coords = {"y": [0.0], "x": np.arange(length, dtype=float)}
+        level = xr.Dataset({"v": (("y", "x"), values)}, coords)
+        level.to_zarr(f"cube.zarr/{number}", consolidated=False)
+    consolidate(LocalStore("cube.zarr"), 3)
+    assert run(["preview", "cube.zarr"]) == 0
+    assert set(np.unique(drawn[0])) == {1}
+    assert Path("cube.png").exists()
+
+
+def test_legends_of_long_names_are_whole(tmp_path: Path) -> None:
+    names = " ".join(f"{number:02d}{'_' * (number % 2)}{'W' * 78}" for number in range(30))
+    flags = {"flag_values": np.arange(30, dtype=np.uint8), "flag_meanings": names}
+    coords = {"y": [20.0, 10.0], "x": np.arange(30.0)}
+    values = np.tile(np.arange(30, dtype=np.uint8), (2, 1))
+    cube = xr.Dataset({"v": (("y", "x"), values, flags)}, coords)
+    preview(cube, None, {}, tmp_path / "v.png")
+    with Image.open(tmp_path / "v.png") as image:
+        pixels = np.asarray(image.convert("L"))
+    # Nothing reaches the edges, and the map is not squeezed by the legend.
+    for edge in (pixels[:9], pixels[-9:], pixels[:, :9], pixels[:, -9:]):
+        assert (edge == 255).all()
+    assert pixels.shape[1] > 1.6 * 8 * 150
+
+
+def test_one_pixel_is_drawn_along_time_unless_a_time_is_chosen(
+    tmp_path: Path, drawn: list[np.ndarray[Any, Any]]
+) -> None:
+    cube = cube_of_everything().isel(y=[0], x=[1])
+    preview(cube, "a", {"member": "7"}, tmp_path / "series.png")
+    assert not drawn
+    assert min(size(tmp_path / "series.png")) > 400
+    preview(cube, "a", {"time": "2019"}, tmp_path / "pixel.png")
+    assert drawn[0].shape == (1, 1)
 
 
 @pytest.mark.parametrize("kind", ["picture", "text", "link", "dangling link"])
@@ -101,8 +253,8 @@ def test_what_preview_did_not_draw_stays(tmp_path: Path, kind: str) -> None:
         png.symlink_to(other if kind == "link" else tmp_path / "nowhere")
     before = other.read_bytes(), png.is_symlink(), png.exists() and png.read_bytes()
     with pytest.raises(ConflictError, match=r"v\.png: is no picture that stacbuild drew"):
-        preview(cube, None, None, png)
+        preview(cube, None, {}, png)
     assert before == (other.read_bytes(), png.is_symlink(), png.exists() and png.read_bytes())
     assert not (tmp_path / "nowhere").exists()
-    preview(cube, None, None, tmp_path / "new.png")
-    preview(cube, None, None, tmp_path / "new.png")
+    preview(cube, None, {}, tmp_path / "new.png")
+    preview(cube, None, {}, tmp_path / "new.png")

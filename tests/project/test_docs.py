@@ -238,7 +238,7 @@ def test_the_first_steps_are_as_shown(
                 first = Path("forest.yml").read_text().partition("datasets:")[0]
                 Path("forest.yml").write_text(first + edited)
     assert ran == ["list", "describe", "init", "harvest", "plan", "cube", "preview"]
-    assert Path("forest.png").exists()
+    assert Path("forest_canopy_height.png").exists()
 
 
 def test_the_tests_on_the_page_on_reliability_exist() -> None:
