@@ -77,7 +77,7 @@ def config_and_names(words: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     except ConfigError as error:
         if not words:
             raise
-        raise ConfigError(f"{clean(words[0])}: is no YAML file, and {error}") from None
+        raise ConfigError(f"{clean(words[0])}: is not a YAML file, and {error}") from None
 
 
 def is_config_name(word: str) -> bool:

@@ -114,7 +114,7 @@ def _data_id(value: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Return a finite number; text such as ``1e3``, which is no number to YAML, is parsed."""
+    """Return a finite number; text such as ``1e3``, which is not a number to YAML, is parsed."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)

@@ -219,7 +219,7 @@ class RasterFile:
     @contextmanager
     def header(self) -> Iterator[DatasetReader]:
         """Open a dataset to read its header; errors as `open`, also within."""
-        with self.open() as dataset, self._reading("its header is damaged; write it anew"):
+        with self.open() as dataset, self._reading("its header is damaged; write it again"):
             self._check_masks(dataset)
             yield dataset
 
@@ -288,10 +288,10 @@ class RasterFile:
         try:
             masked = has_mask(self.bytes)
         except ValueError as error:
-            raise IntegrityError(f"{self.name}: {error}; write it anew") from error
+            raise IntegrityError(f"{self.name}: {error}; write it again") from error
         if masked and flags & {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}:
             raise IntegrityError(
-                f"{self.name}: has a mask that GDAL cannot read; write it anew, with a mask of "
+                f"{self.name}: has a mask that GDAL cannot read; write it again, with a mask of "
                 "1 or 8 bits"
             )
 

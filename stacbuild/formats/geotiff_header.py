@@ -113,7 +113,7 @@ def check_placed(dataset: rasterio.io.DatasetReader, href: str) -> None:
         pixels have no size.
     """
     if dataset.crs and dataset.transform.determinant == 0:
-        raise IntegrityError(f"{href}: its pixels have no size, by its transform; write it anew")
+        raise IntegrityError(f"{href}: its pixels have no size, by its transform; write it again")
     if dataset.crs and not dataset.transform.is_identity:
         return
     if dataset.gcps[0]:
@@ -175,7 +175,7 @@ def left_out(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[s
         )
     if mask_of(dataset) == "mask" and (value := exact_nodata(dataset)) is not None:
         lines.append(
-            f"has a mask and a nodata value ({value}); the mask counts, as in GDAL, and "
+            f"has a mask and a nodata value ({value}); the mask is used, as in GDAL, and "
             "pixels of that value that it shows are data"
         )
     for word, stated, used in zip(

@@ -213,7 +213,7 @@ def _decoded(dim: str, common: Tags, places: Sequence[str]) -> tuple[dt.datetime
         attrs["_FillValue"] = float(fill)
     numbers = np.array([float(place) for place in places])
     if not np.isfinite(numbers).all():
-        msg = f"{dim} has a value that is no number"
+        msg = f"{dim} has a value that is not a number"
         raise ValueError(msg)
     found = decoded(xr.Dataset(coords={dim: (dim, numbers, attrs)}), 3)[dim].values
     if np.isnat(found).any():

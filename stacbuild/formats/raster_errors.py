@@ -21,8 +21,6 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError):
         # The bytes are the CRS as WKT, or a name in it: too long for a line.
         found = error.object[max(0, error.start - 10) : error.start + 10]
-        return (
-            f"a name in its CRS is not UTF-8: {found!r}; state the CRS anew with gdal_edit -a_srs"
-        )
+        return f"a name in its CRS is not UTF-8: {found!r}; set the CRS with gdal_edit -a_srs"
     cause = error.__cause__ if isinstance(error, RasterioIOError) else None
     return " ".join(str(cause or error).split())

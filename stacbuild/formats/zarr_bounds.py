@@ -107,7 +107,7 @@ class BoundedStore(WrapperStore[Store]):
         if array.refused is not None:
             raise IntegrityError(
                 f"{self._named(key)}: is encoded with {array.refused!r}, a codec that is not used, "
-                "as codecs can run code; write the array anew with another one"
+                "as codecs can run code; write the array again with another one"
             )
         if not (limit := array.chunk_bytes):
             return buffer
@@ -132,7 +132,7 @@ class BoundedStore(WrapperStore[Store]):
         except (ValueError, RecursionError) as error:
             text = " ".join(str(error).split())[:150]
             raise IntegrityError(
-                f"{where}: is no JSON ({text}); fetch the store again, or write it anew"
+                f"{where}: is not JSON ({text}); fetch the store again, or write it again"
             ) from error
         if name == ".zattrs":
             found = sound(path, document, self.notes)

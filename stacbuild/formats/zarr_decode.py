@@ -190,7 +190,7 @@ def _coordinate(name: str, variable: xr.Variable, zarr_format: int) -> xr.Variab
 
 def _check_packing(name: str, variable: xr.Variable) -> None:
     if (odd := no_number(variable.attrs)) is not None:
-        raise StacbuildError(f"coordinate {name}: has the {odd}, which is no number")
+        raise StacbuildError(f"coordinate {name}: has the {odd}, which is not a number")
 
 
 def _with_known_calendar(variable: xr.Variable) -> xr.Variable:
@@ -221,10 +221,12 @@ def _counted(name: str, variable: xr.Variable, numbers: NDArray[Any], by: Count)
     month = start.astype("datetime64[M]")
     stated = f"coordinate {name}: times in {variable.attrs['units']!r}"
     if by.months and (start - month) // np.timedelta64(1, "D") >= _IN_EVERY_MONTH:
-        raise StacbuildError(f"{stated} count from a day that not every month has; write them anew")
+        raise StacbuildError(
+            f"{stated} count from a day that not every month has; write them again"
+        )
     if by.months and (counts != np.round(counts)).any():
         raise StacbuildError(
-            f"{stated} are no whole ones, and a part of one has no certain length; write them anew "
+            f"{stated} are no whole ones, whose length is uncertain; write them again "
             "as days (or, if months of 30 days are meant, with the calendar 360_day)"
         )
     far = (np.abs(counts) > _MOST_COUNTS).any()
@@ -304,7 +306,7 @@ def _standard_dates(name: str, calendar: str, times: NDArray[Any]) -> NDArray[An
             raise StacbuildError(
                 f"coordinate {name}: is in the calendar {calendar} and has the date {label}, which "
                 "does not exist in the standard calendar; convert it with "
-                'xarray.Dataset.convert_calendar("standard", align_on=...) and write it anew'
+                'xarray.Dataset.convert_calendar("standard", align_on=...) and write it again'
             ) from None
         clock = ((time.hour * 60 + time.minute) * 60 + time.second) * 1_000_000 + time.microsecond
         dates[index] = day + np.timedelta64(clock, "us")

@@ -71,7 +71,7 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
         if local:
             return LocalError(f"{where}: cannot be read ({text})")
         return RemoteError(f"{where}: cannot be read ({text}); try again later")
-    return IntegrityError(f"{where}: is not a readable Zarr dataset ({text}); write it anew")
+    return IntegrityError(f"{where}: is not a readable Zarr dataset ({text}); write it again")
 
 
 def where_of(href: str, storage_options: Json | None) -> str:

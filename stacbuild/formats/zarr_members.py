@@ -96,7 +96,7 @@ class PartStore(WrapperStore["Store"]):
         key = "dimension_names in zarr.json" if in_3 else f"the attribute {DIMENSIONS}"
         return (
             f"its arrays ({shown}{more}) do not name their dimensions; add {key} to each, such as "
-            '["time", "lat", "lon"], or write the store anew with xarray.Dataset.to_zarr'
+            '["time", "lat", "lon"], or write the store again with xarray.Dataset.to_zarr'
         )
 
     def __eq__(self, other: object) -> bool:

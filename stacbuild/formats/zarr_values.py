@@ -61,7 +61,7 @@ def damaged_index(group: zarr.Group) -> str | None:
 
 def _damaged(name: str, error: Exception) -> str:
     text = " ".join(str(error).split())[:300] or type(error).__name__
-    return f"array {name} cannot be decoded ({text}); fetch the store again, or write it anew"
+    return f"array {name} cannot be decoded ({text}); fetch the store again, or write it again"
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def check_crs(text: str) -> int:
     """
     match = re.fullmatch(r"epsg:(\d{1,9})", text.strip(), re.IGNORECASE)
     if match is None:
-        msg = f"{text!r} is no EPSG code; write it like EPSG:4326 or EPSG:3035"
+        msg = f"{text!r} is not an EPSG code; write it like EPSG:4326 or EPSG:3035"
         raise ValueError(msg)
     code = int(match[1])
     try:

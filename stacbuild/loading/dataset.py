@@ -207,7 +207,7 @@ def _open_zarr(
     sources = wrapped_grids(parts, options.grid)
     if variable.open_params.band_as_variable:
         raise BuildError(
-            f"{variable.data_id}: is no GeoTIFF; leave open_params.band_as_variable out"
+            f"{variable.data_id}: is not a GeoTIFF; leave open_params.band_as_variable out"
         )
     known = list(on_grid(item, asked_for(variable)))
     check_methods(variable, known)

@@ -93,7 +93,7 @@ def preview(cube: xr.Dataset, variable: str | None, select: Mapping[str, str], p
     """
     if os.path.lexists(path) and not is_own_picture(path):
         raise ConflictError(
-            f"{path}: is no picture that stacbuild drew; move it away, or write elsewhere (-o)"
+            f"{path}: is not a picture that stacbuild drew; move it away, or write elsewhere (-o)"
         )
     known = drawable_variables(cube)
     check_variables(known, [variable] if variable else [])

@@ -226,7 +226,7 @@ def _why_left_out(variable: xr.DataArray, dtype: np.dtype[Any]) -> str | None:
     if empty:
         return f"has the length 0 along {', '.join(empty)}"
     if (odd := no_number(variable.attrs)) is not None:
-        return f"has the {odd}, which is no number"
+        return f"has the {odd}, which is not a number"
     if dtype.name in _DATA_TYPES:
         return None
     kinds = {"U": "text", "S": "text", "O": "objects", "T": "text", "V": "records"}

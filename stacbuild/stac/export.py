@@ -185,7 +185,7 @@ def _check_strangers(paths: Sequence[Path]) -> None:
     for path in paths:
         folder = next(each for each in path.parents if os.path.lexists(each))
         if not folder.is_dir():
-            raise ConflictError(f"{folder}: is no folder; move it away, or write elsewhere (-o)")
+            raise ConflictError(f"{folder}: is not a folder; move it away, or write elsewhere (-o)")
         if os.path.lexists(path) and not _is_export(path):
             raise ConflictError(
                 f"{path}: is a file that stacbuild export did not write; move it away, or write "

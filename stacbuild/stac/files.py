@@ -52,7 +52,7 @@ def read_json(path: Path) -> Json:
     try:
         # A pipe would be waited for without end.
         if path.exists() and not path.is_file():
-            raise LocalError(f"{path}: is no file; remove it, then harvest")
+            raise LocalError(f"{path}: is not a file; remove it, then harvest")
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise LocalError(f"{path}: cannot be read: {error.strerror}") from error

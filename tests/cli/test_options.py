@@ -94,5 +94,7 @@ def test_a_word_that_is_no_file_is_named_where_there_is_no_configuration(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (line,) = said(["plan", "config.yaml.old"], capsys)
-    assert line.startswith("error: config.yaml.old: is no YAML file, and there is no configuration")
+    assert line.startswith(
+        "error: config.yaml.old: is not a YAML file, and there is no configuration"
+    )
     assert "DATASET" in said(["remove", "a.yml"], capsys)[-1]

@@ -265,7 +265,7 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
         "c.yml:5:5: datasets.0.grid_maping: unknown key (did you mean 'grid_mapping'?)",
         (
             "c.yml:15:11: grid_mappings.0.bbox: west (1.0) has to be less than east (0.0); a box "
-            "across the antimeridian is not supported yet, make two grids"
+            "across the antimeridian is not supported yet, use two grids"
         ),
         (
             "c.yml:18:1: typo: unknown key; there are: data_stores, datasets, general, "
@@ -298,7 +298,7 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
         ('root: "123"', 'root: "1", cache_store_id: s3', "a cache is a folder"),
         ('root: "123"', 'root: "1", endpoint_url: "ftp://h"', "begins with https:// or http://"),
         ("crs: EPSG:4326", "crs: EPSG:999999", "is no coordinate reference system that"),
-        ("crs: EPSG:4326", "crs: WGS84", "'WGS84' is no EPSG code"),
+        ("crs: EPSG:4326", "crs: WGS84", "'WGS84' is not an EPSG code"),
         ("crs: EPSG:4326", "crs: 4326", "grid_mappings.0.crs: has to be text, got the number 4326"),
         ("crs: EPSG:4326", "crs: EPSG:5773", "has no two horizontal axes"),
         ("crs: EPSG:4326", "crs: EPSG:4978", "has no two horizontal axes"),

@@ -392,7 +392,7 @@ GRIDS: dict[str, tuple[dict[str, Any], str]] = {
         {"crs": "EPSG:999999"},
         "crs: EPSG:999999 is no coordinate reference system that the",
     ),
-    "words": ({"crs": "WGS 84"}, "crs: 'WGS 84' is no EPSG code"),
+    "words": ({"crs": "WGS 84"}, "crs: 'WGS 84' is not an EPSG code"),
     "vertical": ({"crs": "EPSG:5773"}, "crs: EPSG:5773 (EGM96 height) has no two horizontal axes"),
     "empty": ({"bbox": [10, 45, 10, 46]}, "bbox: west (10.0) has to be less than east (10.0)"),
     "flat": ({"bbox": [10, 45, 11, 45]}, "bbox: south (45.0) has to be less than north (45.0)"),

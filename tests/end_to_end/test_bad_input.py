@@ -379,7 +379,7 @@ def test_a_bbox_outside_the_grid(tmp_path: Path) -> None:
     ("key", "value", "row", "expected"),
     [
         ("crs", "EPSG:999999", 23, "no coordinate reference system that the installed PROJ knows"),
-        ("crs", "nonsense", 23, "is no EPSG code"),
+        ("crs", "nonsense", 23, "is not an EPSG code"),
         ("crs", "EPSG:4978", 23, "has no two horizontal axes"),
         ("spatial_res", 0, 22, "more than 0"),
         ("spatial_res", -1, 22, "more than 0"),

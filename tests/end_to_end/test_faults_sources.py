@@ -177,7 +177,7 @@ def test_a_chunk_of_a_zarr_that_is_not_there(
 def test_a_zarr_whose_metadata_are_gone(tmp_path: Path, fails: Run) -> None:
     ages(tmp_path / "src" / "bad.zarr", 2)
     line = fails("bad.zarr", lambda path: (path / ".zmetadata").write_text("<html>"))
-    assert "bad.zarr/.zmetadata: is no JSON (" in line
+    assert "bad.zarr/.zmetadata: is not JSON (" in line
 
 
 def test_no_fill_values_in_their_place(tmp_path: Path) -> None:

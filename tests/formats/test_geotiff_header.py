@@ -107,7 +107,7 @@ def test_of_a_header_that_gdal_cannot_read_in_full(tmp_path: Path) -> None:
     data[at : at + 12] = bytes(12)
     path.write_bytes(data)
     said = refused(tmp_path, DATASET)
-    assert said.startswith(f"{path}: its header is damaged; write it anew (")
+    assert said.startswith(f"{path}: its header is damaged; write it again (")
 
 
 def test_pixels_of_no_extent_are_refused(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_an_item_states_what_is_no_number_of_json(tmp_path: Path, value: str) ->
     [path] = (tmp_path / "catalogs").rglob("one.json")
 
     def refuse(constant: str) -> None:
-        pytest.fail(f"{constant} is no JSON")
+        pytest.fail(f"{constant} is not JSON")
 
     json.loads(path.read_text(), parse_constant=refuse)
 

@@ -62,7 +62,7 @@ def test_a_variable_whose_scale_is_no_number_is_left_out(tmp_path: Path) -> None
 
 def test_a_coordinate_whose_scale_is_no_number_is_refused(tmp_path: Path) -> None:
     store(tmp_path, lat=Raw(["lat"], STEPS, {"units": "degrees_north"} | ODD))
-    assert "coordinate lat: has the scale_factor 'none', which is no number" in refused(tmp_path)
+    assert "coordinate lat: has the scale_factor 'none', which is not a number" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(

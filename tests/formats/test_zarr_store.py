@@ -202,7 +202,7 @@ def test_nobody_there_is_a_remote_error(unused_url: str, monkeypatch: pytest.Mon
 def test_metadata_that_are_not_zarr_are_named(tmp_path: Path, web: Folder) -> None:
     write(tmp_path / "a.zarr")
     (tmp_path / "a.zarr" / ".zmetadata").write_text("<html>sign in</html>")
-    with pytest.raises(IntegrityError, match=r"a\.zarr/\.zmetadata: is no JSON"):
+    with pytest.raises(IntegrityError, match=r"a\.zarr/\.zmetadata: is not JSON"):
         open_dataset(str(tmp_path / "a.zarr"))
     with pytest.raises(RemoteError, match=r"a\.zarr/\.zmetadata: returned an HTML page"):
         open_dataset(f"{web.url}/a.zarr")

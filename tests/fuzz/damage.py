@@ -120,7 +120,7 @@ def spoiled_zarr(chance: Chance, path: Path) -> str:
     try:
         tree = json.loads(file.read_text())
     except ValueError:
-        return f"{file.relative_to(path)} is no JSON already"
+        return f"{file.relative_to(path)} is not JSON already"
     places = _places(tree)
     if not places:
         return f"{file.relative_to(path)} is empty already"

@@ -22,7 +22,7 @@ def test_a_crs_is_that_of_its_horizontal_axes(text: str, code: int) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("4326", "is no EPSG code; write it like"),
+        ("4326", "is not an EPSG code; write it like"),
         ("EPSG:999999", "the installed PROJ knows"),
         ("EPSG:5703", "has no two horizontal axes"),
     ],

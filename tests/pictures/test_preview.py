@@ -192,7 +192,7 @@ def test_what_cannot_be_drawn_does_not_stop_the_others(
     assert run(["preview", "cube.zarr"]) == ConflictError.exit_code
     out, err = capsys.readouterr()
     assert out == "cube_b.png\n"
-    assert err.count("cube_a.png: is no picture that stacbuild drew") == 1
+    assert err.count("cube_a.png: is not a picture that stacbuild drew") == 1
 
 
 def test_a_pyramid_is_drawn_from_a_coarse_level_and_has_the_cubes_name(
@@ -252,7 +252,7 @@ def test_what_preview_did_not_draw_stays(tmp_path: Path, kind: str) -> None:
     else:
         png.symlink_to(other if kind == "link" else tmp_path / "nowhere")
     before = other.read_bytes(), png.is_symlink(), png.exists() and png.read_bytes()
-    with pytest.raises(ConflictError, match=r"v\.png: is no picture that stacbuild drew"):
+    with pytest.raises(ConflictError, match=r"v\.png: is not a picture that stacbuild drew"):
         preview(cube, None, {}, png)
     assert before == (other.read_bytes(), png.is_symlink(), png.exists() and png.read_bytes())
     assert not (tmp_path / "nowhere").exists()

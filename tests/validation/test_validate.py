@@ -296,7 +296,7 @@ def test_metadata_that_are_gone(folder: Path, wrong: Wrong) -> None:
 def test_metadata_that_are_not_json(folder: Path, wrong: Wrong) -> None:
     (folder / "data" / "good.zarr" / "zarr.json").write_text('{"zarr_format": 3,')
     (line,) = wrong()
-    assert f"{folder}/data/good.zarr/zarr.json: is no JSON (" in line
+    assert f"{folder}/data/good.zarr/zarr.json: is not JSON (" in line
 
 
 def test_an_item_of_another_grid(folder: Path, wrong: Wrong) -> None:

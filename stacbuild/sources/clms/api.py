@@ -160,7 +160,7 @@ class ClmsApi:
         seen = set()
         while url:
             if url in seen:
-                raise RemoteError(f"{url}: the pages of the search lead in a circle")
+                raise RemoteError(f"{url}: the pages of the search form a loop")
             seen.add(url)
             page = get_json(self._session, url, headers=ACCEPT)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):

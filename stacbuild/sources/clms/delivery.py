@@ -159,7 +159,7 @@ def _download(
 ) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         if attempt == _ATTEMPTS:
-            progress.warn(f"{delivery.data_id}: the download link has expired; requesting anew")
+            progress.warn(f"{delivery.data_id}: the download link has expired; requesting it again")
             _forget(delivery)
         try:
             state = _wait(delivery, request(delivery, api), api, polling)
@@ -167,7 +167,7 @@ def _download(
             _forget(delivery)
             if attempt == _ATTEMPTS:
                 raise
-            progress.warn(f"{delivery.data_id}: the CLMS has dropped the task; requesting anew")
+            progress.warn(f"{delivery.data_id}: the CLMS has dropped the task; requesting it again")
             continue
         url = str(state.url)
         # Recorded first: from now on a file of this name is ours.

@@ -105,7 +105,7 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
             )
         name = choice[0]
     if name not in readable:
-        what = "is no GeoTIFF or Zarr" if name in assets else "is no asset of it"
+        what = "is not a GeoTIFF or Zarr" if name in assets else "is no asset of it"
         raise StacbuildError(
             f"{found.id}: {name!r} {what}; these can be read: "
             f"{clean(', '.join(sorted(readable)))[:300] or 'none'}"

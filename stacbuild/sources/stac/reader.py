@@ -84,7 +84,7 @@ class Reader:
             try:
                 whole = urljoin(base, href)
             except ValueError:
-                raise IntegrityError(f"{base}: holds a link that is no URL") from None
+                raise IntegrityError(f"{base}: holds a link that is not a URL") from None
         elif (file := _of_file_url(href)) is not None:
             whole = file
         elif is_relative_path(href):

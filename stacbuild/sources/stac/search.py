@@ -87,7 +87,7 @@ def collections(reader: Reader) -> Iterator[Json]:
     where: str | None = f"{reader.root}/collections"
     while where:
         if where in seen:
-            raise RemoteError(f"{public_url(where)}: the pages lead in a circle")
+            raise RemoteError(f"{public_url(where)}: the pages form a loop")
         seen.add(where)
         page = reader.json(where)
         entries = page.get("collections")
@@ -172,7 +172,7 @@ class _ClientIO(StacApiIO):
         method = (method or "GET").upper()
         key = json.dumps([method, href, parameters], sort_keys=True, default=str)
         if key in self._requested:
-            raise RemoteError(f"{public_url(href)}: the pages of the search lead in a circle")
+            raise RemoteError(f"{public_url(href)}: the pages of the search form a loop")
         self._requested.add(key)
         body: Json = {"json": parameters} if method == "POST" else {"params": parameters}
         url = self._reader.resolve(self._reader.root, href)

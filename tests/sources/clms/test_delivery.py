@@ -147,7 +147,7 @@ def test_a_link_that_stays_expired_leads_to_one_new_request(
     reporter = Recorder()
     assert len(run(reporter)) == 2
     assert server.posts == 2
-    assert any("expired; requesting anew" in line for line in reporter.lines)
+    assert any("expired; requesting it again" in line for line in reporter.lines)
 
 
 def test_links_that_never_work_end_in_an_error(run: Run, server: ClmsServer) -> None:

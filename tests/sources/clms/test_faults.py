@@ -261,7 +261,7 @@ def test_a_link_that_expired_for_good_leads_to_one_new_task(
 ) -> None:
     server.fail(r"\.zip$", status=410, times=4)
     done = stacbuild("harvest", config)
-    assert f"{DATA_ID}: the download link has expired; requesting anew" in done.stderr
+    assert f"{DATA_ID}: the download link has expired; requesting it again" in done.stderr
     assert server.posts == 2
 
 
