@@ -264,7 +264,7 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
         "c.yml:3:12: datasets.0.store: there is no store 'zenod' (did you mean 'zenodo'?)",
         "c.yml:5:5: datasets.0.grid_maping: unknown key (did you mean 'grid_mapping'?)",
         (
-            "c.yml:15:11: grid_mappings.0.bbox: west (1.0) has to be less than east (0.0); a box "
+            "c.yml:15:11: grid_mappings.0.bbox: west (1.0) has to be less than east (0.0); a bbox "
             "across the antimeridian is not supported yet, use two grids"
         ),
         (

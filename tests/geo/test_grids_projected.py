@@ -102,7 +102,7 @@ def test_a_polar_grid_with_the_pole_in_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bbox", "said"),
     [
-        ([170, -20, -170, -10], "across the antimeridian is not supported yet, make two grids"),
+        ([170, -20, -170, -10], "across the antimeridian is not supported yet, use two grids"),
         ([170, -20, 190, -10], "reaches beyond longitude -180 to 180"),
         ([0, 85, 10, 95], "latitude -90 to 90"),
     ],
