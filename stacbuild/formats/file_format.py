@@ -38,7 +38,10 @@ class Format(StrEnum):
 
 
 _RASTERS = frozenset({Format.GEOTIFF})
-_ARRAYS = frozenset({Format.ZARR, Format.ZIPPED_ZARR})
+ARRAY_FILES = frozenset({Format.NETCDF, Format.HDF5})
+"""Formats of files with arrays, that are read as Zarr groups are."""
+
+_ARRAYS = frozenset({Format.ZARR, Format.ZIPPED_ZARR, *ARRAY_FILES})
 
 _SUFFIXES = {
     "tif": Format.GEOTIFF,
@@ -102,10 +105,7 @@ def format_of(path: str) -> Format:
     if found is not Format.OTHER:
         return found
     kinds = (_SUFFIXES.get(_suffix(each), Format.OTHER) for each in reversed(above))
-    return next((kind for kind in kinds if kind in _WITH_GROUPS), Format.OTHER)
-
-
-_WITH_GROUPS = frozenset({Format.ZARR, Format.NETCDF, Format.HDF5})
+    return next((kind for kind in kinds if kind in {Format.ZARR, *ARRAY_FILES}), Format.OTHER)
 
 
 def format_of_bytes(start: bytes) -> Format:

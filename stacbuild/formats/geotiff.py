@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import fsspec
 import numpy as np
 import rasterio
 import requests
@@ -22,7 +21,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from rich.filesize import decimal
 
-from stacbuild.errors import IntegrityError, LocalError, NotFoundError, RemoteError
+from stacbuild.errors import IntegrityError, LocalError, RemoteError
+from stacbuild.formats.file_bytes import s3_pages
 from stacbuild.formats.gdal_file import GdalFile, GdalHandle
 from stacbuild.formats.raster_errors import GDAL_ERRORS, message_of
 from stacbuild.formats.tiff import has_mask
@@ -93,7 +93,7 @@ class RasterFile:
             self.ranges = HttpRanges(self.href, session or http.session(), size, patience)
             self._pages = Pages(self.name, self.ranges.fetch, self.ranges.size)
         elif scheme == "s3":
-            self._pages = _s3_pages(self.href, dict(storage_options or {}), size)
+            self._pages = s3_pages(self.href, dict(storage_options or {}), size)
         elif not Path(self.href).is_file():
             raise LocalError(f"{self.href}: there is no such file")
 
@@ -354,32 +354,3 @@ def block_spans(dataset: DatasetReader, window: Window, bands: Sequence[int]) ->
                 length = dataset.get_tag_item(f"BLOCK_SIZE_{index}", "TIFF", bidx=band)
                 if offset and length:
                     yield int(offset), int(offset) + int(length)
-
-
-def _s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
-    # Servers may have buckets of the same name, so messages name the server, too.
-    server = options.get("endpoint_url") or "AWS"
-    name = f"{http.public_url(href)} at {server}"
-    system = fsspec.filesystem("s3", **options)
-    path = href.removeprefix("s3://")
-
-    def fetch(start: int, stop: int) -> bytes:
-        try:
-            data: bytes = system.cat_file(path, start=start, end=stop)
-        except Exception as error:  # of s3fs, botocore or aiohttp
-            raise _s3_error(name, error) from error
-        if len(data) != stop - start:
-            raise RemoteError(f"{name}: bytes {start} to {stop} are incomplete")
-        return data
-
-    try:
-        size = int(system.info(path)["size"]) if size is None else size
-    except Exception as error:
-        raise _s3_error(name, error) from error
-    return Pages(name, fetch, size)
-
-
-def _s3_error(name: str, error: Exception) -> RemoteError:
-    if isinstance(error, FileNotFoundError):
-        return NotFoundError(f"{name}: not found")
-    return RemoteError(f"{name}: cannot be read ({' '.join(str(error).split())})")

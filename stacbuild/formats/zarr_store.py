@@ -24,6 +24,7 @@ from stacbuild.errors import (
     NotFoundError,
     StacbuildError,
 )
+from stacbuild.formats.array_store import ArrayStore, open_store
 from stacbuild.formats.zarr_bounds import BoundedStore
 from stacbuild.formats.zarr_decode import decoded
 from stacbuild.formats.zarr_errors import (
@@ -101,6 +102,8 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     if not href.startswith("memory://"):
         check_form(href)
     try:
+        if (file := open_store(href, storage_options)) is not None:
+            return _of_file(file, href)
         if _is_zip(href) and not is_local(href):
             raise NotFoundError(
                 f"{href}: is a zip archive, which is read in a local folder only; download it"
@@ -127,6 +130,17 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
         raise
     except Exception as error:
         raise read_error(error, href, storage_options) from error
+    return group
+
+
+def _of_file(file: ArrayStore, href: str) -> zarr.Group:
+    group = zarr.open_group(file, mode="r", zarr_format=3)
+    if not _lists(group):
+        if file.hidden:
+            why = "; ".join(f"{name} {each.reason}" for name, each in [*file.hidden.items()][:5])
+            raise IntegrityError(f"{href}: none of its arrays can be read: {why}")
+        refuse_groups_only(group, href)
+        raise IntegrityError(f"{href}: holds no arrays; check the file")
     return group
 
 
@@ -222,14 +236,15 @@ def source_of(group: zarr.Group, href: str, storage_options: Json | None = None)
         refuse_groups_only(group, href)
     with naming(href):
         found = decoded(raw, group.metadata.zarr_format)
-    found.encoding[HIDDEN] = hidden_of(group.store)
+    store = group.store
+    found.encoding[HIDDEN] = store.hidden if isinstance(store, ArrayStore) else hidden_of(store)
     found.encoding[NOTES] = _notes(group.store)
     return found
 
 
 def _notes(store: Store) -> list[str]:
     whole = store.below if isinstance(store, PartStore) else store
-    return sorted(whole.notes.values()) if isinstance(whole, BoundedStore) else []
+    return sorted(whole.notes.values()) if isinstance(whole, BoundedStore | ArrayStore) else []
 
 
 def refuse_groups_only(group: zarr.Group, href: str) -> None:
@@ -323,7 +338,9 @@ def _open(href: str, storage_options: Json | None) -> zarr.Group:
 
 def _store(
     href: str, storage_options: Json | None, missing: tuple[type[Exception], ...]
-) -> BoundedStore:
+) -> BoundedStore | ArrayStore:
+    if (file := open_store(href, storage_options)) is not None:
+        return file
     if _is_zip(href):
         return BoundedStore(_zipped(href), href)
     if is_local(href):

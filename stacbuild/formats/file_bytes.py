@@ -1,0 +1,148 @@
+"""Byte ranges of one file: at a local path, an http(s) URL or an ``s3://`` URL."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
+
+import fsspec
+import requests
+
+from stacbuild.errors import LocalError, MissingError, NotFoundError, RemoteError
+from stacbuild.net import http
+from stacbuild.net.hrefs import check_form
+from stacbuild.net.pages import PagedFile, Pages, Span
+from stacbuild.net.ranges import HttpRanges
+
+
+def s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
+    """Return the pages of an object at an ``s3://`` URL.
+
+    Raises
+    ------
+    NotFoundError, RemoteError
+        There is no such object, or the server failed; also when pages are read.
+    """
+    # Servers may have buckets of the same name, so messages name the server, too.
+    server = options.get("endpoint_url") or "AWS"
+    name = f"{http.public_url(href)} at {server}"
+    system = fsspec.filesystem("s3", **options)
+    path = href.removeprefix("s3://")
+
+    def fetch(start: int, stop: int) -> bytes:
+        try:
+            data: bytes = system.cat_file(path, start=start, end=stop)
+        except Exception as error:  # of s3fs, botocore or aiohttp
+            raise _s3_error(name, error) from error
+        if len(data) != stop - start:
+            raise RemoteError(f"{name}: bytes {start} to {stop} are incomplete")
+        return data
+
+    try:
+        size = int(system.info(path)["size"]) if size is None else size
+    except Exception as error:
+        raise _s3_error(name, error) from error
+    return Pages(name, fetch, size)
+
+
+def _s3_error(name: str, error: Exception) -> RemoteError:
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(f"{name}: not found")
+    return RemoteError(f"{name}: cannot be read ({' '.join(str(error).split())})")
+
+
+class FileBytes:
+    """Bytes of one file; shared by threads.
+
+    Parameters
+    ----------
+    href
+        Absolute local path, http(s) or ``s3://`` URL.
+    storage_options
+        For ``s3://``, arguments of s3fs.
+    session
+        For http(s), from `stacbuild.net.http.session`.
+
+    Raises
+    ------
+    MissingError, LocalError, NotFoundError, RemoteError
+        There is no such file, or it cannot be read; the message names *href*.
+    """
+
+    def __init__(
+        self,
+        href: str,
+        storage_options: Mapping[str, Any] | None = None,
+        session: requests.Session | None = None,
+    ) -> None:
+        check_form(href)
+        self.name = href
+        self._pages: Pages | None = None
+        scheme = urlsplit(href).scheme.lower() if "://" in href else ""
+        if scheme in ("http", "https"):
+            ranges = HttpRanges(href, session or http.session())
+            self._pages = Pages(ranges.name, ranges.fetch, ranges.size)
+        elif scheme == "s3":
+            self._pages = s3_pages(href, dict(storage_options or {}), None)
+        else:
+            self._number = _opened(Path(href))
+            weakref.finalize(self, os.close, self._number)
+        if self._pages is not None:
+            self.name = self._pages.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a local path."""
+        return self._pages is None
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self._pages.size if self._pages else os.fstat(self._number).st_size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from *start* up to *stop*, or up to the end of the file.
+
+        Raises
+        ------
+        RemoteError, LocalError
+            They cannot be read.
+        """
+        if self._pages is not None:
+            self._pages.prefetch([(start, stop)])
+            return self._pages.read(start, stop)
+        found = bytearray()
+        try:
+            while len(found) < stop - start:
+                block = os.pread(self._number, stop - start - len(found), start + len(found))
+                if not block:
+                    break
+                found += block
+        except OSError as error:
+            raise LocalError(f"{self.name}: cannot be read ({error.strerror or error})") from error
+        return bytes(found)
+
+    def prefetch(self, spans: Iterable[Span]) -> None:
+        """Fetch ranges in as few requests as possible; nothing is done for a local file."""
+        if self._pages is not None:
+            self._pages.prefetch(spans)
+
+    def open(self) -> IO[bytes]:
+        """Return a seekable file on these bytes, for one thread."""
+        # These bytes have the methods of pages that a file needs.
+        return cast("IO[bytes]", PagedFile(self._pages or cast("Pages", self)))
+
+
+def _opened(path: Path) -> int:
+    if path.is_dir() or not path.exists():
+        raise MissingError(f"{path}: there is no such file; check the path")
+    try:
+        return os.open(path, os.O_RDONLY)
+    except PermissionError as error:
+        raise LocalError(f"{path}: may not be read (permission denied)") from error
+    except OSError as error:
+        raise LocalError(f"{path}: cannot be read ({error.strerror or error})") from error
