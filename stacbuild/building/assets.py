@@ -10,7 +10,7 @@ import pystac
 import xarray as xr
 import zarr
 
-from stacbuild.formats.cube import NETCDF
+from stacbuild.formats.array_store import NETCDF
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_store import MEDIA_TYPE, is_consolidated
 from stacbuild.storage.formats import FORMATS, MULTISCALES

@@ -145,10 +145,11 @@ def fill_value(value: Any, dtype: Dtype) -> Any:
     return int(number) if limits.min <= int(number) <= limits.max else None
 
 
-def padded(block: NDArray[Any], chunks: tuple[int, ...]) -> bytes:
-    """Return the bytes of a chunk whose values end before it does."""
-    if block.shape == chunks:
-        return block.tobytes()
-    whole = np.zeros(chunks, block.dtype)
+def padded(block: NDArray[Any], array: Array) -> bytes:
+    """Return the bytes of a chunk of an array whose values may end before it does."""
+    if block.shape == array.chunks:
+        # NumPy's functions return values in native byte order.
+        return block.astype(array.dtype, copy=False).tobytes()
+    whole = np.zeros(array.chunks, array.dtype)
     whole[tuple(slice(length) for length in block.shape)] = block
     return whole.tobytes()

@@ -24,15 +24,26 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import MemoryStore, WrapperStore
 
-from stacbuild.errors import IntegrityError, MissingError
+from stacbuild.errors import IntegrityError
 from stacbuild.formats.array_file import Array, ArrayFile, Json, Members
 from stacbuild.formats.file_bytes import FileBytes
-from stacbuild.formats.file_format import ARRAY_FILES, SIGNATURE, Format, format_of, format_of_bytes
+from stacbuild.formats.file_format import (
+    ARRAY_FILES,
+    MEDIA_TYPES,
+    SIGNATURE,
+    Format,
+    format_of,
+    format_of_bytes,
+)
 from stacbuild.formats.zarr_attributes import sound
 from stacbuild.formats.zarr_bounds import MOST_CHUNK_BYTES
 from stacbuild.formats.zarr_decode import is_time_unit
+from stacbuild.formats.zarr_errors import not_found
 from stacbuild.formats.zarr_members import Hidden
 from stacbuild.net.http import is_page
+
+NETCDF = MEDIA_TYPES[Format.NETCDF]
+"""Media type of a NetCDF file."""
 
 # Attributes that name other arrays.
 _NAMING = ("coordinates", "bounds", "grid_mapping", "ancillary_variables")
@@ -66,9 +77,21 @@ class ArrayStore(WrapperStore[Store]):
         content = {key: of.from_bytes(one) for key, one in documents.items()}
         super().__init__(MemoryStore(content, read_only=True))
         self.hidden = hidden
+        self.group = ""
+        """Path of the group in the file."""
         self.notes: dict[str, str] = {}
         self._file = file
         self._arrays = arrays
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the group itself has arrays besides coordinates."""
+        return any(len(each.dims) > 1 for name, each in self._arrays.items() if "/" not in name)
+
+    @property
+    def media_type(self) -> str:
+        """Media type of the file."""
+        return MEDIA_TYPES.get(format_of(self._file.name), NETCDF)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -168,7 +191,7 @@ def open_store(href: str, storage_options: Json | None = None) -> ArrayStore | N
     groups = file.groups()
     if group not in groups:
         known = ", ".join(f"{path}/{each}" for each in sorted(groups) if each) or "no groups"
-        raise MissingError(f"{href}: the file has no group {group}; there are {known}")
+        raise not_found(href, f"the file has no group {group}; there are {known}")
     return _store(file, groups, group)
 
 
@@ -223,6 +246,7 @@ def _store(file: ArrayFile, groups: Mapping[str, Members], group: str) -> ArrayS
     documents["zarr.json"] = json.dumps({**root, "consolidated_metadata": inline}).encode()
     store = ArrayStore(file, arrays, documents, members.hidden)
     store.notes = notes
+    store.group = group
     return store
 
 

@@ -12,9 +12,6 @@ from stacbuild.formats.zarr_store import Chunks, dataset_of, open_group
 
 Json = dict[str, Any]
 
-NETCDF = "application/netcdf"
-"""Media type of a netCDF file."""
-
 
 def open_cube_data(
     href: str,

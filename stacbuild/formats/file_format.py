@@ -41,6 +41,9 @@ _RASTERS = frozenset({Format.GEOTIFF})
 ARRAY_FILES = frozenset({Format.NETCDF, Format.HDF5})
 """Formats of files with arrays, that are read as Zarr groups are."""
 
+MEDIA_TYPES = {Format.NETCDF: "application/netcdf", Format.HDF5: "application/x-hdf5"}
+"""Media types of files with arrays."""
+
 _ARRAYS = frozenset({Format.ZARR, Format.ZIPPED_ZARR, *ARRAY_FILES})
 
 _SUFFIXES = {

@@ -8,6 +8,7 @@ dimension scales (https://docs.unidata.ucar.edu/netcdf-c/current/file_format_spe
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class Hdf5File:
             # By its path HDF5 would lock a local file against writers, and refuse one that another
             # library has open in this process with other locks.
             self._file = h5py.File(content.open(), "r")
+        # Also at exit: HDF5 would close it after Python has ended, and crash.
+        weakref.finalize(self, self._file.close)
 
     @property
     def name(self) -> str:
@@ -105,7 +108,7 @@ class Hdf5File:
 
     def _walked(self) -> Iterator[tuple[str, Members]]:
         waiting: list[tuple[str, h5py.Group]] = [("", self._file)]
-        seen = set()
+        seen: set[int] = set()
         while waiting and len(seen) < _MOST_GROUPS:
             path, group = waiting.pop(0)
             # Links may form cycles.
@@ -183,7 +186,7 @@ class Hdf5File:
         window = _window(array, index)
         with self._lock, self._reading(f"{array.path} cannot be decoded"):
             block = self._file[array.path][window]
-        return padded(np.asarray(block).astype(array.dtype, copy=False), array.chunks)
+        return padded(np.asarray(block), array)
 
     def _stored(self, array: Array, index: tuple[int, ...], layout: _Layout) -> bytes:
         at = self._index(array).get(index)
@@ -206,7 +209,7 @@ class Hdf5File:
         size = array.dtype.itemsize
         offset = start + first * size
         data = self._read(array, offset, int(np.prod(lengths)) * size)
-        return padded(np.frombuffer(data, array.dtype).reshape(lengths), array.chunks)
+        return padded(np.frombuffer(data, array.dtype).reshape(lengths), array)
 
     def _read(self, array: Array, offset: int, length: int) -> bytes:
         data = self._bytes.read(offset, offset + length)

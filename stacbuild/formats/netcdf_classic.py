@@ -172,7 +172,7 @@ class ClassicFile:
                 if starts
                 else np.empty((0, *array.chunks[1:]), array.dtype)
             )
-        return padded(block, array.chunks)
+        return padded(block, array)
 
     def _block(
         self,
@@ -266,7 +266,7 @@ class _Header:
 
 
 def _attributes(header: _Header) -> list[tuple[str, Any, Any]]:
-    found = []
+    found: list[tuple[str, Any, Any]] = []
     for _ in header.list_of(_ATTRIBUTES):
         name, kind, length = header.name(), header.integer(4), header.count()
         dtype = np.dtype(_TYPES[kind])

@@ -135,12 +135,13 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
 
 def _of_file(file: ArrayStore, href: str) -> zarr.Group:
     group = zarr.open_group(file, mode="r", zarr_format=3)
-    if not _lists(group):
+    if not file.has_data:
+        refuse_groups_only(group, href)
         if file.hidden:
             why = "; ".join(f"{name} {each.reason}" for name, each in [*file.hidden.items()][:5])
             raise IntegrityError(f"{href}: none of its arrays can be read: {why}")
-        refuse_groups_only(group, href)
-        raise IntegrityError(f"{href}: holds no arrays; check the file")
+        if not _lists(group):
+            raise IntegrityError(f"{href}: holds no arrays; check the file")
     return group
 
 
@@ -229,6 +230,8 @@ def source_of(group: zarr.Group, href: str, storage_options: Json | None = None)
         if not all(map(is_name, raw.sizes)):
             raise IntegrityError(f"{href}: not every dimension has a name")
     except IntegrityError as error:
+        if isinstance(group.store, ArrayStore):
+            raise
         # xarray cannot open some groups that zarr can.
         group = _mended(href, storage_options, error)
         raw = dataset_of(group, href, storage_options, decode_times=False)

@@ -32,6 +32,7 @@ from stacbuild.loading.pool import cache, identity, zarr_dataset
 from stacbuild.loading.regrid import Plane, regrid
 from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_variables import spatial_dims
+from stacbuild.stac.data_href import data_href
 from stacbuild.stac.datacube import read_as
 
 StorageOptions = Mapping[str, Any]
@@ -248,11 +249,11 @@ def load_zarr(
     """
     item, grid = parts[0], options.grid
     _check_whole(item, variable)
-    dataset = zarr_dataset(item.assets["data"].href, options.storage_options)
+    dataset = zarr_dataset(data_href(item.assets["data"]), options.storage_options)
     array = dataset[variable]
     spatial = spatial_dims(item)
     source = ZarrSource(
-        href=item.assets["data"].href,
+        href=data_href(item.assets["data"]),
         variable=variable,
         dims=tuple(map(str, array.dims)),
         shape=array.shape,

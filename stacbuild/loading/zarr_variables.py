@@ -12,6 +12,7 @@ from stacbuild.formats.cf_flags import FLAGS
 from stacbuild.formats.zarr_units import axis_of_unit
 from stacbuild.loading.packing import PACKING
 from stacbuild.loading.pool import zarr_dataset
+from stacbuild.stac.data_href import data_href
 from stacbuild.stac.datacube import LEFT_OUT, OTHER_GRID
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def attributes_of(item: pystac.Item, variable: str, options: Mapping[str, Any]) 
 
     If the item itself has classes, they take precedence over those of the attributes.
     """
-    attrs = zarr_dataset(item.assets["data"].href, options)[variable].attrs
+    attrs = zarr_dataset(data_href(item.assets["data"]), options)[variable].attrs
     classes = item.properties["cube:variables"][variable].get("classification:classes")
     return {key: attrs[key] for key in (*(() if classes else FLAGS), *PACKING) if key in attrs}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.config.store import Store
 from stacbuild.errors import NotFoundError
+from stacbuild.formats.file_format import MEDIA_TYPES
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted, describer_of, harvester_of
 from stacbuild.stac.extensions import ALPHA, MASK
@@ -59,7 +60,7 @@ def describe_items(
         "data_id": data_id,
         "title": properties.get("title"),
         "description": properties.get("description"),
-        "type": "Zarr" if "cube:variables" in properties else asset.media_type,
+        "type": _type(first),
         "href": asset.href,
         "tiles": len(items) if len(items) > 1 else None,
         "crs": properties.get("proj:code") or properties.get("proj:wkt2"),
@@ -95,6 +96,13 @@ def describe_items(
     return {key: value for key, value in metadata.items() if value is not None}
 
 
+def _type(item: pystac.Item) -> str | None:
+    """Return the format of an item's asset."""
+    media = item.assets["data"].media_type
+    known = {text: str(kind) for kind, text in MEDIA_TYPES.items()}
+    return known.get(media or "", "Zarr" if "cube:variables" in item.properties else media)
+
+
 def _band(band: Json) -> str:
     """Return name and description of a band."""
     description = band.get("description")
@@ -127,9 +135,12 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
 
     from stacbuild.formats.zarr_crs import is_grid_mapping
     from stacbuild.formats.zarr_store import open_group
+    from stacbuild.stac.data_href import GROUP
     from stacbuild.stac.datacube import LEFT_OUT
 
-    group = open_group(_address(asset, options), options)
+    address = _address(asset, options)
+    inner = asset.extra_fields.get(GROUP)
+    group = open_group(f"{address}/{inner}" if inner else address, options)
     keys = ("dimensions", "data_type", "shape", "chunks", "unit", "nodata", "title", LEFT_OUT)
     found = {}
     for name, variable in variables.items():

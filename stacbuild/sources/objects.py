@@ -11,9 +11,10 @@ import datetime as dt
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
 
 import pystac
 import rasterio
@@ -23,7 +24,8 @@ import zarr
 from stacbuild import progress
 from stacbuild.config.store import Store
 from stacbuild.errors import Failure, NotFoundError
-from stacbuild.formats.file_format import format_of, format_of_file, refuse, without_suffix
+from stacbuild.formats.array_store import split_href
+from stacbuild.formats.file_format import Format, format_of, format_of_file, refuse, without_suffix
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.zarr_errors import is_local, read_error
@@ -59,11 +61,19 @@ class Location:
         Path or URL of the item's asset.
     options
         Arguments for s3fs, if it is read through that.
+    group
+        Path of a group in a file of arrays, which is not part of the other two.
     """
 
     read: str
     href: str
     options: Json | None = field(default=None, repr=False)
+    group: str = ""
+
+    @property
+    def opened(self) -> str:
+        """Path or URL for `open_group`."""
+        return f"{self.read}/{self.group}" if self.group else self.read
 
 
 class Objects(ABC, Generic[S]):
@@ -138,7 +148,7 @@ def _describe(
     path = data_id.strip("/")
     if ".." in path.split("/") or "://" in path:
         raise NotFoundError(f"{data_id}: has to be a path below the root of {store.key}")
-    location = objects.locate(path)
+    location = _file_and_group(objects.locate(path))
     profile = profiles.of(store.key, data_id)
     stated = profiles.collection(store.key, data_id)
     identity: Json = {
@@ -159,20 +169,20 @@ def _describe(
                 progress.warn(f"{data_id}: {line}")
         state = objects.file_state(location)
     else:
-        group = open_group(location.read, location.options)
-        with source_of(group, location.read, location.options) as ds:
+        group = open_group(location.opened, location.options)
+        with source_of(group, location.opened, location.options) as ds:
             metadata = CollectionProfile.model_validate(
                 _attributes(ds).model_dump(exclude_none=True) | stated.model_dump(exclude_none=True)
             )
-            zipped = location.read.lower().endswith(".zip")
+            is_file = kind is not Format.ZARR and kind.is_read
             file = "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
             with naming(ds, location.href):
                 is_dated = period(ds, profile) is not None
-            when = None if is_dated else _modified(objects, location, "" if zipped else file)
+            when = None if is_dated else _modified(objects, location, "" if is_file else file)
             item = zarr_item(group, ds, **identity, datetime=when, warn=progress.current().warn)
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
-            if zipped:
+            if is_file:
                 state = objects.file_state(location)
             else:
                 state = objects.group_state(location, group, map(str, ds.data_vars))
@@ -183,6 +193,19 @@ def _describe(
         item.add_link(link)
     declare_extensions(item)
     return item, metadata
+
+
+def _file_and_group(location: Location) -> Location:
+    """Return a location with the group in a file of arrays apart."""
+    at = split_href(location.read)
+    if at is None or not at[1]:
+        return location
+    file, group = at
+    href = location.href.rstrip("/")
+    # The group may be quoted in a URL.
+    for _ in group.split("/"):
+        href = href.rpartition("/")[0]
+    return replace(location, read=file, href=href, group=unquote(group) if "://" in file else group)
 
 
 def _modified(objects: Objects[S], location: Location, suffix: str = "") -> dt.datetime | None:

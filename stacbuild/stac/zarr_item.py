@@ -21,6 +21,7 @@ import zarr
 from pystac.utils import datetime_to_str
 
 from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.formats.array_store import ArrayStore
 from stacbuild.formats.zarr_grid import grid_of, on_other_grids
 from stacbuild.formats.zarr_members import outdated
 from stacbuild.formats.zarr_store import HIDDEN, MEDIA_TYPE, NOTES, is_consolidated
@@ -28,6 +29,7 @@ from stacbuild.formats.zarr_values import values_of
 from stacbuild.geo.outline import footprint
 from stacbuild.profiles import DataProfile
 from stacbuild.stac.catalog import DATA_ID, STORE
+from stacbuild.stac.data_href import GROUP
 from stacbuild.stac.datacube import (
     LEFT_OUT,
     OTHER_GRID,
@@ -69,7 +71,8 @@ def zarr_item(
     item_id, data_id, store_key
         Identity of the item in the catalog.
     href
-        Href of the asset: a URL without credentials or an absolute local path.
+        Href of the asset: a URL without credentials or an absolute local path, of a NetCDF or HDF5
+        file without the group in it.
     profile
         Metadata that the store lacks.
     datetime
@@ -134,25 +137,26 @@ def zarr_item(
     if profile.keywords:
         item.properties["keywords"] = list(profile.keywords)
     item.properties |= properties or {}
-    asset = pystac.Asset(
-        href,
-        title=title,
-        media_type=MEDIA_TYPE,
-        roles=["data"],
-        extra_fields={
+    asset = pystac.Asset(href, title=title, roles=["data"])
+    if isinstance(group.store, ArrayStore):
+        asset.media_type = group.store.media_type
+        if inner := group.store.group:
+            asset.extra_fields[GROUP] = inner
+    else:
+        asset.media_type = MEDIA_TYPE
+        asset.extra_fields |= {
             "zarr:zarr_format": group.metadata.zarr_format,
             "zarr:consolidated": is_consolidated(group),
             "zarr:node_type": "group",
-        },
-    )
+        }
+        # The root of the store, which may be above the group (STAC best practices for Zarr).
+        root = re.match(r".*?\.zarr(?=/|$)", href)
+        item.add_link(pystac.Link("store", root.group() if root else href, MEDIA_TYPE, title))
     if parameters := [
         each for field in variables.values() for each in field.get("cf:parameter", ())
     ]:
         asset.extra_fields["cf:parameter"] = parameters
     item.add_asset("data", asset)
-    # The root of the store, which may be above the group (STAC best practices for Zarr).
-    root = re.match(r".*?\.zarr(?=/|$)", href)
-    item.add_link(pystac.Link("store", root.group() if root else href, MEDIA_TYPE, title))
     declare_extensions(item)
     return item
 

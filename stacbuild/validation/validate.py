@@ -26,7 +26,7 @@ from stacbuild.errors import (
     MissingError,
     StacbuildError,
 )
-from stacbuild.formats.cube import NETCDF
+from stacbuild.formats.array_store import NETCDF
 from stacbuild.planning.allowed import check_items
 from stacbuild.planning.resolve import collection_id, output_named
 from stacbuild.progress import Reporter
