@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 
 from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
@@ -26,6 +26,11 @@ from stacbuild.config.types import (
     Text,
 )
 from stacbuild.geo.bbox import BBox, check_crs, square
+
+RASTER_NAME = "band_data"
+"""Name of the variable of a GeoTIFF whose header names none, as rioxarray and xcube have it."""
+
+_COORDINATES = ("x", "y", "lat", "lon", "time", "band", "spatial_ref")
 
 InterpMethod = Literal["nearest", "bilinear"]
 AggMethod = Literal["center", "max", "mean", "median", "min", "mode", "sum"]
@@ -225,6 +230,42 @@ class SourceVariable(Source):
 
     identifier: Name | None = None
     """Name of the cube's variable; of several variables, the prefix of their names."""
+
+    _default_name: str | None = PrivateAttr(default=None)
+
+    def cube_name(self, name: str) -> str:
+        """Return the name in the cube of the only variable of a file, where it is called *name*.
+
+        That is the identifier, else the name in the file's header, else that of the dataset.
+        `RASTER_NAME` stays if parameters use it, or if the dataset has the name of a coordinate.
+        """
+        if self.identifier:
+            return self.identifier
+        default = self._default_name
+        if name != RASTER_NAME or default in (None, *_COORDINATES) or self._mentions(name):
+            return name
+        return str(default)
+
+    def parameter_name(self, name: str) -> str:
+        """Return the name of the only variable of a file in the parameters of the configuration.
+
+        That is *name*, its name in the file, if parameters use it, else its name in the cube.
+        """
+        return name if self._mentions(name) else self.cube_name(name)
+
+    def _mentions(self, name: str) -> bool:
+        """Return whether parameters of this variable use a name."""
+        params = self.spatial_resample_params
+        used: tuple[Any, ...] = (
+            self.open_params.variable_names,
+            params.variables,
+            params.interp_methods,
+            params.agg_methods,
+            params.fill_values,
+        )
+        if in_time := self.temporal_resample_params:
+            used += (in_time.variables, in_time.agg_methods, in_time.interp_methods)
+        return any(name in each for each in used if isinstance(each, tuple | dict))
 
 
 class NamedVariable(SourceVariable):

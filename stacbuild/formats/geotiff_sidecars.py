@@ -1,6 +1,7 @@
 """Warnings about sidecar files of a local GeoTIFF, which GDAL would read and we ignore.
 
-They are missing over the network and easily lost, so only the file itself counts.
+They are missing over the network and easily lost, so only the file itself says where its pixels are
+and which values they have. Names and colours of classes are read (`geotiff_classes`).
 """
 
 from __future__ import annotations

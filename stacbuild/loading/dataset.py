@@ -11,6 +11,7 @@ import pandas as pd
 import pystac
 import xarray as xr
 
+from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
 from stacbuild.geo.coverage import touches
@@ -22,12 +23,10 @@ from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed, wa
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.raster_names import (
-    RASTER_NAME,
     bands_by_name,
     check_labels,
     check_together,
     chosen_bands,
-    known_as,
     with_labels,
     with_times,
 )
@@ -116,6 +115,8 @@ def load_variable(
     dataset = _canonical(dataset, grid, spatial, variable.data_id)
     dataset = _with_band_times(dataset, bands)
     dataset = _named(dataset, variable.identifier)
+    if is_raster and RASTER_NAME in dataset:
+        dataset = dataset.rename({RASTER_NAME: variable.cube_name(RASTER_NAME)})
     only = next(iter(metadata.values())) if len(metadata) == 1 else None
     for name, array in dataset.data_vars.items():
         known = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
@@ -165,7 +166,7 @@ def _open_raster(
     chosen = chosen_bands(variable, items)
     by_name = {} if variable.open_params.band_as_variable else bands_by_name(items[0])
     several = len(by_name) > 1
-    names = {name: name if several else known_as(variable, name) for name in chosen}
+    names = {name: name if several else variable.parameter_name(name) for name in chosen}
     check_methods(variable, list(by_name if several else names.values()))
     arrays, metadata = {}, {}
     sources = wrapped_grids(items, options.grid)

@@ -46,6 +46,8 @@ class VariableMetadata:
     unpacked_by
         Scale and offset, if the cube stores unpacked values of a packed source: the bands differ
         in them, or resampling packed numbers would give other results.
+    of_classes
+        Whether any band has classes, also if they differ, so that ``classes`` is empty.
     """
 
     dtype: np.dtype[Any]
@@ -55,6 +57,7 @@ class VariableMetadata:
     chosen: Number | None = None
     masked: bool = False
     unpacked_by: tuple[float, float] | None = None
+    of_classes: bool = False
 
     @classmethod
     def of_raster(cls, item: pystac.Item, band: int | None = None) -> VariableMetadata:
@@ -84,7 +87,7 @@ class VariableMetadata:
         """Read the metadata that several bands of the files of one product share.
 
         If the bands differ in scale or offset, the values in the cube are unpacked. A unit that
-        differs is left out.
+        differs is left out, and so are a title and a description that differ between files.
 
         Raises
         ------
@@ -106,7 +109,19 @@ class VariableMetadata:
                 "band_as_variable: true"
             )
         masked = any(cls.of_raster(item, band).masked for item in items for band in bands)
-        return replace(metadata, masked=masked, nodata=each[0].nodata)
+        band = bands[0] if len(bands) == 1 else None
+        attrs = dict(metadata.attrs)
+        for other in (cls.of_raster(item, band).attrs for item in items[1:]):
+            for name in ("long_name", "description"):
+                if other.get(name) != attrs.get(name):
+                    attrs.pop(name, None)
+        return replace(
+            metadata,
+            masked=masked,
+            nodata=each[0].nodata,
+            attrs=attrs,
+            of_classes=any(_flags(one.classes, one.dtype) for one in each),
+        )
 
     @property
     def packing(self) -> tuple[float, float]:
@@ -335,6 +350,8 @@ def warn_about_raster(
     if len(set(each)) > 1:
         units = ", ".join(dict.fromkeys(unit or "none" for unit in each))
         warn(f"{name}: its bands differ in unit ({units}), so the cube states none; {apart}")
+    if metadata.of_classes and not metadata.classes:
+        warn(f"{name}: its bands differ in classes, so the cube states none; {apart}")
 
 
 def _dtype(name: str, of: str) -> np.dtype[Any]:

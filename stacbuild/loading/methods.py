@@ -49,7 +49,7 @@ def resampling_method(
     # STAC allows one nodata value per band; others are stored as classes marked as nodata, which
     # do not make a variable categorical.
     has_classes = any(not entry.get("nodata") for entry in metadata.classes)
-    if has_classes or is_categorical(metadata.dtype, metadata.attrs):
+    if has_classes or metadata.of_classes or is_categorical(metadata.dtype, metadata.attrs):
         return "nearest"
     return "bilinear" if pixels < _AVERAGED_FROM else "mean"
 

@@ -10,6 +10,7 @@ import numpy as np
 import pystac
 import xarray as xr
 
+from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.errors import BuildError
 from stacbuild.loading.metadata import VariableMetadata, data_bands, metadata_by_band
 from stacbuild.loading.select import band_times, by_time, chosen_names
@@ -17,9 +18,6 @@ from stacbuild.stac.extensions import VARIABLE
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
-
-# Name of the variable when rioxarray or xcube opens a GeoTIFF as a dataset.
-RASTER_NAME = "band_data"
 
 
 def bands_by_name(item: pystac.Item) -> dict[str, list[int]]:
@@ -52,28 +50,9 @@ def chosen_bands(
         names = chosen_names(variable, known)
         return {name: metadata_by_band(variable, items, name, known[name]) for name in names}
     [name] = known
-    named = known_as(variable, name)
+    named = variable.parameter_name(name)
     chosen_names(variable, [named])
     return {name: metadata_by_band(variable, items, named)}
-
-
-def known_as(variable: SourceVariable, name: str) -> str:
-    """Return the name of a file's only variable in the parameters of the configuration.
-
-    That is the identifier of the entry, unless ``open_params`` or ``spatial_resample_params`` use
-    the name that the variable has in the file.
-    """
-    params = variable.spatial_resample_params
-    used = (
-        variable.open_params.variable_names,
-        params.variables,
-        params.interp_methods,
-        params.agg_methods,
-        params.fill_values,
-    )
-    if any(name in each for each in used if isinstance(each, tuple | dict)):
-        return name
-    return variable.identifier or name
 
 
 def with_times(

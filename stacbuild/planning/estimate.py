@@ -25,7 +25,7 @@ from stacbuild.loading.area import items_within
 from stacbuild.loading.dataset import any_touches, check_overlap
 from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed
 from stacbuild.loading.methods import resampling_method, wrapped_grids
-from stacbuild.loading.raster_names import chosen_bands, known_as
+from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
 from stacbuild.loading.temporal import count_steps, dtype_of_resampled
 from stacbuild.loading.units import work_unit
@@ -208,14 +208,15 @@ def _of_raster(
     chosen = chosen_bands(variable, items)
     if not variable.open_params.band_as_variable:
         for name, stated in chosen.items():
-            known = name if len(chosen) > 1 else known_as(variable, name)
+            known = name if len(chosen) > 1 else variable.parameter_name(name)
             metadata = _unpacked(variable, known, stated, sources, grid)
             lead, times = _lead_of_raster(variable, items, list(metadata))
-            named = name if own is None else f"{own}_{name}" if len(chosen) > 1 else own
+            several = len(chosen) > 1
+            named = variable.cube_name(name) if not several else f"{own}_{name}" if own else name
             yield named, next(iter(metadata.values())), lead, times
         return
     [(name, stated)] = chosen.items()
-    metadata = _unpacked(variable, known_as(variable, name), stated, sources, grid)
+    metadata = _unpacked(variable, variable.parameter_name(name), stated, sources, grid)
     apart = {f"band_{band}": each for band, each in metadata.items()}
     for each in chosen_names(variable, apart):
         yield f"{own}_{each}" if own else each, apart[each], {}, None

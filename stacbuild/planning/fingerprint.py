@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,9 @@ import pyproj
 
 from stacbuild.config import GridMapping
 from stacbuild.config.code import CodeError
+from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.errors import LocalError
+from stacbuild.stac.extensions import VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,8 @@ ALGORITHM_VERSION = 1
 """Raised whenever the same configuration and sources would give other values or attributes."""
 
 _ALGORITHM = "algorithm"
+_DEFAULT_NAME = "default name"
+_COMMON_TITLE = "common title"
 # Items of earlier versions record versions of libraries instead; all of them used algorithm 1.
 _FIRST = {"stacbuild": "1"}
 
@@ -90,6 +94,7 @@ def inputs_of(
     LocalError
         If a file of custom processing cannot be read.
     """
+    sources = list(sources)
     customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
     modules, declared = _files(customs)
     rights = {each.id: asdict(each) for each in collections}
@@ -109,7 +114,37 @@ def inputs_of(
     }
     if declared:
         inputs[DEPENDS_ON] = {name: _digest_of_file(path) for name, path in declared.items()}
-    return inputs | {_ALGORITHM: {"stacbuild": str(ALGORITHM_VERSION)}}
+    return inputs | {
+        _ALGORITHM: {"stacbuild": str(ALGORITHM_VERSION), **_later_rules(dataset, sources)}
+    }
+
+
+def _later_rules(dataset: Dataset, sources: Sequence[pystac.Item]) -> dict[str, str]:
+    """Return rules that are younger than `ALGORITHM_VERSION`, if they affect this cube.
+
+    Cubes that they do not affect stay up to date.
+    """
+    rules = {}
+    rasters = [item for item in sources if "cube:variables" not in item.properties]
+    nameless = [item for item in rasters if not _names_variables(item)]
+    for variable in dataset.variables:
+        name = variable.cube_name(RASTER_NAME)
+        is_default = variable.identifier is None and name != RASTER_NAME
+        if is_default and nameless and not variable.open_params.band_as_variable:
+            rules[_DEFAULT_NAME] = name
+    titles: dict[str, set[Any]] = {}
+    for item in rasters:
+        asset = item.assets["data"]
+        stated = (asset.title or item.properties.get("title"), asset.description)
+        titles.setdefault(item.properties["stacbuild:data_id"], set()).add(stated)
+    if any(len(each) > 1 for each in titles.values()):
+        rules[_COMMON_TITLE] = "1"
+    return rules
+
+
+def _names_variables(item: pystac.Item) -> bool:
+    fields = item.assets["data"].extra_fields
+    return VARIABLE in fields or any(VARIABLE in band for band in fields.get("bands", ()))
 
 
 def _files(customs: Iterable[CustomProcessing]) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -159,8 +194,13 @@ def changes(previous: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list
     for key, old, new in _differences(previous, now, DEPENDS_ON):
         what = "new" if old is None else "missing or not declared" if new is None else "changed"
         messages.append(f"depends_on: {key} {what}")
-    for _, old, new in _differences({_ALGORITHM: _FIRST, **previous}, now, _ALGORITHM):
-        messages.append(f"stacbuild computes cubes in another way: version {new}, not {old}")
+    for key, old, new in _differences({_ALGORITHM: _FIRST, **previous}, now, _ALGORITHM):
+        if key == _DEFAULT_NAME:
+            messages.append(f"its variable is named {new or RASTER_NAME}, not {old or RASTER_NAME}")
+        elif key == _COMMON_TITLE:
+            messages.append("its long_name is what all files share, not that of the first")
+        else:
+            messages.append(f"stacbuild computes cubes in another way: version {new}, not {old}")
     return messages
 
 

@@ -17,7 +17,6 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
 import pystac
-import rasterio
 import xarray as xr
 import zarr
 
@@ -27,7 +26,9 @@ from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats.array_store import split_href
 from stacbuild.formats.file_format import Format, format_of, format_of_file, refuse, without_suffix
 from stacbuild.formats.geotiff import open_raster
+from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out
+from stacbuild.formats.geotiff_sidecars import sidecar_notes
 from stacbuild.formats.zarr_errors import is_local, read_error
 from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
@@ -90,10 +91,10 @@ class Objects(ABC, Generic[S]):
     def modified(self, address: str, options: Json | None) -> dt.datetime | None:
         """Return when an object was last changed, if known; do not catch errors."""
 
-    def sidecar_notes(self, location: Location, raster: rasterio.io.DatasetReader) -> list[str]:
-        """Return warnings about files beside a GeoTIFF."""
-        del location, raster
-        return []
+    def local_path(self, location: Location) -> Path | None:
+        """Return the path of a raster whose sidecar files are read; None on servers."""
+        del location
+        return None
 
     def file_state(self, location: Location) -> Json:
         """Return fields of an asset by which changes of the file are detected."""
@@ -164,8 +165,11 @@ def _describe(
         metadata = stated
         with open_raster(location.read, storage_options=location.options) as raster:
             when = None if has_time(raster, profile) else _modified(objects, location)
-            item = raster_item(raster, **identity, datetime=when)
-            for line in (*left_out(raster, profile), *objects.sidecar_notes(location, raster)):
+            beside = objects.local_path(location)
+            classes = file_classes(raster, beside)
+            item = raster_item(raster, **identity, datetime=when, classes=classes)
+            notes = left_out(raster, profile) + class_notes(classes, profile)
+            for line in (*notes, *(sidecar_notes(beside, raster) if beside else ())):
                 progress.warn(f"{data_id}: {line}")
         state = objects.file_state(location)
     else:

@@ -18,6 +18,7 @@ import rasterio.io
 from pyproj.exceptions import CRSError
 
 from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.formats.geotiff_classes import FileClasses, file_classes
 from stacbuild.formats.geotiff_header import check_placed
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import georeference_hint
@@ -51,6 +52,7 @@ def raster_item(
     title: str | None = None,
     asset_fields: Mapping[str, Any] | None = None,
     properties: Mapping[str, Any] | None = None,
+    classes: FileClasses | None = None,
 ) -> pystac.Item:
     """Describe an open GeoTIFF as an item with the asset ``data``.
 
@@ -69,6 +71,8 @@ def raster_item(
         Title of item and asset if the profile has none; by default the data id.
     asset_fields, properties
         More asset fields and item properties.
+    classes
+        Classes of the file and of those beside it; by default those of the file itself.
 
     Returns
     -------
@@ -84,6 +88,7 @@ def raster_item(
     grid = grid_of(dataset, href)
     geometry, bbox = _footprint(grid, href)
     name = profile.title or title or data_id
+    found = file_classes(dataset) if classes is None else classes
     item = pystac.Item(
         id=item_id,
         geometry=geometry,
@@ -109,8 +114,8 @@ def raster_item(
             extra_fields={
                 **value_fields(dataset, profile),
                 **sampling_fields(dataset),
-                **class_fields(dataset, profile),
-                **band_fields(dataset, profile, href),
+                **class_fields(dataset, profile, found),
+                **band_fields(dataset, profile, href, found),
                 **(asset_fields or {}),
             },
         ),

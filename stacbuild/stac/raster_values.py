@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import rasterio.io
 
 from stacbuild.errors import IntegrityError
+from stacbuild.formats.geotiff_classes import FileClasses
 from stacbuild.formats.geotiff_header import alpha_bands, exact_nodata, mask_of, packing
 from stacbuild.formats.geotiff_netcdf import NetcdfTags, netcdf_tags
 from stacbuild.nodata import Number, to_json
-from stacbuild.profiles import DataProfile
+from stacbuild.profiles import Class, DataProfile
 from stacbuild.stac.extensions import ALPHA, MASK, VARIABLE
 
 Json = dict[str, Any]
 
+_CLASSES = "classification:classes"
+_NO_CLASSES = FileClasses()
 _DATA_TYPES = {
     "complex_int16": "cint16",
     "complex64": "cfloat32",
@@ -77,16 +80,18 @@ def _all_are_data(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> b
     return bool(tags.variables or tags.times)
 
 
-def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Json:
-    """Return ``classification:classes`` of the profile, with colours of the file's colour table.
+def class_fields(
+    dataset: rasterio.io.DatasetReader, profile: DataProfile, found: FileClasses = _NO_CLASSES
+) -> Json:
+    """Return ``classification:classes`` of the profile, else those that all bands of a file share.
 
-    Nodata values after the first become classes with ``nodata: true``, since the STAC field
-    ``nodata`` holds a single value.
+    Those of the profile have the colours of the file's colour table if they state none. Nodata
+    values after the first become classes with ``nodata: true``, since the STAC field ``nodata``
+    holds a single value. Classes that differ between bands are in ``bands`` (`band_fields`).
     """
-    classes = [entry.model_dump(exclude_none=True) for entry in profile.classes or ()]
-    for entry in classes:
-        if not entry["nodata"]:
-            del entry["nodata"]
+    classes = _json(profile.classes or ())
+    if not classes and not _bands_differ(dataset, profile, found):
+        classes = _of_file(dataset, profile, found, 1)
     known = {entry["value"]: entry for entry in classes}
     for value in _nodata(dataset, profile)[1:]:
         if isinstance(value, int):
@@ -95,10 +100,56 @@ def class_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> Js
     for value, entry in known.items():
         if "color_hint" not in entry and value in colours:
             entry["color_hint"] = colours[value]
-    return {"classification:classes": list(known.values())} if known else {}
+    return {_CLASSES: list(known.values())} if known else {}
 
 
-def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: str) -> Json:
+def _json(classes: Iterable[Class]) -> list[Json]:
+    entries = [entry.model_dump(exclude_none=True) for entry in classes]
+    for entry in entries:
+        if not entry["nodata"]:
+            del entry["nodata"]
+    return entries
+
+
+def _of_file(
+    dataset: rasterio.io.DatasetReader, profile: DataProfile, found: FileClasses, band: int
+) -> list[Json]:
+    """Return the classes of a band of a file; those of its nodata values say so.
+
+    Colours without names are classes only if nothing says that the values are a quantity.
+    """
+    classes = found.by_band.get(band, ())
+    if all(entry.title is None for entry in classes) and _is_quantity(dataset, profile, band):
+        return []
+    nodata = _nodata(dataset, profile)
+    entries = _json(classes)
+    for entry in entries:
+        if entry["value"] in nodata:
+            entry["nodata"] = True
+    return entries
+
+
+def _is_quantity(dataset: rasterio.io.DatasetReader, profile: DataProfile, band: int) -> bool:
+    scales, offsets = packing(dataset)
+    packed = (scales[band - 1], offsets[band - 1]) != (1, 0)
+    return packed or bool(profile.standard_name or profile.unit or dataset.units[band - 1])
+
+
+def _bands_differ(
+    dataset: rasterio.io.DatasetReader, profile: DataProfile, found: FileClasses
+) -> bool:
+    """Return whether data bands have different classes in their file."""
+    alpha = () if _all_are_data(dataset, profile) else alpha_bands(dataset)
+    data = [band for band in dataset.indexes if band not in alpha]
+    return data[0] != 1 or len({found.by_band.get(band, ()) for band in data}) > 1
+
+
+def band_fields(
+    dataset: rasterio.io.DatasetReader,
+    profile: DataProfile,
+    href: str,
+    found: FileClasses = _NO_CLASSES,
+) -> Json:
     """Return ``bands`` if there are several, with years from the profile, or names.
 
     netCDF tags (`stacbuild.formats.geotiff_netcdf`) add times, unless the profile states some, and
@@ -137,6 +188,10 @@ def band_fields(dataset: rasterio.io.DatasetReader, profile: DataProfile, href: 
             for number, value in values.items():
                 if value != _NEUTRAL[field]:
                     bands[number - 1][field] = value
+    if not profile.classes and _bands_differ(dataset, profile, found):
+        for number in dataset.indexes:
+            if classes := _of_file(dataset, profile, found, number):
+                bands[number - 1][_CLASSES] = classes
     if not _all_are_data(dataset, profile):
         for number in alpha_bands(dataset):
             bands[number - 1][ALPHA] = True

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import rasterio
 import zarr
 
-from stacbuild.formats.geotiff_sidecars import sidecar_notes
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
@@ -36,8 +34,8 @@ class _Files(Objects[FileStore]):
         del options
         return dt.datetime.fromtimestamp(int(Path(address).stat().st_mtime), dt.UTC)
 
-    def sidecar_notes(self, location: Location, raster: rasterio.io.DatasetReader) -> list[str]:
-        return sidecar_notes(Path(location.read), raster)
+    def local_path(self, location: Location) -> Path:
+        return Path(location.read)
 
     def file_state(self, location: Location) -> Json:
         path = Path(location.read)

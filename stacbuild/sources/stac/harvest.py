@@ -20,6 +20,7 @@ import pystac
 from stacbuild import progress
 from stacbuild.errors import Failure, StacbuildError
 from stacbuild.formats.geotiff import RasterFile
+from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
@@ -165,13 +166,17 @@ def _describe(
             times = netcdf_tags(raster).times
             if times and known.start_datetime is None:
                 profile = without_times(profile)
-            item = raster_item(raster, **identity, profile=profile, datetime=time_of(found))
+            beside = None if "://" in data.read else Path(file.href)
+            classes = file_classes(raster, beside)
+            item = raster_item(
+                raster, **identity, profile=profile, datetime=time_of(found), classes=classes
+            )
             notes = complete_raster(item, raster, found, data, known)
-            notes += left_out(raster, profile)
+            notes += left_out(raster, profile) + class_notes(classes, profile)
             if known.start_datetime is None and known.years is None:
                 notes += time_notes(times, found)
-            if "://" not in data.read:
-                notes += sidecar_notes(Path(file.href), raster)
+            if beside is not None:
+                notes += sidecar_notes(beside, raster)
         fields = {"file:size": file.size, **file_fields(data)}
         if "://" not in data.read:
             fields["updated"] = file_time(Path(file.href))
