@@ -12,6 +12,7 @@ import zarr_cm
 from pyproj import CRS
 
 from stacbuild.geo.crs import parse_crs
+from stacbuild.geo.crs_text import is_code
 
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
@@ -64,7 +65,7 @@ def geozarr_attrs(grid: Grid) -> dict[str, Any]:
     """
     attrs = zarr_cm.create_many(
         {
-            "proj": {"proj:code": grid.crs},
+            "proj": {"proj:code" if is_code(grid.crs) else "proj:wkt2": grid.crs},
             "spatial": {
                 "spatial:dimensions": list(grid.dims),
                 "spatial:shape": list(grid.shape),

@@ -65,7 +65,8 @@ def coarser(grid: Grid) -> list[Grid]:
     while max(grid.shape) > SMALLEST:
         rows, columns = (-(-length // 2) for length in grid.shape)
         tile = (min(grid.tile[0], rows), min(grid.tile[1], columns))
-        grid = replace(grid, step=grid.step * 2, shape=(rows, columns), tile=tile, note="")
+        width, height = grid.width * 2, grid.height * 2
+        grid = replace(grid, width=width, height=height, shape=(rows, columns), tile=tile, note="")
         grids.append(grid)
     return grids
 

@@ -20,6 +20,8 @@ from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.other_stores import INSTEAD
 from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.config.stores import MODELS, kinds_that
+from stacbuild.config.types import stated_crs
+from stacbuild.geo.crs_text import canonical_crs, spatial_dims
 
 STORE_IDS = tuple(sorted(MODELS))
 READABLE = kinds_that(lambda model: model.readable)
@@ -59,12 +61,9 @@ def _coordinates(
     """Yield problems of variables that are named like a coordinate of their cube."""
     taken = {"time", "spatial_ref"}
     if grid is not None:
-        # Imported when used: it takes a while.
-        from pyproj import CRS
-
         # The models report an invalid CRS.
-        with suppress(ValueError, TypeError, RuntimeError):
-            taken |= {"lat", "lon"} if CRS(grid.get("crs")).is_geographic else {"x", "y"}
+        with suppress(ValueError, TypeError, AttributeError):
+            taken |= set(spatial_dims(canonical_crs(stated_crs(grid.get("crs")))))
     for path, variable in variables:
         name = variable.get("identifier")
         if isinstance(name, str) and name in taken:

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
     Count,
+    Crs,
     CubeName,
     DataId,
     ExactNumber,
@@ -25,7 +26,8 @@ from stacbuild.config.types import (
     StatedBBox,
     Text,
 )
-from stacbuild.geo.bbox import BBox, check_crs, square
+from stacbuild.geo.bbox import BBox, square, unwrapped
+from stacbuild.geo.crs_text import canonical_crs
 
 RASTER_NAME = "band_data"
 """Name of the variable of a GeoTIFF whose header names none, as rioxarray and xcube have it."""
@@ -146,8 +148,8 @@ class OpenParams(Model):
     """First and last time to take, both included; null for an open end."""
     bbox: StatedBBox | None = None
     """West, south, east, north: source pixels with their centre outside of it are nodata."""
-    crs: Text | None = None
-    """CRS of `bbox` and `point`, as an EPSG code; EPSG:4326 by default."""
+    crs: Crs | None = None
+    """CRS of `bbox` and `point`, in any form that a grid mapping takes; EPSG:4326 by default."""
     point: tuple[Number, Number] | None = None
     """Longitude and latitude (x and y in another `crs`): with `bbox_width` the centre of a square;
     alone, and without a grid_mapping, the location of a time series."""
@@ -166,21 +168,6 @@ class OpenParams(Model):
             return square(self.point, self.bbox_width, self.area_crs)
         return self.bbox
 
-    @field_validator("crs")
-    @classmethod
-    def _known_crs(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_crs(value)
-        return value
-
-    @field_validator("bbox")
-    @classmethod
-    def _ordered_bbox(cls, value: BBox | None) -> BBox | None:
-        if value and not (value[0] < value[2] and value[1] < value[3]):
-            msg = "has to be [west, south, east, north], west less than east, south than north"
-            raise ValueError(msg)
-        return value
-
     @model_validator(mode="after")
     def _one_area(self) -> Self:
         if self.bbox and self.point:
@@ -189,6 +176,14 @@ class OpenParams(Model):
         if self.bbox_width and not self.point:
             msg = "bbox_width needs a point: [longitude, latitude]"
             raise ValueError(msg)
+        if self.bbox:
+            west, south, east, north = unwrapped(self.bbox, canonical_crs(self.area_crs))
+            if not (west < east and south < north):
+                msg = (
+                    "bbox: has to be [west, south, east, north], west less than east, south than "
+                    "north (across the antimeridian, in degrees, west more than east)"
+                )
+                raise ValueError(msg)
         return self
 
 

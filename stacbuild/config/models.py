@@ -25,18 +25,19 @@ from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore
 from stacbuild.config.types import (
     Count,
+    Crs,
     DataId,
     Located,
     Model,
     Name,
-    Number,
+    PixelSize,
     Scheduler,
     StatedBBox,
     Text,
     known_scheduler,
 )
 from stacbuild.errors import ConfigError
-from stacbuild.geo.bbox import BBox, check_bbox, check_crs
+from stacbuild.geo.bbox import BBox, check_bbox
 
 STORAGE = "storage"
 
@@ -51,17 +52,21 @@ def _tile(value: Any) -> Any:
 
 
 class GridMapping(Model):
-    """A grid of square pixels, north up."""
+    """A grid of pixels, north up."""
 
     identifier: Name
     """Name of the grid, which datasets refer to."""
-    crs: Text
-    """Coordinate reference system as an EPSG code, such as `EPSG:4326`; geographic or projected."""
-    spatial_res: Number
-    """Length of the sides of a pixel, in units of the CRS (degrees or metres)."""
+    crs: Crs
+    """Coordinate reference system, geographic or projected: a code such as `EPSG:4326`, `32630` or
+    `ESRI:54009`, WKT, PROJJSON, or a PROJ string."""
+    spatial_res: PixelSize
+    """Length of the sides of a pixel, in units of the CRS (degrees or metres): one number, or
+    [x, y]."""
     bbox: StatedBBox
     """West, south, east, north, in units of the CRS; if that is not a whole number of pixels, the
-    grid is extended by less than a pixel in the east and south."""
+    grid is extended by less than a pixel in the east and south. In degrees, west may be more than
+    east, as in `[170, -20, -170, -10]`: the grid crosses the antimeridian, and its longitudes
+    continue beyond 180."""
     tile_size: Annotated[
         tuple[Count, Count],
         BeforeValidator(_tile),
@@ -80,20 +85,6 @@ class GridMapping(Model):
         ),
     ] = (1024, 1024)
     """Width and height of the chunks of a cube, in pixels: one number, or [x, y]."""
-
-    @field_validator("crs")
-    @classmethod
-    def _known_crs(cls, value: str) -> str:
-        check_crs(value)
-        return value
-
-    @field_validator("spatial_res")
-    @classmethod
-    def _positive(cls, value: float) -> float:
-        if value <= 0:
-            msg = f"has to be more than 0, got {value}"
-            raise ValueError(msg)
-        return value
 
     @field_validator("bbox")
     @classmethod

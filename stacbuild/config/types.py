@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import re
@@ -26,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from stacbuild.geo.crs_text import canonical_crs
 from stacbuild.nodata import exact
 from stacbuild.safe_text import MASK, remember_secret
 
@@ -151,6 +153,33 @@ def _bbox(value: Any) -> Any:
     return value
 
 
+def stated_crs(value: Any) -> Any:
+    """Return the text of a CRS: of an EPSG code as a number, and of PROJJSON as a mapping."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"EPSG:{value}"
+    if isinstance(value, dict):
+        return json.dumps(value)
+    # WKT may be on several lines.
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _known_crs(value: str) -> str:
+    canonical_crs(value)
+    return f"EPSG:{value}" if value.isdigit() else value
+
+
+def _resolution(value: Any) -> Any:
+    pair = value if isinstance(value, list | tuple) else [value, value]
+    if len(pair) != 2:
+        msg = "has to be one number, or two: [x, y]"
+        raise ValueError(msg)
+    x, y = (float(_number(each)) for each in pair)
+    if min(x, y) <= 0:
+        msg = f"has to be more than 0, got {min(x, y)}"
+        raise ValueError(msg)
+    return x if x == y else (x, y)
+
+
 def _one_or_each(value: Any) -> str:
     return "each" if isinstance(value, dict) else "one"
 
@@ -247,6 +276,33 @@ Length = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 
 StatedBBox = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_bbox)]
 """West, south, east, north."""
+
+Crs = Annotated[
+    Text,
+    BeforeValidator(stated_crs),
+    AfterValidator(_known_crs),
+    WithJsonSchema({"type": ["string", "integer", "object"]}),
+]
+"""A CRS: a code, WKT, PROJJSON or a PROJ string."""
+
+PixelSize = Annotated[
+    float | tuple[float, float],
+    BeforeValidator(_resolution),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {
+                    "type": "array",
+                    "items": {"type": "number", "exclusiveMinimum": 0},
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+            ],
+        }
+    ),
+]
+"""Width and height of a pixel; one number if they are equal."""
 
 Count = Annotated[int, Field(ge=1), BeforeValidator(_count)]
 """A whole number, 1 or more."""

@@ -21,7 +21,8 @@ from stacbuild.formats.zarr_crs import StatedCrs, crs_statements
 from stacbuild.formats.zarr_stated import Span, Stated, of_bbox, stated_dimensions, statements
 from stacbuild.formats.zarr_units import axis_of_unit
 from stacbuild.geo.bbox import BBox
-from stacbuild.geo.crs import apart, crs_text, full_circle, is_lonlat, parse_crs
+from stacbuild.geo.crs import apart, full_circle, is_lonlat, parse_crs
+from stacbuild.geo.crs_text import registered_text
 from stacbuild.geo.grid import PixelGrid
 
 _X_NAMES = frozenset({"x", "lon", "longitude", "rlon", "easting", "xc"})
@@ -109,7 +110,7 @@ def grid_of(ds: xr.Dataset, bbox: BBox | None = None) -> DatasetGrid:
     ]
     rows, columns = spans
     place = Affine(columns.pitch, 0.0, columns.origin, 0.0, rows.pitch, rows.origin)
-    pixels = PixelGrid.from_affine(crs_text(crs), place, shape)
+    pixels = PixelGrid.from_affine(registered_text(crs), place, shape)
     grid = DatasetGrid(pixels.crs, pixels.transform, pixels.shape, y, x)
     notes += _disagreements(grid, (rows, columns), axes, [*profile, *stated])
     notes += _other_crs(grid, crss)

@@ -6,17 +6,19 @@ Numbers are read as the decimals that are written: 0.00025, not the double neare
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-import pyproj
 from affine import Affine
 
-from stacbuild.geo.crs import epsg_code, full_circle, horizontal, is_lonlat, parse_crs, to_lonlat
+from stacbuild.geo.crs import full_circle, is_lonlat, parse_crs, to_lonlat
+from stacbuild.geo.crs_text import canonical_crs, is_code
 
 BBox = tuple[float, float, float, float]
 """West, south, east, north."""
+
+Resolution = float | tuple[float, float]
+"""Width and height of a pixel; one number if they are equal."""
 
 TOLERANCE = 1e-6
 """A bbox within this fraction of a pixel of a whole number of pixels is that many pixels."""
@@ -26,41 +28,33 @@ SKEW = 1e-3
 
 MAX_SIDE = 2**31 - 1
 
+WIDEST = 0.75
+"""Largest share of all longitudes that a bbox across the antimeridian may span."""
+
 # A bbox more than this many degrees outside of the area of use suggests the wrong CRS. Wide enough
 # for the neighbouring UTM zone, too narrow for degrees given where metres are expected.
 _MARGIN = 10.0
 
 
-def check_crs(text: str) -> int:
-    """Return the EPSG code of the horizontal CRS that is written as ``EPSG:<code>``.
+def sides(resolution: Resolution) -> tuple[float, float]:
+    """Return width and height of a pixel of a resolution."""
+    return resolution if isinstance(resolution, tuple) else (resolution, resolution)
 
-    For a CRS with heights (EPSG:4979, EPSG:5698), this is the code of its horizontal part.
 
-    Raises
-    ------
-    ValueError
-        If *text* has another form, the code is unknown, or the CRS lacks two horizontal axes.
+def unwrapped(bbox: BBox, crs: str) -> BBox:
+    """Return a bbox across the antimeridian with its east beyond 180; others unchanged.
+
+    Such a bbox is in a geographic CRS and has west more than east. It spans at most three quarters
+    of all longitudes: a wider one more likely has its edges interchanged.
     """
-    match = re.fullmatch(r"epsg:(\d{1,9})", text.strip(), re.IGNORECASE)
-    if match is None:
-        msg = f"{text!r} is not an EPSG code; write it like EPSG:4326 or EPSG:3035"
-        raise ValueError(msg)
-    code = int(match[1])
-    try:
-        crs = parse_crs(f"EPSG:{code}")
-    except pyproj.exceptions.CRSError:
-        msg = f"EPSG:{code} is no coordinate reference system that the installed PROJ knows"
-        raise ValueError(msg) from None
-    try:
-        flat = horizontal(crs)
-    except ValueError:
-        msg = f"EPSG:{code} ({crs.name}) has no two horizontal axes; a grid needs them"
-        raise ValueError(msg) from None
-    found = code if flat is crs else epsg_code(flat)
-    if found is None:
-        msg = f"EPSG:{code} ({crs.name}): its horizontal part has no EPSG code; name another"
-        raise ValueError(msg)
-    return found
+    west, south, east, north = bbox
+    if west <= east or (circle := full_circle(crs)) is None:
+        return bbox
+    # The decimals that are written, so that no digit is lost: -179.9 + 360 is 180.1.
+    beyond = float(exact(east) + exact(circle))
+    if west > circle / 2 or east < -circle / 2 or beyond - west > WIDEST * circle:
+        return bbox
+    return west, south, beyond, north
 
 
 def to_bbox(values: Iterable[object]) -> BBox:
@@ -69,7 +63,8 @@ def to_bbox(values: Iterable[object]) -> BBox:
     Raises
     ------
     ValueError
-        If they are not four finite numbers, west less than east and south less than north.
+        If they are not four finite numbers, south less than north and west less than east, or more
+        across the antimeridian (see `unwrapped`).
     """
     try:
         west, south, east, north = (float(value) for value in values)  # type: ignore[arg-type]
@@ -79,7 +74,8 @@ def to_bbox(values: Iterable[object]) -> BBox:
     if not all(map(math.isfinite, (west, south, east, north))):
         msg = "has to be four finite numbers: west, south, east, north"
         raise ValueError(msg)
-    if west >= east or south >= north:
+    beyond = unwrapped((west, south, east, north), "EPSG:4326")[2]
+    if west >= beyond or south >= north:
         msg = "is empty: [west, south, east, north] needs west < east and south < north"
         raise ValueError(msg)
     return west, south, east, north
@@ -92,7 +88,7 @@ def square(point: tuple[float, float], width: float, crs: str) -> BBox:
     south and west. For any other, it is in units of the CRS, which are assumed to be metres.
     """
     x, y = point
-    known = parse_crs(f"EPSG:{check_crs(crs)}")
+    known = parse_crs(canonical_crs(crs))
     if not known.is_geographic:
         return x - width / 2, y - width / 2, x + width / 2, y + width / 2
     geod = known.get_geod()
@@ -102,53 +98,66 @@ def square(point: tuple[float, float], width: float, crs: str) -> BBox:
 
 
 def check_bbox(
-    bbox: BBox, crs: str | None, resolution: float | None, *, beyond: float = 0.0
+    bbox: BBox, crs: str | None, resolution: Resolution | None, *, beyond: float = 0.0
 ) -> None:
     """Check that *bbox* is valid, within the area of its CRS, and at least one pixel in size.
 
     *crs* and *resolution* are None if they are invalid themselves; checks that need them are
-    skipped. *beyond* is how many degrees *bbox* may extend beyond longitudes -180 and 180.
+    skipped. *beyond* is how many degrees *bbox* may extend beyond longitudes -180 and 180. West may
+    be more than east in a geographic CRS: the bbox crosses the antimeridian.
 
     Raises
     ------
     ValueError
         If *bbox* fails a check; the message names the reason.
     """
+    crs = None if crs is None else canonical_crs(crs)
+    circle = None if crs is None else full_circle(crs)
+    crosses = crs is not None and bbox != (bbox := unwrapped(bbox, crs))
     west, south, east, north = bbox
     if west >= east:
         msg = f"west ({west}) has to be less than east ({east})"
-        if crs is not None and parse_crs(f"EPSG:{check_crs(crs)}").is_geographic and west > east:
-            msg += "; a bbox across the antimeridian is not supported yet, use two grids"
+        if circle is not None and west > east:
+            msg += f"; across the antimeridian, a bbox spans at most {WIDEST * circle:g} degrees"
         raise ValueError(msg)
     if south >= north:
         msg = f"south ({south}) has to be less than north ({north}): [west, south, east, north]"
         raise ValueError(msg)
-    if resolution is not None:
-        for low, high, side in ((west, east, "width"), (south, north, "height")):
-            pixels = (high - low) / resolution
-            if pixels < 1 - TOLERANCE:
-                msg = f"its {side} of {high - low} is less than one pixel of {resolution}"
-                raise ValueError(msg)
-            if pixels > MAX_SIDE:
-                msg = f"its {side} of {high - low} is {pixels:.3g} pixels of {resolution}: too many"
-                raise ValueError(msg)
+    if circle is not None and crosses:
+        beyond = circle
+    if resolution is None:
+        if crs is not None:
+            _check_area(_to_poles(bbox, crs, 0), crs, beyond=beyond)
+        return
+    for low, high, step, side in zip(
+        (west, south), (east, north), sides(resolution), ("width", "height"), strict=True
+    ):
+        pixels = (high - low) / step
+        if pixels < 1 - TOLERANCE:
+            msg = f"its {side} of {high - low} is less than one pixel of {step}"
+            raise ValueError(msg)
+        if pixels > MAX_SIDE:
+            msg = f"its {side} of {high - low} is {pixels:.3g} pixels of {step}: too many"
+            raise ValueError(msg)
     if crs is None:
         return
-    epsg = check_crs(crs)
-    _check_area(_to_poles(bbox, epsg, resolution or 0), epsg, beyond=beyond)
-    if resolution is not None:
-        # Extending the bbox to whole pixels may cross the pole or the antimeridian.
-        columns, fits_x = count_pixels(west, east, resolution)
-        rows, fits_y = count_pixels(south, north, resolution)
-        grown_east = east if fits_x else round(west + columns * resolution, 9)
-        grown_south = south if fits_y else round(north - rows * resolution, 9)
-        grown = _to_poles((west, grown_south, grown_east, north), epsg, resolution)
-        _check_area(grown, epsg, "grown to whole pixels, ", beyond=beyond)
+    width, height = sides(resolution)
+    _check_area(_to_poles(bbox, crs, height), crs, beyond=beyond)
+    # Extending the bbox to whole pixels may cross the pole or the antimeridian.
+    columns, fits_x = count_pixels(west, east, width)
+    rows, fits_y = count_pixels(south, north, height)
+    grown_east = east if fits_x else round(west + columns * width, 9)
+    grown_south = south if fits_y else round(north - rows * height, 9)
+    grown = _to_poles((west, grown_south, grown_east, north), crs, height)
+    if crosses and circle is not None and grown_east - west > circle:
+        msg = f"grown to whole pixels, {list(grown)} covers more than all longitudes"
+        raise ValueError(msg)
+    _check_area(grown, crs, "grown to whole pixels, ", beyond=beyond)
 
 
-def _to_poles(bbox: BBox, epsg: int, resolution: float) -> BBox:
+def _to_poles(bbox: BBox, crs: str, resolution: float) -> BBox:
     """Return *bbox* clipped to a pole on the centres of its last row, as in grids of models."""
-    circle = full_circle(f"EPSG:{epsg}")
+    circle = full_circle(crs)
     west, south, east, north = bbox
     if circle is None:
         return bbox
@@ -160,8 +169,9 @@ def _to_poles(bbox: BBox, epsg: int, resolution: float) -> BBox:
     return west, south, east, north
 
 
-def _check_area(bbox: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -> None:
-    crs = parse_crs(f"EPSG:{epsg}")
+def _check_area(bbox: BBox, text: str, when: str = "", *, beyond: float = 0.0) -> None:
+    crs = parse_crs(text)
+    name = text if is_code(text) else crs.name
     west, south, east, north = bbox
     if (circle := full_circle(crs)) is not None:
         slack = 1e-6
@@ -171,15 +181,18 @@ def _check_area(bbox: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -
             msg = (
                 f"{when}{list(bbox)} reaches beyond longitude "
                 f"-{circle / 2:g} to {circle / 2:g} and latitude -{circle / 4:g} to {circle / 4:g} "
-                f"(EPSG:{epsg} is in {unit}s; [west, south, east, north])"
+                f"({name} is in {unit}s; [west, south, east, north])"
             )
+            if circle / 2 < east <= circle + slack:
+                msg += "; across the antimeridian, west is more than east: [170, -20, -170, -10]"
             raise ValueError(msg)
+    called = f"{name} ({crs.name})" if is_code(text) else name
     degrees = bbox
     if not is_lonlat(crs):
         # The area of use is in degrees from Greenwich, regardless of the CRS.
         degrees = to_lonlat(crs).transform_bounds(*bbox)
         if not all(math.isfinite(edge) for edge in degrees):
-            msg = f"{list(bbox)} lies outside of what EPSG:{epsg} ({crs.name}) can represent"
+            msg = f"{list(bbox)} lies outside of what {called} can represent"
             raise ValueError(msg)
     area = crs.area_of_use
     # An area across the antimeridian has west > east, so its edges cannot be compared.
@@ -193,7 +206,7 @@ def _check_area(bbox: BBox, epsg: int, when: str = "", *, beyond: float = 0.0) -
     ):
         where = ", ".join(f"{edge:.4g}" for edge in degrees)
         msg = (
-            f"{list(bbox)} lies far outside of the area of EPSG:{epsg} ({crs.name}): at [{where}] "
+            f"{list(bbox)} lies far outside of the area of {called}: at [{where}] "
             f"in degrees, while that area is {list(area.bounds)}; check the units and the order"
         )
         raise ValueError(msg)

@@ -20,8 +20,9 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from stacbuild.errors import ConfigError
-from stacbuild.geo.bbox import BBox, check_crs, count_pixels, exact
-from stacbuild.geo.crs import parse_crs
+from stacbuild.geo.bbox import BBox, Resolution, count_pixels, exact, sides, unwrapped
+from stacbuild.geo.crs import full_circle
+from stacbuild.geo.crs_text import canonical_crs, is_code, spatial_dims
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -45,7 +46,7 @@ class PixelGrid:
     Parameters
     ----------
     crs
-        ``EPSG:<code>`` or WKT.
+        ``EPSG:<code>``, the code of another authority, or WKT.
     transform
         The six numbers ``a, b, c, d, e, f`` from (column, row) of a pixel's corner to (x, y).
     shape
@@ -157,16 +158,12 @@ class Stated(Protocol):
         """Its name."""
 
     @property
-    def bbox(self) -> BBox:
-        """West, south, east, north in units of the CRS."""
-
-    @property
-    def spatial_res(self) -> float:
-        """Length of a pixel's side, in units of the CRS."""
+    def spatial_res(self) -> Resolution:
+        """Width and height of a pixel, one number if they are equal, in units of the CRS."""
 
     @property
     def crs(self) -> str:
-        """The CRS, such as ``EPSG:4326``."""
+        """The CRS, in any form that `stacbuild.geo.crs_text.canonical_crs` parses."""
 
     @property
     def tile_size(self) -> tuple[int, int]:
@@ -175,18 +172,18 @@ class Stated(Protocol):
 
 @dataclass(frozen=True)
 class Grid(PixelGrid):
-    """Square pixels, north up.
+    """Pixels that are north up; longitudes of a grid across the antimeridian continue beyond 180.
 
     Parameters
     ----------
     crs
-        ``EPSG:<code>``.
+        As `stacbuild.geo.crs_text.canonical_crs` returns it.
     shape
         Rows and columns.
     west, north
         The north-west corner of the north-west pixel, in units of the CRS.
-    step
-        Length of a pixel's side, in units of the CRS.
+    width, height
+        Lengths of a pixel's sides along x and y, in units of the CRS.
     tile
         Rows and columns of a chunk, at most those of the grid.
     note
@@ -203,69 +200,80 @@ class Grid(PixelGrid):
     transform: Transform = field(init=False)
     west: Fraction
     north: Fraction
-    step: Fraction
+    width: Fraction
+    height: Fraction
     tile: tuple[int, int]
     note: str = ""
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        size = float(self.step)
-        transform = size, 0.0, float(self.west), 0.0, -size, float(self.north)
+        width, height = self.resolution
+        transform = width, 0.0, float(self.west), 0.0, -height, float(self.north)
         object.__setattr__(self, "transform", transform)
 
     @classmethod
-    def from_mapping(cls, mapping: Stated) -> Grid:
-        """Return the grid that *mapping* describes.
+    def from_mapping(cls, mapping: Stated, bbox: BBox) -> Grid:
+        """Return the grid that *mapping* describes, of an area.
 
         The north-west corner is that of the bbox. A bbox that is not a whole number of pixels is
         extended to the south and east, and ``note`` records it.
+
+        Parameters
+        ----------
+        bbox
+            West, south, east, north in units of the CRS. In a geographic CRS, west may be more than
+            east: the grid crosses the antimeridian.
         """
-        west, south, east, north = mapping.bbox
-        columns, exact_x = count_pixels(west, east, mapping.spatial_res)
-        rows, exact_y = count_pixels(south, north, mapping.spatial_res)
-        width, height = mapping.tile_size
+        crs = canonical_crs(mapping.crs)
+        width, height = sides(mapping.spatial_res)
+        west, south, east, north = unwrapped(bbox, crs)
+        columns, exact_x = count_pixels(west, east, width)
+        rows, exact_y = count_pixels(south, north, height)
+        tile_width, tile_height = mapping.tile_size
         grid = cls(
-            crs=f"EPSG:{check_crs(mapping.crs)}",
+            crs=crs,
             shape=(rows, columns),
             west=exact(west),
             north=exact(north),
-            step=exact(mapping.spatial_res),
-            tile=(min(height, rows), min(width, columns)),
+            width=exact(width),
+            height=exact(height),
+            tile=(min(tile_height, rows), min(tile_width, columns)),
             name=mapping.identifier,
         )
         if exact_x and exact_y:
             return grid
+        pixel = mapping.spatial_res if width == height else f"{width} x {height}"
         note = (
-            f"bbox {list(mapping.bbox)} is no whole number of pixels of {mapping.spatial_res}; "
+            f"bbox {list(bbox)} is no whole number of pixels of {pixel}; "
             f"it grows to {list(grid.bounds)} ({rows} x {columns} pixels)"
         )
         return replace(grid, note=note)
 
     @classmethod
-    def from_pixels(cls, grid: PixelGrid, epsg: int, tile: tuple[int, int]) -> Grid:
+    def from_pixels(cls, grid: PixelGrid, tile: tuple[int, int]) -> Grid:
         """Return the cube grid with the pixels of another grid, north up.
 
         Raises
         ------
         ValueError
-            If the pixels are not square, or the grid is rotated or skewed.
+            If the grid is rotated or skewed.
         """
         a, _, c, _, e, f = grid.transform
         rows, columns = grid.shape
         if not grid.is_aligned:
             msg = "its grid is rotated or skewed"
             raise ValueError(msg)
+        width, height = exact(abs(a)), exact(abs(e))
         # Over the whole grid, as the differences of single pixels add up.
-        if abs(abs(e) / abs(a) - 1) * max(grid.shape) > _MAX_OFFSET:
-            msg = f"its pixels are not square ({abs(a):.9g} x {abs(e):.9g})"
-            raise ValueError(msg)
-        step = exact(abs(a))
+        if abs(height / width - 1) * max(grid.shape) <= _MAX_OFFSET:
+            height = width
         return cls(
-            crs=f"EPSG:{epsg}",
+            crs=canonical_crs(grid.crs),
             shape=(rows, columns),
-            west=exact(c) if a > 0 else exact(c) - columns * step,
-            north=exact(f) if e < 0 else exact(f) + rows * step,
-            step=step,
+            west=exact(c) if a > 0 else exact(c) - columns * width,
+            north=exact(f) if e < 0 else exact(f) + rows * height,
+            width=width,
+            height=height,
             tile=(min(tile[0], rows), min(tile[1], columns)),
         )
 
@@ -279,12 +287,14 @@ class Grid(PixelGrid):
         """
         tops, lefts, bottoms, rights = [0], [0], [self.shape[0]], [self.shape[1]]
         for other in others:
-            top, left = (self.north - other.north) / self.step, (other.west - self.west) / self.step
+            top = (self.north - other.north) / self.height
+            left = (other.west - self.west) / self.width
             offset = max(abs(top - round(top)), abs(left - round(left)))
-            if (
-                offset > _MAX_OFFSET
-                or abs(other.step / self.step - 1) * max(other.shape) > _MAX_OFFSET
-            ):
+            drift = max(
+                abs(other.height / self.height - 1) * other.shape[0],
+                abs(other.width / self.width - 1) * other.shape[1],
+            )
+            if max(offset, drift) > _MAX_OFFSET:
                 msg = "the pixels of its files do not fall on each other"
                 raise ValueError(msg)
             tops.append(round(top))
@@ -297,29 +307,30 @@ class Grid(PixelGrid):
 
     def pixel_at(self, x: float, y: float) -> Grid:
         """Return the grid of one pixel of this size, centred at *x*, *y* (in the grid's CRS)."""
-        half = self.step / 2
-        return replace(self, west=exact(x) - half, north=exact(y) + half, shape=(1, 1), tile=(1, 1))
+        west, north = exact(x) - self.width / 2, exact(y) + self.height / 2
+        return replace(self, west=west, north=north, shape=(1, 1), tile=(1, 1))
 
     @property
-    def epsg(self) -> int:
-        """EPSG code of the CRS."""
-        return int(self.crs.removeprefix("EPSG:"))
+    def epsg(self) -> int | None:
+        """EPSG code of the CRS; None if it has none."""
+        authority, _, code = self.crs.partition(":") if is_code(self.crs) else ("", "", "")
+        return int(code) if authority == "EPSG" else None
 
     @property
     def dims(self) -> tuple[str, str]:
         """``("lat", "lon")`` in a geographic CRS, ``("y", "x")`` otherwise."""
-        return ("lat", "lon") if parse_crs(self.crs).is_geographic else ("y", "x")
+        return spatial_dims(self.crs)
 
     @property
-    def resolution(self) -> float:
-        """Length of a pixel's side, in units of the CRS."""
-        return float(self.step)
+    def resolution(self) -> tuple[float, float]:
+        """Width and height of a pixel, in units of the CRS."""
+        return float(self.width), float(self.height)
 
     @property
     def bounds(self) -> BBox:
         """Outer edges of the grid: west, south, east, north."""
         rows, columns = self.shape
-        south, east = self.north - rows * self.step, self.west + columns * self.step
+        south, east = self.north - rows * self.height, self.west + columns * self.width
         return float(self.west), float(south), float(east), float(self.north)
 
     def coords(self) -> tuple[Floats, Floats]:
@@ -328,7 +339,7 @@ class Grid(PixelGrid):
         Each is the double nearest to the exact value.
         """
         rows, columns = self.shape
-        return _centres(self.north, -self.step, rows), _centres(self.west, self.step, columns)
+        return _centres(self.north, -self.height, rows), _centres(self.west, self.width, columns)
 
     def part(self, window: Window) -> Grid:
         """Return the grid of a window, with exactly the coordinates of the whole grid."""
@@ -336,8 +347,8 @@ class Grid(PixelGrid):
         shape = rows.stop - rows.start, columns.stop - columns.start
         return replace(
             self,
-            west=self.west + columns.start * self.step,
-            north=self.north - rows.start * self.step,
+            west=self.west + columns.start * self.width,
+            north=self.north - rows.start * self.height,
             shape=shape,
             tile=(min(self.tile[0], shape[0]), min(self.tile[1], shape[1])),
         )
@@ -345,18 +356,29 @@ class Grid(PixelGrid):
     def cut(self, bbox: BBox) -> Grid:
         """Return the part of the grid whose pixel centres lie in *bbox* (see `window_of`).
 
+        In a geographic CRS, *bbox* may be given in any range of longitudes, and west may be more
+        than east.
+
         Raises
         ------
         ConfigError
-            If no pixel centre lies in *bbox*.
+            If no pixel centre lies in *bbox*, or those in it lie at both ends of the grid.
         """
-        window = self.window_of(bbox)
-        if window is None:
+        west, south, east, north = unwrapped(bbox, self.crs)
+        if west > east:
+            raise ConfigError(f"bbox {list(bbox)}: west has to be less than east in {self.crs}")
+        circle = full_circle(self.crs)
+        shifts = [0.0] if circle is None else [0.0, circle, -circle]
+        windows = [self.window_of((west + by, south, east + by, north)) for by in shifts]
+        found = [window for window in windows if window is not None]
+        where = f"which covers {list(self.bounds)} (west, south, east, north in {self.crs})"
+        if not found:
+            raise ConfigError(f"bbox {list(bbox)} contains no pixel centre of the grid, {where}")
+        if len(found) > 1:
             raise ConfigError(
-                f"bbox {list(bbox)} contains no pixel centre of the grid, which covers "
-                f"{list(self.bounds)} (west, south, east, north in {self.crs})"
+                f"bbox {list(bbox)} contains pixels at both ends of the grid, {where}; build two parts"
             )
-        return self.part(window)
+        return self.part(found[0])
 
 
 def _centres(start: Fraction, step: Fraction, count: int) -> Floats:

@@ -270,7 +270,7 @@ def _canonical(
         if found[0] in dataset.coords:
             given = dataset[found[0]].values
             # A tolerance for coordinates in single precision.
-            within = grid.resolution / 10
+            within = min(grid.resolution) / 10
             if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
                 raise BuildError(
                     f"{data_id}: after custom_processing the coordinates of {found[0]} are not "

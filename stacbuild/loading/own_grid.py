@@ -10,7 +10,7 @@ import pystac
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.bbox import check_bbox
-from stacbuild.geo.crs import epsg_code, full_circle, parse_crs, transformer
+from stacbuild.geo.crs import full_circle, transformer
 from stacbuild.geo.grid import Grid, PixelGrid
 from stacbuild.geo.longitudes import parts_within
 from stacbuild.loading.area import items_within
@@ -46,23 +46,22 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
     Raises
     ------
     BuildError
-        If it cannot be the grid of a cube: no EPSG code, pixels that are not square, a rotated or
-        skewed grid, or tiles that are not aligned.
+        If it cannot be the grid of a cube: a rotated or skewed grid, or tiles that are not aligned.
     """
     params = variable.open_params
     grids = [PixelGrid.from_properties(item.properties) for item in items_within(variable, items)]
     grids = from_antimeridian(grids)
     try:
-        epsg = _epsg(grids)
-        parts = [Grid.from_pixels(grid, epsg, TILE) for grid in grids]
+        _check_one_crs(grids)
+        parts = [Grid.from_pixels(grid, TILE) for grid in grids]
         if params.point and not params.bbox_width:
-            to_source = transformer(params.area_crs, f"EPSG:{epsg}")
+            to_source = transformer(params.area_crs, parts[0].crs)
             x, y = to_source.transform(*params.point)
             grid = parts[0].pixel_at(x, y)
         else:
             grid = parts[0].union(parts[1:])
         # Pixels across the antimeridian stay together.
-        check_bbox(grid.bounds, f"EPSG:{epsg}", grid.resolution, beyond=_BEYOND)
+        check_bbox(grid.bounds, grid.crs, grid.resolution, beyond=_BEYOND)
     except ValueError as error:
         raise BuildError(
             f"{variable.data_id}: its own grid cannot be that of a cube: {error}; "
@@ -93,13 +92,7 @@ def from_antimeridian(grids: Sequence[PixelGrid]) -> list[PixelGrid]:
     return [grid.moved(shift) for grid in grids]
 
 
-def _epsg(grids: Sequence[PixelGrid]) -> int:
+def _check_one_crs(grids: Sequence[PixelGrid]) -> None:
     if len({grid.crs for grid in grids}) > 1:
         msg = f"its files differ in CRS ({', '.join(sorted({grid.crs for grid in grids}))})"
         raise ValueError(msg)
-    crs = parse_crs(grids[0].crs)
-    epsg = epsg_code(crs)
-    if epsg is None:
-        msg = f"its CRS ({crs.name}) has no EPSG code"
-        raise ValueError(msg)
-    return epsg

@@ -1,8 +1,8 @@
 """Load GeoTIFF items as a lazy array on the grid, with stackstac.
 
-stackstac stacks items by time and their assets by band, on the bounds, resolution and EPSG code of
-the grid. It knows one file per time and band, so each time becomes one item in memory, whose assets
-are the bands of all tiles of that time. `stacbuild.loading.reader` reads their pixels.
+stackstac stacks items by time and their assets by band, on the bounds and resolution of the grid.
+It knows one file per time and band, so each time becomes one item in memory, whose assets are the
+bands of all tiles of that time. `stacbuild.loading.reader` reads their pixels.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ from stacbuild.stac.files import store_kind
 
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
+
+# stackstac needs an EPSG code. It only compares it with that of the assets, which state the same,
+# and writes it to attributes that are dropped: the reader knows the CRS of the grid.
+_STAND_IN = 3857
 
 
 def load_raster(
@@ -83,8 +87,8 @@ def load_raster(
     stack = stackstac.stack(
         [_stacked(time, source, grid) for time, source in zip(items, sources, strict=True)],
         assets=[str(band) for band in metadata],
-        epsg=grid.epsg,
-        resolution=(grid.resolution, grid.resolution),
+        epsg=grid.epsg or _STAND_IN,
+        resolution=grid.resolution,
         bounds=grid.bounds,
         snap_bounds=False,
         chunksize=(1, 1, *unit),
@@ -165,7 +169,7 @@ def _stacked(time: pd.Timestamp, source: RasterSource, grid: Grid) -> Mapping[st
     the grid; the reader determines exactly which pixels a file has. stackstac passes an href to the
     reader unchanged, so the href is the band itself.
     """
-    projection = {"proj:epsg": grid.epsg, "proj:bbox": list(grid.bounds)}
+    projection = {"proj:epsg": grid.epsg or _STAND_IN, "proj:bbox": list(grid.bounds)}
     return {
         "id": source.tiles[0].href,
         "type": "Feature",

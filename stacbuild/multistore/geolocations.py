@@ -9,8 +9,9 @@ from html import escape
 from typing import Any
 
 from stacbuild.config import Config, GridMapping
-from stacbuild.geo.bbox import BBox
+from stacbuild.geo.bbox import BBox, unwrapped
 from stacbuild.geo.crs import transformer
+from stacbuild.geo.crs_text import canonical_crs
 from stacbuild.safe_text import clean
 
 
@@ -24,9 +25,10 @@ def boxes(config: Config) -> dict[str, BBox]:
         if not isinstance(grid, GridMapping) or grid.identifier in found:
             continue
         to_degrees = transformer(grid.crs, "EPSG:4326")
+        bbox = unwrapped(grid.bbox, canonical_crs(grid.crs))
         # The edges of a grid are curved in degrees, so densify each with 21 points.
-        west, south, east, north = to_degrees.transform_bounds(*grid.bbox, densify_pts=21)
-        found[grid.identifier] = (float(west), float(south), float(east), float(north))
+        west, south, east, north = map(float, to_degrees.transform_bounds(*bbox, densify_pts=21))
+        found[grid.identifier] = unwrapped((west, south, east, north), "EPSG:4326")
     return found
 
 

@@ -263,12 +263,12 @@ def _settings(
         yield f"{top}.format_id", dataset.format_id
     mapping = config.grid_of(dataset)
     if isinstance(mapping, GridMapping):
-        yield "grid_mapping.crs", grid.epsg
+        yield "grid_mapping.crs", grid.epsg or grid.crs
         yield "grid_mapping.spatial_res", mapping.spatial_res
         yield "grid_mapping.bbox", mapping.bbox
         yield "grid_mapping.tile_size", mapping.tile_size
     else:
-        yield "grid of the source", [grid.epsg, *grid.transform, *grid.shape]
+        yield "grid of the source", [grid.epsg or grid.crs, *grid.transform, *grid.shape]
     yield "general.zarr_format", config.general.zarr_format
     if clipped:
         yield "bbox", grid.bounds

@@ -37,7 +37,9 @@ def configured_grid(config: Config, dataset: Dataset, bbox: BBox | None) -> Grid
         If *bbox* does not intersect it.
     """
     mapping = config.grid_of(dataset)
-    return _clip(Grid.from_mapping(mapping), bbox) if isinstance(mapping, GridMapping) else None
+    if not isinstance(mapping, GridMapping):
+        return None
+    return _clip(Grid.from_mapping(mapping, mapping.bbox), bbox)
 
 
 def known_grid(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from stacbuild.geo.crs_text import is_code
 from stacbuild.geo.grid import PixelGrid
 
 Json = dict[str, Any]
 
 
 def projection_fields(grid: PixelGrid) -> Json:
-    """Return the ``proj:`` fields of a grid; ``proj:wkt2`` only if the CRS has no EPSG code.
+    """Return the ``proj:`` fields of a grid; ``proj:wkt2`` only if the CRS has no code.
 
     The inverse is `stacbuild.geo.grid.PixelGrid.from_properties`.
     """
-    is_code = grid.crs.startswith("EPSG:")
-    crs: Json = {"proj:code": grid.crs} if is_code else {"proj:code": None, "proj:wkt2": grid.crs}
+    code = is_code(grid.crs)
+    crs: Json = {"proj:code": grid.crs} if code else {"proj:code": None, "proj:wkt2": grid.crs}
     return {
         **crs,
         "proj:shape": list(grid.shape),

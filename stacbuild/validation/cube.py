@@ -26,6 +26,7 @@ from stacbuild.formats.cube import open_netcdf
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_grid import DatasetGrid, grid_of
 from stacbuild.formats.zarr_store import dataset_of, is_consolidated, open_group
+from stacbuild.geo.crs import same_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.stac.datacube import cube_dimensions, cube_variables
 from stacbuild.stac.extensions import FINGERPRINT
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _BUILDS = "stacbuild cube builds it"
-_COMPARED = ("proj:code", "proj:shape", "proj:transform", "proj:bbox")
+_COMPARED = ("proj:code", "proj:wkt2", "proj:shape", "proj:transform", "proj:bbox")
 _COMPARED_OF_DIMENSIONS = ("type", "axis", "extent", "step", "values")
 _COMPARED_OF_VARIABLES = ("type", "dimensions", "data_type", "chunks")
 
@@ -180,6 +181,10 @@ def _check_dataset(
     actual |= _flat("cube:dimensions", cube_dimensions(cube, grid), _COMPARED_OF_DIMENSIONS)
     actual |= _flat("cube:variables", cube_variables(cube), _COMPARED_OF_VARIABLES)
     stated = {key: item.properties.get(key) for key in _COMPARED}
+    wkt = stated["proj:wkt2"]
+    # Versions of PROJ write the same CRS in different words.
+    if isinstance(wkt, str) and "proj:wkt2" in actual and same_crs(wkt, grid.crs):
+        actual["proj:wkt2"] = wkt
     for key, fields in (
         ("cube:dimensions", _COMPARED_OF_DIMENSIONS),
         ("cube:variables", _COMPARED_OF_VARIABLES),

@@ -18,7 +18,9 @@ from stacbuild.geo.grid import Grid
 
 
 def grid(crs: str, bbox: tuple[float, float, float, float], size: float) -> Grid:
-    return Grid.from_mapping(GridMapping(identifier="g", crs=crs, spatial_res=size, bbox=bbox))
+    return Grid.from_mapping(
+        GridMapping(identifier="g", crs=crs, spatial_res=size, bbox=bbox), bbox
+    )
 
 
 def with_grid(found: Grid) -> xr.Dataset:

@@ -544,7 +544,7 @@ size = 4096
 os.cpu_count = lambda: 2
 mapping = GridMapping.model_validate({"identifier": "g", "crs": "EPSG:3035", "spatial_res": 10,
     "bbox": [4000000, 3000000, 4000000 + size * 10, 3000000 + size * 10], "tile_size": 512})
-grid = Grid.from_mapping(mapping)
+grid = Grid.from_mapping(mapping, mapping.bbox)
 values = da.arange(size * size, chunks=512 * size, dtype="float64").reshape(size, size)
 cube = xr.Dataset({"v": (grid.dims, da.broadcast_to(values, values.shape))})
 cube = cube.assign_coords(dict(zip(grid.dims, grid.coords())))

@@ -264,8 +264,8 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
         "c.yml:3:12: datasets.0.store: there is no store 'zenod' (did you mean 'zenodo'?)",
         "c.yml:5:5: datasets.0.grid_maping: unknown key (did you mean 'grid_mapping'?)",
         (
-            "c.yml:15:11: grid_mappings.0.bbox: west (1.0) has to be less than east (0.0); a bbox "
-            "across the antimeridian is not supported yet, use two grids"
+            "c.yml:15:11: grid_mappings.0.bbox: west (1.0) has to be less than east (0.0); "
+            "across the antimeridian, a bbox spans at most 270 degrees"
         ),
         (
             "c.yml:18:1: typo: unknown key; there are: data_stores, datasets, general, "
@@ -299,7 +299,9 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(write):
         ('root: "123"', 'root: "1", endpoint_url: "ftp://h"', "begins with https:// or http://"),
         ("crs: EPSG:4326", "crs: EPSG:999999", "is no coordinate reference system that"),
         ("crs: EPSG:4326", "crs: WGS84", "'WGS84' is not an EPSG code"),
-        ("crs: EPSG:4326", "crs: 4326", "grid_mappings.0.crs: has to be text, got the number 4326"),
+        ("crs: EPSG:4326", "crs: 43.26", "grid_mappings.0.crs: has to be text, got the number 43"),
+        ("crs: EPSG:4326", "crs: 999999", "EPSG:999999 is no coordinate reference system that"),
+        ("crs: EPSG:4326", "crs: +proj=x", "'+proj=x' is not valid PROJ string: "),
         ("crs: EPSG:4326", "crs: EPSG:5773", "has no two horizontal axes"),
         ("crs: EPSG:4326", "crs: EPSG:4978", "has no two horizontal axes"),
         ("crs: EPSG:4326", "crs: EPSG:3035", "lies far outside of the area of EPSG:3035"),

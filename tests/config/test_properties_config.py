@@ -73,7 +73,7 @@ def outcome(folder: Path, raw: bytes) -> Config | list[str]:
         return lines
     json.dumps(config.resolved(), allow_nan=False)
     for grid in config.grid_mappings:
-        Grid.from_mapping(grid)
+        Grid.from_mapping(grid, grid.bbox)
     for store in config.data_stores:
         assert store.key
     for dataset in config.datasets:
@@ -399,8 +399,8 @@ GRIDS: dict[str, tuple[dict[str, Any], str]] = {
     "turned": ({"bbox": [10, 46, 11, 45]}, "bbox: south (46.0) has to be less than north (45.0)"),
     "reversed": ({"bbox": [11, 45, 10, 46]}, "bbox: west (11.0) has to be less than east (10.0)"),
     "antimeridian": (
-        {"bbox": [170, -20, -170, -10]},
-        "bbox: west (170.0) has to be less than east (-170.0); a bbox across the antimeridian",
+        {"bbox": [170, -20, -100, -10], "crs": "EPSG:4258"},
+        "bbox: [170.0, -20.0, 260.0, -10.0] lies far outside of the area of EPSG:4258 (ETRS89)",
     ),
     "beyond": ({"bbox": [170, -20, 190, -10]}, "bbox: [170.0, -20.0, 190.0, -10.0] reaches beyond"),
     "pole": ({"bbox": [0, 80, 10, 91]}, "bbox: [0.0, 80.0, 10.0, 91.0] reaches beyond"),

@@ -10,6 +10,7 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import rioxarray  # noqa: F401
 import xarray as xr
 import yaml
 from rasterio import Affine
@@ -19,7 +20,7 @@ from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_grid import grid_of
-from stacbuild.geo.bbox import check_bbox, check_crs
+from stacbuild.geo.bbox import check_bbox
 from stacbuild.geo.crs import epsg_code, full_circle, identified, same_crs
 from stacbuild.geo.outline import footprint
 from tests.support.zarr_places import MAPPING, UTM, X, Y, cube, edges, store, utm
@@ -82,14 +83,7 @@ def test_what_does_not_place_pixels_on_the_earth_is_refused(stated: Any) -> None
         identified(pyproj.CRS.from_user_input(stated))
 
 
-def test_a_grid_may_be_named_by_a_crs_with_heights_or_in_grads() -> None:
-    assert (check_crs("EPSG:4979"), check_crs("EPSG:5698"), check_crs("EPSG:9518")) == (
-        4326,
-        2154,
-        4326,
-    )
-    with pytest.raises(ValueError, match="no two horizontal axes"):
-        check_crs("EPSG:5773")
+def test_a_grid_may_be_in_grads() -> None:
     # Paris lies at 0 E and 54.3 N, in grads from there.
     check_bbox((-1.0, 54.0, 1.0, 55.0), "EPSG:4807", 0.1)
     with pytest.raises(ValueError, match="latitude -100 to 100"):
@@ -204,7 +198,14 @@ def test_a_code_that_only_gdal_knows_is_no_error(tmp_path: Path) -> None:
     grid = {"crs": "EPSG:4326", "bbox": box, "spatial_res": 1e-4}
     result = cubes(tmp_path, "a.tif", grid=grid)["a"]
     assert result.status == "COMPLETED", result.message
-    assert "no EPSG code" in cubes(tmp_path, "a.tif")["a"].message
+    # On its own grid, pixel by pixel.
+    result = cubes(tmp_path, "a.tif")["a"]
+    assert result.status == "COMPLETED", result.message
+    with xr.open_zarr(result.href) as own:
+        assert own.rio.crs == CRS.from_wkt(other)
+        with rasterio.open(tmp_path / "in" / "a.tif") as file:
+            assert own.rio.transform() == file.transform
+            np.testing.assert_array_equal(own["band_data"].values, file.read(1))
 
 
 def test_a_crs_that_lies_about_its_code_has_no_grid_of_that_code(tmp_path: Path) -> None:
@@ -215,9 +216,14 @@ def test_a_crs_that_lies_about_its_code_has_no_grid_of_that_code(tmp_path: Path)
         of={"grid_mapping": "m"},
         m=((), np.int32(0), {"crs_wkt": shifted_utm("UTM")}),
     )
-    result, _, _, described = cube(tmp_path)
-    assert "has no EPSG code" in result.message
+    _, built, _, described = cube(tmp_path)
     assert described["properties"]["proj:code"] is None
+    # It keeps its definition, without the code: others would trust that.
+    assert built is not None
+    wkt = built["spatial_ref"].attrs["crs_wkt"]
+    assert 'ID["EPSG",32632]' not in wkt
+    assert same_crs(wkt, shifted_utm("UTM"))
+    assert built.rio.crs.to_epsg() is None
 
 
 @pytest.mark.parametrize("radius", [{}, {"earth_radius": 6_371_229.0}, {"earth_radius": "6371229"}])

@@ -93,7 +93,7 @@ def check_coords(grid: Grid, mapping: GridMapping) -> None:
 
 def check_whole(found: tuple[GridMapping, int, int]) -> None:
     mapping, rows, columns = found
-    grid = Grid.from_mapping(mapping)
+    grid = Grid.from_mapping(mapping, mapping.bbox)
     assert grid.shape == (rows, columns)
     assert grid.bounds == mapping.bbox
     assert grid.note == ""
@@ -117,7 +117,7 @@ def test_many_whole_boxes(found: tuple[GridMapping, int, int]) -> None:
 @given(mappings(whole=False))
 def test_any_other_box_grows_by_less_than_a_pixel(found: tuple[GridMapping, int, int]) -> None:
     mapping, rows, columns = found
-    grid = Grid.from_mapping(mapping)
+    grid = Grid.from_mapping(mapping, mapping.bbox)
     assert grid.shape == (rows + 1, columns + 1)
     west, south, east, north = (exactly(edge) for edge in mapping.bbox)
     step = exactly(mapping.spatial_res)
@@ -139,7 +139,7 @@ def test_a_cut_has_the_coordinates_of_the_whole(
     found: tuple[GridMapping, int, int], parts: list[float]
 ) -> None:
     mapping, _, _ = found
-    grid = Grid.from_mapping(mapping)
+    grid = Grid.from_mapping(mapping, mapping.bbox)
     y, x = grid.coords()
     west, south, east, north = grid.bounds
     left, right = sorted(west + part * (east - west) for part in parts[:2])
@@ -154,7 +154,7 @@ def test_a_cut_has_the_coordinates_of_the_whole(
     # Not nearly: the very same doubles, or an outer join would not line them up.
     assert cut_y.tolist() == y[rows].tolist()
     assert cut_x.tolist() == x[columns].tolist()
-    assert part.step == grid.step
+    assert part.resolution == grid.resolution
     assert part.tile[0] <= part.shape[0]
     assert part.tile[1] <= part.shape[1]
     # Boxes side by side take every pixel once.
