@@ -376,7 +376,8 @@ class Grid(PixelGrid):
             raise ConfigError(f"bbox {list(bbox)} contains no pixel centre of the grid, {where}")
         if len(found) > 1:
             raise ConfigError(
-                f"bbox {list(bbox)} contains pixels at both ends of the grid, {where}; build two parts"
+                f"bbox {list(bbox)} contains pixels at both ends of the grid, {where}; build "
+                "two parts"
             )
         return self.part(found[0])
 

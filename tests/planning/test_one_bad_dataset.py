@@ -30,12 +30,8 @@ def complex_raster(folder: Path) -> str:
     return "bad.tif"
 
 
-def unknown_epsg(folder: Path) -> str:
-    """An EPSG code of GeoTIFF's keys that no database knows: 4326 becomes 4999."""
-    path = geotiff(folder / "bad.tif")
-    content = path.read_bytes()
-    assert content.count((4326).to_bytes(2, "little")) == 1
-    path.write_bytes(content.replace((4326).to_bytes(2, "little"), (4999).to_bytes(2, "little")))
+def rotated(folder: Path) -> str:
+    geotiff(folder / "bad.tif", transform=Affine(0.001, 1e-4, 10, 0, -0.001, 45))
     return "bad.tif"
 
 
@@ -60,7 +56,7 @@ def not_a_file(folder: Path) -> str:
     return "bad.tif"
 
 
-BROKEN = [complex_raster, unknown_epsg, torn_metadata, metadata_of_odd_types, not_a_file]
+BROKEN = [complex_raster, rotated, torn_metadata, metadata_of_odd_types, not_a_file]
 
 
 def project(directory: Path, data_id: str, **bad: Any) -> Path:
