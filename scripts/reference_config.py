@@ -113,7 +113,8 @@ def _kind(field: Json) -> str:
         count = field.get("maxItems")
         return f"list of {entries}" if count is None else f"[{', '.join([entries] * count)}]"
     if kind == "object":
-        return f"mapping of names to {_kind(field['additionalProperties'])}"
+        values = field.get("additionalProperties")
+        return f"mapping of names to {_kind(values)}" if values else "mapping"
     if field.get("format") == "password":
         return "credential"
     if isinstance(kind, list):

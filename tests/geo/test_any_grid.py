@@ -177,7 +177,7 @@ def test_a_part_across_the_ends_of_a_global_grid_is_refused(tmp_path: Path) -> N
     config = config_of(tmp_path, grid)
     with pytest.raises(ConfigError, match=r"at both ends of the grid, .*; build two parts"):
         stacbuild.plan(config, bbox=(170, 0, -170, 10))
-    with pytest.raises(ConfigError, match="west has to be less than east"):
+    with pytest.raises(ConfigError, match="west < east"):
         stacbuild.plan(config, bbox=(10, 0, 5, 10))
 
 

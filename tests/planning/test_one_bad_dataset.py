@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
+from rasterio import Affine
 
 import stacbuild
 from stacbuild.cli.output import Settings
