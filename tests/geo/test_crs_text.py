@@ -58,7 +58,7 @@ def test_an_id_that_is_a_lie_is_left_out() -> None:
         ("+proj=geocent +datum=WGS84", "has no two horizontal axes"),
         ("+init=epsg:4326", r"\+init is obsolete"),
         ("+proj=nothing", r"'\+proj=nothing' is not valid PROJ string: .*Unknown projection$"),
-        ('PROJCRS["x",', "is not valid WKT: "), ('{"type": "no"}', "is no valid PROJJSON: "),
+        ('PROJCRS["x",', "is not valid WKT: "), ('{"type": "no"}', "is not valid PROJJSON: "),
         ('{"type"', "is not valid PROJJSON: "), ("IAU_2015:30100", "is not of the earth"),
         ("+proj=lask +R=6371000", "cannot transform its coordinates to longitude and latitude"),
     ],
