@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stacbuild.cli.output import marked
 from stacbuild.safe_text import clean
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def _listen(site: Site, port: int | None, browser: Path | None) -> Server:
 def _report_refused(site: Site) -> None:
     for path, why in sorted(site.refused.items()):
         advice = "; use --data with its folder" if "outside" in why or "link" in why else ""
-        click.echo(clean(f"warning: {path}: {why}, and is not served{advice}"), err=True)
+        text = clean(f"{path}: {why}, and is not served{advice}")
+        click.echo(f"{marked('warning:', 'yellow')} {text}", err=True)
 
 
 def _run(server: Server, url: str) -> None:

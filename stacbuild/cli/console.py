@@ -15,11 +15,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
 from rich.progress import Task as BarTask
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from stacbuild.progress import Reporter, Unit, duration
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from stacbuild.planning import CubePlan
 
 Clock = Callable[[], float]
+
+# Columns of a terminal in which progress is shown with longer labels and bars.
+_WIDE = 100
+# Longest name that widens the column of names.
+_NAMES = 60
+_STYLES = {"COMPLETED": "green", "FAILED": "bold red"}
 
 
 class _Watched:
@@ -81,12 +88,18 @@ class _Watched:
         amount = f"{self._amount(self.done)}{unit} in " if self.done else ""
         return f"{amount}{duration(self.seconds)}"
 
-    def describe(self) -> str:
-        """Return progress, total, speed and remaining time."""
+    def describe(self, width: int | None = None) -> str:
+        """Return progress, total, speed and remaining time.
+
+        Parameters
+        ----------
+        width
+            Leave out the speed, and then the remaining time, of a text with more characters.
+        """
         with self._lock:
             done, total, note, before = self.done, self.total, self._note, self._from_before
         unit = "" if self.unit == "bytes" else f" {self.unit}"
-        parts = []
+        parts, optional = [], []
         if total:
             share = f"{done / total:.0%}"
             parts.append(f"{self._amount(done)} of {self._amount(total)}{unit} ({share})")
@@ -97,10 +110,15 @@ class _Watched:
         if rate > 0 and self.unit != "polls":
             speed = f"{decimal(int(rate))}/s" if self.unit == "bytes" else f"{rate:.3g}{unit}/s"
             parts.append(speed)
+            optional.append(speed)
             if total and total > done:
                 parts.append(f"{duration((total - done) / rate)} left")
+                optional.append(parts[-1])
         if note:
             parts.append(note)
+        for part in optional:
+            if width is not None and len(", ".join(parts)) > width:
+                parts.remove(part)
         return ", ".join(parts) or duration(seconds)
 
 
@@ -166,11 +184,19 @@ class PlainReporter:
 
 
 class _Described(ProgressColumn):
-    """Column with the progress of a task next to its bar."""
+    """Column with the progress of a task next to its bar, as much of it as there is room for."""
+
+    def __init__(self, room: Callable[[], int]) -> None:
+        self._room = room
+        super().__init__(_line(1))
 
     def render(self, task: BarTask) -> Text:
         watched: _Watched = task.fields["watched"]
-        return Text(watched.describe(), style="progress.remaining")
+        return Text(watched.describe(self._room()), style="progress.remaining")
+
+
+def _line(ratio: int | None = None, width: int | None = None) -> Column:
+    return Column(no_wrap=True, overflow="ellipsis", ratio=ratio, max_width=width)
 
 
 class TerminalReporter:
@@ -184,14 +210,23 @@ class TerminalReporter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        wide = console.width >= _WIDE
+        self._bar = 24 if wide else 12
+        self._label = 40 if wide else 24
         self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            _Described(),
+            SpinnerColumn(table_column=Column(width=1)),
+            TextColumn("{task.description}", markup=False, table_column=_line(width=self._label)),
+            BarColumn(bar_width=self._bar, table_column=Column(width=self._bar)),
+            _Described(self._room),
             console=console,
             transient=True,
+            expand=True,
         )
+
+    def _room(self) -> int:
+        """Return the number of characters beside spinner, labels and bars."""
+        labels = [cell_len(task.description) for task in self._progress.tasks]
+        return self._console.width - 4 - self._bar - min(max(labels, default=0), self._label)
 
     def __enter__(self) -> TerminalReporter:
         self._progress.start()
@@ -255,8 +290,28 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
+        table.add_row(*(Text(clean(cell), style=_STYLES.get(cell, "")) for cell in row))
     console.print(table)
+
+
+def size_text(size: int | None) -> str:
+    """Return a size in bytes, kB, MB, ... (powers of 1000); ``-`` if it is unknown."""
+    return "-" if size is None else decimal(size)
+
+
+def aligned(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield lines of names, right-aligned sizes, and types, never wrapped.
+
+    Names that are longer than most of a terminal's line do not widen the column.
+    """
+    cells = [(clean(name), clean(size), clean(kind)) for name, size, kind in rows]
+    name_width = max(
+        (cell_len(name) for name, _, _ in cells if cell_len(name) <= _NAMES), default=0
+    )
+    size_width = max((len(size) for _, size, _ in cells), default=0)
+    for name, size, kind in cells:
+        padding = " " * (name_width - cell_len(name))
+        yield f"{name}{padding}  {size:>{size_width}}  {kind}".rstrip()
 
 
 def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from stacbuild.cli.options import (
     config_and_names,
     words_argument,
 )
-from stacbuild.cli.output import finish, print_error
+from stacbuild.cli.output import finish, print_failures
 from stacbuild.errors import Failures, failures_of
 from stacbuild.safe_text import clean
 
@@ -140,7 +140,6 @@ def _plan(
         for line in plan_lines(plans):
             click.echo(line)
     failures = failures_of(plans)
-    for name, error in failures:
-        print_error(error, ctx.obj.debug, name)
+    print_failures(failures, ctx.obj.debug)
     if failures:
         ctx.exit(Failures(failures).exit_code)

@@ -50,15 +50,15 @@ def sources(as_json: bool) -> None:
 def list_(
     store_id: str, root: str, match: str | None, endpoint: str | None, signed: bool, as_json: bool
 ) -> None:
-    """List the data of a store: data id, size in bytes, type.
+    """List the data of a store: data id, size, type.
 
     STORE_ID is zenodo, s3, file, clms or stac (see stacbuild sources). ROOT is the number of a
     Zenodo record, BUCKET/PREFIX, a folder, or the URL of a STAC catalog; omit it for clms.
 
     Names that end in / are archives or collections: use --match 'NAME/*' to list their contents.
-    No data are fetched.
+    No data are fetched. With --json, sizes are in bytes.
     """
-    from stacbuild.cli.console import open_reporter
+    from stacbuild.cli.console import aligned, open_reporter, size_text
     from stacbuild.sources.listing import list_data
 
     with open_reporter() as reporter:
@@ -72,9 +72,8 @@ def list_(
     if as_json:
         click.echo(json.dumps([entry.to_dict() for entry in found], indent=2))
         return
-    for entry in found:
-        size = "-" if entry.size is None else str(entry.size)
-        click.echo("\t".join(map(clean, (entry.data_id, size, entry.type))))
+    for line in aligned([(entry.data_id, size_text(entry.size), entry.type) for entry in found]):
+        click.echo(line)
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stacbuild.errors import ConfigError, Failures, StacbuildError, prefixed
+from stacbuild.errors import ConfigError, Failure, Failures, StacbuildError, prefixed
 from stacbuild.safe_text import clean, clean_lines
 
 if TYPE_CHECKING:
@@ -31,15 +32,29 @@ def finish(
     from stacbuild.cli.console import print_table
     from stacbuild.progress import duration
 
-    rows = [(r.name, r.status, r.message, duration(r.seconds)) for r in results]
+    # A failure is shown once, in full, below the table.
+    rows = [
+        (r.name, r.status, "" if r.status == "FAILED" else r.message, duration(r.seconds))
+        for r in results
+    ]
     print_table((what, "Status", "Message", "Time"), rows)
     failures = [
         (r.name, r.error or StacbuildError(r.message)) for r in results if r.status == "FAILED"
     ]
-    for name, error in failures:
-        print_error(error, ctx.obj.debug, name)
+    print_failures(failures, ctx.obj.debug)
     if failures:
         ctx.exit(Failures(failures).exit_code)
+
+
+def print_failures(failures: Sequence[Failure], debug: bool) -> None:
+    """Print each failure once, with the names of all parts that failed because of it."""
+    names: dict[str, list[str]] = {}
+    errors: dict[str, StacbuildError] = {}
+    for name, error in failures:
+        names.setdefault(str(error), []).append(name)
+        errors.setdefault(str(error), error)
+    for text, error in errors.items():
+        print_error(error, debug, ", ".join(dict.fromkeys(names[text])))
 
 
 def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
@@ -48,4 +63,15 @@ def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
         click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
     lines = error.problems if isinstance(error, ConfigError) else [str(error)]
     for line in lines:
-        click.echo(f"error: {clean(prefixed(name, line) if name else line)}", err=True)
+        text = clean(prefixed(name, line) if name else line)
+        click.echo(f"{marked('error:', 'red')} {text}", err=True)
+
+
+def marked(word: str, color: str) -> str:
+    """Return a word in bold and colour; plain if the user set ``NO_COLOR`` (no-color.org).
+
+    click removes the colour where the output is not a terminal.
+    """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return word
+    return click.style(word, fg=color, bold=True)

@@ -19,7 +19,7 @@ from stacbuild.cli.discover import describe, list_, sources
 from stacbuild.cli.export import export
 from stacbuild.cli.harvest import harvest
 from stacbuild.cli.init import init
-from stacbuild.cli.output import Settings, print_error
+from stacbuild.cli.output import Settings, marked, print_error
 from stacbuild.cli.preview import preview
 from stacbuild.cli.remove import remove
 from stacbuild.cli.validate import validate
@@ -100,7 +100,8 @@ def _internal_error(error: BaseException, debug: bool) -> int:
     if debug:
         click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
     advice = "" if debug else "; run again with stacbuild --debug ... to see where"
-    click.echo(f"internal error: {type(error).__name__}: {clean(str(error))}{advice}", err=True)
+    what = marked("internal error:", "red")
+    click.echo(f"{what} {type(error).__name__}: {clean(str(error))}{advice}", err=True)
     return 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from stacbuild.cli.options import catalog_folder, catalog_option, config_and_names
-from stacbuild.cli.output import print_error
+from stacbuild.cli.output import print_failures
 from stacbuild.errors import Failures, failures_of
 from stacbuild.safe_text import clean
 
@@ -77,7 +77,6 @@ def remove(
             for path in each.paths:
                 click.echo(clean(path))
     failures = failures_of(planned)
-    for name, error in failures:
-        print_error(error, ctx.obj.debug, name)
+    print_failures(failures, ctx.obj.debug)
     if failures:
         ctx.exit(Failures(failures).exit_code)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from stacbuild.cli.options import catalog_folder, catalog_option, config_and_names, is_config_name
-from stacbuild.cli.output import print_error
+from stacbuild.cli.output import print_failures
 from stacbuild.errors import Failures, IntegrityError
 from stacbuild.safe_text import clean
 
@@ -70,8 +70,7 @@ def validate(
         found = [check.to_dict() for check in checks]
         click.echo(json.dumps(content | {"checks": found}, indent=2))
     problems = [(check.name, error) for check in checks for error in check.found.problems]
-    for name, error in problems:
-        print_error(error, ctx.obj.debug, name)
+    print_failures(problems, ctx.obj.debug)
     if problems:
         codes = {error.exit_code for _, error in problems}
         damaged = IntegrityError.exit_code

@@ -1,10 +1,11 @@
 import io
+import re
 import threading
 
 import pytest
 from rich.console import Console
 
-from stacbuild.cli.console import PlainReporter, TerminalReporter, print_table
+from stacbuild.cli.console import PlainReporter, TerminalReporter, aligned, print_table, size_text
 from stacbuild.progress import duration
 from stacbuild.safe_text import clean
 
@@ -124,3 +125,37 @@ def test_the_table_is_whole_where_there_is_no_terminal(capsys):
     assert "x" * 300 + "[red]\\x1b[2J" in err
     assert "\x1b" not in err
     assert err.isascii()
+
+
+def test_progress_stays_on_one_line_of_a_terminal():
+    stream, clock = io.StringIO(), Clock()
+    console = Console(file=stream, force_terminal=True, width=80, height=24, get_time=clock)
+    with TerminalReporter(console) as reporter:
+        for label in ("a.zarr", "a_name_that_goes_on_and_on_" * 4 + ".zip"):
+            with reporter.task(label, total=25_494_501_838, unit="bytes") as task:
+                for note in ("", "503 from a.host.with.a.long.name.example, again in 30 s " * 2):
+                    task.update(done=3_000_000_000)
+                    task.advance(5_000_000_000)
+                    task.update(note=note)
+                    reporter._progress.refresh()
+    shown = stream.getvalue()
+    # More than one line would be moved up over.
+    assert "\x1b[1A" not in shown
+    bars = [line for line in re.split(r"[\r\n]", shown) if "of 25.5 GB" in line]
+    assert len(bars) >= 4
+    for bar in bars:
+        assert len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", bar)) <= 80
+    assert "503 from a.host" in shown
+
+
+def test_a_list_is_aligned_and_never_wrapped():
+    rows = [("a", "-", "Zarr"), ("dir/b\x1b.tif", "3.5 MB", "GeoTIFF"), ("森", "12 bytes", "")]
+    assert list(aligned(rows)) == [
+        f"{'a':13}         -  Zarr",
+        "dir/b\\x1b.tif    3.5 MB  GeoTIFF",
+        f"森{'':11}  12 bytes",
+    ]
+    (_, long) = aligned([("a", "1 MB", "Zarr"), ("n" * 300, "1 MB", "Zarr")])
+    assert long == "n" * 300 + "  1 MB  Zarr"
+    assert list(aligned([])) == []
+    assert (size_text(None), size_text(0), size_text(25_494_501_838)) == ("-", "0 bytes", "25.5 GB")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from stacbuild.cli.output import Settings, finish, print_error
+from stacbuild.cli.output import Settings, finish, marked, print_error
 from stacbuild.errors import AuthError, ConfigError, RemoteError, StacbuildError
 
 
@@ -54,3 +54,23 @@ def test_mistakes_are_a_line_each_and_a_traceback_is_asked_for(
     assert capsys.readouterr().err == "error: forest: down\n"
     print_error(RemoteError("down"), debug=True)
     assert "RemoteError: down" in capsys.readouterr().err
+
+
+def test_a_failure_of_several_parts_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    down = [Result(name, "FAILED", "is down", error=RemoteError("is down")) for name in "abc"]
+    assert ended(*down, Result("d", "FAILED", "no", error=RemoteError("no"))) == 3
+    shown = capsys.readouterr().err
+    assert shown.count("is down") == 1
+    assert shown.endswith("error: a, b, c: is down\nerror: d: no\n")
+
+
+@pytest.mark.parametrize(
+    ("set_", "colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_are_left_out_on_request(
+    set_: dict[str, str], colored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in ({"TERM": "xterm"} | set_).items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[" in marked("error:", "red")) == colored

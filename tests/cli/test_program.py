@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import xarray as xr
 
 from stacbuild import generate
 from stacbuild.building import build
 from stacbuild.cli import run
+from stacbuild.cli.program import cli
 from stacbuild.config import load_config
 from stacbuild.errors import (
     AuthError,
@@ -394,3 +396,14 @@ def test_every_error_has_its_code(kind: type[StacbuildError], code: int) -> None
     both = Failures([("a", kind("x")), ("b", other)])
     assert both.exit_code == FAILED
     assert str(both) == "a: x\nb: y"
+
+
+def test_summaries_of_commands_are_whole_in_80_columns() -> None:
+    context = click.Context(cli, info_name="stacbuild", terminal_width=80)
+    shown = cli.get_help(context)
+    for name, command in cli.commands.items():
+        summary = command.get_short_help_str(200)
+        assert f"{name}  " in shown
+        assert summary in shown
+        assert "..." not in summary
+    assert max(map(len, shown.splitlines())) <= 80

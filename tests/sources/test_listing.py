@@ -173,7 +173,7 @@ def test_the_commands(web: Web) -> None:
     put_tiles(web)
     place = f"{web.url}/catalog.json"
     listed = stacbuild("list", "stac", place, "--match", "forest/*")
-    assert listed.stdout.splitlines() == ["forest/east\t-\tGeoTIFF", "forest/west\t-\tGeoTIFF"]
+    assert listed.stdout.splitlines() == ["forest/east  -  GeoTIFF", "forest/west  -  GeoTIFF"]
     as_json = json.loads(stacbuild("list", "stac", place, "--json").stdout)
     assert as_json[0]["data_id"] == "forest/"
     told = stacbuild("describe", "stac", place, "forest/west").stdout.splitlines()
