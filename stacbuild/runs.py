@@ -16,12 +16,9 @@ class Run:
     ----------
     given_up
         Hosts, with ports, that did not respond after all retries; requests to them are not retried.
-    told
-        Warnings already issued.
     """
 
     given_up: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
 
 
 _RUN: ContextVar[Run | None] = ContextVar("stacbuild_run", default=None)
@@ -44,12 +41,3 @@ def one_run() -> Iterator[Run]:
 def current() -> Run:
     """Return the state of the current run, or a new one outside of a run."""
     return _RUN.get() or Run()
-
-
-def is_first(what: str) -> bool:
-    """Return whether a warning was not yet issued in this run, and record it."""
-    told = current().told
-    if what in told:
-        return False
-    told.add(what)
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,8 @@ import pytest
 from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.sources import harvest
-from tests.support.cli import configuration, geotiff
+from tests.support.cli import configuration
 from tests.support.zenodo import Told
-
-STORE = {"identifier": "local", "store_id": "file", "store_params": {"root": "src"}}
 
 
 @pytest.fixture
@@ -61,29 +58,3 @@ def test_a_host_is_given_up_once(
     again = build(config, tmp_path / "catalogs", datasets=["a"], reporter=told)
     assert "as before" not in str(again[0].error)
     assert len(unwaited) == 5
-
-
-@pytest.mark.parametrize("what", ["harvest", "cube"])
-def test_undated_files_are_warned_of_once_a_source(tmp_path: Path, what: str) -> None:
-    names = ["a", "b"]
-    for name in names:
-        for folder in ("src", "more"):
-            os.utime(geotiff(tmp_path / folder / f"{name}.tif"), (1e9, 1e9))
-    stores = [STORE, STORE | {"identifier": "more", "store_params": {"root": "more"}}]
-    datasets = [
-        {"identifier": f"{name}_{store['identifier']}", "store": store["identifier"],
-         "data_id": f"{name}.tif"}
-        for store in stores
-        for name in names
-    ]  # fmt: skip
-    config, told = load_config(configuration(tmp_path, datasets, stores)), Told()
-    if what == "harvest":
-        harvest(config, tmp_path / "catalogs", reporter=told)
-    else:
-        assert all(
-            each.error is None for each in build(config, tmp_path / "catalogs", reporter=told)
-        )
-    assert [("file:src" in line, "file:more" in line) for line in told.warned] == [
-        (True, False), (False, True),
-    ]  # fmt: skip
-    assert all("so it is dated by its last change" in line for line in told.warned)

@@ -16,10 +16,12 @@ from pystac.utils import datetime_to_str, str_to_datetime
 from stacbuild import progress
 from stacbuild.building.assets import data_id, describe_assets
 from stacbuild.building.rights import cube_collection, license_links, rights
+from stacbuild.config.patterns import Period
 from stacbuild.formats.cf_flags import legend_of
 from stacbuild.planning.fingerprint import software
 from stacbuild.stac.catalog import Harvest, cube_id
 from stacbuild.stac.extensions import FINGERPRINT, INPUTS, declare_extensions
+from stacbuild.stac.item_time import is_undated, time_fields
 from stacbuild.stac.zarr_item import zarr_item
 from stacbuild.storage.output import CONFIGURATION
 
@@ -61,7 +63,7 @@ def cube_item(
             data_id=data_id(dataset),
             store_key=job.output.storage.key,
             href=staging.href,
-            datetime=str_to_datetime(_period(sources)["start_datetime"]),
+            datetime=_period(sources),
             properties=_properties(job, cube, staging.started)
             | {FINGERPRINT: job.fingerprint, INPUTS: job.inputs},
         )
@@ -69,11 +71,13 @@ def cube_item(
             pictured = import_module(PICTURES).picture(cube)
         except Exception as error:  # noqa: BLE001 - a cube is complete without a thumbnail
             progress.warn(f"{dataset.identifier}: no thumbnail: {' '.join(str(error).split())}")
-    period = _period(sources)
-    if len(cube.indexes.get("time", ())) == 0:
-        item.properties |= period
-    # The time steps of a cube are starts of periods; the last one ends when its source ends.
-    item.properties["end_datetime"] = max(item.properties["end_datetime"], period["end_datetime"])
+    if (known := _period(sources)) is not None:
+        stated = time_fields(known)
+        if len(cube.indexes.get("time", ())) == 0:
+            item.properties |= stated
+        # The time steps of a cube are starts of periods; the last one ends when its source ends.
+        last = max(item.properties["end_datetime"], stated["end_datetime"])
+        item.properties["end_datetime"] = last
     describe_assets(item, dataset, staging, group, cube)
     for source in sources:
         title = source.properties.get("title", source.id)
@@ -112,10 +116,14 @@ def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
     }
 
 
-def _period(sources: Sequence[pystac.Item]) -> dict[str, str]:
-    start = min(_time(item, "start_datetime") for item in sources)
-    end = max(_time(item, "end_datetime") for item in sources)
-    return {"start_datetime": start, "end_datetime": end, "datetime": start}
+def _period(sources: Sequence[pystac.Item]) -> Period | None:
+    """Return the period of the sources that have one; None if none has."""
+    dated = [item for item in sources if not is_undated(item.properties)]
+    if not dated:
+        return None
+    starts = (str_to_datetime(_time(item, "start_datetime")) for item in dated)
+    ends = (str_to_datetime(_time(item, "end_datetime")) for item in dated)
+    return Period(min(starts), max(ends))
 
 
 def _time(item: pystac.Item, key: str) -> str:

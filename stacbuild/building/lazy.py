@@ -145,6 +145,6 @@ def _unexpected(dataset: Dataset, error: BaseException) -> StacbuildError:
                 f"{custom.file.name}:{custom.function_name} raised {error_text(error, custom.file)}"
             )
     names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs)
-    data_ids = list(dict.fromkeys(variable.data_id for variable in dataset.variables))
+    data_ids = list(dict.fromkeys(variable.label for variable in dataset.variables))
     sources = ", ".join([*data_ids[:3], *(["..."] if data_ids[3:] else [])])
     return failure_of(error, f"after custom_processing by {names}" if names else sources)

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stacbuild.config.code import CodeError, check_within, files_of, parse
+from stacbuild.config.data_ids import check_patterns, joined
 from stacbuild.config.datasets import CustomProcessing
 from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.other_stores import INSTEAD
@@ -27,6 +28,7 @@ STORE_IDS = tuple(sorted(MODELS))
 READABLE = kinds_that(lambda model: model.readable)
 WRITABLE = kinds_that(lambda model: model.writable)
 PRELOADABLE = kinds_that(lambda model: model.preloadable)
+WITH_FILES = kinds_that(lambda model: model.has_files)
 
 
 def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
@@ -49,6 +51,7 @@ def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
             yield from _coordinates(sources, grids.get(str(dataset.get("grid_mapping"))))
         for where, source in sources:
             yield from _store_reference(source, where, stores, READABLE, "takes cubes only")
+            yield from _data_id(source, where, stores)
             yield from _custom(source.get("custom_processing"), where, directory)
     for path, preload in _entries(data.get("preload_datasets"), ("preload_datasets",)):
         reason = f"is read in place; only stores of kind {' and '.join(PRELOADABLE)} are preloaded"
@@ -177,6 +180,32 @@ def _store_reference(
     kind = stores[name].get("store_id")
     if kind in STORE_IDS and kind not in allowed:
         yield Problem(at, f"{name!r} is a store of kind {kind!r}, which {reason}")
+
+
+def _data_id(
+    entry: dict[Any, Any], path: KeyPath, stores: dict[str, dict[Any, Any]]
+) -> Iterator[Problem]:
+    """Yield the problem of a list that the kind of store does not take, or of a wrong pattern."""
+    data_id, store = entry.get("data_id"), entry.get("store")
+    kind = stores.get(store, {}).get("store_id") if isinstance(store, str) else None
+    if not isinstance(kind, str) or kind not in READABLE:
+        return
+    at = (*path, "data_id")
+    if kind not in WITH_FILES:
+        if isinstance(data_id, list | tuple):
+            yield Problem(
+                at,
+                f"has to be one data id in a store of kind {kind!r}; these take a list: "
+                f"{', '.join(WITH_FILES)}",
+            )
+        return
+    try:
+        text = joined(data_id)
+        if isinstance(text, str):
+            check_patterns(text)
+    except ValueError as error:
+        if isinstance(data_id, str) or "names" not in str(error):
+            yield Problem(at, str(error))
 
 
 def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Problem]:

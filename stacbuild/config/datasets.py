@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from stacbuild.config.code import files_of, modules_of
+from stacbuild.config.data_ids import short
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
     Count,
     Crs,
     CubeName,
-    DataId,
     ExactNumber,
     Length,
     LocalPath,
@@ -23,6 +23,7 @@ from stacbuild.config.types import (
     Name,
     Number,
     OneOrEach,
+    SourceDataId,
     StatedBBox,
     Text,
 )
@@ -192,9 +193,10 @@ class Source(Model):
 
     store: Text
     """Identifier of the store in `data_stores`."""
-    data_id: DataId
+    data_id: SourceDataId
     """Identifier of the data in the store, such as a path below its root; `stacbuild list` shows
-    it."""
+    it. In stores of files it may be several: a pattern with wildcards (`dem_*.tif`,
+    `**/dem_*.tif`) or a date (`ndvi_{time:%Y_%m}.tif`), or a list of paths and patterns."""
     open_params: OpenParams = OpenParams()
     """Subset of the data to open."""
     custom_processing: CustomProcessing | None = None
@@ -203,6 +205,11 @@ class Source(Model):
     """Resampling onto the grid."""
     temporal_resample_params: TemporalResampleParams | None = None
     """Resampling to regular times; times stay as they are by default."""
+
+    @property
+    def label(self) -> str:
+        """The data id for messages: a long list is shortened."""
+        return short(self.data_id)
 
     def interp_method(self, variable: str) -> InterpMethod | None:
         """Return the method for upsampling *variable*; None: chosen by its values."""

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacbuild.config.code import CodeError, named
+from stacbuild.config.data_ids import entries, is_several, short
 from stacbuild.config.datasets import MultiDataset
+from stacbuild.config.patterns import compiled, is_pattern
 from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.errors import ConfigError
 
@@ -202,15 +204,16 @@ def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
         if path is None:
             continue
         spot = Spot.of(path)
+        where = short(source.data_id) if is_several(source.data_id) else path
         for each in outputs:
-            if spot.is_within(each.spot):
+            if spot.is_within(each.spot) or _is_matched(source, each):
                 if each.name != source.dataset and not _reaches(takes, each.name, source.dataset):
                     takes.setdefault(source.dataset, set()).add(each.name)
                     continue
                 how = "is its own source" if each.name == source.dataset else "goes in a circle"
                 yield Problem(
                     (*source.at, "data_id"),
-                    f"{path} lies where the cube of dataset {each.name!r} would be written to, "
+                    f"{where} lies where the cube of dataset {each.name!r} would be written to, "
                     f"which {how}; {_ELSEWHERE}",
                 )
             elif each.spot.is_within(spot):
@@ -218,6 +221,18 @@ def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
                     each.at, f"the cube would be written to {each.path}, in the source {path} of "
                     f"dataset {source.dataset!r}; {_ELSEWHERE}",
                 )  # fmt: skip
+
+
+def _is_matched(source: _Source, output: _Output) -> bool:
+    """Return whether a pattern or list of files matches a cube."""
+    root = source.store.path("")
+    if root is None or not is_several(source.data_id) or not output.path.is_relative_to(root):
+        return False
+    path = output.path.relative_to(root).as_posix()
+    return any(
+        entry.rstrip("/") == path or (is_pattern(entry) and compiled(entry).matches(path))
+        for entry in entries(source.data_id)
+    )
 
 
 def _reaches(takes: dict[str, set[str]], start: str, end: str) -> bool:

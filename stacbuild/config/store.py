@@ -33,6 +33,10 @@ class Store(Located):
     """Whether items of a data id are tiles of one product, whatever their dates.
 
     Otherwise, items of different times are steps of the cube's dimension ``time``."""
+    has_files: ClassVar[bool] = False
+    """Whether a data id may be several files: a list or a pattern (`stacbuild.config.data_ids`)."""
+    is_watched: ClassVar[bool] = False
+    """Whether a plan can list what a data id of several files matches now."""
     is_searched_by_time: ClassVar[bool] = False
     """Whether ``open_params.time_range`` selects items when they are harvested."""
     note: ClassVar[str] = ""

@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from stacbuild.config.data_ids import apart, entries, joined
 from stacbuild.geo.crs_text import canonical_crs
 from stacbuild.nodata import exact
 from stacbuild.safe_text import MASK, remember_secret
@@ -107,11 +108,13 @@ def _text(value: str) -> str:
 
 
 def _data_id(value: str) -> str:
-    # ".." as the open end of a time range is not a folder.
-    path = re.sub(r"([?&]datetime=[^&]*)/\.\.(?=&|$)", r"\1/", value)
-    if path.startswith("/") or ".." in PurePosixPath(path).parts:
-        msg = f"{value!r} has to be relative to the root of its store, without '..'"
-        raise ValueError(msg)
+    for entry in entries(value):
+        _text(entry)
+        # ".." as the open end of a time range is not a folder.
+        path = re.sub(r"([?&]datetime=[^&]*)/\.\.(?=&|$)", r"\1/", entry)
+        if path.startswith("/") or ".." in PurePosixPath(path).parts:
+            msg = f"{entry!r} has to be relative to the root of its store, without '..'"
+            raise ValueError(msg)
     return value
 
 
@@ -264,6 +267,21 @@ CubeName = Annotated[str, AfterValidator(_cube_name)]
 
 DataId = Annotated[Text, AfterValidator(_data_id)]
 """Identifier of data in a store, for example ``france/forest_mask_france.tif``."""
+
+SourceDataId = Annotated[
+    DataId,
+    BeforeValidator(joined),
+    PlainSerializer(apart, return_type=str | list[str]),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ],
+        }
+    ),
+]
+"""A data id, or a list of them in its canonical text (`stacbuild.config.data_ids`)."""
 
 Number = Annotated[float, BeforeValidator(_number)]
 """A finite number."""

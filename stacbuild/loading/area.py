@@ -39,7 +39,7 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
     found = [cut for item in items for cut in _cut(item, bbox, params.area_crs)]
     if not found:
         raise BuildError(
-            f"{variable.data_id}: no pixel lies in {[round(edge, 9) for edge in bbox]} "
+            f"{variable.label}: no pixel lies in {[round(edge, 9) for edge in bbox]} "
             f"({params.area_crs}); see open_params"
         )
     return found

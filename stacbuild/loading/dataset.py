@@ -112,7 +112,7 @@ def load_variable(
         dataset = dataset[names].astype({name: metadata[name].cube_dtype for name in names})
     if variable.custom_processing:
         dataset = run_custom(dataset, variable.custom_processing)
-    dataset = _canonical(dataset, grid, spatial, variable.data_id)
+    dataset = _canonical(dataset, grid, spatial, variable.label)
     dataset = _with_band_times(dataset, bands)
     dataset = _named(dataset, variable.identifier)
     if is_raster and RASTER_NAME in dataset:
@@ -122,7 +122,7 @@ def load_variable(
         known = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
         _set_metadata(array, known, complete)
     if variable.temporal_resample_params:
-        dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.data_id)
+        dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.label)
     return dataset
 
 
@@ -138,7 +138,7 @@ def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None
     from stacbuild.loading.zarr_variables import left_out
 
     reasons = "; ".join(f"{name} {reason}" for name, reason in left_out(items[0]).items())
-    return f"{variable.data_id}: left out: {reasons}" if reasons else None
+    return f"{variable.label}: left out: {reasons}" if reasons else None
 
 
 def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
@@ -208,7 +208,7 @@ def _open_zarr(
     sources = wrapped_grids(parts, options.grid)
     if variable.open_params.band_as_variable:
         raise BuildError(
-            f"{variable.data_id}: is not a GeoTIFF; leave open_params.band_as_variable out"
+            f"{variable.label}: is not a GeoTIFF; leave open_params.band_as_variable out"
         )
     known = list(on_grid(item, asked_for(variable)))
     check_methods(variable, known)
@@ -223,7 +223,7 @@ def _open_zarr(
         ).values()
         arrays[name] = load_zarr(parts, name, method, metadata[name], options)
     if not arrays:
-        raise BuildError(f"{variable.data_id}: no variable has the dimensions {spatial}")
+        raise BuildError(f"{variable.label}: no variable has the dimensions {spatial}")
     return xr.Dataset(arrays), metadata, spatial
 
 
@@ -239,7 +239,7 @@ def check_overlap(
     # A bbox that crosses the antimeridian has west > east.
     east = tuple(e + 360 if e < w else e for w, e in zip(west, east, strict=True))
     raise BuildError(
-        f"{variable.data_id}: bbox {bounds} ({grid.crs}) lies outside the data, which covers "
+        f"{variable.label}: bbox {bounds} ({grid.crs}) lies outside the data, which covers "
         f"[{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
     )
 

@@ -317,7 +317,7 @@ def unpack_where_needed(
         scale, offset = next(iter(changed.values())).packing
         dtype = made[next(iter(changed))].cube_dtype
         warn(
-            f"{variable.data_id}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
+            f"{variable.label}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
             f"{reason}, so the cube holds unpacked values ({dtype})"
         )
     return made
@@ -331,7 +331,7 @@ def warn_about_raster(
 ) -> None:
     """Warn where a cube's variable differs from its GeoTIFFs in type, packing or unit."""
     metadata = next(iter(of_bands.values()))
-    name, dtype = variable.data_id, metadata.cube_dtype
+    name, dtype = variable.label, metadata.cube_dtype
     if metadata.masked and metadata.dtype != dtype and not metadata.unpacked:
         warn(
             f"{name}: has a mask, and no value to spare for it, so the cube is {dtype} and not "

@@ -64,7 +64,7 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
         check_bbox(grid.bounds, grid.crs, grid.resolution, beyond=_BEYOND)
     except ValueError as error:
         raise BuildError(
-            f"{variable.data_id}: its own grid cannot be that of a cube: {error}; "
+            f"{variable.label}: its own grid cannot be that of a cube: {error}; "
             "name one of grid_mappings"
         ) from error
     return grid

@@ -16,6 +16,7 @@ import pystac
 import stackstac
 import xarray as xr
 
+from stacbuild.config.data_ids import short
 from stacbuild.errors import BuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import origin_of
@@ -139,7 +140,7 @@ def check_common(items: Sequence[pystac.Item]) -> None:
     for what, values in kinds.items():
         if len(values) > 1:
             raise BuildError(
-                f"{items[0].properties['stacbuild:data_id']}: its files differ in {what} "
+                f"{short(items[0].properties['stacbuild:data_id'])}: its files differ in {what} "
                 f"({', '.join(sorted(map(str, values)))}); they cannot be one variable"
             )
 

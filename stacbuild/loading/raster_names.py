@@ -145,13 +145,13 @@ def check_labels(
         names = f"{items[0].id} has {_listed(first)}; {item.id} has {_listed(labels)}"
         if any(a in labels or b in first for a, b in pairs):
             raise BuildError(
-                f"{variable.data_id}: its files have bands in different orders ({names}); take "
+                f"{variable.label}: its files have bands in different orders ({names}); take "
                 "those of one order at a time, or write them in the same order"
             )
         different = different or names
     if different:
         warn(
-            f"{variable.data_id}: its files name bands differently ({different}); bands of the "
+            f"{variable.label}: its files name bands differently ({different}); bands of the "
             "same number are combined"
         )
 
@@ -171,7 +171,7 @@ def check_together(
     for what, values in alike:
         if len(values) > 1:
             raise BuildError(
-                f"{variable.data_id}: its files differ in {what} of their bands; they cannot be "
+                f"{variable.label}: its files differ in {what} of their bands; they cannot be "
                 "one variable"
             )
     first, *others = arrays.values()
@@ -181,6 +181,6 @@ def check_together(
             theirs = other.indexes.get(dim)
             if (mine is None) != (theirs is None) or (mine is not None and not mine.equals(theirs)):
                 raise BuildError(
-                    f"{variable.data_id}: its variables {', '.join(arrays)} differ in {dim}; take "
+                    f"{variable.label}: its variables {', '.join(arrays)} differ in {dim}; take "
                     "one by open_params.variable_names"
                 )

@@ -13,6 +13,7 @@ import xarray as xr
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
 from stacbuild.stac.files import store_kind
+from stacbuild.stac.item_time import FILE, is_undated
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -47,13 +48,13 @@ def chosen_names(
         for name in wanted:
             if name in (left_out or {}):
                 raise BuildError(
-                    f"{variable.data_id}: {section} names {name!r}, which {(left_out or {})[name]}"
+                    f"{variable.label}: {section} names {name!r}, which {(left_out or {})[name]}"
                 )
         check_names(variable, section, wanted, names)
         names = [name for name in names if name in wanted]
     if left_out and not names:
         reasons = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
-        raise BuildError(f"{variable.data_id}: has no variable that can be read: {reasons}")
+        raise BuildError(f"{variable.label}: has no variable that can be read: {reasons}")
     return names
 
 
@@ -68,8 +69,7 @@ def refuse_missing_times(variable: SourceVariable, dataset: xr.Dataset) -> None:
                 first, last = (f"{time:%Y-%m-%d}" for time in (known.min(), known.max()))
                 hint = f"; take the others by open_params.time_range: [{first}, {last}]"
             raise BuildError(
-                f"{variable.data_id}: {dim} has no value (NaT) at step {steps} of {len(index)}"
-                f"{hint}"
+                f"{variable.label}: {dim} has no value (NaT) at step {steps} of {len(index)}{hint}"
             )
 
 
@@ -81,20 +81,25 @@ def check_names(
     for name in wanted:
         if name not in names:
             raise BuildError(
-                f"{variable.data_id}: {section} names {name!r}, which is no variable of it; "
+                f"{variable.label}: {section} names {name!r}, which is no variable of it; "
                 f"there are: {', '.join(names)}"
             )
 
 
 def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item]]:
-    """Return the tiles of each time (UTC), in order; all together if the kind of store is tiled.
+    """Return the tiles of each time (UTC), in order.
+
+    They are all together if they have no times, or the kind of store is tiled and they are not the
+    files that a data id names.
 
     Raises
     ------
     BuildError
         If a time is not between the years 1677 and 2262, the range of nanoseconds in NumPy.
     """
-    if any(store_kind(item) in _TILED for item in items):
+    if all(is_undated(item.properties) for item in items) or any(
+        store_kind(item) in _TILED and FILE not in item.properties for item in items
+    ):
         return {pd.Timestamp(0): list(items)}
     found: dict[pd.Timestamp, list[pystac.Item]] = {}
     for item in items:
@@ -151,7 +156,7 @@ def within_time(
         times = pd.DatetimeIndex(found.values.ravel())
     elif "time" in dataset.indexes:
         raise BuildError(
-            f"{variable.data_id}: has no times that can be decoded, time holds "
+            f"{variable.label}: has no times that can be decoded, time holds "
             f"{str(dataset['time'].values[:1].tolist())[1:40].rstrip(']')}; leave open_params."
             "time_range out, or write them as CF has it (days since 2000-01-01)"
         )
@@ -159,7 +164,7 @@ def within_time(
         return dataset
     else:
         raise BuildError(
-            f"{variable.data_id}: has no times; leave open_params.time_range out, or date its "
+            f"{variable.label}: has no times; leave open_params.time_range out, or date its "
             "bands in a profile"
         )
     # As in pandas, an end that is a year or a month includes all of it.
@@ -168,7 +173,7 @@ def within_time(
     inside = np.sort(whole.loc[first:last].to_numpy())
     if not len(inside):
         raise BuildError(
-            f"{variable.data_id}: open_params.time_range {_span(limits)} holds none of its times, "
+            f"{variable.label}: open_params.time_range {_span(limits)} holds none of its times, "
             f"{times.min().isoformat()} to {times.max().isoformat()}"
         )
     return dataset if dim is None else dataset.isel({dim: inside})
@@ -202,7 +207,7 @@ def _times_of(variable: SourceVariable, dataset: xr.Dataset) -> xr.DataArray | N
         if kind:
             names = ", ".join(sorted(str(each.name) for each in kind))
             raise BuildError(
-                f"{variable.data_id}: has several times ({names}), and none is called time; leave "
+                f"{variable.label}: has several times ({names}), and none is called time; leave "
                 "open_params.time_range out"
             )
     return None

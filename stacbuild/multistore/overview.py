@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from stacbuild.config import Config, GridMapping
+from stacbuild.config.data_ids import joined, short
 from stacbuild.multistore.tables import Table
 from stacbuild.safe_text import clean
 
@@ -33,7 +34,7 @@ def config_table(config: Config) -> Table:
         if isinstance(of, GridMapping):
             grid = _pairs({k: v for k, v in grids[of.identifier].items() if k != "identifier"})
         else:
-            grid = f"that of {of.variables[0].data_id}"
+            grid = f"that of {of.variables[0].label}"
         for source in dataset.get("variables", [dataset]):
             store = stores[source["store"]]
             rows.append(
@@ -41,7 +42,7 @@ def config_table(config: Config) -> Table:
                     dataset["identifier"],
                     store["store_id"],
                     _pairs(store.get("store_params", {})),
-                    source["data_id"],
+                    short(joined(source["data_id"])),
                     _pairs(source.get("open_params", {})),
                     grid,
                     dataset.get("format_id", "zarr").capitalize(),

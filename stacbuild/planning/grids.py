@@ -25,7 +25,7 @@ def grid_name(config: Config, dataset: Dataset) -> str:
     mapping = config.grid_of(dataset)
     if isinstance(mapping, GridMapping):
         return mapping.identifier
-    return f"of {mapping.variables[0].data_id}"
+    return f"of {mapping.variables[0].label}"
 
 
 def configured_grid(config: Config, dataset: Dataset, bbox: BBox | None) -> Grid | None:

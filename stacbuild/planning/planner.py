@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from stacbuild.config.data_ids import short
 from stacbuild.config.overlaps import check_catalog_folder
 from stacbuild.errors import ConfigError, ConflictError, StacbuildError, failure_of
 from stacbuild.planning.fingerprint import changes, fingerprint, other_software
@@ -223,7 +224,9 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
         planned = replace(
             planned,
             reasons=tuple(reasons),
-            harvest=tuple(f"{store}: {data_id}: {why}" for (store, data_id), why in needed.items()),
+            harvest=tuple(
+                f"{store}: {short(data_id)}: {why}" for (store, data_id), why in needed.items()
+            ),
         )
         if planned.grid is None:
             return planned
@@ -248,7 +251,7 @@ def _reasons(
     output = resolver.output(dataset)
     if previous is None:
         return [str(absence(output, None))]
-    reasons = [f"source {data_id}: {why}" for (_, data_id), why in sources.changed.items()]
+    reasons = [f"source {short(data_id)}: {why}" for (_, data_id), why in sources.changed.items()]
     if planned.grid is None:
         reasons.append(f"its grid, {grid_name(resolver.config, dataset)}, is not known yet")
     elif inputs is not None:

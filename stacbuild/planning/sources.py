@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pystac
 
 from stacbuild import progress
+from stacbuild.config.data_ids import short
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.planning.allowed import check_items
@@ -18,6 +19,7 @@ from stacbuild.sources.base import Wanted, raise_collected, watcher_of
 from stacbuild.stac.catalog import DATA_ID, Catalog, read_json
 from stacbuild.stac.extensions import file_time
 from stacbuild.stac.files import store_kind
+from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset, SourceVariable, Store
@@ -88,7 +90,7 @@ def find_sources(
         except StacbuildError:
             raise
         except Exception as error:
-            raise failure_of(error, variable.data_id) from error
+            raise failure_of(error, variable.label) from error
         found.append(items)
         if why:
             changed[key] = why
@@ -120,7 +122,9 @@ def variable_items(
         for store, data_id in {**sources.changed, **sources.absent}:
             wanted_of.setdefault(store, []).append(data_id)
         for store, data_ids in wanted_of.items():
-            progress.say(f"{dataset.identifier}: {what} {', '.join(data_ids)} from {store}")
+            progress.say(
+                f"{dataset.identifier}: {what} {', '.join(map(short, data_ids))} from {store}"
+            )
             wanted = Wanted(tuple(data_ids), preload=tuple(data_ids) if preload else ())
             results = harvest_store(config, store, wanted, catalog, profiles)
             raise_collected([(result.name, result.error) for result in results if result.error])
@@ -157,7 +161,7 @@ def _readable_items(
     items = known_items(config, variable, catalog)
     if not _ready(items):
         raise BuildError(
-            f"{variable.data_id}: harvesting store {variable.store!r} found no item that can be "
+            f"{variable.label}: harvesting store {variable.store!r} found no item that can be "
             f"read; see {catalog.path}"
         )
     return items
@@ -169,14 +173,20 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
         return "not harvested yet"
     if not all(map(is_described, items)):
         return "not preloaded yet"
+    if store.is_watched and FILE in items[0].properties:
+        data_id = str(items[0].properties[DATA_ID])
+        if why := watcher_of(store).why_changed(store, data_id, items):
+            return why
     for item in items:
         profile = item.properties.get(PROFILE)
         # Items that were written by hand or by an older version have none.
-        if profile and profile != profile_digest(store, item.properties[DATA_ID], profiles):
+        stated = item.properties[DATA_ID], profiles, item.properties.get(FILE)
+        if profile and profile != profile_digest(store, *stated):
             return "its profile changed"
         # Files in a cache are checked when they are fetched.
         if store.cache is None and _was_modified(item.assets["data"]):
-            return "written to since it was harvested"
+            file = item.properties.get(FILE)
+            return f"{f'{file} was ' if file else ''}written to since it was harvested"
     if store.catalog_folder:
         return watcher_of(store).why_changed(store, str(items[0].properties[DATA_ID]), items)
     return ""

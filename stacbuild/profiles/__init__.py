@@ -181,7 +181,7 @@ class _ProfileFile(Strict):
                 yield f"{at}: {entry.match!r} matches no collection; {_listed(collections)}"
         for number, data in enumerate(self.data):
             at = f"{self._path}: data.{number}"
-            matched = [data_id for data_id in data_ids if fnmatchcase(data_id, data.match)]
+            matched = [name for name in data_ids if _fits(name, data.match)]
             if not matched:
                 yield f"{at}: {data.match!r} matches no data id; {_listed(data_ids)}"
             names = [
@@ -232,10 +232,16 @@ class Profiles:
         own = (file for file in self._files if not file.is_of_the_package)
         return [line for file in own for line in file.unmatched(stores)]
 
-    def of(self, store_key: str, data_id: str) -> DataProfile:
-        """Return the metadata of *data_id*; an empty profile if there are none."""
+    def of(self, store_key: str, data_id: str, file: str | None = None) -> DataProfile:
+        """Return the metadata of *data_id*; an empty profile if there are none.
+
+        Parameters
+        ----------
+        file
+            Path of one of the files of a data id; entries that match either are used.
+        """
         data = (each for file in self._files if file.is_for(store_key) for each in file.data)
-        return _merge(DataProfile, data, data_id)
+        return _merge(DataProfile, data, data_id, file or data_id)
 
     def collection(self, store_key: str, key: str) -> CollectionProfile:
         """Return the metadata of the collection *key* (a record, product or bucket)."""
@@ -245,13 +251,18 @@ class Profiles:
         return _merge(CollectionProfile, found, key)
 
 
-def _merge(kind: type[_P], profiles: Iterable[_DataEntry | _CollectionEntry], name: str) -> _P:
+def _merge(kind: type[_P], profiles: Iterable[_DataEntry | _CollectionEntry], *names: str) -> _P:
     # Later profiles override single fields, so that common metadata are stated once.
     merged: dict[str, Any] = {}
     for each in profiles:
-        if fnmatchcase(name, each.match):
+        if any(_fits(name, each.match) for name in names):
             merged |= each.model_dump(exclude={"match"}, exclude_none=True)
     return kind.model_validate(merged)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    # A data id may itself be a pattern, which a profile repeats as it is.
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 @functools.cache

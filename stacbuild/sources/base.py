@@ -8,7 +8,7 @@
     A `Lister`, if the kind is ``listable``; also a `Describer`, unless it is
     ``described_in_place``.
 ``state.py``
-    A `Watcher`, if its catalogs can be local (``catalog_folder``).
+    A `Watcher`, if its catalogs can be local (``catalog_folder``), or it ``is_watched``.
 
 A module is imported when it is first used.
 """

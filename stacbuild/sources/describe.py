@@ -11,6 +11,7 @@ from stacbuild.formats.file_format import MEDIA_TYPES
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted, describer_of, harvester_of
 from stacbuild.stac.extensions import ALPHA, MASK
+from stacbuild.stac.item_time import FILE, is_undated
 
 if TYPE_CHECKING:
     import pystac
@@ -26,6 +27,8 @@ _MASKS = {
 
 def describe(store: Store, data_id: str) -> Json:
     """Return the metadata of a data id that a harvest finds, without fetching its data.
+
+    A list of files is its canonical text, see `stacbuild.config.data_ids`.
 
     Raises
     ------
@@ -62,7 +65,8 @@ def describe_items(
         "description": properties.get("description"),
         "type": _type(first),
         "href": asset.href,
-        "tiles": len(items) if len(items) > 1 else None,
+        "tiles": len(items) if len(items) > 1 and FILE not in first.properties else None,
+        "files": [_file(item) for item in items] if FILE in first.properties else None,
         "crs": properties.get("proj:code") or properties.get("proj:wkt2"),
         "shape": properties.get("proj:shape"),
         "resolution": [abs(transform[0]), abs(transform[4])] if transform else None,
@@ -75,7 +79,7 @@ def describe_items(
         ]
         if bboxes
         else None,
-        "times": _times(first),
+        "times": _times_of_all(items),
         "data_type": fields.get("data_type"),
         "bands": [_band(band) for band in fields.get("bands", ())] or None,
         "nodata": _of_bands(fields, "nodata"),
@@ -160,6 +164,20 @@ def _address(asset: pystac.Asset, options: Json) -> str:
     return str(s3["href"] if s3 else asset.href)
 
 
+def _file(item: pystac.Item) -> str:
+    """Return the path of a file, and its time if it is known."""
+    times = "" if is_undated(item.properties) else f" ({' to '.join(_times(item)[:2])})"
+    return f"{item.properties[FILE]}{times}"
+
+
+def _times_of_all(items: Sequence[pystac.Item]) -> list[str] | None:
+    """Return the times of the first item, or the starts of all files; None if there are none."""
+    if len(items) > 1 and FILE in items[0].properties:
+        dated = (item.properties for item in items if not is_undated(item.properties))
+        return sorted({str(properties["start_datetime"]) for properties in dated}) or None
+    return _times(items[0]) or None
+
+
 def _times(item: pystac.Item) -> list[str]:
     bands = item.assets["data"].extra_fields.get("bands", [])
     starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
@@ -168,6 +186,8 @@ def _times(item: pystac.Item) -> list[str]:
             starts = dimension.get("values") or dimension.get("extent") or starts
     if starts:
         return list(starts)
+    if is_undated(item.properties):
+        return []
     own = [item.properties.get(key) for key in ("start_datetime", "end_datetime")]
     if None not in own:
         return [str(each) for each in own]

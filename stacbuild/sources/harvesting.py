@@ -18,6 +18,7 @@ from stacbuild.runs import one_run
 from stacbuild.sources.base import Wanted, harvester_of
 from stacbuild.sources.unmatched import warn_unmatched
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, Harvest, with_digest
+from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
     import pystac
@@ -114,7 +115,8 @@ def harvest_store(
         for found in harvester_of(store).harvest(store, wanted, profiles):
             for item in found.items:
                 data_id = item.properties[DATA_ID]
-                item.properties[PROFILE] = profile_digest(store, data_id, profiles)
+                file = item.properties.get(FILE)
+                item.properties[PROFILE] = profile_digest(store, data_id, profiles, file)
                 _state_rights(item, found.collection)
             _make_collection_unique(found, catalog)
             _make_items_unique(found, catalog)
@@ -160,19 +162,20 @@ def _make_items_unique(found: Harvest, catalog: Catalog) -> None:
     Distinct data ids can have the same slug, as ``forest.tif`` and ``forest.zarr``, and some file
     systems ignore case.
     """
-    known = catalog.item_ids(found.collection.id)
+    known = set(catalog.item_ids(found.collection.id))
     spelled = {name.casefold(): name for name in known}
     taken: dict[str, tuple[str, str]] = {}
     for item in found.items:
         data_id = item.properties[DATA_ID]
         name = item.id if item.id in known else spelled.get(item.id.casefold(), item.id)
         try:
-            existing = catalog.get(found.collection.id, name)
+            path = catalog.item_path(found.collection.id, name)
+            existing = catalog.read_item(path) if name in known and path.exists() else None
         except IntegrityError:
             existing = None  # damaged, and about to be overwritten
         owner = str(existing.properties.get(DATA_ID)) if existing else data_id
         if taken.setdefault(item.id.casefold(), (name, owner)) != (item.id, data_id):
-            item.id = with_digest(item.id, data_id)
+            item.id = with_digest(item.id, f"{data_id}{item.properties.get(FILE, '')}")
 
 
 def load_profiles(config: Config) -> Profiles:
@@ -180,13 +183,13 @@ def load_profiles(config: Config) -> Profiles:
     return Profiles.load([config.directory / "profiles"])
 
 
-def profile_digest(store: Store, data_id: str, profiles: Profiles) -> str:
-    """Return a digest of the profiles of a data id and of its collection.
+def profile_digest(store: Store, data_id: str, profiles: Profiles, file: str | None = None) -> str:
+    """Return a digest of the profiles of a data id (or of one of its files) and its collection.
 
     It is a property of the item, by which changes of profiles are detected.
     """
     collection = store.collection_key(data_id)
-    applied = profiles.of(store.key, data_id), profiles.collection(store.key, collection)
+    applied = profiles.of(store.key, data_id, file), profiles.collection(store.key, collection)
     text = "".join(each.model_dump_json(exclude_none=True) for each in applied)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,13 +1,13 @@
 """Harvesting of Zarr groups and GeoTIFFs in stores that have paths.
 
-A store becomes one collection, and each data id (a path below the store's root) one item. Files
+A store becomes one collection, and each data id (a path below the store's root) one item; a data id
+of several files (`stacbuild.config.data_ids`) an item for each of them. Files
 are described in place: of a Zarr group only metadata and coordinates are read, of a GeoTIFF only
 its header.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +21,8 @@ import xarray as xr
 import zarr
 
 from stacbuild import progress
+from stacbuild.config.data_ids import is_several, short
+from stacbuild.config.patterns import Period
 from stacbuild.config.store import Store
 from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats.array_store import split_href
@@ -29,15 +31,24 @@ from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
-from stacbuild.formats.zarr_errors import is_local, read_error
+from stacbuild.formats.zarr_errors import is_local
 from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
-from stacbuild.runs import is_first
 from stacbuild.sources.base import Wanted, collected, raise_collected
+from stacbuild.sources.dating import (
+    TIFF_DATE,
+    date_in_name,
+    date_of_tags,
+    date_of_tiff,
+    first_of,
+)
+from stacbuild.sources.matching import File, Listing, match
+from stacbuild.sources.several import Member, Note, combine, warn_of
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions
-from stacbuild.stac.raster_item import has_time, raster_item
+from stacbuild.stac.item_time import UNDATED
+from stacbuild.stac.raster_item import period_of_header, period_of_profile, raster_item
 from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 Json = dict[str, Any]
@@ -87,9 +98,9 @@ class Objects(ABC, Generic[S]):
     def locate(self, path: str) -> Location:
         """Return the location of a path below the store's root."""
 
-    @abstractmethod
-    def modified(self, address: str, options: Json | None) -> dt.datetime | None:
-        """Return when an object was last changed, if known; do not catch errors."""
+    def listing(self) -> Listing | None:
+        """Return the listing of the store; None if it has no data ids of several files."""
+        return None
 
     def local_path(self, location: Location) -> Path | None:
         """Return the path of a raster whose sidecar files are read; None on servers."""
@@ -127,50 +138,109 @@ def harvest_objects(objects: Objects[S], wanted: Wanted, profiles: Profiles) -> 
     Failures
         For several.
     """
-    described: list[tuple[pystac.Item, CollectionProfile]] = []
+    described: list[_Described] = []
     failures: list[Failure] = []
     data_ids = tuple(dict.fromkeys((*wanted.data_ids, *wanted.preload)))
     with progress.task(f"{objects.store.identifier}: describe", total=len(data_ids)) as task:
         for data_id in data_ids:
-            with collected(failures, data_id):
-                described.append(_describe(objects, data_id, profiles))
+            with collected(failures, short(data_id)):
+                described += _describe_all(objects, data_id, profiles)
             task.advance()
     if described:
-        items, metadata = zip(*described, strict=True)
+        items = tuple(each.item for each in described)
+        metadata = [each.metadata for each in described]
         yield Harvest(_collection(objects.store, metadata, items), items)
     raise_collected(failures)
 
 
+@dataclass(frozen=True)
+class _Described:
+    """An item, the metadata for its collection, what states its time, and warnings."""
+
+    item: pystac.Item
+    metadata: CollectionProfile
+    dated_by: str
+    notes: tuple[Note, ...]
+
+
+def _describe_all(objects: Objects[S], data_id: str, profiles: Profiles) -> list[_Described]:
+    """Return the items of a data id, after warning of what their files lack."""
+    listing = objects.listing() if is_several(data_id) else None
+    if listing is None:
+        only = _describe(objects, data_id, None, profiles)
+        warn_of((data_id, note) for note in only.notes)
+        return [only]
+    matched = match(data_id, listing)
+    for line in matched.notes:
+        progress.warn(line)
+    label = f"{objects.store.identifier}: describe {short(data_id)}"
+    failures: list[Failure] = []
+    found: list[_Described] = []
+    with progress.task(label, total=len(matched.files)) as task:
+        for file in matched.files:
+            with collected(failures, file.path):
+                found.append(_describe(objects, data_id, file, profiles))
+            task.advance()
+    if failures:
+        more = f"; and {len(failures) - 1} more of its files" if len(failures) > 1 else ""
+        error = failures[0][1]
+        raise type(error)(f"{short(data_id)}: {error}{more}") from error
+    warn_of(
+        (file.path, note)
+        for file, each in zip(matched.files, found, strict=True)
+        for note in each.notes
+    )
+    combine(
+        data_id,
+        [
+            Member(each.item, file.path, each.dated_by)
+            for file, each in zip(matched.files, found, strict=True)
+        ],
+    )
+    return found
+
+
 def _describe(
-    objects: Objects[S], data_id: str, profiles: Profiles
-) -> tuple[pystac.Item, CollectionProfile]:
-    """Return the item of a data id, and the metadata for its collection."""
+    objects: Objects[S], data_id: str, file: File | None, profiles: Profiles
+) -> _Described:
+    """Return the item of a data id, or of one of its files."""
     store = objects.store
-    path = data_id.strip("/")
+    name = file.path if file else data_id
+    path = name.strip("/")
     if ".." in path.split("/") or "://" in path:
-        raise NotFoundError(f"{data_id}: has to be a path below the root of {store.key}")
+        raise NotFoundError(f"{name}: has to be a path below the root of {store.key}")
     location = _file_and_group(objects.locate(path))
-    profile = profiles.of(store.key, data_id)
+    profile = profiles.of(store.key, data_id, name)
     stated = profiles.collection(store.key, data_id)
     identity: Json = {
-        "item_id": slug(without_suffix(data_id)),
+        "item_id": slug(without_suffix(name)),
         "data_id": data_id,
         "store_key": store.key,
         "href": location.href,
         "profile": profile,
     }
     kind = format_of_file(Path(location.read)) if is_local(location.read) else format_of(path)
-    refuse(data_id, kind)
+    refuse(name, kind)
+    notes: list[Note] = []
+    times = [("its profile", period_of_profile(profile))]
+    named = [("its name by the pattern", file.period if file else None)]
     if kind.is_raster:
         metadata = stated
         with open_raster(location.read, storage_options=location.options) as raster:
-            when = None if has_time(raster, profile) else _modified(objects, location)
+            tags = raster.tags()
+            times += [
+                *named,
+                ("its netCDF tags", period_of_header(raster)),
+                ("its tag time_coverage_start", date_of_tags(tags)),
+                ("its name", date_in_name(name)),
+                (TIFF_DATE, date_of_tiff(tags)),
+            ]
+            dated = first_of(times)
             beside = objects.local_path(location)
             classes = file_classes(raster, beside)
-            item = raster_item(raster, **identity, datetime=when, classes=classes)
-            notes = left_out(raster, profile) + class_notes(classes, profile)
-            for line in (*notes, *(sidecar_notes(beside, raster) if beside else ())):
-                progress.warn(f"{data_id}: {line}")
+            item = raster_item(raster, **identity, period=dated.period or UNDATED, classes=classes)
+            lines = left_out(raster, profile) + class_notes(classes, profile)
+            lines += sidecar_notes(beside, raster) if beside else []
         state = objects.file_state(location)
     else:
         group = open_group(location.opened, location.options)
@@ -178,25 +248,30 @@ def _describe(
             metadata = CollectionProfile.model_validate(
                 _attributes(ds).model_dump(exclude_none=True) | stated.model_dump(exclude_none=True)
             )
-            is_file = kind is not Format.ZARR and kind.is_read
-            file = "/zarr.json" if group.metadata.zarr_format == 3 else "/.zgroup"
             with naming(ds, location.href):
-                is_dated = period(ds, profile) is not None
-            when = None if is_dated else _modified(objects, location, "" if is_file else file)
-            item = zarr_item(group, ds, **identity, datetime=when, warn=progress.current().warn)
+                own = period(ds)
+            times += [("its metadata", Period(*own) if own else None), *named]
+            dated = first_of([*times, ("its name", date_in_name(name))])
+            lines = []
+            item = zarr_item(
+                group, ds, **identity, datetime=dated.period, warn=progress.current().warn
+            )
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
-            if is_file:
+            if kind is not Format.ZARR and kind.is_read:
                 state = objects.file_state(location)
             else:
                 state = objects.group_state(location, group, map(str, ds.data_vars))
+    notes += map(Note, lines)
+    if dated.note:
+        notes.append(Note(dated.note, "times"))
     item.assets["data"].extra_fields |= state
     item.properties |= stated_fields(metadata)
     objects.add_access(item, location)
     for link in stated_links(metadata):
         item.add_link(link)
     declare_extensions(item)
-    return item, metadata
+    return _Described(item, metadata, dated.where, tuple(notes))
 
 
 def _file_and_group(location: Location) -> Location:
@@ -210,21 +285,6 @@ def _file_and_group(location: Location) -> Location:
     for _ in group.split("/"):
         href = href.rpartition("/")[0]
     return replace(location, read=file, href=href, group=unquote(group) if "://" in file else group)
-
-
-def _modified(objects: Objects[S], location: Location, suffix: str = "") -> dt.datetime | None:
-    """Return when a file was last changed: the last resort for a dataset without any time."""
-    try:
-        when = objects.modified(location.read + suffix, location.options)
-    except Exception as error:
-        raise read_error(error, location.read, location.options) from error
-    key = objects.store.key
-    if when is not None and is_first(f"{key}: undated"):
-        progress.warn(
-            f"{location.read}: states no time, so it is dated by its last change, as are all data "
-            f"in {key} without a time; state start_datetime in a profile"
-        )
-    return when
 
 
 def _attributes(ds: xr.Dataset) -> CollectionProfile:

@@ -9,6 +9,7 @@ from stacbuild import progress
 from stacbuild.errors import StacbuildError
 from stacbuild.profiles import Named, Profiles
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog
+from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
     from stacbuild.config import Config
@@ -32,7 +33,8 @@ def warn_unmatched(config: Config, catalog: Catalog, profiles: Profiles) -> None
             is_cube = any(link.rel == "derived_from" for link in item.links)
             if isinstance(key, str) and isinstance(data_id, str) and not is_cube:
                 names = [str(name) for name in item.properties.get("cube:variables", {})]
-                variables[key].setdefault(data_id, []).extend(names)
+                for name in {data_id, item.properties.get(FILE, data_id)}:
+                    variables[key].setdefault(name, []).extend(names)
                 collections[key].append(str(item.collection_id))
     except StacbuildError:
         # A damaged item is reported elsewhere, and could be the match.

@@ -39,6 +39,7 @@ from stacbuild.stac.files import (
     stranger,
     write_json,
 )
+from stacbuild.stac.item_time import FILE, ORDER
 from stacbuild.stac.links import (
     DATA_ID,
     absolute,
@@ -154,7 +155,9 @@ class Catalog:
                     yield self.read_item(self._inside(path, href))
 
     def find(self, store: str, data_id: str) -> list[pystac.Item]:
-        """Return the items of a data id, sorted by item id; empty if it is not harvested.
+        """Return the items of a data id; empty if it is not harvested.
+
+        They are in the order of the list that the data id is, or of the names of files, or of ids.
 
         Parameters
         ----------
@@ -172,7 +175,14 @@ class Catalog:
                     item = self.read_item(self._inside(collection, href))
                     if item.properties.get(DATA_ID) == data_id:
                         found.append(item)
-        return sorted(found, key=lambda item: item.id)
+        return sorted(
+            found,
+            key=lambda item: (
+                item.properties.get(ORDER, 0),
+                item.properties.get(FILE, ""),
+                item.id,
+            ),
+        )
 
     def collection_ids(self) -> dict[str, Json]:
         """Return the JSON of the collections, keyed by folder name."""

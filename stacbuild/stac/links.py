@@ -11,6 +11,7 @@ from typing import Any
 import pystac
 
 from stacbuild.net.hrefs import is_relative_path
+from stacbuild.stac.item_time import is_undated
 
 Json = dict[str, Any]
 
@@ -60,10 +61,14 @@ def extent(items: list[Json], stated: Json) -> Json:
     starts, ends = [], []
     for item in items:
         properties = item["properties"]
+        if is_undated(properties):
+            continue
         starts.append(properties.get("start_datetime") or properties.get("datetime"))
         ends.append(properties.get("end_datetime") or properties.get("datetime"))
     if any(starts):
         extent["temporal"]["interval"] = [[min(filter(None, starts)), max(filter(None, ends))]]
+    elif items and all(is_undated(item["properties"]) for item in items):
+        extent["temporal"]["interval"] = [[None, None]]
     return extent  # type: ignore[no-any-return]
 
 

@@ -17,6 +17,7 @@ import rasterio.errors
 import rasterio.io
 from pyproj.exceptions import CRSError
 
+from stacbuild.config.patterns import Period
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.geotiff_classes import FileClasses, file_classes
 from stacbuild.formats.geotiff_header import check_placed
@@ -29,6 +30,7 @@ from stacbuild.geo.outline import footprint
 from stacbuild.profiles import DataProfile
 from stacbuild.stac.catalog import DATA_ID, STORE
 from stacbuild.stac.extensions import declare_extensions
+from stacbuild.stac.item_time import UNDATED
 from stacbuild.stac.projection import projection_fields
 from stacbuild.stac.raster_values import band_fields, class_fields, value_fields, year_of
 
@@ -49,6 +51,7 @@ def raster_item(
     href: str,
     profile: DataProfile,
     datetime: dt.datetime | None = None,
+    period: Period | None = None,
     title: str | None = None,
     asset_fields: Mapping[str, Any] | None = None,
     properties: Mapping[str, Any] | None = None,
@@ -66,7 +69,9 @@ def raster_item(
         Metadata that the file lacks; an empty profile if there is none.
     datetime
         Used if neither profile nor header have a time, for example the time of publication; UTC if
-        naive.
+        naive. Without it, the item is undated.
+    period
+        The period of the item, if it was determined already.
     title
         Title of item and asset if the profile has none; by default the data id.
     asset_fields, properties
@@ -82,9 +87,9 @@ def raster_item(
     Raises
     ------
     IntegrityError
-        If the file has no CRS or geotransform, contradicts its profile, or its time is unknown.
+        If the file has no CRS or geotransform, or contradicts its profile.
     """
-    times = _times(dataset, profile, datetime, href)
+    times = _of_period(period) if period else _times(dataset, profile, datetime)
     grid = grid_of(dataset, href)
     geometry, bbox = _footprint(grid, href)
     name = profile.title or title or data_id
@@ -125,49 +130,46 @@ def raster_item(
 
 
 def item_times(
-    profile: DataProfile, published: dt.datetime | None, href: str
-) -> dict[str, dt.datetime]:
+    profile: DataProfile, published: dt.datetime | None
+) -> dict[str, dt.datetime | None]:
     """Return ``datetime`` and, if a period is known, ``start_datetime`` and ``end_datetime``.
 
-    Raises
-    ------
-    IntegrityError
-        If neither the profile nor *published* gives a time.
+    If neither the profile nor *published* gives a time, the item is undated.
     """
+    if known := period_of_profile(profile):
+        return _of_period(known)
+    return _of_period(UNDATED) if published is None else {"datetime": _utc(published)}
+
+
+def period_of_profile(profile: DataProfile) -> Period | None:
+    """Return the period that a profile states: its years, or its start and end."""
     start, end = profile.start_datetime, profile.end_datetime
     if profile.years:
         start, _ = year_of(profile.years.first)
         _, end = year_of(profile.years.first + profile.years.count - 1)
-    if start is not None:
-        start = _utc(start)
-        return {
-            "datetime": start,
-            "start_datetime": start,
-            "end_datetime": _utc(end) if end else start,
-        }
-    if published is None:
-        raise IntegrityError(f"{href}: its time is not known; state start_datetime in a profile")
-    return {"datetime": _utc(published)}
+    return Period(_utc(start), _utc(end or start)) if start is not None else None
 
 
-def has_time(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> bool:
-    """Return whether a profile or the header states the time of a GeoTIFF."""
-    stated = profile.start_datetime is not None or profile.years is not None
-    return stated or bool(netcdf_tags(dataset).times)
+def _of_period(period: Period) -> dict[str, dt.datetime | None]:
+    return {
+        "datetime": None if period == UNDATED else period.start,
+        "start_datetime": period.start,
+        "end_datetime": period.end,
+    }
+
+
+def period_of_header(dataset: rasterio.io.DatasetReader) -> Period | None:
+    """Return the period of a GeoTIFF's bands by its netCDF tags; None if they have no times."""
+    times = netcdf_tags(dataset).times
+    return Period(min(times), max(times)) if times else None
 
 
 def _times(
-    dataset: rasterio.io.DatasetReader,
-    profile: DataProfile,
-    published: dt.datetime | None,
-    href: str,
-) -> dict[str, dt.datetime]:
+    dataset: rasterio.io.DatasetReader, profile: DataProfile, published: dt.datetime | None
+) -> dict[str, dt.datetime | None]:
     """Return the times of the profile, else of the header, else *published*."""
-    stated = profile.start_datetime is not None or profile.years is not None
-    if not stated and (times := netcdf_tags(dataset).times):
-        first = min(times)
-        return {"datetime": first, "start_datetime": first, "end_datetime": max(times)}
-    return item_times(profile, published, href)
+    known = period_of_profile(profile) or period_of_header(dataset)
+    return _of_period(known) if known else item_times(profile, published)
 
 
 def grid_of(dataset: rasterio.io.DatasetReader, href: str) -> PixelGrid:

@@ -18,8 +18,9 @@ import pandas as pd
 import pystac
 import xarray as xr
 import zarr
-from pystac.utils import datetime_to_str
+from pystac.utils import str_to_datetime
 
+from stacbuild.config.patterns import Period
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.array_store import ArrayStore
 from stacbuild.formats.zarr_grid import grid_of, on_other_grids
@@ -40,6 +41,7 @@ from stacbuild.stac.datacube import (
     utc,
 )
 from stacbuild.stac.extensions import declare_extensions
+from stacbuild.stac.item_time import time_fields
 from stacbuild.stac.projection import projection_fields
 
 Json = dict[str, Any]
@@ -58,7 +60,7 @@ def zarr_item(
     store_key: str,
     href: str,
     profile: DataProfile = _NO_PROFILE,
-    datetime: dt.datetime | None = None,
+    datetime: Period | dt.datetime | None = None,
     properties: Json | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> pystac.Item:
@@ -76,7 +78,8 @@ def zarr_item(
     profile
         Metadata that the store lacks.
     datetime
-        Used if neither profile nor store have a time; UTC if naive.
+        Time or period, used if neither profile nor store have one; UTC if naive. Without it, the
+        item is undated.
     properties
         More item properties.
     warn
@@ -85,12 +88,12 @@ def zarr_item(
     Raises
     ------
     StacbuildError
-        If the grid (see `stacbuild.formats.zarr_grid.grid_of`) or the time cannot be determined.
+        If the grid (see `stacbuild.formats.zarr_grid.grid_of`) cannot be determined.
     """
     with naming(ds, href):
         grid = grid_of(ds, profile.bbox)
         geometry, bbox = footprint(grid)
-        start, end = period(ds, profile) or (datetime, datetime)
+        known = period(ds, profile)
         dimensions = cube_dimensions(ds, grid)
     if warn is not None:
         for note in grid.notes:
@@ -106,10 +109,9 @@ def zarr_item(
                 f"{href}: its consolidated metadata, which are used, {'; '.join(notes[:5])}{more}; "
                 "bring them up to date with zarr.consolidate_metadata"
             )
-    if start is None or end is None:
-        raise StacbuildError(
-            f"{href}: its time is not known; state start_datetime and end_datetime in a profile"
-        )
+    if isinstance(datetime, dt.datetime):
+        datetime = Period(utc(datetime), utc(datetime))
+    times = time_fields(Period(*known) if known else datetime)
     variables = cube_variables(ds, profile)
     for name, dims in on_other_grids(ds, grid).items():
         if variables.get(name, {}).get("type") == "data":
@@ -120,13 +122,12 @@ def zarr_item(
         id=item_id,
         geometry=geometry,
         bbox=bbox,
-        datetime=start,
+        datetime=times.pop("datetime") and str_to_datetime(times["start_datetime"]),
         properties={
             "title": title,
             STORE: store_key,
             DATA_ID: data_id,
-            "start_datetime": datetime_to_str(start),
-            "end_datetime": datetime_to_str(end),
+            **times,
             **projection_fields(grid),
             "cube:dimensions": dimensions,
             "cube:variables": variables,

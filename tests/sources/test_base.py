@@ -16,6 +16,7 @@ from stacbuild.sources.clms import listing as clms_listing
 from stacbuild.sources.clms.store import ClmsStore
 from stacbuild.sources.file import harvest as file_harvest
 from stacbuild.sources.file import listing as file_listing
+from stacbuild.sources.file import state as file_state
 from stacbuild.sources.file.store import FileStore
 from stacbuild.sources.https import harvest as https_harvest
 from stacbuild.sources.https.store import HttpsStore
@@ -36,6 +37,7 @@ CLMS_LISTING: Lister[ClmsStore] = clms_listing
 CLMS_LISTING_DESCRIBES: Describer[ClmsStore] = clms_listing
 FILE_HARVEST: Harvester[FileStore] = file_harvest
 FILE_LISTING: Lister[FileStore] = file_listing
+FILE_STATE: Watcher[FileStore] = file_state
 HTTPS_HARVEST: Harvester[HttpsStore] = https_harvest
 S3_HARVEST: Harvester[S3Store] = s3_harvest
 S3_LISTING: Lister[S3Store] = s3_listing
@@ -55,7 +57,7 @@ def expected(model: type[Store]) -> dict[tuple[str, str], type]:
         found["listing", "entries"] = Lister
     if not model.described_in_place:
         found["listing", "describe"] = Describer
-    if "catalog_folder" in vars(model):
+    if "catalog_folder" in vars(model) or model.is_watched:
         found["state", "why_changed"] = Watcher
     return found
 

@@ -21,6 +21,7 @@ from stacbuild.errors import IntegrityError
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.geo.outline import footprint
 from stacbuild.profiles import DataProfile
+from stacbuild.stac.item_time import is_undated
 from stacbuild.stac.raster_item import grid_of, raster_item
 
 PUBLISHED = dt.datetime(2024, 8, 16, tzinfo=dt.UTC)
@@ -274,9 +275,11 @@ def test_what_cannot_be_placed_is_refused(options: dict[str, Any], message: str)
         described(dataset)
 
 
-def test_a_time_has_to_be_known() -> None:
-    with raster() as dataset, pytest.raises(IntegrityError, match="its time is not known"):
-        described(dataset, datetime=None)
+def test_without_any_time_it_is_undated() -> None:
+    with raster() as dataset:
+        item = described(dataset, datetime=None)
+    assert item["properties"]["datetime"] is None
+    assert is_undated(item["properties"])
 
 
 def test_real_files(realdata: Path) -> None:

@@ -19,6 +19,7 @@ from stacbuild.formats.zarr_grid import grid_of
 from stacbuild.formats.zarr_store import dataset_of, open_group
 from stacbuild.geo.outline import footprint
 from stacbuild.profiles import Class, DataProfile
+from stacbuild.stac.item_time import is_undated
 from stacbuild.stac.zarr_item import cube_dimensions, cube_variables, period, zarr_item
 
 ROWS, COLUMNS = 202_500, 405_000
@@ -416,11 +417,14 @@ def test_standard_names_stand_at_the_asset_too(tmp_path: Path) -> None:
     assert item.properties["cube:variables"]["age"]["cf:parameter"] == parameters
 
 
+def test_without_any_time_it_is_undated(tmp_path: Path) -> None:
+    cube().drop_vars(["time", "quality"]).to_zarr(tmp_path / "a.zarr", zarr_format=2)
+    item = item_of(tmp_path / "a.zarr")
+    assert item.datetime is None
+    assert is_undated(item.properties)
+
+
 def test_errors_name_the_store(tmp_path: Path) -> None:
-    path = tmp_path / "a.zarr"
-    cube().drop_vars(["time", "quality"]).to_zarr(path, zarr_format=2)
-    with pytest.raises(StacbuildError, match=r"a\.zarr: its time is not known"):
-        item_of(path)
     projected().to_zarr(tmp_path / "b.zarr", zarr_format=2)
     with pytest.raises(StacbuildError, match=r"b\.zarr: no CRS"):
         item_of(tmp_path / "b.zarr")

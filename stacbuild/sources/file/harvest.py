@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ import zarr
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
+from stacbuild.sources.file.files import listing_of
 from stacbuild.sources.file.store import FileStore
+from stacbuild.sources.matching import Listing
 from stacbuild.sources.objects import Location, Objects, harvest_objects
 from stacbuild.stac.catalog import Harvest
 from stacbuild.stac.extensions import file_time
@@ -30,9 +31,8 @@ class _Files(Objects[FileStore]):
         local = str(self.store.path(path))
         return Location(local, local)
 
-    def modified(self, address: str, options: Json | None) -> dt.datetime:
-        del options
-        return dt.datetime.fromtimestamp(int(Path(address).stat().st_mtime), dt.UTC)
+    def listing(self) -> Listing:
+        return listing_of(self.store)
 
     def local_path(self, location: Location) -> Path:
         return Path(location.read)

@@ -22,6 +22,8 @@ class FileStore(Store):
     writable = True
     is_mixed = True
     is_tiled = True
+    has_files = True
+    is_watched = True
 
     store_id: Literal["file"]
     """Kind of store."""

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import quote
 
-from stacbuild import progress
-from stacbuild.net.http import session
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.https.store import HttpsStore
@@ -26,9 +21,3 @@ class _Urls(Objects[HttpsStore]):
     def locate(self, path: str) -> Location:
         url = f"{self.store.root}/{quote(path)}"
         return Location(url, url)
-
-    def modified(self, address: str, options: dict[str, Any] | None) -> dt.datetime | None:
-        del options
-        with session(progress.current().say) as http:
-            header = http.head(address, allow_redirects=True).headers.get("Last-Modified")
-        return parsedate_to_datetime(header) if header else None

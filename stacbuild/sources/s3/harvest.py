@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import pystac
-import s3fs
 
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
@@ -28,11 +25,6 @@ class _Bucket(Objects[S3Store]):
     def locate(self, path: str) -> Location:
         store = self.store
         return Location(store.s3_url(path), store.https_url(path), store.storage_options)
-
-    def modified(self, address: str, options: dict[str, Any] | None) -> dt.datetime | None:
-        system = s3fs.S3FileSystem(**(options or {}), use_listings_cache=False)
-        found: dt.datetime | None = system.modified(address)
-        return found
 
     def add_access(self, item: pystac.Item, location: Location) -> None:
         """Add the s3:// href and its server (storage 2.0.0, alternate-assets 1.2.0)."""

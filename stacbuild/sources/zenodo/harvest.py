@@ -186,7 +186,7 @@ class _Work:
     def _in_archive(self, file: RecordFile, data_id: str, member: str) -> pystac.Item:
         """Return the item of a member of a remote archive, without metadata of its pixels."""
         profile = self.profiles.of(self.store.key, data_id)
-        times = item_times(profile, self.record.published, file.url)
+        times = item_times(profile, self.record.published)
         item = pystac.Item(
             id=_item_id(data_id),
             geometry=None,

@@ -1,0 +1,164 @@
+"""Items of the files of one data id: their ids, their times, and what they have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pystac
+
+from stacbuild import progress
+from stacbuild.config.data_ids import is_list, short
+from stacbuild.config.patterns import Period, is_pattern
+from stacbuild.errors import StacbuildError
+from stacbuild.sources.dating import TIFF_DATE, shown
+from stacbuild.stac.catalog import with_digest
+from stacbuild.stac.item_time import FILE, ORDER, is_undated, time_fields
+
+
+@dataclass(frozen=True)
+class Note:
+    """A warning about a file.
+
+    Parameters
+    ----------
+    kind
+        Of several files with warnings of one kind, only the first is shown.
+    """
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """The item of one of several files.
+
+    Parameters
+    ----------
+    dated_by
+        What states its time; empty if nothing does.
+    """
+
+    item: pystac.Item
+    file: str
+    dated_by: str
+    notes: tuple[Note, ...] = ()
+
+
+def warn_of(notes: Iterable[tuple[str, Note]]) -> None:
+    """Warn of each kind of note once, with the first file and the number of the others."""
+    files: dict[str, list[tuple[str, Note]]] = {}
+    for file, note in notes:
+        files.setdefault(note.kind or note.text, []).append((file, note))
+    for found in files.values():
+        more = f" (so {len(found) - 1} more of its files)" if len(found) > 1 else ""
+        progress.warn(f"{found[0][0]}: {found[0][1].text}{more}")
+
+
+def combine(data_id: str, members: Sequence[Member]) -> None:
+    """Complete the items of the files of one data id, in their order.
+
+    Raises
+    ------
+    StacbuildError
+        Some have a time and some have none, or they are not of one kind.
+    """
+    items = [member.item for member in members]
+    _check_kinds(data_id, members)
+    _check_dated(data_id, members)
+    taken = Counter(item.id.casefold() for item in items)
+    for place, (item, member) in enumerate(zip(items, members, strict=True)):
+        item.properties[FILE] = member.file
+        if is_list(data_id):
+            item.properties[ORDER] = place
+        if taken[item.id.casefold()] > 1:
+            item.id = with_digest(item.id, member.file)
+        if item.properties["title"] == data_id:
+            item.properties["title"] = item.assets["data"].title = member.file
+    _of_one_time(data_id, members)
+    _warn_of_same_place(data_id, items)
+
+
+def _check_kinds(data_id: str, members: Sequence[Member]) -> None:
+    kinds = {"cube:variables" in member.item.properties: member.file for member in members}
+    if len(kinds) > 1:
+        raise StacbuildError(
+            f"{short(data_id)}: {kinds[False]} is a raster, and {kinds[True]} is not; name files "
+            "of one kind"
+        )
+    if len(members) > 1 and "cube:variables" in members[0].item.properties:
+        names = ", ".join(member.file for member in members[:3])
+        raise StacbuildError(
+            f"{short(data_id)}: matches {len(members)} files of arrays ({names}"
+            f"{', ...' if members[3:] else ''}); only rasters are combined; name one of them"
+        )
+
+
+def _check_dated(data_id: str, members: Sequence[Member]) -> None:
+    undated = [each.file for each in members if is_undated(each.item.properties)]
+    dated = [each for each in members if not is_undated(each.item.properties)]
+    if undated and dated:
+        raise StacbuildError(
+            f"{short(data_id)}: nothing states the time of {undated[0]}"
+            f"{f' and {len(undated) - 1} more' if len(undated) > 1 else ''}, but that of "
+            f"{dated[0].file} is stated by {dated[0].dated_by}; state start_datetime in a profile, "
+            "or name the time in the pattern, as in ndvi_{time:%Y_%m}.tif"
+        )
+
+
+def _of_one_time(data_id: str, members: Sequence[Member]) -> None:
+    """Make files that lie beside each other tiles of one time, if only `TIFF_DATE` dates them.
+
+    This is often the time of production, which differs by seconds from tile to tile.
+    """
+    items = [member.item for member in members]
+    times = {item.properties["start_datetime"] for item in items}
+    if len(times) < 2 or any(member.dated_by != TIFF_DATE for member in members):
+        return
+    if max(Counter(map(_place, items)).values()) > 1:
+        return
+    first = min(items, key=lambda item: str(item.properties["start_datetime"]))
+    last = max(items, key=lambda item: str(item.properties["end_datetime"]))
+    start = pystac.utils.str_to_datetime(first.properties["start_datetime"])
+    end = pystac.utils.str_to_datetime(last.properties["end_datetime"])
+    fields = time_fields(Period(start, end))
+    for item in items:
+        item.properties |= fields
+        item.datetime = start
+    progress.warn(
+        f"{short(data_id)}: {len(items)} files side by side, whose times "
+        f"({shown(Period(start, end))}) are stated by TIFFTAG_DATETIME only, are taken as tiles of "
+        "one time; name the time in the pattern if they are not, as in ndvi_{time:%Y_%m}.tif"
+    )
+
+
+def _warn_of_same_place(data_id: str, items: Sequence[pystac.Item]) -> None:
+    """Warn of files of one time and place: only the first of them is seen."""
+    first: dict[str, pystac.Item] = {}
+    hidden: list[tuple[pystac.Item, pystac.Item]] = []
+    for item in items:
+        key = f"{_place(item)} {item.properties['start_datetime']}"
+        if (other := first.setdefault(key, item)) is not item:
+            hidden.append((other, item))
+    if not hidden:
+        return
+    one, other = (each.properties[FILE] for each in hidden[0])
+    more = f", and {len(hidden) - 1} more such files" if len(hidden) > 1 else ""
+    undated = is_undated(items[0].properties)
+    why = "and have no time" if undated else "and time"
+    advice = (
+        "if they are of different times, name the time in the pattern, as in ndvi_{time:%Y_%m}.tif"
+        if undated and not is_pattern(one)
+        else "name those to take"
+    )
+    progress.warn(
+        f"{short(data_id)}: {one} and {other} have the same pixels {why}{more}; "
+        f"{other} is used only where {one} has no data; {advice}"
+    )
+
+
+def _place(item: pystac.Item) -> str:
+    fields = ("proj:code", "proj:wkt2", "proj:bbox", "proj:shape")
+    return str([item.properties.get(field) for field in fields])
