@@ -37,12 +37,19 @@ class Format(StrEnum):
         return self.is_raster or self in _ARRAYS
 
 
-_RASTERS = frozenset({Format.GEOTIFF})
+_RASTERS = frozenset({Format.GEOTIFF, Format.JPEG2000})
 ARRAY_FILES = frozenset({Format.NETCDF, Format.HDF5})
 """Formats of files with arrays, that are read as Zarr groups are."""
 
 MEDIA_TYPES = {Format.NETCDF: "application/netcdf", Format.HDF5: "application/x-hdf5"}
 """Media types of files with arrays."""
+
+_INSTEAD = {
+    Format.VRT: "it only names other files: name these as data ids, or make a GeoTIFF of it with "
+    "gdal_translate",
+    Format.GRIB: "convert it to NetCDF, such as with grib_to_netcdf or cfgrib's to_netcdf",
+    Format.HDF4: "convert it to GeoTIFF with gdal_translate, or to HDF5 with h4toh5",
+}
 
 _ARRAYS = frozenset({Format.ZARR, Format.ZIPPED_ZARR, *ARRAY_FILES})
 
@@ -152,8 +159,7 @@ def refuse(path: str, kind: Format) -> None:
     """
     if not kind.is_read and kind is not Format.OTHER:
         raise IntegrityError(
-            f"{path}: is {kind}, which is not read; convert it to GeoTIFF or Zarr, such as with "
-            "gdal_translate"
+            f"{path}: is {kind}, which is not read; {_INSTEAD.get(kind, 'convert it to GeoTIFF')}"
         )
 
 

@@ -1,6 +1,7 @@
-"""Local and remote GeoTIFFs, opened by GDAL's GeoTIFF driver only, without network access of GDAL.
+"""Local and remote GeoTIFFs and JPEG 2000 files, opened by GDAL without network access.
 
-Otherwise a file with the content of a VRT would be opened as VRT and could read local files.
+The driver follows from the first bytes of a file, and no other one may open it: a file with the
+content of a VRT would be opened as VRT and could read local files.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ _MOST_BLOCK_BYTES = 2 << 30
 _BYTES = "_stacbuild_bytes"
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Files, and bare code streams.
+_JPEG_2000 = (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
+_NAMES = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000"}
 
 
 class RasterFile:
@@ -115,28 +119,31 @@ class RasterFile:
         RemoteError
             The server failed.
         """
-        self._check_magic()
+        driver = self._driver()
         try:
             with rasterio.Env(**GDAL_OPTIONS):
                 if self._pages is None:
                     path = Path(self.href).resolve()
-                    dataset = rasterio.open(path, driver="GTiff", sharing=False)
+                    dataset = rasterio.open(path, driver=driver, sharing=False)
                 else:
                     # The name is for GDAL's messages only.
                     name = PurePosixPath(unquote(urlsplit(self.href).path)).name or "raster.tif"
                     file = GdalFile(GdalHandle(self._pages, self._trouble), name)
-                    dataset = rasterio.open(file, driver="GTiff", sharing=False)
+                    dataset = rasterio.open(file, driver=driver, sharing=False)
                     file.release()
                     weakref.finalize(dataset, file.close)
         except GDAL_ERRORS as error:
-            raise self._explained(error, "cannot be opened as a GeoTIFF") from error
+            raise self._explained(error, f"cannot be opened as a {_NAMES[driver]}") from error
         try:
             self._check_blocks(dataset)
-            self._check_end(dataset)
+            if driver == "GTiff":
+                self._check_end(dataset)
+                setattr(dataset, _BYTES, self.bytes)
+            else:
+                self._check_boxes()
         except BaseException:
             dataset.close()
             raise
-        setattr(dataset, _BYTES, self.bytes)
         return dataset
 
     def bytes(self, start: int, stop: int) -> bytes:
@@ -246,12 +253,36 @@ class RasterFile:
         with self._reading(f"{where} cannot be decoded"), rasterio.Env(**GDAL_OPTIONS):
             dataset.read(bands, window=window, out=out)
 
-    def _check_magic(self) -> None:
+    def _driver(self) -> str:
+        """Return the only driver of GDAL that may open the file, by its first bytes."""
         start = self.bytes(0, 32)
         if self._pages and http.is_page(start):
             raise RemoteError(f"{self.name}: returned an HTML page instead of a GeoTIFF")
+        if start.startswith(_JPEG_2000):
+            return "JP2OpenJPEG"
         if start[:4] not in _MAGIC:
             raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
+        return "GTiff"
+
+    def _check_boxes(self) -> None:
+        """Refuse a truncated JPEG 2000 file, in which the last box reaches beyond its end.
+
+        ISO/IEC 15444-1, I.4: each box states its length, 0 for "up to the end of the file".
+        """
+        at = 0
+        while self.bytes(0, 4) == b"\0\0\0\x0c" and at < self.size:
+            head = self.bytes(at, at + 16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:], "big")
+            if length == 0:
+                break
+            if length < 8 or at + length > self.size:
+                raise IntegrityError(
+                    f"{self.name}: is cut off, it has {self.size} bytes of at least {at + length}"
+                )
+            at += length
+        self._raise_trouble()
 
     def _check_blocks(self, dataset: DatasetReader) -> None:
         """Refuse blocks (tiles or strips) that take gigabytes when decoded."""
@@ -285,6 +316,8 @@ class RasterFile:
         flags = set(dataset.mask_flag_enums[0])
         # Raises the error that GDAL met in masks and overviews.
         _ = dataset.colorinterp
+        if dataset.driver != "GTiff":
+            return
         try:
             masked = has_mask(self.bytes)
         except ValueError as error:

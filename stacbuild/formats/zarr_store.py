@@ -25,6 +25,7 @@ from stacbuild.errors import (
     StacbuildError,
 )
 from stacbuild.formats.array_store import ArrayStore, open_store
+from stacbuild.formats.file_bytes import FileBytes
 from stacbuild.formats.zarr_bounds import BoundedStore
 from stacbuild.formats.zarr_decode import decoded
 from stacbuild.formats.zarr_errors import (
@@ -104,10 +105,6 @@ def open_group(href: str, storage_options: Json | None = None) -> zarr.Group:
     try:
         if (file := open_store(href, storage_options)) is not None:
             return _of_file(file, href)
-        if _is_zip(href) and not is_local(href):
-            raise NotFoundError(
-                f"{href}: is a zip archive, which is read in a local folder only; download it"
-            )
         try:
             group = _open(href, storage_options)
             listed = is_consolidated(group) or _lists(group)
@@ -345,7 +342,7 @@ def _store(
     if (file := open_store(href, storage_options)) is not None:
         return file
     if _is_zip(href):
-        return BoundedStore(_zipped(href), href)
+        return BoundedStore(_zipped(href, storage_options), href)
     if is_local(href):
         return BoundedStore(LocalStore(href, read_only=True), href)
     scheme = urlsplit(href).scheme
@@ -388,11 +385,11 @@ def _why_unlisted(href: str) -> str:
     return "holds no arrays that can be listed"
 
 
-def _zipped(path: str) -> FsspecStore:
+def _zipped(href: str, storage_options: Json | None) -> FsspecStore:
     """Open a zip archive of the content of a group, or of its folder."""
-    if not Path(path).exists():
-        raise FileNotFoundError(path)
-    files = ZipFileSystem(path)
+    if is_local(href) and not Path(href).exists():
+        raise FileNotFoundError(href)
+    files = ZipFileSystem(href if is_local(href) else FileBytes(href, storage_options).open())
     tops = {name.split("/")[0] for name in files.find("")}
     folder = tops.pop() if len(tops) == 1 else ""
     inner = folder if folder and files.isdir(folder) else ""

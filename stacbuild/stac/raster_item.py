@@ -37,6 +37,7 @@ from stacbuild.stac.raster_values import band_fields, class_fields, value_fields
 Json = dict[str, Any]
 
 MEDIA_TYPE = "image/tiff; application=geotiff"
+JPEG_2000 = "image/jp2"
 CLOUD_OPTIMIZED = f"{MEDIA_TYPE}; profile=cloud-optimized"
 
 _CONFIDENCE = 90
@@ -213,6 +214,8 @@ def sampling_fields(dataset: rasterio.io.DatasetReader) -> Json:
 
 def media_type(dataset: rasterio.io.DatasetReader) -> str:
     """Return the media type, with the COG profile if the file states that it is one."""
+    if dataset.driver == "JP2OpenJPEG":
+        return JPEG_2000
     layout = dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
     return CLOUD_OPTIMIZED if layout == "COG" else MEDIA_TYPE
 
