@@ -13,6 +13,7 @@ import logging
 import re
 import threading
 import traceback
+import unicodedata
 import warnings
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -34,6 +35,12 @@ _lock = threading.Lock()
 def clean(text: str) -> str:
     """Return *text* on one line, with control characters made visible and credentials masked."""
     return "".join(map(_visible, redact(text)))
+
+
+def word_of(text: str, longest: int) -> str:
+    """Return a text as a word of ASCII letters, digits and ``_``; empty if it has none of them."""
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore")
+    return re.sub(r"[^0-9A-Za-z]+", "_", plain.decode())[:longest].strip("_")
 
 
 def clean_lines(text: str) -> str:

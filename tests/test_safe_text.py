@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from stacbuild import safe_text
-from stacbuild.safe_text import clean, clean_lines, redact, remember_secret
+from stacbuild.safe_text import clean, clean_lines, redact, remember_secret, word_of
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,16 @@ def test_log_records_know_no_credentials(caplog: pytest.LogCaptureFixture) -> No
     assert caplog.messages == ["sent *** as Bearer ***", "innocent 7"]
     assert "canary-value" not in caplog.text
     assert "ValueError: with ***" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Water (deep)", "Water_deep"),
+        ("Übergang/Wald", "Ubergang_Wald"),
+        ("森林", ""),
+        ("x" * 300, "x" * 80),
+    ],
+)
+def test_a_word_is_ascii(text: str, word: str) -> None:
+    assert word_of(text, 80) == word

@@ -131,10 +131,11 @@ def _variables(job: Job) -> xr.Dataset:
         )
         if unread := loading.unread(source.variable, source.items):
             progress.warn(f"{job.name}: {unread}")
-    if len(variables) == 1:
-        return variables[0]
-    assert isinstance(job.dataset, MultiDataset)  # noqa: S101 - the others have one source
-    return merge(job.dataset, variables)
+    cube = variables[0]
+    if len(variables) > 1:
+        assert isinstance(job.dataset, MultiDataset)  # noqa: S101 - the others have one source
+        cube = merge(job.dataset, variables)
+    return loading.with_band_names(cube, [item for each in job.sources for item in each.items])
 
 
 def _unexpected(dataset: Dataset, error: BaseException) -> StacbuildError:

@@ -141,8 +141,9 @@ class OpenParams(Model):
     """Subset of the data to open, before custom_processing and before resampling."""
 
     band_as_variable: bool = False
-    """Whether the bands of a GeoTIFF become variables `band_1`, `band_2`, ...; by default they are
-    stacked along a dimension `band`, or `time` if they have dates."""
+    """Whether the bands of a GeoTIFF become variables, named as in the file, else `band_1`,
+    `band_2`, ...; by default they are stacked along a dimension `band`, or `time` if they have
+    dates."""
     variable_names: tuple[Text, ...] | None = None
     """Names of the source's variables to take; all by default."""
     time_range: tuple[Moment | None, Moment | None] | None = None
@@ -256,7 +257,10 @@ class SourceVariable(Source):
         return name if self._mentions(name) else self.cube_name(name)
 
     def _mentions(self, name: str) -> bool:
-        """Return whether parameters of this variable use a name."""
+        return name in self.names_in_parameters()
+
+    def names_in_parameters(self) -> set[str]:
+        """Return the names of variables that parameters use."""
         params = self.spatial_resample_params
         used: tuple[Any, ...] = (
             self.open_params.variable_names,
@@ -267,7 +271,7 @@ class SourceVariable(Source):
         )
         if in_time := self.temporal_resample_params:
             used += (in_time.variables, in_time.agg_methods, in_time.interp_methods)
-        return any(name in each for each in used if isinstance(each, tuple | dict))
+        return {name for each in used if isinstance(each, tuple | dict) for name in each}
 
 
 class NamedVariable(SourceVariable):

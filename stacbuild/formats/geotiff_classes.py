@@ -8,7 +8,6 @@ where they differ: attribute table, category names and colour table of ``.aux.xm
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ import rasterio.io
 from stacbuild.formats.class_tables import Found, TableError, read_aux, read_clr, read_dbf, read_qml
 from stacbuild.nodata import held
 from stacbuild.profiles import Class, DataProfile
-from stacbuild.safe_text import clean
+from stacbuild.safe_text import clean, word_of
 
 # Flags with more classes than this would fill the metadata of a cube; STAC items of others that
 # have more are not taken as classes either.
@@ -193,17 +192,11 @@ def _named(
     taken: set[str] = set()
     for value in values:
         title = names.get(value)
-        name = class_name(title or "") or f"class_{value}"
+        name = word_of(title or "", _LONGEST_NAME) or f"class_{value}"
         if name.casefold() in taken:
             name = f"{name}_{value}"
         taken.add(name.casefold())
         yield Class(value=value, name=name, title=title, color_hint=colors.get(value))
-
-
-def class_name(title: str) -> str:
-    """Return a title as the name of a STAC class and word of CF: ASCII letters, digits and _."""
-    plain = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore")
-    return re.sub(r"[^0-9A-Za-z]+", "_", plain.decode())[:_LONGEST_NAME].strip("_")
 
 
 def _title(text: str) -> str:

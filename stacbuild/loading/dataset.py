@@ -18,6 +18,7 @@ from stacbuild.geo.coverage import touches
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.positions import covers
 from stacbuild.loading.area import items_within
+from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.custom import run_custom
 from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed, warn_about_raster
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
@@ -107,11 +108,17 @@ def load_variable(
         bands = bands[dataset["band"].values - 1]
     if is_raster and variable.open_params.band_as_variable:
         dataset = bands_apart(dataset, RASTER_NAME)
-        names = chosen_names(variable, map(str, dataset.data_vars))
-        metadata = {name: metadata[name] for name in names}
+        called = band_variables(variable, items[0], warn)
+        by_name = {called.get(str(name), str(name)): str(name) for name in dataset.data_vars}
+        names = [by_name[name] for name in chosen_names(variable, by_name)]
         dataset = dataset[names].astype({name: metadata[name].cube_dtype for name in names})
+        metadata = {called.get(name, name): metadata[name] for name in names}
     if variable.custom_processing:
+        # A custom function gets bands by number, since its file may have been without names.
         dataset = run_custom(dataset, variable.custom_processing)
+    if is_raster and variable.open_params.band_as_variable:
+        kept = {name: called[name] for name in map(str, dataset.data_vars) if name in called}
+        dataset = dataset.rename({a: b for a, b in kept.items() if b not in dataset})
     dataset = _canonical(dataset, grid, spatial, variable.label)
     dataset = _with_band_times(dataset, bands)
     dataset = _named(dataset, variable.identifier)

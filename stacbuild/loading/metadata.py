@@ -12,6 +12,7 @@ import pystac
 from stacbuild import nodata
 from stacbuild.errors import BuildError
 from stacbuild.geo.validity import NoData
+from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.packing import commutes, packing_of, without_packing
 from stacbuild.nodata import Number
 from stacbuild.stac.datacube import NODATA, read_as
@@ -277,7 +278,9 @@ def metadata_by_band(
     bands = data_bands(items[0]) if bands is None else list(bands)
     if not params.band_as_variable:
         return dict.fromkeys(bands, VariableMetadata.of_bands(items, bands).filled(fill))
+    called = band_variables(variable, items[0])
     asked = [name.removeprefix("band_") for name in params.variable_names or ()]
+    asked += [key.removeprefix("band_") for key, name in called.items() if name in asked]
     count = max(1, len(items[0].assets["data"].extra_fields.get("bands", ())))
     bands = [band for band in range(1, count + 1) if band in bands or str(band) in asked]
     return {band: VariableMetadata.of_bands(items, [band]).filled(fill) for band in bands}

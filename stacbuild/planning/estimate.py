@@ -22,6 +22,7 @@ from stacbuild.errors import ConfigError, LocalError
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.positions import clip, positions, span
 from stacbuild.loading.area import items_within
+from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.dataset import any_touches, check_overlap
 from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed
 from stacbuild.loading.methods import resampling_method, wrapped_grids
@@ -217,7 +218,9 @@ def _of_raster(
         return
     [(name, stated)] = chosen.items()
     metadata = _unpacked(variable, variable.parameter_name(name), stated, sources, grid)
-    apart = {f"band_{band}": each for band, each in metadata.items()}
+    called = band_variables(variable, items[0])
+    numbered = {f"band_{band}": each for band, each in metadata.items()}
+    apart = {called.get(key, key): each for key, each in numbered.items()}
     for each in chosen_names(variable, apart):
         yield f"{own}_{each}" if own else each, apart[each], {}, None
 

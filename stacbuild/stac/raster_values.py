@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,11 +15,14 @@ from stacbuild.formats.geotiff_header import alpha_bands, exact_nodata, mask_of,
 from stacbuild.formats.geotiff_netcdf import NetcdfTags, netcdf_tags
 from stacbuild.nodata import Number, to_json
 from stacbuild.profiles import Class, DataProfile
+from stacbuild.safe_text import clean
 from stacbuild.stac.extensions import ALPHA, MASK, VARIABLE
 
 Json = dict[str, Any]
 
 _CLASSES = "classification:classes"
+# A description such as "Band 1" is no name.
+_NUMBERED = re.compile(r"b(and)?[ _-]?\d+", re.IGNORECASE)
 _NO_CLASSES = FileClasses()
 _DATA_TYPES = {
     "complex_int16": "cint16",
@@ -164,7 +168,7 @@ def band_fields(
     fields: Json = {VARIABLE: tags.variables[0]} if len(set(tags.variables)) == 1 else {}
     if dataset.count == 1 and not times:
         return fields
-    names = _names(tags, times, dataset.count)
+    names = _names(tags, times, dataset.descriptions)
     bands: list[Json] = []
     for index, described in enumerate(dataset.descriptions):
         if profile.years:
@@ -205,13 +209,22 @@ def _times_of_bands(tags: NetcdfTags, profile: DataProfile, count: int) -> list[
     return [_stamp(time) for time in tags.times]
 
 
-def _names(tags: NetcdfTags, times: Sequence[str], count: int) -> list[str]:
-    """Return unique band names from variable, time and other dimensions; else ``b1``, ``b2``, …."""
+def _names(tags: NetcdfTags, times: Sequence[str], descriptions: Sequence[str | None]) -> list[str]:
+    """Return unique band names from variable, time and other dimensions, else descriptions.
+
+    A band with no description, or with that of another band or only a number, is ``b1``, ``b2``, ….
+    """
+    count = len(descriptions)
     several = tags.variables if len(set(tags.variables)) > 1 else ()
     parts = [part for part in (several, times, tags.labels) if part]
     names = [" ".join(each) for each in zip(*parts, strict=True)] if parts else []
-    numbers = [f"b{band}" for band in range(1, count + 1)]
-    return names if len(set(names)) == count else numbers
+    if len(set(names)) == count:
+        return names
+    stated = [clean(" ".join((text or "").split())) for text in descriptions]
+    return [
+        text if text and stated.count(text) == 1 and not _NUMBERED.fullmatch(text) else f"b{band}"
+        for band, text in enumerate(stated, 1)
+    ]
 
 
 def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Number]:

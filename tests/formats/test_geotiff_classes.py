@@ -14,7 +14,7 @@ import xarray as xr
 import yaml
 
 from stacbuild.formats.geotiff import open_raster
-from stacbuild.formats.geotiff_classes import FileClasses, class_name, file_classes
+from stacbuild.formats.geotiff_classes import FileClasses, file_classes
 from tests.support.rasters import build_raster, noise, write
 
 COLORS = {1: (255, 0, 0, 255), 2: (0, 160, 0, 255), 3: (0, 0, 255, 255)}
@@ -318,19 +318,6 @@ def test_two_names_of_a_value_are_told(tmp_path: Path) -> None:
     [note] = found(path).notes
     assert "'Sea' and 'Ocean' (one.tif.vat.dbf)" in note
     assert [title for title, _ in named(path).values()] == ["Forest", "Sea"]
-
-
-@pytest.mark.parametrize(
-    ("title", "name"),
-    [
-        ("Water (deep)", "Water_deep"),
-        ("Übergang/Wald", "Ubergang_Wald"),
-        ("森林", ""),
-        ("x" * 300, "x" * 80),
-    ],
-)
-def test_names_of_classes_are_ascii(title: str, name: str) -> None:
-    assert class_name(title) == name
 
 
 def test_names_of_classes_are_unique(tmp_path: Path) -> None:

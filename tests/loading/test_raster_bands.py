@@ -32,14 +32,14 @@ def test_each_variable_has_what_its_band_says(tmp_path: Path) -> None:
     found = cube(tmp_path, open_params={"band_as_variable": True})
     expected = decoded(path)[:, *INSIDE]
     for name, band, unit, text in (
-        ("band_1", 0, "K", "temperature"),
-        ("band_2", 1, "mm", "rain"),
+        ("temperature", 0, "K", "temperature"),
+        ("rain", 1, "mm", "rain"),
     ):
         np.testing.assert_allclose(found[name], expected[band], atol=1e-4)
         assert found[name].attrs["units"] == unit
         assert found[name].attrs["long_name"] == text
-    assert found["band_2"].encoding["scale_factor"] == -0.01
-    assert found["band_1"].encoding["dtype"] == "int16"
+    assert found["rain"].encoding["scale_factor"] == -0.01
+    assert found["temperature"].encoding["dtype"] == "int16"
 
 
 @pytest.mark.parametrize(("dtype", "wanted"), [("uint8", "float32"), ("int32", "float64")])

@@ -189,7 +189,7 @@ def test_several_bands_are_named() -> None:
     with raster(count=2, prepare=prepare) as dataset:
         asset = described(dataset)["assets"]["data"]
     assert asset["bands"] == [
-        {"name": "b1", "description": "red"},
+        {"name": "red", "description": "red"},
         {"name": "b2", "raster:scale": 0.1},
     ]
     assert "raster:scale" not in asset
