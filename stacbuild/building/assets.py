@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import zarr
 from stacbuild.formats.array_store import NETCDF
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_store import MEDIA_TYPE, is_consolidated
+from stacbuild.stac.checksums import checksum
 from stacbuild.storage.formats import FORMATS, MULTISCALES
 
 if TYPE_CHECKING:
@@ -91,9 +91,3 @@ def _describe_file(item: pystac.Item, dataset: Dataset, file: Path) -> None:
     for key in [key for key in asset.extra_fields if key.startswith("zarr:")]:
         del asset.extra_fields[key]
     asset.extra_fields |= {"file:size": file.stat().st_size, "file:checksum": checksum(file)}
-
-
-def checksum(file: Path) -> str:
-    """Return the multihash of a file's SHA-256, for ``file:checksum``."""
-    with file.open("rb") as content:
-        return f"1220{hashlib.file_digest(content, 'sha256').hexdigest()}"

@@ -14,6 +14,7 @@ from stacbuild.building.item import PICTURES, cube_item
 from stacbuild.building.lazy import errors_of, lazy_cube
 from stacbuild.building.write import Target, chunk_count, finished_chunks, write
 from stacbuild.stac.catalog import cube_id
+from stacbuild.stac.checksums import new_checksums
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.staging import stage
 
@@ -72,6 +73,7 @@ def _make(job: Job, wait: bool) -> tuple[str, str | None]:
         staging.commit()
         if persistent:
             catalog.put(described)
+            catalog.add_fields(new_checksums(job.items))
     if not persistent:
         progress.warn(f"{staging.href}: is in memory only; it is not added to the catalog")
         return staging.href, None

@@ -52,7 +52,15 @@ _FIRST = {"stacbuild": "1"}
 _SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "xarray", "zarr", "numcodecs")
 
 # Location and time of access do not describe the content.
-_NOT_CONTENT = ("file:", "storage:", "alternate", "archive", "stacbuild:chunks", "stacbuild:found")
+_NOT_CONTENT = (
+    "file:",
+    "storage:",
+    "alternate",
+    "archive",
+    "stacbuild:chunks",
+    "stacbuild:checksum",
+    "stacbuild:found",
+)
 _TIMESTAMPS = {"created", "updated", "version"}
 
 # Cached, since it reads a file, and is called four times per cube.

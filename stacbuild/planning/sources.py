@@ -17,6 +17,7 @@ from stacbuild.planning.allowed import check_items
 from stacbuild.sources import PROFILE, harvest_store, profile_digest
 from stacbuild.sources.base import Wanted, raise_collected, watcher_of
 from stacbuild.stac.catalog import DATA_ID, Catalog, read_json
+from stacbuild.stac.checksums import is_same_file
 from stacbuild.stac.extensions import file_time
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE
@@ -193,7 +194,7 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
 
 
 def _was_modified(asset: pystac.Asset) -> bool:
-    """Return whether size or modification time of a local file changed."""
+    """Return whether size or modification time of a local file changed, and its content may."""
     path, fields = Path(asset.href), asset.extra_fields
     if "://" in asset.href:
         return False
@@ -213,7 +214,8 @@ def _was_modified(asset: pystac.Asset) -> bool:
         return now != chunks or updated not in (None, when)
     try:
         stated = fields.get("file:size"), fields.get("updated")
-        return None not in stated and stated != (path.stat().st_size, file_time(path))
+        changed = None not in stated and stated != (path.stat().st_size, file_time(path))
+        return changed and not is_same_file(asset)
     except FileNotFoundError:
         return False
 

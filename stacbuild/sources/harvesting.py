@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Sequence
@@ -11,13 +12,21 @@ from typing import TYPE_CHECKING, Literal
 
 from stacbuild import progress
 from stacbuild.config.overlaps import check_catalog_folder
-from stacbuild.errors import ConfigError, Failures, IntegrityError, StacbuildError, failure_of
+from stacbuild.errors import (
+    ConfigError,
+    Failures,
+    IntegrityError,
+    LocalError,
+    StacbuildError,
+    failure_of,
+)
 from stacbuild.profiles import Profiles
 from stacbuild.progress import Reporter
 from stacbuild.runs import one_run
 from stacbuild.sources.base import Wanted, harvester_of
 from stacbuild.sources.unmatched import warn_unmatched
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, Harvest, with_digest
+from stacbuild.stac.checksums import keep_state
 from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
@@ -120,6 +129,7 @@ def harvest_store(
                 _state_rights(item, found.collection)
             _make_collection_unique(found, catalog)
             _make_items_unique(found, catalog)
+            _keep_states(found, catalog)
             changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
             start = time.monotonic()
@@ -176,6 +186,19 @@ def _make_items_unique(found: Harvest, catalog: Catalog) -> None:
         owner = str(existing.properties.get(DATA_ID)) if existing else data_id
         if taken.setdefault(item.id.casefold(), (name, owner)) != (item.id, data_id):
             item.id = with_digest(item.id, f"{data_id}{item.properties.get(FILE, '')}")
+
+
+def _keep_states(found: Harvest, catalog: Catalog) -> None:
+    """Keep the recorded states of local files that are the same as when they were harvested."""
+    known = set(catalog.item_ids(found.collection.id))
+    for item in found.items:
+        if item.id not in known or "updated" not in item.assets["data"].extra_fields:
+            continue
+        with contextlib.suppress(IntegrityError, LocalError):
+            path = catalog.item_path(found.collection.id, item.id)
+            existing = catalog.read_item(path).assets.get("data")
+            if existing is not None:
+                keep_state(item.assets["data"], existing)
 
 
 def load_profiles(config: Config) -> Profiles:

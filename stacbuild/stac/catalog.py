@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -329,6 +329,27 @@ class Catalog:
             save_picture(path, png)
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
             return save(path, content)
+
+    def add_fields(self, fields: Iterable[tuple[pystac.Item, Mapping[str, Any]]]) -> None:
+        """Add fields to the assets ``data`` of items of this catalog.
+
+        An item that another process harvested again is left as it is.
+
+        Raises
+        ------
+        LocalError, LockedError
+            As `put`.
+        """
+        found = [(Path(item.self_href), item, dict(added)) for item, added in fields]
+        if not found:
+            return
+        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
+            for path, item, added in found:
+                content = read_json(path) if path.is_relative_to(self.root) else {}
+                asset = content.get("assets", {}).get("data", {})
+                if asset and asset.get("updated") == item.assets["data"].extra_fields["updated"]:
+                    asset |= added
+                    save(path, content)
 
     def _links_to(self, collection_id: str, item_id: str) -> bool:
         collection = self.root / collection_id / "collection.json"

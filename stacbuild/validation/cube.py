@@ -14,7 +14,6 @@ import zarr
 import zarr.errors
 
 from stacbuild import progress
-from stacbuild.building.assets import checksum
 from stacbuild.errors import (
     IntegrityError,
     LocalError,
@@ -28,6 +27,7 @@ from stacbuild.formats.zarr_grid import DatasetGrid, grid_of
 from stacbuild.formats.zarr_store import dataset_of, is_consolidated, open_group
 from stacbuild.geo.crs import same_crs
 from stacbuild.geo.grid import PixelGrid
+from stacbuild.stac.checksums import checksum
 from stacbuild.stac.datacube import cube_dimensions, cube_variables
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.projection import projection_fields

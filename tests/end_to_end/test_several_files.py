@@ -304,3 +304,22 @@ def test_a_list_is_published_as_a_list(folder: Folder) -> None:
     shown = folder.config(["a.tif", "b.tif"]).resolved()
     assert shown["datasets"][0]["data_id"] == ["a.tif", "b.tif"]
     assert folder.config(["a.tif"]).resolved()["datasets"][0]["data_id"] == "a.tif"
+
+
+def test_touching_files_rebuilds_nothing(folder: Folder) -> None:
+    paths = [folder.tif(f"ndvi_2020_{month:02d}.tif", month) for month in (1, 2)]
+    folder.cube(MONTHLY)
+    for path in paths:
+        os.utime(path, (1e9, 1e9))
+    assert folder.reason(MONTHLY) == ""
+    config, catalog = folder.config(MONTHLY), folder.path / "catalogs"
+    stacbuild.harvest(config, catalog)
+    assert folder.reason(MONTHLY) == ""
+    # The same size, and other bytes.
+    size = paths[0].stat().st_size
+    folder.tif("ndvi_2020_01.tif", 7)
+    assert paths[0].stat().st_size == size
+    assert "ndvi_2020_01.tif was written to" in folder.reason(MONTHLY)
+    assert folder.row(MONTHLY) == [[7], [2]]
+    os.utime(paths[0], (2e9, 2e9))
+    assert folder.reason(MONTHLY) == ""

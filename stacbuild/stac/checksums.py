@@ -1,0 +1,70 @@
+"""Checksums of local sources, by which a file that was only touched is known to be the same.
+
+They are recorded when a cube is built, and compared if a file has another modification time and the
+same size; a harvest reads no data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pystac
+
+from stacbuild.stac.extensions import file_time
+
+CHECKSUM = "stacbuild:checksum"
+"""Field of an asset: the multihash of its file's SHA-256 when a cube was made from it.
+
+Unlike ``file:checksum``, it is not part of what a cube was made from."""
+
+_UPDATED, _SIZE = "updated", "file:size"
+
+# A larger file takes seconds to read: it counts as changed once it is written to.
+_LARGEST = 256 * 2**20
+
+
+def checksum(file: Path) -> str:
+    """Return the multihash of a file's SHA-256, for ``file:checksum``."""
+    with file.open("rb") as content:
+        return f"1220{hashlib.file_digest(content, 'sha256').hexdigest()}"
+
+
+def is_same_file(asset: pystac.Asset) -> bool:
+    """Return whether a local file has the content that its item describes.
+
+    The file is read only if its modification time differs and its size does not.
+    """
+    path, fields = Path(asset.href), asset.extra_fields
+    if not path.is_file() or fields.get(_SIZE) != path.stat().st_size:
+        return False
+    if fields.get(_UPDATED) == file_time(path):
+        return True
+    return CHECKSUM in fields and fields[CHECKSUM] == checksum(path)
+
+
+def keep_state(new: pystac.Asset, previous: pystac.Asset) -> None:
+    """Keep the recorded state of a harvested file that is the same as before, though touched."""
+    if CHECKSUM in previous.extra_fields and new.href == previous.href and is_same_file(previous):
+        for field in (CHECKSUM, _UPDATED):
+            new.extra_fields[field] = previous.extra_fields[field]
+
+
+def new_checksums(items: Sequence[pystac.Item]) -> Iterator[tuple[pystac.Item, dict[str, Any]]]:
+    """Yield the items whose files have no checksum yet, with the fields to add to the asset.
+
+    Files that were written to since they were harvested are left out, and so are large ones.
+    """
+    for item in items:
+        asset = item.assets["data"]
+        fields, path = asset.extra_fields, Path(asset.href)
+        if not fields.keys().isdisjoint({CHECKSUM, "file:checksum"}) or not path.is_file():
+            continue
+        size, updated = fields.get(_SIZE), fields.get(_UPDATED)
+        if size is None or updated is None or size > _LARGEST:
+            continue
+        found = checksum(path)
+        if (size, updated) == (path.stat().st_size, file_time(path)):
+            yield item, {CHECKSUM: found}
