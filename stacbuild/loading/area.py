@@ -12,6 +12,7 @@ from stacbuild.geo.bbox import BBox
 from stacbuild.geo.crs import full_circle, same_crs, transformer
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.longitudes import parts_within
+from stacbuild.loading.stated_grid import WHOLE
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -25,7 +26,7 @@ def items_within(variable: SourceVariable, items: Sequence[pystac.Item]) -> list
 
     Only copies of the items in memory change: ``proj:transform`` and ``proj:shape`` become those
     of the pixels whose centres lie in the bbox or on its west or north edge, and `ORIGIN` is the
-    position of the first of them in the file.
+    position of the first of them in the file. `WHOLE` has those of the file.
 
     Raises
     ------
@@ -66,6 +67,7 @@ def _cut(item: pystac.Item, bbox: BBox, crs: str) -> Iterator[pystac.Item]:
         copy.properties |= {
             "proj:transform": list(part.transform),
             "proj:shape": list(part.shape),
+            WHOLE: {"proj:transform": list(grid.transform), "proj:shape": list(grid.shape)},
             ORIGIN: [rows.start, columns.start],
         }
         yield copy

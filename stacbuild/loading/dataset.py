@@ -201,6 +201,8 @@ def _open_zarr(
     parts: Sequence[pystac.Item],
     options: LoadOptions,
 ) -> tuple[xr.Dataset, dict[str, VariableMetadata], tuple[str, str]]:
+    from stacbuild.loading.pool import zarr_dataset
+    from stacbuild.loading.stated_grid import check_zarr, whole_grid
     from stacbuild.loading.zarr import load_zarr
     from stacbuild.loading.zarr_variables import (
         asked_for,
@@ -212,6 +214,9 @@ def _open_zarr(
 
     item = parts[0]
     spatial = spatial_dims(item)
+    href = item.assets["data"].href
+    opened = zarr_dataset(href, options.storage_options)
+    check_zarr(whole_grid(item.properties), opened, spatial, href)
     sources = wrapped_grids(parts, options.grid)
     if variable.open_params.band_as_variable:
         raise BuildError(

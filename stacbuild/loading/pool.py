@@ -23,6 +23,7 @@ from stacbuild.cache import Cache
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap, index_map
 from stacbuild.geo.positions import window_key
+from stacbuild.loading.stated_grid import check_raster
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -81,24 +82,30 @@ def using() -> Iterator[None]:
 
 @contextmanager
 def open_raster(
-    href: str, size: int | None, kind: str, options: Mapping[str, Any]
+    href: str,
+    size: int | None,
+    kind: str,
+    options: Mapping[str, Any],
+    stated: PixelGrid | None = None,
 ) -> Iterator[tuple[RasterFile, DatasetReader]]:
     """Lend an open GeoTIFF to one thread: the shared file, and the thread's own dataset.
 
-    *kind* is the kind of store, such as ``zenodo``, which sets the request rate.
+    *kind* is the kind of store, such as ``zenodo``, which sets the request rate; *stated* is the
+    grid that the item of the file states, compared when the file is opened.
 
     Raises
     ------
     NotFoundError, RemoteError, LocalError, IntegrityError
-        If the file does not exist, cannot be reached or is not a GeoTIFF.
+        If the file does not exist, cannot be reached, is not a GeoTIFF, or has another grid.
     """
     # Imported late: Zarr sources need no GDAL.
     from stacbuild.formats.geotiff import RasterFile
     from stacbuild.net import http
 
-    key = (*identity(href, options), kind, size)
+    key = (*identity(href, options), kind, size, stated)
     with _lock:
-        if key not in _files:
+        new = key not in _files
+        if new:
             session = http.session(kind=kind)
             _files[key] = RasterFile(href, session=session, size=size, storage_options=options)
         file = _files[key]
@@ -106,6 +113,8 @@ def open_raster(
     if dataset is None:
         dataset = file.open()
     try:
+        if new and stated is not None:
+            _check_stated(key, stated, dataset, file.name)
         yield file, dataset
     except BaseException:
         # GDAL caches failed blocks, so do not reuse the dataset.
@@ -113,6 +122,15 @@ def open_raster(
         raise
     with _lock:
         _idle[key].append(dataset)
+
+
+def _check_stated(key: Hashable, stated: PixelGrid, dataset: DatasetReader, name: str) -> None:
+    try:
+        check_raster(stated, dataset, name)
+    except BaseException:
+        with _lock:
+            _files.pop(key, None)  # checked again when it is opened again
+        raise
 
 
 def shared_index_map(source: PixelGrid, target: PixelGrid, window: Window) -> IndexMap | None:

@@ -24,6 +24,7 @@ from stacbuild.loading.metadata import VariableMetadata, data_bands
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
+from stacbuild.loading.stated_grid import whole_grid
 from stacbuild.loading.units import work_unit
 from stacbuild.stac.files import store_kind
 
@@ -155,6 +156,7 @@ def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
     return Tile(
         href=asset.href,
         grid=PixelGrid.from_properties(item.properties),
+        whole=whole_grid(item.properties),
         origin=origin_of(item.properties),
         size=asset.extra_fields.get("file:size"),
         kind=store_kind(item),

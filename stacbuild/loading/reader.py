@@ -52,7 +52,8 @@ class Tile:
 
     ``size`` is in bytes, None if unknown; ``kind`` is the kind of store it comes from; ``origin``
     is the row and column in the file of the grid's first pixel, since the grid may cover only
-    part of the file; ``stored`` has one entry for each of the source's bands.
+    part of the file; ``stored`` has one entry for each of the source's bands; ``whole`` is the grid
+    that the item states for the file, None if it is not compared.
     """
 
     href: str
@@ -61,6 +62,7 @@ class Tile:
     size: int | None = None
     kind: str = ""
     stored: tuple[Stored, ...] = (Stored(),)
+    whole: PixelGrid | None = None
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,15 @@ class RasterSource:
         the fewer bands fit.
         """
         first = self.tiles[0]
-        with open_raster(first.href, first.size, first.kind, self.options) as (_, dataset):
+        with opened_tile(first, self.options) as (_, dataset):
             return dataset.block_shapes[0][1] >= dataset.width and not _is_together(dataset)
+
+
+def opened_tile(
+    tile: Tile, options: Mapping[str, Any]
+) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
+    """Lend the open file of a tile, as `stacbuild.loading.pool.open_raster`."""
+    return open_raster(tile.href, tile.size, tile.kind, options, stated=tile.whole)
 
 
 @dataclass(frozen=True)
@@ -232,7 +241,7 @@ class SourceBand:
         return (what, *identity(tile.href, source.options), encoding, bands[0], window)
 
     def _opened(self, tile: Tile) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
-        return open_raster(tile.href, tile.size, tile.kind, self.source.options)
+        return opened_tile(tile, self.source.options)
 
     def _decode(
         self,

@@ -37,7 +37,7 @@ def check_source(item: pystac.Item, options: Json | None, *, deep: bool, remote:
     options
         Options of s3fs, if it is on S3.
     deep
-        Also compute the checksum of a local file.
+        Also compute the checksum of a local file, and compare its grid.
     remote
         Also check existence and size of remote files, with a request.
     """
@@ -51,11 +51,28 @@ def check_source(item: pystac.Item, options: Json | None, *, deep: bool, remote:
             _check_group(asset, found)
         else:
             _check_file(asset, item.id, deep, found)
+        if deep and "://" not in asset.href and not found.problems:
+            _check_grid(item)
     except OSError as error:
         found.problems.append(LocalError(f"{asset.href}: cannot be read: {error.strerror}"))
     except Exception as error:  # noqa: BLE001 - a problem of this source only
         found.problems.append(failure_of(error, asset.href))
     return found
+
+
+def _check_grid(item: pystac.Item) -> None:
+    # Imported late: GDAL and xarray are needed only here.
+    from stacbuild.formats.geotiff import open_raster
+    from stacbuild.formats.zarr_store import open_source
+    from stacbuild.loading.stated_grid import check_raster, check_zarr, whole_grid
+    from stacbuild.loading.zarr_variables import spatial_dims
+
+    asset, stated = item.assets["data"], whole_grid(item.properties)
+    if asset.media_type == MEDIA_TYPE:
+        check_zarr(stated, open_source(asset.href), spatial_dims(item), asset.href)
+        return
+    with open_raster(asset.href) as dataset:
+        check_raster(stated, dataset, asset.href)
 
 
 def _check_file(asset: pystac.Asset, name: str, deep: bool, found: Found) -> None:

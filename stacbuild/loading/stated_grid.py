@@ -1,0 +1,88 @@
+"""Compare the grid that an item states with that of its file, when the file is opened.
+
+The catalog is a folder of files that can be edited. An item whose ``proj:`` fields differ from its
+file, or whose file was replaced, would shift every pixel of a cube.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.geo.crs import same_crs
+from stacbuild.geo.grid import PixelGrid
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rasterio.io import DatasetReader
+
+WHOLE = "stacbuild:whole"
+"""The ``proj:`` fields of the file, in items that are cut (in memory only)."""
+
+# Pixels by which corners may differ: those of rasters are stored exactly, and the position of Zarr
+# coordinates in their pixels may be stated by a profile.
+_RASTER, _ZARR = 0.1, 0.75
+
+
+def whole_grid(properties: Mapping[str, Any]) -> PixelGrid:
+    """Return the grid that an item states for its whole file, also if the item is cut."""
+    return PixelGrid.from_properties({**properties, **properties.get(WHOLE, {})})
+
+
+def check_raster(stated: PixelGrid, dataset: DatasetReader, href: str) -> None:
+    """Check that an item states the grid in the header of its file.
+
+    Raises
+    ------
+    IntegrityError
+        If shape, position or CRS differ.
+    """
+    from stacbuild.stac.raster_item import grid_of
+
+    _check(stated, grid_of(dataset, href), href, _RASTER)
+
+
+def check_zarr(stated: PixelGrid, ds: xr.Dataset, spatial: tuple[str, str], href: str) -> None:
+    """Check that an item states the grid of its store, as far as the store states one.
+
+    Raises
+    ------
+    IntegrityError
+        If shape, position or CRS differ.
+    """
+    from stacbuild.formats.zarr_grid import grid_of
+
+    shape = (ds.sizes[spatial[0]], ds.sizes[spatial[1]])
+    if shape != tuple(stated.shape):
+        raise _differs(href, f"proj:shape {list(stated.shape)}", f"{list(shape)} pixels")
+    try:
+        found = grid_of(ds)
+    except StacbuildError:
+        # What the store lacks is stated by a profile or a foreign catalog.
+        return
+    _check(stated, found, href, _ZARR)
+
+
+def _check(stated: PixelGrid, found: PixelGrid, href: str, tolerance: float) -> None:
+    if tuple(stated.shape) != tuple(found.shape):
+        raise _differs(href, f"proj:shape {list(stated.shape)}", f"{list(found.shape)} pixels")
+    if stated.crs != found.crs and not same_crs(stated.crs, found.crs):
+        raise _differs(href, f"the CRS {stated.crs[:60]}", found.crs[:60])
+    if stated.transform == found.transform:
+        return
+    rows, columns = found.shape
+    inverse = ~found.affine
+    for corner in ((0, 0), (columns, 0), (0, rows), (columns, rows)):
+        column, row = inverse @ (stated.affine @ corner)
+        # NaN is no position either.
+        if not (abs(column - corner[0]) <= tolerance and abs(row - corner[1]) <= tolerance):
+            raise _differs(
+                href, f"proj:transform {list(stated.transform)}", str(list(found.transform))
+            )
+
+
+def _differs(href: str, stated: str, found: str) -> IntegrityError:
+    return IntegrityError(
+        f"{href}: its item states {stated}, the file has {found}; harvest it again"
+    )
