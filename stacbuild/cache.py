@@ -37,6 +37,13 @@ class Cache:
         self._values: OrderedDict[Hashable, Future[Any]] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
         self._left: dict[Hashable, int] = {}
+        self._last: dict[Hashable, int] = {}
+        self._uses = 0
+
+    @property
+    def uses(self) -> int:
+        """Number of requests so far."""
+        return self._uses
 
     @property
     def nbytes(self) -> int:
@@ -61,6 +68,8 @@ class Cache:
                     self._left[key] = uses
             else:
                 self._values.move_to_end(key)
+            self._uses += 1
+            self._last[key] = self._uses
             if key in self._left:
                 self._left[key] -= 1
                 if not self._left[key]:
@@ -85,15 +94,15 @@ class Cache:
         with self._lock:
             self._forget(key)
 
-    def clear(self) -> None:
-        """Drop all values."""
+    def clear(self, before: int | None = None) -> None:
+        """Drop all values, or those that were last requested *before*, as counted by `uses`."""
         with self._lock:
-            self._values.clear()
-            self._sizes.clear()
-            self._left.clear()
+            for key in list(self._values):
+                if before is None or self._last[key] <= before:
+                    self._forget(key)
 
     def _forget(self, key: Hashable) -> None:
-        for each in (self._values, self._sizes, self._left):
+        for each in (self._values, self._sizes, self._left, self._last):
             each.pop(key, None)
 
     def _shrink(self) -> None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import dask.array as da
 
-from stacbuild.building.workers import Key, Run, WorkersLostError
+from stacbuild.building.workers import Key, Workers, WorkersLostError
 from stacbuild.errors import ConfigError, LocalError, RemoteError
 from stacbuild.loading import release
 
@@ -43,7 +43,7 @@ _PACKAGES = (
 
 
 @contextmanager
-def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator[Run]:
+def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator[Workers]:
     """Connect to a scheduler, check its workers, and yield what runs a graph on them.
 
     Parameters
@@ -85,7 +85,9 @@ def connect(address: str, hrefs: Sequence[str], folder: Path | None) -> Iterator
         ) from error
     try:
         _check(client, address, hrefs, folder)
-        yield partial(_run, client, address)
+        threads = sum(each["nthreads"] for each in client.scheduler_info()["workers"].values())
+        # A worker gets its next task while it computes one.
+        yield Workers(partial(_run, client, address), 2 * threads)
         if client.status == "running":
             # A worker that ends meanwhile does no harm: the cube is complete.
             client.run(release, on_error="ignore")

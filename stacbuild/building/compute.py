@@ -33,7 +33,7 @@ from dask.core import flatten
 from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
-from stacbuild.building.workers import Key, Run, WorkersLostError
+from stacbuild.building.workers import Key, Run, Workers, WorkersLostError
 from stacbuild.errors import BuildError, ConfigError
 from stacbuild.machine import keep_freed_memory
 
@@ -47,9 +47,15 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 
+# Threads for sources that are read over a network: most of them wait for an answer.
+_REMOTE_THREADS = 32
+
+
 @contextmanager
-def open_workers(scheduler: str, sources: Sequence[pystac.Item], storage: Storage) -> Iterator[Run]:
-    """Start workers, or connect to those of a cluster, and yield what runs a graph on them.
+def open_workers(
+    scheduler: str, sources: Sequence[pystac.Item], storage: Storage
+) -> Iterator[Workers]:
+    """Start workers, or connect to those of a cluster.
 
     Parameters
     ----------
@@ -70,27 +76,32 @@ def open_workers(scheduler: str, sources: Sequence[pystac.Item], storage: Storag
     LocalError
         If a worker has other versions, or does not see a file or the folder of the cubes.
     """
+    hrefs = [asset.href for item in sources for asset in item.assets.values()]
     if scheduler == "threads":
-        with _threads() as run:
-            yield run
+        remote = any("://" in href for href in hrefs)
+        count = _count(remote=remote)
+        with _threads(count) as run:
+            # The last tasks of a region are waited for while those of the next begin.
+            yield Workers(run, 2 * count if remote else count + 1)
         return
     if scheduler in ("synchronous", "sync", "single-threaded"):
-        yield _synchronous
+        yield Workers(_synchronous, 0)
         return
     if not storage.persistent:
         raise ConfigError(
             f"scheduler {scheduler}: other processes cannot write to a memory store; use threads"
         )
     if scheduler == "processes":
-        with _processes() as run:
-            yield run
+        count = _count()
+        with _processes(count) as run:
+            # A pool that lost a process is replaced, which only one region at a time can do.
+            yield Workers(run, 0)
         return
     # Imported late: `distributed` is an extra.
     from stacbuild.building.cluster import connect
 
-    hrefs = [asset.href for item in sources for asset in item.assets.values()]
-    with connect(scheduler, hrefs, storage.folder) as run:
-        yield run
+    with connect(scheduler, hrefs, storage.folder) as workers:
+        yield workers
 
 
 def write_region(
@@ -197,8 +208,10 @@ def _compute(
             done(keys[key])
 
     # Not `compute`, which concatenates the blocks, possibly in the same task as the last of them.
-    with Callback(posttask=posttask):
-        get(graph, list(keys), **options)
+    # Entering `Callback` would register it for the regions that other threads compute, too.
+    # The tuple is start, start_state, pretask, posttask, finish.
+    callbacks = [*Callback.active, (None, None, None, posttask, None)]
+    get(graph, list(keys), callbacks=callbacks, **options)
 
 
 def _synchronous(written: da.Array, done: Callable[[Key], None]) -> None:
@@ -246,8 +259,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def _threads() -> Iterator[Run]:
-    count = _count()
+def _threads(count: int) -> Iterator[Run]:
     idle = _idle.setdefault(count, [])
     try:
         threads = idle.pop()
@@ -274,9 +286,7 @@ def _threads() -> Iterator[Run]:
 
 
 @contextmanager
-def _processes() -> Iterator[Run]:
-    count = _count()
-
+def _processes(count: int) -> Iterator[Run]:
     def start() -> ProcessPoolExecutor:
         # Forking a process that has threads, as this one, can hang.
         context = multiprocessing.get_context("spawn")
@@ -308,8 +318,9 @@ def _processes() -> Iterator[Run]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _count() -> int:
-    return int(dask.config.get("num_workers", None) or CPU_COUNT)
+def _count(*, remote: bool = False) -> int:
+    default = max(_REMOTE_THREADS, CPU_COUNT) if remote else CPU_COUNT
+    return int(dask.config.get("num_workers", None) or default)
 
 
 def _begin(zarr_threads: int) -> None:

@@ -86,7 +86,7 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
 
     total = chunk_count(cube)
     with (
-        open_workers(job.scheduler, job.items, job.output.storage) as run,
+        open_workers(job.scheduler, job.items, job.output.storage) as workers,
         progress.task(f"{job.name}.zarr", total=total, unit="chunks") as task,
     ):
         # Slow to import, so import it while the cube is computed.
@@ -98,7 +98,7 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
             )
         try:
             target = Target(staging.store, job.zarr_format, staging.journal)
-            write(cube, job.grid, target, run, task)
+            write(cube, job.grid, target, workers, task)
         except BaseException:
             if count := finished():
                 progress.say(f"{job.name}: kept {count} of {total} chunks for the next run")

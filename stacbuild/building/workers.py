@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
@@ -12,6 +13,22 @@ Key = tuple[Any, ...]
 
 Run = Callable[[da.Array, Callable[[Key], None]], None]
 """Computes every block of an array, and calls back with the key of each finished block."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Workers that compute the regions of a cube.
+
+    Parameters
+    ----------
+    run
+        Computes one region; may be called from several threads.
+    in_flight
+        Number of tasks that keep all workers busy; 0 to compute regions one by one.
+    """
+
+    run: Run
+    in_flight: int
 
 
 class WorkersLostError(Exception):

@@ -1,15 +1,19 @@
 """Write a lazy dataset to a Zarr store: every chunk once, region by region; group metadata last.
 
-All variables of a region are written before the next region. So whatever its bands share (index
-maps, decoded windows) is only needed while the region is computed, and is released at its end. Each
-region is a graph of its own, with one task per band and work unit.
+All variables of a window of the grid are computed before those of the next, several regions at a
+time (`stacbuild.building.flight`). So whatever its bands share (index maps, decoded windows) is
+only needed while the window is computed, and is released at its end. Each region is a graph of its
+own, with one task per band and work unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise, product
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -18,15 +22,16 @@ from zarr.core.sync import sync
 
 from stacbuild.building.compute import write_region
 from stacbuild.building.finished import Recorder, chunk_keys, count, missing, region_shape
+from stacbuild.building.flight import Flight
 from stacbuild.building.zarr_metadata import ROOT, holds, metadata, open_for_writing, put
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_chunks import chunk_sizes
-from stacbuild.loading import forget
+from stacbuild.loading import forget, uses
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-    from stacbuild.building.workers import Run
+    from stacbuild.building.workers import Workers
     from stacbuild.geo.grid import Grid
     from stacbuild.progress import Task
     from stacbuild.storage.journal import Journal, Region
@@ -91,14 +96,14 @@ class Target:
     journal: Journal | None = None
 
 
-def write(dataset: xr.Dataset, grid: Grid, target: Target, run: Run, task: Task) -> None:
+def write(dataset: xr.Dataset, grid: Grid, target: Target, workers: Workers, task: Task) -> None:
     """Write the chunks of a prepared dataset that its store lacks.
 
     Parameters
     ----------
     dataset
         From `prepare`; ``encoding["_FillValue"]`` of a variable is written.
-    run
+    workers
         From `stacbuild.building.compute.open_workers`.
     task
         Advanced by one per chunk.
@@ -124,7 +129,7 @@ def write(dataset: xr.Dataset, grid: Grid, target: Target, run: Run, task: Task)
     if journal is not None:
         _drop_damaged(store, arrays, journal)
     with Recorder(journal, arrays) as recorder:
-        _write_regions(dataset, grid, recorder, run, task)
+        _write_regions(dataset, grid, recorder, workers, task)
     if journal is not None:
         journal.sweep()
     for name, stored in arrays.items():
@@ -142,32 +147,79 @@ def write(dataset: xr.Dataset, grid: Grid, target: Target, run: Run, task: Task)
 
 
 def _write_regions(
-    dataset: xr.Dataset, grid: Grid, recorder: Recorder, run: Run, task: Task
+    dataset: xr.Dataset, grid: Grid, recorder: Recorder, workers: Workers, task: Task
 ) -> None:
     # Before another thread adds to the journal.
     known = {name: recorder.recorded(name) for name in recorder.arrays}
-    for names in _by_grid_chunks(dataset, grid):
-        for window in _windows(dataset[names[0]], grid):
-            for name in names:
-                array, stored = dataset[name].isel(window), recorder.arrays[name]
-                corner = tuple(
-                    window[str(dim)].start if str(dim) in window else 0 for dim in array.dims
-                )
-                regions = missing(array.data.chunks, corner, known[name])
-                todo = sum(count(region_shape(region), stored.chunks) for region in regions)
-                task.advance(count(array.shape, stored.chunks) - todo)
+    lock = Lock()
+    shared = _Shared()
+    with Flight(workers.in_flight) as flight:
 
-                def wrote(region: Region, name: str = name) -> None:
-                    task.advance(count(region_shape(region), recorder.arrays[name].chunks))
-                    recorder.add(name, region)
+        def wrote(name: str, region: Region) -> None:
+            with lock:
+                task.advance(count(region_shape(region), recorder.arrays[name].chunks))
+                recorder.add(name, region)
+            flight.check()
 
-                for region in regions:
-                    local = tuple(
-                        slice(start - first, stop - first)
-                        for (start, stop), first in zip(region, corner, strict=True)
+        for names in _by_grid_chunks(dataset, grid):
+            for window in _windows(dataset[names[0]], grid):
+                key = (*names, *((part.start, part.stop) for part in window.values()))
+                parts = []
+                for name in names:
+                    array, stored = dataset[name].isel(window), recorder.arrays[name]
+                    corner = [window.get(str(dim), slice(0, None)).start for dim in array.dims]
+                    regions = missing(array.data.chunks, corner, known[name])
+                    todo = sum(count(region_shape(region), stored.chunks) for region in regions)
+                    with lock:
+                        task.advance(count(array.shape, stored.chunks) - todo)
+                    for region in regions:
+                        local = tuple(
+                            slice(start - first, stop - first)
+                            for (start, stop), first in zip(region, corner, strict=True)
+                        )
+                        parts.append((name, region, array[local]))
+                for name, region, part in parts:
+                    compute = partial(
+                        write_region,
+                        workers.run,
+                        part,
+                        recorder.arrays[name],
+                        region,
+                        partial(wrote, name),
                     )
-                    write_region(run, array[local], stored, region, wrote)
-            forget()
+                    flight.submit(
+                        shared.counted(compute, key, len(parts)),
+                        math.prod(part.data.numblocks),
+                    )
+
+
+class _Shared:
+    """Releases what the regions of a window share when the last of them is written."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._left: dict[Hashable, int] = {}
+        self._since: dict[Hashable, int] = {}
+
+    def counted(
+        self, compute: Callable[[], None], key: Hashable, regions: int
+    ) -> Callable[[], None]:
+        """Return a function that computes one of the *regions* of the window with this key."""
+        with self._lock:
+            if key not in self._left:
+                self._left[key], self._since[key] = regions, uses()
+
+        def run() -> None:
+            compute()
+            with self._lock:
+                self._left[key] -= 1
+                if self._left[key]:
+                    return
+                del self._left[key], self._since[key]
+                oldest = min(self._since.values(), default=None)
+            forget(oldest)
+
+        return run
 
 
 def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Journal) -> None:

@@ -156,13 +156,23 @@ def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
         return _datasets[key]
 
 
-def forget() -> None:
-    """Drop cached index maps and windows of the chunks computed so far; files stay open.
+def uses() -> int:
+    """Return the number of uses of cached index maps and windows so far."""
+    return cache.uses
+
+
+def forget(before: int | None = None) -> None:
+    """Drop cached index maps and windows; files stay open.
 
     Each belongs to one target window. On a large grid, windows no longer needed would otherwise
     fill the cache up to its limit.
+
+    Parameters
+    ----------
+    before
+        Only those that were last used before, as counted by `uses`.
     """
-    cache.clear()
+    cache.clear(before)
 
 
 def release() -> None:

@@ -13,10 +13,12 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from stacbuild.errors import LocalError, RemoteError
+from stacbuild.net.in_flight import together
 
 PAGE = 1 << 13
 """Bytes per page, the unit of the cache."""
@@ -89,7 +91,7 @@ class Pages:
         )
 
     def _get(self, numbers: Iterable[int]) -> None:
-        """Fetch missing pages, each by one thread; wait for those that other threads fetch."""
+        """Fetch missing pages, each once; wait for those that other threads fetch."""
         wanted = sorted(set(numbers))
         with self._lock:
             others = [self._pending[number] for number in wanted if number in self._pending]
@@ -98,8 +100,8 @@ class Pages:
                 for number in range(first, last + 1):
                     self._pending[number] = Future()
         try:
-            for first, last in runs:
-                self._fetch_run(first, last)
+            if runs:
+                together(partial(self._fetch_run, first, last) for first, last in runs)
         except BaseException as error:
             self._fail(runs, error)
             raise
@@ -135,7 +137,9 @@ class Pages:
         with self._lock:
             self._cached.update(range(first, last + 1))
             for number in range(first, last + 1):
-                self._pending.pop(number).set_result(None)
+                # Absent if the read was interrupted.
+                if (future := self._pending.pop(number, None)) is not None:
+                    future.set_result(None)
 
     def _fail(self, runs: Iterable[tuple[int, int]], error: BaseException) -> None:
         # An interrupt concerns this thread only; waiting threads get an error instead.

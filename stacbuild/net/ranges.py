@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing, suppress
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import RemoteError
 from stacbuild.net.http import Patience, content_range, public_url, refuse_page, send, tell_of
+from stacbuild.net.in_flight import slot
 from stacbuild.net.pages import AHEAD, PagedFile, Pages
 from stacbuild.net.speed import Speed
 
@@ -50,6 +52,7 @@ class HttpRanges:
         self.bytes_read = 0
         self.name = public_url(url)
         self._url = url
+        self._host = urlsplit(url).netloc
         self._session = session
         self._patience = patience
         self._lock = threading.Lock()
@@ -63,7 +66,8 @@ class HttpRanges:
         have = self._first[:stop] if start == 0 else b""
         failures = 0
         while len(have) < stop - start:
-            part, _ = self._part(start + len(have), stop)
+            with slot(self._host):
+                part, _ = self._part(start + len(have), stop)
             have += part
             if len(have) == stop - start:
                 break

@@ -25,6 +25,7 @@ from tests.support.scheduling import (
     CUBES,
     CUSTOM,
     DEADLY,
+    MEETING,
     WRONG,
     Watcher,
     config,
@@ -124,6 +125,12 @@ def test_what_a_function_raises_is_said_with_its_line(tmp_path: Path, cluster: s
     result = only(build(settings, tmp_path / "catalogs"))
     line = CUSTOM[: CUSTOM.index("no such luck")].count("\n") + 1
     assert result.message == f"modify.py:wrong raised ValueError at modify.py:{line}: no such luck"
+
+
+def test_regions_are_computed_at_the_same_time(tmp_path: Path, cluster: str) -> None:
+    settings = config(tmp_path, MEETING).with_scheduler(cluster)
+    result = only(build(settings, tmp_path / "catalogs"))
+    assert result.status == "COMPLETED", result.message
 
 
 def test_a_killed_worker_is_survived(

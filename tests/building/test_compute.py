@@ -25,6 +25,7 @@ from tests.support.scheduling import (
     CUBES,
     CUSTOM,
     DEADLY,
+    MEETING,
     SOURCE,
     WRONG,
     Watcher,
@@ -138,6 +139,11 @@ def test_worker_processes_end_with_the_one_that_started_them(tmp_path: Path, run
     worker = [process for process in psutil.process_iter() if process.pid == pid]
     _, alive = psutil.wait_procs(worker, timeout=60)
     assert alive == []
+
+
+def test_regions_are_computed_at_the_same_time(tmp_path: Path) -> None:
+    result = only(build(config(tmp_path, MEETING), tmp_path / "catalogs"))
+    assert result.status == "COMPLETED", result.message
 
 
 @pytest.mark.parametrize("cube", [CUBES[0], WRONG])

@@ -150,12 +150,12 @@ def test_a_killed_build_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path: Path, 
     assert len(chunks(unbroken)) == 120
 
     broken = fresh(base, tmp_path / "broken")
-    assert runs("cube", broken / "c_config.yml", kill_at=60).code == -signal.SIGKILL
+    assert runs("cube", broken / "c_config.yml", kill_at=90).code == -signal.SIGKILL
     check_visible(broken)
     assert not (broken / "data" / "good.zarr").exists()
     journal = Journal.read(broken / "data" / ".good.zarr.journal")
     # Of tasks of twelve chunks; not those that were being written or recorded.
-    assert 24 <= sum(finished(broken).values()) <= 60
+    assert 24 <= sum(finished(broken).values()) <= 90
     # As if the run had begun at another time.
     head, rest = journal.path.read_text().split("\n", 1)
     early = json.loads(head) | {"started": "2001-02-03T04:05:06+00:00"}
@@ -176,7 +176,7 @@ def test_chunks_that_got_lost_meanwhile_are_written_again(tmp_path: Path, runs: 
     runs("harvest", large(base))
     whole = fresh(base, tmp_path / "whole")
     runs("cube", whole / "c_config.yml")
-    runs("cube", base / "c_config.yml", kill_at=70)
+    runs("cube", base / "c_config.yml", kill_at=100)
     assert finished(base)["one"] >= 24
     (folder,) = staged(base)
     # Region 0 loses a chunk, region 1 the half of one.
@@ -468,15 +468,17 @@ def test_a_bucket_that_fails_half_way_is_gone_on_with(
     ended = runs("cube", config)
     assert ended.code == 3, ended.stderr
     (journal,) = (tmp_path / "catalogs").glob(".*.journal")
-    assert {name: len(places) for name, places in Journal.read(journal).finished.items()} == {
-        "one": 1
-    }
-    assert "good: kept 1 of 10 chunks" in ended.stderr
+    found = Journal.read(journal)
+    assert found is not None
+    # The regions that were in flight are finished, too.
+    assert list(found.finished) == ["one"]
+    kept = len(found.finished["one"])
+    assert f"good: kept {kept} of 10 chunks" in ended.stderr
     (name,) = {key for key in keys(s3_server, "resume-1") if key.startswith("cubes/")}
     s3_server.reset()
     again = runs("cube", config)
     assert again.code == 0, again.stderr
-    assert "1 of 10 chunks are finished" in again.stderr
+    assert f"{kept} of 10 chunks are finished" in again.stderr
     assert asset_of(tmp_path).href.endswith(name)
     assert keys(s3_server, "resume-1") == {"of-others/kept.txt", name}
     assert not list((tmp_path / "catalogs").glob(".*.journal"))

@@ -90,6 +90,21 @@ def nested(ds):
     return ds.map(lambda array: array.copy(data=da.map_blocks(build, array.data, dtype="uint8")))
 
 
+def meeting(ds):
+    here = pathlib.Path(__file__).parent
+
+    def meet(block, block_info=None):
+        if block.size:
+            (here / f"region-{block_info[0]['array-location'][-2][0]}").touch()
+            until = time.monotonic() + 20
+            while len(list(here.glob("region-*"))) < 2:
+                assert time.monotonic() < until, "the other region does not begin"
+                time.sleep(0.005)
+        return block
+
+    return ds.map(lambda array: array.copy(data=da.map_blocks(meet, array.data, dtype="uint8")))
+
+
 def wrong(ds):
     def fail(block):
         if block.size:
@@ -148,6 +163,7 @@ CUBES: list[Json] = [
 ]
 DEADLY = {"identifier": "deadly", "store": "local", "data_id": "one.tif"} | custom("deadly")
 WRONG = {"identifier": "wrong", "store": "local", "data_id": "one.tif"} | custom("wrong")
+MEETING = {"identifier": "meeting", "store": "local", "data_id": "one.tif"} | custom("meeting")
 
 
 def config(folder: Path, *cubes: Json, **sections: Any) -> Config:
