@@ -35,7 +35,9 @@ from numpy.typing import NDArray
 
 from stacbuild.building.workers import Key, Run, Workers, WorkersLostError
 from stacbuild.errors import BuildError, ConfigError
+from stacbuild.loading.units import thread_count
 from stacbuild.machine import keep_freed_memory
+from stacbuild.stac.files import is_remote
 
 if TYPE_CHECKING:
     import pystac
@@ -47,13 +49,9 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 
-# Threads for sources that are read over a network: most of them wait for an answer.
-_REMOTE_THREADS = 32
-
-
 @contextmanager
 def open_workers(
-    scheduler: str, sources: Sequence[pystac.Item], storage: Storage
+    scheduler: str, sources: Sequence[pystac.Item], storage: Storage, size: int = 0
 ) -> Iterator[Workers]:
     """Start workers, or connect to those of a cluster.
 
@@ -66,6 +64,8 @@ def open_workers(
         Source items of the cube; the workers of a cluster have to see their local files.
     storage
         The storage of the cube; the workers of a cluster have to see its folder.
+    size
+        Bytes that a task needs, which limits the threads of this process.
 
     Raises
     ------
@@ -76,10 +76,9 @@ def open_workers(
     LocalError
         If a worker has other versions, or does not see a file or the folder of the cubes.
     """
-    hrefs = [asset.href for item in sources for asset in item.assets.values()]
     if scheduler == "threads":
-        remote = any("://" in href for href in hrefs)
-        count = _count(remote=remote)
+        remote = is_remote(sources)
+        count = _chosen() or thread_count(CPU_COUNT, size, remote=remote)
         with _threads(count) as run:
             # The last tasks of a region are waited for while those of the next begin.
             yield Workers(run, 2 * count if remote else count + 1)
@@ -92,14 +91,14 @@ def open_workers(
             f"scheduler {scheduler}: other processes cannot write to a memory store; use threads"
         )
     if scheduler == "processes":
-        count = _count()
-        with _processes(count) as run:
+        with _processes(_chosen() or CPU_COUNT) as run:
             # A pool that lost a process is replaced, which only one region at a time can do.
             yield Workers(run, 0)
         return
     # Imported late: `distributed` is an extra.
     from stacbuild.building.cluster import connect
 
+    hrefs = [asset.href for item in sources for asset in item.assets.values()]
     with connect(scheduler, hrefs, storage.folder) as workers:
         yield workers
 
@@ -318,9 +317,9 @@ def _processes(count: int) -> Iterator[Run]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _count(*, remote: bool = False) -> int:
-    default = max(_REMOTE_THREADS, CPU_COUNT) if remote else CPU_COUNT
-    return int(dask.config.get("num_workers", None) or default)
+def _chosen() -> int:
+    """Return the number of workers in dask's configuration; 0 if there is none."""
+    return int(dask.config.get("num_workers", None) or 0)
 
 
 def _begin(zarr_threads: int) -> None:

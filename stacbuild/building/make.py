@@ -12,7 +12,7 @@ from stacbuild import loading, progress
 from stacbuild.building.compute import open_workers
 from stacbuild.building.item import PICTURES, cube_item
 from stacbuild.building.lazy import errors_of, lazy_cube
-from stacbuild.building.write import Target, chunk_count, finished_chunks, write
+from stacbuild.building.write import Target, chunk_count, finished_chunks, largest_task, write
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.checksums import new_checksums
 from stacbuild.stac.extensions import FINGERPRINT
@@ -86,7 +86,7 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
 
     total = chunk_count(cube)
     with (
-        open_workers(job.scheduler, job.items, job.output.storage) as workers,
+        open_workers(job.scheduler, job.items, job.output.storage, largest_task(cube)) as workers,
         progress.task(f"{job.name}.zarr", total=total, unit="chunks") as task,
     ):
         # Slow to import, so import it while the cube is computed.

@@ -27,6 +27,7 @@ from stacbuild.building.zarr_metadata import ROOT, holds, metadata, open_for_wri
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_chunks import chunk_sizes
 from stacbuild.loading import forget, uses
+from stacbuild.loading.units import task_bytes
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -64,6 +65,14 @@ def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Da
 def chunk_count(dataset: xr.Dataset) -> int:
     """Return the number of stored chunks of all variables of a prepared dataset."""
     return sum(count(array.shape, array.encoding["chunks"]) for array in dataset.data_vars.values())
+
+
+def largest_task(dataset: xr.Dataset) -> int:
+    """Return the bytes that the largest task of a prepared dataset needs while it runs."""
+    return max(
+        task_bytes(math.prod(array.data.chunksize), array.dtype.itemsize)
+        for array in dataset.data_vars.values()
+    )
 
 
 def finished_chunks(dataset: xr.Dataset, journal: Journal) -> int:

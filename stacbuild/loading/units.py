@@ -16,6 +16,41 @@ if TYPE_CHECKING:
 _SIDE = 2048
 # Maximum bytes of a wide unit: some 5 000 x 4 000 one-byte pixels. Larger ones need more memory.
 _WIDE_BYTES = 32 * 2**20
+# Bytes per pixel of an index map, and arrays of the size of the result: those of the source's
+# window, the result and its encoded bytes.
+_INDEX_BYTES = 8
+_COPIES = 3
+# Threads for remote sources, of which most wait for an answer, and the bytes of their tasks.
+_REMOTE_THREADS = 32
+_REMOTE_BYTES = 2**30
+
+
+def task_bytes(pixels: int, itemsize: int) -> int:
+    """Return the bytes that a task needs while it runs.
+
+    Parameters
+    ----------
+    pixels
+        Number of pixels of its work unit.
+    itemsize
+        Bytes per pixel.
+    """
+    return pixels * (_INDEX_BYTES + _COPIES * itemsize)
+
+
+def thread_count(processors: int, size: int, *, remote: bool) -> int:
+    """Return the number of threads for tasks of *size* bytes, which limits those that wait.
+
+    Parameters
+    ----------
+    processors
+        Number of processors, the result for local sources.
+    remote
+        Whether sources are read over a network.
+    """
+    if not remote:
+        return processors
+    return max(processors, min(_REMOTE_THREADS, _REMOTE_BYTES // max(1, size)))
 
 
 def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, int]:

@@ -29,11 +29,12 @@ from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
 from stacbuild.loading.temporal import count_steps, dtype_of_resampled
-from stacbuild.loading.units import work_unit
+from stacbuild.loading.units import task_bytes, thread_count, work_unit
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
 from stacbuild.planning.sources import is_described
+from stacbuild.stac.files import is_remote
 from stacbuild.storage.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ _HALF_BLOCK = 256
 
 _BASE_MEMORY = 300 * 10**6
 _CACHE_MEMORY = 640 * 2**20
-_INDEX_BYTES = 8
-_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,8 @@ def estimate(
             for item in ready
             for source in wrapped_grids([item], grid)
         )
-        memory = max(memory, *(_memory(each, grid) for each in planned))
+        remote = is_remote(whole)
+        memory = max(memory, *(_memory(each, grid, remote=remote) for each in planned))
     _check_counts(variables, grid)
     return Estimate(
         variables=tuple(variables),
@@ -327,13 +327,14 @@ def _bands(variable: Variable) -> int:
     return math.prod(variable.shape[:-2])
 
 
-def _memory(variable: Variable, grid: Grid) -> int:
-    # An index map, and all bands of a window in case the file is pixel-interleaved, limited by the
-    # pool. Then for each thread its chunk, the source's window and the encoded bytes.
+def _memory(variable: Variable, grid: Grid, *, remote: bool) -> int:
+    # What a window's bands share, limited by the pool: all bands, in case the file is
+    # pixel-interleaved. Then the tasks of all threads.
     unit = _unit(variable, grid)
-    block = unit * np.dtype(variable.dtype).itemsize
-    held = min(_CACHE_MEMORY, unit * _INDEX_BYTES + block * _bands(variable))
-    return _BASE_MEMORY + held + processors() * _COPIES * block
+    itemsize = np.dtype(variable.dtype).itemsize
+    held = min(_CACHE_MEMORY, unit * itemsize * _bands(variable))
+    size = task_bytes(unit, itemsize)
+    return _BASE_MEMORY + held + thread_count(processors(), size, remote=remote) * size
 
 
 def _check_counts(variables: Sequence[Variable], grid: Grid) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,11 @@ _PICTURE_MARK = b"tEXtSoftware\x00stacbuild"
 def store_kind(item: pystac.Item) -> str:
     """Return the kind of store that an item comes from; empty if the item does not state it."""
     return str(item.properties.get(STORE, "")).partition(":")[0]
+
+
+def is_remote(items: Iterable[pystac.Item]) -> bool:
+    """Return whether any asset is read over a network."""
+    return any("://" in asset.href for item in items for asset in item.assets.values())
 
 
 def write_json(path: Path, content: Json) -> bool:
