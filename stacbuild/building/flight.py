@@ -37,7 +37,6 @@ class Flight:
         self._changed = threading.Condition()
         self._error: BaseException | None = None
         self._ended = False
-        self._running: set[Future[None]] = set()
         # Each function has at least one task.
         self._threads = ThreadPoolExecutor(max(1, tasks), thread_name_prefix="region")
 
