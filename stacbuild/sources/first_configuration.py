@@ -43,6 +43,10 @@ class Choice:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
+_SUFFIX = re.compile(
+    r"\.(zarr(\.zip)?|tiff?|nc[34]?|cdf|h5|he5|hdf5?|gri?b[12]?|jp2|vrt)$", re.IGNORECASE
+)
+
 # Names that a variable of a cube cannot have.
 _COORDINATES = frozenset({"lat", "lon", "x", "y", "time", "spatial_ref"})
 
@@ -81,9 +85,9 @@ def first_configuration(
         make_store(each.store_id, each.root, each.params)
         address = f"{each.store_id} {json.dumps(given, sort_keys=True)}"
         if address not in stores:
-            stores[address] = _free(each.store_id, set(params))
+            stores[address] = free_name(each.store_id, set(params))
             params[stores[address]] = {"store_id": each.store_id, "store_params": given}
-        variable = _free(each.name or _name_of(each.data_id), taken)
+        variable = free_name(each.name or name_of(each.data_id), taken)
         taken.add(variable)
         variables.append((variable, stores[address], each.data_id))
     lines = [*_of_datasets(name, variables), *_of_stores(params), *_of_grid(bbox, resolution, crs)]
@@ -132,13 +136,13 @@ def _of_datasets(name: str, variables: Sequence[tuple[str, str, str]]) -> Iterat
     yield "#   stacbuild cube FILE    does it"
     yield ""
     yield "datasets:"
-    yield f"  - identifier: {_plain(name)}  # becomes data/{name}.zarr"
+    yield f"  - identifier: {plain_name(name)}  # becomes data/{name}.zarr"
     yield "    grid_mapping: grid"
     yield "    variables:"
     for variable, store, data_id in variables:
-        yield f"      - identifier: {_plain(variable)}"
+        yield f"      - identifier: {plain_name(variable)}"
         yield f"        store: {store}"
-        yield f"        data_id: {_text(data_id)}"
+        yield f"        data_id: {as_json(data_id)}"
     yield ""
 
 
@@ -155,43 +159,49 @@ def _of_stores(stores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if model and model.note:
             yield f"    # {model.note}"
         # JSON on one line is valid YAML.
-        yield f"    store_params: {_text(content['store_params'])}"
+        yield f"    store_params: {as_json(content['store_params'])}"
     yield ""
 
 
 def _of_grid(bbox: Sequence[float], resolution: float, crs: str) -> Iterator[str]:
     yield "grid_mappings:"
     yield "  - identifier: grid"
-    yield f"    crs: {_text(crs)}"
-    yield f"    bbox: {_text([_number(value) for value in bbox])}  # west, south, east, north"
-    yield f"    spatial_res: {_number(resolution)}  # size of a pixel, in the units of the CRS"
+    yield f"    crs: {as_json(crs)}"
+    corners = as_json([short_number(value) for value in bbox])
+    yield f"    bbox: {corners}  # west, south, east, north"
+    size = short_number(resolution)
+    yield f"    spatial_res: {size}  # size of a pixel, in the units of the CRS"
     yield "    tile_size: 1024  # pixels of a chunk"
 
 
-def _name_of(data_id: str) -> str:
+def name_of(data_id: str) -> str:
+    """Return the name of a variable or dataset for a data id."""
     path = data_id.partition("?")[0].rpartition("|")[2]
     last = PurePosixPath(path).name or "data"
-    stem = re.sub(r"\.(zarr|tiff?)$", "", last, flags=re.IGNORECASE)
+    stem = _SUFFIX.sub("", last)
     name = re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")[:60]
     return f"{name}_data" if name in _COORDINATES else name or "data"
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken, with a number if needed."""
     known = {each.lower() for each in taken} | {"storage"}
     if name.lower() not in known:
         return name
     return next(f"{name}_{i}" for i in range(2, 10_000) if f"{name}_{i}".lower() not in known)
 
 
-def _text(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """Return a value as JSON on one line, which is valid YAML."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name in YAML, without quotes where it is text without them."""
     simple = re.fullmatch(r"[A-Za-z0-9_.-]+", name)
-    return name if simple and yaml.safe_load(name) == name else _text(name)
+    return name if simple and yaml.safe_load(name) == name else as_json(name)
 
 
-def _number(value: float) -> float | int:
+def short_number(value: float) -> float | int:
+    """Return a whole number as an integer."""
     return int(value) if float(value).is_integer() else float(value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from stacbuild.config import load_config
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.sources.listing import Choice, first_configuration, write_configuration
 from tests.support.cli import BOX, command, errors, geotiff, stacbuild
+from tests.support.own_files import raster
 
 WORDS = ("--bbox", ",".join(map(str, BOX)), "--res", "0.001")
 
@@ -46,6 +49,57 @@ def test_by_options_it_builds(tmp_path: Path) -> None:
     with xr.open_zarr(tmp_path / "data" / "cube.zarr") as cube:
         assert set(cube.data_vars) - {"spatial_ref"} == {"one", "one_2"}
         assert cube["one"].shape == (100, 100)
+
+
+def test_a_folder_becomes_cubes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = raster(tmp_path / "maps" / "one.tif")
+    (tmp_path / "maps" / "bad.tif").write_text("bad")
+    monkeypatch.chdir(tmp_path)
+    done = stacbuild("init", "maps")
+    assert done.stdout == "stacbuild.yml\n"
+    assert "warning: bad.tif: is not a TIFF" in done.stderr
+    assert "one: 1 file; EPSG:32632, pixels of 10" in done.stderr
+    stacbuild("cube")
+    with xr.open_zarr("cubes/one.zarr", mask_and_scale=False) as cube:
+        [name] = set(cube.data_vars) - {"spatial_ref"}
+        assert (cube[name].squeeze() == values).all()
+    # Neither the configuration nor data are replaced; and each mistake is one line.
+    text = Path("stacbuild.yml").read_text()
+    assert "exists already" in errors(stacbuild("init", "maps", code=5))[0]
+    assert "no such folder" in errors(stacbuild("init", "gone", "x.yml", code=5))[0]
+    assert "no data" in errors(stacbuild("init", "maps/bad.tif", "x.yml", code=5))[0]
+    assert (
+        "not both" in stacbuild("init", "maps", "x.yml", "--source", "s3", "a", "b", code=2).stderr
+    )
+    assert "several" in stacbuild("init", "maps", "x.yml", "y.yml", code=2).stderr
+    assert Path("stacbuild.yml").read_text() == text
+    assert not Path("x.yml").exists()
+    stacbuild("init", "maps", "x.yml", "--bbox", "600000,4999900,600100,5000000")
+    assert load_config("x.yml").grid_mappings[0].spatial_res == 10
+
+
+def test_on_a_terminal_it_asks_for_the_grid_only(tmp_path: Path) -> None:
+    raster(tmp_path / "maps" / "one.tif")
+    raster(tmp_path / "maps" / "two.tif", crs="EPSG:32633")
+    answers = b"three\ntwo\n5,5,1,1\n600000,4999900,600100,5000000\n-1\n20\n"
+    terminal, stdin = pty.openpty()
+    os.write(terminal, answers)
+    done = subprocess.run(
+        command("init", tmp_path / "maps", tmp_path / "c.yml"),
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(terminal)
+    os.close(stdin)
+    assert done.returncode == 0, done.stderr
+    assert "'three' is not one of" in done.stderr
+    assert "is empty" in done.stderr
+    [grid] = load_config(tmp_path / "c.yml").grid_mappings
+    assert (grid.crs, grid.spatial_res) == ("EPSG:32633", 20)
+    assert grid.bbox == (600000, 4999900, 600100, 5000000)
 
 
 def test_it_asks_for_what_no_option_says(tmp_path: Path) -> None:

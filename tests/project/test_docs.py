@@ -15,7 +15,10 @@ from typing import Any
 
 import click
 import jsonschema
+import numpy as np
 import pytest
+import rasterio
+import xarray as xr
 
 from stacbuild.cli.program import cli
 from stacbuild.config import config_schema, load_config
@@ -239,6 +242,39 @@ def test_the_first_steps_are_as_shown(
                 Path("forest.yml").write_text(first + edited)
     assert ran == ["list", "describe", "init", "harvest", "plan", "cube", "preview"]
     assert Path("forest_canopy_height.png").exists()
+
+
+def test_the_page_on_own_files_is_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run what docs/howto/own-files.md says, in its order, from the files that its script makes."""
+    page = ROOT / "docs" / "howto" / "own-files.md"
+    monkeypatch.chdir(tmp_path)
+    ran = []
+    for _, language, text in _FENCE.findall(page.read_text()):
+        if language == "python":
+            exec(compile(text, str(page), "exec"), {})
+        elif language == "yaml" and text.startswith("source:"):
+            Path("profiles").mkdir()
+            Path("profiles/landcover.yml").write_text(text)
+        elif language == "yaml" and "datasets:" in text:
+            # Not into the folder of the cubes that are there.
+            Path("edited.yml").write_text(text.replace("root: cubes", "root: edited"))
+            stacbuild("cube", "edited.yml")
+        for step in text.split("$ stacbuild ")[1:] if language == "console" else ():
+            line, *shown = step.splitlines()
+            done = stacbuild(*shlex.split(line), env={"COLUMNS": "200"})
+            ran.append(line.split()[0])
+            printed = (done.stdout + done.stderr).replace(str(tmp_path), "/home/you").splitlines()
+            assert [each for each in shown if each not in (*printed, "...")] == [], line
+    assert ran == ["init", "cube", "preview", "init", "cube", "preview"]
+    files = sorted(Path("data").glob("ndvi*.tif"))
+    values = np.stack([rasterio.open(file).read(1) for file in files])
+    with xr.open_zarr("cubes/ndvi.zarr") as cube:
+        [ndvi] = cube.data_vars.values()
+        np.testing.assert_array_equal(ndvi.transpose("time", "y", "x"), values)
+    with xr.open_zarr("cubes/landcover.zarr") as cube:
+        [landcover] = cube.data_vars.values()
+        assert landcover.attrs["flag_meanings"] == "forest water built_up"
+    assert Path("ndvi.png").exists()
 
 
 def test_the_tests_on_the_page_on_reliability_exist() -> None:
