@@ -40,6 +40,7 @@ from stacbuild.loading.select import (
     within_time,
 )
 from stacbuild.loading.temporal import resample_in_time
+from stacbuild.stac.data_href import data_href
 from stacbuild.stac.files import store_kind
 
 if TYPE_CHECKING:
@@ -198,12 +199,12 @@ def _open_raster(
 
 def _open_zarr(
     variable: SourceVariable,
-    parts: Sequence[pystac.Item],
+    items: Sequence[pystac.Item],
     options: LoadOptions,
 ) -> tuple[xr.Dataset, dict[str, VariableMetadata], tuple[str, str]]:
     from stacbuild.loading.pool import zarr_dataset
     from stacbuild.loading.stated_grid import check_zarr, whole_grid
-    from stacbuild.loading.zarr import load_zarr
+    from stacbuild.loading.zarr_files import files_of, joined, packed_alike
     from stacbuild.loading.zarr_variables import (
         asked_for,
         attributes_of,
@@ -212,31 +213,68 @@ def _open_zarr(
         spatial_dims,
     )
 
-    item = parts[0]
+    files = files_of(items)
+    item = files[0][0]
     spatial = spatial_dims(item)
-    href = item.assets["data"].href
-    opened = zarr_dataset(href, options.storage_options)
-    check_zarr(whole_grid(item.properties), opened, spatial, href)
-    sources = wrapped_grids(parts, options.grid)
+    for parts in files:
+        href = data_href(parts[0].assets["data"])
+        check_zarr(
+            whole_grid(parts[0].properties),
+            zarr_dataset(href, options.storage_options),
+            spatial,
+            href,
+        )
+    sources = wrapped_grids(files[0], options.grid)
     if variable.open_params.band_as_variable:
         raise BuildError(
             f"{variable.label}: is not a GeoTIFF; leave open_params.band_as_variable out"
         )
     known = list(on_grid(item, asked_for(variable)))
     check_methods(variable, known)
-    arrays, metadata = {}, {}
+    metadata: dict[str, VariableMetadata] = {}
+    chosen: dict[str, list[VariableMetadata]] = {}
+    methods = {}
     for name in chosen_names(variable, known, left_out(item)):
-        stated = VariableMetadata.of_zarr(item, name).filled(variable.fill_value(name))
-        own = attributes_of(item, name, options.storage_options)
-        stated = replace(stated, attrs=own | stated.attrs)
-        method = resampling_method(variable, name, stated, sources, options.grid)
-        [metadata[name]] = unpack_where_needed(
-            variable, method, {name: stated}, options.warn
-        ).values()
-        arrays[name] = load_zarr(parts, name, method, metadata[name], options)
-    if not arrays:
+        stated = {}
+        for number, parts in enumerate(files):
+            each = VariableMetadata.of_zarr(parts[0], name).filled(variable.fill_value(name))
+            own = attributes_of(parts[0], name, options.storage_options)
+            stated[number] = replace(each, attrs=own | each.attrs)
+        if len(files) > 1 and not packed_alike(name, variable.label, list(stated.values())):
+            stated = {number: each.unpack() for number, each in stated.items()}
+            options.warn(
+                f"{variable.label}: the files differ in scale or offset of {name}, so the cube "
+                "holds unpacked values"
+            )
+        methods[name] = resampling_method(variable, name, stated[0], sources, options.grid)
+        found = unpack_where_needed(variable, methods[name], stated, options.warn)
+        chosen[name], metadata[name] = list(found.values()), found[0]
+    if not metadata:
         raise BuildError(f"{variable.label}: no variable has the dimensions {spatial}")
-    return xr.Dataset(arrays), metadata, spatial
+    opened = {
+        parts[0].assets["data"].href: _arrays(parts, methods, chosen, number, options)
+        for number, parts in enumerate(files)
+    }
+    whole = joined(variable.label, opened) if len(files) > 1 else next(iter(opened.values()))
+    return whole, metadata, spatial
+
+
+def _arrays(
+    parts: Sequence[pystac.Item],
+    methods: Mapping[str, str],
+    chosen: Mapping[str, Sequence[VariableMetadata]],
+    number: int,
+    options: LoadOptions,
+) -> xr.Dataset:
+    """Return the variables of one file; *number* is its place in *chosen*."""
+    from stacbuild.loading.zarr import load_zarr
+
+    return xr.Dataset(
+        {
+            name: load_zarr(parts, name, methods[name], stated[number], options)
+            for name, stated in chosen.items()
+        }
+    )
 
 
 def check_overlap(

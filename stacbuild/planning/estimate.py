@@ -30,6 +30,7 @@ from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
 from stacbuild.loading.temporal import count_steps, dtype_of_resampled
 from stacbuild.loading.units import task_bytes, thread_count, work_unit
+from stacbuild.loading.zarr_files import files_of, packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
@@ -243,11 +244,19 @@ def _of_zarr(
         temporal = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
         times = None
         for dim in ["time"] if "time" in temporal else temporal if len(temporal) == 1 else []:
-            listed = dimensions[dim].get("values")
-            known = pd.to_datetime(listed, utc=True).tz_localize(None) if listed else None
-            lead[dim], times = _times(variable, known, lead[dim])
+            of_files = [parts[0].properties["cube:dimensions"][dim] for parts in files_of(items)]
+            listed = [time for each in of_files for time in each.get("values") or ()]
+            whole = all(each.get("values") for each in of_files)
+            known = pd.to_datetime(listed, utc=True).tz_localize(None) if whole else None
+            count = sum(map(length_of, of_files))
+            lead[dim], times = _times(variable, known, count)
         named = name if own is None else own if len(chosen) == 1 else f"{own}_{name}"
-        metadata = {name: VariableMetadata.of_zarr(item, name).filled(variable.fill_value(name))}
+        stated = [
+            VariableMetadata.of_zarr(parts[0], name).filled(variable.fill_value(name))
+            for parts in files_of(items)
+        ]
+        alike = packed_alike(name, variable.label, stated)
+        metadata = {name: stated[0] if alike else stated[0].unpack()}
         [metadata[name]] = _unpacked(variable, name, metadata, sources, grid).values()
         yield named, metadata[name], lead, times
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pystac
 
@@ -89,11 +90,41 @@ def _check_kinds(data_id: str, members: Sequence[Member]) -> None:
             "of one kind"
         )
     if len(members) > 1 and "cube:variables" in members[0].item.properties:
-        names = ", ".join(member.file for member in members[:3])
-        raise StacbuildError(
-            f"{short(data_id)}: matches {len(members)} files of arrays ({names}"
-            f"{', ...' if members[3:] else ''}); only rasters are combined; name one of them"
+        _check_arrays(data_id, members)
+
+
+def _check_arrays(data_id: str, members: Sequence[Member]) -> None:
+    """Raise an error if files of arrays cannot be joined along time."""
+    first = members[0]
+
+    def differ(other: Member, what: str) -> StacbuildError:
+        return StacbuildError(
+            f"{short(data_id)}: {first.file} and {other.file} {what}; files of arrays are joined "
+            "along time, so name files that differ in their times only"
         )
+
+    for member in members:
+        properties = member.item.properties
+        if properties["cube:dimensions"].get("time", {}).get("type") != "temporal":
+            raise StacbuildError(
+                f"{short(data_id)}: {member.file} has no dimension of times; files of arrays are "
+                "joined along time: name one of them, or add the dimension"
+            )
+        if _place(member.item) != _place(first.item):
+            raise differ(member, "have different grids")
+        if set(properties["cube:variables"]) != set(first.item.properties["cube:variables"]):
+            raise differ(member, "have different variables")
+    ordered = sorted(members, key=lambda each: str(each.item.properties["start_datetime"]))
+    for one, next_one in pairwise(ordered):
+        end, start = (
+            one.item.properties["end_datetime"],
+            next_one.item.properties["start_datetime"],
+        )
+        if str(end) >= str(start):
+            raise StacbuildError(
+                f"{short(data_id)}: the times of {one.file} (to {end}) and {next_one.file} (from "
+                f"{start}) overlap; name files that follow one another"
+            )
 
 
 def _check_dated(data_id: str, members: Sequence[Member]) -> None:

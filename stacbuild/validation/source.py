@@ -12,6 +12,7 @@ from stacbuild.errors import LocalError, failure_of
 from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes, totals
 from stacbuild.formats.zarr_store import MEDIA_TYPE, open_group
 from stacbuild.stac.checksums import is_same_file
+from stacbuild.stac.data_href import data_href
 from stacbuild.stac.extensions import file_time
 from stacbuild.validation.found import Found
 
@@ -68,11 +69,12 @@ def _check_grid(item: pystac.Item) -> None:
     from stacbuild.loading.zarr_variables import spatial_dims
 
     asset, stated = item.assets["data"], whole_grid(item.properties)
-    if asset.media_type == MEDIA_TYPE:
-        check_zarr(stated, open_source(asset.href), spatial_dims(item), asset.href)
+    if "cube:variables" in item.properties:
+        with open_source(data_href(asset)) as dataset:
+            check_zarr(stated, dataset, spatial_dims(item), asset.href)
         return
-    with open_raster(asset.href) as dataset:
-        check_raster(stated, dataset, asset.href)
+    with open_raster(asset.href) as raster:
+        check_raster(stated, raster, asset.href)
 
 
 def _check_file(asset: pystac.Asset, name: str, deep: bool, found: Found) -> None:
