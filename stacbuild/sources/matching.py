@@ -81,10 +81,16 @@ class Listing:
     list_folder
         Returns what is in a folder below the root, ``""`` for the root; nothing if there is no such
         folder.
+    checked
+        Whether paths without wildcards are looked up; if not, they are taken as they are, so that
+        a server need not list its folders.
     """
 
-    def __init__(self, where: str, list_folder: Callable[[str], Iterable[Found]]) -> None:
+    def __init__(
+        self, where: str, list_folder: Callable[[str], Iterable[Found]], *, checked: bool = True
+    ) -> None:
         self.where = where
+        self.checked = checked
         self._list = list_folder
         self._known: dict[str, dict[str, Found]] = {}
 
@@ -102,6 +108,10 @@ class Listing:
 
     def find(self, path: str) -> Found | None:
         """Return a file or folder; None if there is none."""
+        if not self.checked:
+            return (
+                None if is_pattern(path) else Found(path.strip("/"), is_data(path, is_folder=True))
+            )
         folder, _, name = path.strip("/").rpartition("/")
         return self.folder(folder).get(name)
 

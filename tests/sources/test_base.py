@@ -19,9 +19,11 @@ from stacbuild.sources.file import listing as file_listing
 from stacbuild.sources.file import state as file_state
 from stacbuild.sources.file.store import FileStore
 from stacbuild.sources.https import harvest as https_harvest
+from stacbuild.sources.https import state as https_state
 from stacbuild.sources.https.store import HttpsStore
 from stacbuild.sources.s3 import harvest as s3_harvest
 from stacbuild.sources.s3 import listing as s3_listing
+from stacbuild.sources.s3 import state as s3_state
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.sources.stac import harvest as stac_harvest
 from stacbuild.sources.stac import listing as stac_listing
@@ -38,6 +40,8 @@ CLMS_LISTING_DESCRIBES: Describer[ClmsStore] = clms_listing
 FILE_HARVEST: Harvester[FileStore] = file_harvest
 FILE_LISTING: Lister[FileStore] = file_listing
 FILE_STATE: Watcher[FileStore] = file_state
+HTTPS_STATE: Watcher[HttpsStore] = https_state
+S3_STATE: Watcher[S3Store] = s3_state
 HTTPS_HARVEST: Harvester[HttpsStore] = https_harvest
 S3_HARVEST: Harvester[S3Store] = s3_harvest
 S3_LISTING: Lister[S3Store] = s3_listing

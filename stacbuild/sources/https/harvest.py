@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
+from stacbuild.sources.https.files import listing_of
 from stacbuild.sources.https.store import HttpsStore
+from stacbuild.sources.matching import Listing
 from stacbuild.sources.objects import Location, Objects, harvest_objects
 from stacbuild.stac.catalog import Harvest
 
@@ -18,6 +20,9 @@ def harvest(store: HttpsStore, wanted: Wanted, profiles: Profiles) -> Iterator[H
 
 
 class _Urls(Objects[HttpsStore]):
+    def listing(self) -> Listing:
+        return listing_of(self.store)
+
     def locate(self, path: str) -> Location:
         url = f"{self.store.root}/{quote(path)}"
         return Location(url, url)

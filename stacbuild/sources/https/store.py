@@ -27,6 +27,8 @@ class HttpsStore(Store):
     listable = False
     is_mixed = True
     is_tiled = True
+    has_files = True
+    is_watched = True
 
     store_id: Literal["https"]
     """Kind of store."""

@@ -9,7 +9,9 @@ import pystac
 
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
+from stacbuild.sources.matching import Listing
 from stacbuild.sources.objects import Location, Objects, harvest_objects
+from stacbuild.sources.s3.files import listing_of
 from stacbuild.sources.s3.store import S3Store
 from stacbuild.stac.catalog import Harvest
 
@@ -22,6 +24,9 @@ def harvest(store: S3Store, wanted: Wanted, profiles: Profiles) -> Iterator[Harv
 
 
 class _Bucket(Objects[S3Store]):
+    def listing(self) -> Listing:
+        return listing_of(self.store)
+
     def locate(self, path: str) -> Location:
         store = self.store
         return Location(store.s3_url(path), store.https_url(path), store.storage_options)

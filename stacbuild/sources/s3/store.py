@@ -79,6 +79,8 @@ class S3Store(Store):
     writable = True
     is_mixed = True
     is_tiled = True
+    has_files = True
+    is_watched = True
     note = "storage_options: anon, or key and secret (best as ${NAME} of the environment)"
 
     store_id: Literal["s3"]
