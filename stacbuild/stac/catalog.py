@@ -51,6 +51,7 @@ from stacbuild.stac.links import (
     relative_assets,
     without_replaced,
 )
+from stacbuild.stac.malformed import malformed_projection
 
 Json = dict[str, Any]
 
@@ -367,6 +368,8 @@ class Catalog:
             If it cannot be read, or is not an item.
         """
         content = read_json(path)
+        if (why := _malformed_item(content)) is not None:
+            raise IntegrityError(f"{path}: {why}; remove it, then harvest")
         try:
             # No migration needed: stacbuild writes the current STAC version.
             item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
@@ -479,6 +482,20 @@ class Catalog:
             ],
         }
         return save(self.path, content)
+
+
+def _malformed_item(content: Json) -> str | None:
+    """Return what is wrong with an item for planning and loading; None if nothing is."""
+    properties = content.get("properties", {})
+    if not isinstance(properties.get(DATA_ID, ""), str):
+        return f"its {DATA_ID} is no text"
+    if not isinstance(properties.get(STORE, ""), str):
+        return f"its {STORE} is no text"
+    if DATA_ID in properties and "data" not in content.get("assets", {}):
+        return "it has no asset with data"
+    if any(key in properties for key in ("proj:shape", "proj:transform")):
+        return malformed_projection(properties)
+    return None
 
 
 __all__ = [

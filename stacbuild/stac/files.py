@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.atomic import sweep, write_bytes
 from stacbuild.errors import IntegrityError, LocalError
+from stacbuild.stac.malformed import malformed
 
 if TYPE_CHECKING:
     import pystac
@@ -48,13 +49,22 @@ def write_json(path: Path, content: Json) -> bool:
 
 
 def read_json(path: Path) -> Json:
-    """Read a STAC file.
+    """Read a STAC file that stacbuild wrote.
 
     Raises
     ------
     LocalError, IntegrityError
-        If it cannot be read, or is not a JSON object.
+        If it cannot be read, is not a JSON object, or its links, assets or properties are
+        malformed.
     """
+    content = read_object(path)
+    if (why := malformed(content)) is not None:
+        raise IntegrityError(f"{path}: {why}; remove it, then harvest")
+    return content
+
+
+def read_object(path: Path) -> Json:
+    """Read a JSON object, which may be malformed as STAC; errors as `read_json`."""
     try:
         # A pipe would be waited for without end.
         if path.exists() and not path.is_file():

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 
 from stacbuild.errors import MissingError, StacbuildError
 from stacbuild.net.hrefs import is_relative_path
-from stacbuild.stac.catalog import read_json
+from stacbuild.stac.files import read_object
 
 # Relative links of the catalog point to data outside of its folder, so both have one URL prefix;
 # all other paths are those of STAC Browser.
@@ -104,7 +104,7 @@ class Site:
     @property
     def title(self) -> str:
         """The title of the catalog."""
-        content = read_json(self.catalog / "catalog.json")
+        content = read_object(self.catalog / "catalog.json")
         return str(content.get("title") or content.get("id") or "STAC catalog")
 
     @property
@@ -190,7 +190,7 @@ class Site:
             if path in index.files or path in index.refused:
                 continue
             try:
-                content = read_json(path)
+                content = read_object(path)
             except StacbuildError as error:
                 # Others are being written or removed, or damaged.
                 if strict and path == root:
