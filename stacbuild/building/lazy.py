@@ -17,6 +17,7 @@ from stacbuild.config import MultiDataset
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.loading.custom import comes_from, error_text
 from stacbuild.planning.fingerprint import software
+from stacbuild.planning.names import check_chunksize
 from stacbuild.storage.output import ATTRIBUTE, COLLECTION
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def lazy_cube(job: Job, started: dt.datetime) -> xr.Dataset:
         If a source cannot be opened, or the variables cannot be merged.
     """
     made_by = ", ".join(f"{name} {number}" for name, number in software().items())
-    cube = add_grid(_variables(job), job.grid).assign_attrs(
+    variables = _variables(job)
+    dims = (str(dim) for array in variables.data_vars.values() for dim in array.dims)
+    check_chunksize(job.dataset, dims)
+    cube = add_grid(variables, job.grid).assign_attrs(
         **global_attrs(job.name, job.collections, made_by, started),
         **{ATTRIBUTE: job.fingerprint, COLLECTION: job.output.collection},
         **geozarr_attrs(job.grid),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -71,9 +71,7 @@ def resample_in_time(
             "profile or a custom_processing function"
         )
     names = [str(name) for name, array in dataset.data_vars.items() if "time" in array.dims]
-    for section in ("variables", "agg_methods", "interp_methods"):
-        stated = getattr(params, section)
-        _check_names(data_id, section, () if isinstance(stated, str) else stated or (), names)
+    check_temporal_names(params, names, data_id)
     if params.variables is not None:
         names = [name for name in names if name in params.variables]
     dataset = dataset[names].sortby("time")
@@ -117,13 +115,22 @@ def dtype_of_resampled(
     return reduced_dtype(dtype, method)
 
 
-def _check_names(data_id: str, section: str, wanted: Iterable[str], names: list[str]) -> None:
-    for name in wanted:
-        if name not in names:
-            raise BuildError(
-                f"{data_id}: temporal_resample_params.{section} names {name!r}, which is no "
-                f"variable of the cube with times; there are: {', '.join(sorted(names))}"
-            )
+def check_temporal_names(params: TemporalResampleParams, names: list[str], data_id: str) -> None:
+    """Raise a `BuildError` if the parameters name a variable that is not one with times.
+
+    Parameters
+    ----------
+    names
+        The cube's variables with times.
+    """
+    for section in ("variables", "agg_methods", "interp_methods"):
+        stated = getattr(params, section)
+        for name in () if isinstance(stated, str) else stated or ():
+            if name not in names:
+                raise BuildError(
+                    f"{data_id}: temporal_resample_params.{section} names {name!r}, which is no "
+                    f"variable of the cube with times; there are: {', '.join(sorted(names))}"
+                )
 
 
 def _is_upsampling(times: pd.DatetimeIndex, params: TemporalResampleParams, data_id: str) -> bool:

@@ -28,11 +28,12 @@ from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed
 from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
-from stacbuild.loading.temporal import count_steps, dtype_of_resampled
+from stacbuild.loading.temporal import check_temporal_names, count_steps, dtype_of_resampled
 from stacbuild.loading.units import task_bytes, thread_count, work_unit
 from stacbuild.loading.zarr_files import files_of, packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes, processors
+from stacbuild.planning.names import check_planned
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
 from stacbuild.planning.sources import is_described
 from stacbuild.stac.files import is_remote
@@ -152,6 +153,8 @@ def estimate(
         remote = is_remote(whole)
         memory = max(memory, *(_memory(each, grid, remote=remote) for each in planned))
     _check_counts(variables, grid)
+    if known:
+        check_planned(dataset, {each.name: each.dims for each in variables})
     return Estimate(
         variables=tuple(variables),
         fetch=fetch if known else None,
@@ -189,8 +192,12 @@ def _variables(
 ) -> Iterator[Variable]:
     """Yield the variables of one source, assuming that no custom function changes their shape."""
     is_zarr = "cube:variables" in items[0].properties
-    planned = (_of_zarr if is_zarr else _of_raster)(variable, items, grid)
+    planned = list((_of_zarr if is_zarr else _of_raster)(variable, items, grid))
     params = variable.temporal_resample_params
+    if params is not None and not variable.custom_processing:
+        with_time = [name for name, _, lead, _ in planned if "time" in lead]
+        if with_time:
+            check_temporal_names(params, with_time, variable.data_id)
     for name, metadata, lead, times in planned:
         dtype = metadata.cube_dtype
         # A custom function runs before the resampling, and may change the times.
