@@ -217,8 +217,8 @@ def test_times_that_differ_are_joined(
 def test_times_that_differ_are_refused_unless_joined(tmp_path: Path) -> None:
     two(tmp_path)
     told = refused(tmp_path, {"variables": variables("kind")})
-    assert "cube: its variables cannot be merged" in told
-    assert "time" in told
+    assert "cube: the times of its variables differ: a has 3 (2000-01-01 to 2002-01-01); b" in told
+    assert "xr_merge_params: {join: outer}" in told
 
 
 def test_what_a_variable_is_where_it_has_no_value(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_what_a_variable_is_where_it_has_no_value(tmp_path: Path) -> None:
     assert (cube["b"][0] == 77).all()
     for value, expected in (
         (300, "xr_merge_params.fill_value: 300 is not a valid uint8, the type of a"),
-        ({"c": 1}, "xr_merge_params.fill_value names 'c', which is not one of its variables"),
+        ({"c": 1}, "xr_merge_params.fill_value names 'c', which is no variable of the cube"),
     ):
         params = {"join": "outer", "fill_value": value}
         told = refused(tmp_path, {"variables": variables("kind"), "xr_merge_params": params})
