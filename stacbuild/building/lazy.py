@@ -11,6 +11,7 @@ import xarray as xr
 
 from stacbuild import loading, progress
 from stacbuild.building.cf import add_grid, geozarr_attrs, global_attrs
+from stacbuild.building.clip import clipped
 from stacbuild.building.merge import merge
 from stacbuild.building.write import prepare
 from stacbuild.config import MultiDataset
@@ -52,6 +53,8 @@ def lazy_cube(job: Job, started: dt.datetime) -> xr.Dataset:
     variables = _variables(job)
     dims = (str(dim) for array in variables.data_vars.values() for dim in array.dims)
     check_chunksize(job.dataset, dims)
+    if job.region is not None:
+        variables = clipped(variables, job.region, job.grid, job.dataset)
     cube = add_grid(variables, job.grid).assign_attrs(
         **global_attrs(job.name, job.collections, made_by, started),
         **{ATTRIBUTE: job.fingerprint, COLLECTION: job.output.collection},

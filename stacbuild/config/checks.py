@@ -20,6 +20,7 @@ from stacbuild.config.datasets import CustomProcessing
 from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.other_stores import INSTEAD
 from stacbuild.config.reading import KeyPath, Problem
+from stacbuild.config.regions import check_region, find_region, is_region
 from stacbuild.config.stores import MODELS, kinds_that
 from stacbuild.config.types import stated_crs
 from stacbuild.geo.crs_text import canonical_crs, spatial_dims
@@ -29,6 +30,8 @@ READABLE = kinds_that(lambda model: model.readable)
 WRITABLE = kinds_that(lambda model: model.writable)
 PRELOADABLE = kinds_that(lambda model: model.preloadable)
 WITH_FILES = kinds_that(lambda model: model.has_files)
+
+_NO_FOLDER = "there is no folder that it is relative to: load a file, or pass base_dir"
 
 
 def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
@@ -53,6 +56,9 @@ def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
             yield from _store_reference(source, where, stores, READABLE, "takes cubes only")
             yield from _data_id(source, where, stores)
             yield from _custom(source.get("custom_processing"), where, directory)
+        yield from _region(dataset.get("clip"), (*path, "clip"), directory)
+    for path, grid in _entries(data.get("grid_mappings"), ("grid_mappings",)):
+        yield from _region(grid.get("bbox"), (*path, "bbox"), directory)
     for path, preload in _entries(data.get("preload_datasets"), ("preload_datasets",)):
         reason = f"is read in place; only stores of kind {' and '.join(PRELOADABLE)} are preloaded"
         yield from _store_reference(preload, path, stores, PRELOADABLE, reason)
@@ -221,8 +227,7 @@ def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Probl
         yield Problem(at, f"{module!r} has to be relative to the configuration, without '..'")
         return
     if directory is None:
-        message = "there is no folder that it is relative to: load a file, or pass base_dir"
-        yield Problem(at, message)
+        yield Problem(at, _NO_FOLDER)
         return
     try:
         processing = CustomProcessing.model_validate(
@@ -261,6 +266,21 @@ def _depends_on(entries: Any, path: KeyPath, directory: Path | None) -> Iterator
             files_of(entry, directory)
         except CodeError as error:
             yield Problem((*path, "custom_processing", "depends_on", i), str(error))
+
+
+def _region(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Problem]:
+    if not is_region(value):
+        return  # numbers, or reported by the models
+    try:
+        check_region(value)
+        if directory is not None:
+            find_region(value, directory)
+    except CodeError as error:
+        yield Problem(path, str(error))
+    except ValueError:
+        return  # reported by the models
+    if directory is None:
+        yield Problem(path, _NO_FOLDER)
 
 
 def _top_level(tree: ast.Module) -> tuple[set[str], bool]:

@@ -23,6 +23,7 @@ from stacbuild.config.types import (
     Name,
     Number,
     OneOrEach,
+    RegionFile,
     SourceDataId,
     StatedBBox,
     Text,
@@ -309,6 +310,9 @@ class _Cube(Model):
     format_id: Literal["zarr", "netcdf", "levels"] = "zarr"
     """Format of the cube: a Zarr store, one netCDF file (needs a folder as storage), or a Zarr
     store of levels: a pyramid of the cube in full and in coarser and coarser resolution."""
+    clip: RegionFile | None = None
+    """Vector file with polygons, such as `roi.geojson` or `roi.gpkg|layer`, relative to the
+    configuration: pixels with their centre outside of all polygons are nodata."""
     chunksize: dict[Text, Count] = Field(default_factory=dict)
     """Length of a chunk along each dimension by name; by default `tile_size` of the grid, and 1
     along other dimensions."""

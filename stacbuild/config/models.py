@@ -24,6 +24,7 @@ from stacbuild.config.datasets import AnyDataset, Dataset
 from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore
 from stacbuild.config.types import (
+    BBoxOrRegion,
     Count,
     Crs,
     DataId,
@@ -32,7 +33,6 @@ from stacbuild.config.types import (
     Name,
     PixelSize,
     Scheduler,
-    StatedBBox,
     Text,
     known_scheduler,
 )
@@ -62,11 +62,12 @@ class GridMapping(Model):
     spatial_res: PixelSize
     """Length of the sides of a pixel, in units of the CRS (degrees or metres): one number, or
     [x, y]."""
-    bbox: StatedBBox
+    bbox: BBoxOrRegion
     """West, south, east, north, in units of the CRS; if that is not a whole number of pixels, the
     grid is extended by less than a pixel in the east and south. In degrees, west may be more than
     east, as in `[170, -20, -170, -10]`: the grid crosses the antimeridian, and its longitudes
-    continue beyond 180."""
+    continue beyond 180. Or a vector file, `roi.geojson` or `roi.gpkg|layer`: its bounds, extended
+    to multiples of `spatial_res`."""
     tile_size: Annotated[
         tuple[Count, Count],
         BeforeValidator(_tile),
@@ -88,9 +89,10 @@ class GridMapping(Model):
 
     @field_validator("bbox")
     @classmethod
-    def _plausible_bbox(cls, value: BBox, info: ValidationInfo) -> BBox:
-        # The fields before this one are in info.data only if they are valid.
-        check_bbox(value, info.data.get("crs"), info.data.get("spatial_res"))
+    def _plausible_bbox(cls, value: BBox | str, info: ValidationInfo) -> BBox | str:
+        if not isinstance(value, str):
+            # The fields before this one are in info.data only if they are valid.
+            check_bbox(value, info.data.get("crs"), info.data.get("spatial_res"))
         return value
 
 

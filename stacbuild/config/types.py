@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from stacbuild.config.data_ids import apart, entries, joined
+from stacbuild.config.regions import SUFFIXES, check_region, is_region
 from stacbuild.geo.crs_text import canonical_crs
 from stacbuild.nodata import exact
 from stacbuild.safe_text import MASK, remember_secret
@@ -147,6 +148,18 @@ def _count(value: Any) -> Any:
         msg = f"has to be a whole number, 1 or more, got {number}"
         raise ValueError(msg)
     return int(number)
+
+
+def _bbox_or_region(value: Any) -> Any:
+    if is_region(value):
+        return check_region(value)
+    if isinstance(value, str):
+        msg = (
+            "has to be four numbers: [west, south, east, north], or a vector file: "
+            f"{', '.join(SUFFIXES)}"
+        )
+        raise ValueError(msg)
+    return _bbox(value)
 
 
 def _bbox(value: Any) -> Any:
@@ -294,6 +307,16 @@ Length = Annotated[float, Field(gt=0), BeforeValidator(_number)]
 
 StatedBBox = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_bbox)]
 """West, south, east, north."""
+
+RegionFile = Annotated[Text, AfterValidator(check_region)]
+"""A vector file as ``<path>`` or ``<path>|<layer>``, relative to the configuration."""
+
+BBoxOrRegion = Annotated[
+    Annotated[str, Tag("file")] | Annotated[StatedBBox, Tag("numbers")],
+    Discriminator(lambda value: "file" if isinstance(value, str) else "numbers"),
+    BeforeValidator(_bbox_or_region),
+]
+"""West, south, east, north, or a vector file with that extent."""
 
 Crs = Annotated[
     Text,

@@ -12,6 +12,7 @@ from stacbuild.config import Config, GridMapping
 from stacbuild.geo.bbox import BBox, unwrapped
 from stacbuild.geo.crs import transformer
 from stacbuild.geo.crs_text import canonical_crs
+from stacbuild.planning.regions import extent_of
 from stacbuild.safe_text import clean
 
 
@@ -25,7 +26,7 @@ def boxes(config: Config) -> dict[str, BBox]:
         if not isinstance(grid, GridMapping) or grid.identifier in found:
             continue
         to_degrees = transformer(grid.crs, "EPSG:4326")
-        bbox = unwrapped(grid.bbox, canonical_crs(grid.crs))
+        bbox = unwrapped(extent_of(config, grid), canonical_crs(grid.crs))
         # The edges of a grid are curved in degrees, so densify each with 21 points.
         west, south, east, north = map(float, to_degrees.transform_bounds(*bbox, densify_pts=21))
         found[grid.identifier] = unwrapped((west, south, east, north), "EPSG:4326")

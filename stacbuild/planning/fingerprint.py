@@ -20,6 +20,7 @@ from stacbuild.config import GridMapping
 from stacbuild.config.code import CodeError
 from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.errors import LocalError
+from stacbuild.planning.regions import extent_of
 from stacbuild.stac.extensions import VARIABLE
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 DEPENDS_ON = "depends_on"
 """The part of `INPUTS` for files that custom functions are declared to read."""
+
+REGION = "clip"
+"""The part of `INPUTS` for the vector file that a cube is clipped to."""
 
 Inputs = dict[str, dict[str, str]]
 
@@ -202,6 +206,10 @@ def changes(previous: Mapping[str, Any], now: Inputs, grid_mapping: str) -> list
     for key, old, new in _differences(previous, now, DEPENDS_ON):
         what = "new" if old is None else "missing or not declared" if new is None else "changed"
         messages.append(f"depends_on: {key} {what}")
+    for key, old, new in _differences(previous, now, REGION):
+        # A file of another name is a change of the configuration, reported above.
+        if old is not None and new is not None:
+            messages.append(f"clip: {key}: content changed")
     for key, old, new in _differences({_ALGORITHM: _FIRST, **previous}, now, _ALGORITHM):
         if key == _DEFAULT_NAME:
             messages.append(f"its variable is named {new or RASTER_NAME}, not {old or RASTER_NAME}")
@@ -273,7 +281,7 @@ def _settings(
     if isinstance(mapping, GridMapping):
         yield "grid_mapping.crs", grid.epsg or grid.crs
         yield "grid_mapping.spatial_res", mapping.spatial_res
-        yield "grid_mapping.bbox", mapping.bbox
+        yield "grid_mapping.bbox", extent_of(config, mapping)
         yield "grid_mapping.tile_size", mapping.tile_size
     else:
         yield "grid of the source", [grid.epsg or grid.crs, *grid.transform, *grid.shape]

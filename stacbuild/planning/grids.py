@@ -9,6 +9,7 @@ from stacbuild.config import GridMapping
 from stacbuild.errors import ConfigError
 from stacbuild.geo.bbox import BBox
 from stacbuild.geo.grid import Grid
+from stacbuild.planning.regions import extent_of
 from stacbuild.planning.sources import is_described, known_items
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def configured_grid(config: Config, dataset: Dataset, bbox: BBox | None) -> Grid
     mapping = config.grid_of(dataset)
     if not isinstance(mapping, GridMapping):
         return None
-    return _clip(Grid.from_mapping(mapping, mapping.bbox), bbox)
+    return _clip(Grid.from_mapping(mapping, extent_of(config, mapping)), bbox)
 
 
 def known_grid(

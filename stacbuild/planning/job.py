@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Dataset, SourceVariable
     from stacbuild.geo.grid import Grid
+    from stacbuild.geo.region import Region
     from stacbuild.planning.fingerprint import Inputs
     from stacbuild.planning.sources import SourceCollection
     from stacbuild.storage.output import Output
@@ -62,6 +63,8 @@ class Job:
         2 or 3.
     previous
         The item of the cube that exists now, if any.
+    region
+        The polygons that the cube is clipped to; None if it is not.
     """
 
     output: Output
@@ -74,6 +77,7 @@ class Job:
     scheduler: str
     zarr_format: int
     previous: pystac.Item | None = None
+    region: Region | None = None
 
     @property
     def name(self) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.config import GridMapping
 from stacbuild.planning.cycles import check_cycle
-from stacbuild.planning.fingerprint import Inputs, inputs_of, settings_of
+from stacbuild.planning.fingerprint import REGION, Inputs, inputs_of, settings_of
 from stacbuild.planning.grids import check_pixels, known_grid
 from stacbuild.planning.job import Job, Source
+from stacbuild.planning.regions import region_digest, region_of
 from stacbuild.planning.sources import Sources, find_sources, source_collections, variable_items
 from stacbuild.stac.catalog import slug
 from stacbuild.storage.kinds import storage_of
@@ -106,7 +107,9 @@ class Resolver:
     def inputs(self, dataset: Dataset, grid: Grid, items: Sequence[pystac.Item]) -> Inputs:
         """Return the digests of everything that a cube of these items is made of."""
         settings = settings_of(self.config, dataset, grid, clipped=self.bbox is not None)
-        return inputs_of(dataset, settings, items, source_collections(self.catalog, items))
+        inputs = inputs_of(dataset, settings, items, source_collections(self.catalog, items))
+        region = region_digest(self.config, dataset)
+        return inputs | ({REGION: region} if region else {})
 
     def estimate(
         self, dataset: Dataset, grid: Grid, found: Sequence[Sequence[pystac.Item]]
@@ -151,6 +154,7 @@ class Resolver:
             scheduler=self.config.general.dask_scheduler,
             zarr_format=self.config.general.zarr_format,
             previous=output.item(),
+            region=region_of(self.config, dataset),
         )
 
     def harvested(self, dataset: Dataset) -> Job:
