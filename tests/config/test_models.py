@@ -81,7 +81,7 @@ def test_what_is_published_has_no_path_of_this_machine() -> None:
         ({"tile_size": [1, 2, 3]}, "one whole number, or two"),
         ({"tile_size": 0}, "1 or more"),
         ({"spatial_res": -1}, "more than 0"),
-        ({"crs": "WGS84"}, "no EPSG code"),
+        ({"crs": "WGS84"}, "not an EPSG code"),
         ({"bbox": [1, 0, 0, 1]}, "less than east"),
     ],
 )
