@@ -133,8 +133,10 @@ class FileBytes:
 
     def open(self) -> IO[bytes]:
         """Return a seekable file on these bytes, for one thread."""
-        # These bytes have the methods of pages that a file needs.
-        return cast("IO[bytes]", PagedFile(self._pages or cast("Pages", self)))
+        # Pages of its own: HDF5 reads while it holds a lock that other threads may need to finish
+        # the pages that it would wait for. A local file has the methods of pages that are needed.
+        pages = self._pages and Pages(self.name, self._pages.fetch, self._pages.size)
+        return cast("IO[bytes]", PagedFile(pages or cast("Pages", self)))
 
 
 def _opened(path: Path) -> int:

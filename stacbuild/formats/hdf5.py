@@ -8,6 +8,7 @@ dimension scales (https://docs.unidata.ucar.edu/netcdf-c/current/file_format_spe
 from __future__ import annotations
 
 import threading
+import traceback
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -255,13 +256,13 @@ class Hdf5File:
     def _reading(self, what: str) -> Iterator[None]:
         try:
             yield
-        except StacbuildError:
-            raise
-        except MemoryError as error:
-            raise IntegrityError(f"{self._bytes.name}: {what} (out of memory)") from error
         except Exception as error:
+            # HDF5's objects in its frames would be freed at exit, after Python has ended: a crash.
+            traceback.clear_frames(error.__traceback__)
+            if isinstance(error, StacbuildError):
+                raise
             # h5py raises OSError, RuntimeError, KeyError and ValueError for damage.
-            text = " ".join(str(error).split())[:200]
+            text = " ".join(str(error).split())[:200] or type(error).__name__
             raise IntegrityError(
                 f"{self._bytes.name}: {what} ({text}); fetch or write it anew"
             ) from error

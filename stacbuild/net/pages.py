@@ -55,7 +55,7 @@ class Pages:
     def __init__(self, name: str, fetch: Fetch, size: int) -> None:
         self.name = name
         self.size = size
-        self._fetch = fetch
+        self.fetch = fetch
         self._lock = threading.Lock()
         self._cached: set[int] = set()
         self._pending: dict[int, Future[None]] = {}
@@ -124,7 +124,7 @@ class Pages:
                 first = following
 
     def _fetch_run(self, first: int, last: int) -> None:
-        data = self._fetch(first * PAGE, min((last + 1) * PAGE, self.size))
+        data = self.fetch(first * PAGE, min((last + 1) * PAGE, self.size))
         try:
             done = 0
             while done < len(data):

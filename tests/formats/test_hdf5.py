@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,12 @@ import h5py
 import numpy as np
 import pytest
 
-from stacbuild.errors import IntegrityError
+from stacbuild.errors import IntegrityError, RemoteError
+from stacbuild.formats.file_bytes import FileBytes
+from stacbuild.formats.hdf5 import Hdf5File
 from stacbuild.formats.hdf5_filters import DEFLATE, Filter, decode
 from stacbuild.formats.zarr_store import HIDDEN, open_source
+from stacbuild.net.pages import PAGE, PagedFile, Pages
 from tests.support.array_files import add_hdf5, values, write_hdf5
 
 GZIP: dict[str, Any] = {"compression": "gzip", "chunks": (6, 7)}
@@ -138,3 +143,40 @@ def test_a_chunk_that_grows_beyond_its_size_is_not_decompressed() -> None:
         decode(bomb, [Filter(DEFLATE, (4,))], 0, 100)
     with pytest.raises(ValueError, match="cut off"):
         decode(zlib.compress(b"abc")[:-2], [Filter(DEFLATE, (4,))], 0, 3)
+
+
+def test_the_cause_is_raised_if_bytes_cannot_be_fetched(tmp_path: Path) -> None:
+    path = write_hdf5(tmp_path / "a.h5")
+    content = path.read_bytes()
+
+    def fetch(start: int, stop: int) -> bytes:
+        if start >= PAGE:
+            raise RemoteError("https://a.org/a.h5: the server answers 503")
+        return content[start:stop]
+
+    class Broken(FileBytes):
+        def open(self) -> Any:
+            return PagedFile(Pages(self.name, fetch, len(content)))
+
+    with h5py.File(path, "a") as file:
+        file.create_dataset("large", data=np.zeros(100_000))
+        add_hdf5(file, "late", values()[0])
+    content = path.read_bytes()
+    with pytest.raises(RemoteError, match="503"):
+        Hdf5File(Broken(str(path))).groups()
+
+
+def test_python_ends_without_a_crash_after_a_file_that_is_cut_off(tmp_path: Path) -> None:
+    path = write_hdf5(tmp_path / "a.h5")
+    path.write_bytes(path.read_bytes()[:-500])
+    code = f"""
+from stacbuild.formats.file_bytes import FileBytes
+from stacbuild.formats.hdf5 import Hdf5File
+kept = []
+try:
+    Hdf5File(FileBytes({str(path)!r}))
+except Exception as error:
+    kept.append(error)
+    kept.append(kept)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
