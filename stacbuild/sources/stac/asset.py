@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pyproj.exceptions import CRSError
 
 from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.formats.file_format import ARRAY_FILES, MEDIA_TYPES, format_of
 from stacbuild.net.hrefs import is_relative_path
 from stacbuild.net.http import public_url
 from stacbuild.profiles import Class, DataProfile, Provider
@@ -25,6 +26,7 @@ from stacbuild.safe_text import clean
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.query import instant
 from stacbuild.sources.stac.reader import Reader, links
+from stacbuild.stac.data_href import GROUP
 from stacbuild.stac.raster_values import year_of
 
 Json = dict[str, Any]
@@ -42,6 +44,16 @@ _ANYTHING = frozenset(
         "application/x-binary",
     }
 )
+# NetCDF and HDF5, also as they were spelled before they were registered.
+_ARRAYS = frozenset(
+    {
+        *MEDIA_TYPES.values(),
+        "application/x-netcdf",
+        "application/x-netcdf4",
+        "application/x-hdf",
+        "application/hdf5",
+    }
+)
 _PICTURES = frozenset({"thumbnail", "overview"})
 _LICENSE = re.compile(r"[\w.+-]{1,100}")
 
@@ -53,7 +65,7 @@ class Data:
     Parameters
     ----------
     kind
-        ``raster`` (GeoTIFF) or ``zarr``.
+        ``raster`` (GeoTIFF) or ``zarr``, which includes NetCDF and HDF5.
     href
         A URL without signature, or an absolute path.
     s3
@@ -70,6 +82,14 @@ class Data:
     def read(self) -> str:
         """Path or URL that it is read from."""
         return self.s3 or self.href
+
+    @property
+    def opened(self) -> str:
+        """Path or URL for `open_group`: with the group in a file that our own item names."""
+        group = self.content.get(GROUP)
+        if not isinstance(group, str) or ".." in group.split("/") or "://" in group:
+            return self.read
+        return f"{self.read}/{group.strip('/')}"
 
 
 def data_of(reader: Reader, found: Found, name: str | None) -> Data:
@@ -100,12 +120,12 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
             )
         if not choice:
             raise StacbuildError(
-                f"{found.id}: no asset of it is a GeoTIFF or Zarr; there are: "
+                f"{found.id}: no asset of it is a GeoTIFF, Zarr or NetCDF; there are: "
                 f"{clean(', '.join(sorted(assets)))[:300] or 'none'}"
             )
         name = choice[0]
     if name not in readable:
-        what = "is not a GeoTIFF or Zarr" if name in assets else "is no asset of it"
+        what = "is not a GeoTIFF, Zarr or NetCDF" if name in assets else "is no asset of it"
         raise StacbuildError(
             f"{found.id}: {name!r} {what}; these can be read: "
             f"{clean(', '.join(sorted(readable)))[:300] or 'none'}"
@@ -142,8 +162,10 @@ def kind_of(asset: Json) -> str | None:
     path = _path_of(asset.get("href"))
     if media == "application/zip" and path.endswith(".zarr.zip"):
         return "zarr"
+    if media in _ARRAYS:
+        return "zarr"
     if media in _ANYTHING:
-        if path.endswith((".zarr", ".zarr.zip")):
+        if path.endswith((".zarr", ".zarr.zip")) or format_of(path) in ARRAY_FILES:
             return "zarr"
         if path.endswith((".tif", ".tiff")):
             return "raster"

@@ -182,8 +182,8 @@ def _describe(
             fields["updated"] = file_time(Path(file.href))
         item.assets["data"].extra_fields |= fields
     else:
-        group = open_group(data.read, options)
-        with source_of(group, data.read, options) as ds:
+        group = open_group(data.opened, options)
+        with source_of(group, data.opened, options) as ds:
             if item_crs is not None and not states_crs(ds):
                 ds.attrs["crs"] = item_crs.to_wkt()
             with naming(ds, data.href):
@@ -203,7 +203,7 @@ def _describe(
             if "://" not in data.read:
                 path = Path(data.read)
                 state: Json = {"updated": file_time(path)}
-                if path.is_file():  # a zip archive
+                if path.is_file():  # NetCDF, or a zip archive
                     state["file:size"] = path.stat().st_size
                 else:
                     state[CHUNKS] = count_chunks(group.store, map(str, ds.data_vars))

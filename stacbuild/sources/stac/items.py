@@ -136,7 +136,7 @@ def nothing_in(location: str, document: Json) -> StacbuildError:
         )
     assets = document.get("assets")
     names = ", ".join(map(str, assets))[:200] if isinstance(assets, dict) else ""
-    has = f"none of its own assets ({names}) is a GeoTIFF or Zarr" if names else "no assets"
+    has = f"none of its own assets ({names}) is a GeoTIFF, Zarr or NetCDF" if names else "no assets"
     return NotFoundError(f"{where}: has no items, and {has}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stacbuild.formats.file_format import ARRAY_FILES, format_of
 from stacbuild.sources.listing_base import Entry, matches, matches_inside
 from stacbuild.sources.stac.asset import kind_of, text
 from stacbuild.sources.stac.found import Found
@@ -58,6 +59,11 @@ def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]
         raise nothing_in(reader.root, landing)
 
 
+def _type(asset: Json) -> str:
+    kind = format_of(str(asset.get("href")))
+    return str(kind) if kind in ARRAY_FILES else _KINDS[str(kind_of(asset))]
+
+
 def _saved(founds: list[Found], match: str | None) -> Iterator[Entry]:
     """Yield the data ids of an item collection, or of a single item."""
     by_collection: dict[str, list[Found]] = {}
@@ -91,7 +97,7 @@ def _items(name: str, founds: Iterator[Found] | list[Found], match: str | None) 
             size = asset.get("file:size")
             yield Entry(
                 data_id if len(readable) == 1 else f"{data_id}?asset_names={key}",
-                _KINDS[str(kind_of(asset))],
+                _type(asset),
                 size if isinstance(size, int) else None,
                 title,
             )

@@ -80,11 +80,12 @@ def first(folder: Path, **keys: Any) -> list[Json]:
 
 
 def opened(folder: Path, name: str) -> xr.Dataset:
-    with xr.open_zarr(folder / "data" / name, mask_and_scale=False) as ds:
+    engine = "h5netcdf" if name.endswith(".nc") else "zarr"
+    with xr.open_dataset(folder / "data" / name, engine=engine, mask_and_scale=False) as ds:
         return ds.load().drop_attrs(deep=False)
 
 
-@pytest.mark.parametrize("format_id", ["zarr", "levels"])
+@pytest.mark.parametrize("format_id", ["zarr", "levels", "netcdf"])
 def test_sources_and_cubes_of_it_give_the_same_cubes(folder: Path, format_id: str) -> None:
     first(folder, format_id=format_id)
     again = [cube(f"{name}_of_cube", f"first/{name}", "catalog") for name in _NAMES]
@@ -92,8 +93,8 @@ def test_sources_and_cubes_of_it_give_the_same_cubes(folder: Path, format_id: st
     results = build_all(folder, "second.yml", again, _CATALOG, _MAPS)
     assert [each.status for each in results] == ["COMPLETED"] * 6, results
     for name in _NAMES:
-        inner = f"{name}.zarr/0" if format_id == "levels" else f"{name}.zarr"
-        expected = opened(folder, inner)
+        inner = {"levels": f"{name}.zarr/0", "netcdf": f"{name}.nc"}
+        expected = opened(folder, inner.get(format_id, f"{name}.zarr"))
         for how in ("cube", "file"):
             found = opened(folder, f"{name}_of_{how}.zarr")
             xr.testing.assert_equal(found, expected)

@@ -233,7 +233,7 @@ def test_an_api_whose_collection_has_no_items(web: Web) -> None:
     ("content", "said"),
     [
         (collection("c"), "has no items, and no assets"),
-        (collection("c", assets={"x": {"href": "x.nc"}}), r"own assets \(x\) is a GeoTIFF or Zarr"),
+        (collection("c", assets={"x": {"href": "x.csv"}}), r"own assets \(x\) is a GeoTIFF, Zarr"),
         (collection("c", link("items", "./items")), "is a collection of a STAC API"),
         (root() | {"id": "c"}, "has no items, and no assets"),
     ],
