@@ -60,6 +60,7 @@ ELSEWHERE = {
     "sources/s3/harvest.py": "sources/test_objects.py",
     "sources/s3/listing.py": "sources/test_listing.py",
     "sources/stac/asset.py": "sources/stac/test_layouts.py",
+    "sources/stac/asset_kind.py": "sources/stac/test_walk.py",
     "sources/stac/items.py": "sources/stac/test_walk.py",
     "sources/stac/listing.py": "sources/stac/test_harvest.py",
     "sources/stac/projection.py": "sources/stac/test_place.py",

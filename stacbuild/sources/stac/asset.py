@@ -18,11 +18,11 @@ from pydantic import ValidationError
 from pyproj.exceptions import CRSError
 
 from stacbuild.errors import IntegrityError, StacbuildError
-from stacbuild.formats.file_format import ARRAY_FILES, MEDIA_TYPES, format_of
 from stacbuild.net.hrefs import is_relative_path
 from stacbuild.net.http import public_url
 from stacbuild.profiles import Class, DataProfile, Provider
 from stacbuild.safe_text import clean
+from stacbuild.sources.stac.asset_kind import is_array_file, kind_of
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.query import instant
 from stacbuild.sources.stac.reader import Reader, links
@@ -33,27 +33,6 @@ Json = dict[str, Any]
 
 _ROLES = frozenset({"licensor", "producer", "processor", "host"})
 _CHECKSUM = re.compile(r"(d50110[0-9a-f]{32}|1220[0-9a-f]{64})")
-_TIFF = frozenset({"tif", "tiff", "geotiff", "geotif", "cog"})
-# Media types of files of any format.
-_ANYTHING = frozenset(
-    {
-        "",
-        "application/octet-stream",
-        "binary/octet-stream",
-        "application/binary",
-        "application/x-binary",
-    }
-)
-# NetCDF and HDF5, also as they were spelled before they were registered.
-_ARRAYS = frozenset(
-    {
-        *MEDIA_TYPES.values(),
-        "application/x-netcdf",
-        "application/x-netcdf4",
-        "application/x-hdf",
-        "application/hdf5",
-    }
-)
 _PICTURES = frozenset({"thumbnail", "overview"})
 _LICENSE = re.compile(r"[\w.+-]{1,100}")
 
@@ -113,6 +92,8 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
             # Without copies of the same data at hrefs of unsupported schemes.
             choice = [key for key in choice if _may_be_read(assets[key])] or choice
             choice = [key for key in choice if not _is_picture(assets[key])] or choice
+            # NetCDF is often a copy of the others for download.
+            choice = [key for key in choice if not is_array_file(assets[key])] or choice
         if len(choice) > 1:
             raise StacbuildError(
                 f"{found.id}: has {len(choice)} assets with data; choose by ?asset_names= and "
@@ -146,37 +127,6 @@ def _may_be_read(asset: Json) -> bool:
 
 def _is_data(roles: Any) -> bool:
     return isinstance(roles, list) and "data" in roles
-
-
-def kind_of(asset: Json) -> str | None:
-    """Return ``raster`` or ``zarr`` by an asset's media type, else by its name; None: neither.
-
-    Catalogs have many spellings of both types: with parameters, in capitals, unregistered ones.
-    """
-    media = str(asset.get("type") or "").partition(";")[0].strip().lower()
-    kind, _, name = media.partition("/")
-    if kind == "application" and "zarr" in re.split(r"[^a-z0-9]+", name):
-        return "zarr"
-    if kind in ("image", "application") and _TIFF.intersection(re.split(r"[^a-z0-9]+", name)):
-        return "raster"
-    path = _path_of(asset.get("href"))
-    if media == "application/zip" and path.endswith(".zarr.zip"):
-        return "zarr"
-    if media in _ARRAYS:
-        return "zarr"
-    if media in _ANYTHING:
-        if path.endswith((".zarr", ".zarr.zip")) or format_of(path) in ARRAY_FILES:
-            return "zarr"
-        if path.endswith((".tif", ".tiff")):
-            return "raster"
-    return None
-
-
-def _path_of(href: Any) -> str:
-    try:
-        return urlsplit(str(href)).path.lower().rstrip("/")
-    except ValueError:
-        return ""
 
 
 def _resolve(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:

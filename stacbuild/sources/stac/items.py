@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from stacbuild.errors import IntegrityError, NotFoundError, StacbuildError
 from stacbuild.net.hrefs import is_relative_path
 from stacbuild.net.http import public_url
-from stacbuild.sources.stac.asset import kind_of
+from stacbuild.sources.stac.asset_kind import kind_of
 from stacbuild.sources.stac.found import Found, counted, item_of
 from stacbuild.sources.stac.query import Query
 from stacbuild.sources.stac.reader import Json, Reader, links

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stacbuild.formats.file_format import ARRAY_FILES, format_of
 from stacbuild.sources.listing_base import Entry, matches, matches_inside
-from stacbuild.sources.stac.asset import kind_of, text
+from stacbuild.sources.stac.asset import text
+from stacbuild.sources.stac.asset_kind import is_array_file, kind_of
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.items import is_of_items, items_within, nothing_in, of_assets
 from stacbuild.sources.stac.query import Query
@@ -60,8 +60,7 @@ def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]
 
 
 def _type(asset: Json) -> str:
-    kind = format_of(str(asset.get("href")))
-    return str(kind) if kind in ARRAY_FILES else _KINDS[str(kind_of(asset))]
+    return "NetCDF" if is_array_file(asset) else _KINDS[str(kind_of(asset))]
 
 
 def _saved(founds: list[Found], match: str | None) -> Iterator[Entry]:

@@ -16,7 +16,7 @@ from stacbuild.config import load_config
 from stacbuild.errors import NotFoundError, RemoteError, StacbuildError
 from stacbuild.sources.first_configuration import Choice
 from stacbuild.sources.listing import describe_data, first_configuration, list_data
-from stacbuild.sources.stac.asset import kind_of
+from stacbuild.sources.stac.asset_kind import kind_of
 from stacbuild.sources.stac.query import instant, parse
 from stacbuild.sources.stac.store import StacStore
 from tests.support.cli import ages, configuration, geotiff
@@ -437,7 +437,9 @@ def test_times_as_items_write_them() -> None:
         ("binary/octet-stream", "https://example.org/a.zarr/?x=1", "zarr"),
         ("image/png", "a.tif", None),
         ("image/jp2", "a.jp2", None),
-        ("application/x-netcdf", "a.nc", None),
+        ("application/x-netcdf", "a", "zarr"),
+        ("application/x-hdf5", "a.h5", "zarr"),
+        (None, "a.nc", "zarr"),
         ("text/html", "a.tif", None),
         (None, "http://[::1", None),
         (None, None, None),
