@@ -39,6 +39,8 @@ from stacbuild.progress import SilentTask, Task
 
 _BLOCK = 1 << 20
 _SPARE = 64 << 20
+# Bytes after which the space on the disk is checked again: a body may have no end.
+_CHECKED = 256 << 20
 
 # First bytes of a sidecar.
 _BEGINS = b'{"url": '
@@ -61,6 +63,10 @@ class _Origin:
 
 class _Cut(Exception):  # noqa: N818 - an event, not an error: the next try resumes there
     """A body ended early, stalled or was too slow."""
+
+
+class _TooLongError(Exception):
+    """A body goes on after its end."""
 
 
 def download(
@@ -220,12 +226,20 @@ def _attempt(wanted: _Wanted, origin: _Origin | None) -> None:
         except RemoteError:
             _discard(part)
             raise
+        except _TooLongError:
+            _discard(part)
+            raise IntegrityError(
+                f"{public_url(url)}: the server sends more than {total or size} bytes; nothing was "
+                "kept"
+            ) from None
 
 
 def _write_body(
     wanted: _Wanted, response: requests.Response, start: int, total: int | None, *, page: bool
 ) -> None:
     done = start
+    unchecked = start + _CHECKED
+    name = wanted.part.name.removesuffix(".part")
     speed = Speed(wanted.patience, start)
     with wanted.part.open("r+b" if start else "wb") as file:
         file.seek(start)
@@ -241,6 +255,11 @@ def _write_body(
                 refuse_page(response, "a file", block)
             file.write(block)
             done += len(block)
+            if total is not None and done > total:
+                raise _TooLongError
+            if done >= unchecked:
+                check_space(wanted.part.parent, 0, f"for {name}", spare=_SPARE)
+                unchecked = done + _CHECKED
             wanted.task.update(done=done)
             if (slow := speed.too_slow(done)) is not None:
                 raise _Cut(f"only {slow / 1000:.1f} kB/s")

@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
@@ -66,6 +66,10 @@ class Patience:
     min_speed: float = 8_000
     seconds: float = 30
     pause: float = 0.5
+
+
+JSON_PATIENCE = Patience(min_speed=1_000, seconds=60)
+"""Least speed of a JSON document: one that trickles would never end."""
 
 
 def public_url(url: str) -> str:
@@ -330,21 +334,28 @@ def read_json_body(response: requests.Response, due: str = "JSON") -> bytes:
     Raises
     ------
     RemoteError
-        The body is larger than `MOST_JSON`, is a web page, or cannot be read.
+        The body is larger than `MOST_JSON`, slower than `JSON_PATIENCE`, a web page, or cannot be
+        read.
     """
+    from stacbuild.net.speed import Speed  # imports this module
+
     url = public_url(response.url)
     body = bytearray()
     with response:
         refuse_page(response, due)
+        speed = Speed(JSON_PATIENCE)
         try:
-            for part in response.iter_content(1 << 16):
+            # `iter_content` would wait for whole blocks, and so for a body that never ends.
+            while part := response.raw.read1(1 << 16, decode_content=True):
                 body += part
+                if (slow := speed.too_slow(len(body))) is not None:
+                    raise RemoteError(f"{url}: the server sends only {slow:.0f} bytes per second")
                 if len(body) > MOST_JSON:
                     raise RemoteError(
                         f"{url}: the response is larger than {MOST_JSON >> 20} MB, the limit for a "
                         "JSON document"
                     )
-        except requests.RequestException as error:
+        except (HTTPError, OSError) as error:
             raise RemoteError(f"{url}: {reason(error)}") from error
         refuse_page(response, due, bytes(body[:64]))
     return bytes(body)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import socket
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +71,29 @@ def test_json_nested_without_end_is_no_json() -> None:
         FileServer({"/a": deep}) as server,
         http.session() as session,
         pytest.raises(RemoteError, match="is not JSON"),
+    ):
+        http.get_json(session, f"{server.url}/a")
+
+
+def test_json_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "JSON_PATIENCE", http.Patience(min_speed=1000, seconds=0.1))
+
+    def trickle(handler: Any) -> bool:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        handler.close_connection = True
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+                time.sleep(0.02)
+        return True
+
+    with (
+        FileServer(faults=[trickle]) as server,
+        http.session() as session,
+        pytest.raises(RemoteError, match=r"/a: the server sends only \d+ bytes per second"),
     ):
         http.get_json(session, f"{server.url}/a")
 

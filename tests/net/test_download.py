@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -219,6 +220,32 @@ def test_a_page_or_a_missing_file_leaves_nothing(tmp_path: Path, session: reques
             download(f"{server.url}/f.tif", tmp_path / "f", session=session)
         with pytest.raises(NotFoundError, match=r"/f.tif: not found"):
             download(f"{server.url}/f.tif", tmp_path / "f", session=session)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", [None, len(DATA)])
+def test_a_body_without_end_is_not_kept(
+    tmp_path: Path, session: requests.Session, length: int | None
+) -> None:
+    sent = 0
+
+    def endless(handler: Any) -> bool:
+        nonlocal sent
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.close_connection = True
+        with contextlib.suppress(OSError):
+            while sent < 1 << 30:
+                handler.wfile.write(b"10000\r\n" + bytes(1 << 16) + b"\r\n")
+                sent += 1 << 16
+        return True
+
+    with FileServer({"/f": DATA}, faults=[endless] * 9) as server:
+        with pytest.raises(IntegrityError, match=r"sends more than \d+ bytes; nothing was kept"):
+            download(f"{server.url}/f", tmp_path / "f", size=length or 10, session=session)
+        assert len(server.asked) == 1
+    assert sent < 1 << 26
     assert left(tmp_path) == []
 
 
