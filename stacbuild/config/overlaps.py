@@ -40,6 +40,7 @@ class Spot:
 
     path: Path
     ids: tuple[tuple[int, int], ...] = field(repr=False)
+    exists: bool = False
 
     @classmethod
     def of(cls, path: Path) -> Spot:
@@ -50,13 +51,15 @@ class Spot:
             with suppress(OSError):
                 state = each.stat()
                 found.append((state.st_dev, state.st_ino))
-        return cls(resolved, tuple(found))
+        return cls(resolved, tuple(found), len(found) == len(resolved.parents) + 1)
 
     def is_within(self, other: Spot) -> bool:
         """Return whether this is the other path, or below it."""
-        if self.path.is_relative_to(other.path):
+        # Compared as text and without the disk, as every cube is compared with every source.
+        mine, theirs = str(self.path), str(other.path)
+        if mine == theirs or mine.startswith(theirs.rstrip("/") + "/"):
             return True
-        return other.path.exists() and other.ids[0] in self.ids
+        return other.exists and other.ids[0] in self.ids
 
 
 @dataclass(frozen=True)
@@ -225,8 +228,10 @@ def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
 
 def _is_matched(source: _Source, output: _Output) -> bool:
     """Return whether a pattern or list of files matches a cube."""
+    if not is_several(source.data_id):
+        return False
     root = source.store.path("")
-    if root is None or not is_several(source.data_id) or not output.path.is_relative_to(root):
+    if root is None or not output.path.is_relative_to(root):
         return False
     path = output.path.relative_to(root).as_posix()
     return any(

@@ -31,6 +31,7 @@ from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import Pages, Span
 from stacbuild.net.ranges import HttpRanges
+from stacbuild.net.speed import Patience
 
 GDAL_OPTIONS = {
     # Only the file itself: .aux.xml, .ovr or .tfw beside it are ignored.
@@ -84,7 +85,7 @@ class RasterFile:
         session: requests.Session | None = None,
         storage_options: Mapping[str, Any] | None = None,
         size: int | None = None,
-        patience: http.Patience = http.Patience(),  # noqa: B008 - frozen
+        patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
         self.href = str(href)
         check_form(self.href if "://" in self.href else str(Path(self.href).absolute()))

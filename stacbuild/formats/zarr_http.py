@@ -19,7 +19,8 @@ from aiohttp.abc import ResolveResult
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.net.hrefs import check_connection, leads_inwards
-from stacbuild.net.http import LONGEST_WAIT, Patience, is_page, public_url
+from stacbuild.net.http import LONGEST_WAIT, is_page, public_url
+from stacbuild.net.speed import Patience
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 

@@ -50,7 +50,7 @@ from stacbuild.formats.zarr_members import (
 )
 from stacbuild.formats.zarr_values import damaged_index, naming
 from stacbuild.net.hrefs import check_form
-from stacbuild.net.http import Patience
+from stacbuild.net.speed import Patience
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store

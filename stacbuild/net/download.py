@@ -26,7 +26,6 @@ from stacbuild.locks import check_lock
 from stacbuild.machine import check_space
 from stacbuild.net.downloaded import check_file
 from stacbuild.net.http import (
-    Patience,
     content_range,
     public_url,
     refuse_page,
@@ -34,7 +33,7 @@ from stacbuild.net.http import (
     tell_of,
 )
 from stacbuild.net.http import reason as why
-from stacbuild.net.speed import Speed
+from stacbuild.net.speed import Patience, Speed
 from stacbuild.progress import SilentTask, Task
 
 _BLOCK = 1 << 20

@@ -10,7 +10,6 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from types import TracebackType
@@ -27,6 +26,7 @@ from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.net.connections import guard
 from stacbuild.net.hrefs import leads_inwards
 from stacbuild.net.pace import pace_of
+from stacbuild.net.speed import Patience, Speed
 from stacbuild.runs import current
 
 Tell = Callable[[str], None]
@@ -41,31 +41,6 @@ MOST_JSON = 32 << 20
 """Size limit of a JSON document, in bytes after decompression."""
 
 _WAIT_FOR = (429, 500, 502, 503, 504)
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Limits for resuming a body that is cut, stalls or is too slow.
-
-    Parameters
-    ----------
-    tries
-        Attempts in a row without progress before giving up.
-    worth
-        Bytes of an attempt that count as progress.
-    min_speed
-        Bytes per second, averaged over *seconds*, below which the connection is renewed.
-    seconds
-        Interval for *min_speed*; also the read timeout.
-    pause
-        Seconds before the first new connection, doubled with each further one.
-    """
-
-    tries: int = 6
-    worth: int = 1 << 20
-    min_speed: float = 8_000
-    seconds: float = 30
-    pause: float = 0.5
 
 
 JSON_PATIENCE = Patience(min_speed=1_000, seconds=60)
@@ -337,8 +312,6 @@ def read_json_body(response: requests.Response, due: str = "JSON") -> bytes:
         The body is larger than `MOST_JSON`, slower than `JSON_PATIENCE`, a web page, or cannot be
         read.
     """
-    from stacbuild.net.speed import Speed  # imports this module
-
     url = public_url(response.url)
     body = bytearray()
     with response:

@@ -15,10 +15,10 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import RemoteError
-from stacbuild.net.http import Patience, content_range, public_url, refuse_page, send, tell_of
+from stacbuild.net.http import content_range, public_url, refuse_page, send, tell_of
 from stacbuild.net.in_flight import slot
 from stacbuild.net.pages import AHEAD, PagedFile, Pages
-from stacbuild.net.speed import Speed
+from stacbuild.net.speed import Patience, Speed
 
 
 class HttpRanges:

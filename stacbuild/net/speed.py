@@ -3,8 +3,32 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
-from stacbuild.net.http import Patience
+
+@dataclass(frozen=True)
+class Patience:
+    """Limits for resuming a body that is cut, stalls or is too slow.
+
+    Parameters
+    ----------
+    tries
+        Attempts in a row without progress before giving up.
+    worth
+        Bytes of an attempt that count as progress.
+    min_speed
+        Bytes per second, averaged over *seconds*, below which the connection is renewed.
+    seconds
+        Interval for *min_speed*; also the read timeout.
+    pause
+        Seconds before the first new connection, doubled with each further one.
+    """
+
+    tries: int = 6
+    worth: int = 1 << 20
+    min_speed: float = 8_000
+    seconds: float = 30
+    pause: float = 0.5
 
 
 class Speed:

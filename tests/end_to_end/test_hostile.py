@@ -24,6 +24,7 @@ from stacbuild.formats.zarr_bounds import decoded_bytes
 from stacbuild.formats.zarr_store import open_group
 from stacbuild.net import http
 from stacbuild.net.hrefs import leads_inwards
+from stacbuild.net.speed import Patience
 from tests.support.built import built, made, refused
 from tests.support.cli import NORTH, WEST, Json, geotiff
 from tests.support.file_server import FileServer
@@ -76,7 +77,7 @@ def test_json_nested_without_end_is_no_json() -> None:
 
 
 def test_json_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "JSON_PATIENCE", http.Patience(min_speed=1000, seconds=0.1))
+    monkeypatch.setattr(http, "JSON_PATIENCE", Patience(min_speed=1000, seconds=0.1))
 
     def trickle(handler: Any) -> bool:
         handler.send_response(200)

@@ -17,7 +17,7 @@ from filelock import FileLock
 from stacbuild.errors import IntegrityError, LocalError, LockedError, NotFoundError, RemoteError
 from stacbuild.net import http
 from stacbuild.net.download import download
-from stacbuild.net.http import Patience
+from stacbuild.net.speed import Patience
 from tests.support.file_server import FileServer, page, stall
 
 DATA = os.urandom(3_000_000)

@@ -32,7 +32,7 @@ from stacbuild.formats import zarr_store
 from stacbuild.formats.geotiff import RasterFile
 from stacbuild.net import http
 from stacbuild.net.download import download
-from stacbuild.net.http import Patience
+from stacbuild.net.speed import Patience
 from tests.standins.proxy import Close, Cut, Fault, FaultProxy, Flip, Refuse, Reset, Stall, Trickle
 from tests.standins.s3 import S3Server
 from tests.standins.server import LoopbackServer, Request, Response, html

@@ -10,9 +10,9 @@ import pytest
 
 from stacbuild.errors import NotFoundError, RemoteError
 from stacbuild.net import http
-from stacbuild.net.http import Patience
 from stacbuild.net.pages import AHEAD, PAGE, PagedFile, Pages
 from stacbuild.net.ranges import RangeFile
+from stacbuild.net.speed import Patience
 from tests.support.file_server import FileServer, page
 
 DATA = os.urandom(40 * AHEAD + 123)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stacbuild.net import speed
-from stacbuild.net.http import Patience
+from stacbuild.net.speed import Patience
 
 
 def test_each_interval_is_measured_on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
