@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -53,6 +55,9 @@ from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 Json = dict[str, Any]
 S = TypeVar("S", bound=Store)
+
+# Headers that are requested at the same time.
+_THREADS = 8
 
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"'<>,;]*[^\s\"'<>,;.)]")
 # Common spellings of Creative Commons licences ("CC BY 4.0").
@@ -176,11 +181,23 @@ def _describe_all(objects: Objects[S], data_id: str, profiles: Profiles) -> list
     label = f"{objects.store.identifier}: describe {short(data_id)}"
     failures: list[Failure] = []
     found: list[_Described] = []
-    with progress.task(label, total=len(matched.files)) as task:
-        for file in matched.files:
-            with collected(failures, file.path):
-                found.append(_describe(objects, data_id, file, profiles))
+    # Local headers are read too fast for threads to help.
+    threads = 1 if listing.checked else _THREADS
+    with (
+        progress.task(label, total=len(matched.files)) as task,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+
+        def describe(file: File) -> _Described:
+            described = _describe(objects, data_id, file, profiles)
             task.advance()
+            return described
+
+        # In copies of the context, which knows who reports progress.
+        running = [pool.submit(copy_context().run, describe, file) for file in matched.files]
+        for file, each in zip(matched.files, running, strict=True):
+            with collected(failures, file.path):
+                found.append(each.result())
     if failures:
         more = f"; and {len(failures) - 1} more of its files" if len(failures) > 1 else ""
         error = failures[0][1]
