@@ -31,6 +31,7 @@ from stacbuild.stac.files import (
     CATALOG_ID,
     STORE,
     THUMBNAIL,
+    is_of_cubes,
     read_json,
     remove_item_files,
     save,
@@ -478,10 +479,15 @@ class Catalog:
             "description": "Sources harvested and cubes built by stacbuild.",
             "links": [
                 link_to("root", "./catalog.json", "application/json"),
-                *(known[key] for key in sorted(known)),
+                # Cubes first, since they are what a reader looks for.
+                *(known[key] for key in sorted(known, key=self._rank)),
             ],
         }
         return save(self.path, content)
+
+    def _rank(self, href: str) -> tuple[bool, str]:
+        path = (self.root / href).resolve()
+        return not (path.is_relative_to(self.root) and is_of_cubes(path)), href
 
 
 def _malformed_item(content: Json) -> str | None:

@@ -165,3 +165,14 @@ def remove_empty(folder: Path) -> None:
     """Remove a folder, if it exists and is empty."""
     with contextlib.suppress(OSError):
         folder.rmdir()
+
+
+def is_of_cubes(collection: Path) -> bool:
+    """Return whether a collection has cubes that stacbuild made, rather than sources."""
+    try:
+        providers = read_json(collection).get("providers")
+    except (IntegrityError, LocalError):
+        return False
+    return isinstance(providers, list) and any(
+        isinstance(each, dict) and each.get("name") == "stacbuild" for each in providers
+    )

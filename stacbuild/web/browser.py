@@ -160,6 +160,11 @@ def _run(words: Sequence[str], folder: Path) -> None:
         )
 
 
+# A Zarr store is a folder, which cannot be downloaded; its URL can still be copied. This hides the
+# buttons that the browser shows for each asset on a web server.
+_STYLE = 'a[download$=".zarr"], a[download][href*=".zarr/"] { display: none !important; }'
+
+
 def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> dict[str, bytes]:
     """Return the start page of the browser and its settings, by file name.
 
@@ -182,6 +187,8 @@ def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> d
         # Otherwise lineage links open the JSON of a source's item instead of its page.
         "allowExternalAccess": True,
         "displayGeoTiffByDefault": False,
+        # In the catalog's order, with cubes first, rather than by title.
+        "cardViewSort": None,
         "socialSharing": [],
         "crs": {code: wkt for code in codes if (wkt := _wkt(code))},
     }
@@ -194,6 +201,7 @@ def pages(folder: Path, catalog_url: str, title: str, codes: Sequence[str]) -> d
     if f'src="/{_CONFIG}"' not in page:
         # A build does not load the settings; they have to be loaded before its scripts.
         page = page.replace("<head>", f'<head><script src="/{_CONFIG}"></script>', 1)
+    page = page.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
     return {_INDEX: page.encode(), _CONFIG: script.encode()}
 
 

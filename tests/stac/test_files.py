@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
+import pystac
 import pytest
 
 from stacbuild.errors import IntegrityError, LocalError
+from stacbuild.stac.catalog import Catalog, Harvest
 from stacbuild.stac.files import (
+    is_of_cubes,
     is_own_picture,
     read_json,
     remove_item_files,
@@ -85,3 +90,36 @@ def test_what_is_not_ours_stays_beside_a_removed_item(tmp_path: Path) -> None:
         remove_item_files(path)
     assert not (tmp_path / "a").exists()
     assert [each.name for each in (tmp_path / "b").iterdir()] == ["thumbnail.png"]
+
+
+def test_collections_of_cubes_are_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "collection.json"
+    for providers, expected in [
+        ([{"name": "stacbuild", "roles": ["processor"]}], True),
+        ([{"name": "GFZ"}, {"name": "stacbuild"}], True),
+        ([{"name": "GFZ"}], False),
+        ([], False),
+        (None, False),
+        ("stacbuild", False),
+        (["stacbuild"], False),
+    ]:
+        path.write_text(json.dumps({"type": "Collection", "providers": providers}))
+        assert is_of_cubes(path) == expected
+    path.write_text("{")
+    assert not is_of_cubes(path)
+    assert not is_of_cubes(tmp_path / "gone.json")
+
+
+def test_a_catalog_lists_cubes_first(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    when = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    everywhere = pystac.Extent(
+        pystac.SpatialExtent([[-180, -90, 180, 90]]), pystac.TemporalExtent([[when, None]])
+    )
+    for name, provider in [("b", None), ("z", "stacbuild"), ("a", None), ("y", "stacbuild")]:
+        collection = pystac.Collection(name, "Described.", everywhere)
+        collection.providers = [pystac.Provider(provider)] if provider else None
+        item = pystac.Item(f"of-{name}", None, None, when, {"stacbuild:store": "file:src"})
+        catalog.put(Harvest(collection, (item,)))
+    assert [path.parent.name for path in catalog.collections()] == ["y", "z", "a", "b"]
+    assert not catalog.put(Harvest(collection, (item,)))

@@ -146,6 +146,10 @@ def test_the_root_shows_every_collection_with_its_picture(site: Site) -> None:
     page = site.page()
     children = [link["title"] for link in site.content()["links"] if link["rel"] == "child"]
     assert len(children) == 7
+    # Cubes come before sources, also on the page.
+    assert site.content()["links"][1]["href"] == "./scs2/collection.json"
+    shown = [link["text"] for link in page["links"] if link["text"] in children]
+    assert list(dict.fromkeys(shown)) == children
     assert {*children} <= {link["text"] for link in page["links"]}
     pictures = [image for image in page["images"] if image["src"].endswith("thumbnail.png")]
     assert len(pictures) == len(children)
@@ -171,6 +175,9 @@ def test_a_cube(site: Site, cube: str) -> None:
     properties = item["properties"]
     assert page["title"] == properties["title"]
     assert page["footprint"] >= 100
+    # A Zarr store is a folder, which a button to download it would not lead to.
+    assert "Copy URL" in page["text"]
+    assert "Download" not in page["text"]
     [picture] = [image for image in page["images"] if image["src"].endswith("thumbnail.png")]
     assert 0 < picture["width"] <= 512
     for heading in ("Providers", "License", "Dimensions", "Variables"):
