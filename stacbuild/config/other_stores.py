@@ -25,8 +25,8 @@ STAC_APIS: dict[str, dict[str, Any]] = {
 
 def _download(tool: str) -> str:
     return (
-        f"fetch the data with {tool}, save them as Zarr or GeoTIFF in a folder, and read that with "
-        "store_id: file"
+        f"fetch the data with {tool}, save them as NetCDF, Zarr or GeoTIFF in a folder, and read "
+        "that with store_id: file"
     )
 
 

@@ -62,7 +62,7 @@ def test_mistakes_of_a_configuration_are_a_line_each(folder, capsys):
     assert err.splitlines() == [
         (
             "error: c.yml:5:36: data_stores.1.store_id: 'cds' is not supported; fetch the data "
-            "with cdsapi, save them as Zarr or GeoTIFF in a folder, and read that with "
+            "with cdsapi, save them as NetCDF, Zarr or GeoTIFF in a folder, and read that with "
             "store_id: file"
         ),
         (
