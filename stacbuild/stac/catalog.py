@@ -65,6 +65,8 @@ _THUMBNAIL_ASSET = {
 
 _MAX_ID_LENGTH = 180
 
+_BESIDE_ITEMS = {"collection.json", THUMBNAIL}
+
 # Lock timeout: a put takes less than a second.
 _LOCK_TIMEOUT = 120
 
@@ -97,8 +99,15 @@ def slug(text: str) -> str:
 
 
 def cube_id(identifier: str) -> str:
-    """Return the id of a cube's item; ``a/b`` gets a digest to distinguish it from ``a-b``."""
-    return with_digest(slug(identifier), identifier) if "/" in identifier else identifier
+    """Return the id of a cube's item, which is the name of its folder.
+
+    ``a/b`` gets a digest to distinguish it from ``a-b``, and so do the names of files that are
+    beside the folders of items.
+    """
+    is_taken = identifier.lower() in _BESIDE_ITEMS
+    return (
+        with_digest(slug(identifier), identifier) if "/" in identifier or is_taken else identifier
+    )
 
 
 def _plain_characters(text: str) -> str:

@@ -124,3 +124,14 @@ def test_slugs() -> None:
     assert len(long) == 180
     assert slug(long) == long
     assert slug("x" * 182) != long
+
+
+@pytest.mark.parametrize("name", ["collection.json", "Collection.JSON", "thumbnail.png"])
+def test_cubes_with_the_names_of_files_of_the_catalog(tmp_path: Path, name: str) -> None:
+    geotiff(tmp_path / "in" / "a.tif")
+    cubes = [{"identifier": n, "store": "in", "data_id": "a.tif"} for n in (name, "catalog.json")]
+    config = load_config(configuration(tmp_path, cubes, [{"identifier": "in", **files("in")}]))
+    for status in ("COMPLETED", "UP TO DATE"):
+        results = build(config, tmp_path / "catalogs")
+        assert [each.status for each in results] == [status] * 2, results
+    assert len([*Catalog(tmp_path / "catalogs").items()]) == 3
