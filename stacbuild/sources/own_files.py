@@ -274,8 +274,9 @@ def _signature(file: OwnFile) -> Any:
     """Return what all files of a data id have in common."""
     properties, fields = file.item.properties, file.item.assets["data"].extra_fields
     if "cube:variables" in properties:
-        # Zarr stores are not combined.
-        return file.path
+        known = properties["cube:variables"].items()
+        variables = [(name, each["dimensions"], each["data_type"]) for name, each in known]
+        return repr([variables, file.grid.crs, file.grid.shape, *file.grid.transform])
     transform = file.grid.transform
     return (
         file.grid.crs,

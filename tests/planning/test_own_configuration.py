@@ -61,6 +61,26 @@ def test_pixels_are_those_of_the_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["map"].squeeze(), one)
 
 
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+def test_a_series_of_netcdf_or_zarr_is_one_cube(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "data").mkdir()
+    axes = {"lat": 45 - 0.1 * np.arange(4), "lon": 8 + 0.1 * np.arange(5)}
+    values = np.random.default_rng(1).random((4, 4, 5), "float32")
+    for month in (1, 2):
+        times = np.array([f"2020-{month:02}-01", f"2020-{month:02}-15"], "M8[ns]")
+        part = values[2 * month - 2 : 2 * month]
+        ds = xr.Dataset({"t2m": (("time", "lat", "lon"), part)}, {"time": times, **axes})
+        path = tmp_path / f"data/era_2020{month:02}.{ending}"
+        ds.to_netcdf(path, engine="h5netcdf") if ending == "nc" else ds.to_zarr(
+            path, consolidated=False
+        )
+    text = configured(tmp_path)
+    assert f'data_id: "era_{{time:%Y%m}}.{ending}"' in text
+    found = cubes(tmp_path, text)
+    np.testing.assert_array_equal(found["era"], values)
+    assert found["era"].sizes["time"] == 4
+
+
 def test_one_grid_for_all_is_completed_by_the_files(tmp_path: Path) -> None:
     values = raster(tmp_path / "data/a.tif")
     raster(tmp_path / "data/b.tif", transform=Affine(20, 0, 600000, 0, -20, 5000000))
