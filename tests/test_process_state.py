@@ -25,7 +25,7 @@ import stacbuild
 from stacbuild import MultiSourceDataStore, machine
 from stacbuild.config import config_schema
 from stacbuild.safe_text import remember_secret
-from tests.support.built import SOURCES
+from tests.support.built import SOURCES, variable_of
 from tests.support.cli import configuration, geotiff
 from tests.support.cli import stacbuild as run
 
@@ -111,7 +111,7 @@ def test_builds_in_threads_leave_the_process_as_it_was(tmp_path: Path) -> None:
     assert state() | {"warning filters": None} == before
     for number, path in enumerate(paths):
         with stacbuild.open_cube(path, "own") as cube:
-            assert set(np.unique(cube.band_data)) == {number}
+            assert set(np.unique(variable_of(cube))) == {number}
 
 
 def test_a_module_of_the_process_with_the_name_of_a_helper(
@@ -127,7 +127,7 @@ def test_a_module_of_the_process_with_the_name_of_a_helper(
     path = project(tmp_path / "project", 7)
     all_done(path)
     with stacbuild.open_cube(path, "own") as cube:
-        assert set(np.unique(cube.band_data)) == {7}
+        assert set(np.unique(variable_of(cube))) == {7}
     assert sys.modules["helpers"] is helpers
 
 

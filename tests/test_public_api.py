@@ -17,6 +17,7 @@ import yaml
 
 import stacbuild
 from stacbuild.errors import ConfigError, NotFoundError
+from tests.support.built import variable_of
 from tests.support.cli import configuration, geotiff
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
@@ -64,8 +65,8 @@ def test_from_a_file_to_an_open_cube(tmp_path: Path) -> None:
     with stacbuild.open_cube(path, "a") as cube:
         with rasterio.open(tmp_path / "src" / "a.tif") as file:
             expected = file.read(1)[10:110, 10:110]
-        np.testing.assert_array_equal(cube.band_data.squeeze(), expected)
-        assert cube.band_data.chunks is not None
+        np.testing.assert_array_equal(variable_of(cube).squeeze(), expected)
+        assert variable_of(cube).chunks is not None
     with pytest.raises(ConfigError, match="there is no dataset 'c'"):
         stacbuild.open_cube(path, "c")
 
@@ -109,7 +110,7 @@ def test_builders_in_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
     for path in paths:
         for name in "ab":
             with stacbuild.open_cube(path, name, tmp_path / path.stem) as cube:
-                np.testing.assert_array_equal(cube.band_data.squeeze(), expected)
+                np.testing.assert_array_equal(variable_of(cube).squeeze(), expected)
 
 
 def test_the_pool_is_given_back_when_the_last_builder_is_done(tmp_path: Path) -> None:

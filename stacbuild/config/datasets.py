@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -237,6 +238,11 @@ class SourceVariable(Source):
 
     _default_name: str | None = PrivateAttr(default=None)
 
+    def with_default_name(self, name: str) -> Self:
+        """Return this variable after setting its name if neither it nor the file has one."""
+        self._default_name = name
+        return self
+
     def cube_name(self, name: str) -> str:
         """Return the name in the cube of the only variable of a file, where it is called *name*.
 
@@ -330,7 +336,8 @@ class SingleDataset(Source, _Cube):
     def variables(self) -> tuple[SourceVariable, ...]:
         """The source, as the only item of ``variables``."""
         values = {name: getattr(self, name) for name in Source.model_fields}
-        return (SourceVariable.model_construct(**values),)
+        variable = SourceVariable.model_construct(**values)
+        return (variable.with_default_name(_variable_name(self.identifier)),)
 
 
 class MultiDataset(_Cube):
@@ -355,6 +362,12 @@ def _check_point(params: OpenParams, grid_mapping: str | None) -> None:
             "grid_mapping out, or add bbox_width"
         )
         raise ValueError(msg)
+
+
+def _variable_name(identifier: str) -> str:
+    """Return a cube's identifier as the name of a variable (CF 1.11, section 2.3)."""
+    name = re.sub(r"\W", "_", identifier.rpartition("/")[2], flags=re.ASCII)
+    return f"_{name}" if name[0].isdigit() else name
 
 
 def _kind(value: Any) -> str:

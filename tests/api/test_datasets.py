@@ -18,7 +18,7 @@ import stacbuild
 from stacbuild.errors import BuildError, ConfigError, LocalError
 from stacbuild.loading import pool
 from stacbuild.storage.output import ATTRIBUTE, COLLECTION
-from tests.support.built import SOURCES, zarr_store
+from tests.support.built import SOURCES, variable_of, zarr_store
 from tests.support.cli import BOX, Json, configuration, geotiff
 
 TILES = {"identifier": "tiles", "bbox": list(BOX), "spatial_res": 0.001, "crs": "EPSG:4326"}
@@ -154,7 +154,7 @@ def test_it_knows_its_grid(tmp_path: Path, grid: Json) -> None:
     shape = round((north - south) / res), round((east - west) / res)
     for cube in both(path):
         assert cube.rio.crs.to_epsg() == code
-        assert cube.band_data.rio.transform() == cube.rio.transform()
+        assert variable_of(cube).rio.transform() == cube.rio.transform()
         assert cube.rio.transform().almost_equals((res, 0, west, 0, -res, north))
         assert cube.odc.geobox.shape == shape
         assert cube.odc.geobox.crs.epsg == code
@@ -162,10 +162,10 @@ def test_it_knows_its_grid(tmp_path: Path, grid: Json) -> None:
         # Ten columns and five rows from the corner in the north west.
         box = (west, north - 4.9 * res, west + 9.9 * res, north)
         part = cube.rio.clip_box(*box)
-        assert part.band_data.shape == (5, 10)
-        np.testing.assert_array_equal(part.band_data, cube.band_data[:5, :10])
-        clipped = cube.band_data.rio.clip([shapely.box(*box)], all_touched=True)
-        np.testing.assert_array_equal(clipped, part.band_data)
+        assert variable_of(part).shape == (5, 10)
+        np.testing.assert_array_equal(variable_of(part), variable_of(cube)[:5, :10])
+        clipped = variable_of(cube).rio.clip([shapely.box(*box)], all_touched=True)
+        np.testing.assert_array_equal(clipped, variable_of(part))
 
 
 def test_a_part_of_it(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_part_of_it(tmp_path: Path) -> None:
         stacbuild.load(path, "cube", bbox=part) as loaded,
         rasterio.open(tmp_path / "src" / "one.tif") as file,
     ):
-        np.testing.assert_array_equal(loaded.band_data.squeeze(), file.read(1)[10:80, 30:70])
+        np.testing.assert_array_equal(variable_of(loaded).squeeze(), file.read(1)[10:80, 30:70])
 
 
 def test_a_copy_of_it_is_the_users_own(tmp_path: Path) -> None:
@@ -198,14 +198,14 @@ def test_a_source_that_was_written_to_is_read_as_it_is_now(tmp_path: Path) -> No
     filled(tmp_path / "src" / "one.tif", 3)
     path = project(tmp_path, {"identifier": "cube", "data_id": "one.tif"})
     first = stacbuild.load(path, "cube")
-    assert set(np.unique(first.band_data)) == {3}
+    assert set(np.unique(variable_of(first))) == {3}
     filled(tmp_path / "src" / "one.tif", 4)
     with stacbuild.load(path, "cube") as second:
-        assert set(np.unique(second.band_data)) == {4}
+        assert set(np.unique(variable_of(second))) == {4}
         filled(tmp_path / "src" / "one.tif", 5)
         stacbuild.build(path)
     with stacbuild.open_cube(path, "cube") as cube:
-        assert set(np.unique(cube.band_data)) == {5}
+        assert set(np.unique(variable_of(cube))) == {5}
 
 
 def test_closing_it_closes_its_files(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_task_that_kills_its_worker(tmp_path: Path, cluster: str) -> None:
     result = only(build(settings, tmp_path / "catalogs"))
     assert isinstance(result.error, BuildError)
     assert result.name == "deadly"
-    assert "band_data [lat 1100:2200, lon 0:600]: " in result.message
+    assert "deadly [lat 1100:2200, lon 0:600]: " in result.message
     assert "its workers died while computing it, 2 times" in result.message
     assert not (tmp_path / "data" / "deadly.zarr").exists()
 

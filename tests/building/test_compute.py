@@ -76,7 +76,7 @@ def test_to_a_bucket(tmp_path: Path, expected: dict[str, str], s3_server: S3Serv
     href = done.stdout.split("\t")[0]
     found = {}
     for index in np.ndindex(3, 2, 2):
-        name = "/".join(map(str, ("band_data", "c", *index)))
+        name = "/".join(map(str, ("codes", "c", *index)))
         answer = requests.get(f"{href}/{name}", timeout=30)
         found[f"codes.zarr/{name}"] = hashlib.sha256(answer.content).hexdigest()
     assert found.items() <= expected.items()
@@ -102,7 +102,7 @@ def test_what_a_dead_worker_was_writing_is_no_part_of_the_cube(
 ) -> None:
     def leave() -> None:
         (staging,) = (tmp_path / "data").glob(".codes.zarr.*.staging")
-        (staging / "band_data" / "c" / "0.f7abd70ad7a445d996341321a3d9e908.partial").touch()
+        (staging / "codes" / "c" / "0.f7abd70ad7a445d996341321a3d9e908.partial").touch()
 
     settings = config(tmp_path, CUBES[0])
     assert only(build(settings, tmp_path / "catalogs", reporter=Watcher(leave))).status
@@ -115,7 +115,7 @@ def test_a_task_that_kills_its_worker(tmp_path: Path) -> None:
         result = only(build(settings, tmp_path / "catalogs"))
     assert isinstance(result.error, BuildError)
     assert result.name == "deadly"
-    assert "band_data [lat 1100:2200, lon 0:600]: " in result.message
+    assert "deadly [lat 1100:2200, lon 0:600]: " in result.message
     assert "died while computing it" in result.message
     assert not (tmp_path / "data" / "deadly.zarr").exists()
 

@@ -18,6 +18,7 @@ import zarr_cm
 from packaging.version import Version
 from rasterio import Affine
 
+from tests.support.built import variable_of
 from tests.support.cli import configuration, geotiff, stacbuild
 
 LAEA = {
@@ -116,7 +117,7 @@ def test_cf_stays_and_says_the_same(cubes: Path, cube: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with xr.open_zarr(cubes / f"{cube}.zarr") as dataset:
-            array = dataset["band_data"]
+            array = variable_of(dataset)
             assert array.attrs["grid_mapping"] == "spatial_ref"
             assert "crs_wkt" in dataset["spatial_ref"].attrs
             ys, xs = (dataset[dim].values for dim in dataset.attrs["spatial:dimensions"])
@@ -129,10 +130,10 @@ def test_cf_stays_and_says_the_same(cubes: Path, cube: str) -> None:
 @pytest.mark.parametrize("cube", ["degrees", "metres"])
 def test_a_variable_goes_to_netcdf_as_before(cubes: Path, cube: str, tmp_path: Path) -> None:
     with xr.open_zarr(cubes / f"{cube}.zarr") as dataset:
-        array = dataset["band_data"]
+        array = variable_of(dataset)
         array.to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
         with xr.open_dataset(tmp_path / "cube.nc", engine="h5netcdf") as again:
-            np.testing.assert_array_equal(again["band_data"], array)
+            np.testing.assert_array_equal(variable_of(again), array)
 
 
 @pytest.mark.parametrize("cube", ["degrees", "metres"])
@@ -141,12 +142,12 @@ def test_rioxarray_reads_them(cubes: Path, cube: str) -> None:
     with xr.open_zarr(cubes / f"{cube}.zarr") as dataset:
         attrs = dataset.attrs
         # With CF, as any version does.
-        assert dataset["band_data"].rio.crs.to_string() == attrs["proj:code"]
-        assert list(dataset["band_data"].rio.transform())[:6] == attrs["spatial:transform"]
+        assert variable_of(dataset).rio.crs.to_string() == attrs["proj:code"]
+        assert list(variable_of(dataset).rio.transform())[:6] == attrs["spatial:transform"]
         if Version(rioxarray.__version__) < Version("0.20"):
             pytest.skip("rioxarray reads the conventions from 0.20 on, which needs Python 3.12")
         bare = dataset.drop_vars("spatial_ref")
-        del bare["band_data"].attrs["grid_mapping"]
+        del variable_of(bare).attrs["grid_mapping"]
         assert bare.rio.crs.to_string() == attrs["proj:code"]
         assert list(bare.rio.transform())[:6] == attrs["spatial:transform"]
         assert [bare.rio.y_dim, bare.rio.x_dim] == attrs["spatial:dimensions"]
@@ -158,7 +159,7 @@ def gdal_name(store: Path, version: Version) -> str:
         pytest.skip(
             f"GDAL {version} reads format 2 only; format 3 as written here from {GDAL_3} on"
         )
-    return f'ZARR:"{store}":/band_data'
+    return f'ZARR:"{store}":/{store.stem}'
 
 
 @pytest.mark.parametrize("cube", ["degrees", "metres"])
@@ -166,7 +167,7 @@ def test_gdal_reads_a_cube_with_its_crs_and_extent(cubes: Path, cube: str) -> No
     store = cubes / f"{cube}.zarr"
     with xr.open_zarr(store, mask_and_scale=False) as dataset:
         name = gdal_name(store, Version(rasterio.__gdal_version__))
-        attrs, expected = dataset.attrs, dataset["band_data"].load()
+        attrs, expected = dataset.attrs, variable_of(dataset).load()
     with rasterio.open(name) as file:
         assert file.driver == "Zarr"
         assert file.crs.to_string() == attrs["proj:code"]

@@ -32,6 +32,7 @@ from stacbuild.sources import harvest
 from stacbuild.sources.file import harvest as of_files
 from tests.standins.clms import ClmsServer
 from tests.standins.zenodo import ZenodoServer
+from tests.support.built import variable_of
 from tests.support.cli import Json, configuration, geotiff, stacbuild
 from tests.support.clms import FILE, SLUG, product, two_tiles
 
@@ -151,7 +152,7 @@ def check_one_failed(
     ]
     for name in ("good", "last"):
         with xr.open_zarr(folder / "data" / f"{name}.zarr") as cube:
-            assert cube["band_data"].notnull().all()
+            assert variable_of(cube).notnull().all()
     assert not (folder / "data" / "bad.zarr").exists()
     assert "Traceback" not in err
     assert 'File "' not in err
@@ -262,8 +263,8 @@ def test_failures_of_several_kinds(tmp_path: Path, capsys: pytest.CaptureFixture
         ("raises", "modify.py:raises raised ValueError at modify.py:9: of mine"),
         ("late", "modify.py:late raised ValueError at modify.py:13: of mine"),
         ("late_exit", "modify.py:late_exit raised SystemExit at modify.py:18: 0"),
-        ("cut", "modify.py:cut gave a chunk of band_data of shape (99, 100), not (100, 100)"),
-        ("text", "modify.py:text gave a chunk of band_data of <U1, not uint8 as announced"),
+        ("cut", "modify.py:cut gave a chunk of bad of shape (99, 100), not (100, 100)"),
+        ("text", "modify.py:text gave a chunk of bad of <U1, not uint8 as announced"),
         ("none", "after custom_processing by modify.py:none: ValueError: "),
         ("dims", "after custom_processing there is no dimension"),
         ("more", "modify.py:more gave flags the dtype <U1; a cube holds numbers"),

@@ -18,7 +18,7 @@ import yaml
 import zarr
 
 from tests.standins.demo import Servers
-from tests.support.built import INSIDE, made, refused, zarr_store
+from tests.support.built import INSIDE, made, refused, variable_of, zarr_store
 from tests.support.cli import BOX, Json, command, configuration, geotiff, stacbuild
 
 Values = np.ndarray[Any, Any]
@@ -52,7 +52,7 @@ def on(directory: Path, grid: Json, params: Json) -> Values:
     )
     stacbuild("cube", config)
     with xr.open_zarr(directory / "data" / "cube.zarr") as cube:
-        return np.asarray(cube["band_data"].values, np.float64)
+        return np.asarray(variable_of(cube).values, np.float64)
 
 
 @pytest.mark.parametrize(

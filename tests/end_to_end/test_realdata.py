@@ -413,7 +413,7 @@ def test_real_rasters_are_the_pixels_under_the_centres(
     source = Source(realdata / "rasters" / file, (-9999,) if file == ALBERS else (0,))
     array = check_nearest(
         raster_cubes / "data" / f"{name}.zarr",
-        "band_data",
+        name,
         source,
         grid.get("crs", "EPSG:4326"),
     )

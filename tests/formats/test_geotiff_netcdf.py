@@ -14,6 +14,7 @@ import xarray as xr
 import yaml
 
 from stacbuild.stac.catalog import Catalog
+from tests.support.built import variable_of
 from tests.support.cli import Json
 from tests.support.rasters import INSIDE, Values, build_raster, cube, noise, write
 
@@ -239,7 +240,7 @@ def test_times_that_cannot_be_relied_on_are_none(
 @pytest.mark.parametrize("name", ["time", "a/b", "", "spatial_ref"])
 def test_a_name_that_no_variable_can_have_is_left(tmp_path: Path, name: str) -> None:
     tagged(tmp_path / "src" / "one.tif", noise("uint8", 3), tags_of(), named(name))
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"]["time"], DATES)
+    np.testing.assert_array_equal(variable_of(cube(tmp_path))["time"], DATES)
 
 
 def test_a_profile_counts_before_the_tags(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.rpc import RPC
 
+from tests.support.built import variable_of
 from tests.support.rasters import INSIDE, TRANSFORM, build_raster, cube, decoded, noise, write
 
 
@@ -28,7 +29,7 @@ def test_further_pages_are_told_of(tmp_path: Path) -> None:
     assert result.error is None
     [line] = [line for line in told.warnings if "(subdatasets)" in line]
     assert "3 pages" in line
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], values[0][INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), values[0][INSIDE])
 
 
 def test_overviews_and_masks_are_no_pages(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_mask_beside_nodata_is_told_of(tmp_path: Path) -> None:
     result, told = build_raster(tmp_path)
     assert result.error is None
     assert [line for line in told.warnings if "a mask and a nodata value (7" in line]
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], decoded(path)[0][INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), decoded(path)[0][INSIDE])
 
 
 def corners(*, rpcs: bool) -> dict[str, object]:
@@ -92,14 +93,14 @@ def test_a_skew_of_rounding_is_none(
 ) -> None:
     values = noise("int16")
     write(tmp_path / "src" / "one.tif", values, transform=transform)
-    found = cube(tmp_path, None, open_params=params)["band_data"]
+    found = variable_of(cube(tmp_path, None, open_params=params))
     np.testing.assert_array_equal(found, values[0][INSIDE] if params else values[0])
 
 
 def test_a_raster_south_up_is_turned(tmp_path: Path) -> None:
     values = noise("float32")
     write(tmp_path / "src" / "one.tif", values, transform=Affine(0.01, 0, 10, 0, 0.01, 49.6))
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], values[0, ::-1][INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), values[0, ::-1][INSIDE])
 
 
 def test_pixels_that_are_points_lie_where_gdal_has_them(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_pixels_that_are_points_lie_where_gdal_has_them(tmp_path: Path) -> None:
         file.update_tags(AREA_OR_POINT="Point")
     with rasterio.open(path) as file:
         assert file.transform == TRANSFORM
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], values[0][INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), values[0][INSIDE])
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_values_of_few_bits_and_any_codec(tmp_path: Path, profile: dict[str, obj
     values = noise("uint8", 3 if "photometric" in profile else 1, high=2)
     path = write(tmp_path / "src" / "one.tif", values, **profile)
     expected = decoded(path)[:, *INSIDE]
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], expected.squeeze())
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), expected.squeeze())
 
 
 def test_a_palette_with_nodata(tmp_path: Path) -> None:
@@ -136,4 +137,4 @@ def test_a_palette_with_nodata(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as file:
         file.write_colormap(1, {0: (255, 0, 0, 255), 3: (0, 0, 0, 0)})
         file.update_tags(1, STATISTICS_MINIMUM="0", STATISTICS_MAXIMUM="3")
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], decoded(path)[0][INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), decoded(path)[0][INSIDE])

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp, Resampling
 
+from tests.support.built import variable_of
 from tests.support.rasters import (
     GRIDS,
     INSIDE,
@@ -54,7 +55,7 @@ def test_a_mask_in_the_file_masks(tmp_path: Path, dtype: str, profile: dict[str,
     path = masked(tmp_path / "src" / "one.tif", noise(dtype), **profile)
     expected = decoded(path)[0][INSIDE]
     assert np.isnan(expected).any()
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], expected)
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), expected)
 
 
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
@@ -62,7 +63,7 @@ def test_a_mask_is_that_of_every_band(tmp_path: Path, interleave: str) -> None:
     path = tmp_path / "src" / "one.tif"
     masked(path, noise("uint8", 5), overviews=True, interleave=interleave, photometric="minisblack")
     expected = decoded(path)[:, *INSIDE]
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], expected)
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), expected)
     apart = cube(tmp_path, open_params={"band_as_variable": True})
     for band in range(5):
         np.testing.assert_array_equal(apart[f"band_{band + 1}"], expected[band])
@@ -73,7 +74,7 @@ def test_valid_pixels_of_any_value_stay_beside_masked_ones(tmp_path: Path) -> No
     path = masked(tmp_path / "src" / "one.tif", values)
     result, told = build_raster(tmp_path)
     assert result.status == "COMPLETED", result.message
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     assert found.dtype == "int16"
     assert int(found.attrs["_FillValue"]) == -(2**15)
     expected = decoded(path)[0][INSIDE]
@@ -86,7 +87,7 @@ def test_valid_pixels_of_any_value_stay_beside_masked_ones(tmp_path: Path) -> No
 def test_a_fill_value_is_what_is_masked(tmp_path: Path, fill: int, dtype: str) -> None:
     path = masked(tmp_path / "src" / "one.tif", noise("uint8"))
     expected = decoded(path)[0][INSIDE]
-    found = cube(tmp_path, raw=True, spatial_resample_params={"fill_values": fill})["band_data"]
+    found = variable_of(cube(tmp_path, raw=True, spatial_resample_params={"fill_values": fill}))
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, np.where(np.isnan(expected), fill, expected))
 
@@ -106,7 +107,7 @@ def test_what_is_masked_does_not_weigh_in(
     path = masked(tmp_path / "src" / "one.tif", noise(dtype, low=1))
     expected = warped(path, GRIDS[grid], gdal)
     params = {"spatial_resample_params": method}
-    found = cube(tmp_path, GRIDS[grid]["identifier"], **params)["band_data"].values
+    found = variable_of(cube(tmp_path, GRIDS[grid]["identifier"], **params)).values
     assert np.array_equal(np.isnan(found), np.isnan(expected))
     known = ~np.isnan(expected)
     atol = 0.51 if dtype == "uint8" else 1e-4
@@ -120,7 +121,7 @@ def test_integers_of_64_bits_with_a_mask_need_a_fill_value(tmp_path: Path) -> No
     assert "fill_values" in result.message
     found = cube(tmp_path, spatial_resample_params={"fill_values": 2**64 - 1}, raw=True)
     expected = decoded(path)[0][INSIDE]
-    hidden = found["band_data"] == np.uint64(2**64 - 1)
+    hidden = variable_of(found) == np.uint64(2**64 - 1)
     np.testing.assert_array_equal(hidden, np.isnan(expected))
 
 
@@ -135,7 +136,7 @@ def test_an_alpha_band_masks_and_is_no_variable(
     write(path, values, interleave=interleave, photometric="rgb", alpha=alpha)
     expected = decoded(path, [1, 2, 3])[:, *INSIDE]
     assert np.isnan(expected).any()
-    found = cube(tmp_path)["band_data"]
+    found = variable_of(cube(tmp_path))
     assert list(found["band"]) == [1, 2, 3]
     np.testing.assert_array_equal(found, expected)
     apart = cube(tmp_path, open_params={"band_as_variable": True})
@@ -156,7 +157,7 @@ def test_one_band_beside_alpha_has_no_dimension_of_bands(tmp_path: Path) -> None
     path = write(tmp_path / "src" / "one.tif", values, alpha="YES")
     with rasterio.open(path) as file:
         assert file.colorinterp[1] == ColorInterp.alpha
-    found = cube(tmp_path)["band_data"]
+    found = variable_of(cube(tmp_path))
     assert found.dims == ("lat", "lon")
     np.testing.assert_array_equal(found, decoded(path, [1])[0][INSIDE])
 
@@ -165,7 +166,7 @@ def test_nodata_counts_before_alpha(tmp_path: Path) -> None:
     values = noise("uint8", 4)
     path = tmp_path / "src" / "one.tif"
     write(path, values, photometric="rgb", alpha="YES", nodata=7)
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     assert found.dtype == "uint8"
     assert found.sizes["band"] == 3
     np.testing.assert_array_equal(found, values[:3, *INSIDE])
@@ -179,7 +180,7 @@ def test_nodata_of_several_values_masks_where_all_match(tmp_path: Path) -> None:
         file.update_tags(NODATA_VALUES="1 2 0")
     expected = decoded(path)[:, *INSIDE]
     assert np.isnan(expected).any()
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], expected)
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), expected)
 
 
 def test_a_mask_beside_the_file_is_told_of(tmp_path: Path) -> None:
@@ -193,4 +194,4 @@ def test_a_mask_beside_the_file_is_told_of(tmp_path: Path) -> None:
     assert result.error is None
     [line] = told.warnings[-1:]
     assert "one.tif: has a sidecar mask (one.tif.msk), which is not read" in line
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], values[0][INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), values[0][INSIDE])

@@ -16,6 +16,7 @@ from rasterio.enums import Resampling
 from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.stac.export import export
+from tests.support.built import variable_of
 from tests.support.cli import configuration
 from tests.support.file_server import FileServer
 from tests.support.rasters import GRIDS, INSIDE, build_raster, cube, decoded, noise, warped, write
@@ -52,7 +53,7 @@ def test_nodata_is_what_gdal_masks(tmp_path: Path, dtype: str, tag: str, value: 
     path = write(tmp_path / "src" / "one.tif", values, nodata_tag=tag)
     expected = decoded(path)[0][INSIDE]
     assert np.isnan(expected).sum() >= 30
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], expected)
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), expected)
 
 
 @pytest.mark.parametrize("options", [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}])
@@ -77,7 +78,7 @@ def test_nodata_of_64_bits_as_rasterio_writes_it(
         profile = file.profile | {"nodata": value} | options
     with rasterio.open(path, "w", **profile) as file:
         file.write(values)
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     assert int(found.attrs["_FillValue"]) == value
     np.testing.assert_array_equal(found, values[0][INSIDE])
 
@@ -103,7 +104,7 @@ def test_nodata_of_64_bits_in_a_file_on_a_server(tmp_path: Path) -> None:
         [result] = build(config, tmp_path / "catalogs")
     assert result.error is None, result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False) as opened:
-        assert int(opened["band_data"].attrs["_FillValue"]) == -(2**63)
+        assert int(variable_of(opened).attrs["_FillValue"]) == -(2**63)
 
 
 @pytest.mark.parametrize(("dtype", "tag"), [("uint8", "-9999"), ("int16", "70000")])
@@ -113,7 +114,7 @@ def test_nodata_that_the_type_cannot_hold_masks_nothing(
     values = noise(dtype)
     values[0, 10, 10] = np.array(int(tag)).astype(dtype)
     write(tmp_path / "src" / "one.tif", values, nodata_tag=tag)
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     np.testing.assert_array_equal(found, values[0][INSIDE])
     assert "_FillValue" not in found.attrs
 
@@ -122,7 +123,7 @@ def test_values_beside_nodata_of_64_bits_stay(tmp_path: Path) -> None:
     values = np.full((1, 40, 40), 2**53, "int64")
     values[0, 15, 15] = 2**53 + 1
     write(tmp_path / "src" / "one.tif", values, nodata_tag=str(2**53 + 1))
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     np.testing.assert_array_equal(found, values[0][INSIDE])
     assert int(found.attrs["_FillValue"]) == 2**53 + 1
     assert item(tmp_path).assets["data"].extra_fields["nodata"] == 2**53 + 1
@@ -131,14 +132,14 @@ def test_values_beside_nodata_of_64_bits_stay(tmp_path: Path) -> None:
 def test_large_integers_without_nodata_stay(tmp_path: Path) -> None:
     values = noise("uint64") + np.uint64(2**63 + 1)
     write(tmp_path / "src" / "one.tif", values)
-    np.testing.assert_array_equal(cube(tmp_path, raw=True)["band_data"], values[0][INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path, raw=True)), values[0][INSIDE])
 
 
 def test_a_fill_value_of_64_bits_is_exact(tmp_path: Path) -> None:
     values = noise("int64")
     write(tmp_path / "src" / "one.tif", values, nodata_tag="7")
     fill = 2**62 + 1
-    found = cube(tmp_path, raw=True, spatial_resample_params={"fill_values": fill})["band_data"]
+    found = variable_of(cube(tmp_path, raw=True, spatial_resample_params={"fill_values": fill}))
     inside = values[0][INSIDE]
     np.testing.assert_array_equal(found, np.where(inside == 7, fill, inside))
 
@@ -169,7 +170,7 @@ def test_integers_of_every_type_are_reduced(
     path = write(tmp_path / "src" / "one.tif", values, nodata=0)
     expected = warped(path, GRIDS[1], gdal)
     assert np.isnan(expected).sum() == 16
-    found = cube(tmp_path, "coarse", spatial_resample_params={"agg_methods": method})["band_data"]
+    found = variable_of(cube(tmp_path, "coarse", spatial_resample_params={"agg_methods": method}))
     assert np.array_equal(np.isnan(found), np.isnan(expected))
     # A mean of integers is rounded; which of several values is the most frequent is open.
     near = np.nanmax(np.abs(found.values - expected))
@@ -182,7 +183,7 @@ def test_means_leave_nodata_out(tmp_path: Path, tag: str) -> None:
     values[0, 11:16, 11:16] = LOWEST if tag[1].isdigit() else -np.inf
     write(tmp_path / "src" / "one.tif", values, nodata_tag=tag)
     for grid in ("coarse", "fine", "wide"):
-        found = cube(tmp_path, grid, spatial_resample_params={"agg_methods": "mean"})["band_data"]
+        found = variable_of(cube(tmp_path, grid, spatial_resample_params={"agg_methods": "mean"}))
         assert set(np.unique(found.values[~np.isnan(found.values)])) == {5}
         assert np.isnan(found).any()
 

@@ -29,7 +29,7 @@ from tests.fuzz.inputs import (
     surface,
 )
 
-NAME = "band_data"
+NAME = "cube"
 _NODATA_TAG = 42113
 _INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "uint64"]
 _FLOATS = ["float32", "float64"]

@@ -17,6 +17,7 @@ from rasterio import Affine
 
 import stacbuild
 from stacbuild.errors import ConfigError
+from tests.support.built import variable_of
 from tests.support.cli import Json, configuration
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
@@ -57,7 +58,7 @@ def made(folder: Path, grid: Json | None, **dataset: Any) -> xr.Dataset:
     with xr.open_zarr(result.href, mask_and_scale=False) as cube:
         cube = cube.load()
     item = json.loads(Path(str(result.item)).read_text())["properties"]
-    dims = list(cube.band_data.dims[-2:])
+    dims = list(variable_of(cube).dims[-2:])
     transform = cube.rio.set_spatial_dims(dims[1], dims[0]).rio.transform()
     assert item["proj:transform"] == pytest.approx(cube.attrs["spatial:transform"], rel=1e-14)
     assert list(transform)[:6] == pytest.approx(cube.attrs["spatial:transform"], rel=1e-14)
@@ -72,7 +73,7 @@ def made(folder: Path, grid: Json | None, **dataset: Any) -> xr.Dataset:
 
 def check_exact(path: Path, cube: xr.Dataset) -> None:
     """Compare each pixel with that of the source under its centre, by PROJ."""
-    array = cube.band_data
+    array = variable_of(cube)
     crs = pyproj.CRS(cube.spatial_ref.attrs["crs_wkt"])
     with rasterio.open(path) as file:
         values, (height, width) = file.read(1), file.shape
@@ -144,7 +145,7 @@ def test_a_cube_on_its_sources_own_grid_is_the_source(
         assert cube.rio.bounds() == pytest.approx(
             (*file.bounds[:1], min(file.bounds[1::2]), file.bounds[2], max(file.bounds[1::2]))
         )
-        np.testing.assert_array_equal(cube.band_data.values, rows)
+        np.testing.assert_array_equal(variable_of(cube).values, rows)
 
 
 @pytest.mark.parametrize("west", [179.713, -179.987, 170.013])

@@ -16,7 +16,7 @@ from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.formats.geotiff import RasterFile
 from stacbuild.geo import sparse
-from tests.support.built import SOURCES
+from tests.support.built import SOURCES, variable_of
 from tests.support.cli import Json, configuration
 
 SIZE = 300_000
@@ -81,7 +81,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("count", [1, 2])
 def test_each_wanted_block_is_read_once(tmp_path: Path, decoded: list[int], count: int) -> None:
     huge(tmp_path / "src" / "one.tif", count)
-    found = on(tmp_path, "one.tif", COARSE)["band_data"]
+    found = variable_of(on(tmp_path, "one.tif", COARSE))
     expected = np.zeros((count, 100, 100), "uint8")
     expected[:, 2, 3] = np.arange(count) + 101
     np.testing.assert_array_equal(found, expected if count > 1 else expected[0])
@@ -91,7 +91,7 @@ def test_each_wanted_block_is_read_once(tmp_path: Path, decoded: list[int], coun
 
 def test_a_projected_coarse_grid(tmp_path: Path, decoded: list[int]) -> None:
     huge(tmp_path / "src" / "one.tif")
-    assert on(tmp_path, "one.tif", PROJECTED)["band_data"].shape == (10, 10)
+    assert variable_of(on(tmp_path, "one.tif", PROJECTED)).shape == (10, 10)
     assert len(decoded) <= 100
     assert sum(decoded) <= 100 * 512 * 512
 
@@ -108,12 +108,12 @@ def test_by_blocks_or_as_a_whole_is_the_same(
     ) as file:  # fmt: skip
         file.write(values, 1)
     grid = PROJECTED | {"spatial_res": 10_000, "bbox": [3_900_000, 1_900_000, 4_500_000, 3_100_000]}
-    whole = on(tmp_path, "one.tif", grid)["band_data"].values
+    whole = variable_of(on(tmp_path, "one.tif", grid)).values
     monkeypatch.setattr("stacbuild.loading.regrid.WINDOW_BYTES", 1000)
     monkeypatch.setattr(sparse, "_RUN_PIXELS", 5000)
     (tmp_path / "two").mkdir()
     (tmp_path / "src").rename(tmp_path / "two" / "src")
-    picked = on(tmp_path / "two", "one.tif", grid)["band_data"].values
+    picked = variable_of(on(tmp_path / "two", "one.tif", grid)).values
     assert (whole == 3).any()
     assert np.unique(whole).size > 100
     np.testing.assert_array_equal(picked, whole)

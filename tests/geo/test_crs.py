@@ -23,6 +23,7 @@ from stacbuild.formats.zarr_grid import grid_of
 from stacbuild.geo.bbox import check_bbox
 from stacbuild.geo.crs import epsg_code, full_circle, identified, same_crs
 from stacbuild.geo.outline import footprint
+from tests.support.built import variable_of
 from tests.support.zarr_places import MAPPING, UTM, X, Y, cube, edges, store, utm
 
 Json = dict[str, Any]
@@ -147,7 +148,7 @@ def test_a_raster_lies_on_the_horizontal_part_of_its_crs(
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "a.zarr", mask_and_scale=False) as made:
         assert made.attrs["proj:code"] == code
-        np.testing.assert_array_equal(made["band_data"].values.ravel(), np.arange(100))
+        np.testing.assert_array_equal(variable_of(made).values.ravel(), np.arange(100))
     source, of_cube = (item(tmp_path, name)["bbox"] for name in ("file-in/a/a", "c/a/a"))
     assert of_cube == pytest.approx(source, abs=1e-4)
     to_lonlat = pyproj.Transformer.from_crs(code, "EPSG:4326", always_xy=True)
@@ -164,7 +165,7 @@ def test_a_raster_of_another_meridian_lies_where_proj_says(tmp_path: Path) -> No
     result = cubes(tmp_path, "a.tif", grid=grid)["a"]
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "a.zarr", mask_and_scale=False) as made:
-        found = made["band_data"].sel(lon=there[0], lat=there[1], method="nearest")
+        found = variable_of(made).sel(lon=there[0], lat=there[1], method="nearest")
         assert int(found) == 55
 
 
@@ -205,7 +206,7 @@ def test_a_code_that_only_gdal_knows_is_no_error(tmp_path: Path) -> None:
         assert own.rio.crs == CRS.from_wkt(other)
         with rasterio.open(tmp_path / "in" / "a.tif") as file:
             assert own.rio.transform() == file.transform
-            np.testing.assert_array_equal(own["band_data"].values, file.read(1))
+            np.testing.assert_array_equal(variable_of(own).values, file.read(1))
 
 
 def test_a_crs_that_lies_about_its_code_has_no_grid_of_that_code(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from rasterio import Affine
 
 import stacbuild
 from stacbuild.errors import Failures, StacbuildError
+from tests.support.built import variable_of
 from tests.support.cli import configuration
 
 Floats = NDArray[np.float64]
@@ -67,7 +68,7 @@ def cube_of(folder: Path, epsg: int, bbox: list[float], res: float, **dataset: A
     (result,) = stacbuild.build(config)
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(folder / "data" / "cube.zarr") as cube:
-        return cube.band_data.squeeze().load()
+        return variable_of(cube).squeeze().load()
 
 
 def expected(epsg: int, array: xr.DataArray, parts: int) -> Floats:

@@ -16,6 +16,7 @@ import stacbuild
 from stacbuild.config import GridMapping
 from stacbuild.errors import ConfigError
 from stacbuild.geo.grid import Grid
+from tests.support.built import variable_of
 from tests.support.cli import configuration, geotiff
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
@@ -60,7 +61,7 @@ def test_every_pixel_is_the_one_that_proj_says(tmp_path: Path, epsg: int, tile_s
     (result,) = stacbuild.build(config)
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False) as cube:
-        array = cube.band_data.squeeze().load()
+        array = variable_of(cube).squeeze().load()
         assert pyproj.CRS(cube.spatial_ref.attrs["crs_wkt"]).to_epsg() == epsg
     to_source = pyproj.Transformer.from_crs(epsg, 4326, always_xy=True)
     lon, lat = to_source.transform(*np.meshgrid(array.x, array.y))
@@ -90,7 +91,7 @@ def test_a_polar_grid_with_the_pole_in_it(tmp_path: Path) -> None:
     (result,) = stacbuild.build(config)
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False) as cube:
-        array = cube.band_data.squeeze().load()
+        array = variable_of(cube).squeeze().load()
     to_source = pyproj.Transformer.from_crs(3413, 4326, always_xy=True)
     lon, lat = to_source.transform(*np.meshgrid(array.x, array.y))
     row, col = 90 - lat, lon + 180

@@ -12,7 +12,7 @@ from rasterio import Affine
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.support.built import SOURCES
+from tests.support.built import SOURCES, variable_of
 from tests.support.cli import Json, configuration
 
 # Rows beyond the south pole, which lies 15 rows down: as seen from the first rows, sixteen pixels
@@ -62,7 +62,7 @@ def test_pixels_that_reach_beyond_a_pole_have_what_lies_before_it(tmp_path: Path
     assert total.status == "FAILED"
     assert "sum cannot be computed around a pole" in total.message
     assert least.status == "COMPLETED", least.message
-    cube = xr.open_zarr(tmp_path / "data" / "min.zarr").band_data.squeeze()
+    cube = variable_of(xr.open_zarr(tmp_path / "data" / "min.zarr")).squeeze()
     last = np.flatnonzero(np.isfinite(cube).any(axis=1))[-1]
     # The pole is a line within this row of pixels, whose edge to the north is at 83.9 degrees.
     assert abs(float(cube.y[last]) + 7_342_230.1) < POLE["spatial_res"] / 2
@@ -83,7 +83,7 @@ def test_larger_pixels_are_aggregated(tmp_path: Path, grid: Json) -> None:
     results = build(load_config(path), tmp_path / "catalogs")
     assert [each.status for each in results] == ["COMPLETED"] * 2, results
     largest, usual = (
-        xr.open_zarr(tmp_path / "data" / f"{name}.zarr").band_data.squeeze().to_numpy()
+        variable_of(xr.open_zarr(tmp_path / "data" / f"{name}.zarr")).squeeze().to_numpy()
         for name in ("largest", "usual")
     )
     known = np.isfinite(largest)

@@ -20,7 +20,7 @@ from stacbuild.config import load_config
 from stacbuild.errors import StacbuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.outline import footprint
-from tests.support.built import SOURCES
+from tests.support.built import SOURCES, variable_of
 from tests.support.cli import configuration
 
 DISK = "+proj=geos +h=35785831 +sweep=y +a=6378169 +b=6356583.8 +units=m +lon_0="
@@ -161,8 +161,8 @@ def test_a_world_map_of_mollweide_is_a_source(tmp_path: Path) -> None:
     (result,) = build(config, tmp_path / "catalogs")
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False) as cube:
-        assert cube.band_data.shape == (10, 10)
-        assert (cube.band_data == 7).all()
+        assert variable_of(cube).shape == (10, 10)
+        assert (variable_of(cube) == 7).all()
     (item,) = (
         item
         for item in pystac.Catalog.from_file(tmp_path / "catalogs" / "catalog.json").get_items(

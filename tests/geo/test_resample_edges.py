@@ -20,7 +20,7 @@ from stacbuild.geo.coverage import footprint
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mosaic import MARGIN
 from stacbuild.geo.positions import span
-from tests.support.built import SOURCES, made
+from tests.support.built import SOURCES, made, variable_of
 from tests.support.cli import Json, configuration
 from tests.support.fine_rasters import FINE, written
 
@@ -45,7 +45,7 @@ def on_grid(directory: Path, values: np.ndarray[Any, Any], grid: Json, how: str)
     [result] = build(config, directory / "catalogs")
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(directory / "data" / "cube.zarr") as cube:
-        return cube["band_data"].values.astype("f8")
+        return variable_of(cube).values.astype("f8")
 
 
 @pytest.mark.parametrize("off", [0, 0.02, -0.02])
@@ -86,7 +86,7 @@ def test_windows_are_halved_until_their_source_pixels_fit(
     written(tmp_path, values, FINE)
     cube = made(tmp_path, {"spatial_resample_params": {"agg_methods": "mean"}})
     wanted = values.reshape(10, 2, 10, 2).mean(axis=(1, 3))
-    np.testing.assert_allclose(cube["band_data"].values[:10, :10], wanted, rtol=1e-5)
+    np.testing.assert_allclose(variable_of(cube).values[:10, :10], wanted, rtol=1e-5)
     assert max(sizes) * 4 <= 2000
 
 
@@ -133,7 +133,7 @@ def test_neighbours_of_what_is_missing_do_not_reach_into_it(tmp_path: Path, how:
     [result] = build(config, tmp_path / "catalogs")
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr") as cube:
-        got = cube["band_data"].values[:count, :count]
+        got = variable_of(cube).values[:count, :count]
     blocks = values.reshape(size // 3, 3, size // 3, 3).swapaxes(1, 2).astype("f8")
     wanted = getattr(np, how)(blocks, axis=(2, 3))[5 : 5 + count, 4 : 4 + count]
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
@@ -146,4 +146,4 @@ def test_pixels_that_only_touch_a_source_have_no_data(tmp_path: Path, how: str) 
     cube = made(tmp_path, {"spatial_resample_params": {"agg_methods": how}})
     there = np.zeros((100, 100), bool)
     there[10:30, 10:30] = True
-    np.testing.assert_array_equal(~np.isnan(cube["band_data"].values), there)
+    np.testing.assert_array_equal(~np.isnan(variable_of(cube).values), there)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from tests.support.built import made, refused
+from tests.support.built import made, refused, variable_of
 from tests.support.cli import BOX, NORTH, WEST, Json
 from tests.support.fine_rasters import FINE, written
 
@@ -35,7 +35,7 @@ def test_sum_that_the_type_can_hold_is_exact(tmp_path: Path) -> None:
     written(tmp_path, values, FINE, nodata=-1)
     cube = made(tmp_path, {"spatial_resample_params": {"agg_methods": "sum"}})
     wanted = values.reshape(100, 2, 100, 2).sum(axis=(1, 3))
-    np.testing.assert_array_equal(cube["band_data"].values, wanted)
+    np.testing.assert_array_equal(variable_of(cube).values, wanted)
 
 
 @pytest.mark.parametrize("shape", [(4, 1), (1, 4)])
@@ -48,6 +48,6 @@ def test_bilinear_of_one_row_or_column_goes_along_it(
         Affine(0.025, 0, WEST, 0, -0.025, NORTH),
     )
     cube = made(tmp_path, {"spatial_resample_params": {"interp_methods": "bilinear"}})
-    line = cube["band_data"].values[:, 3] if shape[1] == 1 else cube["band_data"].values[3]
+    line = variable_of(cube).values[:, 3] if shape[1] == 1 else variable_of(cube).values[3]
     at = (np.arange(100) + 0.5) / 25 - 0.5
     np.testing.assert_allclose(line, 10 + 10 * np.clip(at, 0, 3), rtol=1e-3)

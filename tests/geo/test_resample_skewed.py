@@ -13,7 +13,7 @@ from rasterio import Affine
 from tests.fuzz.grids import of_config
 from tests.fuzz.inputs import Input, Layer
 from tests.fuzz.reference import Aggregate, aggregated
-from tests.support.built import made
+from tests.support.built import made, variable_of
 from tests.support.cli import BOX, NORTH, WEST
 
 GRID = {"identifier": "grid", "bbox": list(BOX), "spatial_res": 0.001, "crs": "EPSG:4326"}
@@ -31,7 +31,7 @@ def source(crs: pyproj.CRS, pixel: Affine, count: int) -> Input:
     x, y = to.transform(WEST + 0.05, NORTH - 0.05)
     transform = Affine.translation(x, y) @ pixel @ Affine.translation(-count / 2, -count / 2)
     layer = Layer(values, np.zeros(values.shape, bool))
-    return Input("one.tif", crs, transform, {"band_data": layer}, {})
+    return Input("one.tif", crs, transform, {"cube": layer}, {})
 
 
 CASES = {
@@ -47,7 +47,7 @@ def test_aggregates_look_at_the_pixels_under_each_pixel(
     tmp_path: Path, case: str, method: str
 ) -> None:
     given = CASES[case]
-    values = given.layers["band_data"].raw
+    values = variable_of(given.layers).raw
     (tmp_path / "src").mkdir()
     with rasterio.open(
         tmp_path / "src" / "one.tif", "w", driver="GTiff", width=values.shape[1],
@@ -56,7 +56,7 @@ def test_aggregates_look_at_the_pixels_under_each_pixel(
     ) as file:  # fmt: skip
         file.write(values, 1)
     cube = made(tmp_path, {"spatial_resample_params": {"agg_methods": method}})
-    got = cube["band_data"].values.astype("f8")
+    got = variable_of(cube).values.astype("f8")
     # A corner of a source pixel may be missed where the largest is looked for.
     how = Aggregate(method, rounding=1e-3, spare=0.35 if method == "max" else 0.15)
     wrong = aggregated(given, of_config(GRID), values.astype("f8"), got, how)

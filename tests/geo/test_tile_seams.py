@@ -20,6 +20,7 @@ from rasterio.vrt import WarpedVRT
 
 from stacbuild.building import build
 from stacbuild.config import load_config
+from tests.support.built import variable_of
 from tests.support.cli import configuration
 
 Window = tuple[slice, slice]
@@ -98,7 +99,7 @@ def cube_of(folder: Path, grid: dict[str, Any] | None, **dataset: Any) -> xr.Dat
     (result,) = build(config, folder / "catalogs")
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(folder / "data" / "cube.zarr") as cube:
-        return cube.band_data.squeeze().load()
+        return variable_of(cube).squeeze().load()
 
 
 def resampled(method: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rasterio import Affine
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.support.built import SOURCES
+from tests.support.built import SOURCES, variable_of
 from tests.support.cli import configuration
 
 Floats = NDArray[np.float64]
@@ -69,9 +69,9 @@ def cube_of(folder: Path, grid: dict[str, Any] | None, **dataset: Any) -> xr.Dat
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(folder / "data" / "cube.zarr") as cube:
         return (
-            cube.band_data.squeeze("time", drop=True).load()
+            variable_of(cube).squeeze("time", drop=True).load()
             if "time" in cube.dims
-            else (cube.band_data.load())
+            else (variable_of(cube).load())
         )
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.planning import plan
-from tests.support.built import SOURCES
+from tests.support.built import SOURCES, variable_of
 from tests.support.cli import configuration, geotiff
 
 MAPPED = """\
@@ -50,7 +50,7 @@ def value(path: Path, scheduler: str = "threads") -> int:
         [result] = build(config, path.parent / "catalogs")
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(path.parent / "data" / "cube.zarr", mask_and_scale=False) as cube:
-        [found] = np.unique(cube["band_data"].values)
+        [found] = np.unique(variable_of(cube).values)
     return int(found)
 
 

@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.support.built import SOURCES, made, zarr_store
+from tests.support.built import SOURCES, made, variable_of, zarr_store
 from tests.support.cli import BOX, Json, configuration
 from tests.support.rasters import GRIDS, INSIDE, build_raster, cube, decoded, noise, warped, write
 
@@ -42,7 +42,7 @@ def test_of_a_raster(tmp_path: Path, method: str, dtype: str, scale: float, offs
     path = packed(tmp_path / "src" / "one.tif", dtype, scale, offset)
     found = cube(tmp_path, "coarse", spatial_resample_params={"agg_methods": method})
     expected = warped(path, GRIDS[1], METHODS[method])
-    np.testing.assert_allclose(found["band_data"], expected, rtol=1e-6)
+    np.testing.assert_allclose(variable_of(found), expected, rtol=1e-6)
 
 
 def test_of_bands_of_which_some_could_stay_packed(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_function_gets_values(tmp_path: Path) -> None:
     custom = {"module_path": "own", "function_name": "square"}
     _, told = build_raster(tmp_path, custom_processing=custom)
     assert any("custom_processing gets values" in line for line in told.warnings)
-    found = cube(tmp_path, custom_processing=custom)["band_data"]
+    found = variable_of(cube(tmp_path, custom_processing=custom))
     np.testing.assert_allclose(found, decoded(path)[0][INSIDE] ** 2, rtol=1e-6)
 
 

@@ -12,6 +12,7 @@ from rasterio import Affine
 
 import stacbuild
 from stacbuild.errors import BuildError
+from tests.support.built import variable_of
 from tests.support.cli import NORTH, WEST, Json, configuration
 from tests.support.stac_documents import item
 from tests.support.stac_rasters import catalog
@@ -51,7 +52,7 @@ def test_each_time_has_its_own_tiles_and_bands(tmp_path: Path) -> None:
         scene("b", "./east.tif", FIRST),
         scene("c", "./west.tif", SECOND),
     )
-    array = stacbuild.load(path, "cube", mask_and_scale=False)["band_data"]
+    array = variable_of(stacbuild.load(path, "cube", mask_and_scale=False))
     assert array.dims == ("time", "band", "lat", "lon")
     times = [np.datetime64("2018-06-01T10:30:00.25"), np.datetime64("2018-07-01")]
     assert array["time"].values.tolist() == np.array(times, "M8[ns]").tolist()
@@ -67,7 +68,7 @@ def test_one_band_at_several_times_has_no_dimension_of_bands(tmp_path: Path) -> 
     for name, value in (("one", 3), ("two", 4)):
         tile(tmp_path / "stac" / f"{name}.tif", value, 20, count=1)
     path = project(tmp_path, scene("a", "./one.tif", FIRST), scene("b", "./two.tif", SECOND))
-    array = stacbuild.load(path, "cube", mask_and_scale=False)["band_data"]
+    array = variable_of(stacbuild.load(path, "cube", mask_and_scale=False))
     assert array.dims == ("time", "lat", "lon")
     assert [set(np.unique(plane)) - {0} for plane in array] == [{3}, {4}]
 

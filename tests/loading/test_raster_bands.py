@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from tests.support.built import variable_of
 from tests.support.rasters import INSIDE, build_raster, cube, decoded, noise, write
 
 
@@ -51,7 +52,7 @@ def test_along_a_dimension_values_are_unpacked(tmp_path: Path, dtype: str, wante
     assert result.error is None
     assert any("scale or offset" in line and "unpacked" in line for line in told.warnings)
     assert any("unit (K, mm)" in line and "band_as_variable" in line for line in told.warnings)
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     assert found.dtype == wanted
     assert not {"units", "scale_factor", "add_offset"} & set(found.attrs)
     np.testing.assert_allclose(found, decoded(path)[:, *INSIDE], rtol=1e-6)
@@ -64,7 +65,7 @@ def test_what_all_bands_share_stays_packed(tmp_path: Path) -> None:
     result, told = build_raster(tmp_path)
     assert result.error is None
     assert not [line for line in told.warnings if "band_as_variable" in line]
-    found = cube(tmp_path)["band_data"]
+    found = variable_of(cube(tmp_path))
     assert found.encoding["dtype"] == "int16"
     assert found.attrs["units"] == "K"
     np.testing.assert_allclose(found, decoded(path)[:, *INSIDE])
@@ -72,7 +73,7 @@ def test_what_all_bands_share_stays_packed(tmp_path: Path) -> None:
 
 def test_a_single_unit_is_that_of_its_band_only(tmp_path: Path) -> None:
     bands(tmp_path / "src" / "one.tif", units=("K", None))
-    assert "units" not in cube(tmp_path)["band_data"].attrs
+    assert "units" not in variable_of(cube(tmp_path)).attrs
     apart = cube(tmp_path, open_params={"band_as_variable": True})
     assert apart["band_1"].attrs["units"] == "K"
     assert "units" not in apart["band_2"].attrs
@@ -81,7 +82,7 @@ def test_a_single_unit_is_that_of_its_band_only(tmp_path: Path) -> None:
 def test_means_of_packed_bands_are_unpacked(tmp_path: Path) -> None:
     path = bands(tmp_path / "src" / "one.tif", scales=(0.1, 10), offsets=(0, 1))
     params = {"spatial_resample_params": {"agg_methods": "max"}}
-    found = cube(tmp_path, "coarse", **params)["band_data"].values
+    found = variable_of(cube(tmp_path, "coarse", **params)).values
     source = decoded(path)[:, *INSIDE].reshape(2, 10, 2, 10, 2)
     np.testing.assert_allclose(found, np.nanmax(source, axis=(2, 4)), rtol=1e-6)
 
@@ -102,7 +103,7 @@ def test_what_no_value_can_be_unpacked_with_is_not_used(
     result, told = build_raster(tmp_path)
     assert result.error is None
     assert any(f"one.tif: has {said}, which is none; not used" in line for line in told.warnings)
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     assert found.dtype == "int16"
     assert not {"scale_factor", "add_offset"} & set(found.attrs)
     with rasterio.open(path) as file:
@@ -123,4 +124,4 @@ def test_jpeg_is_what_gdal_decodes(tmp_path: Path, photometric: str) -> None:
     path = tmp_path / "src" / "one.tif"
     options = {"compress": "jpeg", "photometric": photometric, "interleave": "pixel"}
     write(path, np.stack([smooth, smooth * 2, smooth * 3]), **options)
-    np.testing.assert_array_equal(cube(tmp_path)["band_data"], decoded(path)[:, *INSIDE])
+    np.testing.assert_array_equal(variable_of(cube(tmp_path)), decoded(path)[:, *INSIDE])

@@ -14,7 +14,11 @@ import yaml
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
+from stacbuild.config import load_config
+from stacbuild.planning.fingerprint import fingerprint
+from stacbuild.planning.planner import plan
 from stacbuild.sources.listing import describe_data
+from tests.support.built import variable_of
 from tests.support.rasters import build_raster, cube, noise, write
 
 NAMES = ("near infrared", "red", None)
@@ -150,6 +154,63 @@ def test_a_profile_that_says_otherwise_counts_and_is_told_of(tmp_path: Path) -> 
         "one.tif: its nodata value is 7, in its profile 9, which is used",
         "one.tif: its unit is K, in its profile mm, which is used",
     ]
-    found = cube(tmp_path, raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, raw=True))
     assert (int(found.attrs["_FillValue"]), found.attrs["units"]) == (9, "mm")
     assert (found.values == 7).any()
+
+
+@pytest.mark.parametrize(
+    ("identifier", "name"),
+    [
+        ("dem", "dem"),
+        ("site/dem-2020.v1", "dem_2020_v1"),
+        ("2020", "_2020"),
+        ("lat", "band_data"),
+    ],
+)
+def test_a_variable_without_a_name_has_that_of_its_dataset(
+    tmp_path: Path, identifier: str, name: str
+) -> None:
+    write(tmp_path / "src" / "one.tif", noise("int16"))
+    result, _ = build_raster(tmp_path, identifier=identifier)
+    assert result.error is None, result.message
+    with xr.open_zarr(tmp_path / "data" / f"{identifier}.zarr") as found:
+        assert list(found.data_vars) == [name]
+
+
+def test_a_name_that_parameters_or_functions_give_stays(tmp_path: Path) -> None:
+    write(tmp_path / "src" / "one.tif", noise("int16"))
+    params = {"agg_methods": {"band_data": "mean"}}
+    assert list(cube(tmp_path, spatial_resample_params=params)) == ["band_data"]
+    params = {"agg_methods": {"cube": "mean"}}
+    assert list(cube(tmp_path, spatial_resample_params=params)) == ["cube"]
+    (tmp_path / "own.py").write_text("def own(ds):\n    return ds.rename(band_data='height')\n")
+    custom = {"module_path": "own", "function_name": "own"}
+    assert list(cube(tmp_path, custom_processing=custom)) == ["height"]
+
+
+def test_only_cubes_that_are_named_otherwise_now_are_rebuilt(tmp_path: Path) -> None:
+    write(tmp_path / "src" / "one.tif", noise("int16"))
+    build_raster(tmp_path)
+    path = tmp_path / "catalogs" / "c" / "cube" / "cube.json"
+    content = json.loads(path.read_text())
+    inputs = content["properties"]["stacbuild:inputs"]
+    assert inputs["algorithm"] == {"stacbuild": "1", "default name": "cube"}
+    del inputs["algorithm"]["default name"]
+    old = content["properties"]["stacbuild:fingerprint"]
+    path.write_text(json.dumps(content).replace(old, fingerprint(inputs)))
+    group = tmp_path / "data" / "cube.zarr" / "zarr.json"
+    group.write_text(group.read_text().replace(old, fingerprint(inputs)))
+    config = load_config(tmp_path / "c_config.yml")
+    [planned] = plan(config, tmp_path / "catalogs")
+    assert "its variable is named cube, not band_data" in planned.reasons
+
+
+def test_a_mosaic_has_the_title_that_its_tiles_share(tmp_path: Path) -> None:
+    for name in ("dem_a.tif", "dem_b.tif"):
+        write(tmp_path / "src" / name, noise("int16"))
+    assert "long_name" not in cube(tmp_path, data_id="dem_*.tif")["cube"].attrs
+    content = {"source": "file:src", "data": [{"match": "*", "title": "Height"}]}
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "own.yml").write_text(yaml.safe_dump(content))
+    assert cube(tmp_path, data_id="dem_*.tif")["cube"].attrs["long_name"] == "Height"

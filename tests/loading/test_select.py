@@ -21,7 +21,7 @@ from stacbuild.config import load_config
 from stacbuild.errors import BuildError
 from stacbuild.loading.select import by_time
 from stacbuild.planning import plan
-from tests.support.built import LAT, LON, SOURCES, made, refused, zarr_store
+from tests.support.built import LAT, LON, SOURCES, made, refused, variable_of, zarr_store
 from tests.support.cli import EAST, NORTH, SOUTH, WEST, configuration, geotiff, stacbuild
 
 # What `geotiff` writes.
@@ -73,7 +73,7 @@ def test_a_time_beyond_nanoseconds_is_refused() -> None:
 def test_without_a_grid_it_is_the_sources_own(tmp_path: Path) -> None:
     geotiff(tmp_path / "src" / "one.tif")
     cube = made(tmp_path, {"grid_mapping": None})
-    np.testing.assert_array_equal(cube["band_data"], VALUES)
+    np.testing.assert_array_equal(variable_of(cube), VALUES)
     np.testing.assert_allclose(cube["lon"], LON, rtol=0, atol=1e-12)
     np.testing.assert_allclose(cube["lat"], LAT, rtol=0, atol=1e-12)
     item = json.loads((tmp_path / "catalogs" / "c" / "cube" / "cube.json").read_text())
@@ -87,7 +87,7 @@ def test_a_source_stored_south_up_and_in_metres(tmp_path: Path) -> None:
     upside = Affine(30, 0, 600_000, 0, 30, 5_000_000)
     geotiff(tmp_path / "src" / "one.tif", "EPSG:32632", transform=upside)
     cube = made(tmp_path, {"grid_mapping": None})
-    np.testing.assert_array_equal(cube["band_data"], VALUES[::-1])
+    np.testing.assert_array_equal(variable_of(cube), VALUES[::-1])
     assert cube["y"].values[[0, -1]].tolist() == [5_000_000 + 119.5 * 30, 5_000_015]
     assert cube["x"].values[0] == 600_015
 
@@ -133,13 +133,13 @@ def test_a_box_cuts_the_sources_own_grid(tmp_path: Path) -> None:
     geotiff(tmp_path / "src" / "one.tif")
     box = [WEST, SOUTH, EAST, NORTH]
     cube = made(tmp_path, {"grid_mapping": None, "open_params": {"bbox": box}})
-    np.testing.assert_array_equal(cube["band_data"], VALUES[10:110, 10:110])
+    np.testing.assert_array_equal(variable_of(cube), VALUES[10:110, 10:110])
 
 
 def test_beyond_a_box_is_no_data_on_a_named_grid(tmp_path: Path) -> None:
     geotiff(tmp_path / "src" / "one.tif")
     box = [WEST + 0.02, SOUTH + 0.03, WEST + 0.05, NORTH]
-    cube = made(tmp_path, {"open_params": {"bbox": box}})["band_data"]
+    cube = variable_of(made(tmp_path, {"open_params": {"bbox": box}}))
     inside = np.zeros((100, 100), bool)
     inside[:70, 20:50] = True
     np.testing.assert_array_equal(cube.values[inside], VALUES[10:110, 10:110][inside])
@@ -267,7 +267,7 @@ def test_bands_as_variables(tmp_path: Path) -> None:
     some = {"band_as_variable": True, "variable_names": ["band_2"]}
     assert list(made(tmp_path, {"open_params": some}).data_vars) == ["band_2"]
     apart = made(tmp_path, {"open_params": {"band_as_variable": False}})
-    assert apart["band_data"].dims == ("band", "lat", "lon")
+    assert variable_of(apart).dims == ("band", "lat", "lon")
 
 
 def test_tiles_side_by_side_have_one_grid(tmp_path: Path) -> None:
@@ -311,6 +311,6 @@ def test_data_that_differ_in_extension_only_have_items_of_their_own(tmp_path: Pa
     for expected in ("COMPLETED", "UP TO DATE"):
         results = build(config, tmp_path / "catalogs")
         assert [result.status for result in results] == [expected] * 2, results
-    for name, variables in (("zarr", {"height", "kind"}), ("tif", {"band_data"})):
+    for name, variables in (("zarr", {"height", "kind"}), ("tif", {"tif"})):
         with xr.open_zarr(tmp_path / "data" / f"{name}.zarr") as cube:
             assert set(cube.data_vars) == variables

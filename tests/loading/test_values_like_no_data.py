@@ -15,7 +15,7 @@ from rasterio.vrt import WarpedVRT
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.support.built import SOURCES
+from tests.support.built import SOURCES, variable_of
 from tests.support.cli import Json, configuration
 from tests.support.rasters import GRIDS, INSIDE, build_raster, cube, noise, write
 
@@ -63,9 +63,9 @@ def plain(path: Path, grid: Json, method: Resampling) -> Any:
 def test_extreme_values_weigh_in(tmp_path: Path, dtype: str, method: str) -> None:
     path = write(tmp_path / "src" / "one.tif", extreme(dtype))
     key, grid = ("interp_methods", GRIDS[2]) if method == "bilinear" else ("agg_methods", GRIDS[1])
-    found = cube(tmp_path, grid["identifier"], raw=True, spatial_resample_params={key: method})[
-        "band_data"
-    ]
+    found = variable_of(
+        cube(tmp_path, grid["identifier"], raw=True, spatial_resample_params={key: method})
+    )
     assert found.dtype == dtype
     assert "_FillValue" not in found.attrs
     expected = plain(path, grid, METHODS[method])
@@ -91,7 +91,7 @@ def test_means_of_what_gdal_has_no_type_for(tmp_path: Path, dtype: str) -> None:
     found = cube(tmp_path, "coarse", raw=True, spatial_resample_params={"agg_methods": "mean"})
     inside = values[0][INSIDE].astype("float64").reshape(10, 2, 10, 2)
     # Weights of floats do not add up to the last digit.
-    np.testing.assert_allclose(found["band_data"], inside.mean(axis=(1, 3)), rtol=1e-12, atol=1)
+    np.testing.assert_allclose(variable_of(found), inside.mean(axis=(1, 3)), rtol=1e-12, atol=1)
 
 
 def test_sums_with_extreme_values(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_sums_with_extreme_values(tmp_path: Path) -> None:
     values[0, ::2, ::2] = 255
     write(tmp_path / "src" / "one.tif", values)
     params = {"spatial_resample_params": {"agg_methods": "sum"}}
-    assert (cube(tmp_path, "coarse", raw=True, **params)["band_data"] == 255).all()
+    assert (variable_of(cube(tmp_path, "coarse", raw=True, **params)) == 255).all()
     values[0, 1::2, 1::2] = 1
     write(tmp_path / "src" / "one.tif", values)
     result, _ = build_raster(tmp_path, "coarse", **params)
@@ -121,7 +121,7 @@ def test_a_grid_that_reaches_beyond_such_values_is_refused(tmp_path: Path, metho
     result = on(tmp_path, wide, spatial_resample_params=params | {"fill_values": -32768})
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False) as opened:
-        found = opened["band_data"].load()
+        found = variable_of(opened).load()
     assert found.dtype == "int16"
     assert found.attrs["_FillValue"] == -32768
     if method == "center":
@@ -141,7 +141,7 @@ def on(directory: Path, grid: Json, **dataset: Any) -> Any:
 def test_types_stay_beyond_a_source_that_lacks_the_value(tmp_path: Path) -> None:
     values = noise("uint8")
     write(tmp_path / "src" / "one.tif", values)
-    found = cube(tmp_path, "wide", raw=True)["band_data"]
+    found = variable_of(cube(tmp_path, "wide", raw=True))
     assert found.dtype == "uint8"
     assert found.attrs["_FillValue"] == 255
     np.testing.assert_array_equal(found[10:50, 10:50], values[0])
@@ -155,7 +155,7 @@ def test_a_chosen_value_that_pixels_have_is_refused(tmp_path: Path, nodata: int 
     result, _ = build_raster(tmp_path, "same", spatial_resample_params={"fill_values": 8})
     assert result.status == "FAILED"
     assert "one.tif: has pixels of the value 8, which" in result.message
-    found = cube(tmp_path, raw=True, spatial_resample_params={"fill_values": 100})["band_data"]
+    found = variable_of(cube(tmp_path, raw=True, spatial_resample_params={"fill_values": 100}))
     inside = values[0][INSIDE]
     np.testing.assert_array_equal(found, np.where(inside == (nodata or 255), 100, inside))
 
@@ -173,7 +173,7 @@ def test_results_are_not_no_data_by_rounding(tmp_path: Path, method: str) -> Non
     values = np.where(np.indices((40, 40)).sum(axis=0) % 2, 1, -1).astype("int8")[None]
     write(tmp_path / "src" / "one.tif", values, nodata=0)
     key, grid = ("interp_methods", "fine") if method == "bilinear" else ("agg_methods", "coarse")
-    found = cube(tmp_path, grid, raw=True, spatial_resample_params={key: method})["band_data"]
+    found = variable_of(cube(tmp_path, grid, raw=True, spatial_resample_params={key: method}))
     assert found.attrs["_FillValue"] == 0
     assert (np.abs(found) == 1).all()
 

@@ -16,6 +16,7 @@ from zarr.storage import LocalStore, WrapperStore
 from stacbuild.pictures.coarse import read_plane
 from stacbuild.pictures.colors import Legend, Scale, colors_of
 from stacbuild.pictures.thumbnail import picture
+from tests.support.built import variable_of
 from tests.support.cli import configuration, geotiff, stacbuild
 
 PROFILE = """\
@@ -66,7 +67,7 @@ def test_a_cube_has_a_picture_in_the_colours_of_its_legend(project: Path) -> Non
     assert (asset["href"], asset["type"]) == ("./thumbnail.png", "image/png")
     image = opened((path.parent / "thumbnail.png").read_bytes())
     with xr.open_zarr(project.parent / "data" / "codes.zarr", mask_and_scale=False) as cube:
-        codes = cube["band_data"].values
+        codes = variable_of(cube).values
     assert max(image.shape) <= 512
     assert (image[codes == 0] == (255, 0, 0, 255)).all()
     assert (image[codes == 7] == (0, 255, 0, 255)).all()
@@ -76,19 +77,19 @@ def test_a_cube_has_a_picture_in_the_colours_of_its_legend(project: Path) -> Non
 
 def test_the_item_says_how_to_draw_it_and_what_is_in_it(project: Path) -> None:
     codes, height = (item_of(project, name)[0] for name in ("codes", "height"))
-    assert codes["properties"]["renders"]["band_data"]["colormap"] == {
+    assert variable_of(codes["properties"]["renders"])["colormap"] == {
         "0": [255, 0, 0, 255],
         "7": [0, 255, 0, 255],
     }
-    render = height["properties"]["renders"]["band_data"]
+    render = variable_of(height["properties"]["renders"])
     assert render["assets"] == ["data"]
     assert len(render["colormap"]) == 256
     ((low, high),) = render["rescale"]
-    found = height["properties"]["cube:variables"]["band_data"]["statistics"]
+    found = variable_of(height["properties"]["cube:variables"])["statistics"]
     assert found["minimum"] <= low < high <= found["maximum"]
     assert 0 < found["valid_percent"] < 100
     assert any("/render/v2.0.0/" in uri for uri in height["stac_extensions"])
-    classes = codes["properties"]["cube:variables"]["band_data"]["classification:classes"]
+    classes = variable_of(codes["properties"]["cube:variables"])["classification:classes"]
     assert [entry["color_hint"] for entry in classes] == ["FF0000", "00FF00"]
 
 

@@ -17,7 +17,7 @@ import xarray as xr
 from rasterio import Affine
 
 import stacbuild
-from tests.support.built import SOURCES, zarr_store
+from tests.support.built import SOURCES, variable_of, zarr_store
 from tests.support.cli import NORTH, SOUTH, WEST, Json, ages, configuration, geotiff
 
 MIDDLE = WEST + 0.05
@@ -222,7 +222,7 @@ def test_a_store_in_a_folder_that_grew(tmp_path: Path, grows: str) -> None:
         day = more.isel(time=[-1]).assign_coords(time=[np.datetime64("2020-01-03", "ns")])
         day.drop_encoding().to_zarr(path, append_dim="time", zarr_format=2)
     else:
-        other = more.band_data.rename("other").drop_encoding().to_dataset()
+        other = variable_of(more).rename("other").drop_encoding().to_dataset()
         other.to_zarr(path, mode="a", zarr_format=2, consolidated=True)
     assert "written to since it was harvested" in planned(first)["a"]
     assert built(first) == {"a": "COMPLETED"}

@@ -263,8 +263,8 @@ def refused(config: Path, capsys: pytest.CaptureFixture[str], *said: str) -> Non
     [
         ("notes.txt", "notes.txt"),
         ("myresults/notes.txt", "myresults"),
-        ("band_data/notes.txt", "band_data/notes.txt"),
-        ("band_data/c/0/notes.txt", "band_data/c/0/notes.txt"),
+        ("one/notes.txt", "one/notes.txt"),
+        ("one/c/0/notes.txt", "one/c/0/notes.txt"),
     ],
 )
 def test_a_file_of_the_users_in_a_cube(
@@ -343,7 +343,7 @@ def test_objects_of_the_users_below_a_cube_in_a_bucket(tmp_path: Path, s3_server
     config = configuration(tmp_path, [ONE], [LOCAL], storage=storage)
     stacbuild("cube", config)
     cube = f"removed-2/cubes/{asset_of(tmp_path, 'one').href.rpartition('/')[2]}"
-    theirs = [f"{cube}/analysis/zarr.json", f"{cube}/band_data/notes.txt"]
+    theirs = [f"{cube}/analysis/zarr.json", f"{cube}/one/notes.txt"]
     for key in theirs:
         s3_server.put(key.removeprefix("removed-2/"), b"{}", "removed-2")
     before = objects(s3_server, "removed-2")

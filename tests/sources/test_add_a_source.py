@@ -12,6 +12,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from tests.support.built import variable_of
 from tests.support.cli import configuration, geotiff
 from tests.support.file_server import FileServer
 from tests.support.paths import ROOT
@@ -82,4 +83,4 @@ def test_what_the_page_prints_is_a_kind_of_source(tmp_path: Path) -> None:
     assert "soil/carbon.tif\t-\tGeoTIFF" in done.stdout
     assert "title: Carbon in soil" in done.stdout
     with xr.open_zarr(tmp_path / "data" / "soil.zarr") as cube:
-        assert int(cube["band_data"].max()) == 99
+        assert int(variable_of(cube).max()) == 99

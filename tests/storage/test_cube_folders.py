@@ -20,6 +20,7 @@ from stacbuild.planning import plan
 from stacbuild.stac.catalog import Catalog, cube_id
 from stacbuild.validation.validate import validate
 from tests.standins.s3 import S3Server
+from tests.support.built import variable_of
 from tests.support.cli import Json, configuration, geotiff, stacbuild
 
 FILES = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
@@ -66,7 +67,7 @@ def test_a_cube_lies_in_its_folder(tmp_path: Path, form: str) -> None:
             else xr.open_zarr(cube, mask_and_scale=False)
         )
         with opened:
-            np.testing.assert_array_equal(opened["band_data"], expected(tmp_path))
+            np.testing.assert_array_equal(variable_of(opened), expected(tmp_path))
     assert hidden(tmp_path / "data") == []
     assert {each.action for each in plan(config, catalogs)} == {"up to date"}
     assert [
@@ -97,7 +98,7 @@ def test_in_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
         assert f"{s3_server.url}/sites/cubes/a/sen2-" in hrefs[0]
         for href in hrefs:
             with xr.open_zarr(href, mask_and_scale=False) as cube:
-                np.testing.assert_array_equal(cube["band_data"], expected(tmp_path))
+                np.testing.assert_array_equal(variable_of(cube), expected(tmp_path))
     assert stacbuild("plan", path).stdout.count("up to date") >= 2
     fs = s3fs.S3FileSystem(**options, use_listings_cache=False)
     # The older ones were removed, and only they.

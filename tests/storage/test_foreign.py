@@ -167,7 +167,7 @@ def test_something_put_there_while_the_cube_is_computed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_id", ["zarr", "levels"])
-@pytest.mark.parametrize("inside", ["notes.txt", "mine/zarr.json", "band_data/notes.txt"])
+@pytest.mark.parametrize("inside", ["notes.txt", "mine/zarr.json", "good/notes.txt"])
 def test_something_of_the_users_in_the_cube(tmp_path: Path, inside: str, format_id: str) -> None:
     config = made(tmp_path, dataset={"format_id": format_id})
     completed(config)
@@ -187,7 +187,7 @@ def test_something_of_the_users_in_the_cube(tmp_path: Path, inside: str, format_
 def test_something_deep_among_the_chunks(tmp_path: Path) -> None:
     config = made(tmp_path)
     completed(config)
-    stray = tmp_path / "data" / "good.zarr" / "band_data" / "c" / "0" / "notes.txt"
+    stray = tmp_path / "data" / "good.zarr" / "good" / "c" / "0" / "notes.txt"
     stray.write_text("mine")
     result = run(config, force=True)
     assert isinstance(result.error, ConflictError), result
@@ -210,7 +210,7 @@ def test_a_hard_linked_copy_of_a_cube_stays_as_it_was(tmp_path: Path) -> None:
 def test_a_cube_that_was_changed_in_place_is_still_the_cube(tmp_path: Path) -> None:
     config = made(tmp_path)
     completed(config)
-    path = tmp_path / "data" / "good.zarr" / "band_data" / "c" / "0" / "0"
+    path = tmp_path / "data" / "good.zarr" / "good" / "c" / "0" / "0"
     path.write_bytes(path.read_bytes()[:-1])
     completed(config, force=True)
 

@@ -249,7 +249,7 @@ def half_made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-@pytest.mark.parametrize("inside", ["notes.txt", "band_data/c/mine/a.txt", "mine.zarr/zarr.json"])
+@pytest.mark.parametrize("inside", ["notes.txt", "good/c/mine/a.txt", "mine.zarr/zarr.json"])
 def test_files_put_meanwhile_into_a_half_finished_cube(
     half_made: Path, tmp_path: Path, inside: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,7 +264,7 @@ def test_files_put_meanwhile_into_a_half_finished_cube(
         assert "good.zarr/" + inside.partition("/")[0] in capsys.readouterr().err
         after = {path: each for path, each in snapshot(folder / "data").items() if path in before}
         assert after == before
-    moved = {"notes.txt": note, "band_data/c/mine/a.txt": note.parent}.get(inside, note.parent)
+    moved = {"notes.txt": note, "good/c/mine/a.txt": note.parent}.get(inside, note.parent)
     shutil.move(moved, folder / "moved")
     assert run(["remove", config, "good", "--yes"]) == 0
     assert str(folder / "data" / "good.zarr") in capsys.readouterr().out

@@ -60,3 +60,10 @@ def refused(directory: Path, dataset: Json) -> str:
     result = built(directory, dataset)
     assert isinstance(result.error, StacbuildError), result
     return result.message
+
+
+def variable_of(cube: Any) -> Any:
+    """Return the only variable of a cube, or of a mapping by names of variables."""
+    coordinates = {"x", "y", "lat", "lon", "time", "band", "spatial_ref"}
+    [name] = set(getattr(cube, "data_vars", cube)) - coordinates
+    return cube[name]

@@ -194,7 +194,7 @@ def expected_chunks(folder: Path) -> dict[str, str]:
     found = hashes(folder / "data")
     # Four tiles of each band and time.
     data = [name.split("/c/")[0] for name in found]
-    wanted = {"codes.zarr/band_data": 12, "several.zarr/codes": 12, "several.zarr/height": 4}
+    wanted = {"codes.zarr/codes": 12, "several.zarr/codes": 12, "several.zarr/height": 4}
     wanted |= {"several.zarr/twice": 4, "several.zarr/age": 8}
     assert {name: data.count(name) for name in wanted} == wanted
     return found

@@ -27,6 +27,7 @@ from stacbuild.stac.extensions import multihash_md5
 from stacbuild.validation.validate import validate
 from tests.standins.s3 import S3Server
 from tests.support.buckets import bucket
+from tests.support.built import variable_of
 from tests.support.cli import BOX, Json, ages, configuration, errors, geotiff, stacbuild
 
 DAMAGED = 4
@@ -128,7 +129,7 @@ def test_one_line_if_all_is_well(folder: Path, words: tuple[str, ...], command: 
 
 
 def test_the_manifest_counts_what_lies_there(folder: Path) -> None:
-    for cube, variable in (("good", "band_data"), ("ages", "age")):
+    for cube, variable in (("good", "good"), ("ages", "age")):
         item = json.loads((folder / "catalogs" / "c" / cube / f"{cube}.json").read_text())
         chunks = list((folder / "data" / f"{cube}.zarr" / variable / "c").rglob("*/*"))
         files = [path for path in chunks if path.is_file()]
@@ -148,11 +149,11 @@ def test_as_json(folder: Path, command: Run) -> None:
         ("source", "file-src/good"),
     ]
     assert not any(check["problems"] for check in content["checks"])
-    (folder / "data" / "good.zarr" / "band_data" / "c" / "0" / "2").unlink()
+    (folder / "data" / "good.zarr" / "good" / "c" / "0" / "2").unlink()
     done = command("validate", config, "--json", code=DAMAGED)
     (bad,) = [check for check in json.loads(done.stdout)["checks"] if check["problems"]]
     assert bad["name"] == "good"
-    assert bad["damaged"] == {"band_data": ["c/0/2"]}
+    assert bad["damaged"] == {"good": ["c/0/2"]}
     assert bad["chunks"] == 8
 
 
@@ -160,14 +161,14 @@ def test_as_json(folder: Path, command: Run) -> None:
 
 
 def test_a_deleted_chunk(folder: Path, wrong: Wrong) -> None:
-    (folder / "data" / "good.zarr" / "band_data" / "c" / "1" / "2").unlink()
+    (folder / "data" / "good.zarr" / "good" / "c" / "1" / "2").unlink()
     (line,) = wrong()
-    assert line.startswith(f"error: good: {folder}/data/good.zarr: band_data: 1 of 9 chunks")
+    assert line.startswith(f"error: good: {folder}/data/good.zarr: good: 1 of 9 chunks")
     assert "missing: c/1/2 [lat 40:80, lon 80:100]" in line
 
 
 def test_the_command_that_mends_damage(folder: Path, wrong: Wrong, command: Run) -> None:
-    (folder / "data" / "good.zarr" / "band_data" / "c" / "1" / "2").unlink()
+    (folder / "data" / "good.zarr" / "good" / "c" / "1" / "2").unlink()
     (line,) = wrong()
     config = folder / "c_config.yml"
     assert line.endswith(f"; build it again: stacbuild cube {config} good --force")
@@ -185,13 +186,13 @@ def test_a_truncated_chunk(folder: Path, wrong: Wrong, left: int) -> None:
 
 
 def test_an_added_chunk(folder: Path, wrong: Wrong) -> None:
-    (folder / "data" / "good.zarr" / "band_data" / "c" / "0" / "3").write_bytes(b"x")
+    (folder / "data" / "good.zarr" / "good" / "c" / "0" / "3").write_bytes(b"x")
     (line,) = wrong()
-    assert "good.zarr: band_data: has files that are not its chunks: c/0/3" in line
+    assert "good.zarr: good: has files that are not its chunks: c/0/3" in line
 
 
 def test_a_chunk_that_something_else_wrote(folder: Path, wrong: Wrong) -> None:
-    chunks = folder / "data" / "good.zarr" / "band_data" / "c"
+    chunks = folder / "data" / "good.zarr" / "good" / "c"
     zarr.open_array(chunks.parent, mode="r+")[:40, :40] = 7
     (line,) = wrong()
     assert "its chunks can be read, but have " in line
@@ -210,14 +211,14 @@ def test_a_flipped_bit(folder: Path, wrong: Wrong, at: int, command: Run) -> Non
 
 def test_every_bit_of_a_chunk(folder: Path) -> None:
     """No flip of any byte is missed: either a chunk is as it was written, or it is named."""
-    chunk = folder / "data" / "good.zarr" / "band_data" / "c" / "2" / "2"
+    chunk = folder / "data" / "good.zarr" / "good" / "c" / "2" / "2"
     whole = chunk.read_bytes()
     with xr.open_zarr(folder / "data" / "good.zarr") as cube:
-        expected = cube["band_data"].values
+        expected = variable_of(cube).values
     missed = []
     for at in range(len(whole)):
         flip(chunk, at)
-        array = zarr.open_group(folder / "data" / "good.zarr", mode="r")["band_data"]
+        array = variable_of(zarr.open_group(folder / "data" / "good.zarr", mode="r"))
         try:
             silent = not np.array_equal(np.asarray(array[80:, 80:]), expected[80:, 80:])
         except RuntimeError:
@@ -229,7 +230,7 @@ def test_every_bit_of_a_chunk(folder: Path) -> None:
 
 
 def test_many_damaged_chunks_are_one_line(folder: Path, wrong: Wrong) -> None:
-    for chunk in (folder / "data" / "good.zarr" / "band_data" / "c").glob("*/*"):
+    for chunk in (folder / "data" / "good.zarr" / "good" / "c").glob("*/*"):
         flip(chunk)
     (line,) = wrong("--deep")
     assert "9 of 9 chunks are damaged" in line
@@ -239,8 +240,8 @@ def test_many_damaged_chunks_are_one_line(folder: Path, wrong: Wrong) -> None:
 def test_format_2_says_what_cannot_be_found(tmp_path: Path, command: Run) -> None:
     config = made(tmp_path, general={"zarr_format": 2})
     done = command("validate", config, "--deep")
-    assert "chunks of band_data have no checksum (Zarr format 2 has none)" in done.stderr
-    (tmp_path / "data" / "good.zarr" / "band_data" / "1.2").unlink()
+    assert "chunks of good have no checksum (Zarr format 2 has none)" in done.stderr
+    (tmp_path / "data" / "good.zarr" / "good" / "1.2").unlink()
     cut = tmp_path / "data" / "ages.zarr" / "age" / "0.1"
     cut.write_bytes(cut.read_bytes()[:-9])
     one, two = command("validate", config, code=DAMAGED).errors
@@ -276,20 +277,20 @@ def test_memory_is_bounded_by_what_is_in_work(tmp_path: Path) -> None:
 
 
 def test_metadata_that_changed(folder: Path, wrong: Wrong) -> None:
-    path = folder / "data" / "good.zarr" / "band_data" / "zarr.json"
+    path = folder / "data" / "good.zarr" / "good" / "zarr.json"
     content = json.loads(path.read_text())
     content["fill_value"] = 3
     path.write_text(json.dumps(content))
     (line,) = wrong()
-    assert "good.zarr: band_data: its metadata differ from the consolidated ones" in line
+    assert "good.zarr: good: its metadata differ from the consolidated ones" in line
 
 
 def test_metadata_that_are_gone(folder: Path, wrong: Wrong) -> None:
-    (folder / "data" / "good.zarr" / "band_data" / "zarr.json").unlink()
+    (folder / "data" / "good.zarr" / "good" / "zarr.json").unlink()
     (folder / "data" / "ages.zarr" / "zarr.json").unlink()
     ones = wrong()
     assert len(ones) == 2
-    assert "good.zarr: band_data: its own metadata are missing" in ones[0] + ones[1]
+    assert "good.zarr: good: its own metadata are missing" in ones[0] + ones[1]
     assert "ages.zarr: is in the catalog, but the cube does not exist" in ones[0] + ones[1]
 
 
@@ -497,7 +498,7 @@ def test_a_cube_in_a_bucket(on_s3: tuple[Path, str, S3Server]) -> None:
         done = stacbuild("validate", *words)
         assert done.stdout.startswith("all well: 1 cube of 9 chunks")
     fs = fsspec.filesystem("s3", key="testing", secret="testing", endpoint_url=server.url)
-    key = f"validate-1/{name}/band_data/c"
+    key = f"validate-1/{name}/good/c"
     chunk = bytearray(fs.cat(f"{key}/1/1"))
     chunk[-30] ^= 1
     fs.pipe(f"{key}/1/1", bytes(chunk))
@@ -511,9 +512,9 @@ def test_a_cube_in_a_bucket(on_s3: tuple[Path, str, S3Server]) -> None:
 
 def test_a_bucket_that_does_not_answer_is_no_damage(on_s3: tuple[Path, str, S3Server]) -> None:
     config, name, server = on_s3
-    server.fail(f"{name}/band_data/c/1/1", status=403, times=-1)
+    server.fail(f"{name}/good/c/1/1", status=403, times=-1)
     (line,) = errors(stacbuild("validate", config, "--deep", code=3))
-    assert "chunk c/1/1 of band_data" in line
+    assert "chunk c/1/1 of good" in line
 
 
 def test_cubes_in_memory(tmp_path: Path) -> None:
@@ -522,10 +523,10 @@ def test_cubes_in_memory(tmp_path: Path) -> None:
     checks = validate(tmp_path / "catalogs", config, deep=True)
     assert all(check.well for check in checks)
     fs = fsspec.filesystem("memory")
-    fs.rm("/of-validate/good.zarr/band_data/c/0/1")
+    fs.rm("/of-validate/good.zarr/good/c/0/1")
     checks = validate(tmp_path / "catalogs", config)
     (bad,) = [check for check in checks if not check.well]
-    assert bad.found.damaged == {"band_data": ["c/0/1"]}
+    assert bad.found.damaged == {"good": ["c/0/1"]}
     # Another process has another memory.
     done = stacbuild("validate", config.path)
     assert "is not in the memory of this process" in done.stderr

@@ -15,6 +15,7 @@ from rasterio import Affine
 
 from stacbuild.building import build
 from stacbuild.config import load_config
+from tests.support.built import variable_of
 from tests.support.raw_zarr import Warned
 
 Json = dict[str, Any]
@@ -93,7 +94,7 @@ def test_the_file_counts(
     [result] = build(load_config(tmp_path / "c.yml"), tmp_path / "catalogs", reporter=reporter)
     assert result.status == "COMPLETED", result.message
     with xr.open_zarr(tmp_path / "data" / "out.zarr", mask_and_scale=False) as made:
-        np.testing.assert_array_equal(made["band_data"].values.ravel(), np.arange(100))
+        np.testing.assert_array_equal(variable_of(made).values.ravel(), np.arange(100))
         assert made["x"].values[0] == WEST + 5
     if told is None:
         assert reporter.warnings == []

@@ -11,7 +11,7 @@ import xarray as xr
 
 from stacbuild.building import build
 from stacbuild.config import load_config
-from tests.support.built import LAT, LON
+from tests.support.built import LAT, LON, variable_of
 from tests.support.cli import configuration
 from tests.support.rasters import noise, write
 from tests.support.stac_documents import Json
@@ -75,7 +75,7 @@ def test_it_reaches_the_cube(tmp_path: Path) -> None:
     raster(tmp_path / "in" / "a.tif")
     catalog(tmp_path / "in", stated(**{"raster:bands": [V10]}))
     cube = cube_of(tmp_path)
-    band = cube["band_data"]
+    band = variable_of(cube)
     assert (band.attrs["units"], band.attrs["scale_factor"], band.attrs["add_offset"]) == (
         "K",
         0.1,
@@ -83,7 +83,7 @@ def test_it_reaches_the_cube(tmp_path: Path) -> None:
     )
     assert band.attrs["_FillValue"] == 0
     np.testing.assert_array_equal(band, values()[0, 10:110, 10:110])
-    masked = xr.open_zarr(tmp_path / "data" / "cube.zarr")["band_data"].values
+    masked = variable_of(xr.open_zarr(tmp_path / "data" / "cube.zarr")).values
     packed = values()[0, 10:110, 10:110]
     assert (packed == 0).any()
     np.testing.assert_allclose(masked, np.where(packed == 0, np.nan, packed * 0.1 + 200))
@@ -186,7 +186,7 @@ def test_no_data_of_each_band(tmp_path: Path, dtype: str) -> None:
         np.testing.assert_array_equal(np.isnan(masked[f"band_{band}"]), hidden)
         np.testing.assert_array_equal(masked[f"band_{band}"].values[~hidden], plane[~hidden])
     if dtype == "float32":
-        together = cube_of(tmp_path)["band_data"]
+        together = variable_of(cube_of(tmp_path))
         np.testing.assert_array_equal(np.isnan(together[:2]), source[:2] == [[[10]], [[11]]])
         return
     one = {"identifier": "cube", "store": "other", "data_id": "c"}
@@ -234,7 +234,7 @@ def test_a_profile_counts_before_both(tmp_path: Path) -> None:
     (tmp_path / "profiles" / "mine.yml").write_text(
         "source: 'stac:*'\ndata:\n  - match: c\n    unit: cm\n    nodata: 7\n"
     )
-    band = cube_of(tmp_path)["band_data"]
+    band = variable_of(cube_of(tmp_path))
     assert (band.attrs["units"], band.attrs["_FillValue"]) == ("cm", 7)
 
 

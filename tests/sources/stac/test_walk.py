@@ -19,6 +19,7 @@ from stacbuild.sources.listing import describe_data, first_configuration, list_d
 from stacbuild.sources.stac.asset_kind import kind_of
 from stacbuild.sources.stac.query import instant, parse
 from stacbuild.sources.stac.store import StacStore
+from tests.support.built import variable_of
 from tests.support.cli import ages, configuration, geotiff
 from tests.support.stac_documents import (
     TIF,
@@ -200,7 +201,7 @@ def test_assets_of_a_collection_are_its_data(web: Web, tmp_path: Path) -> None:
     assert result.status == "COMPLETED", result.message
     cube = xr.open_zarr(tmp_path / "data" / "cube.zarr", mask_and_scale=False)
     with rasterio.open(web.root / "a.tif") as file:
-        np.testing.assert_array_equal(cube["band_data"], file.read(1)[10:110, 10:110])
+        np.testing.assert_array_equal(variable_of(cube), file.read(1)[10:110, 10:110])
     [entry] = list_data("stac", where["url"])
     assert (entry.data_id, entry.type) == ("c", "GeoTIFF")
     # Of several the one is named.
