@@ -64,7 +64,7 @@ def test_of_a_packed_raster(tmp_path: Path, method: str, expected: str) -> None:
         file.scales, file.offsets = (0.5,), (2.0,)
     dataset = {"identifier": "cube", "store": "files", "data_id": "one.tif"}
     params = {"spatial_resample_params": {"agg_methods": method}}
-    assert _types(tmp_path, dataset | params) == {"a": expected}
+    assert _types(tmp_path, dataset | params) == {"cube": expected}
 
 
 def _types(folder: Path, dataset: dict[str, Any]) -> dict[str, str]:
