@@ -24,7 +24,7 @@ from pydantic import (
     field_validator,
 )
 
-from stacbuild.config.reading import Problem, read_document
+from stacbuild.config.reading import Document, Problem, read_document
 from stacbuild.config.types import Strict, show
 from stacbuild.config.wording import translated
 from stacbuild.geo.bbox import BBox
@@ -150,9 +150,10 @@ class _ProfileFile(Strict):
     data: tuple[_DataEntry, ...] = ()
 
     _path: Path | None = PrivateAttr(default=None)
+    _document: Document = PrivateAttr(default_factory=lambda: Document("profile", None))
 
-    def set_path(self, path: Path) -> None:
-        self._path = path
+    def set_document(self, path: Path, document: Document) -> None:
+        self._path, self._document = path, document
 
     @property
     def is_of_the_package(self) -> bool:
@@ -165,11 +166,15 @@ class _ProfileFile(Strict):
     def is_for(self, store_key: str) -> bool:
         return any(fnmatchcase(store_key, pattern) for pattern in self.sources)
 
-    def unmatched(self, stores: Mapping[str, Named]) -> Iterator[str]:
-        """Yield a message for each pattern or name in this file that matches nothing."""
-        for pattern in self.sources:
+    def unmatched(self, stores: Mapping[str, Named]) -> list[str]:
+        """Return a line for each pattern or name in this file that matches nothing."""
+        return self._document.report(self._unmatched(stores)).problems
+
+    def _unmatched(self, stores: Mapping[str, Named]) -> Iterator[Problem]:
+        for number, pattern in enumerate(self.sources):
             if not any(fnmatchcase(key, pattern) for key in stores):
-                yield f"{self._path}: source: {pattern!r} matches no store; {_listed(stores)}"
+                at = ("source",) if isinstance(self.source, str) else ("source", number)
+                yield Problem(at, f"{pattern!r} matches no store; {_listed(stores)}")
         found = [each for key, each in stores.items() if self.is_for(key)]
         if not found:
             return
@@ -177,13 +182,13 @@ class _ProfileFile(Strict):
         collections = [key for each in found for key in each.collections]
         for number, entry in enumerate(self.collections):
             if not any(fnmatchcase(key, entry.match) for key in collections):
-                at = f"{self._path}: collections.{number}"
-                yield f"{at}: {entry.match!r} matches no collection; {_listed(collections)}"
+                message = f"{entry.match!r} matches no collection; {_listed(collections)}"
+                yield Problem(("collections", number, "match"), message)
         for number, data in enumerate(self.data):
-            at = f"{self._path}: data.{number}"
             matched = [name for name in data_ids if _fits(name, data.match)]
             if not matched:
-                yield f"{at}: {data.match!r} matches no data id; {_listed(data_ids)}"
+                message = f"{data.match!r} matches no data id; {_listed(data_ids)}"
+                yield Problem(("data", number, "match"), message)
             names = [
                 name
                 for each in found
@@ -192,7 +197,8 @@ class _ProfileFile(Strict):
             ]
             for name in data.variables or {} if names else ():
                 if name not in names:
-                    yield f"{at}.variables: there is no variable {name!r}; {_listed(names)}"
+                    message = f"there is no variable {name!r}; {_listed(names)}"
+                    yield Problem(("data", number, "variables", name), message, on_key=True)
 
 
 _P = TypeVar("_P", DataProfile, CollectionProfile)
@@ -286,5 +292,5 @@ def _read(path: Path) -> _ProfileFile:
         problems += translated(errors, document.data, context["known"])
     if problems or profile is None:
         raise document.report(problems)
-    profile.set_path(path)
+    profile.set_document(path, document)
     return profile

@@ -73,7 +73,7 @@ def said(folder: Path, profile: dict[str, Any]) -> list[str]:
     harvest(config, folder / "catalogs", reporter=told)
     build(config, folder / "catalogs", reporter=again)
     assert told.warned == again.warned
-    return [line.removeprefix(f"{folder / 'profiles' / 'mine.yml'}: ") for line in told.warned]
+    return [line.removeprefix(f"{folder / 'profiles' / 'mine.yml'}:") for line in told.warned]
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,16 @@ def said(folder: Path, profile: dict[str, Any]) -> list[str]:
     [
         ({"source": "file:src", "data": [{"match": "ages*", "unit": "a"}]}, []),
         ({"source": ["file:*", "s3:*"], "collections": [{"license": "other"}]},
-         ["source: 's3:*' matches no store; there are: file:src"]),
+         ["5:3: source.1: 's3:*' matches no store; there are: file:src"]),
         ({"source": "file:scr", "data": [{"match": "ages.zarr"}]},
-         ["source: 'file:scr' matches no store; there are: file:src"]),
+         ["3:9: source: 'file:scr' matches no store; there are: file:src"]),
         ({"source": "file:src", "data": [{"match": "*.zarr"}, {"match": "age.zarr"}]},
-         ["data.1: 'age.zarr' matches no data id; there are: ages.zarr"]),
+         ["3:10: data.1.match: 'age.zarr' matches no data id; there are: ages.zarr"]),
         ({"source": "file:src", "collections": [{"match": "scr"}]},
-         ["collections.0: 'scr' matches no collection; there are: ages.zarr, file-src"]),
+         [("2:10: collections.0.match: 'scr' matches no collection; "
+          "there are: ages.zarr, file-src")]),
         ({"source": "file:src", "data": [{"match": "*", "variables": {"aeg": {"unit": "a"}}}]},
-         ["data.0.variables: there is no variable 'aeg'; there are: age"]),
+         ["4:5: data.0.variables.aeg: there is no variable 'aeg'; there are: age"]),
     ],
 )  # fmt: skip
 def test_an_entry_for_nothing(
