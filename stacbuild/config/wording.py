@@ -42,7 +42,9 @@ def _key_path(error: ErrorDetails, data: Any) -> tuple[KeyPath, Any]:
     parent = here = data
     for part in error["loc"]:
         inside = isinstance(here, dict) and part in here
-        if inside or (isinstance(here, list | tuple) and isinstance(part, int)):
+        # A list that is too short has an error for each entry that is missing.
+        listed = isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
+        if inside or listed:
             parent, here = here, here[part]
             path.append(part)
     if error["type"] == "missing":

@@ -152,9 +152,8 @@ def honest(kind: str, given: Input, grid: Target | None) -> bool:
     a, b, _, d, e, f = tuple(given.transform)[:6]
     if kind == "own grid":
         rotated = max(abs(b), abs(d)) * max(given.shape) > 1e-3 * abs(a)
-        square = abs(abs(e / a) - 1) * max(given.shape) < 0.01
         beyond = given.crs.is_geographic and max(abs(f), abs(f + e * given.shape[0])) > _pole(given)
-        return grid is None and (rotated or not square or beyond or given.crs.to_epsg() is None)
+        return grid is None and (rotated or beyond)
     if kind == "64 bits":
         return any(layer.raw.dtype.itemsize == 8 for layer in given.layers.values())
     if kind == "collision":
