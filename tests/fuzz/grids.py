@@ -26,7 +26,7 @@ class Target:
     ``config`` is what stands in the configuration.
     """
 
-    epsg: int
+    crs: pyproj.CRS
     x: Floats
     y: Floats
     config: Json
@@ -35,11 +35,6 @@ class Target:
     def step(self) -> float:
         """A pixel's side."""
         return float(self.config["spatial_res"])
-
-    @property
-    def crs(self) -> pyproj.CRS:
-        """The CRS."""
-        return pyproj.CRS.from_epsg(self.epsg)
 
 
 def target(chance: Chance, given: Input) -> Target | None:
@@ -105,7 +100,7 @@ def of_config(config: Json) -> Target:
     columns, rows = (count(low, high, step) for low, high in ((west, east), (south, north)))
     x = np.array([float(west + (2 * n + 1) * step / 2) for n in range(columns)])
     y = np.array([float(north - (2 * n + 1) * step / 2) for n in range(rows)])
-    return Target(int(config["crs"].partition(":")[2]), x, y, config)
+    return Target(pyproj.CRS(config["crs"]), x, y, config)
 
 
 def count(low: Fraction, high: Fraction, step: Fraction) -> int:
@@ -199,9 +194,9 @@ def ratio(given: Input, grid: Target) -> tuple[float, float]:
     return max(found[::2]), max(found)
 
 
-def of_cube(dims: tuple[str, str], cube: Any, epsg: int) -> Target:
+def of_cube(dims: tuple[str, str], cube: Any, crs: pyproj.CRS) -> Target:
     """Return the grid that a cube lies on, by its coordinates; of one pixel the side is 0."""
     y, x = (np.asarray(cube[dim].values, "f8") for dim in dims)
     axis = x if len(x) > 1 else y
     step = abs(float(axis[-1] - axis[0])) / (len(axis) - 1) if len(axis) > 1 else 0.0
-    return Target(epsg, x, y, {"spatial_res": step})
+    return Target(crs, x, y, {"spatial_res": step})
