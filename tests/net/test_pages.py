@@ -42,7 +42,7 @@ def test_ranges_near_each_other_are_one_request() -> None:
     pages = Pages("a", remote, len(CONTENT))
     far = 3 * PAGE + GAP
     pages.prefetch([(0, 5), (2 * PAGE, 2 * PAGE + 5), (far + PAGE, far + PAGE + 1)])
-    assert remote.asked == [(0, 3 * PAGE), (far + PAGE, far + 2 * PAGE)]
+    assert sorted(remote.asked) == [(0, 3 * PAGE), (far + PAGE, far + 2 * PAGE)]
     pages.prefetch([(0, 3 * PAGE)])
     assert len(remote.asked) == 2
 
