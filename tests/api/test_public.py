@@ -13,6 +13,7 @@ from typing import Any
 
 import pystac
 import pytest
+import rasterio
 
 import stacbuild
 from stacbuild import errors
@@ -208,11 +209,15 @@ def test_messages_go_to_the_log_without_a_reporter(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = project(tmp_path)
+    with rasterio.open(tmp_path / "src" / "a.tif", "r+") as file:
+        file.update_tags(TIFFTAG_DATETIME="2021:05:05 10:00:00", time_coverage_start="2020-01-01")
     with caplog.at_level(logging.INFO, logger="stacbuild"):
         stacbuild.build(path, datasets="a")
     told = {(each.name, each.levelname, each.getMessage()) for each in caplog.records}
     assert ("stacbuild", "INFO", "a: harvesting a.tif from files") in told
-    assert any("states no time" in text for _, level, text in told if level == "WARNING")
+    assert any(
+        "states the time 2020-01-01" in text for _, level, text in told if level == "WARNING"
+    )
 
 
 def test_the_page_of_examples_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
