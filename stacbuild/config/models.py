@@ -111,8 +111,8 @@ class PreloadDataset(Model):
     store: Text
     """Identifier of the store in `data_stores`, of kind `zenodo` or `clms`."""
     data_ids: Annotated[tuple[DataId, ...], Field(min_length=1)]
-    """Names of a record's files, such as `france.zip`, or data ids `<product>|<file>` of the
-    CLMS."""
+    """Names of a record's files, such as `france.zip`, patterns of them or of members of archives,
+    such as `france/*.tif`, or data ids `<product>|<file>` of the CLMS."""
     preload_params: PreloadParams = PreloadParams()
     """How they are downloaded."""
 

@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from rasterio.io import DatasetReader
+
 from stacbuild.config.patterns import Period, period_of
+from stacbuild.profiles import DataProfile
+from stacbuild.stac.raster_item import period_of_header, period_of_profile
 
 TIFF_DATE = "its TIFFTAG_DATETIME"
 
@@ -69,6 +73,42 @@ def first_of(stated: Sequence[tuple[str, Period | None]]) -> Dated:
         if not period.overlaps(another):
             return Dated(period, where, f"{other} states {shown(another)}")
     return Dated(period, where)
+
+
+def raster_dated(
+    raster: DatasetReader, profile: DataProfile, path: str, by_pattern: Period | None
+) -> Dated:
+    """Return the time of an open raster, from all that can state it.
+
+    Parameters
+    ----------
+    path
+        Path of the file in its store.
+    by_pattern
+        What the pattern that matched the path states.
+    """
+    tags = raster.tags()
+    return first_of(
+        [
+            *_stated_without_header(profile, by_pattern),
+            ("its netCDF tags", period_of_header(raster)),
+            ("its tag time_coverage_start", date_of_tags(tags)),
+            ("its name", date_in_name(path)),
+            (TIFF_DATE, date_of_tiff(tags)),
+        ]
+    )
+
+
+def unread_dated(profile: DataProfile, path: str, by_pattern: Period | None) -> Dated:
+    """Return the time of a raster whose header cannot be read yet, as `raster_dated`."""
+    stated = _stated_without_header(profile, by_pattern)
+    return first_of([*stated, ("its name", date_in_name(path))])
+
+
+def _stated_without_header(
+    profile: DataProfile, by_pattern: Period | None
+) -> list[tuple[str, Period | None]]:
+    return [("its profile", period_of_profile(profile)), ("its name by the pattern", by_pattern)]
 
 
 def date_in_name(path: str) -> Period | None:

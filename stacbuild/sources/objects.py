@@ -37,20 +37,14 @@ from stacbuild.formats.zarr_errors import is_local
 from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.sources.base import Wanted, collected, raise_collected
-from stacbuild.sources.dating import (
-    TIFF_DATE,
-    date_in_name,
-    date_of_tags,
-    date_of_tiff,
-    first_of,
-)
+from stacbuild.sources.dating import date_in_name, first_of, raster_dated
 from stacbuild.sources.matching import File, Listing, match
 from stacbuild.sources.several import Member, Note, combine, warn_of
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.item_time import UNDATED
-from stacbuild.stac.raster_item import period_of_header, period_of_profile, raster_item
+from stacbuild.stac.raster_item import period_of_profile, raster_item
 from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 Json = dict[str, Any]
@@ -239,20 +233,10 @@ def _describe(
     kind = format_of_file(Path(location.read)) if is_local(location.read) else format_of(path)
     refuse(name, kind)
     notes: list[Note] = []
-    times = [("its profile", period_of_profile(profile))]
-    named = [("its name by the pattern", file.period if file else None)]
     if kind.is_raster:
         metadata = stated
         with open_raster(location.read, storage_options=location.options) as raster:
-            tags = raster.tags()
-            times += [
-                *named,
-                ("its netCDF tags", period_of_header(raster)),
-                ("its tag time_coverage_start", date_of_tags(tags)),
-                ("its name", date_in_name(name)),
-                (TIFF_DATE, date_of_tiff(tags)),
-            ]
-            dated = first_of(times)
+            dated = raster_dated(raster, profile, name, file.period if file else None)
             beside = objects.local_path(location)
             classes = file_classes(raster, beside)
             item = raster_item(raster, **identity, period=dated.period or UNDATED, classes=classes)
@@ -267,8 +251,14 @@ def _describe(
             )
             with naming(ds, location.href):
                 own = period(ds)
-            times += [("its metadata", Period(*own) if own else None), *named]
-            dated = first_of([*times, ("its name", date_in_name(name))])
+            dated = first_of(
+                [
+                    ("its profile", period_of_profile(profile)),
+                    ("its metadata", Period(*own) if own else None),
+                    ("its name by the pattern", file.period if file else None),
+                    ("its name", date_in_name(name)),
+                ]
+            )
             lines = []
             item = zarr_item(
                 group, ds, **identity, datetime=dated.period, warn=progress.current().warn

@@ -66,9 +66,16 @@ def combine(data_id: str, members: Sequence[Member]) -> None:
     StacbuildError
         Some have a time and some have none, or they are not of one kind.
     """
-    items = [member.item for member in members]
     _check_kinds(data_id, members)
     _check_dated(data_id, members)
+    mark(data_id, members)
+    _of_one_time(data_id, members)
+    _warn_of_same_place(data_id, [member.item for member in members])
+
+
+def mark(data_id: str, members: Sequence[Member]) -> None:
+    """Set file, position, id and title of the items of the files of one data id."""
+    items = [member.item for member in members]
     taken = Counter(item.id.casefold() for item in items)
     for place, (item, member) in enumerate(zip(items, members, strict=True)):
         item.properties[FILE] = member.file
@@ -78,8 +85,6 @@ def combine(data_id: str, members: Sequence[Member]) -> None:
             item.id = with_digest(item.id, member.file)
         if item.properties["title"] == data_id:
             item.properties["title"] = item.assets["data"].title = member.file
-    _of_one_time(data_id, members)
-    _warn_of_same_place(data_id, items)
 
 
 def _check_kinds(data_id: str, members: Sequence[Member]) -> None:

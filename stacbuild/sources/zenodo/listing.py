@@ -10,6 +10,7 @@ from stacbuild.net import http
 from stacbuild.net.ranges import RangeFile
 from stacbuild.sources.listing_base import Entry, matches, matches_inside
 from stacbuild.sources.zenodo.collection import is_geotiff
+from stacbuild.sources.zenodo.files import member_path
 from stacbuild.sources.zenodo.harvest import Token
 from stacbuild.sources.zenodo.record import fetch_record
 from stacbuild.sources.zenodo.store import ZenodoStore
@@ -36,6 +37,6 @@ def entries(store: ZenodoStore, match: str | None) -> Iterator[Entry]:
             else:
                 with RangeFile(file.url, session, file.size) as remote:
                     for member in archive.members(remote, file.url):
-                        data_id = f"{folder}/{member.name.removeprefix(f'{folder}/')}"
+                        data_id = member_path(folder, member.name)
                         if is_geotiff(member.name) and matches(data_id, match):
                             yield Entry(data_id, "GeoTIFF in a zip", member.size)

@@ -36,6 +36,7 @@ class ZenodoStore(Service):
     """The files of one Zenodo record."""
 
     is_tiled = True
+    has_files = True
     api_variable = "STACBUILD_ZENODO_API"
     api_default = "https://zenodo.org/api"
 

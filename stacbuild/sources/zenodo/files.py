@@ -1,0 +1,126 @@
+"""The files of a record and the members of its archives, by the paths that data ids have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import requests
+
+from stacbuild.formats import archive
+from stacbuild.net.ranges import RangeFile
+from stacbuild.sources.matching import Found, Listing
+from stacbuild.sources.zenodo.cache import Cache, LocalFile
+from stacbuild.sources.zenodo.record import Record, RecordFile
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of a record, or a member of one of its archives.
+
+    Parameters
+    ----------
+    member
+        Path in the archive; None if it is a file of the record itself.
+    local
+        The file in the cache; None if it is remote.
+    """
+
+    file: RecordFile
+    member: str | None = None
+    local: LocalFile | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it can only be read after its archive is preloaded."""
+        return self.member is not None and self.local is None
+
+
+class NotListedError(Exception):
+    """The members of an archive are known only once it is preloaded."""
+
+    def __init__(self, file: RecordFile) -> None:
+        super().__init__(f"{file.key}: its members are known once it is preloaded")
+        self.file = file
+
+
+class Contents:
+    """The files of one record; tables of contents and the cache are read once, when needed."""
+
+    def __init__(self, record: Record, session: requests.Session, cache: Cache) -> None:
+        self._record = record
+        self._session = session
+        self._cache = cache
+        self._parts: dict[RecordFile, dict[str, Part]] = {}
+        self._fetched: set[RecordFile] = set()
+        # By path; an archive is a folder, the first of those with its name.
+        self._roots: dict[str, RecordFile] = {}
+        for file in record.files:
+            self._roots.setdefault(archive.stem(file.key) or file.key, file)
+
+    def parts(self, file: RecordFile) -> dict[str, Part]:
+        """Return what is in a file of the record, by path: the file itself, or its members.
+
+        Raises
+        ------
+        NotListedError
+            It is an archive without a table of contents, and is not in the cache.
+        RemoteError, IntegrityError
+            The table of contents cannot be read.
+        """
+        if file not in self._parts:
+            self._parts[file] = self._found(file, self._cache.find(file))
+        return self._parts[file]
+
+    def fetch(self, file: RecordFile, *, force: bool) -> None:
+        """Download a file of the record unless it is in the cache; with *force* once anyway.
+
+        Raises
+        ------
+        RemoteError, IntegrityError, LocalError, LockedError, ConflictError
+            As `Cache.fetch`.
+        """
+        local = self._cache.find(file)
+        if local is None or (force and file not in self._fetched):
+            local = self._cache.fetch(file, self._session, force=force)
+            self._fetched.add(file)
+        self._parts[file] = self._found(file, local)
+
+    def listing(self) -> Listing:
+        """Return the record as folders of files; archives are read when they are listed."""
+        return Listing(f"zenodo {self._record.id}", self._list)
+
+    def part(self, path: str) -> Part | None:
+        """Return the file at a path that was listed; None if there is none."""
+        for root, file in self._roots.items():
+            if (path == root or path.startswith(f"{root}/")) and path in self.parts(file):
+                return self.parts(file)[path]
+        return None
+
+    def _found(self, file: RecordFile, local: list[LocalFile] | None) -> dict[str, Part]:
+        folder = archive.stem(file.key)
+        if folder is None:
+            return {file.key: Part(file, None, local[0] if local else None)}
+        if local is not None:
+            return {member_path(folder, each.name): Part(file, each.name, each) for each in local}
+        if not file.key.lower().endswith(".zip"):
+            # Only a zip has a table of contents that can be read without the rest.
+            raise NotListedError(file)
+        with RangeFile(file.url, self._session, file.size) as remote:
+            names = [member.name for member in archive.members(remote, file.url)]
+        return {member_path(folder, name): Part(file, name) for name in names}
+
+    def _list(self, folder: str) -> Iterator[Found]:
+        above = f"{folder}/" if folder else ""
+        for root, file in self._roots.items():
+            is_archive = archive.stem(file.key) is not None
+            inside = is_archive and above.startswith(f"{root}/")
+            for path in self.parts(file) if inside else [root]:
+                if path.startswith(above):
+                    name, slash, _ = path.removeprefix(above).partition("/")
+                    yield Found(above + name, bool(slash) or (is_archive and not inside))
+
+
+def member_path(folder: str, member: str) -> str:
+    """Return the path of a member, whether it is in a folder named as the archive or not."""
+    return f"{folder}/{member.removeprefix(f'{folder}/')}"
