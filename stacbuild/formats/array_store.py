@@ -299,6 +299,8 @@ def _document(path: str, array: Array, notes: dict[str, str]) -> Json:
             "rechunk the file, such as with nccopy -c"
         )
     is_text = array.dtype.hasobject
+    # Texts are decoded already; xarray would decode characters in the stated encoding.
+    attrs = {key: each for key, each in array.attrs.items() if not is_text or key != "_Encoding"}
     endian = "big" if array.dtype.byteorder == ">" else "little"
     plain: Json = {"name": "bytes"}
     if array.dtype.itemsize > 1:
@@ -315,6 +317,6 @@ def _document(path: str, array: Array, notes: dict[str, str]) -> Json:
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": "" if is_text else (False if array.dtype.kind == "b" else 0),
         "codecs": [{"name": "vlen-utf8"} if is_text else plain],
-        "attributes": sound(path, array.attrs, notes),
+        "attributes": sound(path, attrs, notes),
         "dimension_names": list(array.dims),
     }

@@ -204,7 +204,7 @@ def _open_zarr(
 ) -> tuple[xr.Dataset, dict[str, VariableMetadata], tuple[str, str]]:
     from stacbuild.loading.pool import zarr_dataset
     from stacbuild.loading.stated_grid import check_zarr, whole_grid
-    from stacbuild.loading.zarr_files import files_of, joined, packed_alike
+    from stacbuild.loading.zarr_files import attributes_in_common, files_of, joined, packed_alike
     from stacbuild.loading.zarr_variables import (
         asked_for,
         attributes_of,
@@ -248,7 +248,8 @@ def _open_zarr(
             )
         methods[name] = resampling_method(variable, name, stated[0], sources, options.grid)
         found = unpack_where_needed(variable, methods[name], stated, options.warn)
-        chosen[name], metadata[name] = list(found.values()), found[0]
+        chosen[name] = list(found.values())
+        metadata[name] = replace(found[0], attrs=attributes_in_common(chosen[name]))
     if not metadata:
         raise BuildError(f"{variable.label}: no variable has the dimensions {spatial}")
     opened = {

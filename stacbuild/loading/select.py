@@ -121,7 +121,12 @@ def band_times(item: pystac.Item) -> pd.DatetimeIndex | None:
     starts = [band["start_datetime"] for band in bands if "start_datetime" in band]
     if not starts or len(starts) != len(bands):
         return None
-    return pd.to_datetime(starts, utc=True).tz_localize(None).as_unit("ns")
+    return utc_times(starts)
+
+
+def utc_times(texts: Sequence[str]) -> pd.DatetimeIndex:
+    """Return times of items, of which some may have fractions of a second, without time zone."""
+    return pd.to_datetime(texts, utc=True, format="ISO8601").tz_localize(None).as_unit("ns")
 
 
 def within_time(

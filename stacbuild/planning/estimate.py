@@ -27,7 +27,7 @@ from stacbuild.loading.dataset import any_touches, check_overlap
 from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed
 from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands
-from stacbuild.loading.select import band_times, by_time, chosen_names, within_time
+from stacbuild.loading.select import band_times, by_time, chosen_names, utc_times, within_time
 from stacbuild.loading.temporal import check_temporal_names, count_steps, dtype_of_resampled
 from stacbuild.loading.units import task_bytes, thread_count, work_unit
 from stacbuild.loading.zarr_files import files_of, packed_alike
@@ -254,7 +254,7 @@ def _of_zarr(
             of_files = [parts[0].properties["cube:dimensions"][dim] for parts in files_of(items)]
             listed = [time for each in of_files for time in each.get("values") or ()]
             whole = all(each.get("values") for each in of_files)
-            known = pd.to_datetime(listed, utc=True).tz_localize(None) if whole else None
+            known = utc_times(listed) if whole else None
             count = sum(map(length_of, of_files))
             lead[dim], times = _times(variable, known, count)
         named = name if own is None else own if len(chosen) == 1 else f"{own}_{name}"

@@ -25,7 +25,8 @@ _DATES = tuple(
     for text in (
         rf"{_YEAR}{_MONTH}{_DAY}{_TIME}",
         rf"{_YEAR}(?P<gap>[-_.]){_MONTH}(?P=gap){_DAY}{_TIME}",
-        rf"{_YEAR}[-_.]{_MONTH}",
+        # 2020-01-31T10-30 and 2020-01-1 are days.
+        rf"{_YEAR}(?P<gap>[-_.]){_MONTH}(?!(?P=gap)\d\d?(?:T|{_END}))",
     )
 )
 # What may be another year, such as that of a version.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import pystac
+from pystac.utils import datetime_to_str
 
 from stacbuild import progress
 from stacbuild.config.data_ids import is_list, short
@@ -119,17 +121,26 @@ def _check_arrays(data_id: str, members: Sequence[Member]) -> None:
             raise differ(member, "have different grids")
         if set(properties["cube:variables"]) != set(first.item.properties["cube:variables"]):
             raise differ(member, "have different variables")
-    ordered = sorted(members, key=lambda each: str(each.item.properties["start_datetime"]))
+        if _dimensions(member.item) != _dimensions(first.item):
+            raise differ(member, "name their dimensions differently")
+
+    def when(member: Member, key: str) -> dt.datetime:
+        return pystac.utils.str_to_datetime(member.item.properties[key])
+
+    ordered = sorted(members, key=lambda each: when(each, "start_datetime"))
     for one, next_one in pairwise(ordered):
-        end, start = (
-            one.item.properties["end_datetime"],
-            next_one.item.properties["start_datetime"],
-        )
-        if str(end) >= str(start):
+        end, start = when(one, "end_datetime"), when(next_one, "start_datetime")
+        if end >= start:
             raise StacbuildError(
-                f"{short(data_id)}: the times of {one.file} (to {end}) and {next_one.file} (from "
-                f"{start}) overlap; name files that follow one another"
+                f"{short(data_id)}: the times of {one.file} (to {datetime_to_str(end)}) and "
+                f"{next_one.file} (from {datetime_to_str(start)}) overlap; name files that follow "
+                "one another"
             )
+
+
+def _dimensions(item: pystac.Item) -> dict[str, list[str]]:
+    found = item.properties["cube:variables"]
+    return {name: each["dimensions"] for name, each in found.items()}
 
 
 def _check_dated(data_id: str, members: Sequence[Member]) -> None:

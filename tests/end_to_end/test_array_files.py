@@ -152,3 +152,20 @@ def test_two_dimensional_coordinates_are_refused(folder: Path) -> None:
         file.time_coverage_start = "2020-01-01"
     with pytest.raises(stacbuild.StacbuildError, match=r"swath\.nc: .*two dimensions|2-D|curvi"):
         stacbuild.describe("file", f"{folder}/data", "swath.nc")
+
+
+def test_texts_that_xarray_wrote_as_characters(folder: Path) -> None:
+    names = ["für", "b", "mist"]
+    array = xr.DataArray(
+        values(),
+        {"lat": LAT, "lon": LON, "name": ("time", names)},
+        ("time", "lat", "lon"),
+        name="v",
+    )
+    array["time"] = np.arange("2020-01-01", "2020-01-04", dtype="M8[D]").astype("M8[ns]")
+    array.to_netcdf(folder / "data/texts.nc", format="NETCDF3_CLASSIC", engine="netcdf4")
+    config = config_of(folder, {"texts": ("texts.nc", "v")})
+    stacbuild.harvest(config)
+    found = stacbuild.load(config, "texts_own")
+    assert found["name"].values.tolist() == names
+    assert count_wrong(found["v"], values()) == 0

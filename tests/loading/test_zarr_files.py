@@ -106,3 +106,65 @@ def test_different_types_are_refused(data: Path) -> None:
         stacbuild.StacbuildError, match="t2m is float32 in one of its files and int16"
     ):
         stacbuild.load(config, "era")
+
+
+def change(path: Path, name: str, attrs: dict[str, Any]) -> None:
+    with netCDF4.Dataset(path, "a") as file:
+        file[name].setncatts(attrs)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "what"),
+    [
+        ("t2m", {"units": "K"}, {"units": "degC"}, "t2m has the units K in .* and degC in"),
+        ("t2m", {"units": "hours since 2020-01-01"}, {"units": "hours since 2020-02-01"}, "units"),
+        ("land", {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "sea land"},
+         {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "land sea"},
+         "land has the flag_meanings sea land in .* and land sea in"),
+    ],
+)  # fmt: skip
+def test_values_of_different_meaning_are_refused(
+    data: Path, name: str, first: dict[str, Any], second: dict[str, Any], what: str
+) -> None:
+    for number, attrs in enumerate((first, second), 1):
+        write(data / f"era_{number}.nc", number, 2)
+        change(data / f"era_{number}.nc", name, attrs)
+    with pytest.raises(stacbuild.StacbuildError, match=what):
+        stacbuild.build(config_of(data.parent))
+
+
+def test_a_title_that_differs_between_files_is_left_out(data: Path) -> None:
+    for number, title in enumerate(("January", "February"), 1):
+        write(data / f"era_{number}.nc", number, 2)
+        change(data / f"era_{number}.nc", "t2m", {"long_name": title, "units": "K"})
+    stacbuild.build(config_of(data.parent))
+    attrs = xr.open_zarr(data.parent / "cubes/era.zarr")["t2m"].attrs
+    assert attrs["units"] == "K"
+    assert "long_name" not in attrs
+
+
+def test_times_with_fractions_of_a_second(data: Path) -> None:
+    # As texts, 00:00:00.5Z would be before 00:00:00Z.
+    for number, times in enumerate(([0.0], [0.5, 1.25]), 1):
+        path = data / f"era_{number}.nc"
+        write(path, 1, len(times))
+        with netCDF4.Dataset(path, "a") as file:
+            file.renameVariable("valid_time", "unused")
+            file["unused"].units = "1"
+            time = file.createVariable("valid_time", "f8", ("valid_time",))
+            time[:], time.units = times, "seconds since 2020-01-01"
+    stacbuild.build(config_of(data.parent))
+    found = xr.open_zarr(data.parent / "cubes/era.zarr")["time"].values
+    past = (found - np.datetime64("2020-01-01", "ns")) / np.timedelta64(1, "s")
+    assert past.tolist() == [0.0, 0.5, 1.25]
+
+
+def test_names_of_dimensions_that_differ_are_refused(data: Path) -> None:
+    for number in (1, 2):
+        write(data / f"era_{number}.nc", number, 2)
+    with netCDF4.Dataset(data / "era_2.nc", "a") as file:
+        for old, new in (("lat", "latitude"), ("lon", "longitude")):
+            file.renameDimension(old, new)
+            file.renameVariable(old, new)
+    with pytest.raises(stacbuild.StacbuildError, match="name their dimensions differently"):
+        stacbuild.harvest(config_of(data.parent))

@@ -32,7 +32,8 @@ def test_one_date_in_a_name(name: str, days: str) -> None:
         "lc_2019_v2020.tif", "lc_2019.tif", "N50E010_30m.tif", "tile_12345678.tif", "2020031.tif",
         "a_20200131_20200201.tif", "a_2020_01_2020_12.tif", "v2019_20200131.tif", "x20200131.tif",
         "a_2020_13.tif", "a_20201301.tif", "2020-01/dem.tif", "202001.tif", "a_2020_0131.tif",
-        "a_1820_01.tif", "epsg_2056.tif", "",
+        "a_1820_01.tif", "epsg_2056.tif", "", "a_2020-01-31T10-30-00.tif", "a_2020-01-5.tif",
+        "a_2020_01_5_x.tif",
     ],
 )  # fmt: skip
 def test_no_date_or_an_ambiguous_one(name: str) -> None:
