@@ -264,8 +264,10 @@ def is_token(text: str) -> bool:
 
 def sweep_partial(folder: Path) -> None:
     """Remove the partial files of zarr, which writes files and renames them."""
-    for path in folder.rglob("*.partial"):
-        path.unlink()
+    for path in folder.rglob(f"*.{'[0-9a-f]' * 32}.partial"):
+        # A variable may have such a name, too; its folder is not one of them.
+        if not path.is_dir():
+            path.unlink()
 
 
 def sync_file(path: Path) -> int:

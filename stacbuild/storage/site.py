@@ -115,11 +115,15 @@ class Site:
         journal.remove()
 
     def remove_staged(self, journal: Journal) -> None:
-        """Remove the files with the token of a journal."""
-        for path in (self.gone(journal), self.old(journal), self.folder(journal)):
-            remove_tree(path)
-        # Last, since it identifies the others as stacbuild's.
-        self.owner_file(journal.token).unlink(missing_ok=True)
+        """Remove the files with the token of a journal.
+
+        What cannot be deleted keeps the file that states its owner, so that a later run finds it.
+        """
+        paths = (self.gone(journal), self.old(journal), self.folder(journal))
+        # All are tried: one that cannot be deleted does not keep the others.
+        removed = [self._remove(path, journal) for path in paths]
+        if all(removed):
+            self.owner_file(journal.token).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove leftovers of runs whose journal is missing; move a previous cube back."""
@@ -142,9 +146,27 @@ class Site:
         if found := list(foreign_paths(path, Parts.of_cube(path), whole_tree=True)):
             progress.warn(f"{path}: is left alone: {foreign_message(found)}")
             return
-        remove_tree(self.gone(journal))
-        path.rename(self.gone(journal))
-        remove_tree(self.gone(journal))
+        self._remove(path, journal)
+
+    def _remove(self, path: Path, journal: Journal) -> bool:
+        """Remove a file or folder; return whether it is gone, and warn if it is not.
+
+        It is renamed first: a cube that is removed in part must never be restored.
+        """
+        gone = self.gone(journal)
+        try:
+            remove_tree(gone)
+            if os.path.lexists(path):
+                path.rename(gone)
+                remove_tree(gone)
+        except OSError as error:
+            left = gone if os.path.lexists(gone) else path
+            progress.warn(
+                f"{left}: is no longer used, but cannot be deleted: {error.strerror or error}; "
+                f"the next run of {self.output.identifier!r} tries again"
+            )
+            return False
+        return True
 
     def check_foreign(self, journal: Journal) -> None:
         """Check that the cube of an interrupted run contains no foreign files.
@@ -290,8 +312,17 @@ class Site:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a folder if it exists; a link is removed, but not its target."""
+    """Remove a file or a folder if it exists; a link is removed, but not its target.
+
+    Raises
+    ------
+    OSError
+        If anything in it cannot be removed; everything else is removed.
+    """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
+        # Once more if something is left, for the reason.
+        if path.exists():
+            shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

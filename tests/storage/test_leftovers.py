@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ from stacbuild.storage.journal import Journal
 from stacbuild.storage.site import Site
 from tests.support.foreign import foreign_store, snapshot
 from tests.support.forked import Runs
-from tests.support.killing import fresh, small
+from tests.support.killing import fresh, large, small
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,72 @@ def test_what_zarr_was_writing_in_a_pyramid(tmp_path: Path, runs: Runs) -> None:
     assert not list((tmp_path / "data").rglob("*.partial"))
     assert runs("validate", config).code == 0
     assert runs("remove", config, "good", "--yes").code == 0
+
+
+def test_variables_with_the_names_of_partial_files(tmp_path: Path, runs: Runs) -> None:
+    config = large(tmp_path)
+    config.write_text(config.read_text().replace("identifier: one", "identifier: one.partial"))
+    assert runs("cube", config, kill_at=80).code == -9
+    again = runs("cube", config)
+    assert again.code == 0, again.stderr
+    assert "resuming" in again.stderr
+
+
+@pytest.mark.parametrize("also", ["nothing", "cube"])
+def test_what_cannot_be_deleted_is_by_a_later_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, also: str
+) -> None:
+    config = load_config(small(tmp_path))
+    build(config, tmp_path / "catalogs")
+    unlink = os.unlink
+
+    def refuse(path: str | Path, *, dir_fd: int | None = None) -> None:
+        if dir_fd is not None and path == "0":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        unlink(path, dir_fd=dir_fd)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse)
+        (built,) = build(config, tmp_path / "catalogs", force=True)
+    assert built.status == "COMPLETED"
+    (gone,) = (tmp_path / "data").glob("*.gone")
+    assert f"{gone}: is no longer used, but cannot be deleted: Permission denied" in caplog.text
+    assert not list((tmp_path / "data").glob("*.old"))
+    if also == "cube":
+        # Not what is left of the previous cube comes back in its place.
+        shutil.rmtree(tmp_path / "data" / "good.zarr")
+    (again,) = build(config, tmp_path / "catalogs")
+    assert again.status == ("COMPLETED" if also == "cube" else "UP TO DATE")
+    assert "resuming" not in caplog.text
+    assert names(tmp_path) == ["good.zarr"]
+
+
+def test_names_like_those_that_a_build_writes(tmp_path: Path, runs: Runs) -> None:
+    """What was begun of a dataset is left alone by those whose names begin as its own does."""
+    config = small(tmp_path)
+    content = yaml.safe_load(config.read_text())
+    content["datasets"] = [
+        content["datasets"][0] | {"identifier": name} for name in ("a", "a.zarr.b")
+    ]
+    config.write_text(yaml.safe_dump(content))
+    assert runs("cube", config, "a.zarr.b", kill_at=12).code == -9
+    begun = snapshot(tmp_path / "data")
+    assert any(".staging/" in str(path) for path in begun)
+    assert runs("cube", config, "a").code == 0
+    assert runs("remove", config, "a", "--yes").code == 0
+    assert begun.items() <= snapshot(tmp_path / "data").items()
+
+
+def test_buckets_and_cubes_whose_names_join_alike(tmp_path: Path) -> None:
+    outputs = []
+    for root, name in (("b/x", "y-z"), ("b/x-y", "z")):
+        config = small(tmp_path / name, storage={"store_id": "s3", "store_params": {"root": root}})
+        config.write_text(config.read_text().replace("identifier: good", f"identifier: {name}"))
+        read = load_config(config)
+        outputs.append(output_of(read, read.datasets[0], Catalog(tmp_path / "catalogs")))
+    first, second = outputs
+    assert first.journal != second.journal
+    assert first.lock != second.lock
 
 
 # --- files that are written and then renamed -----------------------------------------------------
