@@ -92,7 +92,7 @@ def raster_dated(
     return first_of(
         [
             *_stated_without_header(profile, by_pattern),
-            ("its netCDF tags", period_of_header(raster)),
+            ("its netCDF metadata", None if profile.years else period_of_header(raster)),
             ("its tag time_coverage_start", date_of_tags(tags)),
             ("its name", date_in_name(path)),
             (TIFF_DATE, date_of_tiff(tags)),

@@ -171,6 +171,8 @@ def test_configurations_load_and_are_as_the_schema_says(
     for name in ("roi.parquet", "regions/a.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    lake = {"type": "Polygon", "coordinates": [[[10, 46], [11, 46], [11, 47], [10, 46]]]}
+    (tmp_path / "lake.geojson").write_text(json.dumps(lake))
     check = jsonschema.Draft202012Validator(config_schema())
     texts = blocks(page, "yaml") if page.suffix == ".md" else [page.read_text()]
     for text in texts:
