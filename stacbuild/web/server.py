@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from stacbuild.errors import LocalError
+from stacbuild.web.policy import content_policy
 from stacbuild.web.site import Served, Site, decoded
 
 DEFAULT_PORT = 8765
@@ -235,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         name = "index.html" if path == "/" else path[1:]
         if (made := self.server.pages.get(name)) is not None:
-            self._send_generated(name, made, with_body=with_body)
+            self._send_page(name, made, with_body=with_body)
             return
         found = self.server.site.find(path) or self._page(path)
         try:
@@ -246,7 +247,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._plain(HTTPStatus.NOT_FOUND, with_body=with_body)
             return
         with file:
-            self._send(found, file, with_body=with_body)
+            if found.path.suffix == ".html":
+                self._send_page(found.path.name, file.read(), with_body=with_body)
+            else:
+                self._send(found, file, with_body=with_body)
 
     def _page(self, path: str) -> Served | None:
         """Return a file of STAC Browser; None if there is none at the path."""
@@ -259,10 +263,12 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return Served(file, kind)
 
-    def _send_generated(self, name: str, content: bytes, *, with_body: bool) -> None:
+    def _send_page(self, name: str, content: bytes, *, with_body: bool) -> None:
         kind = _PAGE_KINDS[Path(name).suffix]
         length = str(len(content))
         headers = {"Content-Type": kind, "Content-Length": length, "Cache-Control": "no-cache"}
+        if name.endswith(".html"):
+            headers["Content-Security-Policy"] = content_policy(content)
         self._head(HTTPStatus.OK, headers)
         if with_body:
             self.wfile.write(content)

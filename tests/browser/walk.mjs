@@ -2,21 +2,10 @@
 //
 // stdin:  {chromium, playwright, start, walks: [{path: [title, title, ...], pictures}], screenshots}
 // stdout: {pages: [{path, url, title, text, images, links, footprint}], errors, failed, requested}
-import {createRequire} from 'node:module';
-import {readFileSync} from 'node:fs';
 import path from 'node:path';
+import {launch, unfold, wanted} from './launch.mjs';
 
-const wanted = JSON.parse(readFileSync(0, 'utf8'));
-const {chromium} = createRequire(wanted.playwright + '/')('playwright-core');
-const browser = await chromium.launch({
-  executablePath: wanted.chromium,
-  args: [
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    // WebGL, which the map draws with, without a graphics card.
-    '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
-  ],
-});
+const browser = await launch();
 const context = await browser.newContext({viewport: {width: 1280, height: 900}, locale: 'en-GB'});
 
 const found = {pages: [], errors: [], failed: [], requested: []};
@@ -42,11 +31,7 @@ async function settle(page, title) {
   await page.locator('h1', {hasText: title}).first().waitFor({timeout: 30000});
   await page.waitForLoadState('networkidle');
   // Sections that are folded away are part of the page.
-  for (const closed of await page.locator('[aria-expanded=false].btn, .collapsed').all()) {
-    if (await closed.isVisible() && !await closed.evaluate(e => e.closest('header, footer'))) {
-      await closed.click();
-    }
-  }
+  await unfold(page);
   await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
   await page.waitForLoadState('networkidle');
   await page.evaluate(() => window.scrollTo(0, 0));

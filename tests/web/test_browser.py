@@ -93,6 +93,21 @@ def _pictures(catalog: Path, path: tuple[str, ...]) -> int:
     return sum("thumbnail" in each.get("assets", {}) for each in shown)
 
 
+def _run(script: str, wanted: Json) -> Json:
+    """Run a script of ``tests/browser`` and return what it found."""
+    tools = {"chromium": shutil.which("chromium"), "playwright": str(PLAYWRIGHT)}
+    done = subprocess.run(
+        ["node", ROOT / "tests" / "browser" / script],
+        input=json.dumps(tools | wanted),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, _running: Servers) -> Iterator[Site]:
     _running.reset()
@@ -116,23 +131,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, _running: Servers) -> Iterato
     shutil.rmtree(SHOTS, ignore_errors=True)
     SHOTS.mkdir(parents=True)
     with running("browse", "--catalog", catalog, "--port", 0, "--no-open") as (_, url):
-        wanted = {
-            "chromium": shutil.which("chromium"),
-            "playwright": str(PLAYWRIGHT),
-            "start": url,
-            "walks": walks,
-            "screenshots": str(SHOTS),
-        }
-        done = subprocess.run(
-            ["node", ROOT / "tests" / "browser" / "walk.mjs"],
-            input=json.dumps(wanted),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stderr
-        yield Site(catalog, json.loads(done.stdout) | {"start": url, "s3": s3})
+        found = _run("walk.mjs", {"start": url, "walks": walks, "screenshots": str(SHOTS)})
+        yield Site(catalog, found | {"start": url, "s3": s3})
 
 
 def test_nothing_fails_and_nothing_comes_from_elsewhere(site: Site) -> None:
@@ -228,3 +228,76 @@ def test_a_collection_of_sources(site: Site) -> None:
         assert f"://doi.org/{collection['sci:doi']}" in " ".join(
             link["href"] for link in page["links"]
         )
+
+
+def _hostile(catalog: Path) -> None:
+    """Write a catalog by hand whose links, assets and texts are scripts."""
+
+    # A URL with a host is shown in more places of a page.
+    def script(name: str, before: str = "//host/%0A") -> str:
+        return f"javascript:{before}void(new%20Image().src='http://ran.invalid/{name}')"
+
+    def common(name: str) -> Json:
+        return {
+            "stac_version": "1.1.0",
+            "id": name,
+            "license": "other",
+            "title": f"The {name}",
+            "description": f'[d]({script("text")}) <img src=x onerror="{script("img")}">',
+            "providers": [
+                {"name": "Mallory", "url": script("provider"), "roles": ["host"]},
+                {"name": "Trudy", "url": script("plain", "")},
+            ],
+        }
+
+    roots = [{"rel": "root", "href": "../catalog.json"}, {"rel": "parent", "href": ".."}]
+    rels = ("license", "about", "via", "related", "derived_from", "preview", "edit", "cite-as")
+    links = [{"rel": rel, "href": script(rel), "title": rel} for rel in rels]
+    assets = {
+        name: {"href": script(name), "type": media, "title": name, "roles": [name]}
+        for name, media in (("data", "image/tiff"), ("metadata", "text/html"))
+    }
+    box = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
+    extent = {
+        "spatial": {"bbox": [[0, 0, 1, 1]]},
+        "temporal": {"interval": [["2020-01-01T00:00:00Z", None]]},
+    }
+    root = {"type": "Catalog", "links": [{"rel": "child", "href": "./c/collection.json"}]}
+    collection = {"type": "Collection", "extent": extent, "assets": assets}
+    item = {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": "i",
+        "bbox": [0, 0, 1, 1],
+        "geometry": box,
+        "properties": common("item") | {"datetime": "2020-01-01T00:00:00Z"},
+        "assets": assets,
+        "links": links,
+    }
+    (catalog / "c").mkdir(parents=True)
+    (catalog / "catalog.json").write_text(json.dumps(common("root") | root))
+    below = [*roots, *links, {"rel": "item", "href": "./item.json"}]
+    (catalog / "c" / "collection.json").write_text(
+        json.dumps(common("collection") | collection | {"links": below})
+    )
+    (catalog / "c" / "item.json").write_text(json.dumps(item))
+
+
+def test_no_script_of_a_catalog_runs(tmp_path: Path) -> None:
+    _hostile(tmp_path / "catalogs")
+    pages = [
+        {"route": "#/c/collection.json", "title": "The collection"},
+        {"route": "#/c/item.json", "title": "The item"},
+    ]
+    with running("browse", "--catalog", tmp_path / "catalogs", "--port", 0, "--no-open") as (
+        _,
+        url,
+    ):
+        found = _run("click.mjs", {"start": url, "pages": pages})
+    clicked = " ".join(found["links"])
+    # Otherwise nothing was tried: these links are on the pages.
+    for name in ("provider", "plain", "license"):
+        assert f"ran.invalid/{name}" in clicked
+    assert found["ran"] == []
+    # One for each link, and two for the HTML that is inserted into each page.
+    assert found["blocked"] >= len(found["links"]) + 2 * len(pages)

@@ -463,6 +463,27 @@ def test_no_signature_of_a_link_enters_the_catalog(web: Web, tmp_path: Path) -> 
         assert json.dumps(kept) in text
 
 
+def test_links_that_are_scripts_are_not_taken_over(web: Web, tmp_path: Path) -> None:
+    put_tiles(web)
+    script = "javascript:alert(1)"
+    forest, west = (web.documents[f"products/{name}.json"] for name in ("forest", "west"))
+    for document in (forest, west):
+        document["links"] += [
+            {"rel": rel, "href": href}
+            for rel in ("license", "about", "cite-as", "via", "preview")
+            for href in (script, script.upper(), f" {script}", "data:text/html,javascript")
+        ]
+    forest["providers"][0]["url"] = script
+    west["properties"]["providers"] = [{"name": "Mallory", "url": f"\t{script}"}]
+    west["assets"]["other"] = {"href": script, "type": "text/html"}
+    catalog = Catalog(tmp_path / "catalogs")
+    for harvested in take(store(url=f"{web.url}/catalog.json"), "forest"):
+        catalog.put(harvested)
+    text = "".join(path.read_text() for path in catalog.root.rglob("*.json"))
+    assert "Mallory" in text
+    assert "javascript" not in text.lower()
+
+
 @pytest.mark.parametrize(
     "names",
     [
