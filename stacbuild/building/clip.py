@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from stacbuild import progress
 from stacbuild.errors import BuildError
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ def clipped(cube: xr.Dataset, region: Region, grid: Grid, dataset: Dataset) -> x
     BuildError
         If a variable has no nodata value.
     """
+    if not region.may_reach(grid, grid.resolution):
+        progress.warn(
+            f"{dataset.identifier}: clip: {dataset.clip} lies outside of the grid, so all pixels "
+            "are nodata; are longitude and latitude swapped?"
+        )
     arrays = {}
     for name, array in cube.data_vars.items():
         if not set(grid.dims) <= set(array.dims):

@@ -53,6 +53,8 @@ class Region:
             msg = f"has geometries of type {', '.join(others)}; a region is made of polygons"
             raise ValueError(msg)
         _check_degrees(shapes, crs)
+        # One by one: repaired together, two that overlap would cancel each other out.
+        shapes = shapely.get_parts(shapes)
         invalid = ~shapely.is_valid(shapes)
         if invalid.any():
             reason = shapely.is_valid_reason(shapes[invalid][0])
@@ -64,6 +66,23 @@ class Region:
             msg = "has no polygon"
             raise ValueError(msg)
         return Region(_around(shapely.union_all(areas), crs), crs), warnings
+
+    def may_reach(self, grid: PixelGrid, size: Resolution) -> bool:
+        """Return whether the bounds of the region, in whole pixels, overlap those of a grid."""
+        try:
+            west, south, east, north = bounds_on_grid(
+                np.array([self.shape]), self.crs, grid.crs, size
+            )
+        except ValueError:
+            # Around a pole, or beyond what the CRS of the grid can represent.
+            return True
+        own, circle = grid.bounds, full_circle(grid.crs)
+        if circle is not None and east < west:
+            east += circle
+        shifts = (0.0,) if circle is None else (-2 * circle, -circle, 0.0, circle, 2 * circle)
+        return (south < own[3] and north > own[1]) and any(
+            west + shift < own[2] and east + shift > own[0] for shift in shifts
+        )
 
     def contains(self, grid: PixelGrid, window: Window) -> NDArray[np.bool_]:
         """Return which pixel centres of a window of an aligned grid lie in the region.

@@ -13,6 +13,7 @@ from stacbuild import nodata
 from stacbuild.errors import BuildError
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.band_names import band_variables
+from stacbuild.loading.classes import classes_of_files, warn_about_classes
 from stacbuild.loading.packing import commutes, packing_of, without_packing
 from stacbuild.nodata import Number
 from stacbuild.stac.datacube import NODATA, read_as
@@ -116,12 +117,15 @@ class VariableMetadata:
             for name in ("long_name", "description"):
                 if other.get(name) != attrs.get(name):
                     attrs.pop(name, None)
+        of_classes = any(_flags(one.classes, one.dtype) for one in each)
+        if len(items) > 1 and (metadata.classes or not of_classes):
+            # Bands that differ in classes have none in common.
+            classes = classes_of_files(items, band)
+            metadata = replace(metadata, classes=classes)
+            attrs |= _flags(classes, metadata.dtype)
+            of_classes = bool(_flags(classes, metadata.dtype))
         return replace(
-            metadata,
-            masked=masked,
-            nodata=each[0].nodata,
-            attrs=attrs,
-            of_classes=any(_flags(one.classes, one.dtype) for one in each),
+            metadata, masked=masked, nodata=each[0].nodata, attrs=attrs, of_classes=of_classes
         )
 
     @property
@@ -341,6 +345,7 @@ def warn_about_raster(
             f"{metadata.dtype}, {metadata.fill} where masked; spatial_resample_params.fill_values "
             "can name a value that no pixel has"
         )
+    warn_about_classes(name, items, list(of_bands), warn)
     if variable.open_params.band_as_variable:
         return
     apart = "open_params.band_as_variable: true gives each band its own"

@@ -99,7 +99,7 @@ def test_pixels_outside_of_all_polygons_are_nodata(tmp_path: Path, grid: Json) -
     assert stacbuild.plan(config)[0].reasons == ("clip: roi.geojson: content changed",)
     # A part of a cube is clipped as the whole.
     part = stacbuild.load(config, "cube", bbox=tuple(np.array(grid["bbox"]) * [1, 1, 1, 0.999]))
-    assert (part.band_data.isnull().values | centres_in(LAKE, part.band_data, grid["crs"])).all()
+    assert (part["cube"].isnull().values | centres_in(LAKE, part["cube"], grid["crs"])).all()
 
 
 def test_every_band_and_time_of_floats_is_clipped(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_integers_need_a_nodata_value(tmp_path: Path) -> None:
     source(tmp_path)
     (tmp_path / "roi.geojson").write_text(features(LAKE))
     (result,) = stacbuild.build(config_of(tmp_path, clip="roi.geojson"), errors="collect")
-    assert "clip: band_data has no nodata value for pixels outside of roi.geojson" in result.message
+    assert "clip: cube has no nodata value for pixels outside of roi.geojson" in result.message
     assert "spatial_resample_params.fill_values" in result.message
     params = {"fill_values": 255}
     array = made(config_of(tmp_path, clip="roi.geojson", spatial_resample_params=params))
@@ -250,6 +250,34 @@ def test_an_invalid_polygon_is_repaired_with_a_warning(
     assert "1 invalid polygons are repaired (Self-intersection" in caplog.text
     inside = centres_in(shapely.make_valid(bowtie), array, 4326)
     assert ((array.values != 255) == inside).all()
+
+
+def test_overlapping_parts_of_a_multipolygon_are_kept(tmp_path: Path) -> None:
+    source(tmp_path, nodata=255)
+    parts = [shapely.box(10.1, 45.1, 10.5, 45.4), shapely.box(10.4, 45.3, 10.7, 45.5)]
+    (tmp_path / "roi.geojson").write_text(features(shapely.MultiPolygon(parts)))
+    array = made(config_of(tmp_path, clip="roi.geojson"))
+    inside = centres_in(shapely.union_all(parts), array, 4326)
+    assert ((array.values != 255) == inside).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "outside"),
+    [
+        (shapely.box(45.1, 10.1, 45.5, 10.5), True),
+        (shapely.box(10.9001, 45.1, 11, 45.2), True),
+        (shapely.box(10.1, 45.1, 10.1001, 45.1001), False),
+        (shapely.box(-180, -90, 180, 90), False),
+    ],
+    ids=["swapped", "beside", "less than a pixel", "the world"],
+)
+def test_a_region_outside_of_the_grid_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, shape: Any, outside: bool
+) -> None:
+    source(tmp_path, nodata=255)
+    (tmp_path / "roi.geojson").write_text(features(shape))
+    made(config_of(tmp_path, clip="roi.geojson"))
+    assert ("roi.geojson lies outside of the grid" in caplog.text) == outside
 
 
 @pytest.mark.parametrize("beyond", [False, True], ids=["split", "beyond 180"])

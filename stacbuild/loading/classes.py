@@ -1,0 +1,85 @@
+"""Classes of a variable that several files state: those of all files, the first name of a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pystac
+
+Json = Mapping[str, Any]
+
+
+def stated_classes(item: pystac.Item, band: int | None) -> tuple[Json, ...]:
+    """Return the classes of a band of a GeoTIFF, from 1; None are those of the whole file."""
+    fields = item.assets["data"].extra_fields
+    bands = fields.get("bands", ())
+    own = bands[band - 1] if band is not None and band <= len(bands) else {}
+    return tuple(own.get("classification:classes", fields.get("classification:classes", ())))
+
+
+def classes_of_files(items: Sequence[pystac.Item], band: int | None) -> tuple[Json, ...]:
+    """Return the classes of all files, in the order of the files.
+
+    The first file that names a value counts. The number of an entry of a colour table
+    (``class_3``) is no name; those of
+    later files are left out if any file has names.
+    """
+    found: dict[Any, Json] = {}
+    listed = [each for item in items for each in stated_classes(item, band)]
+    named = any(_is_named(entry) for entry in listed)
+    for entry in listed:
+        known = found.get(entry["value"])
+        if known is None:
+            found[entry["value"]] = entry
+        elif not _is_named(known) and _is_named(entry):
+            colour = {"color_hint": known["color_hint"]} if "color_hint" in known else {}
+            found[entry["value"]] = {**entry, **colour}
+    first = {entry["value"] for entry in stated_classes(items[0], band)}
+    return tuple(
+        entry for value, entry in found.items() if _is_named(entry) or value in first or not named
+    )
+
+
+def warn_about_classes(
+    name: str, items: Sequence[pystac.Item], bands: Sequence[int], warn: Callable[[str], None]
+) -> None:
+    """Warn if files name a value differently, which therefore means two things in one cube."""
+    for band in bands:
+        contradictions = list(_contradictions(items, band))
+        if not contradictions:
+            continue
+        value, first, other = contradictions[0]
+        more = f", and {len(contradictions) - 1} more values" if contradictions[1:] else ""
+        warn(
+            f"{name}: its files differ in names of classes: {value} is {first[1]!r} in {first[0]} "
+            f"and {other[1]!r} in {other[0]}{more}; the cube has the first name, so make cubes of "
+            "files with the same classes if the values differ in meaning"
+        )
+        return
+
+
+def _contradictions(
+    items: Sequence[pystac.Item], band: int
+) -> Iterator[tuple[Any, tuple[str, str], tuple[str, str]]]:
+    """Yield each value with two names, once: the value, and file and name of two files."""
+    known: dict[Any, tuple[str, str]] = {}
+    told = set()
+    for item in items:
+        for entry in stated_classes(item, band):
+            value, name = entry["value"], str(entry["name"])
+            if not _is_named(entry) or value in told:
+                continue
+            first = known.setdefault(value, (item.id, name))
+            if _plain(first[1]) != _plain(name):
+                told.add(value)
+                yield value, first, (item.id, name)
+
+
+def _is_named(entry: Json) -> bool:
+    return bool(entry["name"] != f"class_{entry['value']}")
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_]+", "_", name.casefold())
