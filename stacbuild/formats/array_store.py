@@ -41,6 +41,7 @@ from stacbuild.formats.zarr_decode import is_time_unit
 from stacbuild.formats.zarr_errors import not_found
 from stacbuild.formats.zarr_members import Hidden
 from stacbuild.net.http import is_page
+from stacbuild.net.record_urls import split_content
 
 NETCDF = MEDIA_TYPES[Format.NETCDF]
 """Media type of a NetCDF file."""
@@ -157,6 +158,8 @@ def split_href(href: str) -> tuple[str, str] | None:
         return None
     if format_of(href) not in ARRAY_FILES:
         return None
+    if (content := split_content(href)) is not None:
+        return content
     names = href.rstrip("/").split("/")
     at = next(n for n, name in enumerate(names) if n > 2 and format_of(name) in ARRAY_FILES)
     return "/".join(names[: at + 1]), "/".join(names[at + 1 :])

@@ -17,6 +17,7 @@ from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import PagedFile, Pages, Span
 from stacbuild.net.ranges import HttpRanges
+from stacbuild.net.record_urls import kind_of
 
 
 def s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
@@ -84,7 +85,7 @@ class FileBytes:
         self._pages: Pages | None = None
         scheme = urlsplit(href).scheme.lower() if "://" in href else ""
         if scheme in ("http", "https"):
-            ranges = HttpRanges(href, session or http.session())
+            ranges = HttpRanges(href, session or http.session(kind=kind_of(href)))
             self._pages = Pages(ranges.name, ranges.fetch, ranges.size)
         elif scheme == "s3":
             self._pages = s3_pages(href, dict(storage_options or {}), None)

@@ -100,6 +100,23 @@ def raster_dated(
     )
 
 
+def group_dated(
+    profile: DataProfile,
+    own: tuple[dt.datetime, dt.datetime] | None,
+    path: str,
+    by_pattern: Period | None,
+) -> Dated:
+    """Return the time of arrays; *own* is the period that their metadata state."""
+    return first_of(
+        [
+            ("its profile", period_of_profile(profile)),
+            ("its metadata", Period(*own) if own else None),
+            ("its name by the pattern", by_pattern),
+            ("its name", date_in_name(path)),
+        ]
+    )
+
+
 def unread_dated(profile: DataProfile, path: str, by_pattern: Period | None) -> Dated:
     """Return the time of a raster whose header cannot be read yet, as `raster_dated`."""
     stated = _stated_without_header(profile, by_pattern)

@@ -24,7 +24,6 @@ import zarr
 
 from stacbuild import progress
 from stacbuild.config.data_ids import is_several, short
-from stacbuild.config.patterns import Period
 from stacbuild.config.store import Store
 from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats.array_store import split_href
@@ -37,14 +36,14 @@ from stacbuild.formats.zarr_errors import is_local
 from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.sources.base import Wanted, collected, raise_collected
-from stacbuild.sources.dating import date_in_name, first_of, raster_dated
+from stacbuild.sources.dating import group_dated, raster_dated
 from stacbuild.sources.matching import File, Listing, match
 from stacbuild.sources.several import Member, Note, combine, warn_of
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
 from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.item_time import UNDATED
-from stacbuild.stac.raster_item import period_of_profile, raster_item
+from stacbuild.stac.raster_item import raster_item
 from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 Json = dict[str, Any]
@@ -251,14 +250,7 @@ def _describe(
             )
             with naming(ds, location.href):
                 own = period(ds)
-            dated = first_of(
-                [
-                    ("its profile", period_of_profile(profile)),
-                    ("its metadata", Period(*own) if own else None),
-                    ("its name by the pattern", file.period if file else None),
-                    ("its name", date_in_name(name)),
-                ]
-            )
+            dated = group_dated(profile, own, name, file.period if file else None)
             lines = []
             item = zarr_item(
                 group, ds, **identity, datetime=dated.period, warn=progress.current().warn

@@ -8,7 +8,7 @@ from typing import Any
 import pystac
 
 from stacbuild.formats.archive import stem
-from stacbuild.formats.file_format import Format, format_of
+from stacbuild.formats.file_format import ARRAY_FILES, MEDIA_TYPES, Format, format_of
 from stacbuild.profiles import CollectionProfile
 from stacbuild.sources.stated import stated_fields
 from stacbuild.sources.zenodo.record import Record, RecordFile
@@ -81,7 +81,22 @@ def archive_type(key: str) -> str:
 
 def is_geotiff(name: str) -> bool:
     """Return whether a file is a GeoTIFF by its name."""
-    return format_of(name) is Format.GEOTIFF
+    return _suffixed(name) is Format.GEOTIFF
+
+
+def is_array_file(name: str) -> bool:
+    """Return whether a file is NetCDF or HDF5 by its name."""
+    return _suffixed(name) in ARRAY_FILES
+
+
+def is_data(name: str) -> bool:
+    """Return whether a file is of a format that is read, by its name."""
+    return is_geotiff(name) or is_array_file(name)
+
+
+def _suffixed(name: str) -> Format:
+    # Without folders: a file in a folder such as a.nc is not one of its groups.
+    return format_of(name.rpartition("/")[2])
 
 
 def _asset(file: RecordFile) -> pystac.Asset:
@@ -89,9 +104,11 @@ def _asset(file: RecordFile) -> pystac.Asset:
         media_type: str | None = MEDIA_TYPE
     elif stem(file.key):
         media_type = archive_type(file.key)
+    elif is_array_file(file.key):
+        media_type = MEDIA_TYPES[_suffixed(file.key)]
     else:
         media_type = mimetypes.guess_type(file.key)[0] or "application/octet-stream"
-    data = is_geotiff(file.key) or stem(file.key)
+    data = is_data(file.key) or stem(file.key)
     return pystac.Asset(
         href=file.url,
         title=file.key,

@@ -20,12 +20,15 @@ class Part:
 
     Parameters
     ----------
+    path
+        Path in data ids.
     member
         Path in the archive; None if it is a file of the record itself.
     local
         The file in the cache; None if it is remote.
     """
 
+    path: str
     file: RecordFile
     member: str | None = None
     local: LocalFile | None = None
@@ -100,15 +103,17 @@ class Contents:
     def _found(self, file: RecordFile, local: list[LocalFile] | None) -> dict[str, Part]:
         folder = archive.stem(file.key)
         if folder is None:
-            return {file.key: Part(file, None, local[0] if local else None)}
+            return {file.key: Part(file.key, file, None, local[0] if local else None)}
         if local is not None:
-            return {member_path(folder, each.name): Part(file, each.name, each) for each in local}
+            paths = {member_path(folder, each.name): each for each in local}
+            return {path: Part(path, file, each.name, each) for path, each in paths.items()}
         if not file.key.lower().endswith(".zip"):
             # Only a zip has a table of contents that can be read without the rest.
             raise NotListedError(file)
         with RangeFile(file.url, self._session, file.size) as remote:
             names = [member.name for member in archive.members(remote, file.url)]
-        return {member_path(folder, name): Part(file, name) for name in names}
+        by_path = {member_path(folder, name): name for name in names}
+        return {path: Part(path, file, name) for path, name in by_path.items()}
 
     def _list(self, folder: str) -> Iterator[Found]:
         above = f"{folder}/" if folder else ""
