@@ -10,6 +10,7 @@ import calendar
 import datetime as dt
 import functools
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -76,9 +77,18 @@ class Pattern:
     loose: re.Pattern[str]
     parts: dict[str, tuple[str, str]]
 
-    def matches(self, path: str) -> bool:
-        """Return whether a path matches, apart from a date that no calendar has."""
-        return self.regex.fullmatch(path) is not None
+    def matches(self, path: str, *, loosely: bool = False) -> bool:
+        """Return whether a path matches, apart from a date that no calendar has.
+
+        An umlaut matches in both of Unicode's spellings, as macOS and Linux write different ones.
+
+        Parameters
+        ----------
+        loosely
+            Whether the formats of fields count for nothing.
+        """
+        regex = self.loose if loosely else self.regex
+        return regex.fullmatch(_composed(path)) is not None
 
     def period(self, path: str) -> Period | None:
         """Return the period that the name of a matching path states; None without such fields.
@@ -88,7 +98,7 @@ class Pattern:
         ValueError
             The path does not match, or no calendar has the date.
         """
-        found = self.regex.fullmatch(path)
+        found = self.regex.fullmatch(_composed(path))
         if found is None:
             msg = f"does not match {self.text}"
             raise ValueError(msg)
@@ -105,6 +115,10 @@ class Pattern:
             msg = "ends before it starts"
             raise ValueError(msg)
         return Period(periods[0].start, periods[-1].end)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def period_of(parts: dict[str, str]) -> Period:
@@ -159,7 +173,7 @@ def compiled(text: str) -> Pattern:
     parts: dict[str, tuple[str, str]] = {}
     regex = loose = ""
     first, ending = True, re.search(r"\.\w+$", text)
-    for token in _tokens(with_any_depth(text)):
+    for token in _tokens(with_any_depth(_composed(text))):
         hidden = r"(?!\.)" if first else ""
         anything = f"{hidden}[^/]*"
         if token == "**/":  # noqa: S105 - a wildcard

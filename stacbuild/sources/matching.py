@@ -136,11 +136,13 @@ def match(data_id: str, listing: Listing) -> Matched:
         There are too many folders.
     """
     matched = Matched()
+    wrong: list[tuple[str, dict[str, str]]] = []
     missing: list[str] = []
     by_path: dict[str, str] = {}
     for entry in entries(data_id):
         if is_pattern(entry) and listing.find(entry) is None:
-            found = _matching(entry, listing, matched)
+            found, unfit = _matching(entry, listing, matched)
+            wrong.append((entry, unfit))
         elif listing.find(entry) is None:
             missing.append(entry)
             continue
@@ -149,6 +151,10 @@ def match(data_id: str, listing: Listing) -> Matched:
         # A file that is named before a pattern comes first, and once.
         new = [each for each in found if by_path.setdefault(each.path, entry) == entry]
         matched.files += new
+    for entry, unfit in wrong:
+        # What another entry matches is not left out.
+        left_out = [text for path, text in unfit.items() if path not in by_path]
+        matched.notes += _unfit(entry, left_out)
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise NotFoundError(
@@ -176,14 +182,21 @@ def why_other_files(data_id: str, listing: Listing, known: Sequence[str]) -> str
     return " and ".join(f"{_listed(paths)} {what}" for what, paths in changes if paths)
 
 
-def _matching(entry: str, listing: Listing, matched: Matched) -> list[File]:
-    """Return the files that a pattern matches, by name."""
+def _unfit(entry: str, wrong: Sequence[str]) -> list[str]:
+    """Return the warning about files whose names do not fit the formats of a pattern."""
+    names = "its name" if len(wrong) == 1 else "their names"
+    left_out = f"{_listed(sorted(wrong))}: left out, as {entry} does not match {names}"
+    return [left_out] if wrong else []
+
+
+def _matching(entry: str, listing: Listing, matched: Matched) -> tuple[list[File], dict[str, str]]:
+    """Return the files that a pattern matches, by name, and why others do not fit it."""
     try:
         pattern = compiled(entry)
     except ValueError as error:
         raise ConfigError(f"data_id: {error}") from error
     files: list[File] = []
-    wrong: list[str] = []
+    wrong: dict[str, str] = {}
     others: list[str] = []
     links: list[str] = []
     walked = {found.path: found for found in _walk("", _components(entry), listing, links)}
@@ -191,32 +204,36 @@ def _matching(entry: str, listing: Listing, matched: Matched) -> list[File]:
         try:
             period = pattern.period(found.path)
         except ValueError as error:
-            wrong.append(f"{found.path} ({error})" if pattern.matches(found.path) else found.path)
+            why = f" ({error})" if pattern.matches(found.path) else ""
+            wrong[found.path] = f"{found.path}{why}"
             continue
         if is_data(found.path, is_folder=found.is_folder):
             files.append(File(found.path, period))
         elif not found.is_folder:
             others.append(found.path)
-    if wrong:
-        matched.notes.append(
-            f"{_listed(sorted(wrong))}: left out, as {entry} does not match "
-            f"{'its name' if len(wrong) == 1 else 'their names'}"
-        )
     if links:
         matched.notes.append(
             f"{_listed(links)}: left out, as ** follows no links to folders; name "
             f"{'it' if len(links) == 1 else 'them'} in the pattern"
         )
     if not files:
-        raise NotFoundError(_nothing(pattern, listing, others))
-    return sorted(files, key=lambda file: file.path)
+        raise NotFoundError(_nothing(pattern, listing, others, list(wrong.values())))
+    return sorted(files, key=lambda file: file.path), wrong
 
 
-def _nothing(pattern: Pattern, listing: Listing, others: Sequence[str]) -> str:
+def _nothing(
+    pattern: Pattern, listing: Listing, others: Sequence[str], wrong: Sequence[str]
+) -> str:
     if others:
         return (
             f"{listing.where}: {pattern.text} matches {_listed(sorted(others))} only, of a format "
             "that is not read"
+        )
+    if wrong:
+        names = "the name" if len(wrong) == 1 else "the names"
+        return (
+            f"{listing.where}: {pattern.text} matches no file; its fields do not fit {names} of "
+            f"{_listed(sorted(wrong))}"
         )
     return f"{listing.where}: {pattern.text} matches no file{_similar(pattern.text, listing)}"
 
@@ -270,7 +287,7 @@ def _walk(
         return
     matching = _loosely(first)
     for name, found in listing.folder(folder).items():
-        if not matching.fullmatch(name):
+        if not matching.matches(name, loosely=True):
             continue
         if not rest:
             yield found
@@ -278,6 +295,6 @@ def _walk(
             yield from _walk(found.path, rest, listing, links)
 
 
-def _loosely(component: str) -> re.Pattern[str]:
+def _loosely(component: str) -> Pattern:
     """Return the pattern of a component with each field as ``*``, since a date may be parted."""
-    return compiled(re.sub(r"\{[A-Za-z_]\w*(:[^{}]*)?\}", "*", component)).loose
+    return compiled(re.sub(r"\{[A-Za-z_]\w*(:[^{}]*)?\}", "*", component))

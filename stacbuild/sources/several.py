@@ -12,8 +12,8 @@ import pystac
 from pystac.utils import datetime_to_str
 
 from stacbuild import progress
-from stacbuild.config.data_ids import is_list, short
-from stacbuild.config.patterns import Period, is_pattern
+from stacbuild.config.data_ids import entries, is_list, short
+from stacbuild.config.patterns import Period, compiled, is_pattern
 from stacbuild.errors import StacbuildError
 from stacbuild.sources.dating import TIFF_DATE, shown
 from stacbuild.stac.catalog import with_digest
@@ -193,12 +193,12 @@ def _warn_of_same_place(data_id: str, items: Sequence[pystac.Item]) -> None:
         return
     one, other = (each.properties[FILE] for each in hidden[0])
     more = f", and {len(hidden) - 1} more such files" if len(hidden) > 1 else ""
-    undated = is_undated(items[0].properties)
-    why = "and have no time" if undated else "and time"
+    why = "and have no time" if is_undated(items[0].properties) else "and time"
     advice = (
-        "if they are of different times, name the time in the pattern, as in ndvi_{time:%Y_%m}.tif"
-        if undated and not is_pattern(one)
-        else "name those to take"
+        "name those to take"
+        if any(compiled(each).parts for each in entries(data_id) if is_pattern(each))
+        else "if they are of different times, name the time in the pattern, as in "
+        "ndvi_{time:%Y_%m}.tif"
     )
     progress.warn(
         f"{short(data_id)}: {one} and {other} have the same pixels {why}{more}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,28 @@ def test_names_that_do_not_fit_the_format_are_left_out_with_a_warning(folder: Fo
     assert "ndvi_2020_13.tif (month must be in 1..12), ndvi_mean.tif: left out" in line
 
 
+def test_what_another_pattern_of_a_list_matches_is_not_called_left_out(folder: Folder) -> None:
+    folder.tif("a_2020.tif", 1)
+    folder.tif("a_2021_03.tif", 2)
+    assert folder.row(["a_{time:%Y}.tif", "a_{time:%Y_%m}.tif"]) == [[1], [2]]
+    assert not folder.told.warned
+
+
+def test_files_of_one_day_are_warned_of_with_a_way_to_part_them(folder: Folder) -> None:
+    for hour in (10, 11):
+        folder.tif(f"a_20200131_{hour}0000.tif", hour)
+    assert folder.row("a_*.tif") == [10]
+    assert "name the time in the pattern" in folder.told.warned[0]
+    assert folder.row("a_{time:%Y%m%d_%H%M%S}.tif") == [[10], [11]]
+
+
+def test_an_umlaut_matches_in_both_spellings_of_unicode(folder: Folder) -> None:
+    folder.tif(unicodedata.normalize("NFD", "höhe_2020_01.tif"), 1)
+    folder.tif(unicodedata.normalize("NFC", "höhe_2020_02.tif"), 2)
+    assert folder.row("höhe_{time:%Y_%m}.tif") == [[1], [2]]
+    assert folder.row(unicodedata.normalize("NFD", "höhe_{time:%Y_%m}.tif")) == [[1], [2]]
+
+
 @pytest.mark.parametrize(
     ("data_id", "message"),
     [
@@ -188,13 +211,14 @@ def test_names_that_do_not_fit_the_format_are_left_out_with_a_warning(folder: Fo
         (["dem_1.tif", "b.tif"], "there is no dem_1.tif, named in the list"),
         ("*.txt", "*.txt matches notes.txt only, of a format that is not read"),
         ("x/*.tif", "x/*.tif matches no file; there are no files in there"),
+        ("a/{time:%Y}.tif", "fields do not fit the names of a/0000.tif (year 0 is out of range)"),
     ],
 )
 def test_what_matches_nothing_is_refused(
     folder: Folder, data_id: str | list[str], message: str
 ) -> None:
-    folder.tif("a/dem.tif", 1)
-    folder.tif("b.tif", 1)
+    for name in ("a/dem.tif", "a/0000.tif", "b.tif"):
+        folder.tif(name, 1)
     (folder.path / "src" / "notes.txt").write_text("x")
     with pytest.raises(stacbuild.StacbuildError) as raised:
         folder.cube(data_id)
