@@ -14,7 +14,7 @@ from stacbuild.sources.stated import stated_fields
 from stacbuild.sources.zenodo.record import Record, RecordFile
 from stacbuild.stac.catalog import STORE
 from stacbuild.stac.extensions import declare_extensions, multihash_md5
-from stacbuild.stac.raster_item import MEDIA_TYPE
+from stacbuild.stac.raster_item import JPEG_2000, MEDIA_TYPE
 
 _ZENODO = pystac.Provider("Zenodo", roles=[pystac.ProviderRole.HOST], url="https://zenodo.org")
 
@@ -31,6 +31,8 @@ _SPDX = {
     )
 } | {"cc-zero": "CC0-1.0", "cc-by": "CC-BY-4.0", "mit-license": "MIT"}  # fmt: skip
 
+_READ = frozenset({Format.GEOTIFF, Format.JPEG2000, *ARRAY_FILES})
+_TYPES = {**MEDIA_TYPES, Format.JPEG2000: JPEG_2000}
 _ARCHIVE_TYPES = {
     ".zip": "application/zip",
     ".tar": "application/x-tar",
@@ -91,7 +93,12 @@ def is_array_file(name: str) -> bool:
 
 def is_data(name: str) -> bool:
     """Return whether a file is of a format that is read, by its name."""
-    return is_geotiff(name) or is_array_file(name)
+    return _suffixed(name) in _READ
+
+
+def media_type_of(name: str) -> str:
+    """Return the media type of a file that is read, by its name."""
+    return _TYPES.get(_suffixed(name), MEDIA_TYPE)
 
 
 def _suffixed(name: str) -> Format:
@@ -100,12 +107,10 @@ def _suffixed(name: str) -> Format:
 
 
 def _asset(file: RecordFile) -> pystac.Asset:
-    if is_geotiff(file.key):
-        media_type: str | None = MEDIA_TYPE
+    if is_data(file.key):
+        media_type: str | None = media_type_of(file.key)
     elif stem(file.key):
         media_type = archive_type(file.key)
-    elif is_array_file(file.key):
-        media_type = MEDIA_TYPES[_suffixed(file.key)]
     else:
         media_type = mimetypes.guess_type(file.key)[0] or "application/octet-stream"
     data = is_data(file.key) or stem(file.key)

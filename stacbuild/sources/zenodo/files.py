@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import requests
@@ -92,6 +92,14 @@ class Contents:
     def listing(self) -> Listing:
         """Return the record as folders of files; archives are read when they are listed."""
         return Listing(f"zenodo {self._record.id}", self._list)
+
+    def hint(self, paths: Iterable[str]) -> str:
+        """Return how members of archives are named; empty if a path or pattern does so."""
+        archives = [root for root, file in self._roots.items() if archive.stem(file.key)]
+        known = ("**/", "*/", *(f"{root}/" for root in archives))
+        if not archives or any(path.startswith(known) for path in paths):
+            return ""
+        return f"; files in {self._roots[archives[0]].key} are below {archives[0]}/"
 
     def part(self, path: str) -> Part | None:
         """Return the file at a path that was listed; None if there is none."""

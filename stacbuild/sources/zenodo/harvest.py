@@ -1,8 +1,8 @@
 """Harvesting of Zenodo records: files in place, archives listed or downloaded and unpacked.
 
-A data id is the name of a GeoTIFF, NetCDF or HDF5 file in the record, or ``<archive without
-suffix>/<member>``, whether the members are in a folder of that name or at the archive's root. That
-of NetCDF and HDF5 may go on into a group. A data id of several files
+A data id is the name of a GeoTIFF, JPEG 2000, NetCDF or HDF5 file in the record, or ``<archive
+without suffix>/<member>``, whether the members are in a folder of that name or at the archive's
+root. That of NetCDF and HDF5 may go on into a group. A data id of several files
 (`stacbuild.config.data_ids`) is a pattern or a list of such paths.
 """
 
@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from requests.auth import AuthBase
 
 from stacbuild import progress
-from stacbuild.config.data_ids import is_several, short
+from stacbuild.config.data_ids import entries, is_several, short
 from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats import archive
 from stacbuild.net import http
@@ -118,7 +118,7 @@ class _Work:
     ) -> tuple[list[pystac.Item], list[Failure]]:
         """Return the items of one file of the record, and the *data_ids* that are missing.
 
-        Items of all GeoTIFFs in it, and of the NetCDF and HDF5 files, or groups, that are *used*.
+        Items of all GeoTIFFs in it, and of the other files, or groups in them, that are *used*.
         """
         try:
             parts = self.contents.parts(file)
@@ -126,13 +126,13 @@ class _Work:
             progress.say(str(error))
             return [], []
         found = {name: parts[name] for name in sorted(parts) if is_geotiff(name)}
-        arrays = {name: part for name in data_ids if (part := _array_file(name, parts))}
-        found |= {name: arrays[name] for name in used if name in arrays}
+        others = {name: part for name in data_ids if (part := _other_file(name, parts))}
+        found |= {name: others[name] for name in used if name in others}
         members = [self.describer.member(part, name, name) for name, part in found.items()]
         for member in members:
             for note in member.notes:
                 progress.warn(f"{member.file}: {note.text}")
-        return [member.item for member in members], self._missing(file, data_ids, found | arrays)
+        return [member.item for member in members], self._missing(file, data_ids, found | others)
 
     def items_of_several(self, data_id: str, preload: bool, force: bool) -> list[pystac.Item]:
         """Return the items of a pattern or a list; none if archives have to be preloaded first."""
@@ -146,6 +146,8 @@ class _Work:
                     progress.say(str(error))
                     return []
                 self.contents.fetch(error.file, force=force)
+            except NotFoundError as error:
+                raise NotFoundError(f"{error}{self.contents.hint(entries(data_id))}") from error
         for line in matched.notes:
             progress.warn(line)
         for path in (file.path for file in matched.files):
@@ -153,7 +155,7 @@ class _Work:
             if part is None or not is_data(path):
                 raise NotFoundError(
                     f"zenodo {self.record.id}: {path} is not of a format that is read of a record: "
-                    "GeoTIFF, NetCDF or HDF5"
+                    "GeoTIFF, JPEG 2000, NetCDF or HDF5"
                 )
             if preload:
                 self.contents.fetch(part.file, force=force)
@@ -207,8 +209,8 @@ def _file_of(record: Record, data_id: str) -> RecordFile:
         if file.key == data_id:
             if folder is None and not is_data(data_id):
                 raise NotFoundError(
-                    f"zenodo {record.id}: {data_id} is neither a GeoTIFF, NetCDF or HDF5 file nor "
-                    "an archive"
+                    f"zenodo {record.id}: {data_id} is neither a GeoTIFF, JPEG 2000, NetCDF or "
+                    "HDF5 file nor an archive"
                 )
             return file
         if is_array_file(file.key) and data_id.startswith(f"{file.key}/"):
@@ -223,8 +225,10 @@ def _file_of(record: Record, data_id: str) -> RecordFile:
     raise NotFoundError(f"zenodo {record.id}: there is no {data_id!r} in the record; {hint}")
 
 
-def _array_file(data_id: str, parts: Mapping[str, Part]) -> Part | None:
-    """Return the NetCDF or HDF5 file of a data id, which may go on into a group."""
+def _other_file(data_id: str, parts: Mapping[str, Part]) -> Part | None:
+    """Return the file of a data id that is no GeoTIFF; the data id may go on into a group."""
+    if data_id in parts and is_data(data_id):
+        return parts[data_id]
     names = data_id.split("/")
     paths = ("/".join(names[: count + 1]) for count in range(len(names)))
     return next((parts[path] for path in paths if path in parts and is_array_file(path)), None)

@@ -9,7 +9,7 @@ import pystac
 import requests
 
 from stacbuild import progress
-from stacbuild.formats.file_format import ARRAY_FILES, MEDIA_TYPES, format_of, without_suffix
+from stacbuild.formats.file_format import ARRAY_FILES, Format, format_of, without_suffix
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.zarr_store import open_group, source_of
@@ -17,13 +17,13 @@ from stacbuild.profiles import DataProfile, Profiles
 from stacbuild.sources.dating import Dated, group_dated, raster_dated, unread_dated
 from stacbuild.sources.matching import File
 from stacbuild.sources.several import Member, Note
-from stacbuild.sources.zenodo.collection import archive_type, file_fields
+from stacbuild.sources.zenodo.collection import archive_type, file_fields, media_type_of
 from stacbuild.sources.zenodo.files import Part
 from stacbuild.sources.zenodo.record import Record
 from stacbuild.stac.catalog import DATA_ID, STORE, slug
 from stacbuild.stac.extensions import declare_extensions, multihash_md5
 from stacbuild.stac.item_time import UNDATED, time_fields
-from stacbuild.stac.raster_item import MEDIA_TYPE, item_times, raster_item
+from stacbuild.stac.raster_item import item_times, raster_item
 from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 
@@ -176,14 +176,13 @@ def _fields(part: Part) -> dict[str, Any]:
 
 
 def _packed(part: Part) -> dict[str, Any]:
-    media_type = MEDIA_TYPES.get(format_of(part.path), MEDIA_TYPE)
-    return {"href": part.member, "type": media_type}
+    return {"href": part.member, "type": media_type_of(part.path)}
 
 
 def _item_id(data_id: str) -> str:
-    if format_of(data_id) in ARRAY_FILES:
-        return slug(without_suffix(data_id))
-    return slug(data_id.rpartition(".")[0])
+    if format_of(data_id) is Format.GEOTIFF:
+        return slug(data_id.rpartition(".")[0])
+    return slug(without_suffix(data_id))
 
 
 def _title(title: str | None, data_id: str) -> str:

@@ -16,7 +16,7 @@ from stacbuild.sources.describe import describe
 from stacbuild.stac.catalog import Catalog
 from tests.standins.zenodo import Record, ZenodoServer
 from tests.support.own_files import raster
-from tests.support.zenodo import Told, contents, store_of
+from tests.support.zenodo import Told, contents, harvested, store_of
 
 YEARLY = "x_{time:%Y}.tif"
 
@@ -213,7 +213,9 @@ def test_some_files_without_a_time_are_refused(published: Published) -> None:
     ("data_id", "message"),
     [
         ("y_*.tif", r"zenodo 7: y_\*\.tif matches no file; did you mean x_2019\.tif\?"),
-        ("a/y_*.tif", r"a/y_\*\.tif matches no file; did you mean a/x_1\.tif\?"),
+        ("y_*.tif", r"\?; files in a\.zip are below a/$"),
+        ("a.zip/*.tif", r"a\.zip/\*\.tif matches no file; .*; files in a\.zip are below a/$"),
+        ("a/y_*.tif", r"a/y_\*\.tif matches no file; did you mean a/x_1\.tif\?$"),
         ("*.txt", r"\*\.txt matches read\.txt only, of a format that is not read"),
         (["x_2019.tif", "x_2018.tif"], r"there is no x_2018\.tif, named in the list; did you mean"),
         (["x_2019.tif", "a/x_2.tif"], r"there is no a/x_2\.tif, named in the list; did you mean"),
@@ -227,6 +229,20 @@ def test_what_is_not_there_is_named(
     published.archive("a.zip", {"x_1.tif": 1})
     with pytest.raises(stacbuild.StacbuildError, match=message):
         published.harvest(data_id)
+    if isinstance(data_id, str):
+        with pytest.raises(stacbuild.StacbuildError, match=message):
+            published.harvest(data_id, data_id)
+
+
+def test_an_archive_is_fetched_once_more_by_force(published: Published) -> None:
+    published.archive("a.zip", {"x_2019.tif": 1, "x_2020.tif": 2})
+    store = store_of(published.server, "7", published.path / "cache")
+    harvested(store, preload=("a/x_2019.tif",))
+    published.server.reset()
+    preload = ("a.zip", f"a/{YEARLY}", "a/*_2020.tif")
+    found = harvested(store, f"a/{YEARLY}", preload=preload, force=True)
+    assert len(contents(published.server)) == 1
+    assert len(found.items) == 2 + 2 + 1
 
 
 def test_a_wrong_field_is_a_mistake_of_the_configuration(published: Published) -> None:

@@ -1,4 +1,4 @@
-"""NetCDF and HDF5 files of a record, read in place, preloaded, or of an archive."""
+"""Files of a record that are no GeoTIFFs, read in place, preloaded, or of an archive."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import netCDF4
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 
 import stacbuild
 from stacbuild.net import pace
+from stacbuild.sources.describe import describe
 from stacbuild.sources.listing import list_data
 from stacbuild.stac.catalog import Catalog
 from tests.standins.zenodo import Record, ZenodoServer
@@ -145,6 +147,27 @@ def test_groups_are_named(files: Files) -> None:
         files.cube("groups.nc")
     with pytest.raises(stacbuild.StacbuildError, match="has no group none; there are"):
         files.cube("groups.nc/none")
+
+
+def test_a_member_is_described_before_it_is_here(files: Files) -> None:
+    store = store_of(files.server, "7", files.path / "cache")
+    assert "once that is preloaded" in describe(store, "old/in/a.nc")["note"]
+    assert "variables" in describe(store, "groups.nc/forecast")
+
+
+def test_jpeg_2000_is_read_in_place(files: Files) -> None:
+    path = files.path / "made" / "j.jp2"
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", count=1, dtype="uint8", width=64, height=64,
+        crs="EPSG:32632", transform=rasterio.Affine(10, 0, 600000, 0, -10, 5000000),
+        QUALITY="100", REVERSIBLE="YES",
+    ) as file:  # fmt: skip
+        file.write(np.arange(64 * 64, dtype="uint8").reshape(1, 64, 64))
+    files.files["j.jp2"] = path
+    [array] = files.cube("j.jp2").data_vars.values()
+    [local] = files.cube("j.jp2", own=False).data_vars.values()
+    np.testing.assert_array_equal(array.values, local.values)
+    assert array.values.ravel()[:3].tolist() == [0, 1, 2]
 
 
 def test_they_are_listed(files: Files) -> None:
