@@ -1,4 +1,4 @@
-"""Files of arrays (NetCDF, HDF5) as Zarr groups, which are read in place.
+"""Files of arrays (NetCDF, HDF5, GRIB) as Zarr groups, which are read in place.
 
 The metadata are Zarr's of format 3, made when a file is opened; chunks are read and decoded when
 zarr requests them.
@@ -174,7 +174,7 @@ def _is_array_file(path: Path) -> bool:
 
 
 def open_store(href: str, storage_options: Json | None = None) -> ArrayStore | None:
-    """Open a group of a NetCDF or HDF5 file; None if *href* names no such file.
+    """Open a group of a NetCDF, HDF5 or GRIB file; None if *href* names no such file.
 
     Raises
     ------
@@ -214,18 +214,22 @@ def _reader(content: FileBytes) -> ArrayFile:
         from stacbuild.formats.netcdf_classic import ClassicFile
 
         return ClassicFile(content)
+    if kind is Format.GRIB:
+        from stacbuild.formats.grib import GribFile
+
+        return GribFile(content)
     if is_page(start):
         raise IntegrityError(
-            f"{content.name}: is an HTML page, not NetCDF or HDF5; fetch the file anew"
+            f"{content.name}: is an HTML page, not NetCDF, HDF5 or GRIB; fetch the file anew"
         )
     if kind is Format.OTHER:
         shown = start[:8] if start else "nothing"
         raise IntegrityError(
-            f"{content.name}: is neither NetCDF nor HDF5 (it begins with {shown!r}); fetch or "
-            "write it anew"
+            f"{content.name}: is neither NetCDF, HDF5 nor GRIB (it begins with {shown!r}); fetch "
+            "or write it anew"
         )
     raise IntegrityError(
-        f"{content.name}: is {kind}, not NetCDF or HDF5; name it by the suffix of its format"
+        f"{content.name}: is {kind}, not NetCDF, HDF5 or GRIB; name it by the suffix of its format"
     )
 
 

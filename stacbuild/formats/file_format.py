@@ -38,16 +38,19 @@ class Format(StrEnum):
 
 
 _RASTERS = frozenset({Format.GEOTIFF, Format.JPEG2000})
-ARRAY_FILES = frozenset({Format.NETCDF, Format.HDF5})
+ARRAY_FILES = frozenset({Format.NETCDF, Format.HDF5, Format.GRIB})
 """Formats of files with arrays, that are read as Zarr groups are."""
 
-MEDIA_TYPES = {Format.NETCDF: "application/netcdf", Format.HDF5: "application/x-hdf5"}
+MEDIA_TYPES = {
+    Format.NETCDF: "application/netcdf",
+    Format.HDF5: "application/x-hdf5",
+    Format.GRIB: "application/x-grib",
+}
 """Media types of files with arrays."""
 
 _INSTEAD = {
     Format.VRT: "it only names other files: name these as data ids, or make a GeoTIFF of it with "
     "gdal_translate",
-    Format.GRIB: "convert it to NetCDF, such as with grib_to_netcdf or cfgrib's to_netcdf",
     Format.HDF4: "convert it to GeoTIFF with gdal_translate, or to HDF5 with h4toh5",
 }
 

@@ -36,10 +36,10 @@ def test_groups_are_named_where_one_is_needed_or_does_not_exist(tmp_path: Path) 
     ("content", "message"),
     [
         (b"<!DOCTYPE html><html><body>Log in</body></html>", "is an HTML page"),
-        (b"\x0e\x03\x13\x01 and more", "is HDF4, not NetCDF or HDF5"),
-        (b"GRIB\0\0\0\2", "is GRIB"),
-        (b"", "is neither NetCDF nor HDF5"),
-        (b"version https://git-lfs.github.com/spec/v1", "is neither NetCDF nor HDF5"),
+        (b"\x0e\x03\x13\x01 and more", "is HDF4, not NetCDF, HDF5 or GRIB"),
+        (b"GRIB\0\0\0\2", "is cut off"),
+        (b"", "is neither NetCDF, HDF5 nor GRIB"),
+        (b"version https://git-lfs.github.com/spec/v1", "is neither NetCDF, HDF5 nor GRIB"),
     ],
 )
 def test_a_file_that_is_something_else_is_named(

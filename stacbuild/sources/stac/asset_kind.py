@@ -21,7 +21,7 @@ _ANYTHING = frozenset(
         "application/x-binary",
     }
 )
-# NetCDF and HDF5, also as they were spelled before they were registered.
+# NetCDF, HDF5 and GRIB, also as they were spelled before they were registered.
 _ARRAYS = frozenset(
     {
         *MEDIA_TYPES.values(),
@@ -29,6 +29,7 @@ _ARRAYS = frozenset(
         "application/x-netcdf4",
         "application/x-hdf",
         "application/hdf5",
+        "application/wmo-grib2",
     }
 )
 
@@ -58,7 +59,7 @@ def kind_of(asset: Json) -> str | None:
 
 
 def is_array_file(asset: Json) -> bool:
-    """Return whether an asset is a NetCDF or HDF5 file."""
+    """Return whether an asset is a NetCDF, HDF5 or GRIB file."""
     media = _media(asset)
     return media in _ARRAYS or (
         media in _ANYTHING and format_of(_path_of(asset.get("href"))) in ARRAY_FILES
