@@ -7,12 +7,13 @@ dimension scales (https://docs.unidata.ucar.edu/netcdf-c/current/file_format_spe
 
 from __future__ import annotations
 
+import math
 import threading
 import traceback
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py  # type: ignore[import-untyped]
@@ -81,6 +82,7 @@ class Hdf5File:
         self._lock = threading.RLock()
         self._layouts: dict[str, _Layout] = {}
         self._indices: dict[str, Index] = {}
+        self._stored_shapes: dict[str, tuple[int, ...]] = {}
         self._groups: dict[str, Members] | None = None
         with self._reading("is no readable HDF5 file"):
             # By its path HDF5 would lock a local file against writers, and refuse one that another
@@ -105,6 +107,7 @@ class Hdf5File:
             if self._groups is None:
                 with self._reading("its metadata are damaged"):
                     self._groups = dict(self._walked())
+                    self._extend(self._groups)
             return self._groups
 
     def _walked(self) -> Iterator[tuple[str, Members]]:
@@ -129,6 +132,29 @@ class Hdf5File:
                 elif isinstance(node, h5py.Dataset):
                     self._add(found, name.removeprefix(_NO_COORDINATE), inner, node)
             yield path, found
+
+    def _extend(self, groups: dict[str, Members]) -> None:
+        """Make arrays as long as their unlimited dimensions, which few may reach."""
+        axes: dict[str, list[str | None]] = {}
+        lengths: dict[str, int] = {}
+        for array in (each for group in groups.values() for each in group.arrays.values()):
+            node = self._file[array.path]
+            if None not in node.maxshape:
+                continue
+            ends = zip(_scales(node), node.maxshape, strict=True)
+            axes[array.path] = [scale if end is None else None for scale, end in ends]
+            for scale, length in zip(axes[array.path], node.shape, strict=True):
+                if scale is not None:
+                    lengths[scale] = max(length, lengths.get(scale, 0))
+        for group in groups.values():
+            for name, array in group.arrays.items():
+                known = list(zip(axes.get(array.path, ()), array.shape, strict=False))
+                shape = tuple(lengths.get(scale or "", length) for scale, length in known)
+                if known and shape != array.shape:
+                    self._stored_shapes[array.path] = array.shape
+                    whole = self._layouts[array.path].by_hdf5 and len(shape) == 1
+                    chunks = shape if whole or array.dtype.hasobject else array.chunks
+                    group.arrays[name] = replace(array, shape=shape, chunks=chunks)
 
     def _add(self, found: Members, name: str, path: str, node: h5py.Dataset) -> None:
         if h5py.h5ds.is_scale(node.id) and _text(node.attrs.get("NAME")).startswith(_NO_VARIABLE):
@@ -178,10 +204,23 @@ class Hdf5File:
         """Return a chunk in C order, complete also at the array's end."""
         layout = self._layouts[array.path]
         if layout.by_hdf5:
-            return self._by_hdf5(array, index)
-        if layout.start is None:
-            return self._stored(array, index, layout)
-        return self._part(array, index, layout.start)
+            data = self._by_hdf5(array, index)
+        elif layout.start is None:
+            data = self._stored(array, index, layout)
+        else:
+            data = self._part(array, index, layout.start)
+        return data if array.path not in self._stored_shapes else self._filled(array, index, data)
+
+    def _filled(self, array: Array, index: tuple[int, ...], data: bytes) -> bytes:
+        """Return a chunk with the fill value where nothing was written."""
+        values = np.frombuffer(self._missing(array, array.chunks), array.dtype).copy()
+        block, stored = values.reshape(array.chunks), self._stored_shapes[array.path]
+        written = tuple(
+            slice(max(0, length - at * chunk))
+            for at, chunk, length in zip(index, array.chunks, stored, strict=True)
+        )
+        block[written] = np.frombuffer(data, array.dtype).reshape(array.chunks)[written]
+        return block.tobytes()
 
     def _by_hdf5(self, array: Array, index: tuple[int, ...]) -> bytes:
         window = _window(array, index)
@@ -249,8 +288,11 @@ class Hdf5File:
             values = np.asarray(self._file[array.path][()])
         if values.dtype == np.dtype("S1") and values.ndim > len(array.shape):
             values = values.reshape(-1, values.shape[-1])
-            return [_decoded(b"".join(row.tolist())) for row in values]
-        return [_decoded(each) for each in values.ravel().tolist()]
+            found = [_decoded(b"".join(row.tolist())) for row in values]
+        else:
+            found = [_decoded(each) for each in values.ravel().tolist()]
+        # Nothing was written at the end.
+        return found + [""] * (math.prod(array.shape) - len(found))
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
@@ -309,15 +351,20 @@ def _unreadable(node: h5py.Dataset) -> str | None:
 
 def _dims(node: h5py.Dataset) -> list[str | None]:
     """Return the names of the dimensions, None for unknown ones."""
+    return [scale and scale.rpartition("/")[2] for scale in _scales(node)]
+
+
+def _scales(node: h5py.Dataset) -> list[str | None]:
+    """Return the paths of the dimensions' scales, None for unknown ones."""
     if not node.shape:
         return []
-    own = node.name.rpartition("/")[2]
+    own = node.name
     if h5py.h5ds.is_scale(node.id):
         ids = node.attrs.get("_Netcdf4Coordinates")
         if ids is None or len(ids) == 1:
             return [own] if node.ndim == 1 else [None] * node.ndim
         names = {
-            int(each.attrs["_Netcdf4Dimid"]): each.name.rpartition("/")[2]
+            int(each.attrs["_Netcdf4Dimid"]): each.name
             for each in node.parent.values()
             if isinstance(each, h5py.Dataset) and "_Netcdf4Dimid" in each.attrs
         }
@@ -325,7 +372,7 @@ def _dims(node: h5py.Dataset) -> list[str | None]:
     found: list[str | None] = []
     for dim in node.dims:
         scale = dim[0] if len(dim) else None
-        found.append(None if scale is None else scale.name.rpartition("/")[2])
+        found.append(None if scale is None else scale.name)
     return found
 
 

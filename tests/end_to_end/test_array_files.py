@@ -169,3 +169,26 @@ def test_texts_that_xarray_wrote_as_characters(folder: Path) -> None:
     found = stacbuild.load(config, "texts_own")
     assert found["name"].values.tolist() == names
     assert count_wrong(found["v"], values()) == 0
+
+
+def test_records_that_were_never_written_are_nodata(folder: Path) -> None:
+    with netCDF4.Dataset(folder / "data/netcdf4.nc", "a") as file:
+        shape = ("time", "lat", "lon")
+        part = file.createVariable("part", "f4", shape, fill_value=-1, chunksizes=(2, 7, 30))
+        part[:1] = values()[0]
+        file.createVariable("never", "i2", shape, fill_value=-9)
+        lead = file.createVariable("lead", "f4", ("time",), fill_value=-1)
+        lead[:2] = [6, 12]
+        label = file.createVariable("label", str, ("time",))
+        label[:1] = np.array(["first"], object)
+        file["packed"].coordinates = "lead label"
+    config = config_of(folder, {"netcdf4": SOURCES["netcdf4"]})
+    stacbuild.harvest(config)
+    found = stacbuild.load(config, "netcdf4_own")
+    with xr.open_dataset(folder / "data/netcdf4.nc", engine="netcdf4") as opened:
+        for name in ("packed", "part", "never"):
+            assert np.array_equal(found[name], opened[name], equal_nan=True), name
+        assert np.array_equal(found["lead"], opened["lead"], equal_nan=True)
+    assert np.isnan(found["part"].values[1:]).all()
+    assert np.isnan(found["never"].values).all()
+    assert found["label"].values.tolist() == ["first", "", ""]
