@@ -126,7 +126,8 @@ def variable_items(
             progress.say(
                 f"{dataset.identifier}: {what} {', '.join(map(short, data_ids))} from {store}"
             )
-            wanted = Wanted(tuple(data_ids), preload=tuple(data_ids) if preload else ())
+            ids = tuple(data_ids)
+            wanted = Wanted(ids, preload=ids if preload else (), in_place=True)
             results = harvest_store(config, store, wanted, catalog, profiles)
             raise_collected([(result.name, result.error) for result in results if result.error])
     return [_readable_items(config, variable, catalog) for variable in variables]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -47,6 +47,8 @@ class Wanted:
         Data ids whose files are to be downloaded.
     force
         Whether to download files again that are in the cache.
+    in_place
+        Whether files of a data id of several files that can be read in place are not downloaded.
     folders
         Absolute folders of the configuration, which a local catalog may refer to besides its own.
     """
@@ -54,6 +56,7 @@ class Wanted:
     data_ids: tuple[str, ...]
     preload: tuple[str, ...] = ()
     force: bool = False
+    in_place: bool = field(default=False, kw_only=True)
     folders: tuple[Path, ...] = ()
 
 

@@ -75,12 +75,12 @@ def harvest(store: ZenodoStore, wanted: Wanted, profiles: Profiles) -> Iterator[
         describer = Describer(store.key, record, profiles, session)
         work = _Work(store, record, contents, describer)
         plan: dict[RecordFile, list[tuple[str, bool]]] = {}
-        several: dict[str, bool] = {}
+        several: dict[str, None] = {}
         keys = {file.key for file in record.files}
         for data_ids, preload in ((wanted.data_ids, False), (wanted.preload, True)):
             for data_id in data_ids:
                 if is_several(data_id) and data_id not in keys:
-                    several[data_id] = preload
+                    several[data_id] = None
                     continue
                 with collected(failures, data_id):
                     plan.setdefault(_file_of(record, data_id), []).append((data_id, preload))
@@ -95,9 +95,9 @@ def harvest(store: ZenodoStore, wanted: Wanted, profiles: Profiles) -> Iterator[
                 found, missing = work.items(file, names, used)
                 items += found
                 failures += missing
-        for data_id, preload in several.items():
+        for data_id in several:
             with collected(failures, short(data_id)):
-                items += work.items_of_several(data_id, preload, preload and wanted.force)
+                items += work.items_of_several(data_id, wanted)
     profile = profiles.collection(store.key, record.id)
     yield Harvest(record_collection(record, profile, store.key), tuple(items))
     # Report each failure once: a data id to preload is wanted twice.
@@ -134,8 +134,9 @@ class _Work:
                 progress.warn(f"{member.file}: {note.text}")
         return [member.item for member in members], self._missing(file, data_ids, found | others)
 
-    def items_of_several(self, data_id: str, preload: bool, force: bool) -> list[pystac.Item]:
+    def items_of_several(self, data_id: str, wanted: Wanted) -> list[pystac.Item]:
         """Return the items of a pattern or a list; none if archives have to be preloaded first."""
+        preload = data_id in wanted.preload
         listing = self.contents.listing()
         while True:
             try:
@@ -145,7 +146,7 @@ class _Work:
                 if not preload:
                     progress.say(str(error))
                     return []
-                self.contents.fetch(error.file, force=force)
+                self.contents.fetch(error.file, force=wanted.force)
             except NotFoundError as error:
                 raise NotFoundError(f"{error}{self.contents.hint(entries(data_id))}") from error
         for line in matched.notes:
@@ -157,8 +158,8 @@ class _Work:
                     f"zenodo {self.record.id}: {path} is not of a format that is read of a record: "
                     "GeoTIFF, JPEG 2000, NetCDF or HDF5"
                 )
-            if preload:
-                self.contents.fetch(part.file, force=force)
+            if preload and (part.is_packed or not wanted.in_place):
+                self.contents.fetch(part.file, force=wanted.force)
         members: list[Member] = []
         packed = False
         label = f"{self.store.identifier}: describe {short(data_id)}"

@@ -173,6 +173,17 @@ def test_only_archives_that_match_are_preloaded(published: Published) -> None:
     assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == ["a", "b"]
 
 
+def test_a_build_fetches_only_what_is_in_archives(published: Published) -> None:
+    published.archive("a.zip", {"x_2019.tif": 1})
+    published.tif("x_2020.tif", 2)
+    cube = published.cube(f"**/{YEARLY}")
+    assert cube.values.tolist() == [published.values(1), published.values(2)]
+    cache = published.path / "cache" / "7"
+    assert sorted(path.name for path in cache.rglob("*.tif")) == ["x_2019.tif"]
+    published.harvest(f"**/{YEARLY}", f"**/{YEARLY}")
+    assert sorted(path.name for path in cache.rglob("*.tif")) == ["x_2019.tif", "x_2020.tif"]
+
+
 def test_a_table_of_contents_is_read_once(published: Published) -> None:
     published.archive("a.zip", {"x_2019.tif": 1, "x_2020.tif": 2})
     published.harvest("a/x_2019.tif")
