@@ -28,8 +28,13 @@ from stacbuild.sources.first_configuration import (
     plain_name,
     short_number,
 )
+from stacbuild.stac.item_time import is_undated
 
 if TYPE_CHECKING:
+    import datetime as dt
+
+    import pystac
+
     from stacbuild.sources.own_files import FileGroup, OwnFiles
 
 _MOST_LISTED = 200
@@ -275,13 +280,10 @@ def describe_files(placed: PlacedFiles) -> str:
     """Return one line: number of files, times, CRS, size of pixels, extent, data type."""
     files = placed.group.files
     fields = files[0].item.assets["data"].extra_fields
-    times = sorted(file.time for file in files if file.time)
     bands = len(fields.get("bands", ()))
     west, south, east, north = placed.bounds
     count = f"{len(files)} file{'s' * (len(files) != 1)}"
-    if times:
-        form = precision(files[0].name.template)
-        dates = dict.fromkeys(f"{time:{form}}" for time in (times[0], times[-1]))
+    if dates := _dates(placed.group):
         count = f"{count}, {' to '.join(dates)}"
     crs = placed.crs if ":" in placed.crs[:12] else "a CRS without code"
     sizes = dict.fromkeys(f"{side:.6g}" for side in placed.resolution)
@@ -296,7 +298,42 @@ def describe_files(placed: PlacedFiles) -> str:
         parts.append(str(fields["data_type"]))
     if variables := files[0].item.properties.get("cube:variables"):
         parts.append(", ".join(map(str, variables)))
+    if not dates and len(files) == 1 and files[0].time:
+        template = as_json(files[0].name.template)
+        parts.append(f"no time, as its name may mean another; if it is one, data_id: {template}")
     return "; ".join(parts)
+
+
+def _dates(group: FileGroup) -> list[str]:
+    """Return the first and the last date that a harvest gives the files; empty without times."""
+    files = group.files
+    undated = any(is_undated(file.item.properties) for file in files)
+    named = sorted(file.time for file in files if file.time)
+    if "{time:" in group.data_id and (undated or not _has_arrays(files[0].item)):
+        # A pattern counts for more than the header of a raster.
+        first, last = named[0], named[-1]
+    elif undated:
+        return []
+    else:
+        periods = [_period(file.item) for file in files]
+        first, last = min(each[0] for each in periods), max(each[1] for each in periods)
+        if all(file.time == start for file, (start, _) in zip(files, periods, strict=True)):
+            last = max(start for start, _ in periods)
+    form = "%Y-%m-%d"
+    if first in {file.time for file in files}:
+        form = precision(files[0].name.template)
+    return list(dict.fromkeys(f"{time:{form}}" for time in (first, last)))
+
+
+def _has_arrays(item: pystac.Item) -> bool:
+    return "cube:variables" in item.properties
+
+
+def _period(item: pystac.Item) -> tuple[dt.datetime, dt.datetime]:
+    common = item.common_metadata
+    start, end = common.start_datetime or item.datetime, common.end_datetime or item.datetime
+    assert start and end  # noqa: S101, PT018 - the item has a time
+    return start, end
 
 
 def _comment(line: str) -> str:

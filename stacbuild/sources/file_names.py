@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import itertools
 import re
@@ -9,8 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from stacbuild.config.patterns import compiled
+
 _YEAR = r"(?<!\d)(?:18[5-9]\d|19\d\d|20\d\d)"
 _MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+# Alone, a number before a dot may be a version: v1.01.2020.
+_ALONE = r"(?<!\d)(?<!\d\.)"
+# As the directives %b and %B: in English, whatever the locale.
+_NAMES = tuple(
+    (rf"(?i:{'|'.join(names[1:])})", form)
+    for names, form in ((calendar.month_abbr, "%b"), (calendar.month_name, "%B"))
+)
 _SEPARATORS = (("-", "-"), ("_", "_"), (r"\.", "."), ("", ""))
 # A date with the longest precision counts: 2020-01-31 is not the month 2020-01.
 _TIMES = tuple(
@@ -25,7 +35,21 @@ _DATES = tuple(
             for sep, plain in _SEPARATORS
             for time, time_form in (*_TIMES, ("", ""))
         ),
+        # With other separators, day and month may have either order.
+        (rf"{_ALONE}{_DAY}\.{_MONTH}\.{_YEAR}", "%d.%m.%Y"),
+        *(
+            each
+            for sep, plain in _SEPARATORS
+            for name, form in _NAMES
+            for each in (
+                (rf"(?<!\d){_DAY}{sep}{name}{sep}{_YEAR}", f"%d{plain}{form}{plain}%Y"),
+                (rf"{_YEAR}{sep}{name}{sep}{_DAY}", f"%Y{plain}{form}{plain}%d"),
+                (rf"(?<![A-Za-z]){name}{sep}{_YEAR}", f"{form}{plain}%Y"),
+                (rf"{_YEAR}{sep}{name}(?![A-Za-z])", f"%Y{plain}{form}"),
+            )
+        ),
         *((rf"{_YEAR}{sep}{_MONTH}", f"%Y{plain}%m") for sep, plain in _SEPARATORS),
+        (rf"{_ALONE}{_MONTH}\.{_YEAR}", "%m.%Y"),
         (rf"{_YEAR}[0-3]\d\d", "%Y%j"),
         (_YEAR, "%Y"),
     )
@@ -78,8 +102,9 @@ def _dates(text: str) -> Iterator[tuple[tuple[int, int], str, dt.datetime]]:
             if any(span[0] < end and start < span[1] for (start, end), _, _ in taken):
                 continue
             with suppress(ValueError):
-                time = dt.datetime.strptime(found.group(), form).replace(tzinfo=dt.UTC)
-                taken.append((span, form, time))
+                period = compiled(f"{{time:{form}}}").period(found.group())
+                assert period is not None  # noqa: S101 - it has a field
+                taken.append((span, form, period.start))
     yield from sorted(taken)
 
 
@@ -149,4 +174,4 @@ def precision(template: str) -> str:
     """Return the format in which dates of a template are shown: year, month or day."""
     if "%d" in template or "%j" in template:
         return "%Y-%m-%d"
-    return "%Y-%m" if "%m" in template else "%Y"
+    return "%Y-%m" if re.search("%[mbB]", template) else "%Y"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +117,21 @@ def find_files(paths: Sequence[Path]) -> OwnFiles:
         raise LocalError(f"{root}: has {len(entries)} files, more than {_MOST_FILES}; name some")
     items, failed = _describe(root, entries)
     unreadable += failed
-    files = [OwnFile(path, dated(path), item) for path, item in items.items()]
+    names = {path: dated(path) for path in items}
+    templates = {name.template for name in names.values()}
+    files = [OwnFile(path, _may(names[path], templates), item) for path, item in items.items()]
     if not files:
         why = f" ({len(unreadable)} cannot be read: {unreadable[0]})" if unreadable else ""
         raise LocalError(
             f"{root}: has no data that stacbuild reads{why}; it reads GeoTIFF, Zarr, NetCDF"
         )
     return OwnFiles(root, tuple(_groups(files, entries)), tuple(unreadable))
+
+
+def _may(name: DatedName, templates: set[str]) -> DatedName:
+    """Return a name whose May is that of the other names: the short form equals the long one."""
+    long = name.template.replace("%b", "%B")
+    return replace(name, template=long) if long in templates else name
 
 
 def _entries(paths: Sequence[Path]) -> tuple[Path, list[str], list[str]]:

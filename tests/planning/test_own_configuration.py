@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 import yaml
 from rasterio import Affine
@@ -15,6 +16,7 @@ from stacbuild.config import load_config
 from stacbuild.errors import ConfigError
 from stacbuild.planning.own_configuration import (
     OneGrid,
+    describe_files,
     files_configuration,
     grid_for,
     place_files,
@@ -130,3 +132,30 @@ def test_its_comments_say_what_the_files_are(tmp_path: Path) -> None:
     content = yaml.safe_load(text) | yaml.safe_load(example)
     content["datasets"][0]["grid_mapping"] = "grid"
     assert load_config(content, base_dir=tmp_path).grid_mappings[0].spatial_res == 10
+
+
+def test_the_times_are_those_of_the_cubes(tmp_path: Path) -> None:
+    for path in ("a 01.02.2020.tif", "b_2020Q1.tif", "c_2020_01.tif", "e_Apr2020.tif"):
+        raster(tmp_path / path)
+    raster(tmp_path / "e_May2020.tif")
+    raster(tmp_path / "f_April2020.tif")
+    raster(tmp_path / "f_May2020.tif")
+    raster(tmp_path / "g_2020.tif", column=0)
+    raster(tmp_path / "g_2021.tif", column=1)
+    raster(tmp_path / "d_2020-01-01.tif")
+    with rasterio.open(tmp_path / "d_2020-01-01.tif", "r+") as file:
+        file.update_tags(time_coverage_start="2019-01-01")
+    with rasterio.open(tmp_path / "g_2020.tif", "r+") as file:
+        file.update_tags(TIFFTAG_DATETIME="2023:01:01 00:00:00")
+    shown = {each.name: describe_files(each) for each in place_files(find_files([tmp_path]))}
+    counts = {name: text.partition(";")[0] for name, text in shown.items()}
+    assert counts == {
+        "a_01_02_2020": "1 file",
+        "b_2020Q1": "1 file",
+        "c_2020_01": "1 file, 2020-01",
+        "d_2020_01_01": "1 file, 2019-01-01",
+        "e": "2 files, 2020-04 to 2020-05",
+        "f": "2 files, 2020-04 to 2020-05",
+        "g": "2 files, 2020 to 2021",
+    }
+    assert 'data_id: "a {time:%d.%m.%Y}.tif"' in shown["a_01_02_2020"]

@@ -20,6 +20,16 @@ from stacbuild.sources.file_names import alike, dated, first_word, literal, prec
         ("2019/forest.tif", "{time:%Y}/forest.tif", "2019-01-01"),
         ("2019/ndvi_2019_05.tif", "2019/ndvi_{time:%Y_%m}.tif", "2019-05-01"),
         ("p_20200101_20200131.tif", "p_{time:%Y%m%d}_{end_time:%Y%m%d}.tif", "2020-01-01"),
+        ("a 01.02.2020.tif", "a {time:%d.%m.%Y}.tif", "2020-02-01"),
+        ("Regen_02.2020.tif", "Regen_{time:%m.%Y}.tif", "2020-02-01"),
+        ("wind_Jan2020.tif", "wind_{time:%b%Y}.tif", "2020-01-01"),
+        ("wind_2020-march.tif", "wind_{time:%Y-%B}.tif", "2020-03-01"),
+        ("x_15JUL2020.tif", "x_{time:%d%b%Y}.tif", "2020-07-15"),
+        ("x_2020_Jul_15.tif", "x_{time:%Y_%b_%d}.tif", "2020-07-15"),
+        ("x_2020_11_15_Jul.tif", "x_{time:%Y_%m_%d}_Jul.tif", "2020-11-15"),
+        ("v1.01.2020.tif", "v1.01.{time:%Y}.tif", "2020-01-01"),
+        ("tile_01_2020.tif", "tile_01_{time:%Y}.tif", "2020-01-01"),
+        ("landec2020.tif", "landec{time:%Y}.tif", "2020-01-01"),
         # Not dates, or not clear ones.
         ("dem_30m.tif", "dem_30m.tif", None),
         ("x_20201301.tif", "x_20201301.tif", None),
@@ -61,8 +71,11 @@ def test_a_dataset_is_named_after_what_does_not_differ(pattern: str, name: str) 
 
 
 def test_dates_are_shown_as_precisely_as_they_are() -> None:
-    assert [precision(f"{{time:{form}}}") for form in ("%Y", "%Y_%m", "%Y%j", "%Y%m%d")] == [
+    assert [
+        precision(f"{{time:{form}}}") for form in ("%Y", "%Y_%m", "%b%Y", "%Y%j", "%Y%m%d")
+    ] == [
         "%Y",
+        "%Y-%m",
         "%Y-%m",
         "%Y-%m-%d",
         "%Y-%m-%d",
