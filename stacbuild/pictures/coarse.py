@@ -109,6 +109,19 @@ def valid_values(array: xr.DataArray, values: NDArray[Any]) -> NDArray[np.bool_]
     return valid
 
 
+def physical_values(array: xr.DataArray, values: NDArray[Any]) -> NDArray[Any]:
+    """Return stored values of *array* in the unit of its attribute ``units``.
+
+    The stored values themselves if the array has neither ``scale_factor`` nor ``add_offset``, else
+    ``stored * scale_factor + add_offset`` as float64 (CF conventions 1.11, section 8.1).
+    """
+    stated = {**array.encoding, **array.attrs}
+    if "scale_factor" not in stated and "add_offset" not in stated:
+        return values
+    scale, offset = float(stated.get("scale_factor", 1.0)), float(stated.get("add_offset", 0.0))
+    return values.astype(np.float64) * scale + offset
+
+
 def _extent(array: xr.DataArray, rows: str, cols: str) -> tuple[float, float, float, float]:
     edges = []
     known = [abs(at[1] - at[0]) for dim in (cols, rows) if len(at := array[dim].values) > 1]

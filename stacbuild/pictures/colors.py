@@ -21,16 +21,25 @@ _QUALITATIVE = "tab20"
 
 Rgb = tuple[int, int, int]
 
+OTHER: Rgb = (170, 170, 170)
+"""Colour of values that belong to none of the classes of a variable."""
+
 
 @dataclass(frozen=True)
 class Legend:
-    """Colours of classes: ``(value, name, colour)``; other values are not drawn."""
+    """Colours of classes: ``(value, name, colour)``; other values are drawn in `OTHER`."""
 
     classes: tuple[tuple[int, str, Rgb], ...]
+
+    def others(self, plane: Plane) -> NDArray[Any]:
+        """Return the valid values of a plane that belong to no class, sorted and unique."""
+        return np.setdiff1d(plane.values[plane.valid], [code for code, _, _ in self.classes])
 
     def rgba(self, plane: Plane) -> NDArray[np.uint8]:
         """Return the colours of a plane, nodata transparent; shape (rows, columns, 4)."""
         result = np.zeros((*plane.values.shape, 4), np.uint8)
+        # A value without a class is data: it must not look like nodata.
+        result[plane.valid] = (*OTHER, 255)
         for code, _, color in self.classes:
             result[(plane.values == code) & plane.valid] = (*color, 255)
         return result

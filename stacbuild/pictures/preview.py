@@ -8,6 +8,7 @@ import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,12 +19,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from stacbuild.atomic import write_bytes
 from stacbuild.errors import BuildError, ConfigError, ConflictError
 from stacbuild.formats.cf_flags import legend_of
-from stacbuild.pictures.coarse import Plane, read_plane, valid_values
-from stacbuild.pictures.colors import COLORMAP, Legend, Scale, colors_of
+from stacbuild.pictures.coarse import Plane, physical_values, read_plane, valid_values
+from stacbuild.pictures.colors import COLORMAP, OTHER, Legend, Rgb, Scale, colors_of
 from stacbuild.stac.files import is_own_picture
 
 if TYPE_CHECKING:
@@ -177,6 +179,9 @@ def _draw(plane: Plane) -> Figure:
     ratio = (north - south) * stretch / (east - west)
     # In a narrow strip there would be no room for axes and labels.
     shape: Literal["auto"] | float = stretch if 1 / _MAX_ASPECT < ratio < _MAX_ASPECT else "auto"
+    if not legend_of(plane.array.attrs):
+        # The colour bar shows the unit, which is that of decoded values.
+        plane = replace(plane, values=physical_values(plane.array, plane.values))
     colors = colors_of(plane)
     height = max(_WIDTH * 0.75 * min(ratio, _MAX_ASPECT) + 1.2, 4.0)
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
@@ -210,7 +215,9 @@ def _draw_series(plane: Plane) -> Figure:
     at = {dim: number for dim, number in plane.place.items() if dim != "time"}
     at |= dict.fromkeys(map(str, array.dims[-2:]), 0)
     series = array.isel(at)
-    values = np.where(valid_values(array, series.values), series.values.astype(float), np.nan)
+    stored = series.values
+    decoded = physical_values(array, stored).astype(float)
+    values = np.where(valid_values(array, stored), decoded, np.nan)
     times = series["time"].values
     figure = Figure(figsize=(_WIDTH, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
@@ -240,14 +247,15 @@ def _add_legend(axes: Axes, colors: Legend, plane: Plane) -> None:
         drawn = set(np.unique(plane.values[plane.valid]).tolist())
         first = sorted(classes, key=lambda each: each[0] not in drawn)[:most]
         classes = tuple(sorted(first, key=classes.index))
+    entries = [(name.replace("_", " "), color) for _, name, color in classes]
     handles = [
         Patch(
             facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.6",
-            linewidth=0.5, label=textwrap.fill(name.replace("_", " "), _LINE_LENGTH),
+            linewidth=0.5, label=textwrap.fill(label, _LINE_LENGTH),
         )
-        for _, name, color in classes
+        for label, color in [*entries, *_other_entry(colors, plane)]
     ]  # fmt: skip
-    if (more := len(colors.classes) - len(handles)) > 0:
+    if (more := len(colors.classes) - len(classes)) > 0:
         handles.append(Patch(alpha=0, label=f"and {more} more"))
     axes.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize=9,
@@ -255,13 +263,25 @@ def _add_legend(axes: Axes, colors: Legend, plane: Plane) -> None:
     )  # fmt: skip
 
 
+def _other_entry(colors: Legend, plane: Plane) -> list[tuple[str, Rgb]]:
+    """Return the legend's entry of drawn values that belong to no class, if there are any."""
+    values = [str(value) for value in colors.others(plane)]
+    if not values:
+        return []
+    more = ", …" if len(values) > _NAMED else ""
+    return [(f"other ({', '.join(values[:_NAMED])}{more})", OTHER)]
+
+
 def _add_bar(figure: Figure, axes: Axes, colors: Scale, plane: Plane) -> None:
     values = plane.values[plane.valid]
     extend = {
         (False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"
     }[bool((values < colors.low).any()), bool((values > colors.high).any())]  # fmt: skip
+    whole = plane.values.dtype.kind in "biu"
     figure.colorbar(
         ScalarMappable(Normalize(colors.low, colors.high), COLORMAP),
+        # Integers have no values between them.
+        ticks=MaxNLocator(integer=True) if whole else None,
         ax=axes,
         shrink=0.8,
         extend=extend,

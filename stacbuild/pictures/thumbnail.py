@@ -3,7 +3,9 @@
 Computed when the item of a cube is made, from a coarse read of one plane of each variable, at the
 last time. Zarr has no overviews, so whole chunks of that plane are decoded; planes of more than
 2 GB are not drawn. Colours are those of ``flag_colors``, else viridis from the 2nd to the 98th
-percentile. ``renders`` contain explicit colour maps, since clients ignore unknown names.
+percentile. ``renders`` contain explicit colour maps, since clients ignore unknown names. Their
+``rescale`` and the statistics are of stored values, as clients read them by default; the previews
+of ``stacbuild preview`` show decoded values.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from stacbuild.pictures.coarse import Plane, read_plane
-from stacbuild.pictures.colors import Legend, Scale, colors_of
+from stacbuild.pictures.colors import OTHER, Legend, Scale, colors_of
 
 
 def plane(values: Any, dtype: str = "uint8", **attrs: Any) -> Plane:
@@ -29,8 +29,9 @@ def test_a_legend_has_the_colours_that_are_stated() -> None:
     assert colors.classes == ((1, "forest", (255, 0, 0)), (2, "water", (0, 0, 255)))
     assert colors.colormap() == {"1": [255, 0, 0, 255], "2": [0, 0, 255, 255]}
     rgba = colors.rgba(plane([[1, 2], [3, 255]], **FLAGS))
-    # Other values and no data are not drawn.
-    assert rgba[..., 3].tolist() == [[255, 255], [0, 0]]
+    # Only nodata is transparent: a value without a class is data.
+    assert rgba[..., 3].tolist() == [[255, 255], [255, 0]]
+    assert rgba[1, 0].tolist() == [*OTHER, 255]
 
 
 @pytest.mark.parametrize("stated", ["", "#ff0000", "red nothing"])

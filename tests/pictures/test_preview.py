@@ -227,6 +227,46 @@ def test_legends_of_long_names_are_whole(tmp_path: Path) -> None:
     assert pixels.shape[1] > 1.6 * 8 * 150
 
 
+@pytest.mark.parametrize("rows", [2, 1])
+def test_packed_values_are_drawn_in_their_unit(tmp_path: Path, rows: int) -> None:
+    stored = np.array([[[14000, 15000], [-1, 16000]], [[14500, -1], [15500, 16500]]], np.int16)
+    # One pixel alone is drawn along time.
+    stored = stored[:, :rows, :rows]
+    packing = {"scale_factor": -0.02, "add_offset": 273.15}
+    decoded = np.where(stored == -1, np.nan, stored * -0.02 + 273.15)
+    coords = {
+        "time": np.array(["2020-01-01", "2020-02-01"], "datetime64[ns]"),
+        "y": [1.0, 0.0][:rows],
+        "x": [0.0, 1.0][:rows],
+    }
+    pngs = []
+    for name, values, attrs in (
+        ("packed", stored, packing | {"_FillValue": np.int16(-1)}),
+        ("decoded", decoded, {}),
+    ):
+        variable = (("time", "y", "x"), values, attrs | {"units": "degC"})
+        preview(xr.Dataset({"t": variable}, coords), None, {}, tmp_path / f"{name}.png")
+        pngs.append((tmp_path / f"{name}.png").read_bytes())
+    assert pngs[0] == pngs[1]
+
+
+def test_values_without_a_class_have_a_colour_and_an_entry_of_their_own(tmp_path: Path) -> None:
+    values = np.array([[1, 2], [7, 255]], np.uint8)
+    pngs = []
+    for flags, meanings, colors in (
+        ([1, 2], "a b", "#ff0000 #00ff00"),
+        ([1, 2, 7], "a b other_(7)", "#ff0000 #00ff00 #aaaaaa"),
+    ):
+        attrs = {
+            "flag_values": np.array(flags, np.uint8), "flag_meanings": meanings,
+            "flag_colors": colors, "_FillValue": np.uint8(255),
+        }  # fmt: skip
+        cube = xr.Dataset({"v": (("y", "x"), values, attrs)}, {"y": [1.0, 0.0], "x": [0.0, 1.0]})
+        preview(cube, None, {}, tmp_path / f"{len(flags)}.png")
+        pngs.append((tmp_path / f"{len(flags)}.png").read_bytes())
+    assert pngs[0] == pngs[1]
+
+
 def test_one_pixel_is_drawn_along_time_unless_a_time_is_chosen(
     tmp_path: Path, drawn: list[np.ndarray[Any, Any]]
 ) -> None:

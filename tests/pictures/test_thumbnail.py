@@ -14,7 +14,7 @@ from PIL import Image
 from zarr.storage import LocalStore, WrapperStore
 
 from stacbuild.pictures.coarse import read_plane
-from stacbuild.pictures.colors import Legend, Scale, colors_of
+from stacbuild.pictures.colors import OTHER, Legend, Scale, colors_of
 from stacbuild.pictures.thumbnail import picture
 from tests.support.built import variable_of
 from tests.support.cli import configuration, geotiff, stacbuild
@@ -71,8 +71,8 @@ def test_a_cube_has_a_picture_in_the_colours_of_its_legend(project: Path) -> Non
     assert max(image.shape) <= 512
     assert (image[codes == 0] == (255, 0, 0, 255)).all()
     assert (image[codes == 7] == (0, 255, 0, 255)).all()
-    # What the legend does not name is left out.
-    assert (image[(codes != 0) & (codes != 7)][:, 3] == 0).all()
+    # Values without a class are data, so that they do not look like nodata.
+    assert (image[(codes != 0) & (codes != 7)] == (*OTHER, 255)).all()
 
 
 def test_the_item_says_how_to_draw_it_and_what_is_in_it(project: Path) -> None:
