@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,6 +60,18 @@ _MOST_REMOTE = 500
 _MISSING = -1.5e300
 
 _Key = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """What fields of equal `stacbuild.formats.grib_messages.Message.parameter` share."""
+
+    name: str
+    attrs: Json
+    level_type: str
+    level: float
+    step_type: str
+    data_type: str
 
 
 class GribFile:
@@ -121,6 +134,7 @@ class GribFile:
     def _read(self) -> dict[str, Members]:
         fields: list[GribField] = []
         refused: dict[str, str] = {}
+        named: dict[bytes, _Parameter] = {}
         count = 0
         for count, message in enumerate(messages(self._bytes), 1):
             if count > _MOST_REMOTE and not self._bytes.is_local:
@@ -129,12 +143,15 @@ class GribFile:
                     "request to find; download it and name the local file"
                 )
             with self._handle(message.header) as (_, key):
-                name, kind = _name(key), key("gridType")
+                kind = key("gridType")
                 if kind is None:
                     # eccodes returns a handle of a damaged message that has no keys.
                     raise IntegrityError(
                         f"{self.name}: message {count} cannot be decoded; fetch the file anew"
                     )
+                # eccodes takes milliseconds to find the names of a parameter.
+                known = named.get(message.parameter) or _parameter(key)
+                name = named.setdefault(message.parameter, known).name
                 self._institution = self._institution or str(key("centreDescription") or "")
                 if kind != "regular_ll" or key("alternativeRowScanning"):
                     what = (
@@ -145,7 +162,7 @@ class GribFile:
                         "longitudes first, such as with cdo remapbil)"
                     )
                 else:
-                    fields.append(self._field(message, name, key))
+                    fields.append(self._field(message, known, key))
         if not fields:
             why = "; ".join(f"{name} {reason}" for name, reason in refused.items())
             raise IntegrityError(f"{self.name}: {why or 'has no message; fetch it anew'}")
@@ -194,23 +211,23 @@ class GribFile:
             self._cubes[where] = cube
             members.arrays[cube.name] = Array(where, shape, chunks, dtype, tuple(axes), attrs)
 
-    def _field(self, message: Message, name: str, key: _Key) -> GribField:
+    def _field(self, message: Message, known: _Parameter, key: _Key) -> GribField:
         # A float of 32 bits has 24 of precision. 2: IEEE values of 64 bits (code table 5.7).
         is_double = int(key("bitsPerValue") or 0) > 24 or (
             key("packingType") == "grid_ieee" and key("precision") == 2
         )
         return GribField(
             message=message,
-            name=name,
-            attrs=_attributes(key),
+            name=known.name,
+            attrs=known.attrs,
             grid=self._grid(key),
-            level_type=str(key("typeOfLevel")),
-            level=float(key("level") or 0),
-            step_type=str(key("stepType")),
+            level_type=known.level_type,
+            level=known.level,
+            step_type=known.step_type,
             reference=self._seconds(key("dataDate"), key("dataTime")),
             valid=self._seconds(key("validityDate"), key("validityTime")),
             number=int(key("number") or 0),
-            data_type=str(key("dataType")),
+            data_type=known.data_type,
             version=str(key("experimentVersionNumber") or ""),
             dtype="f8" if is_double else "f4",
         )
@@ -263,6 +280,17 @@ class GribFile:
         finally:
             if handle is not None:
                 eccodes.codes_release(handle)
+
+
+def _parameter(key: _Key) -> _Parameter:
+    return _Parameter(
+        name=_name(key),
+        attrs=_attributes(key),
+        level_type=str(key("typeOfLevel")),
+        level=float(key("level") or 0),
+        step_type=str(key("stepType")),
+        data_type=str(key("dataType")),
+    )
 
 
 def _name(key: _Key) -> str:

@@ -6,7 +6,7 @@ and GRIB 2 (edition 2). A header that eccodes decodes is made of each: without b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from stacbuild.errors import IntegrityError
@@ -20,6 +20,11 @@ _GAP = 1 << 16
 _BINARY_HEADER, _COMPLEX = 12, 0x40
 # ECMWF's messages of GRIB 1 beyond 8 MB count their length in blocks of 120 bytes.
 _LARGE, _BLOCK = 0x800000, 120
+
+# Date and time in the product definition of GRIB 1; forecast time of GRIB 2, and the end of the
+# interval in templates of statistics (4.8 and 4.11).
+_DATE1 = ((12, 17), (24, 25))
+_STEP2, _END2 = (18, 22), {8: (34, 41), 11: (37, 44)}
 
 Span = tuple[int, int]
 
@@ -36,11 +41,15 @@ class Message:
         First bytes of the message with values, if `spans` leave them out.
     spans
         Byte ranges of the file that form the rest of it, one after the other.
+    parameter
+        What states parameter, level and statistics, without times: fields for which it is equal
+        have the same names.
     """
 
     header: bytes
     lead: bytes
     spans: tuple[Span, ...]
+    parameter: bytes
 
     def read(self, content: FileBytes) -> bytes:
         """Return the whole message."""
@@ -124,13 +133,14 @@ def _edition1(content: FileBytes, start: int, lead: bytes) -> tuple[int, Message
     if len(binary) < 11:
         raise _damaged(content, start, "has no values")
     span = (start, start + total)
+    parameter = _without(bytes(definition), _DATE1)
     if binary[3] & _COMPLEX:
-        return start + total, Message(content.read(*span), b"", (span,))
+        return start + total, Message(content.read(*span), b"", (span,), parameter)
     definition[7] = flags & ~0x40
     binary[:3] = len(binary).to_bytes(3, "big")
     body = bytes(definition) + grid + bytes(binary) + _END
     header = _START + (8 + len(body)).to_bytes(3, "big") + b"\x01" + body
-    return start + total, Message(header, b"", (span,))
+    return start + total, Message(header, b"", (span,), parameter)
 
 
 def _length(content: FileBytes, start: int, at: int) -> int:
@@ -156,10 +166,27 @@ def _edition2(content: FileBytes, start: int, stop: int) -> Iterator[Message]:
         if number == 7:
             spans = tuple(sections[each] for each in sorted(sections))
             size = 20 + sum(last - first for first, last in spans)
+            if not {1, 4} <= sections.keys():
+                raise _damaged(content, start, "has no product definition")
             known = b"".join(content.read(*sections[each]) for each in sorted(sections) if each < 6)
             body = known + b"\0\0\0\x06\x06\xff" + b"\0\0\0\x05\x07" + _END
             yield Message(
                 lead + (16 + len(body)).to_bytes(8, "big") + body,
                 lead + size.to_bytes(8, "big"),
                 (*spans, (stop - 4, stop)),
+                _parameter(lead, content.read(*sections[1]), content.read(*sections[4])),
             )
+
+
+def _parameter(lead: bytes, identification: bytes, product: bytes) -> bytes:
+    # Templates below 16 have the forecast time at the same place.
+    template = int.from_bytes(product[7:9], "big")
+    times = (_STEP2, _END2.get(template, _STEP2)) if template < 16 else ()
+    return lead[6:] + identification[5:12] + identification[19:21] + _without(product, times)
+
+
+def _without(data: bytes, spans: Iterable[Span]) -> bytes:
+    found = bytearray(data)
+    for start, stop in spans:
+        found[start:stop] = bytes(stop - start)
+    return bytes(found)

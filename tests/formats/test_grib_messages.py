@@ -73,3 +73,28 @@ def test_a_large_message_of_edition_1(tmp_path: Path) -> None:
     found = list(messages(content))
     assert [each.read(content) for each in found] == [bytes(large), one]
     assert found[0].header == found[1].header
+
+
+@pytest.mark.parametrize("edition", [1, 2])
+def test_times_are_not_part_of_what_names_a_parameter(tmp_path: Path, edition: int) -> None:
+    sample = f"regular_ll_sfc_grib{edition}"
+    path = write_grib(
+        tmp_path / "a.grib",
+        message(field(), sample, shortName="2t"),
+        message(field(), sample, shortName="2t", dataDate=19991231, dataTime=1230),
+        message(field(), sample, shortName="10u"),
+    )
+    first, later, other = (each.parameter for each in messages(FileBytes(str(path))))
+    assert first == later != other
+
+
+def test_totals_to_several_times_are_one_parameter(tmp_path: Path) -> None:
+    total = {"shortName": "tp", "stepType": "accum"}
+    path = write_grib(
+        tmp_path / "a.grib",
+        message(field(), **total, stepRange="0-6"),
+        message(field(), **total, stepRange="6-12"),
+        message(field(), **total, stepRange="0-12"),
+    )
+    first, later, longer = (each.parameter for each in messages(FileBytes(str(path))))
+    assert first == later != longer
