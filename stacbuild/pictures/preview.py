@@ -157,6 +157,12 @@ def _position(array: xr.DataArray, dim: str, text: str) -> int:
     for number, shown in enumerate(known):
         if shown.startswith(text) if is_time else shown == text:
             return number
+    if values.dtype.kind == "M":
+        # As xarray and pandas print it: 2020-01-01T00:00:00.000000000, or with a blank.
+        with suppress(ValueError):
+            same = np.flatnonzero(values == np.datetime64(text.replace(" ", "T").removesuffix("Z")))
+            if "T" in text.replace(" ", "T") and len(same):
+                return int(same[0])
     if values.dtype.kind in "iuf":
         with suppress(ValueError):
             near = np.flatnonzero(np.isclose(values.astype(float), float(text), rtol=1e-6, atol=0))

@@ -83,6 +83,16 @@ class DataProfile(Strict):
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, int | float) else value
 
+    @field_validator("classes")
+    @classmethod
+    def _each_value_once(cls, classes: tuple[Class, ...] | None) -> tuple[Class, ...] | None:
+        named: dict[int, str] = {}
+        for each in classes or ():
+            if (other := named.setdefault(each.value, each.name)) != each.name:
+                msg = f"names the value {each.value} twice: {other!r} and {each.name!r}"
+                raise ValueError(msg)
+        return classes
+
 
 class Provider(Strict):
     """An organisation or person, as in a STAC provider object."""

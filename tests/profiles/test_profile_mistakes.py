@@ -35,6 +35,8 @@ from tests.support.zenodo import Told
          "4:28: data.0.years.count", "has to be more than 0, got the number 0"),
         ("source: a\ndata:\n- match: b\n  classes: [{value: 1, name: a b}]\n",
          "4:30: data.0.classes.0.name", "has to match ^[0-9A-Za-z-_]+$, got 'a b'"),
+        ("source: a\ndata:\n- match: b\n  classes: [{value: 1, name: a}, {value: 1, name: b}]\n",
+         "4:12: data.0.classes", "names the value 1 twice: 'a' and 'b'"),
         ("source: a\ndata:\n- match: b\n  start_datetime: soon\n",
          "4:19: data.0.start_datetime", "has to be a date such as 2020-12-31"),
         ("source: a\ndata:\n- match: b\n  variables: {v: {scal: 1}}\n",
