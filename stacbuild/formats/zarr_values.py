@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DIMENSIONS = "_ARRAY_DIMENSIONS"
 """Attribute that names the dimensions of an array of Zarr format 2."""
 
+REMEDY = "fetch the store again, or write it again"
+"""End of messages about a damaged store of anybody."""
+
 
 def values_of(name: str, array: xr.DataArray | xr.Variable) -> NDArray[Any]:
     """Return the values of a coordinate or of bounds.
@@ -61,7 +64,7 @@ def damaged_index(group: zarr.Group) -> str | None:
 
 def _damaged(name: str, error: Exception) -> str:
     text = " ".join(str(error).split())[:300] or type(error).__name__
-    return f"array {name} cannot be decoded ({text}); fetch the store again, or write it again"
+    return f"array {name} cannot be decoded ({text}); {REMEDY}"
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from stacbuild.formats.cube import open_netcdf
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.formats.zarr_grid import DatasetGrid, grid_of
 from stacbuild.formats.zarr_store import dataset_of, is_consolidated, open_group
+from stacbuild.formats.zarr_values import REMEDY
 from stacbuild.geo.crs import same_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.stac.checksums import checksum
@@ -69,7 +70,7 @@ def check_cube(
         found.wrong(f"{read}: is in the catalog, but the cube does not exist; {_BUILDS}")
         return found
     except StacbuildError as error:
-        found.problems.append(error)
+        found.problems.append(_repairable(error, found))
         return found
     try:
         _check_metadata(group, read, found)
@@ -78,9 +79,9 @@ def check_cube(
         asset = item.assets["data"] if item else None
         check_chunks(Opened(name, group, read, options), variables, asset, found, deep=deep)
     except StacbuildError as error:
-        found.problems.append(error)
+        found.problems.append(_repairable(error, found))
     except Exception as error:  # noqa: BLE001 - zarr and xarray raise various errors on damaged metadata
-        found.problems.append(read_error(error, read, options))
+        found.problems.append(_repairable(read_error(error, read, options), found))
     return found
 
 
@@ -111,10 +112,20 @@ def check_pyramid(
                     variables += [f"{level}/{each}" for each in cube.data_vars]
         check_chunks(Opened(name, group, read, options), variables, asset, found, deep=deep)
     except StacbuildError as error:
-        found.problems.append(error)
+        found.problems.append(_repairable(error, found))
     except Exception as error:  # noqa: BLE001 - zarr and xarray raise various errors on damaged metadata
-        found.problems.append(read_error(error, read, options))
+        found.problems.append(_repairable(read_error(error, read, options), found))
     return found
+
+
+def _repairable(error: StacbuildError, found: Found) -> StacbuildError:
+    """Return an error about damage that says how to repair a cube of ours."""
+    text = str(error)
+    if not isinstance(error, IntegrityError) or found.rebuild in text:
+        return error
+    # Where anybody's store is read, "write it again" is all that can be advised.
+    text = text.removesuffix(REMEDY).removesuffix("write it again").rstrip("; ")
+    return IntegrityError(f"{text}; {found.rebuild}")
 
 
 def check_file(name: str, path: Path, item: pystac.Item, *, deep: bool) -> Found:

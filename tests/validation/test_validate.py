@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -326,6 +327,8 @@ def test_a_chunk_of_a_coordinate_that_is_flipped_or_gone(
     flip(chunk)
     (line,) = wrong()
     assert "good.zarr" in line
+    # A cube is up to date although it is damaged: the command that repairs it is named.
+    assert re.search(r"; build it again: stacbuild cube \S+ good --force$", line)
     chunk.unlink()
     (line,) = wrong()
     assert name in line
