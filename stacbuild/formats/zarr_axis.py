@@ -23,6 +23,10 @@ _ROUNDING = 1e-6
 HALF = 0.5
 
 
+# Longitudes beyond that many circles are no longitudes, but fill values.
+_MOST_TURNS = 10
+
+
 @dataclass(frozen=True)
 class Axis:
     """Evenly spaced coordinates along one dimension.
@@ -72,6 +76,11 @@ class Axis:
             raise StacbuildError(f"coordinate {name} is not regularly spaced: some have no value")
         precision = 2 * float(np.finfo(kind).eps) * float(np.abs(wide).max())
         if is_x and (circle := full_circle(crs)) is not None:
+            if (largest := float(np.abs(wide).max())) > _MOST_TURNS * circle:
+                # Unwrapping would fold it onto the line of the others.
+                raise StacbuildError(
+                    f"coordinate {name} is not regularly spaced: {largest:g} is no longitude"
+                )
             # Longitudes that wrap around.
             wide = np.unwrap(wide, period=circle) if _jumps(wide) else wide
         bounds = _first_bounds(ds, coordinate)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py  # type: ignore[import-untyped]
 import netCDF4
 import numpy as np
 import pyproj
@@ -192,3 +193,13 @@ def test_records_that_were_never_written_are_nodata(folder: Path) -> None:
     assert np.isnan(found["part"].values[1:]).all()
     assert np.isnan(found["never"].values).all()
     assert found["label"].values.tolist() == ["first", "", ""]
+
+
+@pytest.mark.parametrize(("axis", "value"), [("lon", 9.97e36), ("lon", -2e304), ("lat", 9.97e36)])
+def test_a_coordinate_that_was_not_written_is_refused(
+    folder: Path, axis: str, value: float
+) -> None:
+    with h5py.File(folder / "data/plain.h5", "a") as file:
+        file[axis][7] = value
+    with pytest.raises(stacbuild.StacbuildError, match=f"coordinate {axis} is not regularly"):
+        stacbuild.describe("file", f"{folder}/data", "plain.h5")
