@@ -32,6 +32,8 @@ _SPDX = {
 } | {"cc-zero": "CC0-1.0", "cc-by": "CC-BY-4.0", "mit-license": "MIT"}  # fmt: skip
 
 _READ = frozenset({Format.GEOTIFF, Format.JPEG2000, *ARRAY_FILES})
+FORMATS = ", ".join(sorted(_READ, key=str.lower))
+"""Names of the formats that are read, for messages."""
 _TYPES = {**MEDIA_TYPES, Format.JPEG2000: JPEG_2000}
 _ARCHIVE_TYPES = {
     ".zip": "application/zip",
@@ -87,7 +89,7 @@ def is_geotiff(name: str) -> bool:
 
 
 def is_array_file(name: str) -> bool:
-    """Return whether a file is NetCDF or HDF5 by its name."""
+    """Return whether a file is one of arrays, such as NetCDF or HDF5, by its name."""
     return _suffixed(name) in ARRAY_FILES
 
 

@@ -1,6 +1,6 @@
 """Harvesting of Zenodo records: files in place, archives listed or downloaded and unpacked.
 
-A data id is the name of a GeoTIFF, JPEG 2000, NetCDF or HDF5 file in the record, or ``<archive
+A data id is the name of a file with gridded data in the record, or ``<archive
 without suffix>/<member>``, whether the members are in a folder of that name or at the archive's
 root. That of NetCDF and HDF5 may go on into a group. A data id of several files
 (`stacbuild.config.data_ids`) is a pattern or a list of such paths.
@@ -29,6 +29,7 @@ from stacbuild.sources.matching import match
 from stacbuild.sources.several import Member, combine, mark, warn_of
 from stacbuild.sources.zenodo.cache import Cache
 from stacbuild.sources.zenodo.collection import (
+    FORMATS,
     is_array_file,
     is_data,
     is_geotiff,
@@ -155,8 +156,8 @@ class _Work:
             part = self.contents.part(path)
             if part is None or not is_data(path):
                 raise NotFoundError(
-                    f"zenodo {self.record.id}: {path} is not of a format that is read of a record: "
-                    "GeoTIFF, JPEG 2000, NetCDF or HDF5"
+                    f"zenodo {self.record.id}: {path} is not of a format that is read of a record "
+                    f"({FORMATS})"
                 )
             if preload and (part.is_packed or not wanted.in_place):
                 self.contents.fetch(part.file, force=wanted.force)
@@ -210,8 +211,8 @@ def _file_of(record: Record, data_id: str) -> RecordFile:
         if file.key == data_id:
             if folder is None and not is_data(data_id):
                 raise NotFoundError(
-                    f"zenodo {record.id}: {data_id} is neither a GeoTIFF, JPEG 2000, NetCDF or "
-                    "HDF5 file nor an archive"
+                    f"zenodo {record.id}: {data_id} is neither an archive nor of a format that is "
+                    f"read ({FORMATS})"
                 )
             return file
         if is_array_file(file.key) and data_id.startswith(f"{file.key}/"):

@@ -329,7 +329,9 @@ def test_a_file_of_another_kind_is_refused(
     zenodo_server: ZenodoServer, tmp_path: Path, tiny: Path
 ) -> None:
     zenodo_server.records["7"] = Record("7", "Seven", {"a.pdf": tiny})
-    with pytest.raises(NotFoundError, match=r"a\.pdf is neither a GeoTIFF, JPEG 2000, NetCDF or"):
+    with pytest.raises(
+        NotFoundError, match=r"a\.pdf is neither an archive nor .*GeoTIFF, GRIB, HDF5"
+    ):
         harvested(store_of(zenodo_server, "7", tmp_path), "a.pdf")
 
 
