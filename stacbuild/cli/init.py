@@ -112,6 +112,8 @@ def _from_files(paths: list[Path], file: Path, given: _Options) -> None:
         found = find_files(paths)
     for line in found.unreadable:
         click.echo(f"warning: {clean(line)}; left out", err=True)
+    for line in found.apart:
+        click.echo(f"warning: {clean(line)}", err=True)
     placed = place_files(found)
     for each in placed:
         click.echo(clean(f"{each.name}: {describe_files(each)}"), err=True)
@@ -119,6 +121,13 @@ def _from_files(paths: list[Path], file: Path, given: _Options) -> None:
     grid = grid_for(placed, stated) if stated.is_stated else None
     if grid is None and not given.yes and sys.stdin.isatty():
         grid = _ask_grid(placed)
+    for each in placed if grid is None else ():
+        if each.refused:
+            click.echo(
+                f"warning: {clean(f'{each.name}: {each.refused}')}; its pixels are resampled to "
+                f"the grid {clean(each.name)}_grid",
+                err=True,
+            )
     text = files_configuration(found, placed, grid, file)
     write_configuration(file, text, force=given.force)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,8 @@ _MOST_FILES = 10_000
 _OVERLAP = 0.1
 # Share of a pixel by which tiles of one grid may be off.
 _OFF = 0.01
+# Characters of a value that fits into a message.
+_SHORT = 40
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,14 @@ class OwnFiles:
         Absolute path of the folder.
     unreadable
         One line for each file that cannot be a source, with its path and the reason.
+    apart
+        One line for files that others belong to by their names, but not by their headers.
     """
 
     root: Path
     groups: tuple[FileGroup, ...]
     unreadable: tuple[str, ...]
+    apart: tuple[str, ...] = ()
 
 
 def find_files(paths: Sequence[Path]) -> OwnFiles:
@@ -125,7 +131,8 @@ def find_files(paths: Sequence[Path]) -> OwnFiles:
         raise LocalError(
             f"{root}: has no data that stacbuild reads{why}; it reads GeoTIFF, Zarr, NetCDF"
         )
-    return OwnFiles(root, tuple(_groups(files, entries)), tuple(unreadable))
+    groups = tuple(_groups(files, entries))
+    return OwnFiles(root, groups, tuple(unreadable), tuple(_apart(files, groups)))
 
 
 def _may(name: DatedName, templates: set[str]) -> DatedName:
@@ -270,7 +277,7 @@ def _merged(groups: Iterable[list[OwnFile]], key: Callable[[OwnFile], str]) -> l
     """Merge groups of the same key and signature whose files can be one data id."""
     by_key: dict[Any, list[list[OwnFile]]] = {}
     for group in groups:
-        by_key.setdefault((key(group[0]), _signature(group[0])), []).append(group)
+        by_key.setdefault((key(group[0]), repr(_signature(group[0]))), []).append(group)
     merged: list[list[OwnFile]] = []
     for some in by_key.values():
         whole = sorted((file for group in some for file in group), key=lambda file: file.path)
@@ -278,21 +285,79 @@ def _merged(groups: Iterable[list[OwnFile]], key: Callable[[OwnFile], str]) -> l
     return merged
 
 
-def _signature(file: OwnFile) -> Any:
-    """Return what all files of a data id have in common."""
+def _signature(file: OwnFile) -> dict[str, Any]:
+    """Return what all files of a data id have in common, by its name."""
     properties, fields = file.item.properties, file.item.assets["data"].extra_fields
+    transform = file.grid.transform
     if "cube:variables" in properties:
         known = properties["cube:variables"].items()
-        variables = [(name, each["dimensions"], each["data_type"]) for name, each in known]
-        return repr([variables, file.grid.crs, file.grid.shape, *file.grid.transform])
-    transform = file.grid.transform
-    return (
-        file.grid.crs,
-        [float(f"{transform[index]:.9g}") for index in (0, 1, 3, 4)].__repr__(),
-        fields.get("data_type"),
-        len(fields.get("bands", ())),
-        file.time is None,
-    )
+        return {
+            "CRS": file.grid.crs,
+            "grid": (*file.grid.shape, *transform),
+            "list of variables": [
+                (name, each["dimensions"], each["data_type"]) for name, each in known
+            ],
+        }
+    bands = [fields | band for band in fields.get("bands") or [{}]]
+    # The nodata value of floats becomes NaN in a cube, that of integers stays.
+    whole = [each for each in bands if "float" not in str(each.get("data_type"))]
+    pixel = [float(f"{transform[index]:.9g}") for index in (0, 4, 1, 3)]
+    return {
+        "CRS": file.grid.crs,
+        "pixel size": pixel if any(pixel[2:]) else pixel[:2],
+        "data type": _same([each.get("data_type") for each in bands]),
+        "number of bands": len(bands),
+        "nodata value": _same([each.get("nodata") for each in whole]),
+        "scale": _same([each.get("raster:scale", 1) for each in bands]),
+        "offset": _same([each.get("raster:offset", 0) for each in bands]),
+        "unit": _same([each.get("unit") for each in bands]),
+        "time": "none" if file.time is None else "in its name",
+    }
+
+
+def _same(values: list[Any]) -> Any:
+    return values[0] if values and values.count(values[0]) == len(values) else values
+
+
+def _apart(files: Sequence[OwnFile], groups: Sequence[FileGroup]) -> Iterator[str]:
+    """Yield lines about files that are not in one group, although their names suggest it."""
+    numbers = {file.path: number for number, group in enumerate(groups) for file in group.files}
+    for dates in (True, False):
+        by_name: dict[str, list[OwnFile]] = {}
+        for file in files:
+            name = file.name.template
+            by_name.setdefault(name if dates else first_word(name), []).append(file)
+        for some in by_name.values():
+            if len({numbers.get(file.path) for file in some}) == 1:
+                continue
+            kinds = [_signature(file) for file in some]
+            places = {repr([kind["CRS"], kind.get("pixel size")]) for kind in kinds}
+            # Files at one place are products of their own, whatever their names begin with.
+            if dates or (len(places) == 1 and _fit(some)):
+                yield from _reasons(some, kinds)
+                for file in some:
+                    numbers.pop(file.path, None)
+
+
+def _reasons(files: Sequence[OwnFile], kinds: Sequence[dict[str, Any]]) -> Iterator[str]:
+    counts = Counter(map(repr, kinds))
+    usual = kinds[max(range(len(kinds)), key=lambda index: counts[repr(kinds[index])])]
+    first = next(file for file, kind in zip(files, kinds, strict=True) if kind == usual)
+    found: dict[str, list[str]] = {}
+    for file, kind in zip(files, kinds, strict=True):
+        whats = [what for what in usual if kind.get(what) != usual[what]]
+        if not whats and counts[repr(usual)] < len(files):
+            continue
+        why = "its pixels are not aligned with those of the others, or a time is there twice"
+        if whats:
+            mine, others = (str(each.get(whats[0])) for each in (kind, usual))
+            short = max(len(mine), len(others)) < _SHORT
+            why = f"its {whats[0]} " + (f"is {mine}, not {others}" if short else "differs")
+        if file is not first:
+            found.setdefault(why, []).append(file.path)
+    for why, paths in found.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        yield f"{paths[0]}{more}: not one cube with {first.path}, as {why}"
 
 
 def _fit(files: Sequence[OwnFile]) -> bool:

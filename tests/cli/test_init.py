@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from rasterio import Affine
 
 from stacbuild.config import load_config
 from stacbuild.errors import ConfigError, LocalError
@@ -54,10 +55,15 @@ def test_by_options_it_builds(tmp_path: Path) -> None:
 def test_a_folder_becomes_cubes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = raster(tmp_path / "maps" / "one.tif")
     (tmp_path / "maps" / "bad.tif").write_text("bad")
+    rotated = Affine.translation(600000, 5000000) * Affine.rotation(20) * Affine.scale(10, -10)
+    raster(tmp_path / "maps" / "rotated.tif", transform=rotated)
     monkeypatch.chdir(tmp_path)
     done = stacbuild("init", "maps")
     assert done.stdout == "stacbuild.yml\n"
     assert "warning: bad.tif: is not a TIFF" in done.stderr
+    assert (
+        "warning: rotated: its grid is rotated or skewed; its pixels are resampled" in done.stderr
+    )
     assert "one: 1 file; EPSG:32632, pixels of 10" in done.stderr
     stacbuild("cube")
     with xr.open_zarr("cubes/one.zarr", mask_and_scale=False) as cube:

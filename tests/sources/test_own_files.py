@@ -13,6 +13,8 @@ from stacbuild.errors import LocalError
 from stacbuild.sources.own_files import find_files
 from tests.support.own_files import raster
 
+UNALIGNED = "pixels are not aligned with those of the others, or a time is there twice"
+
 
 def data_ids(*paths: Path) -> list[str | tuple[str, ...]]:
     return [group.data_id for group in find_files(paths).groups]
@@ -57,6 +59,26 @@ def test_files_of_different_kinds_are_apart(tmp_path: Path) -> None:
     raster(tmp_path / "b/t_1.tif")
     raster(tmp_path / "b/t_2.tif", transform=Affine(10, 0, 600305, 0, -10, 5000000))
     assert data_ids(tmp_path / "b") == ["t_1.tif", "t_2.tif"]
+
+
+def test_files_that_others_do_not_fit_are_named(tmp_path: Path) -> None:
+    for year in (2019, 2020, 2021, 2022):
+        raster(tmp_path / f"crs_{year}_01.tif", crs="EPSG:32633" if year == 2021 else "EPSG:32632")
+        raster(tmp_path / f"nodata_{year}_01.tif", nodata=0 if year > 2020 else -1)
+    for name, column in (("east", 1), ("west", 0)):
+        raster(tmp_path / f"dem_{name}.tif", column=column, nodata=-column)
+        raster(tmp_path / f"soil_{name}.tif", dtype="int16" if column else "int32")
+    raster(tmp_path / "off_2020_01.tif")
+    raster(tmp_path / "off_2020_02.tif", transform=Affine(10, 0, 600305, 0, -10, 5000000))
+    found = find_files([tmp_path])
+    assert [line.replace(": not one cube with", ",") for line in found.apart] == [
+        "crs_2021_01.tif, crs_2019_01.tif, as its CRS is EPSG:32633, not EPSG:32632",
+        "nodata_2021_01.tif and 1 more, nodata_2019_01.tif, as its nodata value is 0, not -1",
+        f"off_2020_02.tif, off_2020_01.tif, as its {UNALIGNED}",
+        "dem_west.tif, dem_east.tif, as its nodata value is 0, not -1",
+    ]
+    tiles = [group.data_id for group in found.groups if group.label.startswith("dem")]
+    assert tiles == ["dem_east.tif", "dem_west.tif"]
 
 
 def test_files_and_zarr_stores_can_be_named(tmp_path: Path) -> None:
