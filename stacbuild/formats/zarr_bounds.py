@@ -23,6 +23,7 @@ from zarr.storage import WrapperStore
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_attributes import odd_member, repaired, sound
 from stacbuild.formats.zarr_codecs import refused_codec
+from stacbuild.formats.zarr_sizes import compressors, decoded_size
 
 Json = dict[str, Any]
 
@@ -116,8 +117,19 @@ class BoundedStore(WrapperStore[Store]):
                 f"{self._named(key)}: a chunk of {decimal(limit)}, which has to be decoded at "
                 "once; rechunk the store"
             )
-        stated = decoded_bytes(buffer.to_bytes()[:18], len(buffer))
-        if stated is not None and stated > limit * _WIDER + _HEADERS:
+        if array.repeated:
+            raise IntegrityError(
+                f"{self._named(key)}: is compressed twice, so that its size cannot be known before "
+                "it is decoded; write the array again with one compressor"
+            )
+        most = limit * _WIDER + _HEADERS
+        content = buffer.as_numpy_array().data.cast("B")
+        stated = (
+            decoded_bytes(bytes(content[:18]), len(content))
+            if array.metadata is None
+            else decoded_size(array.metadata, content, most)
+        )
+        if stated is not None and stated > most:
             raise IntegrityError(
                 f"{self._named(key)}: decompresses to {decimal(stated)} where a chunk holds "
                 f"{decimal(limit)}; the store is damaged or hostile"
@@ -149,8 +161,12 @@ class BoundedStore(WrapperStore[Store]):
         else:
             changed = repaired(path, name, document, self.notes)
         for array, metadata in _arrays(path, name, document):
+            is_sharded = "sharding_indexed" in str(metadata.get("codecs"))
             self._known[array] = _Array(
-                _chunk_bytes(self._named(f"{array}/{name}"), metadata), refused_codec(metadata)
+                _chunk_bytes(self._named(f"{array}/{name}"), metadata),
+                refused_codec(metadata),
+                repeated=len(compressors(metadata)) > 1,
+                metadata=None if is_sharded else metadata,
             )
         return type(buffer).from_bytes(json.dumps(document).encode()) if changed else buffer
 
@@ -176,10 +192,16 @@ class _Array:
         Decoded bytes of one chunk, 0 if they cannot be determined.
     refused
         A codec that is not used.
+    repeated
+        Whether chunks are compressed more than once.
+    metadata
+        Its metadata; None if its chunks are in shards.
     """
 
     chunk_bytes: int
     refused: str | None
+    repeated: bool
+    metadata: Json | None
 
 
 def decoded_bytes(start: bytes, length: int) -> int | None:

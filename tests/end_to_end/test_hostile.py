@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import rasterio
 import zarr
-from numcodecs import Blosc, GZip, Zstd
+from numcodecs import BZ2, LZ4, Blosc, GZip, Zstd
 from rasterio import Affine
 
 from stacbuild.errors import RemoteError, StacbuildError
@@ -227,8 +227,22 @@ def test_chunks_that_decompress_to_gigabytes_are_not_decompressed(tmp_path: Path
         assert "v/0.0: decompresses to 314.6 MB where a chunk holds 57.6 kB" in said
 
 
+def test_chunks_that_hide_their_size_are_not_decompressed(tmp_path: Path) -> None:
+    frames = bytes(Zstd().encode(np.zeros(57600, np.uint8))) * 600
+    many = bytes(BZ2().encode(np.zeros(30 * MB, np.uint8)))
+    for name, codec, bomb in (("zstd", Zstd(), frames), ("bz2", BZ2(), many)):
+        zarr_of(tmp_path / name / "src" / "one.zarr", codec.get_config(), bomb)
+        assert "v/0.0: decompresses to" in refused(tmp_path / name, {})
+    zstd = Zstd().get_config()
+    twice = bytes(Zstd().encode(Zstd().encode(np.zeros(30 * MB, np.uint8))))
+    zarr_of(tmp_path / "twice" / "src" / "one.zarr", zstd, twice, filters=[zstd])
+    assert "v/0.0: is compressed twice" in refused(tmp_path / "twice", {})
+
+
 def test_chunks_of_usual_codecs_are_read(tmp_path: Path) -> None:
-    for number, codec in enumerate((Zstd(), Blosc("zstd"), Blosc("lz4"), Blosc("zlib"), GZip())):
+    for number, codec in enumerate(
+        (Zstd(), Blosc("zstd"), Blosc("lz4"), Blosc("zlib"), GZip(), LZ4(), BZ2())
+    ):
         values = np.random.default_rng(number).random((120, 120), np.float32)
         directory = tmp_path / str(number)
         zarr_of(directory / "src" / "one.zarr", codec.get_config(), bytes(codec.encode(values)))
