@@ -45,9 +45,10 @@ def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
     for section in ("datasets", "data_stores", "grid_mappings"):
         yield from _duplicates(data.get(section), (section,))
     yield from _stores(data, stores)
+    followed: set[str] = set()
     for path, dataset in _entries(data.get("datasets"), ("datasets",)):
         yield from _duplicates(dataset.get("variables"), (*path, "variables"))
-        yield from _grid(dataset, path, grids, datasets)
+        yield from _grid(dataset, path, grids, datasets, followed)
         sources = [(path, dataset)]
         if "variables" in dataset:
             sources = _entries(dataset["variables"], (*path, "variables"))
@@ -135,14 +136,16 @@ def _grid(
     path: KeyPath,
     grids: dict[str, dict[Any, Any]],
     datasets: dict[str, dict[Any, Any]],
+    followed: set[str],
 ) -> Iterator[Problem]:
+    """Yield the problem of a ``grid_mapping``; *followed* is that of `_circle`."""
     at = (*path, "grid_mapping")
     name = dataset.get("grid_mapping")
     if not isinstance(name, str) or name in grids:
         return
     if name not in datasets:
         yield Problem(at, f"there is no grid {name!r}{hint(name, {**grids, **datasets})}")
-    elif circle := _circle(dataset, name, grids, datasets):
+    elif circle := _circle(dataset, grids, datasets, followed):
         yield Problem(
             at, f"goes in a circle: {' -> '.join(circle)}; one of these has to name one of "
             f"grid_mappings: {', '.join(sorted(grids)) or 'none is defined'}",
@@ -151,20 +154,32 @@ def _grid(
 
 def _circle(
     dataset: dict[Any, Any],
-    name: str,
     grids: dict[str, dict[Any, Any]],
     datasets: dict[str, dict[Any, Any]],
+    followed: set[str],
 ) -> list[str]:
-    """Return the datasets in a cycle of grid_mapping through *dataset*; empty if there is none."""
+    """Return the datasets in a cycle of grid_mapping through *dataset*; empty if there is none.
+
+    *followed* are datasets that are in no cycle. Those found here are added, so that each is
+    followed once.
+    """
     start = str(dataset.get("identifier"))
-    followed = [start]
+    path = {start: None}
+    name = dataset.get("grid_mapping")
     while isinstance(name, str) and name in datasets and name not in grids:
-        followed.append(name)
         if name == start:
-            return followed
-        if name in followed[:-1]:
-            return []  # a cycle of other datasets, reported for each of those
+            return [*path, name]
+        if name in followed:
+            break
+        if name in path:  # a cycle of other datasets, reported for each of those
+            names = list(path)
+            path = dict.fromkeys(names[: names.index(name)])
+            break
+        path[name] = None
         name = datasets[name].get("grid_mapping", "")
+    if datasets.get(start) is not dataset:
+        del path[start]  # another dataset of the same identifier
+    followed.update(path)
     return []
 
 

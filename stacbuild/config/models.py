@@ -7,9 +7,11 @@ are listed in :mod:`stacbuild.config.unsupported`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BeforeValidator,
@@ -135,6 +137,34 @@ class General(Model):
 _Entry = TypeVar("_Entry", Dataset, Store, GridMapping)
 
 
+@dataclass(frozen=True)
+class _Lookup:
+    """Entries by identifier: computed once, as each is looked up several times for each cube."""
+
+    datasets: dict[str, Dataset]
+    stores: dict[str, Store]
+    grids: dict[str, GridMapping]
+    followed: dict[str, GridMapping | Dataset] = field(default_factory=dict)
+    """The grids of datasets that others take theirs from, once they are known."""
+
+    def section(self, name: str) -> Mapping[str, Dataset | Store | GridMapping]:
+        """Return the entries of a section of the configuration."""
+        sections: dict[str, Mapping[str, Dataset | Store | GridMapping]] = {
+            "datasets": self.datasets,
+            "data_stores": self.stores,
+            "grid_mappings": self.grids,
+        }
+        return sections[name]
+
+    @cached_property
+    def places(self) -> dict[str, dict[str, int]]:
+        """The position of each entry, by section and identifier."""
+        return {
+            section: {name: place for place, name in enumerate(self.section(section))}
+            for section in ("datasets", "data_stores", "grid_mappings")
+        }
+
+
 class Config(Located):
     """A whole, valid configuration, whose references all resolve."""
 
@@ -180,15 +210,15 @@ class Config(Located):
 
     def dataset(self, identifier: str) -> Dataset:
         """Return the dataset of this identifier; raise ConfigError if there is none."""
-        return _find(self._path, "dataset", self.datasets, identifier)
+        return self._find("dataset", self._lookup.datasets, identifier)
 
     def store(self, identifier: str) -> Store:
         """Return the store of this identifier; raise ConfigError if there is none."""
-        return _find(self._path, "store", self.data_stores, identifier)
+        return self._find("store", self._lookup.stores, identifier)
 
     def grid_mapping(self, identifier: str) -> GridMapping:
         """Return the grid of this identifier; raise ConfigError if there is none."""
-        return _find(self._path, "grid", self.grid_mappings, identifier)
+        return self._find("grid", self._lookup.grids, identifier)
 
     def grid_of(self, dataset: Dataset) -> GridMapping | Dataset:
         """Return the grid of *dataset*: the one it names, or that of the dataset it names.
@@ -201,17 +231,41 @@ class Config(Located):
         ConfigError
             If there is no such grid or dataset, or datasets name each other in a circle.
         """
-        grids = {grid.identifier: grid for grid in self.grid_mappings}
-        followed = [dataset.identifier]
-        while (name := dataset.grid_mapping) not in grids:
+        followed = {dataset.identifier: None}
+        found: GridMapping | Dataset | None = None
+        while found is None:
+            name = dataset.grid_mapping
             if name is None:
-                return dataset
-            if name in followed:
+                found = dataset
+            elif name in self._lookup.grids:
+                found = self._lookup.grids[name]
+            elif name in followed:
                 circle = " -> ".join([*followed, name])
                 raise ConfigError(f"datasets {circle}: take their grid from each other")
-            followed.append(name)
-            dataset = self.dataset(name)
-        return grids[name]
+            elif (found := self._lookup.followed.get(name)) is None:
+                followed[name] = None
+                dataset = self.dataset(name)
+        # The dataset itself may be a variant of the configured one.
+        self._lookup.followed.update(dict.fromkeys(list(followed)[1:], found))
+        return found
+
+    @cached_property
+    def _lookup(self) -> _Lookup:
+        return _Lookup(
+            _by_name(self.datasets), _by_name(self.data_stores), _by_name(self.grid_mappings)
+        )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, as of any model of pydantic."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("_lookup", None)  # that of the former values
+        return copy
+
+    def _find(self, kind: str, known: Mapping[str, _Entry], identifier: str) -> _Entry:
+        if identifier not in known:
+            where = f" in {self._path.name}" if self._path else ""
+            raise ConfigError(f"there is no {kind} {identifier!r}{where}{hint(identifier, known)}")
+        return known[identifier]
 
     def with_scheduler(self, scheduler: str) -> Config:
         """Return the configuration with another dask scheduler; raise ConfigError if invalid."""
@@ -230,13 +284,20 @@ class Config(Located):
         """
         return self.model_dump(mode="json", exclude_none=True)
 
+    def resolved_entries(
+        self, section: Literal["datasets", "data_stores", "grid_mappings"], names: Iterable[str]
+    ) -> list[dict[str, Any]]:
+        """Return some entries of a section of `resolved`, in the order of the configuration."""
+        known = self._lookup.section(section)
+        places = self._lookup.places[section]
+        return [
+            known[name].model_dump(mode="json", exclude_none=True)
+            for name in sorted(names, key=places.__getitem__)
+        ]
 
-def _find(path: Path | None, kind: str, entries: Iterable[_Entry], identifier: str) -> _Entry:
-    known = {entry.identifier: entry for entry in entries}
-    if identifier not in known:
-        where = f" in {path.name}" if path else ""
-        raise ConfigError(f"there is no {kind} {identifier!r}{where}{hint(identifier, known)}")
-    return known[identifier]
+
+def _by_name(entries: Iterable[_Entry]) -> dict[str, _Entry]:
+    return {entry.identifier: entry for entry in entries}
 
 
 def hint(word: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ dataset of the same configuration; `stacbuild.storage.ownership` decides whether
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ _ELSEWHERE = "take another identifier, or another storage root"
 _TOKEN = re.compile(r"[0-9a-f]{8}")
 
 
+Name = Path | tuple[int, int]
+"""What identifies a file or folder: its resolved path, or its device and inode."""
+
+
 @dataclass(frozen=True)
 class Spot:
     """A path after resolving links; device and inode of itself and of the folders above it."""
@@ -53,13 +58,19 @@ class Spot:
                 found.append((state.st_dev, state.st_ino))
         return cls(resolved, tuple(found), len(found) == len(resolved.parents) + 1)
 
+    @property
+    def names(self) -> set[Name]:
+        """By what other paths may be the same as this one."""
+        return {self.path, self.ids[0]} if self.exists else {self.path}
+
+    @property
+    def names_above(self) -> set[Name]:
+        """By what other paths may be the same as this one or a folder above it."""
+        return {self.path, *self.path.parents, *self.ids}
+
     def is_within(self, other: Spot) -> bool:
         """Return whether this is the other path, or below it."""
-        # Compared as text and without the disk, as every cube is compared with every source.
-        mine, theirs = str(self.path), str(other.path)
-        if mine == theirs or mine.startswith(theirs.rstrip("/") + "/"):
-            return True
-        return other.exists and other.ids[0] in self.ids
+        return not self.names_above.isdisjoint(other.names)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,36 @@ class _Output:
     at: KeyPath
     path: Path
     spot: Spot
+
+
+class _Outputs:
+    """Cubes by their paths and the folders above these, so that not all pairs are compared."""
+
+    def __init__(self) -> None:
+        self.all: list[_Output] = []
+        self._at: dict[Name, list[int]] = defaultdict(list)
+        self._below: dict[Name, list[int]] = defaultdict(list)
+
+    def add(self, output: _Output) -> None:
+        """Add a cube."""
+        number = len(self.all)
+        self.all.append(output)
+        for name in output.spot.names:
+            self._at[name].append(number)
+        for name in output.spot.names_above:
+            self._below[name].append(number)
+
+    def around(self, spot: Spot) -> set[int]:
+        """Return the numbers of the cubes that a path is, or is in."""
+        return {number for name in spot.names_above for number in self._at.get(name, ())}
+
+    def inside(self, spot: Spot) -> set[int]:
+        """Return the numbers of the cubes that are at a path, or below it."""
+        return {number for name in spot.names for number in self._below.get(name, ())}
+
+    def overlapping(self, spot: Spot) -> list[_Output]:
+        """Return the cubes that are at, below or above a path, in order."""
+        return [self.all[number] for number in sorted(self.around(spot) | self.inside(spot))]
 
 
 @dataclass(frozen=True)
@@ -89,8 +130,11 @@ class _Source:
 def overlaps(config: Config) -> Iterator[Problem]:
     """Yield a problem for each output that overlaps a source, a cache, or another output."""
     sources = list(_sources(config))
-    if outputs := list(_local_outputs(config)):
-        yield from _outputs(outputs)
+    outputs = _Outputs()
+    for output in _local_outputs(config):
+        yield from _outputs(outputs, output)
+        outputs.add(output)
+    if outputs.all:
         yield from _caches(config, outputs)
         yield from _files(outputs, sources)
         yield from _inputs(outputs, sources)
@@ -129,16 +173,14 @@ def _declared(sources: Iterable[_Source]) -> Iterator[tuple[KeyPath, str, Spot]]
                     yield at, entry, Spot.of(path)
 
 
-def _inputs(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
+def _inputs(outputs: _Outputs, sources: list[_Source]) -> Iterator[Problem]:
     """Yield a problem for each declared input that overlaps a cube: each build would change it."""
     for at, entry, spot in _declared(sources):
-        for each in outputs:
-            if each.spot.is_within(spot) or spot.is_within(each.spot):
-                yield Problem(
-                    at, f"{entry!r} and {each.path}, where the cube {each.name!r} is written, "
-                    "overlap, so each build would change it; name other files, or take another "
-                    "storage root",
-                )  # fmt: skip
+        for each in outputs.overlapping(spot):
+            yield Problem(
+                at, f"{entry!r} and {each.path}, where the cube {each.name!r} is written, overlap, "
+                "so each build would change it; name other files, or take another storage root",
+            )  # fmt: skip
 
 
 def check_catalog_folder(config: Config, catalog: Path) -> None:
@@ -165,19 +207,17 @@ def check_catalog_folder(config: Config, catalog: Path) -> None:
             )
 
 
-def _outputs(outputs: list[_Output]) -> Iterator[Problem]:
-    """Yield a problem for each cube that overlaps another one."""
-    for number, one in enumerate(outputs):
-        for other in outputs[:number]:
-            if one.spot.is_within(other.spot) or other.spot.is_within(one.spot):
-                yield Problem(
-                    one.at,
-                    f"the cube would be written to {one.path}, and that of dataset "
-                    f"{other.name!r} to {other.path}; {_ELSEWHERE}",
-                )
+def _outputs(others: _Outputs, one: _Output) -> Iterator[Problem]:
+    """Yield a problem for each of the other cubes that one overlaps."""
+    for other in others.overlapping(one.spot):
+        yield Problem(
+            one.at,
+            f"the cube would be written to {one.path}, and that of dataset "
+            f"{other.name!r} to {other.path}; {_ELSEWHERE}",
+        )
 
 
-def _caches(config: Config, outputs: list[_Output]) -> Iterator[Problem]:
+def _caches(config: Config, outputs: _Outputs) -> Iterator[Problem]:
     """Yield a problem for each cube that overlaps a cache or another catalog."""
     reserved: list[tuple[str, Path, bool]] = []
     for store in config.data_stores:
@@ -188,15 +228,15 @@ def _caches(config: Config, outputs: list[_Output]) -> Iterator[Problem]:
             reserved.append((f"the catalog of store {store.identifier!r}", folder, False))
     for what, folder, inside in reserved:
         spot = Spot.of(folder)
-        for each in outputs:
-            if (inside and each.spot.is_within(spot)) or spot.is_within(each.spot):
-                yield Problem(
-                    each.at, f"the cube would be written to {each.path}, which overlaps {what}, "
-                    f"{folder}; {_ELSEWHERE}",
-                )  # fmt: skip
+        found = outputs.around(spot) | (outputs.inside(spot) if inside else set())
+        for each in map(outputs.all.__getitem__, sorted(found)):
+            yield Problem(
+                each.at, f"the cube would be written to {each.path}, which overlaps {what}, "
+                f"{folder}; {_ELSEWHERE}",
+            )  # fmt: skip
 
 
-def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
+def _files(outputs: _Outputs, sources: list[_Source]) -> Iterator[Problem]:
     """Yield a problem for each overlap of a cube and a source.
 
     A dataset may read the cube of another one, as long as there is no cycle.
@@ -207,9 +247,17 @@ def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
         if path is None:
             continue
         spot = Spot.of(path)
-        where = short(source.data_id) if is_several(source.data_id) else path
-        for each in outputs:
-            if spot.is_within(each.spot) or _is_matched(source, each):
+        several = is_several(source.data_id)
+        where = short(source.data_id) if several else path
+        matched = {
+            number
+            for number, each in enumerate(outputs.all if several else ())
+            if _is_matched(source, each)
+        }
+        taken = outputs.around(spot) | matched
+        for number in sorted(taken | outputs.inside(spot)):
+            each = outputs.all[number]
+            if number in taken:
                 if each.name != source.dataset and not _reaches(takes, each.name, source.dataset):
                     takes.setdefault(source.dataset, set()).add(each.name)
                     continue
@@ -219,7 +267,7 @@ def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
                     f"{where} lies where the cube of dataset {each.name!r} would be written to, "
                     f"which {how}; {_ELSEWHERE}",
                 )
-            elif each.spot.is_within(spot):
+            else:
                 yield Problem(
                     each.at, f"the cube would be written to {each.path}, in the source {path} of "
                     f"dataset {source.dataset!r}; {_ELSEWHERE}",
@@ -228,8 +276,6 @@ def _files(outputs: list[_Output], sources: list[_Source]) -> Iterator[Problem]:
 
 def _is_matched(source: _Source, output: _Output) -> bool:
     """Return whether a pattern or list of files matches a cube."""
-    if not is_several(source.data_id):
-        return False
     root = source.store.path("")
     if root is None or not output.path.is_relative_to(root):
         return False

@@ -192,27 +192,22 @@ class Resolver:
 
 def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:
     """Return the part of the resolved configuration that this cube depends on."""
-    resolved = config.resolved()
-    stores = {variable.store for variable in dataset.variables} | {"storage"}
-
-    def named(section: str, names: set[str]) -> list[Any]:
-        return [each for each in resolved.get(section, []) if each["identifier"] in names]
-
     grid = config.grid_of(dataset)
+    used = [dataset.identifier]
+    stores = {"storage", *(variable.store for variable in dataset.variables)}
+    if not isinstance(grid, GridMapping) and grid.identifier != dataset.identifier:
+        # With the dataset whose source has the grid, and its stores.
+        used.append(grid.identifier)
+        stores |= {variable.store for variable in grid.variables}
     # The grid itself, since grid_mapping may name another dataset that uses it.
     mapping = {"grid_mapping": grid.identifier}
-    if isinstance(grid, GridMapping):
-        return {
-            "datasets": [each | mapping for each in named("datasets", {dataset.identifier})],
-            "data_stores": named("data_stores", stores),
-            "grid_mappings": named("grid_mappings", {grid.identifier}),
-        }
-    # With the dataset whose source has the grid, and its stores.
-    stores |= {variable.store for variable in grid.variables}
-    return {
+    expression = {
         "datasets": [
             each if each["identifier"] == grid.identifier else each | mapping
-            for each in named("datasets", {dataset.identifier, grid.identifier})
+            for each in config.resolved_entries("datasets", used)
         ],
-        "data_stores": named("data_stores", stores),
+        "data_stores": config.resolved_entries("data_stores", stores),
     }
+    if isinstance(grid, GridMapping):
+        expression["grid_mappings"] = config.resolved_entries("grid_mappings", [grid.identifier])
+    return expression
