@@ -127,5 +127,5 @@ def _holder_of(holder: Path) -> str:
         return (
             f"another run (pid {by['pid']} on {by['host']}, {by['command']!r}, since {by['since']})"
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another run"

@@ -216,6 +216,9 @@ class _TarInfo(tarfile.TarInfo):
             return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
         except RecursionError:
             raise IntegrityError(f"{archive.name!s}: refused, its headers never end") from None
+        except (ValueError, IndexError, OverflowError) as error:
+            # The map of a sparse file (GNU) is parsed without checks.
+            raise tarfile.ReadError(f"a header cannot be read: {error}") from error
 
 
 def _listed(archive: _Archive, name: str, limit: int) -> list[tuple[Member, _Info]]:

@@ -353,7 +353,7 @@ def content_range(response: requests.Response) -> tuple[int, int | None] | None:
     None if the header is missing or malformed.
     """
     header = response.headers.get("Content-Range", "").strip()
-    if (found := re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header)) is None:
+    if (found := re.fullmatch(r"bytes (\d{1,19})-\d+/(\d{1,19}|\*)", header)) is None:
         return None
     return int(found[1]), None if found[2] == "*" else int(found[2])
 

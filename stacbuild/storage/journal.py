@@ -109,7 +109,7 @@ class Journal:
                 journal._apply(json.loads(line))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         return journal
 

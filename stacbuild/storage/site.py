@@ -294,7 +294,9 @@ class Site:
         for path in sorted(self.root.glob(pattern)):
             if path.is_symlink() or not path.is_file():
                 continue
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(
+                OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+            ):
                 content = json.loads(path.read_bytes())
                 token, owner = str(content["token"]), dict(content["owner"])
                 if owner and is_own(self.output, owner) and path == self.owner_file(token):

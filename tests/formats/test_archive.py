@@ -220,3 +220,28 @@ def test_real_deliveries_unpack(tmp_path: Path, realdata: Path) -> None:
         files = extract(path, tmp_path / path.stem, nested=True)
         assert len([file for file in files if file.suffix == ".tif"]) == 1
     assert members(realdata / "zenodo" / "4924875_store.zip")
+
+
+def sparse(path: Path, listed: bytes) -> Path:
+    """Write a tar archive of a sparse file (GNU, version 1.0), whose map precedes its content."""
+    content = listed.ljust(512, b"\0") + b"data"
+    info = tarfile.TarInfo("GNUSparseFile.0/s.bin")
+    info.size = len(content)
+    info.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "s.bin",
+        "GNU.sparse.realsize": "1004",
+    }
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_sparse_files(tmp_path: Path) -> None:
+    (found,) = extract(sparse(tmp_path / "a.tar", b"1\n1000\n4\n"), tmp_path / "a")
+    assert found.read_bytes() == bytes(1000) + b"data"
+    for number, listed in enumerate((b"x\n0\n4\n", b"9\n0\n4\n", b"1\nx\n4\n", b"")):
+        path = sparse(tmp_path / f"{number}.tar", listed)
+        with pytest.raises(IntegrityError, match="is damaged"):
+            extract(path, tmp_path / str(number))

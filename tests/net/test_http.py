@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.net import http
@@ -104,3 +105,12 @@ def test_a_redirect_leaves_the_web_nowhere() -> None:
         pytest.raises(RemoteError, match="redirects from http to file, which is refused"),
     ):
         http.get_json(session, f"{server.url}/a")
+
+
+def test_a_content_range_of_thousands_of_digits() -> None:
+    answer = requests.Response()
+    for stated in (f"bytes {'9' * 5000}-1/2", f"bytes 0-1/{'9' * 5000}"):
+        answer.headers["Content-Range"] = stated
+        assert http.content_range(answer) is None
+    answer.headers["Content-Range"] = "bytes 5-9/10"
+    assert http.content_range(answer) == (5, 10)

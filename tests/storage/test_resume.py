@@ -111,7 +111,20 @@ def test_a_torn_last_line_never_counted(tmp_path: Path) -> None:
         assert list(Journal.read(tmp_path / "j").finished["v"]) == [((0, 2),), ((4, 6),)]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"{", b"[]\n", b'{"version": 2}\n', b"\xff\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"{",
+        b"[]\n",
+        b'{"version": 2}\n',
+        b"\xff\n",
+        b"[" * 200_000,
+        b'{"version": 1, "started": "2025-01-31", "fingerprint": "x", "token": "8c5f\\u00001a"}\n',
+    ],
+    ids=["empty", "newline", "torn", "list", "version", "bytes", "deep", "nul"],
+)
 def test_what_is_no_journal_counts_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "j").write_bytes(content)
     assert Journal.read(tmp_path / "j") is None
