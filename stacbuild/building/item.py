@@ -20,10 +20,9 @@ from stacbuild.config.patterns import Period
 from stacbuild.formats.cf_flags import legend_of
 from stacbuild.planning.fingerprint import software
 from stacbuild.stac.catalog import Harvest, cube_id
-from stacbuild.stac.extensions import FINGERPRINT, INPUTS, declare_extensions
+from stacbuild.stac.extensions import CONFIGURATION, FINGERPRINT, INPUTS, declare_extensions
 from stacbuild.stac.item_time import is_undated, time_fields
 from stacbuild.stac.zarr_item import zarr_item
-from stacbuild.storage.output import CONFIGURATION
 
 if TYPE_CHECKING:
     from stacbuild.pictures.thumbnail import Pictured

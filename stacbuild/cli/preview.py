@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from stacbuild.cli.options import default_config
 from stacbuild.cli.output import print_error
-from stacbuild.errors import Failure, Failures, StacbuildError
+from stacbuild.errors import ConfigError, Failure, Failures, StacbuildError
 from stacbuild.safe_text import clean
 
 _SELECTION = re.compile(r"[A-Za-z_][\w.-]*=(?!=)")
@@ -66,7 +68,8 @@ def preview(
     The images show one time, with axes and a colour bar or a legend. A cube of one pixel is drawn
     along time. Of a pyramid, the coarsest level that suffices is drawn.
 
-    CUBE is its name in the catalog, the path or URL of its Zarr store or netCDF file, or the path
+    CUBE is its name in the catalog (COLLECTION/NAME if another configuration has a cube of the same
+    name), the path or URL of its Zarr store or netCDF file, or the path
     of its STAC item. The cube is subsampled. Prints the path of each PNG: CUBE.png, or
     CUBE_VARIABLE.png for a cube of several variables.
     """
@@ -80,7 +83,10 @@ def preview(
     from stacbuild.pictures import preview as pictures
     from stacbuild.pictures.find import find_cube
 
-    found = find_cube(cube, catalog)
+    configuration = None
+    with suppress(ConfigError):
+        configuration = default_config()
+    found = find_cube(cube, catalog, configuration)
     failures: list[Failure] = []
     with open_cube_data(found.href, least=pictures.SIDE) as dataset:
         known = pictures.drawable_variables(dataset)

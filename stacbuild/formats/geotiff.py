@@ -261,6 +261,8 @@ class RasterFile:
             raise RemoteError(f"{self.name}: returned an HTML page instead of a GeoTIFF")
         if start.startswith(_JPEG_2000):
             return "JP2OpenJPEG"
+        if not start:
+            raise IntegrityError(f"{self.name}: is empty")
         if start[:4] not in _MAGIC:
             raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
         return "GTiff"

@@ -30,6 +30,9 @@ def is_local(href: str) -> bool:
     return Path(href).is_absolute()
 
 
+_NO_GROUP = "no Zarr group is there; check the"
+
+
 def not_found(href: str, why: str) -> StacbuildError:
     """Return the error for an href without the expected data."""
     return (MissingError if is_local(href) else NotFoundError)(f"{href}: {why}")
@@ -54,9 +57,7 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
     local = is_local(href)
     text = _one_line(error, storage_options)
     if isinstance(error, zarr.errors.GroupNotFoundError | FileNotFoundError):
-        return not_found(
-            where, f"no Zarr group is there; check the {'path' if local else 'address'}"
-        )
+        return not_found(where, _no_group(Path(href)) if local else f"{_NO_GROUP} address")
     if isinstance(error, (*REFUSED, NoCredentialsError)):
         if local:
             return LocalError(f"{where}: may not be read (permission denied)")
@@ -72,6 +73,15 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
             return LocalError(f"{where}: cannot be read ({text})")
         return RemoteError(f"{where}: cannot be read ({text}); try again later")
     return IntegrityError(f"{where}: is not a readable Zarr dataset ({text}); write it again")
+
+
+def _no_group(path: Path) -> str:
+    """Return why there is no Zarr group at a local path."""
+    if path.is_file():
+        return "is no file of a format that is read: GeoTIFF, netCDF, HDF5, GRIB or a Zarr store"
+    if path.is_dir():
+        return "is a folder, but no Zarr group; name a store or file in it"
+    return f"{_NO_GROUP} path"
 
 
 def where_of(href: str, storage_options: Json | None) -> str:

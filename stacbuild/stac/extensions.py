@@ -39,6 +39,9 @@ ALPHA = "stacbuild:alpha"
 VARIABLE = "stacbuild:variable"
 """Field of an asset or of ``bands``: the variable according to the header."""
 
+CONFIGURATION = "stacbuild:configuration"
+"""Property of a cube's item: path of its configuration, relative to the catalog's folder."""
+
 FINGERPRINT = "stacbuild:fingerprint"
 """Property of a cube's item: SHA-256 over `INPUTS`, in hexadecimal."""
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from stacbuild.errors import IntegrityError, LocalError
 from stacbuild.stac.catalog import cube_id
-from stacbuild.stac.extensions import FINGERPRINT
+from stacbuild.stac.extensions import CONFIGURATION, FINGERPRINT
 from stacbuild.storage.foreign import Parts, foreign_message, foreign_paths
 from stacbuild.storage.formats import whole
 from stacbuild.storage.journal import Journal
-from stacbuild.storage.output import ATTRIBUTE, COLLECTION, CONFIGURATION
+from stacbuild.storage.output import ATTRIBUTE, COLLECTION
 
 if TYPE_CHECKING:
     import pystac

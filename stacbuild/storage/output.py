@@ -37,9 +37,6 @@ ATTRIBUTE = "stacbuild_fingerprint"
 COLLECTION = "stacbuild_collection"
 """Attribute of a cube's group or file: the collection of the item that names it."""
 
-CONFIGURATION = "stacbuild:configuration"
-"""Property of a cube's item: path of its configuration, relative to the catalog's folder."""
-
 
 @dataclass(frozen=True)
 class Staging:
@@ -145,7 +142,7 @@ class Output:
 
     @property
     def stated_configuration(self) -> str | None:
-        """The value of `CONFIGURATION` in its item."""
+        """The value of `stacbuild.stac.extensions.CONFIGURATION` in its item."""
         if self.configuration is None:
             return None
         path = self.configuration.parent.resolve() / self.configuration.name

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.errors import ConfigError, ConflictError, LocalError
 from stacbuild.locks import check_lock
+from stacbuild.stac.extensions import CONFIGURATION
 from stacbuild.storage.journal import Journal, new_token
 from stacbuild.storage.on_disk import REMEDY
-from stacbuild.storage.output import CONFIGURATION
 
 if TYPE_CHECKING:
     import pystac

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.stac.catalog import cube_id
-from stacbuild.storage.output import CONFIGURATION
+from stacbuild.stac.extensions import CONFIGURATION
 
 if TYPE_CHECKING:
     import pystac

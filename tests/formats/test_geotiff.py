@@ -191,6 +191,12 @@ def test_gdal_prefixes_are_only_names() -> None:
         RasterFile("/vsizip/a.zip/a.tif")
 
 
+def test_a_file_of_no_bytes_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "f.tif").write_bytes(b"")
+    with pytest.raises(IntegrityError, match=r"f.tif: is empty$"):
+        RasterFile(tmp_path / "f.tif").open()
+
+
 def test_a_vrt_under_the_name_of_a_tiff_does_not_open(tmp_path: Path) -> None:
     vrt = b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"
     (tmp_path / "f.tif").write_bytes(vrt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import aiohttp
 import botocore.exceptions
 import pytest
@@ -17,6 +19,7 @@ from stacbuild.errors import (
     StacbuildError,
 )
 from stacbuild.formats.zarr_errors import is_no_group, read_error, where_of
+from stacbuild.formats.zarr_store import open_group
 
 REMOTE, LOCAL = "s3://bucket/a.zarr", "/data/a.zarr"
 OPTIONS = {"key": "canary-key", "secret": "s", "endpoint_url": "https://s3.example"}
@@ -64,3 +67,15 @@ def test_where_a_bucket_is() -> None:
 
 def test_an_array_is_no_group() -> None:
     assert "open_params.variable_names" in str(is_no_group("/data/a.zarr/v/"))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("readme.txt", "is no file of a format"), ("cubes", "is a folder")]
+)
+def test_what_is_there_but_no_group_is_not_called_missing(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    (tmp_path / "readme.txt").write_text("Two maps.")
+    (tmp_path / "cubes").mkdir()
+    with pytest.raises(StacbuildError, match=f"{name}: {why}"):
+        open_group(str(tmp_path / name))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pystac
 import pytest
 
-from stacbuild.errors import MissingError
+from stacbuild.errors import ConfigError, MissingError
 from stacbuild.pictures.find import Found, find_cube
 
 
@@ -22,7 +22,11 @@ def catalog(tmp_path: Path) -> Path:
     )
     collection = pystac.Collection("c", "C", extent)
     root.add_child(collection)
-    for name, properties in (("senf", {"cube:variables": {}}), ("map", {})):
+    for name, properties in (
+        ("senf", {"cube:variables": {}, "processing:expression": {}}),
+        ("source", {"cube:variables": {}}),
+        ("map", {}),
+    ):
         item = pystac.Item(name, None, None, when, properties)
         item.add_asset("data", pystac.Asset(f"../../../data/{name}.zarr"))
         collection.add_item(item)
@@ -74,5 +78,39 @@ def test_a_pyramid_is_found_with_all_its_levels(tmp_path: Path, catalog: Path) -
 
 def test_what_is_no_cube_is_named_with_those_there_are(catalog: Path) -> None:
     # An item without variables is of a source.
-    with pytest.raises(MissingError, match=r"map: .*senf"):
+    with pytest.raises(MissingError, match=r"map: .*; its cubes are senf$"):
         find_cube("map", catalog)
+    # Sources with variables can be drawn, but are not what a name of a cube leads to.
+    assert find_cube("source", catalog).name == "source"
+
+
+def test_a_catalog_without_cubes_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"no cubes; build one with stacbuild cube, .*--catalog"):
+        find_cube("senf", tmp_path / "none")
+
+
+def test_cubes_of_one_name_are_told_apart_by_collection_or_configuration(
+    tmp_path: Path, catalog: Path
+) -> None:
+    content = json.loads((catalog / "c" / "collection.json").read_text())
+    root = pystac.Catalog.from_file(str(catalog / "catalog.json"))
+    root.add_child(pystac.Collection("d", "D", pystac.Collection.from_dict(content).extent))
+    for name in ("senf", "only"):
+        item = pystac.Item(
+            name, None, None, dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+            {
+                "cube:variables": {}, "processing:expression": {},
+                "stacbuild:configuration": "../d.yml",
+            },
+        )  # fmt: skip
+        item.add_asset("data", pystac.Asset(f"../../../other/{name}.zarr"))
+        root.get_child("d").add_item(item)
+    root.normalize_and_save(str(catalog), pystac.CatalogType.SELF_CONTAINED)
+    with pytest.raises(ConfigError, match=r"senf: is ambiguous in .*name one of c/senf, d/senf$"):
+        find_cube("senf", catalog)
+    other = str(tmp_path / "other" / "senf.zarr")
+    assert find_cube("d/senf", catalog) == Found("d-senf", other)
+    assert find_cube("c/senf", catalog).href == str(tmp_path / "data" / "senf.zarr")
+    assert find_cube("senf", catalog, tmp_path / "d.yml") == Found("senf", other)
+    with pytest.raises(MissingError, match=r"its cubes are only, c/senf, d/senf$"):
+        find_cube("nothing", catalog)

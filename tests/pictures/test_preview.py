@@ -55,7 +55,7 @@ def test_by_path_by_item_and_by_name_it_is_the_same_picture(project: Path, tmp_p
     [
         (["a", "--var", "nope"], 2, "there are: a"),
         (["a", "--time", "2001"], 2, "has no time"),
-        (["b"], 5, "the catalog has a"),
+        (["b"], 5, "its cubes are a"),
         (["b.zarr"], 5, "no Zarr store"),
     ],
 )
