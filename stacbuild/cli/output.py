@@ -34,7 +34,7 @@ def finish(
 
     # A failure is shown once, in full, below the table.
     rows = [
-        (r.name, r.status, "" if r.status == "FAILED" else r.message, duration(r.seconds))
+        (r.name, r.status, "see below" if r.status == "FAILED" else r.message, duration(r.seconds))
         for r in results
     ]
     print_table((what, "Status", "Message", "Time"), rows)

@@ -98,12 +98,19 @@ def _problem(error: ErrorDetails, path: KeyPath, known: tuple[str, ...], parent:
     if kind in {"float_type", "float_parsing"}:
         return Problem(path, f"has to be a number{got}")
     if kind == "string_pattern_mismatch":
-        return Problem(path, f"has to match {context['pattern']}{got}")
+        wanted = _PATTERNS.get(context["pattern"], f"match {context['pattern']}")
+        return Problem(path, f"has to {wanted}{got}")
     if kind.startswith("datetime_"):
         return Problem(path, f"has to be a date such as 2020-12-31, or a time{got}")
     if kind == "value_error":
         return Problem(path, str(context["error"]))
     return Problem(path, error["msg"])
 
+
+# What regular expressions of models mean.
+_PATTERNS = {
+    r"^[0-9A-Za-z-_]+$": "consist of letters (A to Z, a to z), digits, - and _, without spaces",
+    r"^[0-9A-Fa-f]{6}$": "be six hexadecimal digits, such as 1a7a3c",
+}
 
 _OF_A_SOURCE = frozenset(NamedVariable.model_fields)

@@ -27,6 +27,7 @@ from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReade
 from stacbuild.loading.stated_grid import whole_grid
 from stacbuild.loading.units import work_unit
 from stacbuild.stac.files import store_kind
+from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
@@ -121,7 +122,7 @@ def check_common(items: Sequence[pystac.Item]) -> None:
         If they differ in dtype, bands, unit, scale or offset, or (integers) in nodata values: the
         nodata value of one file may be a valid value in another.
     """
-    kinds: dict[str, set[Any]] = {}
+    kinds: dict[str, dict[Any, str]] = {}
     for item in items:
         bands = data_bands(item)
         each = [VariableMetadata.of_raster(item, band) for band in bands]
@@ -137,13 +138,22 @@ def check_common(items: Sequence[pystac.Item]) -> None:
             ),
         ):
             same = value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
-            kinds.setdefault(what, set()).add(same)
-    for what, values in kinds.items():
-        if len(values) > 1:
+            file = str(item.properties.get(FILE, item.id))
+            kinds.setdefault(what, {}).setdefault(same, file)
+    for what, files in kinds.items():
+        if len(files) > 1:
+            values = sorted(f"{file} has {_plain(value)}" for value, file in files.items())
             raise BuildError(
                 f"{short(items[0].properties['stacbuild:data_id'])}: its files differ in {what} "
-                f"({', '.join(sorted(map(str, values)))}); they cannot be one variable"
+                f"({', '.join(values)}); they cannot be one variable; make a dataset of each kind, "
+                "or convert the files to one"
             )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(map(_plain, value)) or "none"
+    return str(value)
 
 
 def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:

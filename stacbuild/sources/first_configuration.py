@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -43,6 +44,10 @@ class Choice:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
+_TRANSLITERATED = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae"}
+    | {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d"}
+)
 _SUFFIX = re.compile(
     r"\.(zarr(\.zip)?|tiff?|nc[34]?|cdf|h5|he5|hdf5?|gri?b[12]?|jp2|vrt)$", re.IGNORECASE
 )
@@ -179,8 +184,17 @@ def name_of(data_id: str) -> str:
     path = data_id.partition("?")[0].rpartition("|")[2]
     last = PurePosixPath(path).name or "data"
     stem = _SUFFIX.sub("", last)
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")[:60]
+    name = _in_ascii(stem)[:60]
     return f"{name}_data" if name in _COORDINATES else name or "data"
+
+
+def _in_ascii(text: str) -> str:
+    """Return a text as a word of ASCII letters: ``Höhe`` is ``Hoehe``."""
+    composed = unicodedata.normalize("NFC", text).translate(_TRANSLITERATED)
+    plain = unicodedata.normalize("NFKD", composed)
+    # Without the accents, which are characters of their own now.
+    letters = "".join(each for each in plain if not unicodedata.combining(each))
+    return re.sub(r"[^A-Za-z0-9_]+", "_", letters).strip("_")
 
 
 def free_name(name: str, taken: set[str]) -> str:

@@ -195,7 +195,7 @@ def _describe(root: Path, entries: Sequence[str]) -> tuple[dict[str, pystac.Item
     store = make_store("file", str(root))
     usable = [path for path in entries if not is_pattern(path)]
     others = [path for path in entries if is_pattern(path)]
-    failed = [f"{path}: has a wildcard or a brace in its name" for path in others]
+    failed = [f"{path}: has a wildcard or a brace in its name; rename it" for path in others]
     items: dict[str, pystac.Item] = {}
     with progress.reported_to(_OnlyTasks(progress.current())):
         try:

@@ -77,5 +77,7 @@ def test_files_of_several_times_have_the_same_bands(tmp_path: Path) -> None:
     tile(tmp_path / "stac" / "one.tif", 3)
     tile(tmp_path / "stac" / "two.tif", 3, count=3)
     path = project(tmp_path, scene("a", "./one.tif", FIRST), scene("b", "./two.tif", SECOND))
-    with pytest.raises(BuildError, match=r"c: its files differ in number of bands \(2, 3\)"):
+    with pytest.raises(
+        BuildError, match=r"c: its files differ in number of bands .* has 2, .* has 3"
+    ):
         stacbuild.load(path, "cube")

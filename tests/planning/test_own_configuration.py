@@ -134,6 +134,13 @@ def test_its_comments_say_what_the_files_are(tmp_path: Path) -> None:
     assert load_config(content, base_dir=tmp_path).grid_mappings[0].spatial_res == 10
 
 
+def test_names_are_transliterated(tmp_path: Path) -> None:
+    for path in ("Höhe_x0_y0.tif", "Forêt.tif", "Bo\u0308den.tif", "日本.tif"):
+        raster(tmp_path / path)
+    names = {each.name for each in place_files(find_files([tmp_path]))}
+    assert names == {"Hoehe_x0_y0", "Foret", "Boeden", "data"}
+
+
 def test_the_times_are_those_of_the_cubes(tmp_path: Path) -> None:
     for path in ("a 01.02.2020.tif", "b_2020Q1.tif", "c_2020_01.tif", "e_Apr2020.tif"):
         raster(tmp_path / path)

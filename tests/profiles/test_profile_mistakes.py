@@ -34,7 +34,7 @@ from tests.support.zenodo import Told
         ("source: a\ndata:\n- match: b\n  years: {first: 1, count: 0}\n",
          "4:28: data.0.years.count", "has to be more than 0, got the number 0"),
         ("source: a\ndata:\n- match: b\n  classes: [{value: 1, name: a b}]\n",
-         "4:30: data.0.classes.0.name", "has to match ^[0-9A-Za-z-_]+$, got 'a b'"),
+         "4:30: data.0.classes.0.name", "digits, - and _, without spaces, got 'a b'"),
         ("source: a\ndata:\n- match: b\n  classes: [{value: 1, name: a}, {value: 1, name: b}]\n",
          "4:12: data.0.classes", "names the value 1 twice: 'a' and 'b'"),
         ("source: a\ndata:\n- match: b\n  start_datetime: soon\n",

@@ -100,13 +100,23 @@ def test_files_and_zarr_stores_can_be_named(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_named_in_one_line_each(tmp_path: Path) -> None:
     raster(tmp_path / "good.tif")
     (tmp_path / "bad.tif").write_bytes(b"II*\0 and no more")
+    (tmp_path / "empty.tif").touch()
+    raster(tmp_path / "a{b}.tif")
     (tmp_path / "list.hdf").write_bytes(b"\x0e\x03\x13\x01")
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / ".hidden").mkdir()
     raster(tmp_path / ".hidden" / "x.tif")
     found = find_files([tmp_path])
     assert [group.data_id for group in found.groups] == ["good.tif"]
-    assert sorted(line.partition(":")[0] for line in found.unreadable) == ["bad.tif", "list.hdf"]
+    unreadable = sorted(found.unreadable)
+    assert [line.partition(":")[0] for line in unreadable] == [
+        "a{b}.tif",
+        "bad.tif",
+        "empty.tif",
+        "list.hdf",
+    ]
+    assert unreadable[0].endswith("rename it")
+    assert "is empty" in unreadable[2]
     assert not any("\n" in line or str(tmp_path) in line for line in found.unreadable)
     with pytest.raises(LocalError, match=r"bad.tif"):
         find_files([tmp_path / "bad.tif"])
