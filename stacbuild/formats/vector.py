@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,9 @@ def read_features(path: Path, layer: str | None) -> Features:
         such layer, or its format needs the extra ``vector``, which is not installed.
     """
     suffix = path.suffix.lower()
+    with suppress(OSError):  # reported with the reason when it is opened
+        if path.is_file() and path.stat().st_size == 0:
+            raise LocalError(f"{path.name}: is empty (0 bytes); write it again")
     if layer is not None and suffix != ".gpkg":
         raise LocalError(f"{path.name}: only a GeoPackage has layers; leave '|{layer}' out")
     if suffix in (".geojson", ".json"):
@@ -149,6 +153,8 @@ def _by_gdal(path: Path, layer: str | None) -> tuple[Any, str]:
     raw = _imported("pyogrio.raw", path)
     try:
         names = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+        if not names:
+            raise LocalError(f"{path.name}: has no layer with geometries; write the region into it")
         if layer is None and len(names) > 1:
             raise LocalError(
                 f"{path.name}: has several layers: {', '.join(names)}; name one, as in "

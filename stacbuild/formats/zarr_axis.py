@@ -91,8 +91,10 @@ class Axis:
             step = float(wide[-1] - wide[0]) / (wide.size - 1)
             apart = float(np.abs(wide - line).max())
             if step == 0 or not apart <= STRAIGHT * abs(step) + precision:
+                gap = _gap_hint(wide, full_circle(crs) if is_x else None)
                 raise StacbuildError(
                     f"coordinate {name} is not regularly spaced, so it is no grid of equal pixels"
+                    f"{gap}"
                 )
             uneven = apart / abs(step)
         return cls(name, ends[0], ends[1], int(values.size), precision, bounds, unit, uneven)
@@ -221,6 +223,19 @@ def _decimal(stored: np.generic, wide: float) -> float:
     if stored.dtype == np.float32 and float(stored) == wide:
         return float(str(stored))
     return float(wide)
+
+
+def _gap_hint(values: NDArray[np.float64], circle: float | None) -> str:
+    """Return what to do about longitudes such as 0..10 and 350..359, regular once sorted anew."""
+    if circle is None:
+        return ""
+    steps = np.diff(np.sort(np.where(values > circle / 2, values - circle, values)))
+    if not steps.size or not steps.min() > 0 or np.ptp(steps) > STRAIGHT * steps.min():
+        return ""
+    return (
+        f"; some are beyond a gap: subtract {circle:g} from those above {circle / 2:g}, then sort "
+        "the data by it"
+    )
 
 
 def _jumps(values: NDArray[np.float64]) -> bool:

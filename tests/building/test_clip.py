@@ -203,6 +203,7 @@ def test_what_is_no_region_is_refused(tmp_path: Path, content: str, said: str) -
         ("link.geojson", "is a link out of the folder"), ("/roi.geojson", "relative to the"),
         ("../roi.geojson", "without '..'"), ("https://h/roi.geojson", "relative to the"),
         ("roi.tif", "has to be a vector file"), ("folder.gpkg", "there is no file"),
+        ("empty.gpkg", "empty.gpkg: is empty (0 bytes)"), ("empty.shp", "is empty (0 bytes)"),
         ("no.gpkg", "is not what its name says"), ("no.shp", "is not what its name says"),
         ("no.parquet", "is not valid GeoParquet"),
     ],
@@ -213,6 +214,8 @@ def test_paths_that_are_no_vector_file(tmp_path: Path, path: str, said: str) -> 
     (tmp_path / "outside.geojson").write_text(features(LAKE))
     (folder / "link.geojson").symlink_to(tmp_path / "outside.geojson")
     (folder / "folder.gpkg").mkdir()
+    for suffix in ("gpkg", "shp"):
+        (folder / f"empty.{suffix}").touch()
     for suffix in ("gpkg", "shp", "parquet"):
         # GDAL would follow this to another file.
         (folder / f"no.{suffix}").write_text("<OGRVRTDataSource></OGRVRTDataSource>")

@@ -180,6 +180,11 @@ def test_a_crs_without_a_code_is_kept_as_wkt() -> None:
         (projected(crs="EPSG:123456"), r"attribute crs \(EPSG:123456\) is not a CRS"),
         (lonlat([1.0, 2.0, 4.0], [1.0, 2.0]), "latitude is not regularly spaced"),
         (lonlat([1.0, np.nan, 3.0], [1.0, 2.0]), "latitude is not regularly spaced"),
+        (
+            lonlat([1.0, 2.0], [0.0, 0.5, 1.0, 358.5, 359.0, 359.5]),
+            "longitude is not regularly spaced.*; some are beyond a gap: subtract 360 from",
+        ),
+        (lonlat([1.0, 2.0], [0.0, 0.5, 1.0, 350.0]), "a grid of equal pixels$|equal pixels$"),
         (lonlat([1.0], [1.0, 2.0]), "latitude has one value"),
         (lonlat(["a", "b"], [1.0, 2.0]), "latitude is not numeric"),
         (projected(crs="EPSG:3035").drop_vars("y"), "y has no coordinates"),
