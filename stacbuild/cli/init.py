@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from stacbuild.sources.listing import Choice
 
 _KINDS = ("zenodo", "s3", "file", "https", "clms", "stac")
+# Names of datasets that fit into a question.
+_MOST_CHOICES = 6
 _DEFAULT = Path("stacbuild.yml")
 
 
@@ -111,25 +115,41 @@ def _from_files(paths: list[Path], file: Path, given: _Options) -> None:
     with open_reporter() as reporter, progress.reported_to(reporter):
         found = find_files(paths)
     for line in found.unreadable:
-        click.echo(f"warning: {clean(line)}; left out", err=True)
+        _show(f"warning: {line}; left out")
     for line in found.apart:
-        click.echo(f"warning: {clean(line)}", err=True)
+        _show(f"warning: {line}")
     placed = place_files(found)
     for each in placed:
-        click.echo(clean(f"{each.name}: {describe_files(each)}"), err=True)
+        _show(f"{each.name}: {describe_files(each)}")
     stated = OneGrid(given.crs, given.resolution, given.bbox)
     grid = grid_for(placed, stated) if stated.is_stated else None
     if grid is None and not given.yes and sys.stdin.isatty():
         grid = _ask_grid(placed)
     for each in placed if grid is None else ():
         if each.refused:
-            click.echo(
-                f"warning: {clean(f'{each.name}: {each.refused}')}; its pixels are resampled to "
-                f"the grid {clean(each.name)}_grid",
-                err=True,
+            _show(
+                f"warning: {each.name}: {each.refused}; its pixels are resampled to the grid "
+                f"{each.name}_grid"
             )
     text = files_configuration(found, placed, grid, file)
     write_configuration(file, text, force=given.force)
+
+
+def _show(line: str) -> None:
+    """Print a line on stderr; on a terminal, wrapped between words."""
+    text = clean(line)
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(
+            textwrap.wrap(
+                text,
+                width,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
+    click.echo(text, err=True)
 
 
 def _ask_grid(placed: Sequence[PlacedFiles]) -> OneGrid | None:
@@ -140,9 +160,12 @@ def _ask_grid(placed: Sequence[PlacedFiles]) -> OneGrid | None:
     names = {each.name: each for each in placed}
     own = "own" if "own" not in names else "OWN"
     choice = click.prompt(
-        "Grid of the cubes: each its own, or all that of",
+        "Grid of the cubes: each its own, or all that of"
+        + ("" if len(names) <= _MOST_CHOICES else f" ({own}, or a name from above)"),
         type=click.Choice([own, *names]),
         default=own,
+        # The names of many are in the lines above.
+        show_choices=len(names) <= _MOST_CHOICES,
         err=True,
     )
     if choice == own:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,10 +34,7 @@ def finish(
     from stacbuild.progress import duration
 
     # A failure is shown once, in full, below the table.
-    rows = [
-        (r.name, r.status, "see below" if r.status == "FAILED" else r.message, duration(r.seconds))
-        for r in results
-    ]
+    rows = [(r.name, r.status, _message(r), duration(r.seconds)) for r in results]
     print_table((what, "Status", "Message", "Time"), rows)
     failures = [
         (r.name, r.error or StacbuildError(r.message)) for r in results if r.status == "FAILED"
@@ -44,6 +42,14 @@ def finish(
     print_failures(failures, ctx.obj.debug)
     if failures:
         ctx.exit(Failures(failures).exit_code)
+
+
+def _message(result: CubeResult | HarvestResult) -> str:
+    if result.status == "FAILED":
+        return "see below"
+    # On a terminal, the path of a cube is there already, as a line of stdout.
+    shown = sys.stdout.isatty() and result.message == getattr(result, "href", None)
+    return "" if shown else result.message
 
 
 def print_failures(failures: Sequence[Failure], debug: bool) -> None:

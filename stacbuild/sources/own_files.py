@@ -170,9 +170,7 @@ def _entries(paths: Sequence[Path]) -> tuple[Path, list[str], list[str]]:
 
 def _below(folder: Path, left_out: list[str]) -> Iterator[str]:
     store = make_store("file", str(folder))
-    for entry in lister_of(store).entries(store, None):
-        if not any(part.startswith(".") for part in entry.data_id.split("/")):
-            yield entry.data_id
+    yield from (entry.data_id for entry in lister_of(store).entries(store, None))
     for where, folders, names in os.walk(folder):
         folders[:] = [
             each for each in folders if not (each.startswith(".") or _is_zarr(Path(where, each)))

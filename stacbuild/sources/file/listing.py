@@ -12,5 +12,7 @@ from stacbuild.sources.object_listing import Root, list_objects
 
 
 def entries(store: FileStore, match: str | None) -> Iterator[Entry]:
-    """Yield the data ids below the folder, as `list_objects`."""
-    return list_objects(Root(fsspec.filesystem("file"), str(store.root)), match)
+    """Yield the data ids below the folder, as `list_objects`; hidden files are left out."""
+    for entry in list_objects(Root(fsspec.filesystem("file"), str(store.root)), match):
+        if not any(part.startswith(".") for part in entry.data_id.split("/")):
+            yield entry

@@ -12,6 +12,8 @@ from tests.support.cli import geotiff
 def test_data_ids_are_relative_to_the_root(tmp_path: Path) -> None:
     size = geotiff(tmp_path / "maps" / "deep" / "a.tif").stat().st_size
     geotiff(tmp_path / "b.tif")
+    geotiff(tmp_path / "maps" / ".hidden.tif")
+    geotiff(tmp_path / "maps" / ".hidden" / "a.tif")
     params = {"root": str(tmp_path / "maps")}
     store = FileStore.model_validate(
         {"identifier": "local", "store_id": "file", "store_params": params}
