@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -332,19 +333,33 @@ def _stretch(plane: Plane) -> float:
 
 
 def _name(plane: Plane) -> str:
-    return str(plane.array.attrs.get("long_name", plane.array.name))
+    # A file without a title has its name as the long_name.
+    name = str(plane.array.attrs.get("long_name", plane.array.name))
+    return re.sub(r"(?<=.)\.tiff?$", "", name, flags=re.IGNORECASE)
 
 
 def _title(plane: Plane) -> str:
     found = []
     for dim, number in plane.place.items():
         value = _place_text(plane.array, dim, number)
+        if dim == "time" and dim in plane.array.coords:
+            value = value[: _time_length(plane.array[dim].values)]
         found.append(value if dim == "time" else f"{dim} {value}")
     return ", ".join([_name(plane), *found])
 
 
 def _place_text(array: xr.DataArray, dim: str, number: int) -> str:
     return _time_text(array[dim].values[number] if dim in array.coords else number)
+
+
+def _time_length(times: np.ndarray[Any, Any]) -> int | None:
+    """Return the length of the text of a year or month; None if times are not all such starts."""
+    # One time alone may be a day.
+    if times.dtype.kind == "M" and len(times) > 1:
+        for unit, length in (("Y", 4), ("M", 7)):
+            if (times.astype(f"M8[{unit}]") == times).all():
+                return length
+    return None
 
 
 def _time_text(value: Any) -> str:

@@ -269,6 +269,32 @@ def test_values_without_a_class_have_a_colour_and_an_entry_of_their_own(tmp_path
     assert pngs[0] == pngs[1]
 
 
+@pytest.mark.parametrize(
+    ("times", "title"),
+    [
+        (["2020-06-01", "2020-07-01"], "rain, 2020-07"),
+        (["2019-01-01", "2020-01-01"], "rain, 2020"),
+        (["2020-06-01", "2020-06-02"], "rain, 2020-06-02"),
+        (["2020-06-01"], "rain, 2020-06-01"),
+    ],
+)
+def test_titles_name_months_and_no_suffix_and_ticks_of_integers_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: list[str], title: str
+) -> None:
+    figures = []
+    draw = pictures._draw
+    monkeypatch.setattr(pictures, "_draw", lambda plane: figures.append(draw(plane)) or figures[-1])
+    values = np.resize(np.arange(4, dtype=np.uint8), (len(times), 2, 2))
+    coords = {"time": np.array(times, "datetime64[ns]"), "y": [1.0, 0.0], "x": [0.0, 1.0]}
+    attrs = {"long_name": "rain.TIF"}
+    preview(
+        xr.Dataset({"v": (("time", "y", "x"), values, attrs)}, coords), None, {}, tmp_path / "v.png"
+    )
+    plot, bar = figures[0].axes
+    assert (plot.get_title(), bar.get_ylabel()) == (title, "rain")
+    assert all(float(tick).is_integer() for tick in bar.get_yticks())
+
+
 def test_one_pixel_is_drawn_along_time_unless_a_time_is_chosen(
     tmp_path: Path, drawn: list[np.ndarray[Any, Any]]
 ) -> None:
