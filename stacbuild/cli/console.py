@@ -345,6 +345,9 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
             yield f"  {count} to harvest first:"
             for source in each.harvest:
                 yield from _wrapped(source, "    ")
+            if expected and expected.variables:
+                # The items are from before the files changed.
+                yield "  sizes are those of the last harvest, and may change"
         if each.code:
             yield from _wrapped(f"custom code: {', '.join(each.code)}", "  ")
         if expected:

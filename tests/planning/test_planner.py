@@ -344,6 +344,14 @@ def test_what_is_not_harvested_is_said_and_not_fetched(tmp_path: Path) -> None:
     assert "2 sources to harvest first" in call("plan", config)
 
 
+def test_sizes_of_files_that_changed_are_said_to_be_those_of_before(built: Path) -> None:
+    said = "sizes are those of the last harvest, and may change"
+    edit(built, lambda content: content["datasets"][1].update(chunksize={"lat": 20}))
+    assert said not in call("plan", built, "b")
+    geotiff(built.parent / "src" / "one.tif", compress="lzw")
+    assert said in call("plan", built, "a")
+
+
 def test_the_figures_are_those_of_the_cube(built: Path) -> None:
     found = planned(built)["a"]
     assert found["bytes_to_write"] == 0
