@@ -342,7 +342,7 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
             )
         if each.harvest:
             count = "1 source" if len(each.harvest) == 1 else f"{len(each.harvest)} sources"
-            yield f"  {count} to harvest first:"
+            yield f"  {count} to harvest first (stacbuild cube does it):"
             for source in each.harvest:
                 yield from _wrapped(source, "    ")
             if expected and expected.variables:

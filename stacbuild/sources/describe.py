@@ -97,6 +97,8 @@ def describe_items(
         metadata["note"] = "is in an archive; its header can be read once that is preloaded"
     elif metadata["variables"] is None:
         metadata["chunks"] = _blocks(asset, options)
+    if len(items) > 1:
+        metadata.setdefault("note", "href, shape, bounds and size are those of the first file")
     return {key: value for key, value in metadata.items() if value is not None}
 
 

@@ -52,7 +52,6 @@ ELSEWHERE = {
     "planning/resolve.py": "planning/test_planner.py",
     "sources/clms/auth.py": "sources/clms/test_api.py",
     "sources/clms/listing.py": "sources/test_listing.py",
-    "sources/describe.py": "sources/test_listing.py",
     "sources/file/harvest.py": "sources/test_objects.py",
     "sources/first_configuration.py": "cli/test_init.py",
     "sources/harvesting.py": "planning/test_sources.py",
