@@ -8,6 +8,7 @@ small share of the cube, however long its time axis is.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -117,27 +118,35 @@ class Recorder:
         self._since = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._recording: Future[None] | None = None
+        self._lock = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Finished regions are recorded whatever ended the work.
-        try:
-            if self._recording is not None:
-                self._recording.result()
-            self._record(self._waiting)
-        finally:
-            self._thread.shutdown()
+        # Finished regions are recorded whatever ended the work. After an interrupt, threads may
+        # still add some.
+        with self._lock:
+            self._closed = True
+            try:
+                if self._recording is not None:
+                    self._recording.result()
+                self._record(self._waiting)
+            finally:
+                self._thread.shutdown()
 
     def recorded(self, name: str) -> list[Region]:
         """Return the regions of a variable that the journal records as finished, merged."""
         return merged(self._journal.finished.get(name, ())) if self._journal is not None else []
 
     def add(self, name: str, region: Region) -> None:
-        """Add a region of a variable that was written."""
-        if self._journal is None:
-            return
+        """Add a region of a variable that was written; any thread may."""
+        with self._lock:
+            if self._journal is not None and not self._closed:
+                self._add(name, region)
+
+    def _add(self, name: str, region: Region) -> None:
         self._waiting.setdefault(name, []).append(region)
         self._chunks += count(region_shape(region), self.arrays[name].chunks)
         if self._chunks < self._batch and time.monotonic() - self._since < _SECONDS:

@@ -165,9 +165,9 @@ def _write_regions(
     with Flight(workers.in_flight) as flight:
 
         def wrote(name: str, region: Region) -> None:
+            recorder.add(name, region)
             with lock:
                 task.advance(count(region_shape(region), recorder.arrays[name].chunks))
-                recorder.add(name, region)
             flight.check()
 
         for names in _by_grid_chunks(dataset, grid):
