@@ -285,6 +285,7 @@ class Counts:
     read: int = 0
     maps: Counter[Any] = field(default_factory=Counter)
     once: int = 0
+    files: int = 0
 
 
 BANDS = 26
@@ -312,6 +313,8 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> Counts:
     built(before)
     job = Job((Layer("many", (str(path),)),), box, (2 * TILE, 2 * TILE), TILE, "")
     counts = Counts(once=sum(size * n for (_, size), n in windows_of_blocks(job).items()))
+    # A build reads each file once more, for its checksum.
+    counts.files = sum((folder / name).stat().st_size for name in names.values())
 
     def counted(source: Any, target: Any, window: Any, plainly: Any = pool.index_map) -> Any:
         counts.maps[source, target, str(window)] += 1
@@ -329,7 +332,7 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> Counts:
 def test_an_interleaved_block_is_read_from_disk_once_a_tile(counts: Counts) -> None:
     # Some more is read than blocks, such as PROJ's database; once a band would be 26 times as
     # much, and once a thread three times.
-    assert 0.5 * counts.once < counts.read < 1.5 * counts.once
+    assert 0.5 * counts.once < counts.read - counts.files < 1.5 * counts.once
 
 
 def test_an_index_map_is_made_once_for_all_bands_and_variables(counts: Counts) -> None:

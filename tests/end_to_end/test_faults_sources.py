@@ -148,8 +148,13 @@ def test_a_chunk_of_a_zarr_that_cannot_be_decoded(
         (path / key).write_bytes(bad)
 
     line = fails("bad.zarr", damage)
-    assert "age cannot be read at" in line
-    assert "'lat': (" in line
+    if "decompresses to" in line:
+        # The noise is a header of Blosc, too.
+        assert (zarr_format, kind) == (2, "noise")
+        assert f"bad.zarr/{key}: " in line
+    else:
+        assert "age cannot be read at" in line
+        assert "'lat': (" in line
 
 
 def test_a_chunk_of_a_zarr_that_is_not_there(

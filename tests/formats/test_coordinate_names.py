@@ -36,5 +36,5 @@ def test_other_names_of_coordinates_are_free(tmp_path: Path) -> None:
 def test_a_picture_of_one_row(tmp_path: Path, east: float) -> None:
     write(tmp_path / "src" / "one.zarr", {"v": Raw(["lat", "lon"], NUMBERS), **GRID})
     cube = made(tmp_path, grid={"bbox": [10.0, 45.0, east, 45.001]})
-    preview(cube, None, None, tmp_path / "a.png")
+    preview(cube, None, {}, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 0

@@ -194,11 +194,6 @@ def test_a_zip_is_read(tmp_path: Path, fmt: int, inside: bool) -> None:
     assert np.array_equal(cube["v"].values, NUMBERS[INSIDE])
 
 
-def test_a_zip_elsewhere_is_refused() -> None:
-    with pytest.raises(StacbuildError, match="is a zip archive"):
-        open_source("https://example.com/one.zarr.zip")
-
-
 @pytest.mark.parametrize("fmt", [2, 3])
 def test_an_array_is_no_group(tmp_path: Path, fmt: int) -> None:
     path = store(tmp_path, fmt)

@@ -80,7 +80,7 @@ def test_what_the_page_prints_is_a_kind_of_source(tmp_path: Path) -> None:
         )
     for words in commands:
         assert f"0 {words[0]}" in done.stdout, done.stderr
-    assert "soil/carbon.tif\t-\tGeoTIFF" in done.stdout
+    assert "soil/carbon.tif  -  GeoTIFF" in done.stdout
     assert "title: Carbon in soil" in done.stdout
     with xr.open_zarr(tmp_path / "data" / "soil.zarr") as cube:
         assert int(variable_of(cube).max()) == 99

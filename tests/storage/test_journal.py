@@ -86,7 +86,7 @@ def test_only_partial_files_are_swept(tmp_path: Path) -> None:
     journal = Journal.start(tmp_path / "a.journal", "abc")
     journal.folder = tmp_path / "staged"
     journal.folder.mkdir()
-    for name in ("0", "1.abc.partial"):
+    for name in ("0", f"1.{'0a' * 16}.partial"):
         (journal.folder / name).write_text("")
     journal.sweep()
     assert [each.name for each in journal.folder.iterdir()] == ["0"]

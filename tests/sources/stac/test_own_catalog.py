@@ -98,6 +98,8 @@ def test_sources_and_cubes_of_it_give_the_same_cubes(folder: Path, format_id: st
         expected = opened(folder, inner.get(format_id, f"{name}.zarr"))
         for how in ("cube", "file"):
             found = opened(folder, f"{name}_of_{how}.zarr")
+            # A file's variable has the name of the dataset, a cube's its own.
+            found = found.rename({f"{name}_of_file": name} if how == "file" else {})
             xr.testing.assert_equal(found, expected)
             for variable in expected.data_vars:
                 kept = {"_FillValue", "flag_values", "flag_meanings", "units", "long_name"}
