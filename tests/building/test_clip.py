@@ -184,7 +184,7 @@ LINE = shapely.LineString([(10, 45), (11, 46)])
         (features(shapely.Point(10, 45)), "has geometries of type Point"),
         (features(), "has no polygon"), (features(None), "has no polygon"),
         ("{}", "is not valid GeoJSON"), ("[1]", "is not valid GeoJSON"),
-        ("", "is not valid GeoJSON"),
+        ("", "is empty (0 bytes)"),
         (features(shapely.box(5e5, 4e6, 6e5, 5e6)), "beyond longitude and latitude"),
         ('{"type": "Polygon", "coordinates": 7}', "is not valid GeoJSON"),
         (features(LAKE, crs="mine"), "its CRS cannot be used"),
