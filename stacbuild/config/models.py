@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
-    BeforeValidator,
     Field,
     PrivateAttr,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 
@@ -27,7 +25,6 @@ from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore
 from stacbuild.config.types import (
     BBoxOrRegion,
-    Count,
     Crs,
     DataId,
     Located,
@@ -36,21 +33,13 @@ from stacbuild.config.types import (
     PixelSize,
     Scheduler,
     Text,
+    TileSize,
     known_scheduler,
 )
 from stacbuild.errors import ConfigError
 from stacbuild.geo.bbox import BBox, check_bbox
 
 STORAGE = "storage"
-
-
-def _tile(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        if len(value) != 2:
-            msg = "has to be one whole number, or two: [x, y]"
-            raise ValueError(msg)
-        return value
-    return (value, value)
 
 
 class GridMapping(Model):
@@ -70,23 +59,7 @@ class GridMapping(Model):
     east, as in `[170, -20, -170, -10]`: the grid crosses the antimeridian, and its longitudes
     continue beyond 180. Or a vector file, `roi.geojson` or `roi.gpkg|layer`: its bounds, extended
     to multiples of `spatial_res`."""
-    tile_size: Annotated[
-        tuple[Count, Count],
-        BeforeValidator(_tile),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "integer", "minimum": 1},
-                    {
-                        "type": "array",
-                        "items": {"type": "integer", "minimum": 1},
-                        "minItems": 2,
-                        "maxItems": 2,
-                    },
-                ],
-            }
-        ),
-    ] = (1024, 1024)
+    tile_size: TileSize = (1024, 1024)
     """Width and height of the chunks of a cube, in pixels: one number, or [x, y]."""
 
     @field_validator("bbox")

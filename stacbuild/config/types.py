@@ -184,12 +184,25 @@ def _known_crs(value: str) -> str:
     return f"EPSG:{value}" if value.isdigit() else value
 
 
-def _resolution(value: Any) -> Any:
-    pair = value if isinstance(value, list | tuple) else [value, value]
+def _one_or_pair(one: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a value for both axes, or one for each."""
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]}
+
+
+def _pair(value: Any, what: str) -> Any:
+    pair = value if isinstance(value, list | tuple) else (value, value)
     if len(pair) != 2:
-        msg = "has to be one number, or two: [x, y]"
+        msg = f"has to be one {what}, or two: [x, y]"
         raise ValueError(msg)
-    x, y = (float(_number(each)) for each in pair)
+    return pair
+
+
+def _tile_size(value: Any) -> Any:
+    return _pair(value, "whole number")
+
+
+def _resolution(value: Any) -> Any:
+    x, y = (float(_number(each)) for each in _pair(value, "number"))
     if min(x, y) <= 0:
         msg = f"has to be more than 0, got {min(x, y)}"
         raise ValueError(msg)
@@ -329,24 +342,19 @@ Crs = Annotated[
 PixelSize = Annotated[
     float | tuple[float, float],
     BeforeValidator(_resolution),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {
-                    "type": "array",
-                    "items": {"type": "number", "exclusiveMinimum": 0},
-                    "minItems": 2,
-                    "maxItems": 2,
-                },
-            ],
-        }
-    ),
+    WithJsonSchema(_one_or_pair({"type": "number", "exclusiveMinimum": 0})),
 ]
 """Width and height of a pixel; one number if they are equal."""
 
 Count = Annotated[int, Field(ge=1), BeforeValidator(_count)]
 """A whole number, 1 or more."""
+
+TileSize = Annotated[
+    tuple[Count, Count],
+    BeforeValidator(_tile_size),
+    WithJsonSchema(_one_or_pair({"type": "integer", "minimum": 1})),
+]
+"""Width and height of a tile in pixels; stated as one number if they are equal."""
 
 Url = Annotated[Text, AfterValidator(_url)]
 """An http or https URL without trailing slash, user name, password, query or fragment."""

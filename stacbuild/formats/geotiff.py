@@ -24,6 +24,7 @@ from rich.filesize import decimal
 
 from stacbuild.errors import IntegrityError, LocalError, RemoteError
 from stacbuild.formats.file_bytes import s3_pages
+from stacbuild.formats.file_format import Format, format_of_bytes
 from stacbuild.formats.gdal_file import GdalFile, GdalHandle
 from stacbuild.formats.raster_errors import GDAL_ERRORS, message_of
 from stacbuild.formats.tiff import has_mask
@@ -49,10 +50,8 @@ _MOST_BLOCK_BYTES = 2 << 30
 # Attribute of a dataset: a function that reads bytes of its file.
 _BYTES = "_stacbuild_bytes"
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# Files, and bare code streams.
-_JPEG_2000 = (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
-_NAMES = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000"}
+_DRIVERS = {Format.GEOTIFF: "GTiff", Format.JPEG2000: "JP2OpenJPEG"}
+_NAMES = {driver: str(kind) for kind, driver in _DRIVERS.items()}
 
 
 class RasterFile:
@@ -259,13 +258,12 @@ class RasterFile:
         start = self.bytes(0, 32)
         if self._pages and http.is_page(start):
             raise RemoteError(f"{self.name}: returned an HTML page instead of a GeoTIFF")
-        if start.startswith(_JPEG_2000):
-            return "JP2OpenJPEG"
         if not start:
             raise IntegrityError(f"{self.name}: is empty")
-        if start[:4] not in _MAGIC:
+        driver = _DRIVERS.get(format_of_bytes(start))
+        if driver is None:
             raise IntegrityError(f"{self.name}: is not a TIFF, it begins with {start[:4]!r}")
-        return "GTiff"
+        return driver
 
     def _check_boxes(self) -> None:
         """Refuse a truncated JPEG 2000 file, in which the last box reaches beyond its end.

@@ -17,17 +17,13 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
+from stacbuild.net.hrefs import is_local
 
 Json = dict[str, Any]
 
 MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 # The first is raised by s3fs and for local files, the second by `zarr_http`.
 REFUSED = (PermissionError, AuthError)
-
-
-def is_local(href: str) -> bool:
-    """Return whether an href is a path."""
-    return Path(href).is_absolute()
 
 
 _NO_GROUP = "no Zarr group is there; check the"

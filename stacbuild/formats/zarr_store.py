@@ -31,7 +31,6 @@ from stacbuild.formats.zarr_decode import decoded
 from stacbuild.formats.zarr_errors import (
     MISSING,
     REFUSED,
-    is_local,
     is_no_group,
     not_found,
     read_error,
@@ -49,7 +48,7 @@ from stacbuild.formats.zarr_members import (
     mended,
 )
 from stacbuild.formats.zarr_values import damaged_index, naming
-from stacbuild.net.hrefs import check_form
+from stacbuild.net.hrefs import check_form, is_local
 from stacbuild.net.speed import Patience
 
 if TYPE_CHECKING:

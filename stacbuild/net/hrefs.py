@@ -141,6 +141,11 @@ def check_form(href: str) -> None:
         raise _refused(href, "is neither a path nor a URL")
 
 
+def is_local(href: str) -> bool:
+    """Return whether an href, as `check_form` accepts it, is a path."""
+    return Path(href).is_absolute()
+
+
 def is_relative_path(href: str) -> bool:
     """Return whether an href is a relative path, not XML or a name with the prefix of a driver."""
     prefixed = re.match(r"\s*[A-Za-z][A-Za-z0-9_+.-]*:", href)

@@ -32,8 +32,8 @@ from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
-from stacbuild.formats.zarr_errors import is_local
 from stacbuild.formats.zarr_store import open_group, source_of
+from stacbuild.net.hrefs import is_local
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.dating import group_dated, raster_dated

@@ -10,7 +10,7 @@ from typing import Any
 
 import pystac
 
-from stacbuild.net.hrefs import is_relative_path
+from stacbuild.net.hrefs import is_local, is_relative_path
 from stacbuild.stac.item_time import is_undated
 
 Json = dict[str, Any]
@@ -72,13 +72,9 @@ def extent(items: list[Json], stated: Json) -> Json:
     return extent  # type: ignore[no-any-return]
 
 
-def _is_local(href: str) -> bool:
-    return Path(href).is_absolute()
-
-
 def relative(href: str, directory: Path) -> str:
     """Return an href, made relative to a folder if it is a local absolute path."""
-    return Path(os.path.relpath(href, directory)).as_posix() if _is_local(href) else href
+    return Path(os.path.relpath(href, directory)).as_posix() if is_local(href) else href
 
 
 def absolute(href: str, directory: Path) -> str:
