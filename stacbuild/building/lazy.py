@@ -133,7 +133,6 @@ def _variables(job: Job) -> xr.Dataset:
                 source.items,
                 job.grid,
                 source.storage_options,
-                progress.current().warn,
             )
         )
         if unread := loading.unread(source.variable, source.items):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pystac
 import xarray as xr
 
+from stacbuild import progress
 from stacbuild.safe_text import clean, word_of
 
 if TYPE_CHECKING:
@@ -35,26 +36,19 @@ def named_bands(item: pystac.Item) -> dict[int, str]:
     }
 
 
-def band_variables(
-    variable: SourceVariable, item: pystac.Item, warn: Callable[[str], None] | None = None
-) -> dict[str, str]:
+def band_variables(variable: SourceVariable, item: pystac.Item) -> dict[str, str]:
     """Return the names of variables that are single bands, by their number: ``band_1``.
 
     A band is called as in the file, in ASCII letters, digits and ``_``. It keeps its number if it
     has no name, or one that is too long, begins with a digit, or is that of a coordinate or of
     another band (ignoring case, as some file systems do); and all do if parameters of the variable
     use numbers.
-
-    Parameters
-    ----------
-    warn
-        Called with one line if names of the file are changed.
     """
-    if any(re.fullmatch(r"band_\d+", name) for name in variable.names_in_parameters()):
+    if _uses_numbers(variable):
         return {}
     words = {number: word_of(name, 1000) for number, name in named_bands(item).items()}
     folded = [word.casefold() for word in words.values()]
-    names, changed = {}, []
+    names = {}
     for number, word in words.items():
         usable = (
             re.fullmatch(rf"[A-Za-z]\w{{0,{_LONGEST - 1}}}", word)
@@ -64,17 +58,31 @@ def band_variables(
         )
         if usable:
             names[f"band_{number}"] = word
-        used, stated = names.get(f"band_{number}", f"band_{number}"), named_bands(item)[number]
+    return names
+
+
+def warn_about_band_names(variable: SourceVariable, item: pystac.Item) -> None:
+    """Warn if `band_variables` changes names of the file."""
+    if _uses_numbers(variable):
+        return
+    called = band_variables(variable, item)
+    changed = []
+    for number, stated in named_bands(item).items():
+        used = called.get(f"band_{number}", f"band_{number}")
         if used != stated:
             changed.append(f"{stated[:_LONGEST]!r} is {used}")
-    if changed and warn is not None:
+    if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         listed = ", ".join(changed[:_SHOWN])
-        warn(
+        progress.warn(
             f"{variable.label}: names of bands that no variable can have are changed: "
             f"{listed}{more}"
         )
-    return names
+
+
+def _uses_numbers(variable: SourceVariable) -> bool:
+    """Return whether parameters of a variable name bands by number."""
+    return any(re.fullmatch(r"band_\d+", name) for name in variable.names_in_parameters())
 
 
 def with_band_names(cube: xr.Dataset, items: Sequence[pystac.Item]) -> xr.Dataset:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pystac
+
+from stacbuild import progress
 
 Json = Mapping[str, Any]
 
@@ -42,9 +44,7 @@ def classes_of_files(items: Sequence[pystac.Item], band: int | None) -> tuple[Js
     )
 
 
-def warn_about_classes(
-    name: str, items: Sequence[pystac.Item], bands: Sequence[int], warn: Callable[[str], None]
-) -> None:
+def warn_about_classes(name: str, items: Sequence[pystac.Item], bands: Sequence[int]) -> None:
     """Warn if files name a value differently, which therefore means two things in one cube."""
     for band in bands:
         contradictions = list(_contradictions(items, band))
@@ -52,7 +52,7 @@ def warn_about_classes(
             continue
         value, first, other = contradictions[0]
         more = f", and {len(contradictions) - 1} more values" if contradictions[1:] else ""
-        warn(
+        progress.warn(
             f"{name}: its files differ in names of classes: {value} is {first[1]!r} in {first[0]} "
             f"and {other[1]!r} in {other[0]}{more}; the cube has the first name, so make cubes of "
             "files with the same classes if the values differ in meaning"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pystac
 import xarray as xr
 
+from stacbuild import progress
 from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
@@ -18,9 +19,14 @@ from stacbuild.geo.coverage import touches
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.positions import covers
 from stacbuild.loading.area import items_within
-from stacbuild.loading.band_names import band_variables
+from stacbuild.loading.band_names import band_variables, warn_about_band_names
 from stacbuild.loading.custom import run_custom
-from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed, warn_about_raster
+from stacbuild.loading.differences import (
+    unpack_where_needed,
+    warn_about_raster,
+    warn_about_unpacking,
+)
+from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.raster_names import (
@@ -50,16 +56,11 @@ if TYPE_CHECKING:
 _SEARCHED_BY_TIME = kinds_that(lambda model: model.is_searched_by_time)
 
 
-def _ignore(message: str) -> None:
-    pass
-
-
 def load_variable(
     variable: SourceVariable,
     items: Sequence[pystac.Item],
     grid: Grid,
     storage_options: Mapping[str, Any],
-    warn: Callable[[str], None] = _ignore,
 ) -> xr.Dataset:
     """Load one variable of the configuration.
 
@@ -74,8 +75,8 @@ def load_variable(
     storage_options
         Options for s3fs if the store requires credentials; otherwise empty, and hrefs are read
         unchanged.
-    warn
-        Called with one line for each loss of information between files and cube.
+
+    Each loss of information between files and cube is a warning.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def load_variable(
     complete = all(covers(wrapped_grids(tiles, grid), grid) for tiles in by_time(items).values())
     # A Zarr store may also have a variable `band_data`, which rioxarray writes.
     is_raster = "cube:variables" not in items[0].properties
-    options = LoadOptions(grid, complete, storage_options, warn)
+    options = LoadOptions(grid, complete, storage_options)
     opened = _open_raster if is_raster else _open_zarr
     dataset, metadata, spatial = opened(variable, items, options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
@@ -109,7 +110,8 @@ def load_variable(
         bands = bands[dataset["band"].values - 1]
     if is_raster and variable.open_params.band_as_variable:
         dataset = bands_apart(dataset, RASTER_NAME)
-        called = band_variables(variable, items[0], warn)
+        called = band_variables(variable, items[0])
+        warn_about_band_names(variable, items[0])
         by_name = {called.get(str(name), str(name)): str(name) for name in dataset.data_vars}
         names = [by_name[name] for name in chosen_names(variable, by_name)]
         dataset = dataset[names].astype({name: metadata[name].cube_dtype for name in names})
@@ -179,10 +181,11 @@ def _open_raster(
     arrays, metadata = {}, {}
     sources = wrapped_grids(items, options.grid)
     for name, stated in chosen.items():
-        warn_about_raster(variable, items, stated, options.warn)
+        warn_about_raster(variable, items, stated)
         first = next(iter(stated.values()))
         method = resampling_method(variable, names[name], first, sources, options.grid)
-        by_band = unpack_where_needed(variable, method, stated, options.warn)
+        by_band = unpack_where_needed(variable, method, stated)
+        warn_about_unpacking(variable, method, stated)
         if variable.open_params.band_as_variable:
             metadata = {f"band_{band}": each for band, each in by_band.items()}
         else:
@@ -193,7 +196,7 @@ def _open_raster(
             array = with_labels(array, items[0], list(by_band))
         arrays[name] = array
     check_together(variable, items, arrays)
-    check_labels(variable, items, options.warn)
+    check_labels(variable, items)
     return xr.Dataset(arrays), metadata, ("y", "x")
 
 
@@ -242,12 +245,13 @@ def _open_zarr(
             stated[number] = replace(each, attrs=own | each.attrs)
         if len(files) > 1 and not packed_alike(name, variable.label, list(stated.values())):
             stated = {number: each.unpack() for number, each in stated.items()}
-            options.warn(
+            progress.warn(
                 f"{variable.label}: the files differ in scale or offset of {name}, so the cube "
                 "holds unpacked values"
             )
         methods[name] = resampling_method(variable, name, stated[0], sources, options.grid)
-        found = unpack_where_needed(variable, methods[name], stated, options.warn)
+        found = unpack_where_needed(variable, methods[name], stated)
+        warn_about_unpacking(variable, methods[name], stated)
         chosen[name] = list(found.values())
         metadata[name] = replace(found[0], attrs=attributes_in_common(chosen[name]))
     if not metadata:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pystac
@@ -13,8 +13,8 @@ from stacbuild import nodata
 from stacbuild.errors import BuildError
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.band_names import band_variables
-from stacbuild.loading.classes import classes_of_files, warn_about_classes
-from stacbuild.loading.packing import commutes, packing_of, without_packing
+from stacbuild.loading.classes import classes_of_files
+from stacbuild.loading.packing import packing_of, without_packing
 from stacbuild.nodata import Number
 from stacbuild.stac.datacube import NODATA, read_as
 from stacbuild.stac.extensions import ALPHA, MASK
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
 Json = Mapping[str, Any]
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -288,78 +287,6 @@ def metadata_by_band(
     count = max(1, len(items[0].assets["data"].extra_fields.get("bands", ())))
     bands = [band for band in range(1, count + 1) if band in bands or str(band) in asked]
     return {band: VariableMetadata.of_bands(items, [band]).filled(fill) for band in bands}
-
-
-def unpack_where_needed(
-    variable: SourceVariable,
-    method: str,
-    metadata: Mapping[_Key, VariableMetadata],
-    warn: Callable[[str], None] | None = None,
-) -> dict[_Key, VariableMetadata]:
-    """Return the metadata, unpacked where computing with packed numbers gives other results.
-
-    Parameters
-    ----------
-    variable
-        The entry of the configuration; its custom function always receives unpacked values.
-    method
-        The resampling method.
-    metadata
-        Metadata of a variable or of its bands.
-    warn
-        Called with a message if values become unpacked.
-    """
-    if variable.custom_processing is not None:
-        needed = {key: each.packing != (1.0, 0.0) for key, each in metadata.items()}
-        reason = "custom_processing gets values"
-    else:
-        needed = {key: not commutes(method, each.packing) for key, each in metadata.items()}
-        reason = f"the {method} of packed numbers is not that of the values"
-    changed = {key: each for key, each in metadata.items() if needed[key] and not each.unpacked}
-    if not changed:
-        return dict(metadata)
-    # Unpack all of them, because bands that are read together share one type.
-    made = {key: each if each.unpacked else each.unpack() for key, each in metadata.items()}
-    if warn is not None:
-        scale, offset = next(iter(changed.values())).packing
-        dtype = made[next(iter(changed))].cube_dtype
-        warn(
-            f"{variable.label}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
-            f"{reason}, so the cube holds unpacked values ({dtype})"
-        )
-    return made
-
-
-def warn_about_raster(
-    variable: SourceVariable,
-    items: Sequence[pystac.Item],
-    of_bands: Mapping[int, VariableMetadata],
-    warn: Callable[[str], None],
-) -> None:
-    """Warn where a cube's variable differs from its GeoTIFFs in type, packing or unit."""
-    metadata = next(iter(of_bands.values()))
-    name, dtype = variable.label, metadata.cube_dtype
-    if metadata.masked and metadata.dtype != dtype and not metadata.unpacked:
-        warn(
-            f"{name}: has a mask, and no value to spare for it, so the cube is {dtype} and not "
-            f"{metadata.dtype}, {metadata.fill} where masked; spatial_resample_params.fill_values "
-            "can name a value that no pixel has"
-        )
-    warn_about_classes(name, items, list(of_bands), warn)
-    if variable.open_params.band_as_variable:
-        return
-    apart = "open_params.band_as_variable: true gives each band its own"
-    if metadata.unpacked:
-        warn(
-            f"{name}: its bands differ in scale or offset, so the cube holds unpacked values "
-            f"({dtype}); {apart}"
-        )
-    each = [VariableMetadata.of_raster(items[0], band).attrs.get("units") for band in of_bands]
-    if len(set(each)) > 1:
-        units = ", ".join(dict.fromkeys(unit or "none" for unit in each))
-        warn(f"{name}: its bands differ in unit ({units}), so the cube states none; {apart}")
-    if metadata.of_classes and not metadata.classes:
-        warn(f"{name}: its bands differ in classes, so the cube states none; {apart}")
 
 
 def _dtype(name: str, of: str) -> np.dtype[Any]:

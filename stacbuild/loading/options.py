@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """The target grid, the access to the source, and where warnings go.
+    """The target grid and the access to the source.
 
     Parameters
     ----------
@@ -22,11 +22,8 @@ class LoadOptions:
         Whether the sources cover the whole grid at all times.
     storage_options
         For s3fs, if the store requires credentials; else empty, and hrefs are read unchanged.
-    warn
-        Called with one line for each loss of information from the files to the cube.
     """
 
     grid: Grid
     complete: bool
     storage_options: Mapping[str, Any]
-    warn: Callable[[str], None]

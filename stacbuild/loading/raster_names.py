@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pystac
 import xarray as xr
 
+from stacbuild import progress
 from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.errors import BuildError
 from stacbuild.loading.metadata import VariableMetadata, data_bands, metadata_by_band
@@ -124,9 +125,7 @@ def _own_name(entry: Mapping[str, object]) -> str | None:
     return None if re.fullmatch(r"b\d+", name) else name or None
 
 
-def check_labels(
-    variable: SourceVariable, items: Sequence[pystac.Item], warn: Callable[[str], None]
-) -> None:
+def check_labels(variable: SourceVariable, items: Sequence[pystac.Item]) -> None:
     """Warn if the band names of the files differ from those of the first file.
 
     Files are combined by band number.
@@ -150,7 +149,7 @@ def check_labels(
             )
         different = different or names
     if different:
-        warn(
+        progress.warn(
             f"{variable.label}: its files name bands differently ({different}); bands of the "
             "same number are combined"
         )

@@ -24,7 +24,8 @@ from stacbuild.geo.positions import clip, positions, span
 from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.dataset import any_touches, check_overlap
-from stacbuild.loading.metadata import VariableMetadata, unpack_where_needed
+from stacbuild.loading.differences import unpack_where_needed
+from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, utc_times, within_time

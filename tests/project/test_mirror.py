@@ -34,7 +34,6 @@ ELSEWHERE = {
     "formats/hdf5_filters.py": "formats/test_hdf5.py",
     "formats/zarr_http.py": "formats/test_zarr_store.py",
     "loading/dataset.py": "api/test_datasets.py",
-    "loading/metadata.py": "loading/test_values_like_no_data.py",
     "loading/options.py": "api/test_datasets.py",
     "loading/reader.py": "loading/test_raster_bands.py",
     "loading/regrid.py": "loading/test_both_ends.py",

@@ -1,0 +1,101 @@
+"""Where the variable of a cube differs from its files in packing, type, unit or classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import pystac
+
+from stacbuild import progress
+from stacbuild.loading.classes import warn_about_classes
+from stacbuild.loading.metadata import VariableMetadata
+from stacbuild.loading.packing import commutes
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+_Key = TypeVar("_Key")
+
+
+def unpack_where_needed(
+    variable: SourceVariable,
+    method: str,
+    metadata: Mapping[_Key, VariableMetadata],
+) -> dict[_Key, VariableMetadata]:
+    """Return the metadata, unpacked where computing with packed numbers gives other results.
+
+    Parameters
+    ----------
+    variable
+        The entry of the configuration; its custom function always receives unpacked values.
+    method
+        The resampling method.
+    metadata
+        Metadata of a variable or of its bands.
+    """
+    needed = [_is_unpacked(variable, method, each) for each in metadata.values()]
+    if not any(needed):
+        return dict(metadata)
+    # Unpack all of them, because bands that are read together share one type.
+    return {key: each if each.unpacked else each.unpack() for key, each in metadata.items()}
+
+
+def warn_about_unpacking(
+    variable: SourceVariable, method: str, metadata: Mapping[_Key, VariableMetadata]
+) -> None:
+    """Warn if `unpack_where_needed` unpacks values, and say why."""
+    changed = [each for each in metadata.values() if _is_unpacked(variable, method, each)]
+    if not changed:
+        return
+    scale, offset = changed[0].packing
+    reason = (
+        f"the {method} of packed numbers is not that of the values"
+        if variable.custom_processing is None
+        else "custom_processing gets values"
+    )
+    progress.warn(
+        f"{variable.label}: its numbers are packed (scale {scale:g}, offset {offset:g}), and "
+        f"{reason}, so the cube holds unpacked values ({changed[0].unpack().cube_dtype})"
+    )
+
+
+def _is_unpacked(variable: SourceVariable, method: str, metadata: VariableMetadata) -> bool:
+    if metadata.unpacked:
+        return False
+    if variable.custom_processing is not None:
+        return metadata.packing != (1.0, 0.0)
+    return not commutes(method, metadata.packing)
+
+
+def warn_about_raster(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    of_bands: Mapping[int, VariableMetadata],
+) -> None:
+    """Warn where a cube's variable differs from its GeoTIFFs in type, packing or unit."""
+    metadata = next(iter(of_bands.values()))
+    name, dtype = variable.label, metadata.cube_dtype
+    if metadata.masked and metadata.dtype != dtype and not metadata.unpacked:
+        progress.warn(
+            f"{name}: has a mask, and no value to spare for it, so the cube is {dtype} and not "
+            f"{metadata.dtype}, {metadata.fill} where masked; spatial_resample_params.fill_values "
+            "can name a value that no pixel has"
+        )
+    warn_about_classes(name, items, list(of_bands))
+    if variable.open_params.band_as_variable:
+        return
+    apart = "open_params.band_as_variable: true gives each band its own"
+    if metadata.unpacked:
+        progress.warn(
+            f"{name}: its bands differ in scale or offset, so the cube holds unpacked values "
+            f"({dtype}); {apart}"
+        )
+    each = [VariableMetadata.of_raster(items[0], band).attrs.get("units") for band in of_bands]
+    if len(set(each)) > 1:
+        units = ", ".join(dict.fromkeys(unit or "none" for unit in each))
+        progress.warn(
+            f"{name}: its bands differ in unit ({units}), so the cube states none; {apart}"
+        )
+    if metadata.of_classes and not metadata.classes:
+        progress.warn(f"{name}: its bands differ in classes, so the cube states none; {apart}")
