@@ -59,9 +59,9 @@ class Bucket(Storage):
     @contextmanager
     def stage(self, output: Output, fingerprint: str) -> Iterator[Staging]:
         """Open a store under a new key: an object store cannot rename."""
-        import s3fs
         from zarr.storage import FsspecStore
 
+        from stacbuild.formats.s3_system import S3FileSystem
         from stacbuild.storage.objects import FAILURES, is_free, remove_objects
 
         store, fmt = self.store, output.format
@@ -78,7 +78,7 @@ class Bucket(Storage):
             )
         name = _key(output, journal.token)
         path = f"{store.root}/{name}"
-        fs = s3fs.S3FileSystem(**store.storage_options, asynchronous=True, skip_instance_cache=True)
+        fs = S3FileSystem(**store.storage_options, asynchronous=True, skip_instance_cache=True)
 
         def commit() -> None:
             check_output(output, locked=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import s3fs
 from botocore.exceptions import BotoCoreError
 
 from stacbuild import progress
 from stacbuild.errors import RemoteError
+from stacbuild.formats.s3_system import S3FileSystem
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.storage.foreign import CONSOLIDATED, Parts, foreign_keys, is_zarr_key
 from stacbuild.storage.on_disk import group_attribute
@@ -107,11 +107,11 @@ def list_foreign(store: S3Store, name: str, item: pystac.Item) -> list[str]:
     return [f"s3://{path}/{key}" for key in found]
 
 
-def _fingerprint_of(fs: s3fs.S3FileSystem, path: str) -> str | None:
+def _fingerprint_of(fs: S3FileSystem, path: str) -> str | None:
     return group_attribute(lambda key: bytes(fs.cat_file(f"{path}/{key}")), ATTRIBUTE)
 
 
-def _parts_of(fs: s3fs.S3FileSystem, path: str) -> Parts | None:
+def _parts_of(fs: S3FileSystem, path: str) -> Parts | None:
     for name in CONSOLIDATED:
         try:
             return Parts.of_metadata(json.loads(fs.cat_file(f"{path}/{name}")))
@@ -122,5 +122,5 @@ def _parts_of(fs: s3fs.S3FileSystem, path: str) -> Parts | None:
     return None
 
 
-def _filesystem(store: S3Store) -> s3fs.S3FileSystem:
-    return s3fs.S3FileSystem(**store.storage_options, use_listings_cache=False)
+def _filesystem(store: S3Store) -> S3FileSystem:
+    return S3FileSystem(**store.storage_options, use_listings_cache=False)

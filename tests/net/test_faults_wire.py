@@ -25,11 +25,11 @@ import rasterio
 import requests
 import xarray as xr
 import zarr
-from s3fs import S3FileSystem
 
 from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
 from stacbuild.formats import zarr_store
 from stacbuild.formats.geotiff import RasterFile
+from stacbuild.formats.s3_system import S3FileSystem
 from stacbuild.net import http
 from stacbuild.net.download import download
 from stacbuild.net.speed import Patience

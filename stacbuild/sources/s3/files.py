@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import fsspec
-
 from stacbuild.errors import MissingError
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.sources.matching import Found, Listing
@@ -14,11 +12,14 @@ from stacbuild.sources.s3.store import S3Store
 
 def listing_of(store: S3Store) -> Listing:
     """Return the listing of a bucket or prefix, requested when it is used; lists need none."""
+    # Imported when used: it takes a third of a second.
+    from stacbuild.formats.s3_system import S3FileSystem
+
     options = store.storage_options
 
     def list_folder(path: str) -> Iterator[Found]:
         where = f"{store.root}/{path}".rstrip("/")
-        system = fsspec.filesystem("s3", use_listings_cache=False, **options)
+        system = S3FileSystem(use_listings_cache=False, **options)
         try:
             found = system.ls(where, detail=True)
         except FileNotFoundError:
