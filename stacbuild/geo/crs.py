@@ -202,7 +202,9 @@ def apart(
     return np.nan_to_num(dx, nan=np.inf), np.nan_to_num(dy, nan=np.inf)
 
 
+@lru_cache(maxsize=64)
 def _transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
+    # Cached as `transformer`: the items of a thousand tiles have few CRSs.
     try:
         return pyproj.Transformer.from_crs(source, target, always_xy=True)
     except ProjError as error:

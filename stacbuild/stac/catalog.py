@@ -35,6 +35,7 @@ from stacbuild.stac.files import (
     read_json,
     remove_item_files,
     save,
+    save_all,
     save_picture,
     strange_picture,
     stranger,
@@ -274,13 +275,14 @@ class Catalog:
             self.check_strangers(collection.id)
             for item in harvest.items:
                 self.check_strangers(collection.id, item.id)
+            contents = {}
             for item in harvest.items:
                 path = self.item_path(collection.id, item.id)
-                content = self._item_json(item, collection, path)
+                contents[path] = self._item_json(item, collection, path)
                 if item.id in harvest.thumbnails:
                     changed |= save_picture(path, harvest.thumbnails[item.id])
-                    content["assets"]["thumbnail"] = _THUMBNAIL_ASSET
-                changed |= save(path, content)
+                    contents[path]["assets"]["thumbnail"] = _THUMBNAIL_ASSET
+            changed |= save_all(contents)
             changed |= self._put_collection(harvest)
             changed |= self._put_root(collection)
         return changed

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ CATALOG_ID = "stacbuild"
 
 THUMBNAIL = "thumbnail.png"
 """Name of the thumbnail in the folder of an item or a collection."""
+
+_THREADS = 8
 
 # Text chunk near the start of stacbuild's PNGs, see `stacbuild.pictures.thumbnail.encode`.
 _PICTURE_MARK = b"tEXtSoftware\x00stacbuild"
@@ -83,6 +86,17 @@ def save(path: Path, content: Json) -> bool:
     """Write a catalog file, and remove temporary files of dead runs; requires the lock."""
     sweep(path)
     return write_json(path, content)
+
+
+def save_all(contents: Mapping[Path, Json]) -> bool:
+    """Write several catalog files as `save`; return whether the bytes of any changed.
+
+    Each is synced before it is renamed, since links to it follow: after a power failure a linked
+    item would otherwise be empty. Most of the time is spent waiting for the disk, which syncs
+    several files at once.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return any(list(pool.map(save, contents, contents.values())))
 
 
 def save_picture(path: Path, png: bytes) -> bool:

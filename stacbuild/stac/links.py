@@ -32,12 +32,12 @@ def without_replaced(
     """Split items into those to keep, and those missing from a new harvest of their data id."""
     ids = {item.id for item in fresh}
     data_ids = {item.properties.get(DATA_ID) for item in fresh} - {None}
-    gone = [
-        item
-        for item in items
-        if item["id"] not in ids and item["properties"].get(DATA_ID) in data_ids
-    ]
-    return [item for item in items if item not in gone], gone
+    kept: list[Json] = []
+    gone: list[Json] = []
+    for item in items:
+        replaced = item["id"] not in ids and item["properties"].get(DATA_ID) in data_ids
+        (gone if replaced else kept).append(item)
+    return kept, gone
 
 
 def hrefs(content: Json, rel: str) -> list[str]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import pyproj
 import pystac
+import rasterio.crs
 import rasterio.errors
 import rasterio.io
 from pyproj.exceptions import CRSError
@@ -227,11 +230,25 @@ def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
     if dataset.transform.is_identity:
         raise IntegrityError(f"{href}: has no georeferencing (transform){georeference_hint(href)}")
     try:
-        # GDAL's search recognises CRS names of other programs; `identified` checks its result.
-        code = dataset.crs.to_epsg(confidence_threshold=_CONFIDENCE)
-        return identified(pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019")), code)
+        return _identified(_Declared(dataset.crs.to_wkt(version="WKT2_2019"), dataset.crs))
     except (ValueError, CRSError, rasterio.errors.CRSError) as error:
         raise IntegrityError(f"{href}: {' '.join(str(error).split())[:300]}") from error
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A CRS of a file, equal to others with the same text only: rasterio's are if GDAL says so."""
+
+    wkt: str
+    crs: rasterio.crs.CRS = field(compare=False)
+
+
+# Cached, as identifying a CRS takes longer than opening its file, and tiles have few of them.
+@lru_cache(maxsize=64)
+def _identified(declared: _Declared) -> pyproj.CRS:
+    # GDAL's search recognises CRS names of other programs; `identified` checks its result.
+    code = declared.crs.to_epsg(confidence_threshold=_CONFIDENCE)
+    return identified(pyproj.CRS.from_wkt(declared.wkt), code)
 
 
 def _number(value: float) -> int | float:

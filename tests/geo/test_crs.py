@@ -22,6 +22,7 @@ from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_grid import grid_of
 from stacbuild.geo.bbox import check_bbox
 from stacbuild.geo.crs import epsg_code, full_circle, identified, same_crs
+from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.outline import footprint
 from tests.support.built import variable_of
 from tests.support.zarr_places import MAPPING, UTM, X, Y, cube, edges, store, utm
@@ -340,3 +341,20 @@ def test_crs_are_the_same_whatever_the_order_of_axes() -> None:
     assert not same_crs("EPSG:4326", "EPSG:3035")
     assert full_circle("EPSG:4326") == 360
     assert full_circle("EPSG:3035") is None
+
+
+def test_a_transformer_of_two_crss_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    make = pyproj.Transformer.from_crs
+
+    def counted(*args: Any, **options: Any) -> pyproj.Transformer:
+        nonlocal made
+        made += 1
+        return make(*args, **options)
+
+    monkeypatch.setattr(pyproj.Transformer, "from_crs", counted)
+    text = "+proj=laea +lat_0=17.25 +lon_0=3.5 +ellps=GRS80"
+    for row in range(3):
+        place = Affine(10, 0, 5000, 0, -10, 100 * row)
+        footprint(PixelGrid.from_affine(pyproj.CRS(text).to_wkt(), place, (10, 10)))
+    assert made == 1

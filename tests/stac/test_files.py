@@ -18,6 +18,7 @@ from stacbuild.stac.files import (
     read_json,
     remove_item_files,
     save,
+    save_all,
     save_picture,
     strange_picture,
     stranger,
@@ -35,6 +36,24 @@ def test_json_has_stable_bytes(tmp_path: Path) -> None:
     assert not write_json(path, {"name": "Gänse"})
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, {"value": float("nan")})
+
+
+def test_of_several_files_those_that_change_are_synced_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    contents: dict[Path, Any] = {tmp_path / f"{name}/{name}.json": {"id": name} for name in "abc"}
+    assert save_all(contents)
+    assert len(synced) == 3
+    assert [read_json(path) for path in contents] == list(contents.values())
+    contents[tmp_path / "b/b.json"] = {"id": "b", "title": "B"}
+    assert save_all(contents)
+    assert len(synced) == 4
+    assert not save_all(contents)
+    assert not save_all({})
+    with pytest.raises(LocalError, match=r"a\.json/a\.json"):
+        save_all({tmp_path / "a/a.json" / "a.json": {}, **contents})
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b"[" * 100_000, b"\xff"])
