@@ -46,6 +46,7 @@ from stacbuild.loading.select import (
     within_time,
 )
 from stacbuild.loading.temporal import resample_in_time
+from stacbuild.stac.array_times import steps_of
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.files import store_kind
 
@@ -207,7 +208,7 @@ def _open_zarr(
 ) -> tuple[xr.Dataset, dict[str, VariableMetadata], tuple[str, str]]:
     from stacbuild.loading.pool import zarr_dataset
     from stacbuild.loading.stated_grid import check_zarr, whole_grid
-    from stacbuild.loading.zarr_files import attributes_in_common, files_of, joined, packed_alike
+    from stacbuild.loading.zarr_files import attributes_in_common, joined, packed_alike
     from stacbuild.loading.zarr_variables import (
         asked_for,
         attributes_of,
@@ -216,7 +217,8 @@ def _open_zarr(
         spatial_dims,
     )
 
-    files = files_of(items)
+    steps = steps_of(items)
+    files = [parts for step in steps for parts in step]
     item = files[0][0]
     spatial = spatial_dims(item)
     for parts in files:
@@ -227,7 +229,7 @@ def _open_zarr(
             spatial,
             href,
         )
-    sources = wrapped_grids(files[0], options.grid)
+    sources = wrapped_grids([part for parts in steps[0] for part in parts], options.grid)
     if variable.open_params.band_as_variable:
         raise BuildError(
             f"{variable.label}: is not a GeoTIFF; leave open_params.band_as_variable out"
@@ -256,27 +258,31 @@ def _open_zarr(
         metadata[name] = replace(found[0], attrs=attributes_in_common(chosen[name]))
     if not metadata:
         raise BuildError(f"{variable.label}: no variable has the dimensions {spatial}")
-    opened = {
-        parts[0].assets["data"].href: _arrays(parts, methods, chosen, number, options)
-        for number, parts in enumerate(files)
-    }
-    whole = joined(variable.label, opened) if len(files) > 1 else next(iter(opened.values()))
-    return whole, metadata, spatial
+    opened, first = [], 0
+    for step in steps:
+        numbers = range(first, first + len(step))
+        own = {name: [stated[number] for number in numbers] for name, stated in chosen.items()}
+        opened.append(_arrays(variable.label, step, methods, own, options))
+        first += len(step)
+    return joined(variable.label, opened, steps), metadata, spatial
 
 
 def _arrays(
-    parts: Sequence[pystac.Item],
+    label: str,
+    files: Sequence[Sequence[pystac.Item]],
     methods: Mapping[str, str],
     chosen: Mapping[str, Sequence[VariableMetadata]],
-    number: int,
     options: LoadOptions,
 ) -> xr.Dataset:
-    """Return the variables of one file; *number* is its place in *chosen*."""
+    """Return the variables of the files of one time; *chosen* has the metadata of each file."""
     from stacbuild.loading.zarr import load_zarr
+    from stacbuild.loading.zarr_files import check_tiles
 
+    if len(files) > 1:
+        check_tiles(label, files, list(chosen), options)
     return xr.Dataset(
         {
-            name: load_zarr(parts, name, methods[name], stated[number], options)
+            name: load_zarr(list(zip(files, stated, strict=True)), name, methods[name], options)
             for name, stated in chosen.items()
         }
     )

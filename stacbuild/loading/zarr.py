@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -39,45 +39,62 @@ StorageOptions = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class ZarrSource:
-    """One variable of a Zarr store, to be resampled to a grid.
+class ZarrTile:
+    """One variable of a store, or a part of it, that is mosaicked with others.
 
     Parameters
     ----------
     href
         URL or path of the group.
+    shape, chunks
+        Shape and chunk shape of the variable in the store.
+    grid, origin
+        The pixel grid, and the row and column of its first pixel in the store.
+    stored
+        The encoding of the values in the store.
+    """
+
+    href: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    grid: PixelGrid
+    origin: tuple[int, int]
+    stored: Stored
+
+
+@dataclass(frozen=True)
+class ZarrSource:
+    """One variable of one or several Zarr stores, to be resampled to a grid.
+
+    Parameters
+    ----------
+    tiles
+        The stores, of which the first with data counts. They differ in their spatial dimensions
+        only.
     variable
-        Name of the variable in the group.
-    dims, shape, chunks
-        Dimension names, shape and chunk shape of the variable in the store.
+        Name of the variable in the groups.
+    dims
+        Its dimension names.
     spatial
         Names of the two spatial dimensions (rows, columns).
-    grids, origins
-        The pixel grid of the store, in one or several parts, and for each part the row and column
-        of its first pixel in the store.
     target
         The grid of the cube.
     method, dtype
-        As for a `stacbuild.loading.reader.RasterSource`.
-    nodata, stored
-        The nodata value of the result, and the encoding of the values in the store.
+        Resampling method, and dtype of the result.
+    nodata
+        The nodata value of the result.
     options
         Storage options for fsspec; they may hold credentials, so they are never shown.
     """
 
-    href: str
+    tiles: tuple[ZarrTile, ...]
     variable: str
     dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
     spatial: tuple[str, str]
-    grids: tuple[PixelGrid, ...]
-    origins: tuple[tuple[int, int], ...]
     target: PixelGrid
     method: str
     dtype: str
     nodata: NoData
-    stored: Stored
     options: StorageOptions = field(default_factory=dict, repr=False, hash=False)
 
     def read(self, location: tuple[slice, ...]) -> NDArray[Any]:
@@ -104,8 +121,8 @@ class ZarrSource:
         window = (slices[self.spatial[0]], slices[self.spatial[1]])
         position = {name: at for name, at in slices.items() if name not in self.spatial}
         plane = Plane(
-            f"{self.href}: {self.variable}",
-            self.grids,
+            f"{self.tiles[0].href}: {self.variable}",
+            tuple(tile.grid for tile in self.tiles),
             _Position(self, position),
             np.dtype(self.dtype),
             self.nodata,
@@ -132,66 +149,65 @@ class _Position:
     source: ZarrSource
     slices: Mapping[str, slice]
 
-    @cached_property
-    def _together(self) -> dict[str, slice]:
-        """Slices that are decoded together along the non-spatial dimensions."""
-        source, found = self.source, {}
-        for name, length, chunk in zip(source.dims, source.shape, source.chunks, strict=True):
+    def _together(self, tile: ZarrTile) -> dict[str, slice]:
+        """Return the slices that are decoded together along the non-spatial dimensions."""
+        found = {}
+        for name, length, chunk in zip(self.source.dims, tile.shape, tile.chunks, strict=True):
             if name in self.slices:
                 first = self.slices[name].start // chunk * chunk
                 found[name] = slice(first, min(first + chunk, length))
         return found
 
     @cached_property
-    def _uses(self) -> int:
-        """Number of indices that are decoded together."""
-        return math.prod(part.stop - part.start for part in self._together.values())
-
-    @property
     def pixel_bytes(self) -> int:
         source = self.source
-        lead = [
-            min(chunk, length)
-            for name, length, chunk in zip(source.dims, source.shape, source.chunks, strict=True)
-            if name in self.slices
-        ]
-        return math.prod(lead) * np.dtype(source.dtype).itemsize
+        most = max(
+            math.prod(
+                min(chunk, length)
+                for name, length, chunk in zip(source.dims, tile.shape, tile.chunks, strict=True)
+                if name in self.slices
+            )
+            for tile in source.tiles
+        )
+        return most * np.dtype(source.dtype).itemsize
 
     def read(self, number: int, window: Window, _: IndexMap | None = None, /) -> NDArray[Any]:
-        window = shifted(window, self.source.origins[number])
-        key = self._key("zarr", window_key(window))
-        return self._own(cache.get(key, lambda: self._decode(window), uses=self._uses))
+        tile = self.source.tiles[number]
+        window = shifted(window, tile.origin)
+        return self._shared(tile, "zarr", window_key(window), lambda: self._decode(tile, window))
 
     def pick(self, number: int, mapping: IndexMap, key: Hashable) -> NDArray[Any]:
-        source = self.source
-        blocks = source.chunks[source.axes[0]], source.chunks[source.axes[1]]
+        tile, axes = self.source.tiles[number], self.source.axes
+        blocks = tile.chunks[axes[0]], tile.chunks[axes[1]]
 
         def picked() -> NDArray[Any]:
-            return pick(mapping, source.origins[number], blocks, self._decode)
+            return pick(mapping, tile.origin, blocks, lambda window: self._decode(tile, window))
 
         # A copy, since the cached array is shared by several chunks of the cube.
-        return np.array(self._own(cache.get(self._key("picked", key), picked, uses=self._uses)))
+        return np.array(self._shared(tile, "picked", key, picked))
 
-    def _own(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Return the plane of this index from the values that were decoded together."""
+    def _shared(
+        self, tile: ZarrTile, what: str, window: Hashable, decode: Callable[[], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """Return the plane of this index from the values that are decoded together, and cached."""
+        source, together = self.source, self._together(tile)
+        # The fill value is part of the key, since another variable may use another one.
+        encoding = repr((tile.stored, source.nodata, source.dtype))
+        variable = (*identity(tile.href, source.options), source.variable)
+        spans = tuple((part.start, part.stop) for part in together.values())
+        key = (what, *variable, encoding, spans, window)
+        uses = math.prod(stop - start for start, stop in spans)
+        block = cache.get(key, decode, uses=uses)
         return np.asarray(
-            block[tuple(self.slices[name].start - at.start for name, at in self._together.items())]
+            block[tuple(self.slices[name].start - at.start for name, at in together.items())]
         )
 
-    def _key(self, what: str, window: Hashable) -> Hashable:
-        source = self.source
-        together = tuple((part.start, part.stop) for part in self._together.values())
-        # The fill value is part of the key, since another variable may use another one.
-        encoding = repr((source.stored, source.nodata, source.dtype))
-        variable = (*identity(source.href, source.options), source.variable)
-        return (what, *variable, encoding, together, window)
-
-    def _decode(self, window: Window) -> NDArray[Any]:
+    def _decode(self, tile: ZarrTile, window: Window) -> NDArray[Any]:
         """Return a window of all indices that are decoded together, with rows and columns last."""
         source = self.source
-        span = self._together | dict(zip(source.spatial, window, strict=True))
+        span = self._together(tile) | dict(zip(source.spatial, window, strict=True))
         try:
-            dataset = zarr_dataset(source.href, source.options)
+            dataset = zarr_dataset(tile.href, source.options)
             block = np.asarray(dataset[source.variable].isel(span).values)
             block = block.astype(read_as(block.dtype), copy=False)
         except StacbuildError:
@@ -199,36 +215,34 @@ class _Position:
         except Exception as error:
             from stacbuild.formats.zarr_errors import read_error
 
-            reported = read_error(error, source.href, dict(source.options))
+            reported = read_error(error, tile.href, dict(source.options))
             if isinstance(reported, IntegrityError):
                 at = {name: (span[name].start, span[name].stop) for name in source.dims}
                 reported = IntegrityError(
-                    f"{source.href}: {source.variable} cannot be read at {at}: "
+                    f"{tile.href}: {source.variable} cannot be read at {at}: "
                     f"{' '.join(str(error).split())}"
                 )
             raise reported from error
-        same = block.dtype == np.dtype(source.dtype) and not source.stored.is_packed
+        same = block.dtype == np.dtype(source.dtype) and not tile.stored.is_packed
         values = block if same else np.empty(block.shape, source.dtype)
-        source.stored.write(block, values, source.nodata, f"{source.href}: {source.variable}")
+        tile.stored.write(block, values, source.nodata, f"{tile.href}: {source.variable}")
         return np.moveaxis(values, source.axes, (-2, -1))
 
 
 def load_zarr(
-    parts: Sequence[pystac.Item],
+    files: Sequence[tuple[Sequence[pystac.Item], VariableMetadata]],
     variable: str,
     method: str,
-    metadata: VariableMetadata,
     options: LoadOptions,
 ) -> xr.DataArray:
-    """Resample one variable of a Zarr item to the grid, lazily.
+    """Resample one variable of Zarr items of one time to the grid, lazily.
 
     Parameters
     ----------
-    parts
-        The item; or two items, one for each end, if the requested area is a part of it that
-        lies at both ends (see `stacbuild.loading.area`).
-    metadata
-        Dtype, nodata value and attributes of the result.
+    files
+        The item of each file; or two items, one for each end, if the requested area is a part of
+        it that lies at both ends (see `stacbuild.loading.area`). With the metadata of the variable
+        in the file: those of the first state dtype, nodata value and attributes of the result.
     options
         The target grid and the storage options.
 
@@ -247,27 +261,18 @@ def load_zarr(
     IntegrityError
         If chunks are missing that existed at harvest.
     """
-    item, grid = parts[0], options.grid
-    _check_whole(item, variable)
-    dataset = zarr_dataset(data_href(item.assets["data"]), options.storage_options)
-    array = dataset[variable]
-    spatial = spatial_dims(item)
+    (parts, metadata), grid = files[0], options.grid
+    spatial = spatial_dims(parts[0])
+    array = _array_of(parts[0], variable, options)
     source = ZarrSource(
-        href=data_href(item.assets["data"]),
+        tiles=tuple(tile for own, each in files for tile in _tiles(own, variable, each, options)),
         variable=variable,
         dims=tuple(map(str, array.dims)),
-        shape=array.shape,
-        chunks=tuple(array.encoding.get("chunks") or array.shape),
         spatial=spatial,
-        grids=tuple(PixelGrid.from_properties(part.properties) for part in parts),
-        origins=tuple(origin_of(part.properties) for part in parts),
         target=grid,
         method=method,
         dtype=metadata.cube_dtype.name,
         nodata=metadata.no_data(complete=options.complete),
-        stored=Stored(
-            metadata.nodata, False, *(metadata.unpacked_by or (1.0, 0.0)), tolerant=False
-        ),
         options=options.storage_options,
     )
     dtype = metadata.cube_dtype
@@ -287,7 +292,7 @@ def load_zarr(
         for name, coordinate in array.coords.items()
         if name not in spatial and not set(coordinate.dims) & set(spatial)
     }
-    with naming(source.href):
+    with naming(source.tiles[0].href):
         coords = {
             name: xr.Variable(each.dims, values_of(name, each), _own_attrs(each))
             for name, each in others.items()
@@ -299,6 +304,29 @@ def load_zarr(
         name=variable,
         attrs=without_packing(_own_attrs(array)) if metadata.unpacked else _own_attrs(array),
     )
+
+
+def _array_of(item: pystac.Item, variable: str, options: LoadOptions) -> xr.DataArray:
+    return zarr_dataset(data_href(item.assets["data"]), options.storage_options)[variable]
+
+
+def _tiles(
+    parts: Sequence[pystac.Item], variable: str, metadata: VariableMetadata, options: LoadOptions
+) -> Iterator[ZarrTile]:
+    """Yield the parts of one file."""
+    _check_whole(parts[0], variable)
+    array = _array_of(parts[0], variable, options)
+    for part in parts:
+        yield ZarrTile(
+            href=data_href(part.assets["data"]),
+            shape=array.shape,
+            chunks=tuple(array.encoding.get("chunks") or array.shape),
+            grid=PixelGrid.from_properties(part.properties),
+            origin=origin_of(part.properties),
+            stored=Stored(
+                metadata.nodata, False, *(metadata.unpacked_by or (1.0, 0.0)), tolerant=False
+            ),
+        )
 
 
 def _check_whole(item: pystac.Item, variable: str) -> None:

@@ -31,12 +31,13 @@ from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, utc_times, within_time
 from stacbuild.loading.temporal import check_temporal_names, count_steps, dtype_of_resampled
 from stacbuild.loading.units import task_bytes, thread_count, work_unit
-from stacbuild.loading.zarr_files import files_of, packed_alike
+from stacbuild.loading.zarr_files import packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.names import check_planned
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
 from stacbuild.planning.sources import is_described
+from stacbuild.stac.array_times import gain_time, stated_time, steps_of
 from stacbuild.stac.files import is_remote
 from stacbuild.storage.formats import FORMATS
 
@@ -237,12 +238,13 @@ def _of_raster(
 def _of_zarr(
     variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
 ) -> Iterator[_Planned]:
-    item = items[0]
+    item, steps = items[0], steps_of(items)
     spatial, sources = spatial_dims(item), wrapped_grids(items, grid)
     dimensions = item.properties["cube:dimensions"]
     described = on_grid(item, asked_for(variable))
     chosen = chosen_names(variable, described, left_out(item))
-    own = variable.identifier
+    own, gained = variable.identifier, gain_time(steps)
+    first = [files[0][0] for files in steps]
     for name in chosen:
         lead = {
             dim: length_of(dimensions[dim])
@@ -251,22 +253,37 @@ def _of_zarr(
         }
         temporal = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
         times = None
+        if name in gained:
+            lead = {"time": 1, **lead}
+            temporal = ["time"]
         for dim in ["time"] if "time" in temporal else temporal if len(temporal) == 1 else []:
-            of_files = [parts[0].properties["cube:dimensions"][dim] for parts in files_of(items)]
-            listed = [time for each in of_files for time in each.get("values") or ()]
-            whole = all(each.get("values") for each in of_files)
-            known = utc_times(listed) if whole else None
-            count = sum(map(length_of, of_files))
-            lead[dim], times = _times(variable, known, count)
+            lead[dim], times = _times(variable, *_along(dim, first))
         named = name if own is None else own if len(chosen) == 1 else f"{own}_{name}"
         stated = [
             VariableMetadata.of_zarr(parts[0], name).filled(variable.fill_value(name))
-            for parts in files_of(items)
+            for files in steps
+            for parts in files
         ]
         alike = packed_alike(name, variable.label, stated)
         metadata = {name: stated[0] if alike else stated[0].unpack()}
         [metadata[name]] = _unpacked(variable, name, metadata, sources, grid).values()
         yield named, metadata[name], lead, times
+
+
+def _along(dim: str, files: Sequence[pystac.Item]) -> tuple[pd.DatetimeIndex | None, int]:
+    """Return the times of several files, if they are all known, and their number."""
+    listed: list[str] = []
+    count, whole = 0, True
+    for item in files:
+        if dim == "time" and (time := stated_time(item)) is not None:
+            listed.append(time.isoformat())
+            count += 1
+            continue
+        stated = item.properties["cube:dimensions"][dim]
+        listed += stated.get("values") or ()
+        whole = whole and bool(stated.get("values"))
+        count += length_of(stated)
+    return utc_times(listed) if whole else None, count
 
 
 def _unpacked(

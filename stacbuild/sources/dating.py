@@ -15,6 +15,7 @@ from stacbuild.profiles import DataProfile
 from stacbuild.stac.raster_item import period_of_header, period_of_profile
 
 TIFF_DATE = "its TIFFTAG_DATETIME"
+PROFILE = "its profile"
 
 # A date stands alone between delimiters; a number with another letter or digit beside it is none.
 _START, _END = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
@@ -109,7 +110,7 @@ def group_dated(
     """Return the time of arrays; *own* is the period that their metadata state."""
     return first_of(
         [
-            ("its profile", period_of_profile(profile)),
+            (PROFILE, period_of_profile(profile)),
             ("its metadata", Period(*own) if own else None),
             ("its name by the pattern", by_pattern),
             ("its name", date_in_name(path)),
@@ -126,7 +127,7 @@ def unread_dated(profile: DataProfile, path: str, by_pattern: Period | None) -> 
 def _stated_without_header(
     profile: DataProfile, by_pattern: Period | None
 ) -> list[tuple[str, Period | None]]:
-    return [("its profile", period_of_profile(profile)), ("its name by the pattern", by_pattern)]
+    return [(PROFILE, period_of_profile(profile)), ("its name by the pattern", by_pattern)]
 
 
 def date_in_name(path: str) -> Period | None:

@@ -97,8 +97,12 @@ def describe_items(
         metadata["note"] = "is in an archive; its header can be read once that is preloaded"
     elif metadata["variables"] is None:
         metadata["chunks"] = _blocks(asset, options)
-    if len(items) > 1:
-        metadata.setdefault("note", "href, shape, bounds and size are those of the first file")
+    notes = [metadata["note"]] if "note" in metadata else []
+    if len(items) > 1 and not notes:
+        notes.append("href, shape, bounds and size are those of the first file")
+    if metadata["times"] and not _has_dimension(items):
+        notes.append("the cube has no dimension time, as all is of one time, which its item states")
+    metadata["note"] = "; ".join(notes) or None
     return {key: value for key, value in metadata.items() if value is not None}
 
 
@@ -178,6 +182,20 @@ def _times_of_all(items: Sequence[pystac.Item]) -> list[str] | None:
         dated = (item.properties for item in items if not is_undated(item.properties))
         return sorted({str(properties["start_datetime"]) for properties in dated}) or None
     return _times(items[0]) or None
+
+
+def _has_dimension(items: Sequence[pystac.Item]) -> bool:
+    """Return whether the times of items become a dimension of a cube."""
+    dimensions = items[0].properties.get("cube:dimensions", {}).values()
+    if any(dimension.get("type") == "temporal" for dimension in dimensions):
+        return True
+    bands = items[0].assets["data"].extra_fields.get("bands", [])
+    if any("start_datetime" in band for band in bands):
+        return True
+    # Tiles of other kinds of store are of one time, whatever their items state.
+    return (FILE in items[0].properties or "cube:variables" in items[0].properties) and (
+        len({item.properties.get("start_datetime") for item in items}) > 1
+    )
 
 
 def _times(item: pystac.Item) -> list[str]:

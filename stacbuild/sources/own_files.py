@@ -287,22 +287,25 @@ def _signature(file: OwnFile) -> dict[str, Any]:
     """Return what all files of a data id have in common, by its name."""
     properties, fields = file.item.properties, file.item.assets["data"].extra_fields
     transform = file.grid.transform
+    pixel = [float(f"{transform[index]:.9g}") for index in (0, 4, 1, 3)]
+    place = {"CRS": file.grid.crs, "pixel size": pixel if any(pixel[2:]) else pixel[:2]}
     if "cube:variables" in properties:
         known = properties["cube:variables"].items()
-        return {
-            "CRS": file.grid.crs,
-            "grid": (*file.grid.shape, *transform),
+        lengths = {
+            name: each
+            for name, each in properties["cube:dimensions"].items()
+            if each.get("axis") not in ("x", "y") and (name != "time" or file.time is None)
+        }
+        return place | {
             "list of variables": [
                 (name, each["dimensions"], each["data_type"]) for name, each in known
             ],
+            "dimensions": lengths,
         }
     bands = [fields | band for band in fields.get("bands") or [{}]]
     # The nodata value of floats becomes NaN in a cube, that of integers stays.
     whole = [each for each in bands if "float" not in str(each.get("data_type"))]
-    pixel = [float(f"{transform[index]:.9g}") for index in (0, 4, 1, 3)]
-    return {
-        "CRS": file.grid.crs,
-        "pixel size": pixel if any(pixel[2:]) else pixel[:2],
+    return place | {
         "data type": _same([each.get("data_type") for each in bands]),
         "number of bands": len(bands),
         "nodata value": _same([each.get("nodata") for each in whole]),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pystac
 from pystac.utils import datetime_to_str
@@ -15,7 +15,8 @@ from stacbuild import progress
 from stacbuild.config.data_ids import entries, is_list, short
 from stacbuild.config.patterns import Period, compiled, is_pattern
 from stacbuild.errors import StacbuildError
-from stacbuild.sources.dating import TIFF_DATE, shown
+from stacbuild.sources.dating import PROFILE, TIFF_DATE, shown
+from stacbuild.stac.array_times import BY_PROFILE, is_one_number, steps_of, times_of
 from stacbuild.stac.catalog import with_digest
 from stacbuild.stac.item_time import FILE, ORDER, is_undated, time_fields
 
@@ -71,6 +72,8 @@ def combine(data_id: str, members: Sequence[Member]) -> None:
     _check_kinds(data_id, members)
     _check_dated(data_id, members)
     mark(data_id, members)
+    if len(members) > 1 and "cube:variables" in members[0].item.properties:
+        _check_arrays(data_id, members)
     _of_one_time(data_id, members)
     _warn_of_same_place(data_id, [member.item for member in members])
 
@@ -96,51 +99,93 @@ def _check_kinds(data_id: str, members: Sequence[Member]) -> None:
             f"{short(data_id)}: {kinds[False]} is a raster, and {kinds[True]} is not; name files "
             "of one kind"
         )
-    if len(members) > 1 and "cube:variables" in members[0].item.properties:
-        _check_arrays(data_id, members)
 
 
 def _check_arrays(data_id: str, members: Sequence[Member]) -> None:
-    """Raise an error if files of arrays cannot be joined along time."""
+    """Raise an error if files of arrays cannot be joined along time, or mosaicked."""
     first = members[0]
-
-    def differ(other: Member, what: str) -> StacbuildError:
-        return StacbuildError(
-            f"{short(data_id)}: {first.file} and {other.file} {what}; files of arrays are joined "
-            "along time, so name files that differ in their times only"
-        )
-
     for member in members:
-        properties = member.item.properties
-        if properties["cube:dimensions"].get("time", {}).get("type") != "temporal":
+        dimensions = member.item.properties["cube:dimensions"]
+        _let_profile_count(member)
+        if why := _no_times(dimensions):
             raise StacbuildError(
-                f"{short(data_id)}: {member.file} has no dimension of times; files of arrays are "
-                "joined along time: name one of them, or add the dimension"
+                f"{short(data_id)}: {member.file} {why}; files of arrays are joined along time: "
+                "name one of them"
             )
-        if _place(member.item) != _place(first.item):
-            raise differ(member, "have different grids")
-        if set(properties["cube:variables"]) != set(first.item.properties["cube:variables"]):
-            raise differ(member, "have different variables")
+        if different := _data(member.item).keys() ^ _data(first.item).keys():
+            raise StacbuildError(
+                f"{short(data_id)}: {first.file} and {member.file} have different variables "
+                f"({', '.join(sorted(different)[:5])}); make a dataset of the files with each"
+            )
         if _dimensions(member.item) != _dimensions(first.item):
-            raise differ(member, "name their dimensions differently")
-
-    def when(member: Member, key: str) -> dt.datetime:
-        return pystac.utils.str_to_datetime(member.item.properties[key])
-
-    ordered = sorted(members, key=lambda each: when(each, "start_datetime"))
-    for one, next_one in pairwise(ordered):
-        end, start = when(one, "end_datetime"), when(next_one, "start_datetime")
+            raise StacbuildError(
+                f"{short(data_id)}: {first.file} and {member.file} name their dimensions "
+                "differently; rename those of one"
+            )
+    steps = steps_of([member.item for member in members])
+    if not times_of(steps[0][0][0]) and len(steps) > 1:
+        raise StacbuildError(
+            f"{short(data_id)}: {_file(steps[0])} states no times, {_file(steps[1])} does; name "
+            "files of one kind"
+        )
+    _check_places(data_id, steps)
+    for one, following in pairwise(steps):
+        end, start = times_of(one[0][0])[-1], times_of(following[0][0])[0]
         if end >= start:
             raise StacbuildError(
-                f"{short(data_id)}: the times of {one.file} (to {datetime_to_str(end)}) and "
-                f"{next_one.file} (from {datetime_to_str(start)}) overlap; name files that follow "
-                "one another"
+                f"{short(data_id)}: the times of {_file(one)} (to {datetime_to_str(end)}) and "
+                f"{_file(following)} (from {datetime_to_str(start)}) overlap; name files that "
+                "follow one another"
             )
+
+
+def _let_profile_count(member: Member) -> None:
+    """Make the time of a profile the only time of a file, which may state another one."""
+    time = member.item.properties["cube:dimensions"].get("time")
+    if time is not None and member.dated_by == PROFILE and len(time.get("values", ())) == 1:
+        time["values"] = [member.item.properties["start_datetime"]]
+        time[BY_PROFILE] = True
+
+
+def _no_times(dimensions: Mapping[str, Any]) -> str:
+    """Return why dimensions cannot be joined along time; empty if they can."""
+    temporal = [name for name, each in dimensions.items() if each.get("type") == "temporal"]
+    if "time" not in dimensions and temporal:
+        return f"has a dimension of times that is not called time ({', '.join(temporal)})"
+    if "time" in dimensions and not temporal and not is_one_number(dimensions["time"]):
+        return "has a dimension time without times that can be decoded"
+    return ""
+
+
+def _check_places(data_id: str, steps: Sequence[Sequence[Sequence[pystac.Item]]]) -> None:
+    """Raise an error if the files of one time lie elsewhere than all those of other times."""
+    known = {_place(parts[0]) for parts in steps[0]}
+    for files in steps[1:]:
+        found = {_place(parts[0]) for parts in files}
+        # A tile may be missing at some times.
+        if not found & known:
+            raise StacbuildError(
+                f"{short(data_id)}: {_file(steps[0])} and {_file(files)} have different grids, and "
+                "different times; name files on one grid"
+            )
+        known |= found
+
+
+def _file(files: Sequence[Sequence[pystac.Item]]) -> str:
+    return str(files[0][0].properties[FILE])
+
+
+def _data(item: pystac.Item) -> dict[str, Any]:
+    found = item.properties["cube:variables"]
+    return {name: each for name, each in found.items() if each["type"] == "data"}
 
 
 def _dimensions(item: pystac.Item) -> dict[str, list[str]]:
-    found = item.properties["cube:variables"]
-    return {name: each["dimensions"] for name, each in found.items()}
+    """Return the dimensions of each variable besides the time, which some files may lack."""
+    return {
+        name: [dim for dim in each["dimensions"] if dim != "time"]
+        for name, each in _data(item).items()
+    }
 
 
 def _check_dated(data_id: str, members: Sequence[Member]) -> None:

@@ -56,11 +56,20 @@ def test_files_of_two_kinds_are_refused() -> None:
         combine("*", [member("a.tif", None), zarr])
 
 
-def test_several_files_of_arrays_without_times_are_refused() -> None:
-    empty: dict[str, Any] = {"cube:variables": {}, "cube:dimensions": {}}
-    zarrs = [member(name, None, **empty) for name in ("a.nc", "b.nc")]
-    with pytest.raises(StacbuildError, match=r"a\.nc has no dimension of times"):
-        combine("*.nc", zarrs)
+@pytest.mark.parametrize(
+    ("dimensions", "why"),
+    [
+        ({"valid_time": {"type": "temporal"}}, r"b\.nc has a dimension of times .*\(valid_time\)"),
+        ({"time": {"type": "other", "values": [1, 2]}}, r"b\.nc has a dimension time without"),
+    ],
+)
+def test_dimensions_of_times_that_cannot_be_joined(dimensions: dict[str, Any], why: str) -> None:
+    members = [
+        member(name, day(number), **{"cube:variables": {}, "cube:dimensions": each})
+        for number, (name, each) in enumerate((("a.nc", {}), ("b.nc", dimensions)), 1)
+    ]
+    with pytest.raises(StacbuildError, match=why):
+        combine("*.nc", members)
 
 
 def test_a_kind_of_note_is_shown_once() -> None:

@@ -154,9 +154,9 @@ def test_what_days_share_is_decoded_once(tmp_path: Path, monkeypatch: pytest.Mon
     reads: list[Any] = []
     decode = zarr._Position._decode
 
-    def counted(self: Any, window: Any) -> Any:
-        reads.append(self._together["time"])
-        return decode(self, window)
+    def counted(self: Any, tile: Any, window: Any) -> Any:
+        reads.append(self._together(tile)["time"])
+        return decode(self, tile, window)
 
     monkeypatch.setattr(zarr._Position, "_decode", counted)
     path = project(tmp_path)
