@@ -37,12 +37,24 @@ class TableError(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """Names and colours (``RRGGBB``) by value, of a band of a raster, in the file *source*."""
+    """Names and colours (``RRGGBB``) by value, of a band of a raster, in the file *source*.
+
+    Of several rows of one value, the first counts; ``repeated`` are the values whose rows have
+    different names or colours.
+    """
 
     source: str
     band: int = 1
     names: Mapping[int, str] = field(default_factory=dict)
     colors: Mapping[int, str] = field(default_factory=dict)
+    repeated: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class _Row:
+    value: int
+    name: str | None
+    color: str | None
 
 
 @dataclass(frozen=True)
@@ -126,15 +138,15 @@ def read_dbf(content: bytes, source: str) -> Iterator[Found]:
 
 def read_clr(content: bytes, source: str) -> Iterator[Found]:
     """Yield the colours of a ``.clr``: lines of value, red, green, blue."""
-    colors = {}
+    rows = []
     for line in _text(content).splitlines()[:_MOST_ROWS]:
         parts = re.split(r"[\s,;]+", line.strip())
         value, color = _whole(parts[0]), _color(parts[1:4])
         if value is not None and color:
-            colors[value] = color
-    if not colors:
+            rows.append(_Row(value, None, color))
+    if not rows:
         raise TableError("has no lines of value, red, green, blue")
-    yield Found(source, 1, {}, colors)
+    yield _found(rows, source, 1)
 
 
 def read_qml(content: bytes, source: str) -> Iterator[Found]:
@@ -142,19 +154,17 @@ def read_qml(content: bytes, source: str) -> Iterator[Found]:
     for renderer in _parse(content).iter("rasterrenderer"):
         if renderer.get("type") != "paletted":
             continue
-        names, colors = {}, {}
+        rows = []
         for entry in renderer.iter("paletteEntry"):
             value = _whole(entry.get("value", ""))
             if value is None:
                 continue
             color = re.fullmatch(r"#([0-9A-Fa-f]{6})", entry.get("color", ""))
-            if color:
-                colors[value] = color[1].upper()
             # QGIS labels a value by itself until somebody names it.
             label = entry.get("label", "").strip()
-            if label and _whole(label) != value:
-                names[value] = label
-        yield Found(source, _whole(renderer.get("band", "1")) or 1, names, colors)
+            name = label if _whole(label) != value else None
+            rows.append(_Row(value, name, color[1].upper() if color else None))
+        yield _found(rows, source, _whole(renderer.get("band", "1")) or 1)
 
 
 def _of_table(
@@ -177,19 +187,30 @@ def _of_table(
     if label is None:
         label = _labels(columns)
     red, green, blue = (column(usage) for usage in (_RED, _GREEN, _BLUE))
-    names, colors = {}, {}
+    found = []
     for row in rows[:_MOST_ROWS]:
         cells = dict(enumerate(row))
         value, end = _whole(cells.get(first, "")), _whole(cells.get(last, ""))
         if value is None or value != end:
             raise TableError("has an attribute table of ranges or fractions, which are no classes")
-        if label is not None and (name := cells.get(label, "").strip()):
-            names[value] = name
+        name = None if label is None else cells.get(label, "").strip()
+        color = None
         if red is not None and green is not None and blue is not None:
             color = _color([cells.get(each, "") for each in (red, green, blue)])
-            if color:
-                colors[value] = color
-    return Found(source, band, names, colors)
+        found.append(_Row(value, name, color))
+    return _found(found, source, band)
+
+
+def _found(rows: Sequence[_Row], source: str, band: int) -> Found:
+    names: dict[int, str] = {}
+    colors: dict[int, str] = {}
+    repeated = []
+    for row in rows:
+        name = names.setdefault(row.value, row.name) if row.name else None
+        color = colors.setdefault(row.value, row.color) if row.color else None
+        if (name, color) != (row.name or None, row.color):
+            repeated.append(row.value)
+    return Found(source, band, names, colors, tuple(dict.fromkeys(repeated)))
 
 
 def _labels(columns: Sequence[_Column]) -> int | None:

@@ -28,6 +28,8 @@ _MOST_BYTES = 4 * 2**20
 _MOST_UNNAMED = 64
 _LONGEST_NAME, _LONGEST_TITLE = 80, 200
 _BLACK = "000000"
+# Most values in a message.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,18 @@ def file_classes(dataset: rasterio.io.DatasetReader, path: Path | None = None) -
             continue
         if classes := _classes(mine, palette, np.dtype(dtype), notes):
             by_band[band] = classes
+    notes += [_repeated(each.source, each.repeated) for each in found if each.repeated]
     names_in = dict.fromkeys(each.source for each in found if each.names)
     return FileClasses(by_band, tuple(dict.fromkeys(notes)), tuple(names_in))
+
+
+def _repeated(source: str, values: Sequence[int]) -> str:
+    listed = ", ".join(map(str, values[:_SHOWN])) + (", …" if len(values) > _SHOWN else "")
+    several = "values" if values[1:] else "value"
+    return (
+        f"has a file beside it ({source}) with rows that differ for the {several} {listed}; the "
+        "first row of each value is used"
+    )
 
 
 def class_notes(found: FileClasses, profile: DataProfile) -> list[str]:

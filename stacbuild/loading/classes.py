@@ -1,4 +1,4 @@
-"""Classes of a variable that several files state: those of all files, the first name of a value."""
+"""Classes of a variable: those of all its files, as CF flags, and warnings about them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pystac
 
-from stacbuild import progress
+from stacbuild import nodata, progress
 
 Json = Mapping[str, Any]
 
@@ -41,6 +42,45 @@ def classes_of_files(items: Sequence[pystac.Item], band: int | None) -> tuple[Js
     first = {entry["value"] for entry in stated_classes(items[0], band)}
     return tuple(
         entry for value, entry in found.items() if _is_named(entry) or value in first or not named
+    )
+
+
+def flags_of(classes: Sequence[Json], dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Return classes as flag attributes (CF 1.11, section 3.5).
+
+    Nodata values are left out, and values that the type cannot hold (`warn_about_range`).
+    """
+    real = [
+        entry
+        for entry in classes
+        if not entry.get("nodata") and nodata.held(entry["value"], dtype) is not None
+    ]
+    if not real:
+        return {}
+    flags: dict[str, Any] = {
+        "flag_values": np.array([entry["value"] for entry in real], dtype),
+        "flag_meanings": " ".join(entry["name"].replace("-", "_") for entry in real),
+    }
+    if all("color_hint" in entry for entry in real):
+        # Not in CF, but used by ESA CCI land cover and others.
+        flags["flag_colors"] = " ".join(f"#{entry['color_hint'].lower()}" for entry in real)
+    return flags
+
+
+def warn_about_range(name: str, classes: Sequence[Json], dtype: np.dtype[Any]) -> None:
+    """Warn if the type cannot hold the values of classes, as those of a profile or an item."""
+    beyond = [
+        entry
+        for entry in classes
+        if not entry.get("nodata") and nodata.held(entry["value"], dtype) is None
+    ]
+    if not beyond:
+        return
+    first = beyond[0]
+    more = f" and {len(beyond) - 1} more" if beyond[1:] else ""
+    progress.warn(
+        f"{name}: the class {first['value']} ({first.get('title') or first['name']}){more} is left "
+        f"out, since the data are {dtype}; check the classes in the profile or STAC item"
     )
 
 

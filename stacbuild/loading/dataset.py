@@ -20,6 +20,7 @@ from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.positions import covers
 from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables, warn_about_band_names
+from stacbuild.loading.classes import warn_about_range
 from stacbuild.loading.custom import run_custom
 from stacbuild.loading.differences import (
     unpack_where_needed,
@@ -251,6 +252,7 @@ def _open_zarr(
                 f"{variable.label}: the files differ in scale or offset of {name}, so the cube "
                 "holds unpacked values"
             )
+        warn_about_range(variable.label, stated[0].classes, stated[0].dtype)
         methods[name] = resampling_method(variable, name, stated[0], sources, options.grid)
         found = unpack_where_needed(variable, methods[name], stated)
         warn_about_unpacking(variable, methods[name], stated)

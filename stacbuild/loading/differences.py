@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pystac
 
 from stacbuild import progress
-from stacbuild.loading.classes import warn_about_classes
+from stacbuild.loading.classes import warn_about_classes, warn_about_range
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.packing import commutes
 
@@ -83,6 +83,7 @@ def warn_about_raster(
             "can name a value that no pixel has"
         )
     warn_about_classes(name, items, list(of_bands))
+    warn_about_range(name, metadata.classes, metadata.dtype)
     if variable.open_params.band_as_variable:
         return
     apart = "open_params.band_as_variable: true gives each band its own"

@@ -13,7 +13,7 @@ from stacbuild import nodata
 from stacbuild.errors import BuildError
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.band_names import band_variables
-from stacbuild.loading.classes import classes_of_files
+from stacbuild.loading.classes import classes_of_files, flags_of
 from stacbuild.loading.packing import packing_of, without_packing
 from stacbuild.nodata import Number
 from stacbuild.stac.datacube import NODATA, read_as
@@ -116,13 +116,13 @@ class VariableMetadata:
             for name in ("long_name", "description"):
                 if other.get(name) != attrs.get(name):
                     attrs.pop(name, None)
-        of_classes = any(_flags(one.classes, one.dtype) for one in each)
+        of_classes = any(flags_of(one.classes, one.dtype) for one in each)
         if len(items) > 1 and (metadata.classes or not of_classes):
             # Bands that differ in classes have none in common.
             classes = classes_of_files(items, band)
             metadata = replace(metadata, classes=classes)
-            attrs |= _flags(classes, metadata.dtype)
-            of_classes = bool(_flags(classes, metadata.dtype))
+            attrs |= flags_of(classes, metadata.dtype)
+            of_classes = bool(flags_of(classes, metadata.dtype))
         return replace(
             metadata, masked=masked, nodata=each[0].nodata, attrs=attrs, of_classes=of_classes
         )
@@ -185,7 +185,7 @@ class VariableMetadata:
         values = [nodata.held(nodata.from_json(value), dtype) for value in stated]
         # A dict removes duplicates and keeps the order; `value == value` excludes NaN.
         distinct = {value: None for value in values if value is not None and value == value}
-        return cls(dtype, tuple(distinct), classes, attrs | _flags(classes, dtype))
+        return cls(dtype, tuple(distinct), classes, attrs | flags_of(classes, dtype))
 
     def filled(self, value: Number | None) -> VariableMetadata:
         """Return the metadata with another nodata value for the cube; None changes nothing.
@@ -319,22 +319,3 @@ def _packing(fields: Json) -> dict[str, Any]:
     """Return scale and offset as CF attributes; the values stay packed."""
     names = (("raster:scale", "scale_factor"), ("raster:offset", "add_offset"))
     return {cf: float(fields[ours]) for ours, cf in names if ours in fields}
-
-
-def _flags(classes: Sequence[Json], dtype: np.dtype[Any]) -> dict[str, Any]:
-    """Return classes as flag attributes (CF 1.11, section 3.5), without nodata values."""
-    real = [
-        entry
-        for entry in classes
-        if not entry.get("nodata") and nodata.held(entry["value"], dtype) is not None
-    ]
-    if not real:
-        return {}
-    flags: dict[str, Any] = {
-        "flag_values": np.array([entry["value"] for entry in real], dtype),
-        "flag_meanings": " ".join(entry["name"].replace("-", "_") for entry in real),
-    }
-    if all("color_hint" in entry for entry in real):
-        # Not in CF, but used by ESA CCI land cover and others.
-        flags["flag_colors"] = " ".join(f"#{entry['color_hint'].lower()}" for entry in real)
-    return flags

@@ -100,10 +100,12 @@ def class_fields(
     for value in _nodata(dataset, profile)[1:]:
         if isinstance(value, int):
             known.setdefault(value, {"value": value, "name": f"nodata_{value}"})["nodata"] = True
-    colours = _colours(dataset) if known else {}
+    table = _color_table(dataset) if known else {}
     for value, entry in known.items():
-        if "color_hint" not in entry and value in colours:
-            entry["color_hint"] = colours[value]
+        red, green, blue, alpha = table.get(value, (0, 0, 0, 0))
+        # A transparent class has no colour. GDAL makes nodata transparent by itself.
+        if "color_hint" not in entry and value in table and (alpha or entry.get("nodata")):
+            entry["color_hint"] = f"{red:02X}{green:02X}{blue:02X}"
     return {_CLASSES: list(known.values())} if known else {}
 
 
@@ -244,12 +246,11 @@ def _nodata(dataset: rasterio.io.DatasetReader, profile: DataProfile) -> list[Nu
     return [int(value) if of_integers else _whole(value)]
 
 
-def _colours(dataset: rasterio.io.DatasetReader) -> dict[int, str]:
+def _color_table(dataset: rasterio.io.DatasetReader) -> dict[int, tuple[int, int, int, int]]:
     try:
-        table = dataset.colormap(1)
+        return dict(dataset.colormap(1))
     except ValueError:
         return {}
-    return {value: f"{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items()}
 
 
 def _whole(value: Number) -> Number:

@@ -241,6 +241,18 @@ def test_a_profile_counts_and_a_difference_is_told(tmp_path: Path) -> None:
     assert cube.attrs["flag_colors"] == "#ff0000 #00a000"
 
 
+def test_a_class_beyond_the_type_is_left_out_and_told(tmp_path: Path) -> None:
+    raster(tmp_path / "src")
+    classes = [{"value": 1, "name": "forest"}, {"value": 300, "name": "lake", "title": "Lake"}]
+    content = {"source": "file:src", "data": [{"match": "*", "classes": classes}]}
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "own.yml").write_text(yaml.safe_dump(content))
+    _, told = build_raster(tmp_path)
+    [line] = [each for each in told.warnings if "300" in each]
+    assert "the class 300 (Lake) is left out, since the data are uint8" in line
+    assert only_cube(tmp_path).attrs["flag_meanings"] == "forest"
+
+
 @pytest.mark.parametrize(
     ("content", "end", "said"),
     [
@@ -318,6 +330,32 @@ def test_two_names_of_a_value_are_told(tmp_path: Path) -> None:
     [note] = found(path).notes
     assert "'Sea' and 'Ocean' (one.tif.vat.dbf)" in note
     assert [title for title, _ in named(path).values()] == ["Forest", "Sea"]
+
+
+RAT = [("V", "0", "5"), ("N", "2", "2"), ("R", "0", "6"), ("G", "0", "7"), ("B", "0", "8")]
+
+
+@pytest.mark.parametrize(
+    ("content", "end"),
+    [
+        (pam(table(RAT, (1, "a", 9, 9, 9), (2, "b", 1, 1, 1), (1, "c", 9, 9, 9))), ".aux.xml"),
+        (
+            dbf([("VALUE", "N", 9), ("CLASS", "C", 9)], (1, "a"), (2, "b"), (2, "b"), (1, "c")),
+            ".vat.dbf",
+        ),
+        ("1 9 9 9\n2 1 1 1\n1 8 8 8\n", ".clr"),
+        (QML.replace('value="3"', 'value="1"'), ".qml"),
+    ],
+)
+def test_of_two_rows_of_a_value_the_first_counts(
+    tmp_path: Path, content: str | bytes, end: str
+) -> None:
+    path = raster(tmp_path)
+    beside(path, content, end)
+    [note] = found(path).notes
+    assert f"(one.tif{end}) with rows that differ for the value 1; the first row" in note
+    assert named(path)[1][0] in ("a", None, "Forest")
+    assert named(path)[1][1] in ("090909", None, "FF0001")
 
 
 def test_names_of_classes_are_unique(tmp_path: Path) -> None:

@@ -72,6 +72,23 @@ def test_classes_of_a_profile_have_the_colours_of_the_file(tmp_path: Path) -> No
         assert class_fields(file, NONE) == {}
 
 
+def test_a_transparent_class_has_no_colour(tmp_path: Path) -> None:
+    entries = "".join(f'<Entry c1="9" c2="8" c3="7" c4="{alpha}"/>' for alpha in (0, 0, 255, 80))
+    path = tmp_path / "a.vrt"
+    path.write_text(
+        '<VRTDataset rasterXSize="1" rasterYSize="1">'
+        "<GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1">'
+        f"<NoDataValue>0</NoDataValue><ColorTable>{entries}</ColorTable>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    listed = [{"value": value, "name": f"c{value}"} for value in (1, 2, 3)]
+    with rasterio.open(path) as file:
+        found = class_fields(file, profile(classes=listed, nodata=[255, 0]))
+    colours = [entry.get("color_hint") for entry in found["classification:classes"]]
+    assert colours == [None, "090807", "090807", "090807"]
+
+
 def test_a_year_is_all_of_it() -> None:
     start, end = year_of(2020)
     assert (start.isoformat(), end.isoformat()) == (
