@@ -365,15 +365,20 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
             yield from _wrapped(f"{about}{', '.join(costs)}{free}", "  ")
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def wrapped(text: str, indent: str, width: int) -> list[str]:
+    """Return the lines of a text without control characters, broken between words only."""
     return textwrap.wrap(
         clean(text),
-        _COLUMNS,
+        width,
         initial_indent=indent,
         subsequent_indent=f"{indent}  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return wrapped(text, indent, _COLUMNS)
 
 
 _COLUMNS = 80

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from typing import Any
 
 import click
@@ -102,11 +104,22 @@ def describe(
         return
     for key, value in metadata.items():
         if key != "variables":
-            click.echo(f"{key}: {clean(_shown(value))}")
+            _print_line(f"{key}: {_shown(value)}")
     for name, variable in metadata.get("variables", {}).items():
-        click.echo(f"variable {clean(name)}:")
+        _print_line(f"variable {name}:")
         for key, value in variable.items():
-            click.echo(f"  {key}: {clean(_shown(value))}")
+            _print_line(f"{key}: {_shown(value)}", "  ")
+
+
+def _print_line(text: str, indent: str = "") -> None:
+    """Print a line; on a terminal, wrapped between words."""
+    from stacbuild.cli.console import wrapped
+
+    if not sys.stdout.isatty():
+        click.echo(f"{indent}{clean(text)}")
+        return
+    for line in wrapped(text, indent, shutil.get_terminal_size().columns):
+        click.echo(line)
 
 
 def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict[str, Any]:

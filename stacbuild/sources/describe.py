@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_CLASSES = "classification:classes"
 _MASKS = {
     "mask": "in the file",
     "alpha": "opacity (alpha band)",
@@ -63,6 +64,7 @@ def describe_items(
         "data_id": data_id,
         "title": properties.get("title"),
         "description": properties.get("description"),
+        "long_name": asset.title if asset.title != properties.get("title") else None,
         "type": _type(first),
         "href": asset.href,
         "tiles": len(items) if len(items) > 1 and FILE not in first.properties else None,
@@ -87,6 +89,7 @@ def describe_items(
         "unit": _of_bands(fields, "unit", "none"),
         "scale": _of_bands(fields, "raster:scale", 1),
         "offset": _of_bands(fields, "raster:offset", 0),
+        "classes": _classes(fields) or None,
         "size": fields.get("file:size"),
         "variables": _variables(properties["cube:variables"], asset, options)
         if "cube:variables" in properties
@@ -131,6 +134,22 @@ def _of_bands(fields: Json, key: str, neutral: Any = None) -> Any:
     return [band.get(key, fields.get(key, neutral)) for band in bands]
 
 
+def _classes(fields: Json) -> list[str]:
+    """Return the classes of a raster: value, title and colour; of bands that differ, by band."""
+    found = [_class(entry) for entry in fields.get(_CLASSES, ())]
+    return found + [
+        f"{band['name']}: {_class(entry)}"
+        for band in fields.get("bands", ())
+        for entry in band.get(_CLASSES, ())
+    ]
+
+
+def _class(entry: Json) -> str:
+    colour = f" #{entry['color_hint'].lower()}" if "color_hint" in entry else ""
+    nodata = " (nodata)" if entry.get("nodata") else ""
+    return f"{entry['value']} {entry.get('title') or entry['name']}{colour}{nodata}"
+
+
 def _blocks(asset: pystac.Asset, options: Json) -> list[int]:
     # Imported when used: Zarr stores do not need GDAL.
     from stacbuild.formats.geotiff import open_raster
@@ -143,6 +162,7 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
     """Return the metadata of each variable, with its shape from the store."""
     import zarr
 
+    from stacbuild.formats.cf_flags import legend_of
     from stacbuild.formats.zarr_crs import is_grid_mapping
     from stacbuild.formats.zarr_store import open_group
     from stacbuild.stac.data_href import GROUP
@@ -160,7 +180,15 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
             continue
         if isinstance(array, zarr.Array):
             variable = variable | {"shape": list(array.shape)}
-        found[name] = {key: variable[key] for key in keys if key in variable}
+        shown = {key: variable[key] for key in keys if key in variable}
+        attrs = {} if array is None or LEFT_OUT in variable else dict(array.attrs)
+        for key, ours in (("scale_factor", "scale"), ("add_offset", "offset")):
+            if isinstance(attrs.get(key), int | float):
+                shown[ours] = attrs[key]
+        classes = [_class(entry) for entry in variable.get(_CLASSES, ())]
+        if not classes and (legend := legend_of(attrs)):
+            classes = [f"{value} {meaning}" for value, meaning in legend.items()]
+        found[name] = shown | ({"classes": classes} if classes else {})
     return found
 
 

@@ -89,7 +89,9 @@ def mark(data_id: str, members: Sequence[Member]) -> None:
         if taken[item.id.casefold()] > 1:
             item.id = with_digest(item.id, member.file)
         if item.properties["title"] == data_id:
-            item.properties["title"] = item.assets["data"].title = member.file
+            item.properties["title"] = member.file
+        if item.assets["data"].title == data_id:
+            item.assets["data"].title = member.file
 
 
 def _check_kinds(data_id: str, members: Sequence[Member]) -> None:

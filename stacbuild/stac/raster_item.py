@@ -35,7 +35,13 @@ from stacbuild.stac.catalog import DATA_ID, STORE
 from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.item_time import UNDATED
 from stacbuild.stac.projection import projection_fields
-from stacbuild.stac.raster_values import band_fields, class_fields, value_fields, year_of
+from stacbuild.stac.raster_values import (
+    band_fields,
+    class_fields,
+    only_description,
+    value_fields,
+    year_of,
+)
 
 Json = dict[str, Any]
 
@@ -77,7 +83,8 @@ def raster_item(
     period
         The period of the item, if it was determined already.
     title
-        Title of item and asset if the profile has none; by default the data id.
+        Title of item and asset if the profile has none; by default the data id. The description of
+        a single band has precedence as title of the asset.
     asset_fields, properties
         More asset fields and item properties.
     classes
@@ -116,7 +123,7 @@ def raster_item(
         "data",
         pystac.Asset(
             href=href,
-            title=name,
+            title=profile.title or only_description(dataset) or name,
             description=profile.description,
             media_type=media_type(dataset),
             roles=["data"],

@@ -9,6 +9,7 @@ from typing import Any
 
 import rasterio.io
 
+from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.geotiff_classes import FileClasses
 from stacbuild.formats.geotiff_header import alpha_bands, exact_nodata, mask_of, packing
@@ -22,6 +23,7 @@ Json = dict[str, Any]
 
 _CLASSES = "classification:classes"
 # A description such as "Band 1" is no name.
+_LONGEST_TITLE = 300
 _NUMBERED = re.compile(r"b(and)?[ _-]?\d+", re.IGNORECASE)
 _NO_CLASSES = FileClasses()
 _DATA_TYPES = {
@@ -202,6 +204,19 @@ def band_fields(
         for number in alpha_bands(dataset):
             bands[number - 1][ALPHA] = True
     return {"bands": bands, **fields}
+
+
+def only_description(dataset: rasterio.io.DatasetReader) -> str | None:
+    """Return the description of the only band, in one line; None if it has none that says more.
+
+    Of several bands, each has its own in ``bands`` (`band_fields`).
+    """
+    if dataset.count > 1:
+        return None
+    text = clean(" ".join((dataset.descriptions[0] or "").split()))
+    if _NUMBERED.fullmatch(text) or text == RASTER_NAME or len(text) > _LONGEST_TITLE:
+        return None
+    return text or None
 
 
 def _times_of_bands(tags: NetcdfTags, profile: DataProfile, count: int) -> list[str]:

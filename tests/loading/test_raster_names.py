@@ -206,6 +206,13 @@ def test_only_cubes_that_are_named_otherwise_now_are_rebuilt(tmp_path: Path) -> 
     assert "its variable is named cube, not band_data" in planned.reasons
 
 
+def test_a_single_band_is_named_by_its_description_unless_a_profile_does(tmp_path: Path) -> None:
+    for name in ("dem_a.tif", "dem_b.tif"):
+        with rasterio.open(write(tmp_path / "src" / name, noise("int16")), "r+") as file:
+            file.set_band_description(1, "Height of ground")
+    assert cube(tmp_path, data_id="dem_*.tif")["cube"].attrs["long_name"] == "Height of ground"
+
+
 def test_a_mosaic_has_the_title_that_its_tiles_share(tmp_path: Path) -> None:
     for name in ("dem_a.tif", "dem_b.tif"):
         write(tmp_path / "src" / name, noise("int16"))

@@ -11,7 +11,13 @@ import rasterio
 
 from stacbuild.errors import IntegrityError
 from stacbuild.profiles import DataProfile
-from stacbuild.stac.raster_values import band_fields, class_fields, value_fields, year_of
+from stacbuild.stac.raster_values import (
+    band_fields,
+    class_fields,
+    only_description,
+    value_fields,
+    year_of,
+)
 
 NONE = DataProfile()
 
@@ -87,6 +93,26 @@ def test_a_transparent_class_has_no_colour(tmp_path: Path) -> None:
         found = class_fields(file, profile(classes=listed, nodata=[255, 0]))
     colours = [entry.get("color_hint") for entry in found["classification:classes"]]
     assert colours == [None, "090807", "090807", "090807"]
+
+
+@pytest.mark.parametrize(
+    ("described", "expected"),
+    [
+        (" Height  of\ntrees ", "Height of trees"),
+        ("Band 1", None),
+        ("band_data", None),
+        ("x" * 301, None),
+        (None, None),
+    ],
+)
+def test_the_description_of_a_single_band_is_a_title(
+    tmp_path: Path, described: str | None, expected: str | None
+) -> None:
+    path = raster(tmp_path / "a.tif")
+    with rasterio.open(path, "r+") as file:
+        file.set_band_description(1, described)
+    with rasterio.open(path) as file:
+        assert only_description(file) == expected
 
 
 def test_a_year_is_all_of_it() -> None:
