@@ -23,16 +23,17 @@ from tests.support.cli import check_left, command, errors, stacbuild
 from tests.support.forked import Ended, Runs
 from tests.support.killing import check_visible, contents, fresh, large, small
 
-# When four of ten tasks are done (each variable counts its own), gets signals, or fills the disk.
+# The third of ten tasks gets signals while others go on, or fills the disk.
 DISTURBED = """\
 import itertools
 import os
+import sys
 import time
 import numpy as np
 import xarray as xr
 
-tasks = itertools.count(1)
-begun = []
+# Each variable imports this file anew, and its tasks count with those of the other one.
+tasks, begun = sys.__dict__.setdefault("_tasks", (itertools.count(1), []))
 
 def disturbed(ds):
     def disturb(values):
@@ -409,7 +410,7 @@ def test_a_disk_that_gets_full(small_disk: Path, runs: Runs) -> None:
     # The cube of before and its catalog are as they were.
     assert {k: v for k, v in contents(small_disk).items() if "/." not in k} == before
     done = sum(finished(small_disk).values())
-    assert 48 <= done < 120
+    assert 0 < done < 120
     assert f"good: kept {done} of 120 chunks" in ended.stderr
     filler.unlink()
     again = runs("cube", config)
