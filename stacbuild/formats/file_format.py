@@ -121,6 +121,22 @@ def format_of(path: str) -> Format:
     return next((kind for kind in kinds if kind in {Format.ZARR, *ARRAY_FILES}), Format.OTHER)
 
 
+def apart(path: str) -> tuple[str, str]:
+    """Return the path of a file of arrays, and of the group in it that a path goes on into.
+
+    By the names alone: ``2020/a.nc/forecast`` is ``2020/a.nc`` and ``forecast``. The group is empty
+    if there is none.
+    """
+    names = path.strip("/").split("/")
+    for number in range(len(names), 0, -1):
+        kind = _SUFFIXES.get(_suffix(names[number - 1]))
+        if kind in ARRAY_FILES:
+            return "/".join(names[:number]), "/".join(names[number:])
+        if kind is not None:
+            break
+    return path.strip("/"), ""
+
+
 def format_of_bytes(start: bytes) -> Format:
     """Return the format of a file by its first `SIGNATURE` bytes."""
     return next((kind for sign, kind in _SIGNATURES if start.startswith(sign)), Format.OTHER)

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from rasterio.io import DatasetReader
 
 from stacbuild.config.patterns import Period, period_of
+from stacbuild.formats.file_format import apart
 from stacbuild.profiles import DataProfile
 from stacbuild.stac.raster_item import period_of_header, period_of_profile
 
@@ -136,7 +137,7 @@ def date_in_name(path: str) -> Period | None:
     Dates are ``20200131``, ``20200131T103000``, ``2020-01-31`` and ``2020-01``, also with ``_`` or
     ``.``, from 1900 on. A year alone is none: it may as well be a version, a code or a tile.
     """
-    name = PurePosixPath(path.rstrip("/")).name
+    name = PurePosixPath(apart(path)[0]).name
     stem = re.sub(r"(\.zarr)?\.[A-Za-z]\w*$", "", name)
     for regex in _DATES:
         if found := regex.search(stem):

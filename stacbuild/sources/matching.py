@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from stacbuild.config.data_ids import entries
 from stacbuild.config.patterns import Pattern, Period, compiled, is_pattern, with_any_depth
 from stacbuild.errors import ConfigError, NotFoundError, StacbuildError
-from stacbuild.formats.file_format import Format, format_of
+from stacbuild.formats.file_format import ARRAY_FILES, Format, apart, format_of
 
 # Each folder is one request, or one read of a directory.
 _MOST_FOLDERS = 2000
@@ -28,11 +28,15 @@ class Found:
         Path below the root of the store.
     is_link
         Whether it is a symbolic link.
+    is_group
+        Whether the path goes on into a group of a file of arrays; whether there is such a group is
+        not known.
     """
 
     path: str
     is_folder: bool
     is_link: bool = False
+    is_group: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ class Listing:
             return (
                 None if is_pattern(path) else Found(path.strip("/"), is_data(path, is_folder=True))
             )
+        file, group = apart(path)
+        above = self.find(file) if group and not is_pattern(path) else None
+        if above is not None and not above.is_folder:
+            return Found(path.strip("/"), is_folder=False, is_group=True)
         folder, _, name = path.strip("/").rpartition("/")
         return self.folder(folder).get(name)
 
@@ -207,7 +215,7 @@ def _matching(entry: str, listing: Listing, matched: Matched) -> tuple[list[File
             why = f" ({error})" if pattern.matches(found.path) else ""
             wrong[found.path] = f"{found.path}{why}"
             continue
-        if is_data(found.path, is_folder=found.is_folder):
+        if found.is_group or is_data(found.path, is_folder=found.is_folder):
             files.append(File(found.path, period))
         elif not found.is_folder:
             others.append(found.path)
@@ -293,6 +301,8 @@ def _walk(
             yield found
         elif found.is_folder:
             yield from _walk(found.path, rest, listing, links)
+        elif format_of(name) in ARRAY_FILES and not any(map(is_pattern, rest)):
+            yield Found("/".join((found.path, *rest)), is_folder=False, is_group=True)
 
 
 def _loosely(component: str) -> Pattern:

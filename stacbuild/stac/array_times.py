@@ -13,6 +13,7 @@ from typing import Any
 import pystac
 from pystac.utils import str_to_datetime
 
+from stacbuild.stac.data_href import data_href
 from stacbuild.stac.item_time import is_undated
 
 BY_PROFILE = "stacbuild:time_by_profile"
@@ -62,7 +63,7 @@ def steps_of(items: Sequence[pystac.Item]) -> list[list[list[pystac.Item]]]:
     steps: dict[Times, dict[str, list[pystac.Item]]] = {}
     known: dict[str, Times] = {}
     for item in items:
-        href = item.assets["data"].href
+        href = data_href(item.assets["data"])
         if href not in known:
             known[href] = times_of(item)
         steps.setdefault(known[href], {}).setdefault(href, []).append(item)

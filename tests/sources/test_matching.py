@@ -98,3 +98,15 @@ def test_too_many_folders_are_refused() -> None:
 )
 def test_why_it_matches_other_files(known: list[str], why: str) -> None:
     assert why_other_files("*.tif", Tree("a.tif", "b.tif").listing(), known) == why
+
+
+def test_a_pattern_of_files_goes_on_into_a_group() -> None:
+    tree = Tree("a.nc", "b.nc", "c.tif", "2020/d_01.nc", "e.nc/f.tif")
+    assert paths("*.nc/x/y", tree) == ["a.nc/x/y", "b.nc/x/y"]
+    assert paths("**/d_{time:%y}.nc/x", tree) == ["2020/d_01.nc/x"]
+    assert paths(["b.nc/x", "a.nc/y"], tree) == ["b.nc/x", "a.nc/y"]
+    assert paths("*.nc/f.tif", tree)[-1] == "e.nc/f.tif"  # a folder with such a name
+    with pytest.raises(NotFoundError, match=r"there is no d\.nc/x, named in the list"):
+        paths(["a.nc/x", "d.nc/x"], tree)
+    with pytest.raises(NotFoundError, match="matches no file"):
+        paths("*.tif/x", tree)

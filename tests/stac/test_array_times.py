@@ -254,6 +254,33 @@ def test_what_cannot_be_joined_is_refused(folder: Folder) -> None:
         folder.harvest("prec*.nc")
 
 
+GROUPS = ["prec_{time:%Y%m%d}.nc/a/b", ["prec_20200102.nc/a/b", "prec_20200101.nc/a/b"]]
+
+
+@pytest.mark.parametrize("data_id", GROUPS)
+def test_a_group_of_each_file(folder: Folder, data_id: Any) -> None:
+    written = []
+    for day in (1, 2):
+        written.append(folder.file(f"prec_2020010{day}.nc", day))
+        path = folder.path / f"data/prec_2020010{day}.nc"
+        content = xr.load_dataset(path)
+        xr.Dataset({"other": 1}).to_netcdf(path, engine="netcdf4")
+        content.to_netcdf(path, "a", group="a/b", engine="netcdf4")
+    assert same(folder.cube(data_id), *written)
+    folder.file("prec_20200103.nc", 3)
+    with pytest.raises(stacbuild.StacbuildError, match=r"prec_20200103\.nc.* has no group a/b"):
+        folder.harvest("prec_*.nc/a/b")
+
+
+def test_groups_of_one_file_are_files_of_their_own(folder: Folder) -> None:
+    written = []
+    for year in (2019, 2020):
+        written.append(folder.file("x.nc", year, [f"{year}-01-01"]))
+        content = xr.load_dataset(folder.path / "data/x.nc")
+        content.to_netcdf(folder.path / "data/y.nc", "a", group=f"y{year}", engine="netcdf4")
+    assert same(folder.cube(["y.nc/y2020", "y.nc/y2019"]), *written)
+
+
 def test_packed_alike_or_unpacked(folder: Folder) -> None:
     written = []
     for day, scale in ((1, 0.5), (2, 0.25)):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import requests
 
 from stacbuild.formats import archive
+from stacbuild.formats.file_format import apart
 from stacbuild.net.ranges import RangeFile
 from stacbuild.sources.matching import Found, Listing
 from stacbuild.sources.zenodo.cache import Cache, LocalFile
@@ -102,10 +103,14 @@ class Contents:
         return f"; files in {self._roots[archives[0]].key} are below {archives[0]}/"
 
     def part(self, path: str) -> Part | None:
-        """Return the file at a path that was listed; None if there is none."""
-        for root, file in self._roots.items():
-            if (path == root or path.startswith(f"{root}/")) and path in self.parts(file):
-                return self.parts(file)[path]
+        """Return the file at a path that was listed; None if there is none.
+
+        The path may go on into a group of the file.
+        """
+        for known in dict.fromkeys((path, apart(path)[0])):
+            for root, file in self._roots.items():
+                if (known == root or known.startswith(f"{root}/")) and known in self.parts(file):
+                    return self.parts(file)[known]
         return None
 
     def _found(self, file: RecordFile, local: list[LocalFile] | None) -> dict[str, Part]:

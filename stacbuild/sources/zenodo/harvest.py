@@ -22,6 +22,7 @@ from stacbuild import progress
 from stacbuild.config.data_ids import entries, is_several, short
 from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats import archive
+from stacbuild.formats.file_format import apart
 from stacbuild.net import http
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted, collected, raise_collected
@@ -154,7 +155,7 @@ class _Work:
             progress.warn(line)
         for path in (file.path for file in matched.files):
             part = self.contents.part(path)
-            if part is None or not is_data(path):
+            if part is None or not is_data(apart(path)[0]):
                 raise NotFoundError(
                     f"zenodo {self.record.id}: {path} is not of a format that is read of a record "
                     f"({FORMATS})"
