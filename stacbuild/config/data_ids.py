@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from stacbuild.config.patterns import compiled, is_pattern
+from stacbuild.config.patterns import check_braces, compiled, is_pattern
 
 _NAMED = 2
 
@@ -32,6 +32,7 @@ def is_several(data_id: str) -> bool:
 def check_patterns(data_id: str) -> None:
     """Raise ValueError if a pattern has a field that cannot be read."""
     for entry in entries(data_id):
+        check_braces(entry)
         if is_pattern(entry):
             compiled(entry)
 

@@ -33,6 +33,13 @@ _DIRECTIVES = {
 _MONTHS = {name[:3].lower(): number for number, name in enumerate(calendar.month_name) if name}
 
 _FIELD = re.compile(r"\{(?P<name>[A-Za-z_]\w*)(?::(?P<format>[^{}]*))?\}")
+# What is left of a field of which one brace is missing; a name may hold other braces.
+_NOT_CLOSED = re.compile(
+    r"\{(?P<name>(?:start_|end_)?time(?![A-Za-z])|[A-Za-z_]\w*(?=:))(?P<format>[^{}/]*)"
+)
+_NOT_OPENED = re.compile(
+    r"(?<![A-Za-z])(?P<name>(?:start_|end_)?time)(?P<format>:[^{}/]*%[^{}/]*)\}"
+)
 _WILDCARD = re.compile(r"\*\*/|\*|\?")
 
 
@@ -51,6 +58,25 @@ class Period:
 def is_pattern(text: str) -> bool:
     """Return whether a path has wildcards or fields."""
     return bool(_WILDCARD.search(text) or _FIELD.search(text))
+
+
+def check_braces(text: str) -> None:
+    """Raise ValueError if a field lacks one of its braces; then it is not taken for a field."""
+    rest = _FIELD.sub("", text)
+    for regex, missing in ((_NOT_CLOSED, "closing brace }"), (_NOT_OPENED, "opening brace {")):
+        if found := regex.search(rest):
+            last = re.match(r":.*%[A-Za-z]", found["format"])
+            field = f"{{{found['name']}{last.group() if last else ''}}}"
+            msg = (
+                f"field {found.group()!r} of {text!r}: has no {missing}; fields are written as in "
+                f"{field if last else '{time:%Y_%m}'}"
+            )
+            raise ValueError(msg)
+
+
+def has_field(text: str) -> bool:
+    """Return whether a text has a field."""
+    return bool(_FIELD.search(text))
 
 
 def with_any_depth(text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from stacbuild.config.data_ids import check_patterns
 from stacbuild.config.store import Store
-from stacbuild.errors import NotFoundError
+from stacbuild.errors import ConfigError, NotFoundError
 from stacbuild.formats.file_format import MEDIA_TYPES
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted, describer_of, harvester_of
@@ -33,9 +34,16 @@ def describe(store: Store, data_id: str) -> Json:
 
     Raises
     ------
+    ConfigError
+        A pattern has a field that cannot be read.
     StacbuildError
         From its harvester; NotFoundError if there is no item.
     """
+    if store.has_files:
+        try:
+            check_patterns(data_id)
+        except ValueError as error:
+            raise ConfigError(f"data_id: {error}") from error
     if not store.described_in_place:
         return describer_of(store).describe(store, data_id)
     items: list[pystac.Item] = []

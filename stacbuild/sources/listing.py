@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stacbuild import progress
+from stacbuild.config.patterns import check_braces, has_field
 from stacbuild.errors import ConfigError
 from stacbuild.progress import Reporter
 from stacbuild.sources.base import lister_of
@@ -37,9 +38,23 @@ def list_data(
             f"name its data ids in stacbuild describe {store.store_id} "
             f"{root or 'ROOT'} DATA_ID"
         )
+    if match and store.has_files:
+        _check_match(match)
     with progress.reported_to(reporter):
         found = list(lister_of(store).entries(store, match))
     return sorted(found, key=lambda entry: entry.data_id)
+
+
+def _check_match(match: str) -> None:
+    try:
+        check_braces(match)
+    except ValueError as error:
+        raise ConfigError(f"match: {error}") from error
+    if has_field(match):
+        raise ConfigError(
+            f"match: {match!r} has a field, but may have * and ? only; stacbuild describe shows "
+            "the files of a pattern with fields"
+        )
 
 
 def describe_data(

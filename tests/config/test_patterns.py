@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stacbuild.config.patterns import compiled, is_pattern
+from stacbuild.config.patterns import check_braces, compiled, is_pattern
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,23 @@ def test_fields_that_cannot_be_read(text: str, message: str) -> None:
 @pytest.mark.parametrize("text", ["a.tif", "a[1].tif", "a{1}.tif", "a{}.tif", "a{b c}.tif"])
 def test_plain_paths(text: str) -> None:
     assert not is_pattern(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a_{time:%Y%m%d.nc", r"field '\{time:%Y%m%d.nc' .* no closing .* as in \{time:%Y%m%d\}"),
+        ("{time_{tile}.tif", r"no closing brace"),
+        ("{time:%Y}/{end_time:%m.tif", r"as in \{end_time:%m\}"),
+        ("a_{tile:03d.tif", r"as in \{time:%Y_%m\}"),
+        ("a_time:%Y%m}.nc", r"no opening brace .* as in \{time:%Y%m\}"),
+    ],
+)
+def test_fields_that_lack_a_brace(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_braces(text)
+
+
+@pytest.mark.parametrize("text", ["a{1}.tif", "{a.tif", "}a{.tif", "{time:%Y}.nc", "times.tif"])
+def test_braces_that_are_part_of_a_name(text: str) -> None:
+    check_braces(text)

@@ -211,3 +211,12 @@ def test_wrong_parameters_are_named() -> None:
         list_data("zenodo", "abc")
     with pytest.raises(ConfigError, match="stac parameters: needs the address"):
         list_data("stac", "")
+
+
+def test_a_field_that_is_not_closed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a_\{time:%Y.tif.* no closing brace"):
+        describe_data("file", str(tmp_path), "a_{time:%Y.tif")
+    with pytest.raises(ConfigError, match=r"no closing brace"):
+        list_data("file", str(tmp_path), match="a_{time:%Y.tif")
+    with pytest.raises(ConfigError, match=r"may have \* and \? only"):
+        list_data("file", str(tmp_path), match="a_{time:%Y}.tif")
