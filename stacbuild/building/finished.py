@@ -15,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Any, Self
 
+from stacbuild.formats.zarr_chunks import stored_shape
+
 if TYPE_CHECKING:
     import zarr
 
@@ -36,10 +38,10 @@ def region_shape(region: Region) -> list[int]:
 
 
 def chunk_keys(array: zarr.Array[Any], region: Region) -> Iterator[str]:
-    """Yield the store keys of the chunks in a region of whole chunks."""
+    """Yield the store keys of the chunks (or shards) in a region of whole ones."""
     spans = [
         range(start // size, -(-stop // size))
-        for (start, stop), size in zip(region, array.chunks, strict=True)
+        for (start, stop), size in zip(region, stored_shape(array), strict=True)
     ]
     for index in product(*spans):
         yield f"{array.path}/{array.metadata.encode_chunk_key(index)}"
@@ -112,7 +114,9 @@ class Recorder:
     def __init__(self, journal: Journal | None, arrays: Mapping[str, zarr.Array[Any]]) -> None:
         self.arrays = arrays
         self._journal = journal
-        self._batch = _SHARE * sum(array.nchunks for array in arrays.values())
+        self._batch = _SHARE * sum(
+            count(array.shape, stored_shape(array)) for array in arrays.values()
+        )
         self._waiting: dict[str, list[Region]] = {}
         self._chunks = 0
         self._since = time.monotonic()
@@ -148,7 +152,7 @@ class Recorder:
 
     def _add(self, name: str, region: Region) -> None:
         self._waiting.setdefault(name, []).append(region)
-        self._chunks += count(region_shape(region), self.arrays[name].chunks)
+        self._chunks += count(region_shape(region), stored_shape(self.arrays[name]))
         if self._chunks < self._batch and time.monotonic() - self._since < _SECONDS:
             return
         if self._recording is not None:

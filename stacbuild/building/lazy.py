@@ -17,6 +17,7 @@ from stacbuild.building.write import prepare
 from stacbuild.config import MultiDataset
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.loading.custom import comes_from, error_text
+from stacbuild.planning.chunking import Chunking
 from stacbuild.planning.fingerprint import software
 from stacbuild.planning.names import check_chunksize
 from stacbuild.storage.output import ATTRIBUTE, COLLECTION
@@ -42,7 +43,8 @@ def lazy_cube(job: Job, started: dt.datetime) -> xr.Dataset:
     Returns
     -------
     Dataset of dask arrays on the job's grid, not decoded: packed values and nodata are those of the
-    store. ``encoding["chunks"]`` of each variable are the chunks of the store.
+    store. ``encoding["chunks"]`` of each variable are the chunks of the store, and
+    ``encoding["shards"]`` its shards if it has any.
 
     Raises
     ------
@@ -75,9 +77,9 @@ def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> 
 
     Returns
     -------
-    Dataset of dask arrays in the chunks of the store, decoded by CF, without the attributes that
-    only a build sets: ``history`` and the marks by which stacbuild recognises its cubes. Closing it
-    closes the files that were opened to compute it.
+    Dataset of dask arrays in the chunks (or shards) of the store, decoded by CF, without the
+    attributes that only a build sets: ``history`` and the marks by which stacbuild recognises its
+    cubes. Closing it closes the files that were opened to compute it.
 
     Raises
     ------
@@ -90,12 +92,13 @@ def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> 
     stored = cube.copy()
     stored.attrs = {name: value for name, value in cube.attrs.items() if name not in _BUILD_ATTRS}
     for name, array in cube.data_vars.items():
-        chunks = dict(zip(array.dims, array.encoding["chunks"], strict=True))
+        known = Chunking.of(array.encoding)
+        chunks = dict(zip(array.dims, known.stored, strict=True))
         attrs = array.attrs | {"grid_mapping": "spatial_ref"}
         if "_FillValue" in array.encoding:
             attrs["_FillValue"] = array.encoding["_FillValue"]
         stored[name] = array.chunk(chunks).assign_attrs(attrs)
-        stored[name].encoding = {"chunks": array.encoding["chunks"]}
+        stored[name].encoding = dict(known.encoding)
     # The same decoding as in `stacbuild.formats.cube.open_cube_data`.
     decoded: xr.Dataset = xr.decode_cf(
         stored, mask_and_scale=mask_and_scale, decode_timedelta=False

@@ -28,10 +28,17 @@ from zarr.storage import LocalStore
 
 from stacbuild import progress
 from stacbuild.building.cf import add_grid, geozarr_attrs
-from stacbuild.building.write import chunk_count
+from stacbuild.building.write import chunk_count, chunk_unit
 from stacbuild.building.zarr_metadata import ROOT, consolidate, metadata, open_for_writing, put
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.cf_flags import is_categorical
+from stacbuild.formats.zarr_chunks import (
+    stored_indices,
+    stored_region,
+    stored_shape,
+    unwritten,
+)
+from stacbuild.planning.chunking import Chunking
 from stacbuild.storage.journal import sync_file, sync_folder, sync_tree
 
 if TYPE_CHECKING:
@@ -96,8 +103,8 @@ def add_levels(root: Store, cube: xr.Dataset, grid: Grid, *, zarr_format: int) -
     levels = [
         _Level(str(number), each, _outline(cube, each)) for number, each in enumerate(grids, 1)
     ]
-    total = sum(chunk_count(level.outline) for level in levels)
-    with progress.task(f"{cube.attrs['title']}: levels", total=total, unit="chunks") as task:
+    total, unit = sum(chunk_count(level.outline) for level in levels), chunk_unit(cube)
+    with progress.task(f"{cube.attrs['title']}: levels", total=total, unit=unit) as task:
         below = "0"
         for level in levels:
             sync(root.delete_dir(level.name))
@@ -129,12 +136,13 @@ def _outline(cube: xr.Dataset, grid: Grid) -> xr.Dataset:
     )
     for name, array in cube.data_vars.items():
         shape = tuple(sizes.get(str(dim), length) for dim, length in array.sizes.items())
-        chunks = tuple(map(min, array.encoding["chunks"], shape))
+        known = Chunking.of(array.encoding).within(shape)
+        kept = {key: value for key, value in array.encoding.items() if key != "shards"}
         outline[name] = xr.Variable(
             array.dims,
-            da.zeros(shape, dtype=array.dtype, chunks=chunks),
+            da.zeros(shape, dtype=array.dtype, chunks=-1),
             array.attrs,
-            array.encoding | {"chunks": chunks},
+            kept | known.encoding,
         )
     return add_grid(outline, grid).assign_attrs(geozarr_attrs(grid))
 
@@ -181,11 +189,8 @@ def _write_level(
             # Alternates, so that the pixels taken stay near the middle of those they represent.
             reduce = _Nearest(axes, int(level.name) % 2)
         _reduce(source, target, axes, reduce, wrote)
-        if target.nchunks_initialized != target.nchunks:
-            raise IntegrityError(
-                f"{name}: {target.nchunks - target.nchunks_initialized} of {target.nchunks} "
-                f"chunks of level {level.name} were not written"
-            )
+        if (message := unwritten(root, target)) is not None:
+            raise IntegrityError(f"level {level.name}: {name}: {message}")
     for key in ROOT & expected.keys():
         put(root, f"{level.name}/{key}", expected[key])
 
@@ -200,10 +205,7 @@ def _reduce(
     """Compute a variable of a level from the level below, a few chunks at a time."""
 
     def do(index: tuple[int, ...]) -> None:
-        region = tuple(
-            slice(at * size, min((at + 1) * size, length))
-            for at, size, length in zip(index, target.chunks, target.shape, strict=True)
-        )
+        region = stored_region(target, index)
         from_ = tuple(
             slice(part.start * 2, min(part.stop * 2, source.shape[axis])) if axis in axes else part
             for axis, part in enumerate(region)
@@ -211,11 +213,11 @@ def _reduce(
         target[region] = reduce(np.asarray(source[from_]))
 
     # Four chunks, their values in double precision, and the result.
-    size = 16 * int(np.prod(target.chunks)) * max(4, target.dtype.itemsize)
+    size = 16 * int(np.prod(stored_shape(target))) * max(4, target.dtype.itemsize)
     workers = max(1, min(os.cpu_count() or 1, _BYTES_AT_ONCE // size))
     with ThreadPoolExecutor(workers, thread_name_prefix="levels") as pool:
         try:
-            for _ in _bounded(pool, do, np.ndindex(target.cdata_shape), 2 * workers):
+            for _ in _bounded(pool, do, stored_indices(target), 2 * workers):
                 wrote(1)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

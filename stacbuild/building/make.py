@@ -12,7 +12,14 @@ from stacbuild import loading, progress
 from stacbuild.building.compute import open_workers
 from stacbuild.building.item import PICTURES, cube_item
 from stacbuild.building.lazy import errors_of, lazy_cube
-from stacbuild.building.write import Target, chunk_count, finished_chunks, largest_task, write
+from stacbuild.building.write import (
+    Target,
+    chunk_count,
+    chunk_unit,
+    finished_chunks,
+    largest_task,
+    write,
+)
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.checksums import new_checksums
 from stacbuild.stac.extensions import FINGERPRINT
@@ -84,24 +91,24 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
     def finished() -> int:
         return finished_chunks(cube, staging.journal) if staging.journal is not None else 0
 
-    total = chunk_count(cube)
+    total, unit = chunk_count(cube), chunk_unit(cube)
     with (
         open_workers(job.scheduler, job.items, job.output.storage, largest_task(cube)) as workers,
-        progress.task(f"{job.name}.zarr", total=total, unit="chunks") as task,
+        progress.task(f"{job.name}.zarr", total=total, unit=unit) as task,
     ):
         # Slow to import, so import it while the cube is computed.
         Thread(target=import_module, args=[PICTURES], daemon=True).start()
         if count := finished():
             progress.say(
                 f"{job.name}: resuming the run of {staging.started:%Y-%m-%d %H:%M} UTC; "
-                f"{count} of {total} chunks are finished"
+                f"{count} of {total} {unit} are finished"
             )
         try:
             target = Target(staging.store, job.zarr_format, staging.journal)
             write(cube, job.grid, target, workers, task)
         except BaseException:
             if count := finished():
-                progress.say(f"{job.name}: kept {count} of {total} chunks for the next run")
+                progress.say(f"{job.name}: kept {count} of {total} {unit} for the next run")
             raise
 
 

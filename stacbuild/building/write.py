@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise, product
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 import zarr
@@ -25,9 +25,10 @@ from stacbuild.building.finished import Recorder, chunk_keys, count, missing, re
 from stacbuild.building.flight import Flight
 from stacbuild.building.zarr_metadata import ROOT, holds, metadata, open_for_writing, put
 from stacbuild.errors import IntegrityError
-from stacbuild.formats.zarr_chunks import chunk_sizes
+from stacbuild.formats.zarr_chunks import chunk_sizes, stored_shape, unwritten
 from stacbuild.loading import forget, uses
 from stacbuild.loading.units import task_bytes
+from stacbuild.planning.chunking import Chunking, chunking
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -41,15 +42,14 @@ if TYPE_CHECKING:
 def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Dataset:
     """Chunk a dataset for the computation, and set ``encoding["chunks"]`` for the store.
 
-    Stored chunks are the grid's tiles, with length 1 along other dimensions, unless overridden by
-    *chunksize*. Computed chunks consist of whole stored chunks; they are those of the dataset where
-    these already do.
+    See `stacbuild.planning.chunking.chunking`. Computed chunks consist of whole stored chunks or
+    shards; they are those of the dataset where these already do.
     """
-    sizes = dict.fromkeys(map(str, dataset.dims), 1)
-    sizes |= dict(zip(grid.dims, grid.tile, strict=True)) | chunksize
     prepared = dataset.copy()
     for name, array in dataset.data_vars.items():
-        stored = {str(dim): min(sizes[str(dim)], array.sizes[dim]) for dim in array.dims}
+        sizes = {str(dim): length for dim, length in array.sizes.items()}
+        known = chunking(sizes, grid, chunksize)
+        stored = dict(zip(sizes, known.stored, strict=True))
         computed = {
             dim: stored[str(dim)]
             for dim, chunks in array.chunksizes.items()
@@ -57,14 +57,24 @@ def prepare(dataset: xr.Dataset, grid: Grid, chunksize: dict[str, int]) -> xr.Da
         }
         missing = {dim: stored[str(dim)] for dim in array.dims if dim not in array.chunksizes}
         chunked = array.chunk(computed | missing)
-        chunked.encoding = array.encoding | {"chunks": tuple(stored.values())}
+        kept = {key: value for key, value in array.encoding.items() if key != "shards"}
+        chunked.encoding = kept | known.encoding
         prepared[name] = chunked
     return prepared
 
 
 def chunk_count(dataset: xr.Dataset) -> int:
-    """Return the number of stored chunks of all variables of a prepared dataset."""
-    return sum(count(array.shape, array.encoding["chunks"]) for array in dataset.data_vars.values())
+    """Return the number of shards, or of chunks without one, of a prepared dataset."""
+    return sum(
+        count(array.shape, Chunking.of(array.encoding).stored)
+        for array in dataset.data_vars.values()
+    )
+
+
+def chunk_unit(dataset: xr.Dataset) -> Literal["chunks", "shards"]:
+    """Return what `chunk_count` counts: ``chunks``, or ``shards`` if a variable has any."""
+    sharded = any(array.encoding.get("shards") for array in dataset.data_vars.values())
+    return "shards" if sharded else "chunks"
 
 
 def largest_task(dataset: xr.Dataset) -> int:
@@ -76,9 +86,9 @@ def largest_task(dataset: xr.Dataset) -> int:
 
 
 def finished_chunks(dataset: xr.Dataset, journal: Journal) -> int:
-    """Return the number of stored chunks of a prepared dataset that a journal records."""
+    """Return the number of chunks or shards of a prepared dataset that a journal records."""
     return sum(
-        count(region_shape(region), dataset[name].encoding["chunks"])
+        count(region_shape(region), Chunking.of(dataset[name].encoding).stored)
         for name, regions in journal.finished.items()
         if name in dataset
         for region in regions
@@ -142,13 +152,10 @@ def write(dataset: xr.Dataset, grid: Grid, target: Target, workers: Workers, tas
     if journal is not None:
         journal.sweep()
     for name, stored in arrays.items():
-        if stored.nchunks_initialized != stored.nchunks:
+        if (message := unwritten(store, stored)) is not None:
             if journal is not None:
                 journal.forget()
-            raise IntegrityError(
-                f"{name}: {stored.nchunks - stored.nchunks_initialized} of {stored.nchunks} chunks "
-                "were not written"
-            )
+            raise IntegrityError(f"{name}: {message}")
     for key in ROOT & expected.keys():
         put(store, key, expected[key])
     if journal is not None:
@@ -167,7 +174,7 @@ def _write_regions(
         def wrote(name: str, region: Region) -> None:
             recorder.add(name, region)
             with lock:
-                task.advance(count(region_shape(region), recorder.arrays[name].chunks))
+                task.advance(count(region_shape(region), stored_shape(recorder.arrays[name])))
             flight.check()
 
         for names in _by_grid_chunks(dataset, grid):
@@ -178,9 +185,10 @@ def _write_regions(
                     array, stored = dataset[name].isel(window), recorder.arrays[name]
                     corner = [window.get(str(dim), slice(0, None)).start for dim in array.dims]
                     regions = missing(array.data.chunks, corner, known[name])
-                    todo = sum(count(region_shape(region), stored.chunks) for region in regions)
+                    part_shape = stored_shape(stored)
+                    todo = sum(count(region_shape(region), part_shape) for region in regions)
                     with lock:
-                        task.advance(count(array.shape, stored.chunks) - todo)
+                        task.advance(count(array.shape, part_shape) - todo)
                     for region in regions:
                         local = tuple(
                             slice(start - first, stop - first)

@@ -14,10 +14,13 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import MemoryStore
+from zarr.storage import MemoryStore, WrapperStore
+
+from stacbuild.planning.chunking import Chunking
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from zarr.abc.store import ByteRequest, Store
+    from zarr.core.buffer import BufferPrototype
 
 # Higher levels take longer and save little. The checksum is zstd's own, which GDAL verifies too (it
 # cannot read zarr's crc32c codec).
@@ -26,6 +29,9 @@ _ZSTD_LEVEL = 1
 ROOT = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zmetadata"})
 """The keys of the group's own metadata. Without them a store cannot be opened."""
 
+DOCUMENTS = ROOT | {".zarray"}
+"""The names of all documents with metadata."""
+
 
 def metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
     """Return everything but the chunks of the variables, by store key; consolidated.
@@ -33,7 +39,8 @@ def metadata(dataset: xr.Dataset, zarr_format: int) -> dict[str, bytes]:
     Parameters
     ----------
     dataset
-        Each variable with ``encoding["chunks"]`` of the store, and ``_FillValue`` if it has one.
+        Each variable with ``encoding["chunks"]`` of the store, ``encoding["shards"]`` and
+        ``_FillValue`` if it has any.
     zarr_format
         3 (zstd with checksum) or 2 (Blosc lz4).
     """
@@ -96,7 +103,24 @@ def open_for_writing(store: Store, path: str, zarr_format: int) -> zarr.Array[An
     of this process.
     """
     array = zarr.open_array(store, path=path, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
+    if array.shards:
+        array = zarr.open_array(_Unread(store), path=path, mode="r+", zarr_format=3)
     return array.with_config({"write_empty_chunks": True})
+
+
+class _Unread(WrapperStore["Store"]):
+    """A store whose chunks seem to be missing.
+
+    zarr reads a shard before it writes it, even as a whole, and keeps the chunks of it that are not
+    written. That is a request more, and fails if an earlier run left a shard that is damaged.
+    """
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        if key.rpartition("/")[2] not in DOCUMENTS:
+            return None
+        return await self._store.get(key, prototype, byte_range)
 
 
 def holds(store: Store, expected: dict[str, bytes]) -> bool:
@@ -117,7 +141,7 @@ def _write_metadata(dataset: xr.Dataset, store: Store, zarr_format: int) -> None
         shell = da.zeros(array.shape, dtype=array.dtype, chunks=-1)
         shells[name] = (array.dims, shell, array.attrs)
         encoding[str(name)] = {
-            "chunks": array.encoding["chunks"],
+            **Chunking.of(array.encoding).encoding,
             "grid_mapping": "spatial_ref",
             **_codec(zarr_format),
         }

@@ -336,10 +336,10 @@ def plan_lines(plans: Sequence[CubePlan]) -> Iterator[str]:
         for variable in expected.variables if expected else ():
             dims = zip(variable.dims, variable.shape, strict=True)
             shape = " x ".join(f"{length} {dim}" for dim, length in dims)
-            chunks = " x ".join(map(str, variable.chunks))
-            yield from _wrapped(
-                f"{variable.name}: {variable.dtype}, {shape}, chunks {chunks}", "  "
-            )
+            parts = f"chunks {' x '.join(map(str, variable.chunking.chunks))}"
+            if variable.chunking.shards:
+                parts += f", shards {' x '.join(map(str, variable.chunking.shards))}"
+            yield from _wrapped(f"{variable.name}: {variable.dtype}, {shape}, {parts}", "  ")
         if each.harvest:
             count = "1 source" if len(each.harvest) == 1 else f"{len(each.harvest)} sources"
             yield f"  {count} to harvest first (stacbuild cube does it):"

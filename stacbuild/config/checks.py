@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stacbuild.config import shards
 from stacbuild.config.code import CodeError, check_within, files_of, parse
 from stacbuild.config.data_ids import check_patterns, joined
 from stacbuild.config.datasets import CustomProcessing
@@ -60,6 +61,7 @@ def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
         yield from _region(dataset.get("clip"), (*path, "clip"), directory)
     for path, grid in _entries(data.get("grid_mappings"), ("grid_mappings",)):
         yield from _region(grid.get("bbox"), (*path, "bbox"), directory)
+    yield from shards.problems(data, _entries(data.get("grid_mappings"), ("grid_mappings",)))
     for path, preload in _entries(data.get("preload_datasets"), ("preload_datasets",)):
         reason = f"is read in place; only stores of kind {' and '.join(PRELOADABLE)} are preloaded"
         yield from _store_reference(preload, path, stores, PRELOADABLE, reason)

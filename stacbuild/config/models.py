@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from stacbuild.config.datasets import AnyDataset, Dataset
+from stacbuild.config.shards import Shards
 from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore
 from stacbuild.config.types import (
@@ -61,6 +62,8 @@ class GridMapping(Model):
     to multiples of `spatial_res`."""
     tile_size: TileSize = (1024, 1024)
     """Width and height of the chunks of a cube, in pixels: one number, or [x, y]."""
+    shards: Shards | None = None
+    """As in `general`, for the cubes on this grid."""
 
     @field_validator("bbox")
     @classmethod
@@ -105,6 +108,10 @@ class General(Model):
     dask scheduler, `tcp://HOST:PORT` or `tls://HOST:PORT`."""
     zarr_format: Literal[2, 3] = 3
     """Version of the Zarr format of cubes; GDAL older than 3.12 reads 2 only."""
+    shards: Shards = False
+    """Whether each tile is a shard, a file of smaller chunks that are read separately: true (their
+    sides are the longest from 256 to 512 pixels that divide the tile), or their width and height,
+    one number or [x, y]. Not for netCDF files; needs format 3."""
 
 
 _Entry = TypeVar("_Entry", Dataset, Store, GridMapping)
@@ -221,6 +228,14 @@ class Config(Located):
         # The dataset itself may be a variant of the configured one.
         self._lookup.followed.update(dict.fromkeys(list(followed)[1:], found))
         return found
+
+    def shards_of(self, dataset: Dataset) -> bool | tuple[int, int]:
+        """Return whether the tiles of a cube are shards, or width and height of their chunks."""
+        if dataset.format_id == "netcdf":
+            return False
+        mapping = self.grid_of(dataset)
+        own = mapping.shards if isinstance(mapping, GridMapping) else None
+        return self.general.shards if own is None else own
 
     @cached_property
     def _lookup(self) -> _Lookup:

@@ -1,4 +1,4 @@
-"""The chunk manifest: number and bytes of the chunks of a cube's variables.
+"""The chunk manifest: number and bytes of the chunks (or shards) of a cube's variables.
 
 To Zarr a missing chunk is one of fill values, so missing chunks are detected only by a count from
 when the cube was complete. It is stored in the cube's item.
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 CHUNKS = "stacbuild:chunks"
-"""Field of a cube's asset ``data``: ``{variable: {"count": chunks, "bytes": bytes}}``."""
+"""Field of a cube's asset ``data``: ``{variable: {"count": chunks, "bytes": bytes}}``.
+
+If the chunks are in shards, these are counted.
+"""
 
 Manifest = dict[str, dict[str, int]]
 
@@ -71,9 +74,37 @@ def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
 
 
 def expected_keys(array: zarr.Array[Any]) -> Iterator[str]:
-    """Yield the key, below the variable, of every chunk of a complete array."""
-    for index in np.ndindex(array.cdata_shape):
+    """Yield the key, below the variable, of every chunk (or shard) of a complete array."""
+    for index in stored_indices(array):
         yield array.metadata.encode_chunk_key(index)
+
+
+def stored_shape(array: zarr.Array[Any]) -> tuple[int, ...]:
+    """Return the shape of what one key of the store holds: a shard, or a chunk."""
+    return array.shards or array.chunks
+
+
+def stored_indices(array: zarr.Array[Any]) -> Iterator[tuple[int, ...]]:
+    """Yield the index of each chunk, or of each shard if an array has any."""
+    shape = stored_shape(array)
+    yield from np.ndindex(*(-(-n // size) for n, size in zip(array.shape, shape, strict=True)))
+
+
+def stored_region(array: zarr.Array[Any], index: Iterable[int]) -> tuple[slice, ...]:
+    """Return the region of an array that the chunk or shard of this index holds."""
+    return tuple(
+        slice(at * size, min((at + 1) * size, length))
+        for at, size, length in zip(index, stored_shape(array), array.shape, strict=True)
+    )
+
+
+def unwritten(store: Store, array: zarr.Array[Any]) -> str | None:
+    """Return how many chunks or shards of an array a store lacks, as a message; None if none."""
+    expected = list(expected_keys(array))
+    found = chunk_sizes(store, array.path)
+    missing = sum(key not in found for key in expected)
+    what = "shards" if array.shards else "chunks"
+    return f"{missing} of {len(expected)} {what} were not written" if missing else None
 
 
 def _on_disk(directory: str, prefix: str) -> Iterator[tuple[str, int]]:

@@ -190,6 +190,8 @@ class Grid(PixelGrid):
         How the bbox was extended to a whole number of pixels, empty if it was not.
     name
         Its identifier in the configuration, or the name of its source; for messages.
+    shards
+        Whether tiles are shards, or rows and columns of the chunks in them.
 
     Attributes
     ----------
@@ -205,6 +207,7 @@ class Grid(PixelGrid):
     tile: tuple[int, int]
     note: str = ""
     name: str = field(default="", compare=False)
+    shards: bool | tuple[int, int] = False
 
     def __post_init__(self) -> None:
         width, height = self.resolution

@@ -34,6 +34,7 @@ from stacbuild.loading.units import task_bytes, thread_count, work_unit
 from stacbuild.loading.zarr_files import packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes, processors
+from stacbuild.planning.chunking import Chunking, chunking
 from stacbuild.planning.names import check_planned
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
 from stacbuild.planning.sources import is_described
@@ -67,13 +68,13 @@ _CACHE_MEMORY = 640 * 2**20
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a planned cube; ``shape`` and ``chunks`` are in the order of ``dims``."""
+    """A variable of a planned cube; shapes are in the order of ``dims``."""
 
     name: str
     dtype: str
     dims: tuple[str, ...]
     shape: tuple[int, ...]
-    chunks: tuple[int, ...]
+    chunking: Chunking
 
     @property
     def nbytes(self) -> int:
@@ -81,9 +82,9 @@ class Variable:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @property
-    def chunk_count(self) -> int:
-        """Number of stored chunks."""
-        return math.prod(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
+    def file_count(self) -> int:
+        """Number of shards, or of chunks that are stored for themselves."""
+        return math.prod(-(-n // c) for n, c in zip(self.shape, self.chunking.stored, strict=True))
 
 
 @dataclass(frozen=True)
@@ -333,13 +334,12 @@ def _variable(
     name: str, dtype: str, lead: dict[str, int], dataset: Dataset, grid: Grid
 ) -> Variable:
     sizes = lead | dict(zip(grid.dims, grid.shape, strict=True))
-    stored = dict(zip(grid.dims, grid.tile, strict=True)) | dataset.chunksize
     return Variable(
         name=name,
         dtype=dtype,
         dims=tuple(sizes),
         shape=tuple(sizes.values()),
-        chunks=tuple(min(stored.get(dim, 1), length) for dim, length in sizes.items()),
+        chunking=chunking(sizes, grid, dataset.chunksize),
     )
 
 
@@ -380,8 +380,9 @@ def _check_counts(variables: Sequence[Variable], grid: Grid) -> None:
                 f"{where}: {each.name} needs {tasks} tasks, at most {MAX_TASKS} are supported; use "
                 "a larger tile_size or a smaller bbox"
             )
-        if each.chunk_count > MAX_CHUNKS:
+        if each.file_count > MAX_CHUNKS:
+            what = "shards" if each.chunking.shards else "chunks"
             raise ConfigError(
-                f"{where}: {each.name} has {each.chunk_count} chunks, each a file, at most "
+                f"{where}: {each.name} has {each.file_count} {what}, each a file, at most "
                 f"{MAX_CHUNKS} are supported; use a larger tile_size or chunksize"
             )

@@ -286,6 +286,9 @@ def _settings(
     else:
         yield "grid of the source", [grid.epsg or grid.crs, *grid.transform, *grid.shape]
     yield "general.zarr_format", config.general.zarr_format
+    if shards := config.shards_of(dataset):
+        # Wherever the configuration has it. Cubes without shards stay up to date.
+        yield "shards", shards
     if clipped:
         yield "bbox", grid.bounds
 
@@ -315,8 +318,15 @@ def _content(item: pystac.Item) -> dict[str, Any]:
 
 def _description(item: pystac.Item) -> dict[str, Any]:
     asset = item.assets["data"]
+    properties = _lasting(item.properties)
+    if variables := properties.get("cube:variables"):
+        # Shards do not affect the values; items of earlier versions do not state them.
+        properties["cube:variables"] = {
+            name: {key: value for key, value in stated.items() if key != "shards"}
+            for name, stated in variables.items()
+        }
     return {
-        "properties": _lasting(item.properties),
+        "properties": properties,
         "title": asset.title,
         "description": asset.description,
         "asset": _lasting(asset.extra_fields),

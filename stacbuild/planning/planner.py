@@ -110,7 +110,8 @@ class CubePlan:
                     "dtype": each.dtype,
                     "dims": list(each.dims),
                     "shape": list(each.shape),
-                    "chunks": list(each.chunks),
+                    "chunks": list(each.chunking.chunks),
+                    "shards": list(each.chunking.shards) if each.chunking.shards else None,
                 }
                 for each in (expected.variables if expected else ())
             ],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stacbuild.config import GridMapping
+from stacbuild.planning.chunking import check_shards
 from stacbuild.planning.cycles import check_cycle
 from stacbuild.planning.fingerprint import REGION, Inputs, inputs_of, settings_of
 from stacbuild.planning.grids import check_pixels, known_grid
@@ -84,8 +85,12 @@ class Resolver:
             As `stacbuild.planning.grids.known_grid`, or if it has too many pixels.
         """
         grid = known_grid(self.config, dataset, self.catalog, self.bbox)
-        if grid is not None:
-            check_pixels(grid)
+        if grid is None:
+            return None
+        check_pixels(grid)
+        shards = self.config.shards_of(dataset)
+        grid = replace(grid, shards=shards if isinstance(shards, bool) else shards[::-1])
+        check_shards(dataset, grid)
         return grid
 
     def sources(self, dataset: Dataset) -> Sources:

@@ -179,7 +179,8 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
     address = _address(asset, options)
     inner = asset.extra_fields.get(GROUP)
     group = open_group(f"{address}/{inner}" if inner else address, options)
-    keys = ("dimensions", "data_type", "shape", "chunks", "unit", "nodata", "title", LEFT_OUT)
+    layout = ("dimensions", "data_type", "shape", "chunks", "shards")
+    keys = (*layout, "unit", "nodata", "title", LEFT_OUT)
     found = {}
     for name, variable in variables.items():
         # Variables that cannot be read are not in the group.

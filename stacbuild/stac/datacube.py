@@ -84,7 +84,7 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
     """Describe the variables of *ds*, except the coordinates of dimensions, as ``cube:variables``.
 
     ``data_type`` and ``nodata`` are those of the stored values, before scale and offset;
-    ``chunks`` are the store's. ``nodata`` is the first of several nodata values. NaN is not
+    ``chunks`` and ``shards`` are the store's. ``nodata`` is the first of several nodata values. NaN is not
     recorded as nodata, since it needs no masking.
 
     Parameters
@@ -190,6 +190,8 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
     chunks = variable.encoding.get("chunks")
     if variable.ndim and chunks:
         field["chunks"] = [int(size) for size in chunks]
+    if variable.ndim and (shards := variable.encoding.get("shards")):
+        field["shards"] = [int(size) for size in shards]
     if title := stated.title or text_of(variable.attrs, "long_name"):
         field["title"] = title
     if text := stated.description or text_of(variable.attrs, "description", "comment"):

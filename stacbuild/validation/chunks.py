@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,18 @@ import zarr
 
 from stacbuild import progress
 from stacbuild.errors import IntegrityError
-from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes, expected_keys, totals
+from stacbuild.formats.zarr_chunks import (
+    CHUNKS,
+    chunk_sizes,
+    expected_keys,
+    stored_indices,
+    stored_region,
+    stored_shape,
+    totals,
+)
 from stacbuild.formats.zarr_errors import read_error
 from stacbuild.validation.found import Found
+from stacbuild.validation.shards import Region, missing_chunks, unreadable_chunks
 
 if TYPE_CHECKING:
     import pystac
@@ -86,7 +96,7 @@ def check_chunks(
         if listed and not _check_listing(read, variable, array, manifest, found):
             suspects[variable] = array
     if suspects:
-        total = sum(array.nchunks for array in suspects.values())
+        total = sum(sum(1 for _ in stored_indices(array)) for array in suspects.values())
         with progress.task(f"{opened.name}: read", total=total, unit="chunks") as task:
             for variable, array in suspects.items():
                 before = len(found.problems)
@@ -115,7 +125,7 @@ def _check_listing(
     if missing:
         found.damaged.setdefault(variable, []).extend(missing)
         found.wrong(
-            f"{read}: {variable}: {len(missing)} of {len(expected)} chunks are missing: "
+            f"{read}: {variable}: {len(missing)} of {len(expected)} {_unit(array)} are missing: "
             f"{_names(array, missing)}; {found.rebuild}"
         )
     if foreign:
@@ -154,8 +164,9 @@ def _read_chunks(
     """Decode every chunk, which compares checksums; a limited number at a time."""
     known = set(found.damaged.get(variable, ()))
     bad: list[str] = []
+    inner: dict[str, list[Region]] = {}
     message = ""
-    for index, error in _decoded(array):
+    for index, error, regions in _decoded(array):
         advance()
         if error is None:
             continue
@@ -164,35 +175,47 @@ def _read_chunks(
         if not isinstance(failure, IntegrityError):
             # The disk or the server failed, so the other chunks would fail, too.
             found.problems.append(
-                type(failure)(f"{failure} (chunk {key} of {variable}, {_window(array, index)})")
+                type(failure)(
+                    f"{failure} (chunk {key} of {variable}, "
+                    f"{_window(array, stored_region(array, index))})"
+                )
             )
             break
         if key not in known:
             bad.append(key)
+            inner[key] = regions
             message = message or " ".join(str(error).split())
     if bad:
         found.damaged.setdefault(variable, []).extend(bad)
         found.wrong(
-            f"{opened.read}: {variable}: {len(bad)} of {array.nchunks} chunks are damaged: "
-            f"{_names(array, bad)} ({message}); {found.rebuild}"
+            f"{opened.read}: {variable}: {len(bad)} of {sum(1 for _ in stored_indices(array))} "
+            f"{_unit(array)} are damaged: {_names(array, bad, inner)} ({message}); {found.rebuild}"
         )
 
 
-def _decoded(array: zarr.Array[Any]) -> Iterator[tuple[tuple[int, ...], Exception | None]]:
-    size = max(1, int(np.prod(array.chunks)) * array.dtype.itemsize)
+_Decoded = tuple[tuple[int, ...], Exception | None, list[Region]]
+
+
+def _decoded(array: zarr.Array[Any]) -> Iterator[_Decoded]:
+    """Yield the index of each chunk or shard, why it is damaged, and the damaged part of a shard.
+
+    The part is empty if it is unknown, or all of the shard.
+    """
+    size = max(1, int(np.prod(stored_shape(array))) * array.dtype.itemsize)
     workers = max(1, min(os.cpu_count() or 1, _BYTES_AT_ONCE // size))
 
-    def read(index: tuple[int, ...]) -> tuple[tuple[int, ...], Exception | None]:
+    def read(index: tuple[int, ...]) -> _Decoded:
         try:
-            array[_region(array, index)]
+            array[stored_region(array, index)]
+            missing = missing_chunks(array, index) if array.shards else []
         except Exception as error:  # noqa: BLE001 - codecs raise various errors; returned to the caller
-            return index, error
-        return index, None
+            return index, error, unreadable_chunks(array, index) if array.shards else []
+        return index, IntegrityError("missing in the index") if missing else None, missing
 
-    waiting: set[Future[tuple[tuple[int, ...], Exception | None]]] = set()
+    waiting: set[Future[_Decoded]] = set()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for index in np.ndindex(array.cdata_shape):
+            for index in stored_indices(array):
                 waiting.add(pool.submit(read, index))
                 if len(waiting) >= 2 * workers:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -202,33 +225,39 @@ def _decoded(array: zarr.Array[Any]) -> Iterator[tuple[tuple[int, ...], Exceptio
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _region(array: zarr.Array[Any], index: Sequence[int]) -> tuple[slice, ...]:
-    return tuple(
-        slice(at * chunk, min((at + 1) * chunk, length))
-        for at, chunk, length in zip(index, array.chunks, array.shape, strict=True)
-    )
+def _unit(array: zarr.Array[Any]) -> str:
+    return "shards" if array.shards else "chunks"
 
 
-def _names(array: zarr.Array[Any], keys: Sequence[str]) -> str:
-    """Return keys and windows of chunks for a message, the first few of many."""
+def _names(
+    array: zarr.Array[Any],
+    keys: Sequence[str],
+    inner: Mapping[str, Sequence[Region]] = MappingProxyType({}),
+) -> str:
+    """Return keys and windows of chunks or shards for a message, the first few of many.
+
+    *inner* has the damaged chunks of shards, which are named instead of the whole shards.
+    """
     wanted = set(keys[:_NAMED])
     windows = {
-        key: _window(array, index)
-        for index in np.ndindex(array.cdata_shape)
+        key: "; ".join(
+            _window(array, region)
+            for region in (inner.get(key) or [stored_region(array, index)])[:_NAMED]
+        )
+        for index in stored_indices(array)
         if (key := array.metadata.encode_chunk_key(index)) in wanted
     }
     text = ", ".join(f"{key} [{windows[key]}]" for key in keys[:_NAMED])
     return text + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
 
 
-def _window(array: zarr.Array[Any], index: Sequence[int]) -> str:
+def _window(array: zarr.Array[Any], window: Region) -> str:
     # In format 2 xarray stores the names of dimensions in an attribute.
     names: Any = getattr(array.metadata, "dimension_names", None)
     names = names or array.attrs.get("_ARRAY_DIMENSIONS")
     names = names or [f"axis {axis}" for axis in range(array.ndim)]
     return ", ".join(
-        f"{dim} {region.start}:{region.stop}"
-        for dim, region in zip(names, _region(array, index), strict=True)
+        f"{dim} {region.start}:{region.stop}" for dim, region in zip(names, window, strict=True)
     )
 
 

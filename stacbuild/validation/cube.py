@@ -46,7 +46,7 @@ Json = dict[str, Any]
 _BUILDS = "stacbuild cube builds it"
 _COMPARED = ("proj:code", "proj:wkt2", "proj:shape", "proj:transform", "proj:bbox")
 _COMPARED_OF_DIMENSIONS = ("type", "axis", "extent", "step", "values")
-_COMPARED_OF_VARIABLES = ("type", "dimensions", "data_type", "chunks")
+_COMPARED_OF_VARIABLES = ("type", "dimensions", "data_type", "chunks", "shards")
 
 
 def check_cube(
