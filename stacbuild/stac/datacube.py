@@ -84,8 +84,8 @@ def cube_variables(ds: xr.Dataset, profile: DataProfile = _NO_PROFILE) -> Json:
     """Describe the variables of *ds*, except the coordinates of dimensions, as ``cube:variables``.
 
     ``data_type`` and ``nodata`` are those of the stored values, before scale and offset;
-    ``chunks`` and ``shards`` are the store's. ``nodata`` is the first of several nodata values. NaN is not
-    recorded as nodata, since it needs no masking.
+    ``chunks`` and ``shards`` are the store's. ``nodata`` is the first of several nodata values. NaN
+    is not recorded as nodata, since it needs no masking.
 
     Parameters
     ----------
