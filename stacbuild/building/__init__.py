@@ -91,6 +91,8 @@ def build(
             ]
         warn_of_unfinished(config, resolver.catalog)
         warn_unmatched(config, resolver.catalog, resolver.profiles)
+        if any(result.status == "COMPLETED" for result in results):
+            resolver.catalog.renew_mirrors()
     return results
 
 

@@ -160,6 +160,7 @@ def _remove_all(
             except StacbuildError as error:
                 planned = Removal(name, left=planned.left, error=error)
         done.append(planned)
+    catalog.renew_mirrors()
     return done
 
 

@@ -13,6 +13,7 @@ from stacbuild.planning.resolve import collection_id
 from stacbuild.stac.catalog import STORE, THUMBNAIL, Catalog, cube_id
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import strange_picture
+from stacbuild.stac.mirror import MIRROR, is_own_mirror
 
 if TYPE_CHECKING:
     import pystac
@@ -29,10 +30,9 @@ def unused(
     own = _used_by(config, catalog, [name])
     others = [each.identifier for each in config.datasets if each.identifier not in names]
     used = _used_by(config, catalog, [*others, *later])
-    for item in catalog.items():
-        if FINGERPRINT in item.properties and not (
-            item.collection_id == collection_id(config) and item.id in set(map(cube_id, names))
-        ):
+    gone = set(map(cube_id, names))
+    for item in catalog.cubes():
+        if item.collection_id != collection_id(config) or item.id not in gone:
             used |= _derived_from(item)
     paths = sorted(own - used)
     items = [catalog.read_item(path) for path in paths if path.exists()]
@@ -66,6 +66,8 @@ def dependent_paths(catalog: Catalog, paths: Sequence[str], gone: Sequence[str])
             found.append(collection)
             if strange_picture(collection) is None:
                 found.append(collection.with_name(THUMBNAIL))
+            if is_own_mirror(collection.with_name(MIRROR)):
+                found.append(collection.with_name(MIRROR))
     return tuple(str(path) for path in found if path.exists())
 
 

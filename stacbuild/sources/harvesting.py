@@ -109,6 +109,7 @@ def _harvest(config: Config, catalog_dir: Path, stores: Sequence[str]) -> list[H
         for result in harvest_store(config, identifier, wanted[identifier], catalog, profiles)
     ]
     warn_unmatched(config, catalog, profiles)
+    catalog.renew_mirrors()
     return results
 
 

@@ -1,4 +1,4 @@
-"""The local STAC catalog: find, add and remove items; files are written atomically.
+"""Change the local STAC catalog: add and remove items; files are written atomically.
 
 The layout is self-contained with relative links (STAC best practices, "self-contained catalogs")::
 
@@ -12,25 +12,24 @@ changes nothing on disk.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import pystac
 
 from stacbuild.atomic import write_bytes
-from stacbuild.errors import ConflictError, IntegrityError, LocalError
+from stacbuild.errors import ConflictError, IntegrityError, LocalError, LockedError
 from stacbuild.locks import hold
-from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import (
     CATALOG_ID,
     STORE,
     THUMBNAIL,
+    has_content,
     is_of_cubes,
     read_json,
     remove_item_files,
@@ -41,19 +40,27 @@ from stacbuild.stac.files import (
     stranger,
     write_json,
 )
-from stacbuild.stac.item_time import FILE, ORDER
+from stacbuild.stac.ids import cube_id, plain_characters, slug, with_digest
+from stacbuild.stac.index import MIN_ITEMS
 from stacbuild.stac.links import (
     DATA_ID,
-    absolute,
     extent,
     hrefs,
     link_to,
+    own_links,
     plain,
-    relative,
     relative_assets,
     without_replaced,
 )
-from stacbuild.stac.malformed import malformed_projection
+from stacbuild.stac.mirror import (
+    MIRROR,
+    MIRROR_KEY,
+    drop_mirror,
+    is_mirrored,
+    remove_mirror,
+    renew_mirror,
+)
+from stacbuild.stac.reading import LOCK, CatalogReader
 
 Json = dict[str, Any]
 
@@ -64,14 +71,8 @@ _THUMBNAIL_ASSET = {
     "roles": ["thumbnail"],
 }
 
-_MAX_ID_LENGTH = 180
-
-_BESIDE_ITEMS = {"collection.json", THUMBNAIL}
-
 # Lock timeout: a put takes less than a second.
 _LOCK_TIMEOUT = 120
-
-_STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
 
 
 @dataclass(frozen=True)
@@ -89,143 +90,14 @@ class Harvest:
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def slug(text: str) -> str:
-    """Return *text* as an id and file name: only ``[A-Za-z0-9._-]``, at most 180 characters.
-
-    A longer id is truncated and ends with a digest of *text*, so that it is unique. The limit
-    leaves room for suffixes: file systems allow 255 bytes.
-    """
-    short = _plain_characters(text)
-    return short if len(short) <= _MAX_ID_LENGTH else with_digest(short, text)
-
-
-def cube_id(identifier: str) -> str:
-    """Return the id of a cube's item, which is the name of its folder.
-
-    ``a/b`` gets a digest to distinguish it from ``a-b``, and so do the names of files that are
-    beside the folders of items.
-    """
-    is_taken = identifier.lower() in _BESIDE_ITEMS
-    return (
-        with_digest(slug(identifier), identifier) if "/" in identifier or is_taken else identifier
-    )
-
-
-def _plain_characters(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "_"
-
-
-def with_digest(name: str, text: str) -> str:
-    """Return an id that starts with *name* and is unique for *text*."""
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{name[: _MAX_ID_LENGTH - 9]}-{digest}"
-
-
-class Catalog:
-    """A catalog in a folder.
+class Catalog(CatalogReader):
+    """A catalog in a folder, which is created by the first `put`.
 
     Parameters
     ----------
     root
-        The folder of ``catalog.json``; created by the first `put`.
+        The folder of ``catalog.json``.
     """
-
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root).resolve()
-
-    def __repr__(self) -> str:
-        return f"Catalog({str(self.root)!r})"
-
-    @property
-    def path(self) -> Path:
-        """The file ``catalog.json``."""
-        return self.root / "catalog.json"
-
-    def item_path(self, collection_id: str, item_id: str) -> Path:
-        """Return the path of an item (for a cube, by its identifier); the file may not exist."""
-        item_id = cube_id(item_id)
-        return self.root / collection_id / item_id / f"{item_id}.json"
-
-    def collections(self) -> Iterator[Path]:
-        """Yield the collection files in the catalog's order."""
-        if self.path.exists():
-            for link in hrefs(read_json(self.path), "child"):
-                yield self._inside(self.path, link)
-
-    def items(self) -> Iterator[pystac.Item]:
-        """Yield all items, with absolute paths in the hrefs of local assets."""
-        for collection in self.collections():
-            for href in hrefs(read_json(collection), "item"):
-                yield self.read_item(self._inside(collection, href))
-
-    def readable_items(self, collection_id: str) -> Iterator[pystac.Item]:
-        """Yield the items of a collection that can be read; none if it does not exist."""
-        path = self.root / collection_id / "collection.json"
-        if path in self.collections():
-            for href in hrefs(read_json(path), "item"):
-                with contextlib.suppress(LocalError, IntegrityError):
-                    yield self.read_item(self._inside(path, href))
-
-    def find(self, store: str, data_id: str) -> list[pystac.Item]:
-        """Return the items of a data id; empty if it is not harvested.
-
-        They are in the order of the list that the data id is, or of the names of files, or of ids.
-
-        Parameters
-        ----------
-        store
-            The canonical address of the store (``Store.key`` of the configuration).
-        data_id
-            The data id within that store.
-        """
-        found = []
-        for collection in self.collections():
-            # A collection names its store, so items of other stores need not be opened.
-            content = read_json(collection)
-            if content.get(STORE) == store:
-                for href in hrefs(content, "item"):
-                    item = self.read_item(self._inside(collection, href))
-                    if item.properties.get(DATA_ID) == data_id:
-                        found.append(item)
-        return sorted(
-            found,
-            key=lambda item: (
-                item.properties.get(ORDER, 0),
-                item.properties.get(FILE, ""),
-                item.id,
-            ),
-        )
-
-    def collection_ids(self) -> dict[str, Json]:
-        """Return the JSON of the collections, keyed by folder name."""
-        return {path.parent.name: read_json(path) for path in self.collections()}
-
-    def item_ids(self, collection_id: str) -> list[str]:
-        """Return the ids of the items that a collection links to; none if it does not exist."""
-        path = self.root / collection_id / "collection.json"
-        if path not in set(self.collections()) or not path.exists():
-            return []
-        return [Path(href).stem for href in hrefs(read_json(path), "item")]
-
-    def is_of_sources(self, collection_id: str) -> bool:
-        """Return whether a collection has items of sources, not of cubes, by its first item."""
-        ids = self.item_ids(collection_id)
-        if not ids:
-            return False
-        try:
-            properties = read_json(self.item_path(collection_id, ids[0])).get("properties")
-        except (LocalError, IntegrityError):
-            return False
-        return (
-            isinstance(properties, dict) and DATA_ID in properties and FINGERPRINT not in properties
-        )
-
-    def get(self, collection_id: str, item_id: str) -> pystac.Item | None:
-        """Return one item by its ids; None if the catalog does not link to it."""
-        path = self.item_path(collection_id, item_id)
-        if not path.exists() or not self._links_to(collection_id, item_id):
-            return None
-        return self.read_item(path)
 
     def stranger(self, collection_id: str, item_id: str | None = None) -> str | None:
         """Return a message if `put` would overwrite a foreign file; otherwise None."""
@@ -233,12 +105,14 @@ class Catalog:
         found = stranger(self.path, "Catalog", CATALOG_ID)
         found = found or stranger(collection, "Collection", collection_id)
         if found is None and item_id is not None:
-            item = self.item_path(collection_id, item_id)
-            found = stranger(item, "Feature", cube_id(item_id))
-            found = found or strange_picture(item) or strange_picture(collection)
+            found = strange_picture(collection) or self._stranger_of_item(collection_id, item_id)
         return found
 
-    def check_strangers(self, collection_id: str, item_id: str | None = None) -> None:
+    def _stranger_of_item(self, collection_id: str, item_id: str) -> str | None:
+        item = self.item_path(collection_id, item_id)
+        return stranger(item, "Feature", cube_id(item_id)) or strange_picture(item)
+
+    def check_strangers(self, collection_id: str, item_ids: Sequence[str] = ()) -> None:
         """Raise if `put` would overwrite a foreign file.
 
         Raises
@@ -246,7 +120,12 @@ class Catalog:
         ConflictError
             If it would; the message names the file.
         """
-        if found := self.stranger(collection_id, item_id):
+        found = self.stranger(collection_id)
+        if found is None and item_ids:
+            found = strange_picture(self.root / collection_id / "collection.json")
+        for item_id in item_ids:
+            found = found or self._stranger_of_item(collection_id, item_id)
+        if found is not None:
             raise ConflictError(f"{found}; move it away, or use another folder for --catalog")
 
     def put(self, harvest: Harvest) -> bool:
@@ -271,10 +150,8 @@ class Catalog:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LocalError(f"{self.root}: cannot be created: {error.strerror}") from error
-        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
-            self.check_strangers(collection.id)
-            for item in harvest.items:
-                self.check_strangers(collection.id, item.id)
+        with self.locked():
+            self.check_strangers(collection.id, [item.id for item in harvest.items])
             contents = {}
             for item in harvest.items:
                 path = self.item_path(collection.id, item.id)
@@ -282,7 +159,7 @@ class Catalog:
                 if item.id in harvest.thumbnails:
                     changed |= save_picture(path, harvest.thumbnails[item.id])
                     contents[path]["assets"]["thumbnail"] = _THUMBNAIL_ASSET
-            changed |= save_all(contents)
+            changed |= _save_items(contents)
             changed |= self._put_collection(harvest)
             changed |= self._put_root(collection)
         return changed
@@ -300,18 +177,20 @@ class Catalog:
         path = self.root / collection_id / "collection.json"
         if not self.root.is_dir():
             return
-        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
+        with self.locked():
             self.check_strangers(collection_id)
             content = read_json(path) if path.exists() else {}
             gone = {f"./{name}/{name}.json" for name in item_ids}
             links = content.get("links", [])
             kept = [each for each in links if each["rel"] != "item" or each["href"] not in gone]
-            files = [self._inside(path, link["href"]) for link in kept if link["rel"] == "item"]
-            items = [read_json(file) for file in files if file.exists()]
-            if items:
+            index = self._read_index(path, hrefs({"links": kept}, "item"), skip_missing=True)
+            if index.entries:
+                drop_mirror(path)
+                content = read_json(path)
                 content["links"] = kept
-                content["extent"] = extent(items, content["extent"])
+                content["extent"] = extent(index.items, content["extent"])
                 save(path, content)
+                index.save()
             elif self.path.exists():
                 root = read_json(self.path)
                 href = f"./{collection_id}/collection.json"
@@ -321,7 +200,9 @@ class Catalog:
                 item = self.item_path(collection_id, name)
                 if stranger(item, "Feature", name) is None:
                     remove_item_files(item)
-            if not items:
+            if not index.entries:
+                index.save()
+                remove_mirror(path)
                 remove_item_files(path)
 
     def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
@@ -333,7 +214,7 @@ class Catalog:
             As `put`.
         """
         path = self.root / collection_id / "collection.json"
-        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
+        with self.locked():
             if not path.exists() or strange_picture(path) is not None:
                 return False
             content = read_json(path)
@@ -356,51 +237,53 @@ class Catalog:
         found = [(Path(item.self_href), item, dict(added)) for item, added in fields]
         if not found:
             return
-        with hold(self.root / ".catalog.lock", str(self.path), wait=_LOCK_TIMEOUT):
+        with self.locked():
             for path, item, added in found:
                 content = read_json(path) if path.is_relative_to(self.root) else {}
                 asset = content.get("assets", {}).get("data", {})
                 if asset and asset.get("updated") == item.assets["data"].extra_fields["updated"]:
                     asset |= added
-                    save(path, content)
+                    _save_items({path: content})
+            for collection in {path.parent.parent / "collection.json" for path, _, _ in found}:
+                if collection.is_relative_to(self.root) and collection.exists():
+                    self._read_index(collection, hrefs(read_json(collection), "item")).save()
 
-    def _links_to(self, collection_id: str, item_id: str) -> bool:
-        collection = self.root / collection_id / "collection.json"
-        name = cube_id(item_id)
-        return collection in self.collections() and f"./{name}/{name}.json" in hrefs(
-            read_json(collection), "item"
-        )
+    def renew_mirrors(self) -> None:
+        """Write the Parquet files of collections with many items, where they are missing.
 
-    def read_item(self, path: Path) -> pystac.Item:
-        """Read the item in a file, with absolute paths in the hrefs of local assets.
+        This is the last step of a run, so that each is written once. A collection that cannot be
+        read is left out: others report it.
+        """
+        for path in list(self.collections()):
+            with suppress(LocalError, IntegrityError, LockedError):
+                if len(self.item_ids(path.parent.name)) < MIN_ITEMS:
+                    continue
+                with self.locked():
+                    index = self._read_index(path, hrefs(read_json(path), "item"))
+                    renew_mirror(path, index)
+                    index.save()
+
+    def has_outdated_mirror(self, collection: Path) -> bool:
+        """Return whether the Parquet file of a collection is not that of its items.
 
         Raises
         ------
         LocalError, IntegrityError
-            If it cannot be read, or is not an item.
+            If the collection or an item cannot be read.
         """
-        content = read_json(path)
-        if (why := _malformed_item(content)) is not None:
-            raise IntegrityError(f"{path}: {why}; remove it, then harvest")
-        try:
-            # No migration needed: stacbuild writes the current STAC version.
-            item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
-            for asset in item.assets.values():
-                asset.href = absolute(asset.href, path.parent)
-                for alternate in asset.extra_fields.get("alternate", {}).values():
-                    alternate["href"] = absolute(alternate["href"], path.parent)
-        except Exception as error:
-            text = " ".join(f"{type(error).__name__}: {error}".split())
-            raise IntegrityError(f"{path}: is not a STAC item ({text})") from error
-        item.set_self_href(str(path))
-        return item
+        content = read_json(collection)
+        if MIRROR_KEY not in content.get("assets", {}):
+            return False
+        return not is_mirrored(collection, self._read_index(collection, hrefs(content, "item")))
 
-    def _inside(self, file: Path, href: str) -> Path:
-        """Return the target of a link of *file*, after checking that it is in the catalog."""
-        path = (file.parent / href).resolve()
-        if not path.is_relative_to(self.root):
-            raise IntegrityError(f"{file}: links to {href!r} outside of the catalog; refused")
-        return path
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the catalog in the context; wait for another process if necessary."""
+        with hold(self.root / LOCK, str(self.path), wait=_LOCK_TIMEOUT):
+            try:
+                yield
+            finally:
+                self.forget()
 
     def _item_json(self, item: pystac.Item, collection: pystac.Collection, path: Path) -> Json:
         content = plain(item)
@@ -410,16 +293,10 @@ class Catalog:
             link_to("root", os.path.relpath(self.path, path.parent), "application/json"),
             link_to("parent", "../collection.json", "application/json", title),
             link_to("collection", "../collection.json", "application/json", title),
-            *self._own_links(content, path),
+            *own_links(content, path.parent),
         ]
         relative_assets(content, path.parent)
         return content
-
-    def _own_links(self, content: Json, path: Path) -> list[Json]:
-        links = [link for link in content.get("links", []) if link["rel"] not in _STRUCTURAL]
-        for link in links:
-            link["href"] = relative(link["href"], path.parent)
-        return sorted(links, key=lambda link: (link["rel"], link["href"]))
 
     def _put_collection(self, harvest: Harvest) -> bool:
         collection = harvest.collection
@@ -429,17 +306,17 @@ class Catalog:
         # Items that the collection links to, and the new ones; unlinked files are ignored.
         ids = {Path(href).stem for href in hrefs(known, "item")}
         ids |= {item.id for item in harvest.items}
-        items = [
-            read_json(file)
-            for item_id in sorted(ids)
-            if (file := self.item_path(collection.id, item_id)).exists()
-        ]
-        for item in items:
+        links = [f"./{cube_id(name)}/{cube_id(name)}.json" for name in sorted(ids)]
+        found = self._read_index(path, links, skip_missing=True)
+        for item in found.items:
             # Validate the id: a folder with this name may be removed below.
             name = item.get("id")
-            if not isinstance(name, str) or name not in ids or _plain_characters(name) != name:
+            if not isinstance(name, str) or name not in ids or plain_characters(name) != name:
                 raise IntegrityError(f"{path}: one of its items has the id {name!r}; refused")
-        items, gone = without_replaced(items, harvest.items)
+        items, gone = without_replaced(found.items, harvest.items)
+        index = found.without({f"./{item['id']}/{item['id']}.json" for item in gone})
+        if not is_mirrored(path, index):
+            drop_mirror(path)
         stores = sorted(
             {item["properties"][STORE] for item in items if STORE in item["properties"]}
         )
@@ -450,7 +327,7 @@ class Catalog:
         content["links"] = [
             link_to("root", "../catalog.json", "application/json"),
             link_to("parent", "../catalog.json", "application/json"),
-            *self._own_links(content, path),
+            *own_links(content, path.parent),
             *(
                 link_to(
                     "item",
@@ -468,7 +345,10 @@ class Catalog:
         elif collection.id in harvest.thumbnails:
             save_picture(path, harvest.thumbnails[collection.id])
             content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
+        if MIRROR_KEY in known.get("assets", {}) and path.with_name(MIRROR).exists():
+            content.setdefault("assets", {})[MIRROR_KEY] = known["assets"][MIRROR_KEY]
         changed = save(path, content)
+        index.save()
         for item in gone:
             # Remove files only after unlinking them, so that links never dangle.
             remove_item_files(self.item_path(collection.id, item["id"]))
@@ -501,18 +381,13 @@ class Catalog:
         return not (path.is_relative_to(self.root) and is_of_cubes(path)), href
 
 
-def _malformed_item(content: Json) -> str | None:
-    """Return what is wrong with an item for planning and loading; None if nothing is."""
-    properties = content.get("properties", {})
-    if not isinstance(properties.get(DATA_ID, ""), str):
-        return f"its {DATA_ID} is no text"
-    if not isinstance(properties.get(STORE, ""), str):
-        return f"its {STORE} is no text"
-    if DATA_ID in properties and "data" not in content.get("assets", {}):
-        return "it has no asset with data"
-    if any(key in properties for key in ("proj:shape", "proj:transform")):
-        return malformed_projection(properties)
-    return None
+def _save_items(contents: Mapping[Path, Json]) -> bool:
+    """Write items; return whether any changed. No Parquet file is left outdated."""
+    if all(starmap(has_content, contents.items())):
+        return False
+    for folder in {path.parent.parent for path in contents}:
+        drop_mirror(folder / "collection.json")
+    return save_all(contents)
 
 
 __all__ = [
@@ -520,8 +395,11 @@ __all__ = [
     "STORE",
     "THUMBNAIL",
     "Catalog",
+    "Harvest",
+    "cube_id",
     "read_json",
     "slug",
+    "with_digest",
     "write_bytes",
     "write_json",
 ]

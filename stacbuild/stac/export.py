@@ -7,13 +7,10 @@ package rustac is installed; and ``collections/<id>.json``. The catalog itself i
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,6 @@ from urllib.parse import quote, urlsplit
 import pystac
 
 from stacbuild import progress
-from stacbuild.atomic import sweep_dead, temporary
 from stacbuild.errors import (
     ConfigError,
     ConflictError,
@@ -33,7 +29,7 @@ from stacbuild.errors import (
 )
 from stacbuild.progress import Reporter
 from stacbuild.stac.catalog import Catalog, read_json, write_json
-from stacbuild.stac.extensions import INPUTS
+from stacbuild.stac.parquet import can_write_parquet, footer, write_parquet
 
 Json = dict[str, Any]
 
@@ -43,9 +39,6 @@ COLLECTIONS = "collections"
 
 # Structural links, which software that loads the items replaces by its own.
 _STRUCTURAL = {"root", "parent", "child", "item", "items", "collection", "self"}
-
-# Provenance of a cube: objects whose keys differ between cubes; each key would become a column.
-_NOT_IN_PARQUET = {"processing:expression", INPUTS}
 
 # Column names of Parquet files that stacbuild exported contain this prefix.
 _FIELD_PREFIX = b"stacbuild:"
@@ -147,7 +140,7 @@ def _export(
         )
     if target.is_relative_to(source.root):
         raise ConfigError(f"{target}: lies in the catalog, which holds STAC only; write elsewhere")
-    found = importlib.util.find_spec("rustac") is not None
+    found = can_write_parquet()
     if parquet and not found:
         raise LocalError(f"{PARQUET}: needs rustac: pip install 'stacbuild[export]'")
     if parquet is None and not found:
@@ -199,7 +192,7 @@ def _is_export(path: Path) -> bool:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
         if path.suffix == ".parquet":
-            return _FIELD_PREFIX in _footer(path)
+            return _FIELD_PREFIX in footer(path)
         content = json.loads(path.read_bytes())
         if path.parent.name != COLLECTIONS:
             # An empty collection is accepted: nothing is lost by replacing it.
@@ -216,17 +209,6 @@ def _is_exported(content: Json) -> bool:
     return first.keys() == _canonical("", "").keys() and (
         first["rel"] == "canonical" and not any(each["rel"] in _STRUCTURAL for each in others)
     )
-
-
-def _footer(path: Path) -> bytes:
-    """Return the footer of a Parquet file, which contains the column names."""
-    with path.open("rb") as file:
-        file.seek(-8, os.SEEK_END)
-        length, magic = int.from_bytes(file.read(4), "little"), file.read(4)
-        if magic != b"PAR1":
-            return b""
-        file.seek(-8 - length, os.SEEK_END)
-        return file.read(length)
 
 
 def _validate_url(base_url: str | None) -> str | None:
@@ -289,7 +271,7 @@ def _resolved(href: str, directory: Path, base: BaseLocation) -> str:
 
 def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
     """Write stac-geoparquet by atomic replace; return the paths written."""
-    rows = [_row(item) for item in items if item["geometry"] is not None]
+    rows = [item for item in items if item["geometry"] is not None]
     if len(rows) < len(items):
         progress.say(
             f"{PARQUET}: {len(rows)} of {len(items)} items; {len(items) - len(rows)} without a "
@@ -298,50 +280,13 @@ def _put_parquet(path: Path, items: list[Json]) -> list[Path]:
     if not rows:
         _remove(path)
         return []
-    beside = temporary(path)
     try:
-        sweep_dead(path)
-        # In a thread, since a notebook already runs an event loop in this one.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _write_parquet(beside, rows)).result()
-        beside.replace(path)
-    except OSError as error:
-        raise LocalError(f"{path}: cannot be written: {error.strerror}") from error
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise StacbuildError(
-            f"{path}: rustac could not write it ({reason}); {ITEMS} was written; use --no-parquet"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+        write_parquet(path, lambda: rows)
+    except LocalError:
+        raise
+    except StacbuildError as error:
+        raise StacbuildError(f"{error}; {ITEMS} was written; use --no-parquet") from error
     return [path]
-
-
-async def _write_parquet(path: Path, rows: list[Json]) -> None:
-    import rustac
-
-    await rustac.write(str(path), rows, format="parquet")
-
-
-def _row(item: Json) -> Json:
-    properties = {
-        key: value for key, value in item["properties"].items() if key not in _NOT_IN_PARQUET
-    }
-    pruned: Json = _for_parquet(item | {"properties": properties})
-    return pruned
-
-
-def _for_parquet(value: Any) -> Any:
-    """Remove empty objects and string nodata values: a Parquet column has a single type."""
-    if isinstance(value, dict):
-        return {
-            key: _for_parquet(each)
-            for key, each in value.items()
-            if each != {} and not (key == "nodata" and isinstance(each, str))
-        }
-    if isinstance(value, list):
-        return [_for_parquet(each) for each in value]
-    return value
 
 
 def _remove(path: Path) -> None:

@@ -47,8 +47,19 @@ def is_remote(items: Iterable[pystac.Item]) -> bool:
 
 def write_json(path: Path, content: Json) -> bool:
     """Write *content* to *path* by atomic replace; return whether its bytes changed."""
-    data = (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    return write_bytes(path, data)
+    return write_bytes(path, _encoded(content))
+
+
+def has_content(path: Path, content: Json) -> bool:
+    """Return whether a file has exactly the bytes that `write_json` would write."""
+    try:
+        return path.read_bytes() == _encoded(content)
+    except OSError:
+        return False
+
+
+def _encoded(content: Json) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def read_json(path: Path) -> Json:
@@ -60,7 +71,12 @@ def read_json(path: Path) -> Json:
         If it cannot be read, is not a JSON object, or its links, assets or properties are
         malformed.
     """
-    content = read_object(path)
+    return parse_json(path, read_bytes(path))
+
+
+def parse_json(path: Path, data: bytes) -> Json:
+    """Parse the bytes of a STAC file that stacbuild wrote; errors as `read_json`."""
+    content = _parse_object(path, data)
     if (why := malformed(content)) is not None:
         raise IntegrityError(f"{path}: {why}; remove it, then harvest")
     return content
@@ -68,13 +84,29 @@ def read_json(path: Path) -> Json:
 
 def read_object(path: Path) -> Json:
     """Read a JSON object, which may be malformed as STAC; errors as `read_json`."""
+    return _parse_object(path, read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file of a catalog.
+
+    Raises
+    ------
+    LocalError
+        If it cannot be read.
+    """
     try:
         # A pipe would be waited for without end.
         if path.exists() and not path.is_file():
             raise LocalError(f"{path}: is not a file; remove it, then harvest")
-        content = json.loads(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise LocalError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _parse_object(path: Path, data: bytes) -> Json:
+    try:
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path}: is not JSON ({error}); remove it, then harvest") from error
     if not isinstance(content, dict):

@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 DATA_ID = "stacbuild:data_id"
 
+_STRUCTURAL = {"root", "parent", "child", "item", "collection", "self"}
+
 
 def plain(entity: pystac.Item | pystac.Collection) -> Json:
     """Return an item or a collection as STAC 1.1 JSON."""
@@ -43,6 +45,14 @@ def without_replaced(
 def hrefs(content: Json, rel: str) -> list[str]:
     """Return the hrefs of all links with a relation type."""
     return [link["href"] for link in content.get("links", []) if link["rel"] == rel]
+
+
+def own_links(content: Json, directory: Path) -> list[Json]:
+    """Return the links that are not about the structure of a catalog, relative to a folder."""
+    links = [link for link in content.get("links", []) if link["rel"] not in _STRUCTURAL]
+    for link in links:
+        link["href"] = relative(link["href"], directory)
+    return sorted(links, key=lambda link: (link["rel"], link["href"]))
 
 
 def link_to(rel: str, href: str, media_type: str, title: str | None = None) -> Json:

@@ -166,6 +166,6 @@ def _what(output: Output, path: Path, found: str | None, item: pystac.Item | Non
 
 def _cubes(catalog: Catalog) -> Iterator[pystac.Item]:
     with contextlib.suppress(LocalError, IntegrityError):
-        for item in catalog.items():
-            if FINGERPRINT in item.properties and "data" in item.assets:
+        for item in catalog.cubes():
+            if "data" in item.assets:
                 yield item

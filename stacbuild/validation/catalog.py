@@ -12,6 +12,7 @@ import pystac
 
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.stac.catalog import Catalog, read_json
+from stacbuild.stac.mirror import MIRROR
 from stacbuild.validation.found import Found
 
 Json = dict[str, Any]
@@ -37,6 +38,7 @@ def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
             if "data" not in item.assets:
                 found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
             yield item
+        _check_mirror(catalog, collection, found)
     for stray in sorted(set(catalog.root.rglob("*.json")) - seen):
         if not stray.name.startswith("."):
             found.wrong(
@@ -81,6 +83,16 @@ def _check_collection_thumbnail(path: Path, found: Found) -> None:
     """Check that the thumbnail of a collection exists."""
     with contextlib.suppress(StacbuildError, AttributeError, KeyError, TypeError):
         _check_thumbnail(path, read_json(path)["assets"]["thumbnail"]["href"], found)
+
+
+def _check_mirror(catalog: Catalog, collection: Path, found: Found) -> None:
+    """Check that the Parquet file of a collection is that of its items."""
+    with contextlib.suppress(StacbuildError, KeyError, TypeError):
+        if catalog.has_outdated_mirror(collection):
+            found.wrong(
+                f"{collection.with_name(MIRROR)}: is not that of the collection's items, of which "
+                "one was changed by hand, or is damaged; harvest again to renew it"
+            )
 
 
 def _check_thumbnail(path: Path, href: str, found: Found) -> None:

@@ -50,7 +50,7 @@ def stac_problems(root: Path) -> list[str]:
             continue
         seen.add(path)
         content = json.loads(path.read_text())
-        found += [f"{path}: {problem}" for problem in _invalid(content)]
+        found += [f"{path}: {problem}" for problem in schema_problems(content)]
         links = [(link["rel"], link["href"]) for link in content["links"]]
         assets = [("asset", asset["href"]) for asset in content.get("assets", {}).values()]
         local = [
@@ -67,7 +67,8 @@ def stac_problems(root: Path) -> list[str]:
     return found
 
 
-def _invalid(content: dict[str, Any]) -> list[str]:
+def schema_problems(content: dict[str, Any]) -> list[str]:
+    """Return what the schemas of STAC and its extensions say about one document."""
     kind = pystac.STACObjectType(content["type"])
     extensions = content.get("stac_extensions", [])
     try:
