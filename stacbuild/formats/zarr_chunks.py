@@ -135,5 +135,6 @@ def _blocking(fs: AbstractFileSystem) -> AbstractFileSystem:
         return fs.sync_fs
     if not fs.asynchronous:
         return fs
-    options = {**fs.storage_options, "asynchronous": False, "skip_instance_cache": True}
+    # One for all variables: each new one of s3fs reads botocore's models of services, 0.2 seconds.
+    options = {**fs.storage_options, "asynchronous": False, "skip_instance_cache": False}
     return type(fs)(*fs.storage_args, **options)
