@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
 from stacbuild.loading.temporal_fill import Fills
+from stacbuild.planning.merging import differing
 
 if TYPE_CHECKING:
     from stacbuild.config import MultiDataset
@@ -49,7 +49,7 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
         if filled:
             merged = merging([_refilled(part, filled, fills) for part in parts])
     except (ValueError, xr.MergeError) as error:
-        if differing := _differing(parts) if params.join == "exact" else None:
+        if differing := _differing(parts) if params.join == "exact" else "":
             raise BuildError(f"{dataset.identifier}: {differing}") from error
         raise BuildError(
             f"{dataset.identifier}: its variables cannot be merged: {' '.join(str(error).split())}"
@@ -61,30 +61,17 @@ def merge(dataset: MultiDataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
     return merged
 
 
-def _differing(parts: Sequence[xr.Dataset]) -> str | None:
-    """Return a message on the first coordinate in which parts differ; None if they do not."""
+def _differing(parts: Sequence[xr.Dataset]) -> str:
+    """Return a message on the first coordinate in which parts differ; empty if they do not."""
     for dim in dict.fromkeys(str(dim) for part in parts for dim in part.indexes):
-        known = [(part, part.indexes[dim]) for part in parts if dim in part.indexes]
-        if all(index.equals(known[0][1]) for _, index in known):
-            continue
         stated = [
-            f"{', '.join(map(str, part.data_vars))} has {_values_text(index)}"
-            for part, index in known
+            (list(map(str, part.data_vars)), part.indexes[dim])
+            for part in parts
+            if dim in part.indexes
         ]
-        return (
-            f"the {'times' if dim == 'time' else f'values of {dim}'} of its variables differ: "
-            f"{'; '.join(stated)}; set xr_merge_params: {{join: outer}} for all of them, filled "
-            "with nodata where a variable has none (or join: inner for the common ones)"
-        )
-    return None
-
-
-def _values_text(index: pd.Index[Any]) -> str:
-    ends = [
-        str(value).removesuffix(" 00:00:00") if isinstance(index, pd.DatetimeIndex) else str(value)
-        for value in index[[0, -1][: len(index)]]
-    ]
-    return f"{len(index)} ({' to '.join(dict.fromkeys(ends))})"
+        if why := differing(dim, stated):
+            return why
+    return ""
 
 
 def _is_filled(merged: xr.DataArray, array: xr.DataArray) -> bool:

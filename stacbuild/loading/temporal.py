@@ -89,9 +89,9 @@ def resample_in_time(
     )
 
 
-def count_steps(times: pd.DatetimeIndex, params: TemporalResampleParams) -> int:
-    """Return the number of time steps after resampling."""
-    return len(_steps(times.sort_values(), params))
+def resampled_times(times: pd.DatetimeIndex, params: TemporalResampleParams) -> pd.DatetimeIndex:
+    """Return the start of each time step after resampling."""
+    return pd.DatetimeIndex(_steps(times.sort_values(), params).index)
 
 
 def dtype_of_resampled(

@@ -29,12 +29,13 @@ from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, utc_times, within_time
-from stacbuild.loading.temporal import check_temporal_names, count_steps, dtype_of_resampled
+from stacbuild.loading.temporal import check_temporal_names, dtype_of_resampled, resampled_times
 from stacbuild.loading.units import task_bytes, thread_count, work_unit
 from stacbuild.loading.zarr_files import packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes, processors
 from stacbuild.planning.chunking import Chunking, chunking
+from stacbuild.planning.merging import check_times
 from stacbuild.planning.names import check_planned
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
 from stacbuild.planning.sources import is_described
@@ -129,11 +130,12 @@ def estimate(
     Raises
     ------
     BuildError
-        If the grid does not intersect a source.
+        If the grid does not intersect a source, or the times of variables differ.
     ConfigError
         If the cube has too many tasks or chunks.
     """
     variables: list[Variable] = []
+    times: dict[str, pd.DatetimeIndex] = {}
     known, fetch, write, memory = True, 0, 0.0, 0
     for variable, whole in zip(dataset.variables, found, strict=True):
         items = items_within(variable, whole) if all(map(is_described, whole)) else whole
@@ -142,7 +144,8 @@ def estimate(
             known = False
             continue
         check_overlap(variable, ready, any_touches(ready, grid), grid)
-        planned = list(_variables(variable, ready, dataset, grid))
+        planned, its_times = _variables(variable, ready, dataset, grid)
+        times |= its_times
         # Sizes are those of whole files; items cut by a bbox only have another extent.
         of_file = {item.id: item for item in whole}
         variables += planned
@@ -156,6 +159,7 @@ def estimate(
         remote = is_remote(whole)
         memory = max(memory, *(_memory(each, grid, remote=remote) for each in planned))
     _check_counts(variables, grid)
+    check_times(dataset, times)
     if known:
         check_planned(dataset, {each.name: each.dims for each in variables})
     return Estimate(
@@ -192,8 +196,11 @@ def check_space(output: Output, expected: Estimate, written: int = 0) -> None:
 
 def _variables(
     variable: SourceVariable, items: Sequence[pystac.Item], dataset: Dataset, grid: Grid
-) -> Iterator[Variable]:
-    """Yield the variables of one source, assuming that no custom function changes their shape."""
+) -> tuple[list[Variable], dict[str, pd.DatetimeIndex]]:
+    """Return the variables of one source, and times by variable as far as they are known.
+
+    Custom functions are assumed to change no shape, but they may change times.
+    """
     is_zarr = "cube:variables" in items[0].properties
     planned = list((_of_zarr if is_zarr else _of_raster)(variable, items, grid))
     params = variable.temporal_resample_params
@@ -201,6 +208,7 @@ def _variables(
         with_time = [name for name, _, lead, _ in planned if "time" in lead]
         if with_time:
             check_temporal_names(params, with_time, variable.data_id)
+    found, known = [], {}
     for name, metadata, lead, times in planned:
         dtype = metadata.cube_dtype
         # A custom function runs before the resampling, and may change the times.
@@ -210,7 +218,10 @@ def _variables(
                 continue
             if times is not None:
                 dtype = dtype_of_resampled(name, dtype, metadata.attrs, times, params)
-        yield _variable(name, dtype.name, lead, dataset, grid)
+        found.append(_variable(name, dtype.name, lead, dataset, grid))
+        if times is not None and "time" in lead and not variable.custom_processing:
+            known[name] = times if params is None else resampled_times(times, params)
+    return found, known
 
 
 def _of_raster(
@@ -327,7 +338,7 @@ def _times(
     params = variable.temporal_resample_params
     if params is None or variable.custom_processing:
         return len(chosen), chosen
-    return count_steps(chosen, params), chosen
+    return len(resampled_times(chosen, params)), chosen
 
 
 def _variable(

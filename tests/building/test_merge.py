@@ -45,7 +45,7 @@ def test_times_that_differ_are_refused_by_default() -> None:
     with pytest.raises(BuildError) as raised:
         merged(part("a", [1], [7]), part("c", [1], [7]), part("b", [2], [8]))
     said = str(raised.value)
-    assert said.startswith("cube: the times of its variables differ: a has 1 (")
+    assert said.startswith("cube: the times of its variables differ: a, c has 1 (")
     assert "; b has 1 (" in said
     assert "set xr_merge_params: {join: outer}" in said
 
