@@ -29,6 +29,7 @@ from stacbuild.stac.files import (
     CATALOG_ID,
     STORE,
     THUMBNAIL,
+    THUMBNAIL_ASSET,
     has_content,
     is_of_cubes,
     read_json,
@@ -63,13 +64,6 @@ from stacbuild.stac.mirror import (
 from stacbuild.stac.reading import LOCK, CatalogReader
 
 Json = dict[str, Any]
-
-_THUMBNAIL_ASSET = {
-    "href": f"./{THUMBNAIL}",
-    "type": "image/png",
-    "title": "Thumbnail",
-    "roles": ["thumbnail"],
-}
 
 # Lock timeout: a put takes less than a second.
 _LOCK_TIMEOUT = 120
@@ -158,7 +152,7 @@ class Catalog(CatalogReader):
                 contents[path] = self._item_json(item, collection, path)
                 if item.id in harvest.thumbnails:
                     changed |= save_picture(path, harvest.thumbnails[item.id])
-                    contents[path]["assets"]["thumbnail"] = _THUMBNAIL_ASSET
+                    contents[path]["assets"]["thumbnail"] = THUMBNAIL_ASSET
             changed |= _save_items(contents)
             changed |= self._put_collection(harvest)
             changed |= self._put_root(collection)
@@ -221,7 +215,7 @@ class Catalog(CatalogReader):
             if "thumbnail" in content.get("assets", {}) and path.with_name(THUMBNAIL).exists():
                 return False
             save_picture(path, png)
-            content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
+            content.setdefault("assets", {})["thumbnail"] = THUMBNAIL_ASSET
             return save(path, content)
 
     def add_fields(self, fields: Iterable[tuple[pystac.Item, Mapping[str, Any]]]) -> None:
@@ -344,7 +338,7 @@ class Catalog(CatalogReader):
             content.setdefault("assets", {})["thumbnail"] = known["assets"]["thumbnail"]
         elif collection.id in harvest.thumbnails:
             save_picture(path, harvest.thumbnails[collection.id])
-            content.setdefault("assets", {})["thumbnail"] = _THUMBNAIL_ASSET
+            content.setdefault("assets", {})["thumbnail"] = THUMBNAIL_ASSET
         if MIRROR_KEY in known.get("assets", {}) and path.with_name(MIRROR).exists():
             content.setdefault("assets", {})[MIRROR_KEY] = known["assets"][MIRROR_KEY]
         changed = save(path, content)

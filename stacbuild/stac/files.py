@@ -29,6 +29,13 @@ CATALOG_ID = "stacbuild"
 THUMBNAIL = "thumbnail.png"
 """Name of the thumbnail in the folder of an item or a collection."""
 
+THUMBNAIL_ASSET = {
+    "href": f"./{THUMBNAIL}",
+    "type": "image/png",
+    "title": "Thumbnail",
+    "roles": ["thumbnail"],
+}
+
 _THREADS = 8
 
 # Text chunk near the start of stacbuild's PNGs, see `stacbuild.pictures.thumbnail.encode`.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -20,12 +22,20 @@ Json = dict[str, Any]
 _STRUCTURAL = ("root", "parent", "collection", "child", "item", "derived_from")
 
 
-def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
-    """Yield the readable items of a catalog, and collect its problems."""
-    seen = {catalog.path}
-    for collection in _linked(catalog.path, "child", "Catalog", seen, found):
+def check_catalog(
+    catalog: Catalog, found: Found, only: Set[str] | None = None
+) -> Iterator[pystac.Item]:
+    """Yield the readable items of a catalog, and collect its problems.
+
+    Parameters
+    ----------
+    only
+        Paths of the items to check; other items and unlinked files are left out. All if None.
+    """
+    walk = _Walk(found, only, {catalog.path})
+    for collection in walk.linked(catalog.path, "child", "Catalog"):
         _check_collection_thumbnail(collection, found)
-        for path in _linked(collection, "item", "Collection", seen, found):
+        for path in walk.linked(collection, "item", "Collection"):
             try:
                 item = catalog.read_item(path)
             except StacbuildError as error:
@@ -38,33 +48,51 @@ def check_catalog(catalog: Catalog, found: Found) -> Iterator[pystac.Item]:
             if "data" not in item.assets:
                 found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
             yield item
-        _check_mirror(catalog, collection, found)
-    for stray in sorted(set(catalog.root.rglob("*.json")) - seen):
+        if only is None:
+            _check_mirror(catalog, collection, found)
+    if only is not None:
+        return
+    for stray in sorted(set(catalog.root.rglob("*.json")) - walk.seen):
         if not stray.name.startswith("."):
             found.wrong(
                 f"{stray}: nothing in the catalog links to it; harvest or build again, or remove it"
             )
 
 
-def _linked(path: Path, rel: str, kind: str, seen: set[Path], found: Found) -> list[Path]:
-    """Return the files that a catalog or collection links to, each once."""
-    try:
-        content = read_json(path)
-        if content.get("type") != kind:
-            raise IntegrityError(f"{path}: is not a STAC {kind}; remove it, then harvest")
-    except StacbuildError as error:
-        found.problems.append(error)
-        return []
-    paths = []
-    for link in content.get("links", []):
-        target = _check_link(path, link, found)
-        if target is not None and link.get("rel") == rel:
-            if target in seen:
-                found.wrong(f"{path}: links to {target} more than once")
+@dataclass(frozen=True)
+class _Walk:
+    """A walk through a catalog: files that were seen, and the paths of the items to check."""
+
+    found: Found
+    only: Set[str] | None
+    seen: set[Path]
+
+    def linked(self, path: Path, rel: str, kind: str) -> list[Path]:
+        """Return the files that a catalog or collection links to, each once."""
+        try:
+            content = read_json(path)
+            if content.get("type") != kind:
+                raise IntegrityError(f"{path}: is not a STAC {kind}; remove it, then harvest")
+        except StacbuildError as error:
+            self.found.problems.append(error)
+            return []
+        paths = []
+        for link in content.get("links", []):
+            if link.get("rel") == "item" and self._is_left_out(path, link):
                 continue
-            seen.add(target)
-            paths.append(target)
-    return paths
+            target = _check_link(path, link, self.found)
+            if target is not None and link.get("rel") == rel:
+                if target in self.seen:
+                    self.found.wrong(f"{path}: links to {target} more than once")
+                    continue
+                self.seen.add(target)
+                paths.append(target)
+        return paths
+
+    def _is_left_out(self, path: Path, link: Json) -> bool:
+        if self.only is None:
+            return False
+        return os.path.normpath(f"{path.parent}/{unquote(str(link.get('href')))}") not in self.only
 
 
 def _check_link(path: Path, link: Json, found: Found) -> Path | None:

@@ -101,7 +101,8 @@ def validate(
     config
         For the credentials of its stores, and its list of cubes.
     names
-        Names of the cubes to check, with their sources; everything in the catalog if empty.
+        Names of the cubes to check, with their sources and the collections of these; everything
+        in the catalog if empty.
     deep
         Also read every chunk of cubes, and local files that have a checksum.
     remote
@@ -131,7 +132,8 @@ def _validate(
     if not catalog.path.exists() and not in_memory:
         raise MissingError(f"{catalog.path}: there is no catalog; harvest or build first")
     found = Found()
-    items = list(check_catalog(catalog, found)) if catalog.path.exists() else []
+    only = _asked(catalog, names) if names else None
+    items = list(check_catalog(catalog, found, only)) if catalog.path.exists() else []
     described = [item for item in items if "data" in item.assets]
     cubes = [item for item in described if _is_cube(item)]
     datasets = [dataset.identifier for dataset in config.datasets] if config else []
@@ -270,6 +272,21 @@ def _check_memory(
             read = output.storage.location(output)
             result = Found(notes=[f"{read}: is not in the memory of this process"])
         yield Check("cube", name, read, result)
+
+
+def _asked(catalog: Catalog, names: Sequence[str]) -> set[str] | None:
+    """Return the paths of the items of named cubes and their sources.
+
+    None if not all of them are known: the whole catalog has to be checked to find out why.
+    """
+    ids = set(map(cube_id, names))
+    try:
+        cubes = [cube for cube in catalog.cubes() if cube.id in ids]
+    except StacbuildError:
+        return None
+    if {cube.id for cube in cubes} != ids or not all(map(_is_cube, cubes)):
+        return None
+    return {str(cube.self_href) for cube in cubes} | {path for c in cubes for path in _sources(c)}
 
 
 def _is_cube(item: pystac.Item) -> bool:

@@ -20,6 +20,7 @@ from tests.support.many_items import (
     COUNT,
     an_item,
     counted_reads,
+    let_time_pass,
     many_items,
     put,
 )
@@ -33,12 +34,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(template: Path, tmp_path: Path) -> Path:
     root = shutil.copytree(template, tmp_path / "catalogs")
-    # Like files that were written an hour ago, and an index that was written now.
     (root / COLLECTION / INDEX).unlink()
     assert len(found(root, 7)) == 1
-    stored = root / COLLECTION / INDEX
-    later = stored.stat().st_mtime_ns + 3_600_000_000_000
-    os.utime(stored, ns=(later, later))
+    let_time_pass(root)
     return root
 
 
@@ -140,8 +138,7 @@ def test_a_copied_catalog_is_read_once(
     with counted_reads(monkeypatch) as reads:
         assert found(copy, 7) == ["i_007"]
         assert reads("i_") == COUNT + 1
-    later = (copy / COLLECTION / INDEX).stat().st_mtime_ns + 10**12
-    os.utime(copy / COLLECTION / INDEX, ns=(later, later))
+    let_time_pass(copy)
     with counted_reads(monkeypatch) as reads:
         assert found(copy, 7) == ["i_007"]
         assert reads("i_") == 1

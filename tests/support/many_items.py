@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pystac
 import pytest
 
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, Harvest
+from stacbuild.stac.index import INDEX
 
 COLLECTION, ADDRESS, COUNT = "file-src", "file:src", 60
 
@@ -46,6 +48,13 @@ def many_items(root: Path, count: int = COUNT) -> Catalog:
     catalog = Catalog(root)
     put(catalog, *(an_item(number, root) for number in range(count)))
     return catalog
+
+
+def let_time_pass(root: Path) -> None:
+    """Make the index of the collection an hour younger than its items."""
+    index = root / COLLECTION / INDEX
+    later = index.stat().st_mtime_ns + 3_600_000_000_000
+    os.utime(index, ns=(later, later))
 
 
 @contextmanager

@@ -24,12 +24,14 @@ from stacbuild.cli import run
 from stacbuild.config import load_config
 from stacbuild.errors import ConfigError, MissingError
 from stacbuild.formats.zarr_chunks import CHUNKS
+from stacbuild.stac.catalog import Catalog
 from stacbuild.stac.extensions import multihash_md5
 from stacbuild.validation.validate import validate
 from tests.standins.s3 import S3Server
 from tests.support.buckets import bucket
 from tests.support.built import variable_of
 from tests.support.cli import BOX, Json, ages, configuration, errors, geotiff, stacbuild
+from tests.support.many_items import COUNT, an_item, counted_reads, let_time_pass, put
 
 DAMAGED = 4
 SOURCE = {"identifier": "local", "store_id": "file", "store_params": {"root": "src"}}
@@ -534,3 +536,21 @@ def test_cubes_in_memory(tmp_path: Path) -> None:
     done = stacbuild("validate", config.path)
     assert "is not in the memory of this process" in done.stderr
     fs.rm("/of-validate", recursive=True)
+
+
+def test_a_named_cube_is_checked_without_reading_the_items_of_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(folder / "catalogs")
+    put(catalog, *(an_item(number, catalog.root) for number in range(COUNT)))
+    let_time_pass(catalog.root)
+    with counted_reads(monkeypatch) as reads:
+        checks = validate(catalog.root, names=["good"])
+        assert reads("i_") == 0
+    assert [(check.kind, check.well) for check in checks] == [
+        ("catalog", True),
+        ("cube", True),
+        ("source", True),
+    ]
+    # Their files do not exist.
+    assert sum(not check.well for check in validate(catalog.root)) == COUNT
