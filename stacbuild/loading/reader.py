@@ -2,7 +2,8 @@
 
 stackstac builds the dask graph with one task per band and chunk; this reader computes the chunk.
 Readers of one source share data across the bands of a tile: the index map and, for
-pixel-interleaved files (every block holds all bands), the decoded source window.
+pixel-interleaved files (every block holds all bands) and files of many bands, the decoded source
+window.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ _GROUP_BYTES = 512 * 2**20
 # Bytes of such a window read at a time. GDAL reads one band after the other: the windows of all
 # threads have to fit into its block cache, or every block is decoded once per band.
 _PART_BYTES = 8 * 2**20
+# rasterio looks at all bands of a file each time it reads any. Bands of files with more than these
+# are therefore read several at a time, up to a few bytes: one by one, twice the bands would take
+# four times as long.
+_MANY_BANDS = 256
+_FEW_BYTES = 16 * 2**20
 # Minimum number of source rows read at a time.
 _STRIP_ROWS = 256
 
@@ -63,6 +69,11 @@ class Tile:
     kind: str = ""
     stored: tuple[Stored, ...] = (Stored(),)
     whole: PixelGrid | None = None
+
+    @cached_property
+    def encoding(self) -> str:
+        """The encoding of all bands, to compare."""
+        return repr(self.stored)
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,20 @@ class RasterSource:
 
     def nodata_of(self, band: int) -> NoData:
         """Return the fill value of a band."""
-        return self.nodata[self.bands.index(band)]
+        return self.nodata[self.position(band)]
+
+    def position(self, band: int) -> int:
+        """Return the position of a band among ``bands``."""
+        return self._positions[band]
+
+    @cached_property
+    def _positions(self) -> dict[int, int]:
+        return {band: position for position, band in enumerate(self.bands)}
+
+    @cached_property
+    def encoding(self) -> str:
+        """The bands and how their values are returned, to compare."""
+        return repr((self.bands, self.nodata, self.dtype))
 
     def is_cheaper_wide(self) -> bool:
         """Return whether wide windows are faster to read, as they are for files in strips.
@@ -155,7 +179,8 @@ def opened_tile(
 class SourceBand:
     """One band of a `RasterSource`, and the `stacbuild.loading.regrid.Decoder` of its pixels.
 
-    If a file is pixel-interleaved, its other bands are decoded at the same time and cached.
+    If a file is pixel-interleaved or has many bands, other bands are decoded at the same time and
+    cached.
     """
 
     source: RasterSource
@@ -171,7 +196,7 @@ class SourceBand:
         tile, dtype = self.source.tiles[number], self.source.dtype
         with self._opened(tile) as (_, dataset):
             count, blocks = dataset.count, dataset.block_shapes[0]
-            together = _is_together(dataset)
+            together, most = _is_together(dataset), _most_bytes(dataset)
         height, width = (part.stop - part.start for part in window)
         strip = blocks[0] * max(1, _STRIP_ROWS // blocks[0])
         parts = [
@@ -179,14 +204,18 @@ class SourceBand:
             for part in ([window] if mapping is None else mapping.strips(strip))
         ]
         window = shifted(window, tile.origin)
-        if not together:
+        bands = self._group(height * width * self.pixel_bytes, most)
+        if len(bands) == 1 and not together:
             block = np.empty((1, height, width), dtype)
-            self._decode(tile, [self.band], parts, window, block)
+            self._decode(tile, bands, parts, window, block)
             return np.asarray(block[0])
-        bands = self._group(height * width * self.pixel_bytes)
 
         def share() -> SharedArray:
             array = np.empty((len(bands), height, width), dtype)
+            if not together:
+                return SharedArray(
+                    array, [partial(self._decode, tile, bands, parts, window, array)]
+                )
             pieces = [
                 partial(self._decode, tile, bands, [piece], window, array)
                 for part in parts
@@ -197,7 +226,7 @@ class SourceBand:
         key = self._key("decoded", tile, bands, window_key(window))
         try:
             shared = cache.get(key, share, uses=len(bands))
-            return np.asarray(shared.get()[bands.index(self.band)])
+            return np.asarray(shared.get()[self._position_in(bands)])
         except BaseException:
             cache.drop(key)
             raise
@@ -206,10 +235,8 @@ class SourceBand:
         """Return the pixels that a mapping selects from the tile with this number."""
         tile, dtype = self.source.tiles[number], self.source.dtype
         with self._opened(tile) as (_, dataset):
-            blocks, together = dataset.block_shapes[0], _is_together(dataset)
-        bands = [self.band]
-        if together:
-            bands = self._group(math.prod(mapping.shape) * self.pixel_bytes)
+            blocks, most = dataset.block_shapes[0], _most_bytes(dataset)
+        bands = self._group(math.prod(mapping.shape) * self.pixel_bytes, most)
 
         def read(window: Window) -> NDArray[Any]:
             block = np.empty((len(bands), *(part.stop - part.start for part in window)), dtype)
@@ -223,21 +250,25 @@ class SourceBand:
             return np.asarray(picked()[0])
         key = self._key("picked", tile, bands, key)
         # A copy, since the cached array is shared by all bands.
-        return np.array(cache.get(key, picked, uses=len(bands))[bands.index(self.band)])
+        return np.array(cache.get(key, picked, uses=len(bands))[self._position_in(bands)])
 
-    def _group(self, size: int) -> list[int]:
+    def _group(self, size: int, most_bytes: int) -> list[int]:
         """Return the bands to decode together with this one, each of *size* bytes."""
-        most = max(1, _GROUP_BYTES // size)
+        most = max(1, most_bytes // size)
         # Groups of equal size, since a short last group takes as long to decode as a full one.
         wanted = len(self.source.bands)
         group = -(-wanted // -(-wanted // most))
-        first = self.source.bands.index(self.band) // group * group
+        first = self.source.position(self.band) // group * group
         return list(self.source.bands[first : first + group])
+
+    def _position_in(self, bands: Sequence[int]) -> int:
+        position = self.source.position
+        return position(self.band) - position(bands[0])
 
     def _key(self, what: str, tile: Tile, bands: Sequence[int], window: Hashable) -> Hashable:
         source = self.source
         # The packing is part of the key, since another variable may decode the values differently.
-        encoding = repr((tile.stored, source.bands, source.nodata, source.dtype))
+        encoding = (tile.encoding, source.encoding)
         return (what, *identity(tile.href, source.options), encoding, bands[0], window)
 
     def _opened(self, tile: Tile) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
@@ -258,7 +289,7 @@ class SourceBand:
             for (rows, cols), part in zip(parts, windows, strict=True):
                 top, left = rows.start - window[0].start, cols.start - window[1].start
                 out = array[:, top : top + part.height, left : left + part.width]
-                stored = [tile.stored[self.source.bands.index(band)] for band in bands]
+                stored = [tile.stored[self.source.position(band)] for band in bands]
                 same = out.dtype == dataset.dtypes[0] and not any(s.is_packed for s in stored)
                 values = out if same else np.empty(out.shape, dataset.dtypes[0])
                 file.read(dataset, part, bands, values)
@@ -295,6 +326,13 @@ class WindowReader:
 def _is_together(dataset: DatasetReader) -> bool:
     """Return whether every block holds all bands."""
     return bool(dataset.count > 1 and dataset.interleaving == Interleaving.pixel)
+
+
+def _most_bytes(dataset: DatasetReader) -> int:
+    """Return the most bytes of several bands to decode together; 0 for one band at a time."""
+    if _is_together(dataset):
+        return _GROUP_BYTES
+    return _FEW_BYTES if dataset.count > _MANY_BANDS else 0
 
 
 def _pieces(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:
