@@ -35,7 +35,6 @@ ELSEWHERE = {
     "formats/zarr_http.py": "formats/test_zarr_store.py",
     "loading/dataset.py": "api/test_datasets.py",
     "loading/options.py": "api/test_datasets.py",
-    "loading/reader.py": "loading/test_raster_bands.py",
     "loading/regrid.py": "loading/test_both_ends.py",
     "loading/zarr.py": "loading/test_both_ends.py",
     "loading/zarr_variables.py": "formats/test_zarr_members.py",
