@@ -19,6 +19,7 @@ from concurrent import futures
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -30,13 +31,13 @@ import xarray as xr
 import zarr
 from dask.callbacks import Callback
 from dask.core import flatten
-from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
 from stacbuild.building.workers import Key, Run, Workers, WorkersLostError
 from stacbuild.errors import BuildError, ConfigError
 from stacbuild.loading.units import thread_count
-from stacbuild.machine import keep_freed_memory
+from stacbuild.machine import keep_freed_memory, processors
+from stacbuild.net.in_flight import share
 from stacbuild.stac.files import is_remote
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def open_workers(
     Parameters
     ----------
     scheduler
-        ``threads``, ``processes``, ``synchronous`` (or ``sync``, ``single-threaded``), or the
-        address of a running scheduler, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
+        ``threads``, ``processes``, ``synchronous`` (or ``sync``, ``single-threaded``), or a
+        scheduler of `stacbuild.building.cluster_client.connected`.
     sources
         Source items of the cube; the workers of a cluster have to see their local files.
     storage
@@ -76,31 +77,41 @@ def open_workers(
     LocalError
         If a worker has other versions, or does not see a file or the folder of the cubes.
     """
+    remote = is_remote(sources)
     if scheduler == "threads":
-        remote = is_remote(sources)
-        count = _chosen() or thread_count(CPU_COUNT, size, remote=remote)
+        count = _chosen() or thread_count(processors(), size, remote=remote)
         with _threads(count) as run:
-            # The last tasks of a region are waited for while those of the next begin.
-            yield Workers(run, 2 * count if remote else count + 1)
+            yield Workers(run, partial(_in_flight, count, remote=remote))
         return
     if scheduler in ("synchronous", "sync", "single-threaded"):
-        yield Workers(_synchronous, 0)
+        yield Workers(_synchronous, lambda: 0)
         return
     if not storage.persistent:
         raise ConfigError(
             f"scheduler {scheduler}: other processes cannot write to a memory store; use threads"
         )
     if scheduler == "processes":
-        with _processes(_chosen() or CPU_COUNT) as run:
-            # A pool that lost a process is replaced, which only one region at a time can do.
-            yield Workers(run, 0)
+        with _processes(_chosen() or processors()) as run:
+            yield Workers(run, partial(_in_flight, _chosen() or processors(), remote=remote))
         return
     # Imported late: `distributed` is an extra.
-    from stacbuild.building.cluster import connect
+    from stacbuild.building.cluster import workers_of
+    from stacbuild.building.cluster_client import Size, connected
 
     hrefs = [asset.href for item in sources for asset in item.assets.values()]
-    with connect(scheduler, hrefs, storage.folder) as workers:
+    processes = _chosen() or processors()
+    threads = -(-thread_count(processors(), size, remote=remote) // processes)
+    with (
+        connected(scheduler, Size(processes, threads)) as connection,
+        workers_of(connection, hrefs, storage.folder) as workers,
+    ):
         yield workers
+
+
+def _in_flight(workers: int, *, remote: bool) -> int:
+    """Return the number of tasks that keep the workers of this machine busy."""
+    # The last tasks of a region are waited for while those of the next begin.
+    return 2 * workers if remote else workers + 1
 
 
 def write_region(
@@ -284,37 +295,91 @@ def _threads(count: int) -> Iterator[Run]:
         idle.append(threads)
 
 
-@contextmanager
-def _processes(count: int) -> Iterator[Run]:
-    def start() -> ProcessPoolExecutor:
-        # Forking a process that has threads, as this one, can hang.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(count, context, _begin, (max(1, CPU_COUNT // count),))
+class _Processes:
+    """Worker processes, which are replaced when one of them dies.
 
-    pool = start()
+    Parameters
+    ----------
+    count
+        Number of processes.
+    """
 
-    def run(written: da.Array, done: Callable[[Key], None]) -> None:
-        nonlocal pool
-        for _ in range(_ATTEMPTS):
-            try:
-                # One task at a time for each process; with dask's default of six most are idle.
-                _compute(dask.multiprocessing.get, written, done, pool=pool, chunksize=1)
-            except BrokenProcessPool:
-                pool.shutdown()
-                pool = start()
-            else:
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._changed, self._alone = threading.Condition(), threading.Lock()
+        # Calls that compute at the same time, and those that have to compute alone.
+        self._together = self._suspects = 0
+        self._broken = False
+        self._pool = self._start()
+
+    def run(self, written: da.Array, done: Callable[[Key], None]) -> None:
+        """Compute every block of an array; several threads may at the same time."""
+        with self._changed:
+            while self._suspects:
+                self._changed.wait()
+            self._together += 1
+        ended = True
+        try:
+            ended = self._ends(written, done)
+        finally:
+            with self._changed:
+                self._together -= 1
+                self._suspects += not ended
+                self._changed.notify_all()
+        if ended:
+            return
+        # Any of those that computed may have killed the process. Each goes on alone, so that the
+        # one that kills them is named.
+        try:
+            with self._alone:
+                self._go_on(written, done)
+        finally:
+            with self._changed:
+                self._suspects -= 1
+                self._changed.notify_all()
+
+    def _go_on(self, written: da.Array, done: Callable[[Key], None]) -> None:
+        with self._changed:
+            while self._together:
+                self._changed.wait()
+        for _ in range(_ATTEMPTS - 1):
+            if self._broken:
+                self._pool.shutdown()
+                self._pool, self._broken = self._start(), False
+            if self._ends(written, done):
                 return
         raise WorkersLostError(f"worker processes died while computing it, {_ATTEMPTS} times")
 
+    def shutdown(self, *, wait: bool) -> None:
+        """End the processes, after their running tasks or at once."""
+        self._pool.shutdown(wait=wait, cancel_futures=True)
+
+    def _ends(self, written: da.Array, done: Callable[[Key], None]) -> bool:
+        try:
+            # One task at a time for each process; with dask's default of six most are idle.
+            _compute(dask.multiprocessing.get, written, done, pool=self._pool, chunksize=1)
+        except BrokenProcessPool:
+            self._broken = True
+            return False
+        return True
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Forking a process that has threads, as this one, can hang.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._count, context, _begin, (self._count,))
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[Run]:
+    pool = _Processes(count)
     try:
-        yield run
+        yield pool.run
+        pool.shutdown(wait=True)
     except Exception:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=True)
         raise
-    else:
-        pool.shutdown()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False)
 
 
 def _chosen() -> int:
@@ -322,14 +387,15 @@ def _chosen() -> int:
     return int(dask.config.get("num_workers", None) or 0)
 
 
-def _begin(zarr_threads: int) -> None:
-    """Initialize a worker process, and end it with its parent, however that ends."""
+def _begin(count: int) -> None:
+    """Initialize one of so many worker processes; it ends with its parent, however that ends."""
     # Ctrl-C reaches all processes of a terminal; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
     # As at the end of the program: no finalizers, and so no warnings, at exit.
     atexit.register(gc.freeze)
-    zarr.config.set({"threading.max_workers": zarr_threads})
+    zarr.config.set({"threading.max_workers": max(1, processors() // count)})
+    share(count)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

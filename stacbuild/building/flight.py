@@ -14,6 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+# Most regions in flight; each has a thread.
+_THREADS = 1024
+
 
 class LandedError(Exception):
     """The flight was ended by another region's failure."""
@@ -28,17 +31,26 @@ class Flight:
     Parameters
     ----------
     tasks
-        Most tasks in flight, unless a single function has more.
+        Returns the most tasks in flight, unless a single function has more; 0 to run functions in
+        the calling thread. Workers may join a cluster meanwhile, so it is asked again.
+    forget
+        Called with the group number of the oldest function in flight whenever functions of older
+        groups have ended.
     """
 
-    def __init__(self, tasks: int) -> None:
+    def __init__(
+        self, tasks: Callable[[], int], forget: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._most = tasks
-        self._tasks = 0
+        self._forget = forget
         self._changed = threading.Condition()
+        # Tasks and group of each function in flight.
+        self._flying: dict[object, tuple[int, int]] = {}
+        self._group = 0
         self._error: BaseException | None = None
         self._ended = False
-        # Each function has at least one task.
-        self._threads = ThreadPoolExecutor(max(1, tasks), thread_name_prefix="region")
+        # Threads are started when there is no idle one.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="region")
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +63,7 @@ class Flight:
         interrupted = error is not None and not isinstance(error, Exception)
         try:
             if not interrupted:
-                self._wait(0)
+                self._wait(None)
         except BaseException:
             interrupted = True
             raise
@@ -61,25 +73,29 @@ class Flight:
         if error is None and self._error is not None:
             raise self._error
 
-    def submit(self, function: Callable[[], None], tasks: int) -> None:
-        """Run a function that waits for so many tasks, once there is room for them.
+    def begin(self, group: int) -> None:
+        """Begin a group of functions, which share something; its number is not smaller."""
+        with self._changed:
+            self._group = group
+        self._forget(self._oldest())
 
-        If the flight is for no tasks, run it in the calling thread.
+    def submit(self, function: Callable[[], None], tasks: int) -> None:
+        """Run a function of the group that waits for so many tasks, once there is room for them.
 
         Raises
         ------
         BaseException
             What an earlier function raised.
         """
-        if not self._most:
+        if not self._most():
             function()
             return
-        self._wait(max(0, self._most - tasks))
+        self._wait(tasks)
         if self._error is not None:
             raise self._error
+        key, context = object(), contextvars.copy_context()
         with self._changed:
-            self._tasks += tasks
-        context = contextvars.copy_context()
+            self._flying[key] = (tasks, self._group)
 
         def run() -> None:
             try:
@@ -87,9 +103,7 @@ class Flight:
             except BaseException as error:  # noqa: BLE001 - raised by `submit` and at the end
                 self._fail(error)
             finally:
-                with self._changed:
-                    self._tasks -= tasks
-                    self._changed.notify_all()
+                self._land(key)
 
         self._threads.submit(run)
 
@@ -98,15 +112,30 @@ class Flight:
         if self._ended:
             raise LandedError
 
+    def _land(self, key: object) -> None:
+        with self._changed:
+            _, group = self._flying.pop(key)
+            self._changed.notify_all()
+        if group < (oldest := self._oldest()):
+            self._forget(oldest)
+
+    def _oldest(self) -> int:
+        with self._changed:
+            return min((group for _, group in self._flying.values()), default=self._group)
+
     def _fail(self, error: BaseException) -> None:
         with self._changed:
             if self._error is None and not isinstance(error, LandedError):
                 self._error = error
             self._ended = True
 
-    def _wait(self, tasks: int) -> None:
-        """Wait until at most so many tasks are in flight, or for all of them after a failure."""
+    def _wait(self, tasks: int | None) -> None:
+        """Wait until there is room for so many tasks; for all to end if None or after a failure."""
         with self._changed:
             # In short turns, so that an interrupt is noticed on every platform.
-            while self._tasks > (0 if self._ended else tasks):
+            while self._flying and (tasks is None or self._ended or not self._has_room(tasks)):
                 self._changed.wait(0.5)
+
+    def _has_room(self, tasks: int) -> bool:
+        flying = sum(each for each, _ in self._flying.values())
+        return flying + tasks <= self._most() and len(self._flying) < _THREADS

@@ -24,11 +24,11 @@ class Workers:
     run
         Computes one region; may be called from several threads.
     in_flight
-        Number of tasks that keep all workers busy; 0 to compute regions one by one.
+        Returns the number of tasks that keep all workers busy; 0 to compute regions one by one.
     """
 
     run: Run
-    in_flight: int
+    in_flight: Callable[[], int]
 
 
 class WorkersLostError(Exception):

@@ -9,7 +9,7 @@ own, with one task per band and work unit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise, product
@@ -165,78 +165,73 @@ def write(dataset: xr.Dataset, grid: Grid, target: Target, workers: Workers, tas
 def _write_regions(
     dataset: xr.Dataset, grid: Grid, recorder: Recorder, workers: Workers, task: Task
 ) -> None:
-    # Before another thread adds to the journal.
-    known = {name: recorder.recorded(name) for name in recorder.arrays}
     lock = Lock()
-    shared = _Shared()
-    with Flight(workers.in_flight) as flight:
 
-        def wrote(name: str, region: Region) -> None:
-            recorder.add(name, region)
-            with lock:
-                task.advance(count(region_shape(region), stored_shape(recorder.arrays[name])))
-            flight.check()
+    def advance(chunks: int) -> None:
+        with lock:
+            task.advance(chunks)
 
-        for names in _by_grid_chunks(dataset, grid):
-            for window in _windows(dataset[names[0]], grid):
-                key = (*names, *((part.start, part.stop) for part in window.values()))
-                parts = []
-                for name in names:
-                    array, stored = dataset[name].isel(window), recorder.arrays[name]
-                    corner = [window.get(str(dim), slice(0, None)).start for dim in array.dims]
-                    regions = missing(array.data.chunks, corner, known[name])
-                    part_shape = stored_shape(stored)
-                    todo = sum(count(region_shape(region), part_shape) for region in regions)
-                    with lock:
-                        task.advance(count(array.shape, part_shape) - todo)
-                    for region in regions:
-                        local = tuple(
-                            slice(start - first, stop - first)
-                            for (start, stop), first in zip(region, corner, strict=True)
-                        )
-                        parts.append((name, region, array[local]))
-                for name, region, part in parts:
-                    compute = partial(
-                        write_region,
-                        workers.run,
-                        part,
-                        recorder.arrays[name],
-                        region,
-                        partial(wrote, name),
-                    )
-                    flight.submit(
-                        shared.counted(compute, key, len(parts)),
-                        math.prod(part.data.numblocks),
-                    )
+    def wrote(name: str, region: Region) -> None:
+        recorder.add(name, region)
+        advance(count(region_shape(region), stored_shape(recorder.arrays[name])))
+        flight.check()
+
+    with Flight(workers.in_flight, forget) as flight:
+        for part in _parts(dataset, grid, recorder, advance, flight.begin):
+            compute = partial(
+                write_region,
+                workers.run,
+                part.array,
+                recorder.arrays[part.name],
+                part.region,
+                partial(wrote, part.name),
+            )
+            flight.submit(compute, math.prod(part.array.data.numblocks))
 
 
-class _Shared:
-    """Releases what the regions of a window share when the last of them is written."""
+@dataclass(frozen=True)
+class _Part:
+    """A region of a variable that is not finished, and its lazy values."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._left: dict[Hashable, int] = {}
-        self._since: dict[Hashable, int] = {}
+    name: str
+    region: Region
+    array: xr.DataArray
 
-    def counted(
-        self, compute: Callable[[], None], key: Hashable, regions: int
-    ) -> Callable[[], None]:
-        """Return a function that computes one of the *regions* of the window with this key."""
-        with self._lock:
-            if key not in self._left:
-                self._left[key], self._since[key] = regions, uses()
 
-        def run() -> None:
-            compute()
-            with self._lock:
-                self._left[key] -= 1
-                if self._left[key]:
-                    return
-                del self._left[key], self._since[key]
-                oldest = min(self._since.values(), default=None)
-            forget(oldest)
+def _parts(
+    dataset: xr.Dataset,
+    grid: Grid,
+    recorder: Recorder,
+    advance: Callable[[int], None],
+    begin: Callable[[int], None],
+) -> Iterator[_Part]:
+    """Yield what is not finished of all variables, window by window.
 
-        return run
+    Parameters
+    ----------
+    advance
+        Called with the number of finished chunks of each variable in a window.
+    begin
+        Called at the begin of each window with the uses of cached values so far: those that were
+        last used before belong to earlier windows.
+    """
+    # Before other threads add to the journal.
+    known = {name: recorder.recorded(name) for name in recorder.arrays}
+    groups = _by_grid_chunks(dataset, grid)
+    for names, window in ((each, at) for each in groups for at in _windows(dataset[each[0]], grid)):
+        begin(uses())
+        for name in names:
+            array, chunks = dataset[name].isel(window), stored_shape(recorder.arrays[name])
+            corner = [window.get(str(dim), slice(0, None)).start for dim in array.dims]
+            regions = missing(array.data.chunks, corner, known[name])
+            todo = sum(count(region_shape(region), chunks) for region in regions)
+            advance(count(array.shape, chunks) - todo)
+            for region in regions:
+                local = tuple(
+                    slice(start - first, stop - first)
+                    for (start, stop), first in zip(region, corner, strict=True)
+                )
+                yield _Part(name, region, array[local])
 
 
 def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Journal) -> None:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--scheduler",
     metavar="NAME|URL",
-    help="Where to compute: threads, processes, synchronous, or the URL of a running dask "
+    help="Where to compute: threads, processes, synchronous, local (a dask cluster on this "
+    "machine), distributed (the scheduler in DASK_SCHEDULER_ADDRESS), or the URL of a running dask "
     "scheduler, tcp://HOST:PORT.  [default: general.dask_scheduler, or threads]",
 )
 @click.option("--force", is_flag=True, help="Also rebuild cubes that are up to date.")

@@ -104,8 +104,10 @@ class General(Model):
     """Whether each harvest fetches again all that is preloaded."""
     # Not published with the configuration: it makes no difference to a cube.
     dask_scheduler: Scheduler = Field("threads", exclude=True)
-    """Where cubes are computed: `threads`, `processes`, `synchronous`, or the address of a running
-    dask scheduler, `tcp://HOST:PORT` or `tls://HOST:PORT`."""
+    """Where cubes are computed: `threads`, `processes`, `synchronous`, `local` (a dask cluster on
+    this machine, which ends with the cube), `distributed` (the dask client of this process, or the
+    scheduler in `DASK_SCHEDULER_ADDRESS`), or the address of a running dask scheduler,
+    `tcp://HOST:PORT` or `tls://HOST:PORT`."""
     zarr_format: Literal[2, 3] = 3
     """Version of the Zarr format of cubes; GDAL older than 3.12 reads 2 only."""
     shards: Shards = False

@@ -232,11 +232,13 @@ def _url(value: str) -> str:
 
 def known_scheduler(value: str) -> str:
     """Return *value* if it is a dask scheduler; raise ValueError otherwise."""
-    names = ("threads", "processes", "synchronous", "sync", "single-threaded")
-    if value not in names and not re.fullmatch(r"(tcp|tls)://[^\s/@?#]+:[0-9]{1,5}", value):
+    here = ("threads", "processes", "synchronous", "sync", "single-threaded")
+    if value not in (*here, "local", "distributed") and not re.fullmatch(
+        r"(tcp|tls)://[^\s/@?#]+:[0-9]{1,5}", value
+    ):
         msg = (
-            f"has to be threads, processes, synchronous, or the address of a running dask "
-            f"scheduler, tcp://HOST:PORT or tls://HOST:PORT, got {show(value)}"
+            f"has to be threads, processes, synchronous, local, distributed, or the address of a "
+            f"running dask scheduler, tcp://HOST:PORT or tls://HOST:PORT, got {show(value)}"
         )
         raise ValueError(msg)
     return value

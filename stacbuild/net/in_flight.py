@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 MOST = 32
-"""Most requests for ranges in flight to one host, by one process."""
+"""Most requests for ranges in flight to one host, by all processes of a build."""
 
+_share = MOST
 _lock = threading.Lock()
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _threads: ThreadPoolExecutor | None = None
@@ -19,8 +20,18 @@ def slot(host: str) -> threading.BoundedSemaphore:
     """Return the semaphore that is held during a request to a host, as ``name:port``."""
     with _lock:
         if host not in _slots:
-            _slots[host] = threading.BoundedSemaphore(MOST)
+            _slots[host] = threading.BoundedSemaphore(_share)
         return _slots[host]
+
+
+def share(processes: int) -> None:
+    """Limit this process, one of so many that fetch at the same time, to its share, at least 1."""
+    global _share
+    with _lock:
+        if _share != (each := max(1, MOST // processes)):
+            _share = each
+            # Requests in flight release the semaphores that they hold.
+            _slots.clear()
 
 
 def together(requests: Iterable[Callable[[], None]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -14,13 +15,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import pytest
 import zarr
 from distributed import Client
 
 from stacbuild.building import build
+from stacbuild.config import load_config
 from stacbuild.errors import BuildError, ConfigError, LocalError, RemoteError
-from tests.support.cli import Json, errors, stacbuild
+from stacbuild.net.in_flight import slot
+from tests.support.cli import Json, configuration, errors, stacbuild
+from tests.support.file_server import FileServer
 from tests.support.scheduling import (
     CUBES,
     CUSTOM,
@@ -33,6 +38,7 @@ from tests.support.scheduling import (
     hashes,
     of,
     only,
+    sources,
     written,
 )
 
@@ -131,6 +137,57 @@ def test_regions_are_computed_at_the_same_time(tmp_path: Path, cluster: str) -> 
     settings = config(tmp_path, MEETING).with_scheduler(cluster)
     result = only(build(settings, tmp_path / "catalogs"))
     assert result.status == "COMPLETED", result.message
+
+
+def test_the_client_of_this_process(tmp_path: Path, expected: dict[str, str], cluster: str) -> None:
+    """As dask-jobqueue, dask-gateway and Coiled connect one."""
+    settings = config(tmp_path, CUBES[0]).with_scheduler("distributed")
+    with Client(cluster) as client:
+        result = only(build(settings, tmp_path / "catalogs"))
+        assert result.status == "COMPLETED", result.message
+        assert client.status == "running"
+    assert hashes(tmp_path / "data") == of(expected, "codes")
+
+
+def test_workers_share_the_requests_to_a_host(tmp_path: Path, cluster: str) -> None:
+    """Two workers have half of them each; a build of local files leaves them alone."""
+    sources(tmp_path / "web" / "src")
+    content = (tmp_path / "web" / "src" / "codes.tif").read_bytes()
+    with FileServer({"/codes.tif": content}) as server:
+        web = {"identifier": "local", "store_id": "https", "store_params": {"root": server.url}}
+        settings = load_config(configuration(tmp_path, [CUBES[0]], [web])).with_scheduler(cluster)
+        result = only(build(settings, tmp_path / "catalogs"))
+    assert result.status == "COMPLETED", result.message
+    with Client(cluster, set_as_default=False) as client:
+        assert set(client.run(free_slots).values()) == {16}
+
+
+def free_slots() -> int:
+    """Return how many requests may be in flight; runs on the workers."""
+    held = slot("nobody:1")
+    count = 0
+    while held.acquire(blocking=False):
+        count += 1
+    for _ in range(count):
+        held.release()
+    return count
+
+
+@pytest.mark.slow
+def test_a_cluster_on_this_machine(tmp_path: Path, expected: dict[str, str]) -> None:
+    said = []
+
+    class Heard(Watcher):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    settings = config(tmp_path, CUBES[1]).with_scheduler("local")
+    with dask.config.set(num_workers=2):
+        result = only(build(settings, tmp_path / "catalogs", reporter=Heard()))
+    assert result.status == "COMPLETED", result.message
+    assert hashes(tmp_path / "data") == of(expected, "several")
+    assert any("dask: 2 local workers; dashboard: " in line for line in said)
+    assert not multiprocessing.active_children()
 
 
 def test_a_killed_worker_is_survived(

@@ -109,9 +109,10 @@ def test_what_a_dead_worker_was_writing_is_no_part_of_the_cube(
     assert hashes(tmp_path / "data").items() <= expected.items()
 
 
-def test_a_task_that_kills_its_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_task_that_kills_its_worker(tmp_path: Path, processes: int) -> None:
     settings = config(tmp_path, DEADLY).with_scheduler("processes")
-    with dask.config.set(num_workers=1):
+    with dask.config.set(num_workers=processes):
         result = only(build(settings, tmp_path / "catalogs"))
     assert isinstance(result.error, BuildError)
     assert result.name == "deadly"
@@ -141,8 +142,12 @@ def test_worker_processes_end_with_the_one_that_started_them(tmp_path: Path, run
     assert alive == []
 
 
-def test_regions_are_computed_at_the_same_time(tmp_path: Path) -> None:
-    result = only(build(config(tmp_path, MEETING), tmp_path / "catalogs"))
+@pytest.mark.parametrize(
+    "scheduler", ["threads", pytest.param("processes", marks=pytest.mark.slow)]
+)
+def test_regions_are_computed_at_the_same_time(tmp_path: Path, scheduler: str) -> None:
+    settings = config(tmp_path, MEETING).with_scheduler(scheduler)
+    result = only(build(settings, tmp_path / "catalogs"))
     assert result.status == "COMPLETED", result.message
 
 
@@ -192,11 +197,11 @@ def test_what_computes_by_itself_does_not_import_distributed(tmp_path: Path) -> 
     stacbuild("cube", path)
 
 
-@pytest.mark.parametrize("name", ["distributed", "tcp://", "tcp://host", "http://host:1", ""])
+@pytest.mark.parametrize("name", ["dask", "tcp://", "tcp://host", "http://host:1", ""])
 def test_what_is_no_scheduler(tmp_path: Path, name: str) -> None:
     path = configuration(tmp_path, [CUBES[0]], [SOURCE])
     (line,) = errors(stacbuild("cube", path, "--scheduler", name, code=2))
-    assert line.startswith("error: scheduler: has to be threads, processes, synchronous, or ")
+    assert line.startswith("error: scheduler: has to be threads, processes, synchronous, local, ")
 
 
 def test_memory_cannot_be_shared(tmp_path: Path) -> None:

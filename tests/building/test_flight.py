@@ -37,7 +37,7 @@ class Counter:
 
 def test_as_many_as_have_room_run_at_the_same_time() -> None:
     count = Counter(enough=3)
-    with Flight(7) as flight:
+    with Flight(lambda: 7) as flight:
         for _ in range(12):
             flight.submit(count, tasks=2)
     assert count.most == 3
@@ -45,7 +45,7 @@ def test_as_many_as_have_room_run_at_the_same_time() -> None:
 
 def test_a_region_with_more_tasks_than_have_room_runs_alone() -> None:
     count = Counter(enough=1)
-    with Flight(4) as flight:
+    with Flight(lambda: 4) as flight:
         for _ in range(3):
             flight.submit(count, tasks=39)
     assert count.most == 1
@@ -53,7 +53,7 @@ def test_a_region_with_more_tasks_than_have_room_runs_alone() -> None:
 
 def test_without_room_for_tasks_the_calling_thread_runs_them() -> None:
     names = []
-    with Flight(0) as flight:
+    with Flight(lambda: 0) as flight:
         flight.submit(lambda: names.append(threading.current_thread().name), tasks=1)
     assert names == [threading.current_thread().name]
 
@@ -65,7 +65,7 @@ def test_the_first_failure_is_raised_and_ends_the_others() -> None:
         begun.wait(20)
         raise ValueError("first")
 
-    flight = Flight(2)
+    flight = Flight(lambda: 2)
 
     def goes_on() -> None:
         begun.set()
@@ -99,15 +99,16 @@ def test_a_remote_file_has_many_requests_in_flight(tmp_path: Path) -> None:
     """As many as the limit for a host allows, and no byte is fetched twice."""
     content = raster(tmp_path / "a.tif")
     waiting = most = 0
-    lock = threading.Lock()
+    changed = threading.Condition()
 
     def slow(_: object) -> bool:
         nonlocal waiting, most
-        with lock:
+        with changed:
             waiting += 1
             most = max(most, waiting)
-        time.sleep(0.05)
-        with lock:
+            changed.notify_all()
+            # Those of the header come alone.
+            changed.wait_for(lambda: most >= 8, timeout=0.3)
             waiting -= 1
         return False
 
