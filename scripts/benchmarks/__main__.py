@@ -6,9 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.benchmarks import codecs, overhead, remote, report, turns
+from scripts.benchmarks import codecs, overhead, remote, report, shards, turns, waiting
 from scripts.benchmarks.cases import cases
 from scripts.benchmarks.data import SIZES
+
+_OTHERS = (*remote.LAYOUTS, shards.NAME, *waiting.CASES, "overhead")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,13 +24,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     known = cases(size)
     rows: list[report.Row] = []
-    for name in options.case or (*known, *remote.LAYOUTS, "overhead"):
+    for name in options.case or (*known, *_OTHERS):
         if name in remote.LAYOUTS:
             if options.tools and "stacbuild" not in options.tools:
                 continue
             row = remote.read_in_place(name, size, root)
             rows.append(row)
             print(report.traffic(row), flush=True)
+        elif name == shards.NAME:
+            found = shards.run(root, size)
+            rows += found
+            print(shards.table(found), flush=True)
+        elif name in waiting.CASES:
+            found = waiting.run(name, size, root)
+            rows += found
+            print(waiting.table(found), flush=True)
         elif name == "overhead":
             rows.append(overhead.measure(root, size))
             print(overhead.table(rows[-1]), flush=True)
@@ -45,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    names = [*cases(SIZES["full"]), *remote.LAYOUTS, "overhead"]
+    names = [*cases(SIZES["full"]), *_OTHERS]
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--size", choices=list(SIZES), default="small")
     parser.add_argument("--case", action="append", choices=names, help="may be given several times")

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -35,13 +36,27 @@ class Traffic:
 
     ranges: list[tuple[str, int, int]] = field(default_factory=list)
     heads: int = 0
+    flying: int = 0
+    most: int = 0
     lock: Lock = field(default_factory=Lock)
 
     def clear(self) -> None:
         """Reset the counters."""
         with self.lock:
             self.ranges.clear()
-            self.heads = 0
+            self.heads = self.most = 0
+
+    @contextmanager
+    def flight(self) -> Iterator[None]:
+        """Count a request while it is answered."""
+        with self.lock:
+            self.flying += 1
+            self.most = max(self.most, self.flying)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.flying -= 1
 
     @property
     def sent(self) -> int:
@@ -66,8 +81,8 @@ class Traffic:
 
 
 @contextmanager
-def serve(folder: Path, traffic: Traffic) -> Iterator[str]:
-    """Serve the files of a folder on a local port; yield the URL."""
+def serve(folder: Path, traffic: Traffic, latency: float = LATENCY) -> Iterator[str]:
+    """Serve the files below a folder on a local port; yield the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -83,9 +98,14 @@ def serve(folder: Path, traffic: Traffic) -> Iterator[str]:
             self._answer(body=True)
 
         def _answer(self, *, body: bool) -> None:
-            time.sleep(LATENCY)
-            path = folder / Path(self.path).name
-            if not path.is_file():
+            with traffic.flight():
+                self._send(body=body)
+
+        def _send(self, *, body: bool) -> None:
+            time.sleep(latency)
+            key = urlsplit(self.path).path.lstrip("/")
+            path = folder / key
+            if ".." in path.parts or not path.is_file():
                 self.send_error(404)
                 return
             size = path.stat().st_size
@@ -101,7 +121,7 @@ def serve(folder: Path, traffic: Traffic) -> Iterator[str]:
             self.end_headers()
             with traffic.lock:
                 if body:
-                    traffic.ranges.append((path.name, start, stop))
+                    traffic.ranges.append((key, start, stop))
                 else:
                     traffic.heads += 1
             if body:

@@ -25,6 +25,7 @@ from stacbuild.cli.remove import remove
 from stacbuild.cli.validate import validate
 from stacbuild.errors import StacbuildError
 from stacbuild.machine import keep_freed_memory, processors
+from stacbuild.net.in_flight import MOST
 from stacbuild.safe_text import clean, clean_library_messages, clean_lines
 
 INTERRUPTED = 130
@@ -117,6 +118,8 @@ def main() -> NoReturn:
     # zarr's default is more, which only compete. zarr reads this variable at import, which for most
     # commands comes later.
     os.environ.setdefault("ZARR_THREADING__MAX_WORKERS", str(processors()))
+    # As many chunks of a remote source as a host is asked for at a time; zarr's default is 10.
+    os.environ.setdefault("ZARR_ASYNC__CONCURRENCY", str(MOST))
     clean_library_messages()
     code = run()
     if code == INTERRUPTED:

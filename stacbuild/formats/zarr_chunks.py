@@ -16,6 +16,7 @@ from zarr.storage import FsspecStore, LocalStore
 
 from stacbuild.formats.zarr_bounds import BoundedStore
 from stacbuild.formats.zarr_members import PartStore
+from stacbuild.formats.zarr_reused import ReusedStore
 
 if TYPE_CHECKING:
     import zarr
@@ -61,7 +62,7 @@ def chunk_sizes(store: Store, variable: str) -> dict[str, int]:
     OSError, botocore.exceptions.BotoCoreError
         If the store cannot be listed.
     """
-    while isinstance(store, PartStore | BoundedStore):
+    while isinstance(store, PartStore | BoundedStore | ReusedStore):
         store = store.below
     if isinstance(store, LocalStore):
         found = _on_disk(str(store.root / variable), "")

@@ -10,7 +10,9 @@ import asyncio
 import os
 import random
 import socket
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -20,12 +22,16 @@ from aiohttp.abc import ResolveResult
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.net.hrefs import check_connection, leads_inwards
 from stacbuild.net.http import LONGEST_WAIT, is_page, public_url
+from stacbuild.net.in_flight import MOST, slot
 from stacbuild.net.speed import Patience
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
 # Limit on the bytes of a response, a chunk or metadata.
 _MOST_BYTES = 4 << 30
+
+# Seconds between two attempts to get one of a host's slots.
+_AGAIN = 0.005
 
 _METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
@@ -101,6 +107,9 @@ class Retrying:
     ----------
     patience
         Limits; each try has to return the complete body, which is metadata or a chunk.
+    turns
+        Limits the requests in flight, as `stacbuild.net.in_flight` does for all of a host, whose
+        slots can only be asked for again and again.
 
     Raises
     ------
@@ -113,21 +122,24 @@ class Retrying:
     """
 
     patience: Patience
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST))
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Send *request*, with retries."""
         url = public_url(str(request.url))
+        host = f"{request.url.host}:{request.url.port}"
         for attempt in range(1, self.patience.tries + 1):
             asked = None
             try:
-                response = await handler(request)
-                if response.status not in RETRIED:
-                    return await self._checked(response, url)
-                asked = response.headers.get("Retry-After")
-                what = f"the server answers {_phrase(response.status)}"
-                response.release()
+                async with self.turns, _turn(host):
+                    response = await handler(request)
+                    if response.status not in RETRIED:
+                        return await self._checked(response, url)
+                    asked = response.headers.get("Retry-After")
+                    what = f"the server answers {_phrase(response.status)}"
+                    response.release()
             except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as e:
                 what = _reason(e)
             if attempt < self.patience.tries:
@@ -167,6 +179,18 @@ class Retrying:
         if page and status != 404 and url.endswith(_METADATA):
             raise RemoteError(f"{url}: returned an HTML page instead of JSON")
         return response
+
+
+@asynccontextmanager
+async def _turn(host: str) -> AsyncIterator[None]:
+    """Hold one of the slots of a host, which other threads hold, too, for their requests."""
+    held = slot(host)
+    while not held.acquire(blocking=False):
+        await asyncio.sleep(_AGAIN)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _phrase(status: int) -> str:

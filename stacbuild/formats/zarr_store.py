@@ -47,6 +47,7 @@ from stacbuild.formats.zarr_members import (
     is_name,
     mended,
 )
+from stacbuild.formats.zarr_reused import ReusedStore, reuse
 from stacbuild.formats.zarr_values import damaged_index, naming
 from stacbuild.net.hrefs import check_form, is_local
 from stacbuild.net.speed import Patience
@@ -211,8 +212,10 @@ def dataset_of(
 
 
 def open_source(href: str, storage_options: Json | None = None) -> xr.Dataset:
-    """Open a foreign group as `source_of`; errors as `open_dataset`."""
-    return source_of(open_group(href, storage_options), href, storage_options)
+    """Open a foreign group as `source_of`, to be read in windows; errors as `open_dataset`."""
+    group = open_group(href, storage_options)
+    reuse(group.store)
+    return source_of(group, href, storage_options)
 
 
 def source_of(group: zarr.Group, href: str, storage_options: Json | None = None) -> xr.Dataset:
@@ -349,7 +352,7 @@ def _store(
         # Imported when used: it takes a third of a second.
         from stacbuild.formats.s3_system import s3_store
 
-        return BoundedStore(s3_store(href, storage_options or {}, missing), href)
+        return BoundedStore(ReusedStore(s3_store(href, storage_options or {}, missing)), href)
     options: Json = {}  # of memory, as open_group refuses other schemes
     if scheme in ("http", "https"):
         # Imported when used: it takes a tenth of a second.
@@ -364,7 +367,7 @@ def _store(
     store = FsspecStore.from_url(
         href, storage_options=options, read_only=True, allowed_exceptions=missing
     )
-    return BoundedStore(store, href)
+    return BoundedStore(ReusedStore(store), href)
 
 
 def _is_zip(href: str) -> bool:

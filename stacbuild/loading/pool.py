@@ -184,7 +184,13 @@ def release() -> None:
         handles += [dataset for idle in _idle.values() for dataset in idle]
         _idle.clear()
         _files.clear()
+        zarr_stores = bool(_datasets)
         _datasets.clear()
     for handle in handles:
         handle.close()
     cache.clear()
+    if zarr_stores:
+        # Imported late: other sources need no Zarr.
+        from stacbuild.formats.zarr_reused import forget_reused
+
+        forget_reused()
