@@ -81,6 +81,8 @@ class ArrayStore(WrapperStore[Store]):
         self.group = ""
         """Path of the group in the file."""
         self.notes: dict[str, str] = {}
+        self.version = ""
+        """What the server said of the file, see `stacbuild.net.ranges.version_text`."""
         self._file = file
         self._arrays = arrays
 
@@ -195,7 +197,9 @@ def open_store(href: str, storage_options: Json | None = None) -> ArrayStore | N
     if group not in groups:
         known = ", ".join(f"{path}/{each}" for each in sorted(groups) if each) or "no groups"
         raise not_found(href, f"the file has no group {group}; there are {known}")
-    return _store(file, groups, group)
+    store = _store(file, groups, group)
+    store.version = content.version
+    return store
 
 
 def _reader(content: FileBytes) -> ArrayFile:

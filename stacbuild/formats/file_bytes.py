@@ -15,12 +15,14 @@ from stacbuild.errors import LocalError, MissingError, NotFoundError, RemoteErro
 from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import PagedFile, Pages, Span
-from stacbuild.net.ranges import HttpRanges
+from stacbuild.net.ranges import HttpRanges, version_text
 from stacbuild.net.record_urls import kind_of
 
 
-def s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
-    """Return the pages of an object at an ``s3://`` URL.
+def s3_pages(href: str, options: dict[str, Any], size: int | None) -> tuple[Pages, str]:
+    """Return the pages of an object at an ``s3://`` URL, and its version.
+
+    The version is that of `stacbuild.net.ranges.version_text`, empty if *size* is known.
 
     Raises
     ------
@@ -46,10 +48,10 @@ def s3_pages(href: str, options: dict[str, Any], size: int | None) -> Pages:
         return data
 
     try:
-        size = int(system.info(path)["size"]) if size is None else size
+        known: dict[str, Any] = {"size": size} if size is not None else system.info(path)
     except Exception as error:
         raise _s3_error(name, error) from error
-    return Pages(name, fetch, size)
+    return Pages(name, fetch, int(known["size"])), version_text(known.get("ETag"), None)
 
 
 def _s3_error(name: str, error: Exception) -> RemoteError:
@@ -70,6 +72,13 @@ class FileBytes:
     session
         For http(s), from `stacbuild.net.http.session`.
 
+    Attributes
+    ----------
+    name
+        Path, or URL without credentials.
+    version
+        What a server says of which bytes it returns, see `stacbuild.net.ranges.version_text`.
+
     Raises
     ------
     MissingError, LocalError, NotFoundError, RemoteError
@@ -85,12 +94,15 @@ class FileBytes:
         check_form(href)
         self.name = href
         self._pages: Pages | None = None
+        self.version = ""
         scheme = urlsplit(href).scheme.lower() if "://" in href else ""
         if scheme in ("http", "https"):
             ranges = HttpRanges(href, session or http.session(kind=kind_of(href)))
             self._pages = Pages(ranges.name, ranges.fetch, ranges.size)
+            # The size came with the first response.
+            self.version = ranges.version
         elif scheme == "s3":
-            self._pages = s3_pages(href, dict(storage_options or {}), None)
+            self._pages, self.version = s3_pages(href, dict(storage_options or {}), None)
         else:
             self._number = _opened(Path(href))
             weakref.finalize(self, os.close, self._number)

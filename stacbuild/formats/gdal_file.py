@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from rasterio.io import FilePath
+from rasterio.io import DatasetReader, FilePath
 
 from stacbuild.net.pages import PagedFile, Pages
+
+VERSION = "_stacbuild_version"
+"""Attribute of a dataset: the version of its file."""
 
 
 class GdalFile(FilePath):  # type: ignore[misc]
@@ -56,3 +59,8 @@ class GdalHandle(PagedFile):
         except BaseException as error:  # noqa: BLE001 - interrupts, too, are raised after GDAL
             self._trouble.append(error)
             return 0
+
+
+def version_of(dataset: DatasetReader) -> str:
+    """Return the version of the file of a dataset from `RasterFile.open`; empty for others."""
+    return str(getattr(dataset, VERSION, ""))

@@ -25,7 +25,7 @@ from rich.filesize import decimal
 from stacbuild.errors import IntegrityError, LocalError, RemoteError
 from stacbuild.formats.file_bytes import s3_pages
 from stacbuild.formats.file_format import Format, format_of_bytes
-from stacbuild.formats.gdal_file import GdalFile, GdalHandle
+from stacbuild.formats.gdal_file import VERSION, GdalFile, GdalHandle
 from stacbuild.formats.raster_errors import GDAL_ERRORS, message_of
 from stacbuild.formats.tiff import has_mask
 from stacbuild.net import http
@@ -91,13 +91,14 @@ class RasterFile:
         self.name = http.public_url(self.href) if "://" in self.href else self.href
         self.ranges: HttpRanges | None = None
         self._pages: Pages | None = None
+        self._version = ""
         self._trouble: list[BaseException] = []
         scheme = urlsplit(self.href).scheme.lower() if "://" in self.href else ""
         if scheme in ("http", "https"):
             self.ranges = HttpRanges(self.href, session or http.session(), size, patience)
             self._pages = Pages(self.name, self.ranges.fetch, self.ranges.size)
         elif scheme == "s3":
-            self._pages = s3_pages(self.href, dict(storage_options or {}), size)
+            self._pages, self._version = s3_pages(self.href, dict(storage_options or {}), size)
         elif not Path(self.href).is_file():
             raise LocalError(f"{self.href}: there is no such file")
 
@@ -108,6 +109,11 @@ class RasterFile:
     def size(self) -> int:
         """Size of the file in bytes."""
         return self._pages.size if self._pages else Path(self.href).stat().st_size
+
+    @property
+    def version(self) -> str:
+        """Which bytes a server returns, once it has returned any: `ranges.version_text`."""
+        return self.ranges.version if self.ranges else self._version
 
     def open(self) -> DatasetReader:
         """Open a dataset, which any thread may use and close, but only one at a time.
@@ -134,6 +140,7 @@ class RasterFile:
                     weakref.finalize(dataset, file.close)
         except GDAL_ERRORS as error:
             raise self._explained(error, f"cannot be opened as a {_NAMES[driver]}") from error
+        setattr(dataset, VERSION, self.version)
         try:
             self._check_blocks(dataset)
             if driver == "GTiff":

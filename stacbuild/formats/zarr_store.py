@@ -63,6 +63,9 @@ HIDDEN = "stacbuild:hidden"
 NOTES = "stacbuild:notes"
 """Key in the ``encoding`` of a source's dataset: attributes left out, as texts after "its"."""
 
+VERSION = "stacbuild:version"
+"""Key in the ``encoding`` of a source's dataset: the version of its file, if a server states it."""
+
 Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
 
@@ -240,7 +243,7 @@ def source_of(group: zarr.Group, href: str, storage_options: Json | None = None)
         found = decoded(raw, group.metadata.zarr_format)
     store = group.store
     found.encoding[HIDDEN] = store.hidden if isinstance(store, ArrayStore) else hidden_of(store)
-    found.encoding[NOTES] = _notes(group.store)
+    found.encoding |= {NOTES: _notes(store), VERSION: getattr(store, "version", "")}
     return found
 
 

@@ -48,6 +48,7 @@ from stacbuild.loading.select import (
 )
 from stacbuild.loading.temporal import resample_in_time
 from stacbuild.stac.array_times import steps_of
+from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.files import store_kind
 
@@ -223,10 +224,11 @@ def _open_zarr(
     item = files[0][0]
     spatial = spatial_dims(item)
     for parts in files:
-        href = data_href(parts[0].assets["data"])
+        asset = parts[0].assets["data"]
+        href, version = data_href(asset), asset.extra_fields.get(SERVED, "")
         check_zarr(
             whole_grid(parts[0].properties),
-            zarr_dataset(href, options.storage_options),
+            zarr_dataset(href, options.storage_options, version),
             spatial,
             href,
         )

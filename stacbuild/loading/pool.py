@@ -15,6 +15,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -23,7 +24,7 @@ from stacbuild.cache import Cache
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap, index_map
 from stacbuild.geo.positions import window_key
-from stacbuild.loading.stated_grid import check_raster
+from stacbuild.loading.stated_grid import check_raster, check_version
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -80,23 +81,39 @@ def using() -> Iterator[None]:
         release()
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What the item of a file states, compared when the file is opened.
+
+    Parameters
+    ----------
+    grid
+        None if it is not compared.
+    version
+        Which bytes the server had, see `stacbuild.stac.checksums.SERVED`; empty if not known.
+    """
+
+    grid: PixelGrid | None = None
+    version: str = ""
+
+
 @contextmanager
 def open_raster(
     href: str,
     size: int | None,
     kind: str,
     options: Mapping[str, Any],
-    stated: PixelGrid | None = None,
+    stated: Stated = Stated(),
 ) -> Iterator[tuple[RasterFile, DatasetReader]]:
     """Lend an open GeoTIFF to one thread: the shared file, and the thread's own dataset.
 
-    *kind* is the kind of store, such as ``zenodo``, which sets the request rate; *stated* is the
-    grid that the item of the file states, compared when the file is opened.
+    *kind* is the kind of store, such as ``zenodo``, which sets the request rate.
 
     Raises
     ------
     NotFoundError, RemoteError, LocalError, IntegrityError
-        If the file does not exist, cannot be reached, is not a GeoTIFF, or has another grid.
+        If the file does not exist, cannot be reached, is not a GeoTIFF, has another grid, or
+        changed since it was harvested.
     """
     # Imported late: Zarr sources need no GDAL.
     from stacbuild.formats.geotiff import RasterFile
@@ -113,8 +130,8 @@ def open_raster(
     if dataset is None:
         dataset = file.open()
     try:
-        if new and stated is not None:
-            _check_stated(key, stated, dataset, file.name)
+        if new:
+            _check_stated(key, stated, dataset, file)
         yield file, dataset
     except BaseException:
         # GDAL caches failed blocks, so do not reuse the dataset.
@@ -124,9 +141,11 @@ def open_raster(
         _idle[key].append(dataset)
 
 
-def _check_stated(key: Hashable, stated: PixelGrid, dataset: DatasetReader, name: str) -> None:
+def _check_stated(key: Hashable, stated: Stated, dataset: DatasetReader, file: RasterFile) -> None:
     try:
-        check_raster(stated, dataset, name)
+        check_version(stated.version, file.version, file.name)
+        if stated.grid is not None:
+            check_raster(stated.grid, dataset, file.name)
     except BaseException:
         with _lock:
             _files.pop(key, None)  # checked again when it is opened again
@@ -139,20 +158,27 @@ def shared_index_map(source: PixelGrid, target: PixelGrid, window: Window) -> In
     return cache.get(key, lambda: index_map(source, target, window))
 
 
-def zarr_dataset(href: str, options: Mapping[str, Any]) -> xr.Dataset:
+def zarr_dataset(href: str, options: Mapping[str, Any], version: str = "") -> xr.Dataset:
     """Return an open Zarr group, lazily indexed, without dask; shared by all threads.
+
+    Parameters
+    ----------
+    version
+        That of `Stated`, compared when a file is opened.
 
     Raises
     ------
     NotFoundError, AuthError, RemoteError, LocalError, IntegrityError
-        As `stacbuild.formats.zarr_store.open_source`.
+        As `stacbuild.formats.zarr_store.open_source`; RemoteError also if the file changed.
     """
-    from stacbuild.formats.zarr_store import open_source
+    from stacbuild.formats.zarr_store import VERSION, open_source
 
     key = identity(href, options)
     with _lock:
         if key not in _datasets:
-            _datasets[key] = open_source(href, dict(options))
+            found = open_source(href, dict(options))
+            check_version(version, found.encoding[VERSION], href)
+            _datasets[key] = found
         return _datasets[key]
 
 

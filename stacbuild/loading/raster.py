@@ -26,6 +26,7 @@ from stacbuild.loading.packing import Stored
 from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
 from stacbuild.loading.stated_grid import whole_grid
 from stacbuild.loading.units import work_unit
+from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE
 
@@ -171,6 +172,7 @@ def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
         size=asset.extra_fields.get("file:size"),
         kind=store_kind(item),
         stored=tuple(stored),
+        version=asset.extra_fields.get(SERVED, ""),
     )
 
 

@@ -28,7 +28,7 @@ from stacbuild.geo.positions import cuts, shifted, window_key
 from stacbuild.geo.sparse import pick
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.packing import Stored
-from stacbuild.loading.pool import cache, identity, open_raster
+from stacbuild.loading.pool import Stated, cache, identity, open_raster
 from stacbuild.loading.regrid import Plane, regrid
 from stacbuild.shared import SharedArray
 
@@ -59,7 +59,8 @@ class Tile:
     ``size`` is in bytes, None if unknown; ``kind`` is the kind of store it comes from; ``origin``
     is the row and column in the file of the grid's first pixel, since the grid may cover only
     part of the file; ``stored`` has one entry for each of the source's bands; ``whole`` is the grid
-    that the item states for the file, None if it is not compared.
+    that the item states for the file, None if it is not compared; ``version`` is that of
+    `stacbuild.loading.pool.Stated`.
     """
 
     href: str
@@ -69,6 +70,7 @@ class Tile:
     kind: str = ""
     stored: tuple[Stored, ...] = (Stored(),)
     whole: PixelGrid | None = None
+    version: str = ""
 
     @cached_property
     def encoding(self) -> str:
@@ -172,7 +174,8 @@ def opened_tile(
     tile: Tile, options: Mapping[str, Any]
 ) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
     """Lend the open file of a tile, as `stacbuild.loading.pool.open_raster`."""
-    return open_raster(tile.href, tile.size, tile.kind, options, stated=tile.whole)
+    stated = Stated(tile.whole, tile.version)
+    return open_raster(tile.href, tile.size, tile.kind, options, stated)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.errors import IntegrityError, RemoteError, StacbuildError
 from stacbuild.geo.crs import same_crs
 from stacbuild.geo.grid import PixelGrid
+from stacbuild.net.http import public_url
+from stacbuild.net.ranges import is_other_version
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,6 +30,21 @@ _RASTER, _ZARR = 0.1, 0.75
 def whole_grid(properties: Mapping[str, Any]) -> PixelGrid:
     """Return the grid that an item states for its whole file, also if the item is cut."""
     return PixelGrid.from_properties({**properties, **properties.get(WHOLE, {})})
+
+
+def check_version(stated: str, found: str, href: str) -> None:
+    """Check that a server has the bytes that were harvested, as far as it states which it has.
+
+    Raises
+    ------
+    RemoteError
+        It has others.
+    """
+    if stated and found and is_other_version(stated, found):
+        raise RemoteError(
+            f"{public_url(href)}: changed since it was harvested ({stated}, now {found}); run "
+            "stacbuild harvest, then build again"
+        )
 
 
 def check_raster(stated: PixelGrid, dataset: DatasetReader, href: str) -> None:

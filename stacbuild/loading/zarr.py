@@ -32,6 +32,7 @@ from stacbuild.loading.pool import cache, identity, zarr_dataset
 from stacbuild.loading.regrid import Plane, regrid
 from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_variables import spatial_dims
+from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.datacube import read_as
 
@@ -52,6 +53,8 @@ class ZarrTile:
         The pixel grid, and the row and column of its first pixel in the store.
     stored
         The encoding of the values in the store.
+    version
+        That of `stacbuild.loading.pool.Stated`.
     """
 
     href: str
@@ -60,6 +63,7 @@ class ZarrTile:
     grid: PixelGrid
     origin: tuple[int, int]
     stored: Stored
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ class _Position:
         source = self.source
         span = self._together(tile) | dict(zip(source.spatial, window, strict=True))
         try:
-            dataset = zarr_dataset(tile.href, source.options)
+            dataset = zarr_dataset(tile.href, source.options, tile.version)
             block = np.asarray(dataset[source.variable].isel(span).values)
             block = block.astype(read_as(block.dtype), copy=False)
         except StacbuildError:
@@ -326,6 +330,7 @@ def _tiles(
             stored=Stored(
                 metadata.nodata, False, *(metadata.unpacked_by or (1.0, 0.0)), tolerant=False
             ),
+            version=part.assets["data"].extra_fields.get(SERVED, ""),
         )
 
 

@@ -21,6 +21,24 @@ from stacbuild.net.pages import AHEAD, PagedFile, Pages
 from stacbuild.net.speed import Patience, Speed
 
 
+def version_text(etag: str | None, modified: str | None) -> str:
+    """Return the text by which the bytes at an address are compared; empty if nothing states it.
+
+    That is the ETag, which changes with the bytes (RFC 9110, 8.8.3), or else the time of the last
+    change.
+    """
+    if etag:
+        # A proxy may make it a weak one, and S3 writes it without quotes in listings.
+        plain = etag.removeprefix("W/").strip('"')
+        return f"ETag {plain}"
+    return f"Last-Modified {modified}" if modified else ""
+
+
+def is_other_version(stated: str, found: str) -> bool:
+    """Return whether two texts of `version_text` state different bytes."""
+    return stated != found and stated.partition(" ")[0] == found.partition(" ")[0]
+
+
 class HttpRanges:
     """Complete ranges of one URL; thread-safe.
 
@@ -57,9 +75,15 @@ class HttpRanges:
         self._patience = patience
         self._lock = threading.Lock()
         self._etag: str | None = None
+        self._modified: str | None = None
         self._due = size
         self._first = b""
         self.size = size if size is not None else self._learn_size()
+
+    @property
+    def version(self) -> str:
+        """What the server says of which bytes it returns; empty before the first response."""
+        return version_text(self._etag, self._modified)
 
     def fetch(self, start: int, stop: int) -> bytes:
         """Return the bytes from *start* up to *stop* (exclusive)."""
@@ -136,6 +160,7 @@ class HttpRanges:
             ):
                 raise RemoteError(f"{self.name}: the file changed while it was read")
             self._etag = self._etag or etag
+            self._modified = self._modified or response.headers.get("Last-Modified")
             self._due = self._due or size
 
 

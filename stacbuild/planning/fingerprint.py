@@ -64,6 +64,7 @@ _NOT_CONTENT = (
     "stacbuild:chunks",
     "stacbuild:checksum",
     "stacbuild:found",
+    "stacbuild:served",
 )
 _TIMESTAMPS = {"created", "updated", "version"}
 

@@ -26,7 +26,7 @@ from stacbuild.runs import one_run
 from stacbuild.sources.base import Wanted, harvester_of
 from stacbuild.sources.unmatched import warn_unmatched
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, Harvest, with_digest
-from stacbuild.stac.checksums import keep_state
+from stacbuild.stac.checksums import keep_state, keep_version
 from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
@@ -190,16 +190,18 @@ def _make_items_unique(found: Harvest, catalog: Catalog) -> None:
 
 
 def _keep_states(found: Harvest, catalog: Catalog) -> None:
-    """Keep the recorded states of local files that are the same as when they were harvested."""
+    """Keep the recorded states of files that are the same as when they were harvested."""
     known = set(catalog.item_ids(found.collection.id))
     for item in found.items:
-        if item.id not in known or "updated" not in item.assets["data"].extra_fields:
+        asset = item.assets["data"]
+        is_remote = "://" in asset.href
+        if item.id not in known or not (is_remote or "updated" in asset.extra_fields):
             continue
         with contextlib.suppress(IntegrityError, LocalError):
             path = catalog.item_path(found.collection.id, item.id)
             existing = catalog.read_item(path).assets.get("data")
             if existing is not None:
-                keep_state(item.assets["data"], existing)
+                (keep_version if is_remote else keep_state)(asset, existing)
 
 
 def load_profiles(config: Config) -> Profiles:

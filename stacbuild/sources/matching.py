@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from stacbuild.config.data_ids import entries
 from stacbuild.config.patterns import Pattern, Period, compiled, is_pattern, with_any_depth
 from stacbuild.errors import ConfigError, NotFoundError, StacbuildError
 from stacbuild.formats.file_format import ARRAY_FILES, Format, apart, format_of
+from stacbuild.net.ranges import is_other_version
+from stacbuild.stac.checksums import SERVED
+from stacbuild.stac.item_time import FILE
+
+if TYPE_CHECKING:
+    import pystac
 
 # Each folder is one request, or one read of a directory.
 _MOST_FOLDERS = 2000
@@ -28,6 +35,8 @@ class Found:
         Path below the root of the store.
     is_link
         Whether it is a symbolic link.
+    version
+        Which bytes a file has, see `stacbuild.stac.checksums.SERVED`; empty if not known.
     is_group
         Whether the path goes on into a group of a file of arrays; whether there is such a group is
         not known.
@@ -36,6 +45,7 @@ class Found:
     path: str
     is_folder: bool
     is_link: bool = False
+    version: str = ""
     is_group: bool = False
 
 
@@ -123,6 +133,13 @@ class Listing:
         folder, _, name = path.strip("/").rpartition("/")
         return self.folder(folder).get(name)
 
+    def has_other(self, path: str, version: str) -> bool:
+        """Return whether a folder that was listed states another version of a file."""
+        folder, _, name = apart(path)[0].rpartition("/")
+        found = self._known.get(folder, {}).get(name)
+        stated = found.version if found is not None else ""
+        return bool(version and stated) and is_other_version(version, stated)
+
     def seen(self) -> Iterator[str]:
         """Yield the paths of all files that were listed."""
         for folder in self._known.values():
@@ -172,10 +189,15 @@ def match(data_id: str, listing: Listing) -> Matched:
     return matched
 
 
-def why_other_files(data_id: str, listing: Listing, known: Sequence[str]) -> str:
+def why_other_files(data_id: str, listing: Listing, known: Mapping[str, str]) -> str:
     """Return why a data id matches other files than the known ones; empty if it does not.
 
     If folders cannot be listed, nothing counts as changed: harvesting would fail.
+
+    Parameters
+    ----------
+    known
+        The version of each known file, by path; empty if it is not known.
     """
     try:
         now = [file.path for file in match(data_id, listing).files]
@@ -183,11 +205,20 @@ def why_other_files(data_id: str, listing: Listing, known: Sequence[str]) -> str
         return str(error)
     except StacbuildError:
         return ""
-    before, after = set(known), set(now)
-    added = [path for path in now if path not in before]
-    gone = [path for path in known if path not in after]
-    changes = [("added", added), ("removed", gone)]
+    left = set(now)
+    added = [path for path in now if path not in known]
+    gone = [path for path in known if path not in left]
+    changed = [path for path, version in known.items() if listing.has_other(path, version)]
+    changes = [("added", added), ("removed", gone), ("changed", changed)]
     return " and ".join(f"{_listed(paths)} {what}" for what, paths in changes if paths)
+
+
+def known_files(items: Iterable[pystac.Item]) -> dict[str, str]:
+    """Return the version of each file of a data id, for `why_other_files`."""
+    return {
+        str(item.properties[FILE]): str(item.assets["data"].extra_fields.get(SERVED, ""))
+        for item in items
+    }
 
 
 def _unfit(entry: str, wrong: Sequence[str]) -> list[str]:

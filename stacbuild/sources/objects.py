@@ -28,11 +28,12 @@ from stacbuild.config.store import Store
 from stacbuild.errors import Failure, NotFoundError
 from stacbuild.formats.array_store import split_href
 from stacbuild.formats.file_format import Format, format_of, format_of_file, refuse, without_suffix
+from stacbuild.formats.gdal_file import version_of
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
-from stacbuild.formats.zarr_store import open_group, source_of
+from stacbuild.formats.zarr_store import VERSION, open_group, source_of
 from stacbuild.net.hrefs import is_local
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.sources.base import Wanted, collected, raise_collected
@@ -41,6 +42,7 @@ from stacbuild.sources.matching import File, Listing, match
 from stacbuild.sources.several import Member, Note, combine, warn_of
 from stacbuild.sources.stated import stated_fields, stated_links
 from stacbuild.stac.catalog import STORE, Harvest, slug
+from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.item_time import UNDATED
 from stacbuild.stac.raster_item import raster_item
@@ -241,7 +243,7 @@ def _describe(
             item = raster_item(raster, **identity, period=dated.period or UNDATED, classes=classes)
             lines = left_out(raster, profile) + class_notes(classes, profile)
             lines += sidecar_notes(beside, raster) if beside else []
-        state = objects.file_state(location)
+            state = objects.file_state(location) | _served(version_of(raster))
     else:
         group = open_group(location.opened, location.options)
         with source_of(group, location.opened, location.options) as ds:
@@ -258,7 +260,7 @@ def _describe(
             if version := ds.attrs.get("version"):
                 item.properties["version"] = str(version)
             if kind is not Format.ZARR and kind.is_read:
-                state = objects.file_state(location)
+                state = objects.file_state(location) | _served(ds.encoding[VERSION])
             else:
                 state = objects.group_state(location, group, map(str, ds.data_vars))
     notes += map(Note, lines)
@@ -271,6 +273,10 @@ def _describe(
         item.add_link(link)
     declare_extensions(item)
     return _Described(item, metadata, dated.where, tuple(notes))
+
+
+def _served(version: str) -> Json:
+    return {SERVED: version} if version else {}
 
 
 def _file_and_group(location: Location) -> Location:

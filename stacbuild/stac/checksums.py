@@ -6,19 +6,27 @@ same size; a harvest reads no data.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pystac
+from pystac.utils import datetime_to_str
 
+from stacbuild.net.ranges import is_other_version
 from stacbuild.stac.extensions import file_time
 
 CHECKSUM = "stacbuild:checksum"
 """Field of an asset: the multihash of its file's SHA-256 when a cube was made from it.
 
 Unlike ``file:checksum``, it is not part of what a cube was made from."""
+
+SERVED = "stacbuild:served"
+"""Field of an asset: which bytes a server had at harvest (`stacbuild.net.ranges.version_text`).
+
+It is compared when the file is opened, and is not part of what a cube was made from."""
 
 _UPDATED, _SIZE = "updated", "file:size"
 
@@ -50,6 +58,21 @@ def keep_state(new: pystac.Asset, previous: pystac.Asset) -> None:
     if CHECKSUM in previous.extra_fields and new.href == previous.href and is_same_file(previous):
         for field in (CHECKSUM, _UPDATED):
             new.extra_fields[field] = previous.extra_fields[field]
+
+
+def keep_version(new: pystac.Asset, previous: pystac.Asset) -> None:
+    """Set ``updated`` of a harvested remote file if it changed since it was harvested before.
+
+    A file that is harvested for the first time has none, so cubes stay up to date whether or not
+    their items state a version.
+    """
+    if new.href != previous.href:
+        return
+    fields, before = new.extra_fields, previous.extra_fields
+    if _UPDATED in before:
+        fields[_UPDATED] = before[_UPDATED]
+    if SERVED in fields and is_other_version(before.get(SERVED, ""), fields[SERVED]):
+        fields[_UPDATED] = datetime_to_str(dt.datetime.now(dt.UTC))
 
 
 def new_checksums(items: Sequence[pystac.Item]) -> Iterator[tuple[pystac.Item, dict[str, Any]]]:

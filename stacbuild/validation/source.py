@@ -11,7 +11,8 @@ from stacbuild import progress
 from stacbuild.errors import LocalError, failure_of
 from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes, totals
 from stacbuild.formats.zarr_store import MEDIA_TYPE, open_group
-from stacbuild.stac.checksums import is_same_file
+from stacbuild.net.ranges import is_other_version
+from stacbuild.stac.checksums import SERVED, is_same_file
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.extensions import file_time
 from stacbuild.validation.found import Found
@@ -148,12 +149,18 @@ def _check_remote(asset: pystac.Asset, options: Json | None, found: Found) -> No
         open_group(href, options)
         return
     # Without a size, so that it is requested from the server.
-    size = RasterFile(href, storage_options=options).size
+    file = RasterFile(href, storage_options=options)
+    size, version = file.size, file.version
     stated = asset.extra_fields.get("file:size", size)
     if size != stated:
         found.wrong(
             f"{href}: has {size} bytes, {stated} when it was harvested; harvest it again and "
             "build what is made of it"
+        )
+    elif is_other_version(asset.extra_fields.get(SERVED, ""), version):
+        found.wrong(
+            f"{href}: has the {version}, {asset.extra_fields[SERVED]} when it was harvested; "
+            "harvest it again and build what is made of it"
         )
 
 

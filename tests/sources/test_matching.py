@@ -97,7 +97,20 @@ def test_too_many_folders_are_refused() -> None:
     ],
 )
 def test_why_it_matches_other_files(known: list[str], why: str) -> None:
-    assert why_other_files("*.tif", Tree("a.tif", "b.tif").listing(), known) == why
+    tree = Tree("a.tif", "b.tif")
+    assert why_other_files("*.tif", tree.listing(), dict.fromkeys(known, "")) == why
+
+
+def test_files_whose_version_in_the_listing_is_another_one() -> None:
+    def listing() -> Listing:
+        return Listing(
+            "s", lambda _: [Found("a.nc", False, version="ETag 2"), Found("b.nc", False)]
+        )
+
+    known = {"a.nc/g": "ETag 1", "b.nc/g": "ETag 1"}
+    assert why_other_files("*.nc/g", listing(), known) == "a.nc/g changed"
+    known = {"a.nc/g": "ETag 2", "b.nc/g": ""}
+    assert why_other_files("*.nc/g", listing(), known) == ""
 
 
 def test_a_pattern_of_files_goes_on_into_a_group() -> None:

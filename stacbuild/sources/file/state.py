@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stacbuild.sources.file.files import listing_of
-from stacbuild.sources.matching import why_other_files
-from stacbuild.stac.item_time import FILE
+from stacbuild.sources.matching import known_files, why_other_files
 
 if TYPE_CHECKING:
     import pystac
@@ -17,4 +16,4 @@ if TYPE_CHECKING:
 
 def why_changed(store: FileStore, data_id: str, items: Sequence[pystac.Item]) -> str:
     """Return why a data id now matches other files; empty if it does not."""
-    return why_other_files(data_id, listing_of(store), [str(i.properties[FILE]) for i in items])
+    return why_other_files(data_id, listing_of(store), known_files(items))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from stacbuild.config.data_ids import entries
 from stacbuild.config.patterns import is_pattern
 from stacbuild.sources.https.files import listing_of
-from stacbuild.sources.matching import why_other_files
-from stacbuild.stac.item_time import FILE
+from stacbuild.sources.matching import known_files, why_other_files
 
 if TYPE_CHECKING:
     import pystac
@@ -24,4 +23,4 @@ def why_changed(store: HttpsStore, data_id: str, items: Sequence[pystac.Item]) -
     """
     if not any(map(is_pattern, entries(data_id))):
         return ""
-    return why_other_files(data_id, listing_of(store), [str(i.properties[FILE]) for i in items])
+    return why_other_files(data_id, listing_of(store), known_files(items))

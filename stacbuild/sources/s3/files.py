@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stacbuild.errors import MissingError
 from stacbuild.formats.zarr_errors import read_error
+from stacbuild.net.ranges import version_text
 from stacbuild.sources.matching import Found, Listing
 from stacbuild.sources.s3.store import S3Store
 
@@ -31,6 +32,10 @@ def listing_of(store: S3Store) -> Listing:
         for each in found:
             name = each["name"].rstrip("/").rpartition("/")[2]
             if each["name"].rstrip("/") != where:
-                yield Found(f"{path}/{name}".strip("/"), each["type"] == "directory")
+                yield Found(
+                    f"{path}/{name}".strip("/"),
+                    each["type"] == "directory",
+                    version=version_text(each.get("ETag"), None),
+                )
 
     return Listing(f"s3://{store.root}", list_folder, checked=False)

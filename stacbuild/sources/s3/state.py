@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from stacbuild.config.data_ids import entries
 from stacbuild.config.patterns import is_pattern
-from stacbuild.sources.matching import why_other_files
+from stacbuild.sources.matching import known_files, why_other_files
 from stacbuild.sources.s3.files import listing_of
-from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
     import pystac
@@ -24,4 +23,4 @@ def why_changed(store: S3Store, data_id: str, items: Sequence[pystac.Item]) -> s
     """
     if not any(map(is_pattern, entries(data_id))):
         return ""
-    return why_other_files(data_id, listing_of(store), [str(i.properties[FILE]) for i in items])
+    return why_other_files(data_id, listing_of(store), known_files(items))
