@@ -161,7 +161,8 @@ def _run(words: Sequence[str], folder: Path) -> None:
 
 
 # A Zarr store is a folder, which cannot be downloaded; its URL can still be copied. This hides the
-# buttons that the browser shows for each asset on a web server.
+# buttons that the browser shows for each asset on a web server. STAC Browser on another host shows
+# them; they lead to `stacbuild.web.store_page`.
 _STYLE = 'a[download$=".zarr"], a[download][href*=".zarr/"] { display: none !important; }'
 
 

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from stacbuild.errors import LocalError
 from stacbuild.web.policy import content_policy
 from stacbuild.web.site import Served, Site, decoded
+from stacbuild.web.store_page import POLICY, store_page
 
 DEFAULT_PORT = 8765
 
@@ -243,6 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
             file = found.path.open("rb") if found else None
         except OSError:
             file = None
+        if found is None and self._is_web_browser() and self.server.site.is_store(path):
+            self._send_store_page(path, with_body=with_body)
+            return
         if found is None or file is None:
             self._plain(HTTPStatus.NOT_FOUND, with_body=with_body)
             return
@@ -251,6 +255,22 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_page(found.path.name, file.read(), with_body=with_body)
             else:
                 self._send(found, file, with_body=with_body)
+
+    def _is_web_browser(self) -> bool:
+        """Return whether the client asks for a page; readers of Zarr stores do not."""
+        return "text/html" in self.headers.get("Accept", "")
+
+    def _send_store_page(self, path: str, *, with_body: bool) -> None:
+        content = store_page(self.server.origin + path)
+        headers = {
+            "Content-Type": _PAGE_KINDS[".html"],
+            "Content-Length": str(len(content)),
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": POLICY,
+        }
+        self._head(HTTPStatus.OK, headers)
+        if with_body:
+            self.wfile.write(content)
 
     def _page(self, path: str) -> Served | None:
         """Return a file of STAC Browser; None if there is none at the path."""

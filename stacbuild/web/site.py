@@ -140,6 +140,14 @@ class Site:
             found = self._look_up(path)
         return found
 
+    def is_store(self, url_path: str) -> bool:
+        """Return whether the path of a URL is that of a Zarr store, not of a file in it."""
+        parts = decoded(url_path.removesuffix("/"))
+        if parts is None or len(parts) < 2 or parts[0] != PREFIX:
+            return False
+        path = self._root.joinpath(*parts[1:])
+        return path in self._index.stores or (self._rescan() and path in self._index.stores)
+
     def _look_up(self, path: Path) -> Served | None:
         try:
             return self._found(path)

@@ -286,6 +286,29 @@ def test_nothing_else_is_there(url: str, path: str) -> None:
     assert answer.body == b"404 Not Found\n"
 
 
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_url_of_a_store_is_explained_to_a_person(url: str, end: str) -> None:
+    for name in ("new", "old"):
+        path = f"/files/data/{name}.zarr{end}"
+        answer = ask(url, path, Accept=HTML)
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert f'xr.open_zarr("{urljoin(url, path)}")'.encode() in answer.body
+        assert ask(url, path, "HEAD", Accept=HTML).status == 200
+        assert ask(url, path).status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/files/data/new.zarr/new", "/files/catalogs", "/files/data", "/files/stray.zarr"]
+)
+def test_only_a_store_has_a_page(url: str, path: str) -> None:
+    assert ask(url, path, Accept=HTML).status == 404
+
+
 @pytest.mark.parametrize(
     "sent",
     [
