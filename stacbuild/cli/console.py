@@ -85,6 +85,8 @@ class _Watched:
     def finished(self) -> str:
         """Return the amount and duration of a finished task."""
         unit = "" if self.unit == "bytes" else f" {self.unit}"
+        if self.done == 1:
+            unit = unit.removesuffix("s")
         amount = f"{self._amount(self.done)}{unit} in " if self.done else ""
         return f"{amount}{duration(self.seconds)}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,8 +88,18 @@ def cube(
         )
     for result in results:
         if result.status != "FAILED":
-            click.echo("\t".join(clean(path) for path in (result.href, result.item) if path))
+            paths = [path for path in (result.href, result.item) if path]
+            # On a terminal, short ones that can be copied into a script.
+            if sys.stdout.isatty():
+                paths = [_below_here(path) for path in paths]
+            click.echo("\t".join(map(clean, paths)))
     finish(ctx, "Dataset", results)
+
+
+def _below_here(path: str) -> str:
+    """Return the path relative to the current folder if it is below it; URLs stay."""
+    here = f"{Path.cwd()}{os.sep}"
+    return path.removeprefix(here)
 
 
 @click.command()

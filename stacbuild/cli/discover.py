@@ -93,7 +93,7 @@ def describe(
     Prints CRS, shape, bands, chunks, times, bounds, nodata, units and licence of DATA_ID.
     STORE_ID and ROOT are those of stacbuild list; for clms, ROOT is ''. Only headers are read.
     """
-    from stacbuild.cli.console import open_reporter
+    from stacbuild.cli.console import open_reporter, size_text
     from stacbuild.sources.listing import describe_data
 
     params = params_of(store_id, endpoint, signed)
@@ -104,7 +104,7 @@ def describe(
         return
     for key, value in metadata.items():
         if key != "variables":
-            _print_line(f"{key}: {_shown(value)}")
+            _print_line(f"{key}: {size_text(value) if key == 'size' else _shown(value)}")
     for name, variable in metadata.get("variables", {}).items():
         _print_line(f"variable {name}:")
         for key, value in variable.items():

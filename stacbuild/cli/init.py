@@ -160,7 +160,7 @@ def _ask_grid(placed: Sequence[PlacedFiles]) -> OneGrid | None:
     names = {each.name: each for each in placed}
     own = "own" if "own" not in names else "OWN"
     choice = click.prompt(
-        "Grid of the cubes: each its own, or all that of"
+        "Grid of the cubes"
         + ("" if len(names) <= _MOST_CHOICES else f" ({own}, or a name from above)"),
         type=click.Choice([own, *names]),
         default=own,

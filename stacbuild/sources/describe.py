@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stacbuild.config.data_ids import check_patterns
 from stacbuild.config.store import Store
 from stacbuild.errors import ConfigError, NotFoundError
-from stacbuild.formats.file_format import MEDIA_TYPES
+from stacbuild.formats.file_format import MEDIA_TYPES, Format
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted, describer_of, harvester_of
 from stacbuild.stac.extensions import ALPHA, MASK
@@ -119,8 +119,15 @@ def describe_items(
 
 def _type(item: pystac.Item) -> str | None:
     """Return the format of an item's asset."""
+    from stacbuild.stac.raster_item import CLOUD_OPTIMIZED, JPEG_2000, MEDIA_TYPE
+
     media = item.assets["data"].media_type
     known = {text: str(kind) for kind, text in MEDIA_TYPES.items()}
+    known |= {
+        JPEG_2000: str(Format.JPEG2000),
+        MEDIA_TYPE: str(Format.GEOTIFF),
+        CLOUD_OPTIMIZED: f"{Format.GEOTIFF}, cloud-optimized",
+    }
     return known.get(media or "", "Zarr" if "cube:variables" in item.properties else media)
 
 

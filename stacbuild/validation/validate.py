@@ -216,6 +216,8 @@ def _refused(item: pystac.Item, config: Config | None, catalog: Catalog) -> Foun
 
 def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
     """Return one line on what was checked, for checks without a problem."""
+    from rich.filesize import decimal
+
     cubes = [check.found for check in checks if check.kind == "cube"]
     sources = [check for check in checks if check.kind == "source"]
     here = sum("://" not in check.place for check in sources)
@@ -226,7 +228,7 @@ def summary(checks: Sequence[Check], *, deep: bool, remote: bool) -> str:
         else f", {len(sources) - here} remote ones not checked (see --remote)"
     )
     return (
-        f"all well: {_count(len(cubes), 'cube')} of {_count(chunks, 'chunk')} and {size} bytes"
+        f"all well: {_count(len(cubes), 'cube')} of {_count(chunks, 'chunk')} and {decimal(size)}"
         f"{', every chunk read' if deep else ''}; {_count(len(sources), 'source')}{asked}"
     )
 

@@ -49,6 +49,13 @@ def test_plain_lines_are_begun_now_and_then_and_ended(plain):
     ]
 
 
+def test_one_item_is_no_items(plain):
+    reporter, stream, _ = plain
+    with reporter.task("files: describe", unit="items") as task:
+        task.advance(1)
+    assert "files: describe: done, 1 item in 0:00:00" in stream.getvalue()
+
+
 def test_what_an_earlier_run_fetched_is_not_counted_as_speed(plain):
     reporter, stream, clock = plain
     with reporter.task("a", unit="bytes") as task:

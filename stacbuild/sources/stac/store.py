@@ -42,7 +42,7 @@ class StacParams(Model):
 
 
 class StacStore(Store):
-    """An external STAC catalog: a STAC API, or JSON files at a URL or in a folder."""
+    """An external STAC catalog: a STAC API, or JSON files (URL or folder)."""
 
     is_searched_by_time = True
     note = "a data id is collection, collection/item, or collection?bbox=...&datetime=..."
