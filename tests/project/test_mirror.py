@@ -24,7 +24,6 @@ ELSEWHERE = {
     "cli/cube.py": "cli/test_program.py",
     "cli/export.py": "stac/test_export.py",
     "cli/harvest.py": "cli/test_program.py",
-    "cli/discover.py": "sources/test_listing.py",
     "cli/preview.py": "pictures/test_preview.py",
     "cli/remove.py": "removal/test_remove.py",
     "cli/validate.py": "validation/test_validate.py",
