@@ -24,7 +24,7 @@ from tests.standins.fixtures import (
     zenodo_server,
 )
 from tests.support.cli import shared_runs
-from tests.support.forked import Runs
+from tests.support.forked import Runs, without_syncing
 
 __all__ = [
     "_running",
@@ -44,22 +44,33 @@ _LONGEST = (
     "test_resume",
     "test_browser",
     "test_formats",
-    "test_compute",
-    "test_counts",
-    "test_bad_input",
-    "test_faults_wire",
-    "test_cluster",
     "test_cube",
+    "test_counts",
+    "test_compute",
+    "test_faults_wire",
     "test_planner",
     "test_tools_demo",
+    "test_bad_input",
+    "test_cluster",
+    "test_resume_long",
+    "test_longitudes",
     "test_config_effects",
     "test_faults",
-    "test_longitudes",
-    "test_canary",
-    "test_validate",
-    "test_properties_config",
     "test_storage",
+    "test_preview",
+    "test_canary",
+    "test_modules",
+    "test_harvest",
     "test_notebook",
+    "test_validate",
+    "test_process_state",
+    "test_properties_config",
+    "test_program",
+    "test_properties_grid",
+    "test_grids_polar",
+    "test_locks",
+    "test_temporal",
+    "test_realdata",
     "test_foreign",
 )
 
@@ -67,6 +78,7 @@ _LONGEST = (
 def pytest_configure() -> None:
     # As `stacbuild.cli.program.main` does, and for its reason: a quarter of all time of tests.
     gc.set_threshold(100_000, 50, 50)
+    without_syncing()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
