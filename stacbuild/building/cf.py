@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 
 CONVENTIONS = "CF-1.11"
 
+# Drafts of both conventions had a colon in the name, the only spelling that rioxarray (0.20 to
+# 0.23) knows. The uuid identifies a convention, so only one entry can have it; that of a draft has
+# the URL of its schema.
+_SCHEMAS = "https://raw.githubusercontent.com/zarr-conventions"
+_DRAFTS = (
+    {
+        "schema_url": f"{_SCHEMAS}/proj/d150edbde61b53e9d17520f6d107c9d3689e5910/schema.json",
+        "name": "proj:",
+    },
+    {
+        "schema_url": f"{_SCHEMAS}/spatial/f5c536b9a3386e4127e3d2426dcefeebe6e5bf1a/schema.json",
+        "name": "spatial:",
+    },
+)
+
 
 def add_grid(dataset: xr.Dataset, grid: Grid) -> xr.Dataset:
     """Add coordinate attributes and the grid mapping variable ``spatial_ref`` to a dataset.
@@ -75,10 +90,8 @@ def geozarr_attrs(grid: Grid) -> dict[str, Any]:
             },
         }
     )
-    # Drafts of both had a colon in the name, the only spelling that rioxarray (0.20 to 0.23) knows.
     declared: Any = attrs["zarr_conventions"]
-    drafts = [{"uuid": each["uuid"], "name": f"{each['name']}:"} for each in declared]
-    return attrs | {"zarr_conventions": [*declared, *drafts]}
+    return attrs | {"zarr_conventions": [*declared, *_DRAFTS]}
 
 
 def global_attrs(

@@ -42,7 +42,8 @@ _SELECTION = re.compile(r"[A-Za-z_][\w.-]*=(?!=)")
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE|DIR",
-    help="PNG to write, of the first variable unless --var is given; or a folder for all."
+    help="PNG to write, of the first variable unless --var is given; or a folder for all, also a "
+    "new one without a dot in its name."
     "  [default: the current folder]",
 )
 @click.option(
@@ -74,11 +75,14 @@ def preview(
     CUBE_VARIABLE.png for a cube of several variables.
     """
     cube, select = _parse(ctx, words, selected, time)
-    folder = output if output and output.is_dir() else None
+    is_folder = output is not None and (output.is_dir() or not (output.suffix or output.exists()))
+    folder = output if is_folder else None
     if output and not folder and len(variables) > 1:
         raise click.UsageError(
             f"{clean(str(output))} is one file; for several variables, pass a folder.", ctx
         )
+    if output and not folder:
+        _check_png(ctx, output)
     from stacbuild.formats.cube import open_cube_data
     from stacbuild.pictures import preview as pictures
     from stacbuild.pictures.find import find_cube
@@ -109,6 +113,15 @@ def preview(
         print_error(failure, ctx.obj.debug)
     if failures:
         ctx.exit(Failures(failures).exit_code)
+
+
+def _check_png(ctx: click.Context, path: Path) -> None:
+    """Refuse a file that is named as another format."""
+    if path.suffix.lower() != ".png":
+        png = clean(path.with_suffix(".png").name)
+        raise click.UsageError(
+            f"{clean(str(path))}: previews are PNG files; name it {png}, or pass a folder.", ctx
+        )
 
 
 def _parse(

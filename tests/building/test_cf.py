@@ -66,6 +66,8 @@ def test_geozarr_says_the_same() -> None:
     names = [each["name"] for each in attrs["zarr_conventions"]]
     # In the spelling of drafts as well, which rioxarray reads.
     assert sorted(names) == ["proj", "proj:", "spatial", "spatial:"]
+    uuids = [each["uuid"] for each in attrs["zarr_conventions"] if "uuid" in each]
+    assert len(set(uuids)) == len(uuids) == 2
 
 
 def test_sources_are_cited() -> None:

@@ -69,6 +69,27 @@ def test_what_is_not_there(
     assert not png.exists()
 
 
+@pytest.mark.parametrize("name", ["x.jpg", "x.webp", "x.pdf", "x.PNG.tif"])
+def test_other_formats_are_refused_before_the_cube_is_read(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["preview", "no.zarr", "-o", str(tmp_path / name)]) == 2
+    png = str(Path(name).with_suffix(".png"))
+    assert f"{name}: previews are PNG files; name it {png}" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
+
+
+def test_a_new_folder_needs_no_slash(project: Path, tmp_path: Path) -> None:
+    cube = str(project / "data" / "a.zarr")
+    assert run(["preview", cube, "-o", str(tmp_path / "new")]) == 0
+    assert size(tmp_path / "new" / "a.png")
+    assert run(["preview", cube, "-o", str(tmp_path / "x.PNG")]) == 0
+    assert size(tmp_path / "x.PNG")
+    (tmp_path / "file").write_text("mine")
+    assert run(["preview", cube, "-o", str(tmp_path / "file")]) == 2
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_every_shape_can_be_drawn(tmp_path: Path) -> None:
     times = np.array(["2001-01-01", "2002-01-01"], "datetime64[ns]")
     coords = {"time": times, "y": [20.0, 10.0], "x": np.arange(300.0)}
