@@ -39,6 +39,7 @@ class Cache:
         self._left: dict[Hashable, int] = {}
         self._last: dict[Hashable, int] = {}
         self._uses = 0
+        self._held = 0
 
     @property
     def uses(self) -> int:
@@ -49,7 +50,7 @@ class Cache:
     def nbytes(self) -> int:
         """Memory of the cached values in bytes."""
         with self._lock:
-            return sum(self._sizes.values())
+            return self._held
 
     def get(self, key: Hashable, make: Callable[[], T], *, uses: int | None = None) -> T:
         """Return the value of *key*, computed by *make* if it is not cached.
@@ -86,6 +87,7 @@ class Cache:
         with self._lock:
             if self._values.get(key) is future:  # not cleared in the meantime
                 self._sizes[key] = 0 if value is None else value.nbytes
+                self._held += self._sizes[key]
                 self._shrink()
         return value
 
@@ -102,13 +104,14 @@ class Cache:
                     self._forget(key)
 
     def _forget(self, key: Hashable) -> None:
+        self._held -= self._sizes.get(key, 0)
         for each in (self._values, self._sizes, self._left, self._last):
             each.pop(key, None)
 
     def _shrink(self) -> None:
-        held = sum(self._sizes.values())
+        if self._held <= self.max_bytes:
+            return
         for key in [key for key in self._values if key in self._sizes]:
-            if held <= self.max_bytes:
-                return
-            held -= self._sizes[key]
             self._forget(key)
+            if self._held <= self.max_bytes:
+                return

@@ -214,6 +214,10 @@ class Grid(PixelGrid):
         transform = width, 0.0, float(self.west), 0.0, -height, float(self.north)
         object.__setattr__(self, "transform", transform)
 
+    def __hash__(self) -> int:
+        # That of its fractions takes longer than many an answer that is cached by it.
+        return hash((self.crs, self.transform, self.shape))
+
     @classmethod
     def from_mapping(cls, mapping: Stated, bbox: BBox) -> Grid:
         """Return the grid that *mapping* describes, of an area.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 
@@ -23,8 +23,7 @@ _SEAM = 0.5
 # Rows of positions in memory at a time.
 _STRIP = 8 * STEP
 
-# Maximum number of nodes along each axis of a whole grid: to find gaps, and to measure pixels.
-_MOST_NODES = 2048
+# Maximum number of nodes along each axis of a whole grid, to measure pixels.
 _FEW_NODES = 128
 
 # Projections whose inverse is finite even beyond the earth's limb, by their PROJ names.
@@ -73,39 +72,6 @@ def extremes(
             if finite.size:
                 limits += [float(finite.min()), float(finite.max())]
     return np.array(found[0]), np.array(found[1])
-
-
-def covers(sources: Sequence[PixelGrid], target: PixelGrid) -> bool:
-    """Return whether the sources together cover every 16th pixel of the target grid.
-
-    On grids of more than 10^9 pixels, sampling is sparser, which limits the number of points; they
-    are processed a few rows at a time.
-    """
-    by_crs: dict[str, list[PixelGrid]] = {}
-    for source in sources:
-        by_crs.setdefault(source.crs, []).append(source)
-    rows, cols = (
-        np.minimum(nodes(slice(0, length), _spacing(length)), length - 1) for length in target.shape
-    )
-    for first in range(0, len(rows), STEP):
-        at = np.meshgrid(rows[first : first + STEP], cols, indexing="ij")
-        inside = np.zeros(at[0].shape, np.bool_)
-        for alike in by_crs.values():
-            x, y = coordinates(alike[0].crs, target, *at)
-            for source in alike:
-                row, col = source_positions(source, x, y)
-                height, width = source.shape
-                inside |= (row >= 0) & (row < height) & (col >= 0) & (col < width)
-                if inside.all():
-                    break
-        if not inside.all():
-            return False
-    return True
-
-
-def _spacing(length: int) -> int:
-    """Return the distance, in pixels, between nodes along a whole grid."""
-    return STEP * -(-length // (STEP * _MOST_NODES))
 
 
 def reduction(source: PixelGrid, target: PixelGrid) -> float:

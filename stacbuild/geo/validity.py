@@ -8,7 +8,7 @@ an error and never lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
+from stacbuild.geo.grid import Window
 from stacbuild.nodata import Number, held, matches, wider
 
 Layer = tuple[NDArray[Any], NDArray[np.bool_] | None]
@@ -132,21 +133,58 @@ def is_fill(array: NDArray[Any], fill: Number) -> NDArray[np.bool_]:
     return np.asarray(np.isnan(array) if np.isnan(fill) else array == fill)
 
 
-def overlay(layers: Iterable[Layer], stands: NoData) -> Layer | None:
-    """Return the overlay of layers, the first with data on top; None without layers."""
-    values: NDArray[Any] | None = None
-    missing: NDArray[np.bool_] | None = None
-    for found, mask in layers:
-        if values is None:
-            values, missing = found, mask
-            continue
-        if stands.reserved:
-            missing = is_fill(values, stands.fill)
-        if missing is None:
-            continue
-        np.copyto(values, found, where=missing)
-        missing = None if mask is None else missing & mask
-    return None if values is None else (values, missing)
+class Overlay:
+    """Layers on a window of a grid, the first with data on top.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the window.
+    nodata
+        The nodata value of the layers.
+    """
+
+    def __init__(self, shape: tuple[int, int], nodata: NoData) -> None:
+        self._shape, self._nodata = shape, nodata
+        self._values: NDArray[Any] | None = None
+        self._missing: NDArray[np.bool_] | None = None
+
+    @property
+    def layer(self) -> Layer | None:
+        """Values and mask of the window; None without layers."""
+        return None if self._values is None else (self._values, self._missing)
+
+    def is_open(self, part: Window | None = None) -> bool:
+        """Return whether a pixel, or one of a part of the window, is still without data."""
+        if self._values is None:
+            return True
+        if self._missing is None:
+            # Found when it is first asked for: most windows have a single layer.
+            self._missing = self._holes(self._values, None)
+        return bool((self._missing if part is None else self._missing[part]).any())
+
+    def add(self, layer: Layer, part: Window | None = None) -> None:
+        """Put a layer, of the whole window or a part of it, beneath the others; it may be kept."""
+        found, mask = layer
+        if self._values is None and found.shape == self._shape:
+            self._values = found
+            if not self._nodata.reserved and mask is not None:
+                self._missing = mask.copy()  # that of an index map is shared
+            return
+        if self._values is None:
+            self._values = np.full(self._shape, self._nodata.fill, found.dtype)
+            self._missing = np.ones(self._shape, np.bool_)
+        if not self.is_open(part) or self._missing is None:
+            return
+        where = ... if part is None else part
+        missing = self._missing[where]
+        np.copyto(self._values[where], found, where=missing)
+        missing &= self._holes(found, mask)
+
+    def _holes(self, values: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        if self._nodata.reserved:
+            return is_fill(values, self._nodata.fill)
+        return np.zeros(values.shape, np.bool_) if mask is None else mask
 
 
 def avoid_fill(values: NDArray[Any], fill: Number) -> NDArray[Any]:

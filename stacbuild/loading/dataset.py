@@ -15,9 +15,9 @@ from stacbuild import progress
 from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
+from stacbuild.geo.beneath import covers
 from stacbuild.geo.coverage import touches
 from stacbuild.geo.grid import PixelGrid
-from stacbuild.geo.positions import covers
 from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables, warn_about_band_names
 from stacbuild.loading.classes import warn_about_range

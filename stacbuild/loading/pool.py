@@ -12,8 +12,9 @@ import hashlib
 import json
 import secrets
 import threading
-from collections import defaultdict
+from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from stacbuild.geo.positions import window_key
 from stacbuild.loading.stated_grid import check_raster, check_version
 
 if TYPE_CHECKING:
+    import requests
     from rasterio.io import DatasetReader
 
     from stacbuild.formats.geotiff import RasterFile
@@ -34,8 +36,13 @@ if TYPE_CHECKING:
 # An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
 cache = Cache(max_bytes=640 * 2**20)
 
-_files: dict[Hashable, RasterFile] = {}
-_idle: defaultdict[Hashable, list[DatasetReader]] = defaultdict(list)
+# Files that are kept open: of a product of thousands, those of neighbouring windows. The system
+# limits the open files of a process, on macOS to 256, and a remote one has a file for its pages.
+_MOST_FILES = 128
+
+_files: OrderedDict[Hashable, Future[RasterFile]] = OrderedDict()
+_idle: dict[Hashable, list[DatasetReader]] = {}
+_sessions: dict[str, requests.Session] = {}
 _datasets: dict[Hashable, xr.Dataset] = {}
 _lock = threading.Lock()
 _users = 0
@@ -121,12 +128,29 @@ def open_raster(
 
     key = (*identity(href, options), kind, size, stated)
     with _lock:
-        new = key not in _files
-        if new:
-            session = http.session(kind=kind)
-            _files[key] = RasterFile(href, session=session, size=size, storage_options=options)
-        file = _files[key]
-        dataset = _idle[key].pop() if _idle[key] else None
+        opened = _files.get(key)
+        new = opened is None
+        if opened is None:
+            opened = _files[key] = Future()
+            # Files of one kind share connections.
+            if kind not in _sessions and "://" in href:
+                _sessions[kind] = http.session(kind=kind)
+        session = _sessions.get(kind)
+        _files.move_to_end(key)
+        dataset = _idle[key].pop() if _idle.get(key) else None
+        surplus = _surplus()
+    for each in surplus:
+        each.close()
+    if new:
+        # Without the lock: the size of a remote file may have to be asked for.
+        try:
+            opened.set_result(RasterFile(href, session=session, size=size, storage_options=options))
+        except BaseException as error:
+            with _lock:
+                _files.pop(key, None)
+            opened.set_exception(error)
+            raise
+    file = opened.result()
     if dataset is None:
         dataset = file.open()
     try:
@@ -138,7 +162,20 @@ def open_raster(
         dataset.close()
         raise
     with _lock:
-        _idle[key].append(dataset)
+        kept = _files.get(key) is opened
+        if kept:
+            _idle.setdefault(key, []).append(dataset)
+    if not kept:
+        dataset.close()
+
+
+def _surplus() -> list[DatasetReader]:
+    """Forget the files that were not used for the longest time; return their idle datasets."""
+    found: list[DatasetReader] = []
+    while len(_files) > _MOST_FILES:
+        oldest, _ = _files.popitem(last=False)
+        found += _idle.pop(oldest, [])
+    return found
 
 
 def _check_stated(key: Hashable, stated: Stated, dataset: DatasetReader, file: RasterFile) -> None:
@@ -206,11 +243,13 @@ def release() -> None:
     with _lock:
         if _users:
             return
-        handles: list[DatasetReader | xr.Dataset] = [*_datasets.values()]
+        handles: list[DatasetReader | xr.Dataset | requests.Session] = [*_datasets.values()]
         handles += [dataset for idle in _idle.values() for dataset in idle]
+        handles += _sessions.values()
         _idle.clear()
         _files.clear()
         zarr_stores = bool(_datasets)
+        _sessions.clear()
         _datasets.clear()
     for handle in handles:
         handle.close()

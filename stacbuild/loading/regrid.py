@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stacbuild.geo.beneath import beneath, copies_beneath
 from stacbuild.geo.block import Block, Onto
 from stacbuild.geo.grid import PixelGrid, Window
-from stacbuild.geo.longitudes import wrapped
 from stacbuild.geo.mapping import IndexMap
-from stacbuild.geo.mosaic import Mosaic, mosaics
-from stacbuild.geo.positions import window_key
-from stacbuild.geo.validity import Layer, NoData, is_fill, overlay
+from stacbuild.geo.mosaic import MARGIN, Mosaic, mosaics
+from stacbuild.geo.positions import shifted, window_key
+from stacbuild.geo.validity import NoData, Overlay, is_fill
 from stacbuild.geo.working import WiderType
 from stacbuild.loading.pool import shared_index_map
 from stacbuild.nodata import Number
@@ -95,33 +95,42 @@ def regrid(plane: Plane, onto: Onto) -> NDArray[Any]:
     BuildError
         As `stacbuild.geo.warp.warp`, or if a valid value equals the fill value.
     """
-    layers = _nearest(plane, onto) if onto.method == "nearest" else _resampled(plane, onto)
-    found = overlay(layers, plane.nodata)
+    overlay = Overlay(_shape(onto.window), plane.nodata)
+    (_nearest if onto.method == "nearest" else _resampled)(plane, onto, overlay)
+    found = overlay.layer
     if found is None:
         shape = _shape(onto.window)
         found = np.full(shape, plane.nodata.fill, plane.dtype), np.ones(shape, np.bool_)
     return plane.nodata.settle(found, plane.name)
 
 
-def _nearest(plane: Plane, onto: Onto) -> Iterator[Layer]:
-    """Yield a window from each source, once for each shift by 360 degrees that intersects it.
+def _nearest(plane: Plane, onto: Onto, overlay: Overlay) -> None:
+    """Add each source with its part of the window, once for each shift by 360 degrees.
 
-    Each target pixel takes one source pixel, so neighbours in other sources do not matter.
+    Each target pixel takes one source pixel, so neighbours in other sources do not matter. Sources
+    beneath pixels that others have data for are not read.
     """
-    for number, whole in enumerate(plane.grids):
-        for grid in wrapped(whole, onto.target):
-            mapping = shared_index_map(grid, onto.target, onto.window)
-            if mapping is None:
-                continue
-            if mapping.size * plane.decoder.pixel_bytes > WINDOW_BYTES:
-                key = (grid, onto.target, window_key(onto.window))
-                found = plane.decoder.pick(number, mapping, key)
-                if mapping.outside is not None:
-                    found[mapping.outside] = plane.nodata.fill
-            else:
-                block = plane.decoder.read(number, mapping.window, mapping)
-                found = mapping.gather(block, plane.nodata.fill)
-            yield found, mapping.outside
+    copies, numbers = copies_beneath(plane.grids, onto.target)
+    origin = -onto.window[0].start, -onto.window[1].start
+    for copy, window in copies.parts(onto.window):
+        if not overlay.is_open():
+            return
+        part = shifted(window, origin)
+        if not overlay.is_open(part):
+            continue
+        grid, number = copies.grids[copy], numbers[copy]
+        mapping = shared_index_map(grid, onto.target, window)
+        if mapping is None:
+            continue
+        if mapping.size * plane.decoder.pixel_bytes > WINDOW_BYTES:
+            key = (grid, onto.target, window_key(window))
+            found = plane.decoder.pick(number, mapping, key)
+            if mapping.outside is not None:
+                found[mapping.outside] = plane.nodata.fill
+        else:
+            block = plane.decoder.read(number, mapping.window, mapping)
+            found = mapping.gather(block, plane.nodata.fill)
+        overlay.add((found, mapping.outside), part)
 
 
 @dataclass(frozen=True)
@@ -133,8 +142,8 @@ class _Pixels:
     itemsize: int
 
 
-def _resampled(plane: Plane, onto: Onto) -> Iterator[Layer]:
-    """Yield each mosaic of sources, assembled and resampled once."""
+def _resampled(plane: Plane, onto: Onto, overlay: Overlay) -> None:
+    """Add each mosaic of sources, assembled and resampled once."""
     if plane.nodata.reserved:
         wider = None
         pixels = _Pixels(plane.decoder.read, plane.nodata.fill, plane.dtype.itemsize)
@@ -145,10 +154,23 @@ def _resampled(plane: Plane, onto: Onto) -> Iterator[Layer]:
             return wider.widened(plane.decoder.read(number, window))
 
         pixels = _Pixels(read, wider.fill, wider.dtype.itemsize)
-    for mosaic in mosaics(plane.grids, onto.target):
+    for mosaic in _mosaics_beneath(plane.grids, onto):
+        if not overlay.is_open():
+            return
         values = _of_mosaic(mosaic, onto, pixels)
         if values is not None:
-            yield (values, None) if wider is None else wider.narrowed(values, plane.nodata.fill)
+            layer = (values, None) if wider is None else wider.narrowed(values, plane.nodata.fill)
+            overlay.add(layer)
+
+
+def _mosaics_beneath(grids: tuple[PixelGrid, ...], onto: Onto) -> Iterator[Mosaic]:
+    found = mosaics(grids, onto.target)
+    limits = beneath(tuple(mosaic.grid for mosaic in found), onto.target, MARGIN)
+    under = {number for number, _ in limits.parts(onto.window)}
+    # A lattice that wraps around lies beneath its first copy and all others.
+    yield from (
+        each for number, each in enumerate(found) if number in under or each.period is not None
+    )
 
 
 def _of_mosaic(mosaic: Mosaic, onto: Onto, pixels: _Pixels) -> NDArray[Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,7 +106,7 @@ def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item
     for item in items:
         stated = item.properties.get("start_datetime") or item.properties.get("datetime")
         try:
-            time = pd.to_datetime(stated, utc=True).tz_localize(None).as_unit("ns")
+            time = _utc_time(stated)
         except pd.errors.OutOfBoundsDatetime as error:
             raise BuildError(
                 f"item {item.id}: its time {stated} is not between the years 1677 and 2262, to "
@@ -113,6 +114,12 @@ def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item
             ) from error
         found.setdefault(time, []).append(item)
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=1024)
+def _utc_time(stated: str) -> pd.Timestamp:
+    # Cached, since the tiles of a product have few times, and are asked for them several times.
+    return pd.to_datetime(stated, utc=True).tz_localize(None).as_unit("ns")
 
 
 def band_times(item: pystac.Item) -> pd.DatetimeIndex | None:

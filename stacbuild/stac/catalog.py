@@ -232,12 +232,14 @@ class Catalog(CatalogReader):
         if not found:
             return
         with self.locked():
+            changed = {}
             for path, item, added in found:
                 content = read_json(path) if path.is_relative_to(self.root) else {}
                 asset = content.get("assets", {}).get("data", {})
                 if asset and asset.get("updated") == item.assets["data"].extra_fields["updated"]:
                     asset |= added
-                    _save_items({path: content})
+                    changed[path] = content
+            _save_items(changed)
             for collection in {path.parent.parent / "collection.json" for path, _, _ in found}:
                 if collection.is_relative_to(self.root) and collection.exists():
                     self._read_index(collection, hrefs(read_json(collection), "item")).save()

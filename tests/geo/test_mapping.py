@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stacbuild.geo.beneath import covers
 from stacbuild.geo.block import Block, Onto
 from stacbuild.geo.coverage import footprint, touches
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.mapping import index_map
 from stacbuild.geo.mosaic import MARGIN
-from stacbuild.geo.positions import clip, covers, reduction, span
+from stacbuild.geo.positions import clip, reduction, span
 from stacbuild.geo.warp import warp
 from tests.support.mapping import assert_exact, looked_up
 

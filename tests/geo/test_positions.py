@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stacbuild.geo.beneath import covers
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.positions import (
     clip,
     coincide,
-    covers,
     cuts,
     nodes,
     period_of,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stacbuild.errors import BuildError
-from stacbuild.geo.validity import NoData, avoid_fill, is_fill, overlay
+from stacbuild.geo.validity import Layer, NoData, Overlay, avoid_fill, is_fill
 
 MISSING = np.array([False, True, False])
 
@@ -41,18 +41,56 @@ def test_values_that_any_pixel_may_have() -> None:
     assert NoData(0).settle((codes(0, 1), None), "a").tolist() == [0, 1]
 
 
+def overlaid(layers: list[Layer], nodata: NoData) -> Overlay:
+    overlay = Overlay((3,), nodata)  # type: ignore[arg-type]
+    for layer in layers:
+        overlay.add(layer)
+    return overlay
+
+
 def test_the_first_layer_with_data_is_on_top() -> None:
-    found = overlay([(codes(1, 0, 0), None), (codes(2, 2, 0), None)], NoData(0))
-    assert found is not None
-    assert found[0].tolist() == [1, 2, 0]
+    found = overlaid([(codes(1, 0, 0), None), (codes(2, 2, 0), None)], NoData(0))
+    assert found.layer is not None
+    assert found.layer[0].tolist() == [1, 2, 0]
+    assert found.is_open()
     # Values say nothing here; the second has none in the last pixel either.
-    layers = [(codes(0, 9, 9), ~MISSING & [False, True, True]), (codes(5, 5, 5), MISSING)]
-    found = overlay(layers, NoData(0, reserved=False))
-    assert found is not None
-    assert found[0].tolist() == [0, 9, 5]
-    assert found[1] is not None
-    assert found[1].tolist() == [False, False, False]
-    assert overlay([], NoData(0)) is None
+    first = ~MISSING & [False, True, True]
+    layers: list[Layer] = [(codes(0, 9, 9), first), (codes(5, 5, 5), MISSING)]
+    found = overlaid(layers, NoData(0, reserved=False))
+    assert found.layer is not None
+    assert found.layer[0].tolist() == [0, 9, 5]
+    assert found.layer[1] is not None
+    assert found.layer[1].tolist() == [False, False, False]
+    assert not found.is_open()
+    assert first.tolist() == [False, False, True]  # that of an index map, which others use
+    assert overlaid([], NoData(0)).layer is None
+
+
+def test_a_layer_may_cover_a_part_of_the_window() -> None:
+    overlay = Overlay((2, 3), NoData(0))
+    left, right = (slice(0, 2), slice(0, 2)), (slice(0, 2), slice(1, 3))
+    assert overlay.is_open(left)
+    overlay.add((np.array([[1, 1], [1, 0]], np.uint8), None), left)
+    assert not overlay.is_open((slice(0, 1), slice(0, 2)))
+    assert overlay.is_open(right)
+    overlay.add((np.full((2, 2), 2, np.uint8), None), right)
+    assert not overlay.is_open()
+    overlay.add((np.full((2, 2), 3, np.uint8), None), left)
+    assert overlay.layer is not None
+    assert overlay.layer[0].tolist() == [[1, 1, 2], [1, 2, 2]]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_part_without_a_layer_has_no_data_even_where_every_value_is_one(declared: bool) -> None:
+    nodata = NoData(0, reserved=False, declared=declared)
+    overlay = Overlay((2, 2), nodata)
+    overlay.add((np.array([[0, 7]], np.uint8), np.array([[False, True]])), (slice(0, 1), slice(2)))
+    assert overlay.layer is not None
+    assert overlay.layer[1] is not None
+    assert overlay.layer[1].tolist() == [[False, True], [True, True]]
+    overlay.add((np.full((2, 2), 5, np.uint8), None))
+    assert overlay.layer[0].tolist() == [[0, 5], [5, 5]]
+    assert not overlay.is_open()
 
 
 def test_a_result_is_never_no_data_by_chance() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from stacbuild.errors import LocalError
+from stacbuild.formats.geotiff import RasterFile
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading import pool
 from tests.support.cli import geotiff
@@ -72,3 +76,46 @@ def test_what_is_not_there_is_not_kept(tmp_path: Path) -> None:
         pool.open_raster(str(tmp_path / "gone.tif"), None, "file", {}),
     ):
         pass
+
+
+def test_of_many_files_the_last_ones_stay_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_MOST_FILES", 2)
+    paths = [str(geotiff(tmp_path / f"{number}.tif", width=20)) for number in range(4)]
+    lent = []
+    with pool.using(), pool.open_raster(paths[0], None, "file", {}) as (_, held):
+        for path in paths[1:]:
+            with pool.open_raster(path, None, "file", {}) as (_, dataset):
+                lent.append(dataset)
+        assert [each.closed for each in lent] == [True, False, False]
+        assert not held.closed  # another thread reads it
+        with pool.open_raster(paths[2], None, "file", {}) as (_, again):
+            assert again is lent[1]
+    assert held.closed
+    assert all(each.closed for each in lent)
+
+
+def test_threads_that_ask_for_a_file_at_once_get_the_same_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    both = threading.Barrier(2)
+
+    class Slow(RasterFile):
+        def __init__(self, href: str, **options: Any) -> None:
+            made.append(href)
+            both.wait(5)  # the other file is made meanwhile, without a lock
+            super().__init__(href, **options)
+
+    monkeypatch.setattr("stacbuild.formats.geotiff.RasterFile", Slow)
+    paths = [str(geotiff(tmp_path / f"{number}.tif", width=20)) for number in range(2)]
+
+    def read(path: str) -> RasterFile:
+        with pool.open_raster(path, None, "file", {}) as (file, _):
+            return file
+
+    with pool.using(), ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(read, paths * 2))
+    assert sorted(made) == paths
+    assert found[:2] == found[2:]

@@ -13,9 +13,10 @@ import xarray as xr
 
 from stacbuild.building import build
 from stacbuild.config import load_config
+from stacbuild.geo.beneath import covers
 from stacbuild.geo.coverage import touches
 from stacbuild.geo.grid import PixelGrid
-from stacbuild.geo.positions import covers, reduction
+from stacbuild.geo.positions import reduction
 from stacbuild.planning.planner import plan
 from tests.support.built import SOURCES
 from tests.support.cli import configuration

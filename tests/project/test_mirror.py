@@ -34,7 +34,6 @@ ELSEWHERE = {
     "formats/zarr_http.py": "formats/test_zarr_store.py",
     "loading/dataset.py": "api/test_datasets.py",
     "loading/options.py": "api/test_datasets.py",
-    "loading/regrid.py": "loading/test_both_ends.py",
     "loading/zarr.py": "loading/test_both_ends.py",
     "loading/zarr_variables.py": "formats/test_zarr_members.py",
     "multistore/geolocations.py": "multistore/test_main.py",
