@@ -1,10 +1,12 @@
 """The file system of S3 that every read and write of a bucket goes through.
 
-It overrides two private methods of s3fs, by which each listing is requested, page by page.
+It overrides private methods of s3fs: those by which each listing is requested, page by page, and
+that which reads an object.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
@@ -18,6 +20,13 @@ from stacbuild.formats.zarr_errors import where_of
 
 MOST_PAGES = 10_000
 """Most pages of one listing: ten million objects with the 1000 objects a page of most servers."""
+
+REQUEST_SECONDS = 600.0
+"""Longest time of a request with all its retries, to which that for the body is added."""
+
+# Bytes per second, and the bytes of a body that are assumed if they are not known.
+_LEAST_SPEED = 8000
+_UNKNOWN = 64 << 20
 
 # A listing has at least one of these, even if it is empty.
 _FIELDS = ("IsTruncated", "KeyCount", "MaxKeys", "Name", "Contents", "CommonPrefixes")
@@ -36,12 +45,14 @@ _pages: ContextVar[_Pages | None] = ContextVar("pages", default=None)
 
 
 class S3FileSystem(s3fs.S3FileSystem):  # type: ignore[misc]
-    """s3fs, which would accept any answer of a server as a listing, and list without end.
+    """s3fs, which would accept any answer of a server as a listing, and list or wait without end.
 
     Raises
     ------
     RemoteError
         A listing is none, has other keys than those asked for, or does not end.
+    TimeoutError
+        A response trickles.
     """
 
     async def _lsdir(self, *args: Any, **kwargs: Any) -> Any:
@@ -51,8 +62,18 @@ class S3FileSystem(s3fs.S3FileSystem):  # type: ignore[misc]
         finally:
             _pages.reset(before)
 
+    async def _cat_file(
+        self, path: str, version_id: Any = None, start: Any = None, end: Any = None
+    ) -> Any:
+        size = _UNKNOWN if start is None or end is None or end < start else end - start
+        async with asyncio.timeout(REQUEST_SECONDS + size / _LEAST_SPEED):
+            return await super()._cat_file(path, version_id=version_id, start=start, end=end)
+
     async def _call_s3(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        found = await super()._call_s3(method, *args, **kwargs)
+        # Uploads have no bound, since the line may be slow.
+        seconds = REQUEST_SECONDS if method.startswith(("list_", "head_", "get_")) else None
+        async with asyncio.timeout(seconds):
+            found = await super()._call_s3(method, *args, **kwargs)
         if method == "list_objects_v2" and (why := _wrong(found, kwargs, _pages.get())):
             where = f"s3://{kwargs['Bucket']}/{kwargs.get('Prefix') or ''}".rstrip("/")
             raise RemoteError(

@@ -20,6 +20,7 @@ import aiohttp
 from aiohttp.abc import ResolveResult
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
+from stacbuild.net import connections
 from stacbuild.net.hrefs import check_connection, leads_inwards
 from stacbuild.net.http import LONGEST_WAIT, is_page, public_url
 from stacbuild.net.in_flight import MOST, slot
@@ -134,7 +135,9 @@ class Retrying:
             asked = None
             try:
                 async with self.turns, _turn(host):
-                    response = await handler(request)
+                    # Also the time to get a connection, since aiohttp bounds single reads only.
+                    async with asyncio.timeout(connections.HEADER_SECONDS + self.patience.seconds):
+                        response = await handler(request)
                     if response.status not in RETRIED:
                         return await self._checked(response, url)
                     asked = response.headers.get("Retry-After")

@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 from urllib3.util import Retry
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
@@ -267,6 +267,8 @@ def reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             return f"no connection ({cause.strerror})"
+        if isinstance(cause, ReadTimeoutError):
+            return "no answer in time"
         inner = getattr(cause, "reason", None) or next(
             (arg for arg in cause.args if isinstance(arg, BaseException)), None
         )
@@ -312,25 +314,30 @@ def read_json_body(response: requests.Response, due: str = "JSON") -> bytes:
         The body is larger than `MOST_JSON`, slower than `JSON_PATIENCE`, a web page, or cannot be
         read.
     """
-    url = public_url(response.url)
-    body = bytearray()
     with response:
         refuse_page(response, due)
-        speed = Speed(JSON_PATIENCE)
-        try:
-            # `iter_content` would wait for whole blocks, and so for a body that never ends.
-            while part := response.raw.read1(1 << 16, decode_content=True):
-                body += part
-                if (slow := speed.too_slow(len(body))) is not None:
-                    raise RemoteError(f"{url}: the server sends only {slow:.0f} bytes per second")
-                if len(body) > MOST_JSON:
-                    raise RemoteError(
-                        f"{url}: the response is larger than {MOST_JSON >> 20} MB, the limit for a "
-                        "JSON document"
-                    )
-        except (HTTPError, OSError) as error:
-            raise RemoteError(f"{url}: {reason(error)}") from error
-        refuse_page(response, due, bytes(body[:64]))
+        body = read_bounded(response)
+        refuse_page(response, due, body[:64])
+    return body
+
+
+def read_bounded(response: requests.Response, what: str = "a JSON document") -> bytes:
+    """Read a body of at most `MOST_JSON` bytes, at `JSON_PATIENCE`; errors as `read_json_body`."""
+    url = public_url(response.url)
+    body = bytearray()
+    speed = Speed(JSON_PATIENCE)
+    try:
+        # `iter_content` would wait for whole blocks, and so for a body that never ends.
+        while part := response.raw.read1(1 << 16, decode_content=True):
+            body += part
+            if (slow := speed.too_slow(len(body))) is not None:
+                raise RemoteError(f"{url}: the server sends only {slow:.0f} bytes per second")
+            if len(body) > MOST_JSON:
+                raise RemoteError(
+                    f"{url}: the response is larger than {MOST_JSON >> 20} MB, the limit for {what}"
+                )
+    except (HTTPError, OSError) as error:
+        raise RemoteError(f"{url}: {reason(error)}") from error
     return bytes(body)
 
 

@@ -7,11 +7,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 
-from stacbuild.errors import RemoteError, StacbuildError
-from stacbuild.net.http import public_url, reason, send
-
-# Of a page: that of a folder of 100 000 files.
-_MOST_BYTES = 32 * 2**20
+from stacbuild.errors import StacbuildError
+from stacbuild.net.http import public_url, read_bounded, send
 
 
 def list_index(session: requests.Session, url: str) -> dict[str, bool]:
@@ -29,7 +26,7 @@ def list_index(session: requests.Session, url: str) -> dict[str, bool]:
     StacbuildError
         The server does not list it.
     AuthError, RemoteError
-        The request fails, or the page is larger than 32 MB.
+        The request fails, or the page is larger than 32 MB or trickles.
     """
     folder = f"{url.rstrip('/')}/"
     advice = "name files in a list, data_id: [a.tif, b.tif]"
@@ -38,16 +35,7 @@ def list_index(session: requests.Session, url: str) -> dict[str, bool]:
             raise StacbuildError(
                 f"{public_url(folder)}: the server does not list this folder as a page; {advice}"
             )
-        body = bytearray()
-        try:
-            for part in response.iter_content(1 << 16):
-                body += part
-                if len(body) > _MOST_BYTES:
-                    raise RemoteError(
-                        f"{public_url(folder)}: the list of files has more than 32 MB; {advice}"
-                    )
-        except (requests.RequestException, OSError) as error:
-            raise RemoteError(f"{public_url(folder)}: {reason(error)}") from error
+        body = read_bounded(response, f"a list of files; {advice}")
         base, text = response.url, body.decode(response.encoding or "utf-8", errors="replace")
     page = _Links()
     page.feed(text)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from stacbuild.errors import RemoteError, StacbuildError
+from stacbuild.formats import s3_system, zarr_store
 from stacbuild.formats.zarr_store import open_group
-from stacbuild.net import http
+from stacbuild.net import connections, http
 from stacbuild.net.hrefs import leads_inwards
+from stacbuild.net.index import list_index
+from stacbuild.net.speed import Patience
 from tests.support.file_server import FileServer, redirect
 
 Answers = Callable[..., None]
@@ -85,3 +91,119 @@ def test_a_name_of_the_configuration_may_lead_inwards(answers: Answers, name: st
         url = f"http://{name}:{server.url.rpartition(':')[2]}/a"
         assert http.get_json(session, url) == 1
         assert leads_inwards(url, url) is False
+
+
+# --- Responses that trickle, or go on for ever ---
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+END = b"2\r\n{}\r\n0\r\n"
+
+
+@contextmanager
+def raw_server(parts: Callable[[threading.Event], Iterable[bytes]]) -> Iterator[str]:
+    """Send each connection the parts that a function makes, until the client leaves."""
+    done = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            for part in parts(done):
+                if done.is_set():
+                    return
+                connection.sendall(part)
+
+    def listen() -> None:
+        while True:
+            connection, _ = listener.accept()
+            if done.is_set():
+                connection.close()
+                return
+            threads.append(threading.Thread(target=answer, args=(connection,)))
+            threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        accepting = threading.Thread(target=listen)
+        accepting.start()
+        port = listener.getsockname()[1]
+        try:
+            yield f"http://127.0.0.1:{port}/a"
+        finally:
+            done.set()
+            socket.create_connection(("127.0.0.1", port)).close()
+            for thread in (accepting, *threads):
+                thread.join()
+
+
+def trickled(start: bytes, again: bytes) -> Callable[[threading.Event], Iterable[bytes]]:
+    def parts(done: threading.Event) -> Iterator[bytes]:
+        yield start
+        while not done.wait(0.01):
+            yield again
+
+    return parts
+
+
+ENDLESS = {
+    "status": trickled(b"HTTP/1.1 200 ", b"O"),
+    "header": trickled(OK + b"X: ", b"a"),
+    "headers that continue a line": trickled(OK + b"X: a", b"\r\n b"),
+    "interim responses": trickled(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "chunk extension": trickled(CHUNKED + b"1;", b"x"),
+    "bytes of a chunk": trickled(CHUNKED + b"1000\r\n", b" "),
+    "chunks of a byte": trickled(CHUNKED, b"1\r\n \r\n"),
+    "trailer": trickled(CHUNKED + END, b"x"),
+    "trailers": trickled(CHUNKED + END, b"X: y\r\n"),
+    "body": trickled(OK + b"Content-Length: 1000000\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.parametrize("attack", ENDLESS)
+def test_responses_that_trickle_are_given_up(attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "_INTERVAL", 0.1)
+    monkeypatch.setattr(connections, "_LEAST_SPEED", 10_000)
+    with (
+        raw_server(ENDLESS[attack]) as url,
+        http.session(tries=2, backoff=0.01) as session,
+        pytest.raises(RemoteError, match=f"^{url}/: no answer in time$"),
+    ):
+        list_index(session, url)
+
+
+def test_what_comes_late_and_then_at_once_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.05)
+    body = b'{"a": 1}'
+
+    def parts(done: threading.Event) -> Iterator[bytes]:
+        done.wait(0.2)
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+        done.wait(0.2)
+        yield body
+
+    with raw_server(parts) as url, http.session(tries=1) as session:
+        assert http.get_json(session, url) == {"a": 1}
+
+
+@pytest.mark.parametrize("attack", ["header", "interim responses", "bytes of a chunk"])
+def test_stores_on_the_web_that_trickle_are_given_up(
+    attack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(zarr_store, "_PATIENCE", Patience(tries=2, seconds=0.1, pause=0.01))
+    with (
+        raw_server(ENDLESS[attack]) as url,
+        pytest.raises(RemoteError, match=f"{url}.*: no answer in time, after 2 tries"),
+    ):
+        open_group(url)
+
+
+@pytest.mark.parametrize("attack", ["header", "body"])
+def test_objects_on_s3_that_trickle_are_given_up(
+    attack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_system, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(s3_system, "_UNKNOWN", 0)
+    with raw_server(ENDLESS[attack]) as url, pytest.raises(RemoteError, match="s3://b/a"):
+        open_group("s3://b/a", {"anon": True, "endpoint_url": url.removesuffix("/a")})
