@@ -34,7 +34,7 @@ LONGEST = 15.0
 Files = tuple[Path, list[bytes]]
 
 default = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 thorough = settings(default, max_examples=1500, suppress_health_check=list(HealthCheck))
 
@@ -494,7 +494,7 @@ def shuffled(node: Any, chance: random.Random) -> Any:
     return [shuffled(each, chance) for each in node] if isinstance(node, list) else node
 
 
-@settings(default, max_examples=25)
+@settings(default, max_examples=12)
 @given(which=st.integers(0, 1), chance=st.randoms(use_true_random=False))
 def test_the_order_of_keys_does_not_matter(files: Files, which: int, chance: random.Random) -> None:
     folder, sound = files

@@ -42,7 +42,7 @@ def test_map_is_exact_for_all_kinds_of_sources(source: PixelGrid) -> None:
     assert_exact(source, SCS2, (slice(1800, 2300), slice(1900, 2500)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     west=st.floats(-9, 25),
     north=st.floats(38, 68),

@@ -19,7 +19,7 @@ from stacbuild.errors import ConfigError
 from stacbuild.geo.grid import Grid, PixelGrid
 from tests.support.mapping import assert_exact
 
-default = settings(max_examples=60, deadline=None)
+default = settings(max_examples=25, deadline=None)
 thorough = settings(max_examples=2000, deadline=None)
 
 # Where a box may begin (west, south), and lengths of a pixel, as people write them.
@@ -231,7 +231,7 @@ def test_two_conformal_projections() -> None:
     assert_exact(source, target, (slice(0, 400), slice(0, 400)))
 
 
-@settings(default, max_examples=120)
+@settings(default, max_examples=50)
 @given(pairs())
 @example(CONFORMAL)
 def test_nearest_is_what_proj_says_for_every_pixel(pair: tuple[PixelGrid, PixelGrid]) -> None:
