@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import gc
+import itertools
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from stacbuild import safe_text
-from stacbuild.formats import zarr_http
+from stacbuild.formats import kept_pages, zarr_http
 from stacbuild.net import http, pace
 from tests.standins.fixtures import (
     _running,
@@ -37,6 +38,8 @@ __all__ = [
     "standins",
     "zenodo_server",
 ]
+
+_numbers = itertools.count()
 
 
 # Files that take longest, begun first: a long one that is begun last keeps one process busy alone.
@@ -97,6 +100,15 @@ def pytest_collection_finish() -> None:
 def _a_pace_of_its_own() -> None:
     """Let every test begin as a new process does, not in debt for the requests of the others."""
     pace.forget()
+
+
+@pytest.fixture(autouse=True)
+def _kept_bytes_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep no bytes of one test's server for another's, which may have its port."""
+    folder = tmp_path_factory.getbasetemp() / f"kept-{next(_numbers)}"
+    monkeypatch.setattr(kept_pages, "user_cache", lambda: folder)
 
 
 @pytest.fixture(autouse=True)

@@ -83,6 +83,9 @@ class ArrayFile(Protocol):
     def texts(self, array: Array) -> list[str]:
         """Return the texts of an array in C order."""
 
+    def keep(self) -> None:
+        """Keep what another run would request again."""
+
     def close(self) -> None:
         """Close the file."""
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
 from zarr.abc.store import (
     ByteRequest,
     OffsetByteRequest,
@@ -45,6 +46,9 @@ from stacbuild.net.record_urls import split_content
 
 NETCDF = MEDIA_TYPES[Format.NETCDF]
 """Media type of a NetCDF file."""
+
+VERSION = "stacbuild:version"
+"""Key in the ``encoding`` of a source's dataset: the version of its file, if a server states it."""
 
 # Attributes that name other arrays.
 _NAMING = ("coordinates", "bounds", "grid_mapping", "ancillary_variables")
@@ -113,6 +117,10 @@ class ArrayStore(WrapperStore[Store]):
             return _encoded(self._file.texts(array))
         return self._file.chunk(array, index)
 
+    def keep(self) -> None:
+        """Keep what another run would request again."""
+        self._file.keep()
+
     def close(self) -> None:
         """Close the file."""
         super().close()
@@ -123,6 +131,14 @@ class ArrayStore(WrapperStore[Store]):
 
     def __hash__(self) -> int:
         return id(self)
+
+
+def attach(found: xr.Dataset, store: Store) -> xr.Dataset:
+    """Return a dataset of a store with its `VERSION`; closing it does `ArrayStore.keep`."""
+    found.encoding[VERSION] = store.version if isinstance(store, ArrayStore) else ""
+    if isinstance(store, ArrayStore):
+        found.set_close(store.keep)
+    return found
 
 
 def _part(data: bytes, wanted: ByteRequest | None) -> bytes:

@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -92,7 +92,7 @@ class FileBytes:
         session: requests.Session | None = None,
     ) -> None:
         check_form(href)
-        self.name = href
+        self.name = self._href = href
         self._pages: Pages | None = None
         self.version = ""
         scheme = urlsplit(href).scheme.lower() if "://" in href else ""
@@ -113,6 +113,14 @@ class FileBytes:
     def is_local(self) -> bool:
         """Whether it is a local path."""
         return self._pages is None
+
+    @property
+    def identity(self) -> str:
+        """Text that identifies the bytes of a remote file; empty if the server states no ETag.
+
+        Two versions may have been written in the same second, so a time does not identify them.
+        """
+        return f"{self._href}\n{self.version}\n{self.size}" if "ETag " in self.version else ""
 
     @property
     def size(self) -> int:
@@ -146,12 +154,12 @@ class FileBytes:
         if self._pages is not None:
             self._pages.prefetch(spans)
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> PagedFile:
         """Return a seekable file on these bytes, for one thread."""
         # Pages of its own: HDF5 reads while it holds a lock that other threads may need to finish
         # the pages that it would wait for. A local file has the methods of pages that are needed.
         pages = self._pages and Pages(self.name, self._pages.fetch, self._pages.size)
-        return cast("IO[bytes]", PagedFile(pages or cast("Pages", self)))
+        return PagedFile(pages or cast("Pages", self))
 
 
 def _opened(path: Path) -> int:

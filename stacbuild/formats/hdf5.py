@@ -32,20 +32,13 @@ from stacbuild.formats.array_file import (
 )
 from stacbuild.formats.file_bytes import FileBytes
 from stacbuild.formats.hdf5_filters import DECODED, NAMES, Filter, decode
+from stacbuild.formats.kept_pages import keep, restore
 from stacbuild.formats.zarr_members import Hidden
 
 # Attributes by which HDF5 and netCDF-4 state dimensions and versions.
 _INTERNAL = {
-    "CLASS",
-    "DIMENSION_LABELS",
-    "DIMENSION_LIST",
-    "NAME",
-    "REFERENCE_LIST",
-    "_NCCOPY",
-    "_NCProperties",
-    "_Netcdf4Coordinates",
-    "_Netcdf4Dimid",
-    "_nc3_strict",
+    *("CLASS", "DIMENSION_LABELS", "DIMENSION_LIST", "NAME", "REFERENCE_LIST"),
+    *("_NCCOPY", "_NCProperties", "_Netcdf4Coordinates", "_Netcdf4Dimid", "_nc3_strict"),
 }
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
 _NO_COORDINATE = "_nc4_non_coord_"
@@ -87,7 +80,10 @@ class Hdf5File:
         with self._reading("is no readable HDF5 file"):
             # By its path HDF5 would lock a local file against writers, and refuse one that another
             # library has open in this process with other locks.
-            self._file = h5py.File(content.open(), "r")
+            opened = content.open()
+            self._pages = None if content.is_local else opened.pages
+            self._kept = restore(self._pages, content.identity) if self._pages else 0
+            self._file = h5py.File(opened, "r")
         # Also at exit: HDF5 would close it after Python has ended, and crash.
         weakref.finalize(self, self._file.close)
 
@@ -100,6 +96,11 @@ class Hdf5File:
         """Close the file."""
         with self._lock:
             self._file.close()
+
+    def keep(self) -> None:
+        """Keep what HDF5 read of a remote file, for other runs."""
+        if self._pages is not None:
+            self._kept = keep(self._pages, self._bytes.identity, self._kept)
 
     def groups(self) -> dict[str, Members]:
         """Return the content of each group by its path, ``""`` for the root."""

@@ -83,6 +83,9 @@ class ClassicFile:
         """Name of the file in messages."""
         return self._bytes.name
 
+    def keep(self) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing; the bytes are closed when they are not used any more."""
 

@@ -24,7 +24,7 @@ from stacbuild.errors import (
     NotFoundError,
     StacbuildError,
 )
-from stacbuild.formats.array_store import ArrayStore, open_store
+from stacbuild.formats.array_store import ArrayStore, attach, open_store
 from stacbuild.formats.file_bytes import FileBytes
 from stacbuild.formats.zarr_bounds import BoundedStore
 from stacbuild.formats.zarr_decode import decoded
@@ -62,9 +62,6 @@ HIDDEN = "stacbuild:hidden"
 
 NOTES = "stacbuild:notes"
 """Key in the ``encoding`` of a source's dataset: attributes left out, as texts after "its"."""
-
-VERSION = "stacbuild:version"
-"""Key in the ``encoding`` of a source's dataset: the version of its file, if a server states it."""
 
 Json = dict[str, Any]
 Chunks = Literal["auto"] | dict[str, int] | None
@@ -243,8 +240,8 @@ def source_of(group: zarr.Group, href: str, storage_options: Json | None = None)
         found = decoded(raw, group.metadata.zarr_format)
     store = group.store
     found.encoding[HIDDEN] = store.hidden if isinstance(store, ArrayStore) else hidden_of(store)
-    found.encoding |= {NOTES: _notes(store), VERSION: getattr(store, "version", "")}
-    return found
+    found.encoding[NOTES] = _notes(store)
+    return attach(found, store)
 
 
 def _notes(store: Store) -> list[str]:

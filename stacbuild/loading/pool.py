@@ -208,7 +208,8 @@ def zarr_dataset(href: str, options: Mapping[str, Any], version: str = "") -> xr
     NotFoundError, AuthError, RemoteError, LocalError, IntegrityError
         As `stacbuild.formats.zarr_store.open_source`; RemoteError also if the file changed.
     """
-    from stacbuild.formats.zarr_store import VERSION, open_source
+    from stacbuild.formats.array_store import VERSION
+    from stacbuild.formats.zarr_store import open_source
 
     key = identity(href, options)
     with _lock:

@@ -90,6 +90,29 @@ class Pages:
             for number in range(start // PAGE, -(-min(stop, self.size) // PAGE))
         )
 
+    def put(self, start: int, data: bytes) -> None:
+        """Put whole pages into the cache, which are known from elsewhere."""
+        self._write(start, data)
+        last = -(-(start + len(data)) // PAGE)
+        with self._lock:
+            self._cached.update(range(start // PAGE, last))
+
+    def held(self) -> list[int]:
+        """Return the numbers of the cached pages."""
+        with self._lock:
+            return sorted(self._cached)
+
+    def spans(self, numbers: Iterable[int]) -> list[Span]:
+        """Return the byte ranges of pages, in order; adjacent pages are one range."""
+        found: list[Span] = []
+        for number in numbers:
+            start, stop = number * PAGE, min((number + 1) * PAGE, self.size)
+            if found and found[-1][1] == start:
+                found[-1] = found[-1][0], stop
+            else:
+                found.append((start, stop))
+        return found
+
     def _get(self, numbers: Iterable[int]) -> None:
         """Fetch missing pages, each once; wait for those that other threads fetch."""
         wanted = sorted(set(numbers))
@@ -125,21 +148,24 @@ class Pages:
 
     def _fetch_run(self, first: int, last: int) -> None:
         data = self.fetch(first * PAGE, min((last + 1) * PAGE, self.size))
-        try:
-            done = 0
-            while done < len(data):
-                done += os.pwrite(self._file, memoryview(data)[done:], first * PAGE + done)
-        except OSError as error:
-            raise LocalError(
-                f"{tempfile.gettempdir()}: no space to cache {self.name} "
-                f"({error.strerror}); set TMPDIR to a folder with more"
-            ) from error
+        self._write(first * PAGE, data)
         with self._lock:
             self._cached.update(range(first, last + 1))
             for number in range(first, last + 1):
                 # Absent if the read was interrupted.
                 if (future := self._pending.pop(number, None)) is not None:
                     future.set_result(None)
+
+    def _write(self, start: int, data: bytes) -> None:
+        try:
+            done = 0
+            while done < len(data):
+                done += os.pwrite(self._file, memoryview(data)[done:], start + done)
+        except OSError as error:
+            raise LocalError(
+                f"{tempfile.gettempdir()}: no space to cache {self.name} "
+                f"({error.strerror}); set TMPDIR to a folder with more"
+            ) from error
 
     def _fail(self, runs: Iterable[tuple[int, int]], error: BaseException) -> None:
         # An interrupt concerns this thread only; waiting threads get an error instead.

@@ -26,14 +26,14 @@ from stacbuild import progress
 from stacbuild.config.data_ids import is_several, short
 from stacbuild.config.store import Store
 from stacbuild.errors import Failure, NotFoundError
-from stacbuild.formats.array_store import split_href
+from stacbuild.formats.array_store import VERSION, split_href
 from stacbuild.formats.file_format import Format, format_of, format_of_file, refuse, without_suffix
 from stacbuild.formats.gdal_file import version_of
 from stacbuild.formats.geotiff import open_raster
 from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
-from stacbuild.formats.zarr_store import VERSION, open_group, source_of
+from stacbuild.formats.zarr_store import open_group, source_of
 from stacbuild.net.hrefs import is_local
 from stacbuild.profiles import CollectionProfile, Profiles, Provider
 from stacbuild.sources.base import Wanted, collected, raise_collected
