@@ -48,7 +48,9 @@ def s3_pages(href: str, options: dict[str, Any], size: int | None) -> tuple[Page
         return data
 
     try:
-        known: dict[str, Any] = {"size": size} if size is not None else system.info(path)
+        known: dict[str, Any] = (
+            {"size": size} if size is not None else system.info(path, refresh=True)
+        )
     except Exception as error:
         raise _s3_error(name, error) from error
     return Pages(name, fetch, int(known["size"])), version_text(known.get("ETag"), None)

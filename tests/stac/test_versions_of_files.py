@@ -118,12 +118,12 @@ def test_a_server_that_states_nothing_is_read(remote: Remote) -> None:
 def test_a_plan_that_lists_a_bucket_sees_other_bytes(s3_server: S3Server, tmp_path: Path) -> None:
     for day in (1, 2):
         raster(tmp_path / f"{day}.tif", seed=day)
-        s3_server.put(f"own/a_2020010{day}.tif", (tmp_path / f"{day}.tif").read_bytes(), "files")
+        s3_server.put(f"served/a_2020010{day}.tif", (tmp_path / f"{day}.tif").read_bytes(), "files")
     options = {"anon": True, "endpoint_url": s3_server.url}
     content = {
         "data_stores": [
             {"identifier": "s", "store_id": "s3", "store_params":
-             {"root": "files/own", "storage_options": options}},
+             {"root": "files/served", "storage_options": options}},
             {"identifier": "storage", "store_id": "file", "store_params": {"root": "cubes"}},
         ],
         "datasets": [{"identifier": "c", "store": "s", "data_id": "a_*.tif"}],
@@ -133,7 +133,7 @@ def test_a_plan_that_lists_a_bucket_sees_other_bytes(s3_server: S3Server, tmp_pa
     stacbuild.build(config)
     assert action(config) == "up to date"
     new = raster(tmp_path / "2.tif", seed=3)
-    s3_server.put("own/a_20200102.tif", (tmp_path / "2.tif").read_bytes(), "files")
+    s3_server.put("served/a_20200102.tif", (tmp_path / "2.tif").read_bytes(), "files")
     [plan] = stacbuild.plan(config)
     assert "a_20200102.tif changed" in " ".join(plan.reasons)
     stacbuild.build(config)
