@@ -24,6 +24,7 @@ from stacbuild.loading.metadata import VariableMetadata, data_bands
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
+from stacbuild.loading.stack_graph import selectable, without
 from stacbuild.loading.stated_grid import whole_grid
 from stacbuild.loading.units import work_unit
 from stacbuild.stac.checksums import SERVED
@@ -108,10 +109,11 @@ def load_raster(
     )
     y, x = grid.coords()
     # A cube has no coordinate of item ids, and its bands are numbered.
-    array: xr.DataArray = stack.drop_vars("id").assign_coords(band=list(metadata), y=y, x=x)
+    array: xr.DataArray = (
+        selectable(stack).drop_vars("id").assign_coords(band=list(metadata), y=y, x=x)
+    )
     array.name, array.attrs = None, {}
-    single = [dim for dim in ("time", "band") if array.sizes[dim] == 1]
-    return array.isel(dict.fromkeys(single, 0), drop=True)
+    return without(array, [dim for dim in ("time", "band") if array.sizes[dim] == 1])
 
 
 def check_common(items: Sequence[pystac.Item]) -> None:
