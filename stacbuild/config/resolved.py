@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from stacbuild.config import Config, load_config
+from stacbuild.config.descriptions import descriptions
 from stacbuild.config.reading import read_document
 from stacbuild.safe_text import MASK
 
@@ -83,7 +84,7 @@ def _comment(model: BaseModel, content: Any, comments: list[str], inside: str = 
 
 def _meaning(model: type[BaseModel], name: str) -> str:
     """Return the sentence about the default in the description of a key."""
-    words = " ".join((model.model_fields[name].description or "").split())
+    words = " ".join(descriptions(model).get(name, "").split())
     defaults = [part for part in _SENTENCE.split(words) if "by default" in part]
     return defaults[0].strip().removeprefix("by default ") if defaults else "none"
 

@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     PrivateAttr,
     SecretStr,
@@ -26,6 +27,8 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from stacbuild.config.data_ids import apart, entries, joined
 from stacbuild.config.regions import SUFFIXES, check_region, is_region
@@ -54,9 +57,23 @@ class Model(Strict):
     model_config = ConfigDict(
         hide_input_in_errors=True,
         protected_namespaces=(),
-        # The docstring below a field is its description in the JSON Schema.
-        use_attribute_docstrings=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the JSON Schema, where the docstring below a field is its description."""
+        # Imported late: only the schema needs it. pydantic's own use_attribute_docstrings parses
+        # the source of all models at import, a tenth of the start-up time.
+        from stacbuild.config.descriptions import descriptions
+
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in descriptions(cls).items():
+            if name in properties:
+                properties[name].setdefault("description", text)
+        return schema
 
 
 class Located(Model):

@@ -11,12 +11,23 @@ import yaml
 
 from stacbuild.building import build
 from stacbuild.config import load_config
+from stacbuild.config.reading import read_document
 from stacbuild.errors import ConfigError
-from stacbuild.profiles import Profiles
+from stacbuild.profiles import PACKAGE_DIRECTORY, Profiles
 from stacbuild.sources import harvest
 from tests.support.cli import ages
 from tests.support.killing import small
 from tests.support.zenodo import Told
+
+
+def test_profiles_of_the_package_have_no_mistakes() -> None:
+    """So they are read by a parser that knows no positions, at every start."""
+    paths = sorted(PACKAGE_DIRECTORY.glob("*.yml"))
+    assert len(paths) > 3
+    for path in paths:
+        document = read_document(path)
+        assert document.problems == []
+        assert document.data == yaml.safe_load(path.read_text())
 
 
 @pytest.mark.parametrize(
