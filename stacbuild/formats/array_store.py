@@ -86,7 +86,7 @@ class ArrayStore(WrapperStore[Store]):
         """Path of the group in the file."""
         self.notes: dict[str, str] = {}
         self.version = ""
-        """What the server said of the file, see `stacbuild.net.ranges.version_text`."""
+        """What the server said of the file, see `stacbuild.net.versions.version_text`."""
         self._file = file
         self._arrays = arrays
 

@@ -15,14 +15,15 @@ from stacbuild.errors import LocalError, MissingError, NotFoundError, RemoteErro
 from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import PagedFile, Pages, Span
-from stacbuild.net.ranges import HttpRanges, version_text
+from stacbuild.net.ranges import HttpRanges
 from stacbuild.net.record_urls import kind_of
+from stacbuild.net.versions import version_text
 
 
 def s3_pages(href: str, options: dict[str, Any], size: int | None) -> tuple[Pages, str]:
     """Return the pages of an object at an ``s3://`` URL, and its version.
 
-    The version is that of `stacbuild.net.ranges.version_text`, empty if *size* is known.
+    The version is that of `stacbuild.net.versions.version_text`, empty if *size* is known.
 
     Raises
     ------
@@ -79,7 +80,7 @@ class FileBytes:
     name
         Path, or URL without credentials.
     version
-        What a server says of which bytes it returns, see `stacbuild.net.ranges.version_text`.
+        What a server says of which bytes it returns, see `stacbuild.net.versions.version_text`.
 
     Raises
     ------

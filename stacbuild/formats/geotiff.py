@@ -112,7 +112,7 @@ class RasterFile:
 
     @property
     def version(self) -> str:
-        """Which bytes a server returns, once it has returned any: `ranges.version_text`."""
+        """Which bytes a server returns, once it has returned any: `stacbuild.net.versions`."""
         return self.ranges.version if self.ranges else self._version
 
     def open(self) -> DatasetReader:

@@ -13,7 +13,7 @@ from stacbuild.errors import IntegrityError, RemoteError, StacbuildError
 from stacbuild.geo.crs import same_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.net.http import public_url
-from stacbuild.net.ranges import is_other_version
+from stacbuild.net.versions import is_other_version
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,7 +12,7 @@ from stacbuild.config.data_ids import entries
 from stacbuild.config.patterns import Pattern, Period, compiled, is_pattern, with_any_depth
 from stacbuild.errors import ConfigError, NotFoundError, StacbuildError
 from stacbuild.formats.file_format import ARRAY_FILES, Format, apart, format_of
-from stacbuild.net.ranges import is_other_version
+from stacbuild.net.versions import is_other_version
 from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.item_time import FILE
 

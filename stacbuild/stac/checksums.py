@@ -15,7 +15,7 @@ from typing import Any
 import pystac
 from pystac.utils import datetime_to_str
 
-from stacbuild.net.ranges import is_other_version
+from stacbuild.net.versions import is_other_version
 from stacbuild.stac.extensions import file_time
 
 CHECKSUM = "stacbuild:checksum"
@@ -24,7 +24,7 @@ CHECKSUM = "stacbuild:checksum"
 Unlike ``file:checksum``, it is not part of what a cube was made from."""
 
 SERVED = "stacbuild:served"
-"""Field of an asset: which bytes a server had at harvest (`stacbuild.net.ranges.version_text`).
+"""Field of an asset: which bytes a server had at harvest (`stacbuild.net.versions.version_text`).
 
 It is compared when the file is opened, and is not part of what a cube was made from."""
 

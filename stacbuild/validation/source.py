@@ -11,7 +11,7 @@ from stacbuild import progress
 from stacbuild.errors import LocalError, failure_of
 from stacbuild.formats.zarr_chunks import CHUNKS, chunk_sizes, totals
 from stacbuild.formats.zarr_store import MEDIA_TYPE, open_group
-from stacbuild.net.ranges import is_other_version
+from stacbuild.net.versions import is_other_version
 from stacbuild.stac.checksums import SERVED, is_same_file
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.extensions import file_time

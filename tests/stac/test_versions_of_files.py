@@ -14,7 +14,6 @@ import yaml
 
 import stacbuild
 from stacbuild.errors import StacbuildError
-from stacbuild.net.ranges import is_other_version, version_text
 from tests.standins.s3 import S3Server
 from tests.support.array_files import LAT, LON
 from tests.support.file_server import FileServer
@@ -140,20 +139,6 @@ def test_a_plan_that_lists_a_bucket_sees_other_bytes(s3_server: S3Server, tmp_pa
     cube = xr.open_zarr(tmp_path / "cubes/c.zarr", mask_and_scale=False)
     [array] = cube.data_vars.values()
     assert np.array_equal(array.values[1], new)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "differs"),
-    [
-        (('"a"', None), ('W/"a"', "Mon"), False),
-        (('"a"', None), ('"b"', None), True),
-        ((None, "Mon"), (None, "Tue"), True),
-        ((None, "Mon"), ('"a"', "Tue"), False),
-        ((None, None), ('"a"', "Tue"), False),
-    ],
-)
-def test_versions(one: Any, other: Any, *, differs: bool) -> None:
-    assert is_other_version(version_text(*one), version_text(*other)) is differs
 
 
 def test_validation_names_it(remote: Remote) -> None:

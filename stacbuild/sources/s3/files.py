@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stacbuild.errors import MissingError
 from stacbuild.formats.zarr_errors import read_error
-from stacbuild.net.ranges import version_text
+from stacbuild.net.versions import version_text
 from stacbuild.sources.matching import Found, Listing
 from stacbuild.sources.s3.store import S3Store
 
