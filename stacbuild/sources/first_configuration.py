@@ -53,7 +53,7 @@ _SUFFIX = re.compile(
 )
 
 # Names that a variable of a cube cannot have.
-_COORDINATES = frozenset({"lat", "lon", "x", "y", "time", "spatial_ref"})
+_COORDINATES = frozenset({"lat", "lon", "x", "y", "time", "band", "spatial_ref"})
 
 
 def first_configuration(
