@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stacbuild.config.data_ids import check_patterns
@@ -48,7 +49,8 @@ def describe(store: Store, data_id: str) -> Json:
         return describer_of(store).describe(store, data_id)
     items: list[pystac.Item] = []
     license_ = None
-    for found in harvester_of(store).harvest(store, Wanted((data_id,)), Profiles.load(())):
+    wanted = Wanted((data_id,), folders=_own_cubes(store, data_id))
+    for found in harvester_of(store).harvest(store, wanted, Profiles.load(())):
         # Archives have an item for each member.
         mine = [each for each in found.items if each.properties["stacbuild:data_id"] == data_id]
         if mine:
@@ -57,6 +59,15 @@ def describe(store: Store, data_id: str) -> Json:
     if not items:
         raise NotFoundError(f"{data_id}: is not known before its archive is preloaded")
     return describe_items(data_id, items, license_, store.s3_options)
+
+
+def _own_cubes(store: Store, data_id: str) -> tuple[Path, ...]:
+    if store.catalog_folder is None:
+        return ()
+    # Imported when used: other stores do not need it.
+    from stacbuild.sources.stac.own_cubes import cubes_of
+
+    return cubes_of(store.catalog_folder, data_id)
 
 
 def describe_items(

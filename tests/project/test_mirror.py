@@ -50,6 +50,7 @@ ELSEWHERE = {
     "sources/s3/harvest.py": "sources/test_objects.py",
     "sources/s3/listing.py": "sources/test_listing.py",
     "sources/stac/asset.py": "sources/stac/test_layouts.py",
+    "sources/stac/own_cubes.py": "sources/stac/test_own_catalog.py",
     "sources/stac/listing.py": "sources/stac/test_harvest.py",
     "sources/stac/projection.py": "sources/stac/test_place.py",
     "sources/stac/reader.py": "sources/stac/test_harvest.py",

@@ -103,7 +103,10 @@ class Reader:
             return self.resolve(base, href, allowed=self._of_assets)
         except IntegrityError as error:
             is_file = self._of_assets.folders and isinstance(href, str) and "://" not in href
-            hint = "; name its folder as the root of a store of kind file, if you trust it"
+            hint = (
+                "; name its folder as the root of a store of kind file, if you trust it, or look "
+                "at it there: stacbuild describe file FOLDER NAME"
+            )
             raise IntegrityError(f"{error}{hint if is_file else ''}") from None
 
     def json(self, location: str) -> Json:

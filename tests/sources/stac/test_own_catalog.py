@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import xarray as xr
 import yaml
 from rasterio import Affine
 
+import stacbuild
 from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
 from stacbuild.sources import harvest
@@ -162,3 +164,17 @@ def test_a_change_of_a_cube_reaches_the_cubes_made_from_it(folder: Path) -> None
     [result] = build_all(folder, "second.yml", again, _CATALOG)
     assert result.status == "COMPLETED", result
     assert (variable_of(opened(folder, "again.zarr")) == 5).all()
+
+
+def test_a_cube_is_described_without_a_configuration(folder: Path) -> None:
+    dataset = {"identifier": "packed", "store": "maps", "data_id": "packed.tif"}
+    build_all(folder, "one", [dataset], store("maps", "maps"))
+    catalog = str(folder / "catalogs")
+    assert stacbuild.describe("stac", catalog, "one/packed")["shape"] == [20, 30]
+    # Of another file, the item is no proof.
+    path = folder / "data" / "packed.zarr"
+    attrs = json.loads((path / "zarr.json").read_text())
+    attrs["attributes"]["stacbuild_fingerprint"] = "0" * 64
+    (path / "zarr.json").write_text(json.dumps(attrs))
+    with pytest.raises(stacbuild.StacbuildError, match=r"outside of the folders .*describe file"):
+        stacbuild.describe("stac", catalog, "one/packed")
