@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
 from stacbuild import progress
@@ -57,10 +59,47 @@ def clipped(cube: xr.Dataset, region: Region, grid: Grid, dataset: Dataset) -> x
             region=region,
             grid=grid,
         )
-        data = da.where(inside, values, last.dtype.type(fill))
+        data = _joined(values, inside, _reached(region, grid, values), last.dtype.type(fill))
         arrays[name] = last.copy(data=data).transpose(*array.dims)
         arrays[name].encoding = array.encoding
     return cube.assign(arrays)
+
+
+def _reached(region: Region, grid: Grid, values: da.Array) -> NDArray[np.bool_]:
+    """Return which blocks of rows and columns may have pixels of the region."""
+    rows, columns = (
+        [slice(end - size, end) for size, end in zip(sizes, np.cumsum(sizes), strict=True)]
+        for sizes in values.chunks[-2:]
+    )
+    return np.array([[region.may_contain(grid, (row, col)) for col in columns] for row in rows])
+
+
+def _joined(
+    values: da.Array, inside: da.Array, reached: NDArray[np.bool_], fill: np.generic
+) -> da.Array:
+    """Return the values inside of a region; sources of blocks outside of it are never read."""
+    if reached.all():
+        return da.where(inside, values, fill)
+    # A graph of its own, in which such blocks depend on nothing.
+    name = f"clipped-{tokenize(values, inside, fill)}"
+    tasks: dict[Any, Any] = {}
+    for index in np.ndindex(*values.numblocks):
+        if reached[index[-2:]]:
+            tasks[(name, *index)] = (
+                _chosen,
+                (inside.name, *index[-2:]),
+                (values.name, *index),
+                fill,
+            )
+        else:
+            shape = tuple(sizes[at] for sizes, at in zip(values.chunks, index, strict=True))
+            tasks[(name, *index)] = (np.full, shape, fill)
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[values, inside])
+    return da.Array(graph, name, values.chunks, values.dtype)
+
+
+def _chosen(inside: NDArray[np.bool_], values: NDArray[Any], fill: np.generic) -> NDArray[Any]:
+    return np.where(inside, values, fill)
 
 
 def _inside(region: Region, grid: Grid, block_info: Any = None) -> NDArray[np.bool_]:

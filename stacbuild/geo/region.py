@@ -24,6 +24,8 @@ from stacbuild.geo.grid import PixelGrid, Window
 _PARTS = 1000
 # Pixels along a side below which a block is tested pixel by pixel.
 _BLOCK = 32
+# Pixels along each side of a window that are compared first.
+_SAMPLES = 9
 _POLYGONS = ("Polygon", "MultiPolygon")
 
 
@@ -102,6 +104,35 @@ class Region:
         for block in _blocks(inside.shape):
             self._fill(inside, xs, ys, block)
         return inside
+
+    def may_contain(self, grid: PixelGrid, window: Window) -> bool:
+        """Return whether any pixel centre of a window may lie in the region; quick.
+
+        A sample of the pixels is compared, with a margin as wide as the distance between two.
+        """
+        y, x = grid.part(window).coords()
+        at = [np.linspace(0, len(each) - 1, _SAMPLES).round().astype(int) for each in (y, x)]
+        xs, ys = np.meshgrid(x[at[1]], y[at[0]])
+        if not same_crs(grid.crs, self.crs):
+            xs, ys = transformer(grid.crs, self.crs).transform(xs, ys)
+        if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
+            return True
+        circle = full_circle(self.crs)
+        if circle is not None:
+            xs = np.where(xs > circle / 2, xs - circle, np.where(xs < -circle / 2, xs + circle, xs))
+            # Across the antimeridian, or around a pole.
+            if np.ptp(xs) > circle / 2:
+                return True
+        margins = [
+            max(np.abs(np.diff(each, axis=axis)).max(initial=0.0) for axis in (0, 1))
+            for each in (xs, ys)
+        ]
+        around = shapely.box(
+            xs.min() - margins[0], ys.min() - margins[1],
+            xs.max() + margins[0], ys.max() + margins[1],
+        )  # fmt: skip
+        shapely.prepare(self.shape)
+        return bool(shapely.intersects(self.shape, around))
 
     def _fill(
         self, inside: NDArray[np.bool_], xs: NDArray[Any], ys: NDArray[Any], block: Window

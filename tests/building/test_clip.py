@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import xarray as xr
 from rasterio import Affine
 
 import stacbuild
+from stacbuild.loading import reader
+from stacbuild.loading.regrid import regrid
 from tests.support.cli import Json, configuration
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
@@ -109,6 +112,27 @@ def test_every_band_and_time_of_floats_is_clipped(tmp_path: Path) -> None:
     assert array.sizes["band"] == 3
     inside = centres_in(ISLAND, array, 4326)
     assert (np.isnan(array.values) == ~inside).all()
+
+
+@pytest.mark.parametrize("grid", [GRID, UTM], ids=["degrees", "UTM"])
+def test_only_chunks_that_the_region_reaches_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grid: Json
+) -> None:
+    source(tmp_path, nodata=255, count=2)
+    (tmp_path / "roi.geojson").write_text(features(ISLAND))
+    config = config_of(tmp_path, {**grid, "tile_size": 16}, clip="roi.geojson")
+    read: list[tuple[slice, slice]] = []
+
+    def counted(plane: Any, onto: Any) -> Any:
+        read.append(onto.window)
+        return regrid(plane, onto)
+
+    monkeypatch.setattr(reader, "regrid", counted)
+    array = made(config)
+    inside = centres_in(ISLAND, array, grid["crs"])
+    assert ((array.values == 255) == ~inside).all()
+    # 2 bands of the chunks around an island of 8 x 8 of 90 x 60 pixels.
+    assert 0 < len(read) <= 2 * 9
 
 
 def test_integers_need_a_nodata_value(tmp_path: Path) -> None:
@@ -234,6 +258,22 @@ def test_a_geopackage_of_several_layers(tmp_path: Path) -> None:
     assert "has no layer 'sea'; there are: lake, island" in problem(tmp_path, clip="roi.gpkg|sea")
     array = made(config_of(tmp_path, clip="roi.gpkg|island"))
     assert ((array.values != 255) == centres_in(ISLAND, array, 4326)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("roi.gpkg", "pyogrio"), ("roi.shp", "pyogrio"), ("r.parquet", "pyarrow")]
+)
+def test_what_needs_an_extra_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    source(tmp_path, nodata=255)
+    start = {"gpkg": b"SQLite format 3\0", "shp": b"\0\0\x27\x0a"}.get(name.partition(".")[2], b"P")
+    (tmp_path / name).write_bytes(start)
+    # As if it was not installed.
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, f"{package}.parquet", None)
+    with pytest.raises(stacbuild.StacbuildError, match=rf"needs {package}: pip install .*vector"):
+        stacbuild.build(config_of(tmp_path, clip=name))
 
 
 def test_a_shapefile_without_a_crs_is_refused(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_another_order_is_refused(tmp_path: Path, second: tuple[str, ...]) -> No
     assert all(name in result.message for name in ("first", "second", *second))
 
 
+def test_numbers_in_another_order_are_refused(tmp_path: Path) -> None:
+    result, _ = two_files(tmp_path, ("band_1", "band_2"), ("band_2", "band_1"))
+    assert result.status == "FAILED"
+    assert "bands in different orders" in result.message
+
+
 def test_other_names_are_told_of(tmp_path: Path) -> None:
     result, warnings = two_files(tmp_path, ("red", "nir"), ("Red", "B8"))
     assert result.status == "COMPLETED"
