@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from contextlib import suppress
@@ -101,6 +102,26 @@ def mask_of(dataset: rasterio.io.DatasetReader) -> str | None:
     if flags & {MaskFlags.all_valid, MaskFlags.nodata}:
         return None
     return "mask"
+
+
+def signature(dataset: rasterio.io.DatasetReader) -> str:
+    """Return what a header states about values, as JSON: equal texts are read in the same way.
+
+    It has the number of bands, their data types, the nodata value, the kind of mask, and scales,
+    offsets and units that are not neutral.
+    """
+    scales, offsets = packing(dataset)
+    nodata = exact_nodata(dataset)
+    content = {
+        "bands": dataset.count,
+        "data_type": sorted(set(dataset.dtypes)),
+        "nodata": None if nodata is None else to_json(nodata),
+        "mask": mask_of(dataset),
+        "scales": [] if set(scales) == {1} else [to_json(each) for each in scales],
+        "offsets": [] if set(offsets) == {0} else [to_json(each) for each in offsets],
+        "units": [] if not any(dataset.units) else list(dataset.units),
+    }
+    return json.dumps({key: value for key, value in content.items() if value not in (None, [])})
 
 
 def check_placed(dataset: rasterio.io.DatasetReader, href: str) -> None:

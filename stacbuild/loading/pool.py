@@ -25,7 +25,7 @@ from stacbuild.cache import Cache
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap, index_map
 from stacbuild.geo.positions import window_key
-from stacbuild.loading.stated_grid import check_raster, check_version
+from stacbuild.loading.stated_grid import check_header, check_raster, check_version
 
 if TYPE_CHECKING:
     import requests
@@ -98,10 +98,13 @@ class Stated:
         None if it is not compared.
     version
         Which bytes the server had, see `stacbuild.stac.checksums.SERVED`; empty if not known.
+    header
+        What a header that was not read has to state, see `stacbuild.stac.extensions.HEADER`.
     """
 
     grid: PixelGrid | None = None
     version: str = ""
+    header: str = ""
 
 
 @contextmanager
@@ -181,7 +184,9 @@ def _surplus() -> list[DatasetReader]:
 def _check_stated(key: Hashable, stated: Stated, dataset: DatasetReader, file: RasterFile) -> None:
     try:
         check_version(stated.version, file.version, file.name)
-        if stated.grid is not None:
+        if stated.grid is not None and stated.header:
+            check_header(stated.grid, stated.header, dataset, file.name)
+        elif stated.grid is not None:
             check_raster(stated.grid, dataset, file.name)
     except BaseException:
         with _lock:

@@ -28,6 +28,7 @@ from stacbuild.loading.stack_graph import selectable, without
 from stacbuild.loading.stated_grid import whole_grid
 from stacbuild.loading.units import work_unit
 from stacbuild.stac.checksums import SERVED
+from stacbuild.stac.extensions import HEADER
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE
 
@@ -175,6 +176,7 @@ def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
         kind=store_kind(item),
         stored=tuple(stored),
         version=asset.extra_fields.get(SERVED, ""),
+        header=asset.extra_fields.get(HEADER, ""),
     )
 
 

@@ -71,6 +71,7 @@ class Tile:
     stored: tuple[Stored, ...] = (Stored(),)
     whole: PixelGrid | None = None
     version: str = ""
+    header: str = ""
 
     @cached_property
     def encoding(self) -> str:
@@ -174,7 +175,7 @@ def opened_tile(
     tile: Tile, options: Mapping[str, Any]
 ) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
     """Lend the open file of a tile, as `stacbuild.loading.pool.open_raster`."""
-    stated = Stated(tile.whole, tile.version)
+    stated = Stated(tile.whole, tile.version, tile.header)
     return open_raster(tile.href, tile.size, tile.kind, options, stated)
 
 

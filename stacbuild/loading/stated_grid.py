@@ -25,6 +25,10 @@ WHOLE = "stacbuild:whole"
 # Pixels by which corners may differ: those of rasters are stored exactly, and the position of Zarr
 # coordinates in their pixels may be stated by a profile.
 _RASTER, _ZARR = 0.1, 0.75
+# The same for rasters whose position is that of another catalog. If that is rounded, centres that
+# lie on an edge, as on a grid half a pixel off, would belong to the next pixel.
+_STATED = 1e-9
+_HARVEST = "harvest it again"
 
 
 def whole_grid(properties: Mapping[str, Any]) -> PixelGrid:
@@ -60,6 +64,31 @@ def check_raster(stated: PixelGrid, dataset: DatasetReader, href: str) -> None:
     _check(stated, grid_of(dataset, href), href, _RASTER)
 
 
+def check_header(stated: PixelGrid, header: str, dataset: DatasetReader, href: str) -> None:
+    """Check that a file whose header was not read at harvest is as its item states.
+
+    Parameters
+    ----------
+    header
+        What it has to state about values, as `stacbuild.formats.geotiff_header.signature`.
+
+    Raises
+    ------
+    IntegrityError
+        If values are stored in another way, or a corner is elsewhere.
+    """
+    from stacbuild.formats.geotiff_header import signature
+    from stacbuild.stac.raster_item import grid_of
+
+    advice = "set read_headers: true for its store, then harvest"
+    _check(stated, grid_of(dataset, href), href, _STATED, advice)
+    found = signature(dataset)
+    if found != header:
+        raise IntegrityError(
+            f"{href}: its header states {found}, but other files of its product {header}; {advice}"
+        )
+
+
 def check_zarr(stated: PixelGrid, ds: xr.Dataset, spatial: tuple[str, str], href: str) -> None:
     """Check that an item states the grid of its store, as far as the store states one.
 
@@ -81,11 +110,15 @@ def check_zarr(stated: PixelGrid, ds: xr.Dataset, spatial: tuple[str, str], href
     _check(stated, found, href, _ZARR)
 
 
-def _check(stated: PixelGrid, found: PixelGrid, href: str, tolerance: float) -> None:
+def _check(
+    stated: PixelGrid, found: PixelGrid, href: str, tolerance: float, advice: str = _HARVEST
+) -> None:
     if tuple(stated.shape) != tuple(found.shape):
-        raise _differs(href, f"proj:shape {list(stated.shape)}", f"{list(found.shape)} pixels")
+        raise _differs(
+            href, f"proj:shape {list(stated.shape)}", f"{list(found.shape)} pixels", advice
+        )
     if stated.crs != found.crs and not same_crs(stated.crs, found.crs):
-        raise _differs(href, f"the CRS {stated.crs[:60]}", found.crs[:60])
+        raise _differs(href, f"the CRS {stated.crs[:60]}", found.crs[:60], advice)
     if stated.transform == found.transform:
         return
     rows, columns = found.shape
@@ -95,11 +128,9 @@ def _check(stated: PixelGrid, found: PixelGrid, href: str, tolerance: float) -> 
         # NaN is no position either.
         if not (abs(column - corner[0]) <= tolerance and abs(row - corner[1]) <= tolerance):
             raise _differs(
-                href, f"proj:transform {list(stated.transform)}", str(list(found.transform))
+                href, f"proj:transform {list(stated.transform)}", str(list(found.transform)), advice
             )
 
 
-def _differs(href: str, stated: str, found: str) -> IntegrityError:
-    return IntegrityError(
-        f"{href}: its item states {stated}, the file has {found}; harvest it again"
-    )
+def _differs(href: str, stated: str, found: str, advice: str = _HARVEST) -> IntegrityError:
+    return IntegrityError(f"{href}: its item states {stated}, the file has {found}; {advice}")

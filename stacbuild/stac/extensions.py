@@ -36,6 +36,10 @@ MASK = "stacbuild:mask"
 ALPHA = "stacbuild:alpha"
 """Field of ``bands``: true for an alpha band, which is not data."""
 
+HEADER = "stacbuild:header"
+"""Field of an asset whose header was not read: what it states about values, as that of other files
+of the product (`stacbuild.formats.geotiff_header.signature`). It is compared when it is opened."""
+
 VARIABLE = "stacbuild:variable"
 """Field of an asset or of ``bands``: the variable according to the header."""
 

@@ -6,6 +6,7 @@ CF 0.2.0. A profile adds metadata: names, units, classes, and the years of bands
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import math
 from collections.abc import Mapping
@@ -101,42 +102,93 @@ def raster_item(
         If the file has no CRS or geotransform, or contradicts its profile.
     """
     times = _of_period(period) if period else _times(dataset, profile, datetime)
-    grid = grid_of(dataset, href)
-    geometry, bbox = _footprint(grid, href)
-    name = profile.title or title or data_id
     found = file_classes(dataset) if classes is None else classes
+    names = Names(item_id, data_id, store_key, href)
+    item = _item(names, grid_of(dataset, href), profile, times, title)
+    item.properties |= dict(properties or {})
+    asset = item.assets["data"]
+    asset.title = profile.title or only_description(dataset) or asset.title
+    asset.media_type = media_type(dataset)
+    asset.extra_fields = {
+        **value_fields(dataset, profile),
+        **sampling_fields(dataset),
+        **class_fields(dataset, profile, found),
+        **band_fields(dataset, profile, href, found),
+        **(asset_fields or {}),
+    }
+    declare_extensions(item)
+    return item
+
+
+@dataclass(frozen=True)
+class Names:
+    """What an item of a source is called, and where its file is."""
+
+    item_id: str
+    data_id: str
+    store_key: str
+    href: str
+
+
+def stated_item(
+    names: Names,
+    grid: PixelGrid,
+    profile: DataProfile,
+    datetime: dt.datetime | None,
+    pattern: pystac.Asset,
+) -> pystac.Item:
+    """Return the item of a GeoTIFF whose header is not read.
+
+    Parameters
+    ----------
+    grid
+        The grid of its pixels, as another catalog states it.
+    datetime
+        Used if the profile has no time, as in `raster_item`.
+    pattern
+        The asset of a file of the same product, which has what is not particular to a file.
+
+    Raises
+    ------
+    IntegrityError
+        If the grid is not on the earth.
+    """
+    item = _item(names, grid, profile, item_times(profile, datetime))
+    asset = item.assets["data"]
+    asset.media_type = pattern.media_type
+    asset.extra_fields = copy.deepcopy(pattern.extra_fields)
+    declare_extensions(item)
+    return item
+
+
+def _item(
+    names: Names,
+    grid: PixelGrid,
+    profile: DataProfile,
+    times: Mapping[str, dt.datetime | None],
+    title: str | None = None,
+) -> pystac.Item:
+    """Return the item of a raster, with an asset that lacks the metadata of its values."""
+    geometry, bbox = _footprint(grid, names.href)
+    name = profile.title or title or names.data_id
     item = pystac.Item(
-        id=item_id,
+        id=names.item_id,
         geometry=geometry,
         bbox=bbox,
         datetime=times["datetime"],
         start_datetime=times.get("start_datetime"),
         end_datetime=times.get("end_datetime"),
-        properties={"title": name, STORE: store_key, DATA_ID: data_id},
+        properties={"title": name, STORE: names.store_key, DATA_ID: names.data_id},
     )
     if profile.description:
         item.properties["description"] = profile.description
     if profile.keywords:
         item.properties["keywords"] = list(profile.keywords)
-    item.properties |= _projection(grid) | dict(properties or {})
-    item.add_asset(
-        "data",
-        pystac.Asset(
-            href=href,
-            title=profile.title or only_description(dataset) or name,
-            description=profile.description,
-            media_type=media_type(dataset),
-            roles=["data"],
-            extra_fields={
-                **value_fields(dataset, profile),
-                **sampling_fields(dataset),
-                **class_fields(dataset, profile, found),
-                **band_fields(dataset, profile, href, found),
-                **(asset_fields or {}),
-            },
-        ),
+    item.properties |= _projection(grid)
+    asset = pystac.Asset(
+        href=names.href, title=name, description=profile.description, roles=["data"]
     )
-    declare_extensions(item)
+    item.add_asset("data", asset)
     return item
 
 

@@ -9,7 +9,7 @@ from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.net.http import public_url
 from stacbuild.sources.stac.reader import Json, Reader
 
-MOST_ITEMS = 1000
+MOST_ITEMS = 100_000
 """Most items of a data id."""
 
 

@@ -14,24 +14,27 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pystac
 
 from stacbuild import progress
-from stacbuild.errors import Failure, StacbuildError
+from stacbuild.errors import Failure, LocalError, StacbuildError
 from stacbuild.formats.geotiff import RasterFile
 from stacbuild.formats.geotiff_classes import class_notes, file_classes
-from stacbuild.formats.geotiff_header import left_out
+from stacbuild.formats.geotiff_header import left_out, signature
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_crs import states_crs
 from stacbuild.formats.zarr_store import open_group, source_of
+from stacbuild.geo.bbox import BBox
 from stacbuild.net.http import public_url
-from stacbuild.profiles import CollectionProfile, Profiles
+from stacbuild.profiles import CollectionProfile, DataProfile, Profiles
 from stacbuild.safe_text import clean
 from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.stac.asset import (
+    Data,
     Json,
     data_of,
     file_fields,
@@ -45,7 +48,14 @@ from stacbuild.sources.stac.asset import (
     without_times,
 )
 from stacbuild.sources.stac.found import Found
-from stacbuild.sources.stac.projection import position_notes
+from stacbuild.sources.stac.product import (
+    READ_ALL,
+    pattern_of,
+    product_of,
+    spread,
+    stated_grid,
+)
+from stacbuild.sources.stac.projection import is_around, position_notes
 from stacbuild.sources.stac.query import parse
 from stacbuild.sources.stac.reader import Reader
 from stacbuild.sources.stac.search import find
@@ -54,7 +64,7 @@ from stacbuild.sources.stac.store import StacStore
 from stacbuild.sources.stac.values import complete_raster, complete_zarr
 from stacbuild.stac.catalog import STORE, Harvest, slug, with_digest
 from stacbuild.stac.extensions import declare_extensions, file_time
-from stacbuild.stac.raster_item import raster_item
+from stacbuild.stac.raster_item import Names, raster_item, stated_item
 from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 _THREADS = 8
@@ -66,15 +76,18 @@ class _Described:
     item: pystac.Item
     found: Found
     notes: tuple[str, ...]
+    header: str | None = None
 
 
 @dataclass(frozen=True)
-class _Names:
-    """Id and data id of our item, and the key of the requested asset."""
+class _Job:
+    """A foreign item to describe: id and data id of ours, its asset, and what profiles state."""
 
     item_id: str
     data_id: str
-    asset: str | None
+    found: Found
+    data: Data
+    profile: DataProfile
 
 
 def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
@@ -116,14 +129,37 @@ def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Des
     label = f"{reader.store.identifier}: describe"
     with progress.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
 
-        def one(found: Found) -> _Described:
+        def job(found: Found) -> _Job:
             where = _beside(reader.root, found.location) if counts[found.id] > 1 else ""
-            names = _Names(_item_id(found, data_id, where), data_id, query.asset)
-            item, notes = _describe(reader, names, found, profiles)
-            task.advance()
-            return _Described(item, found, tuple(notes))
+            data = data_of(reader, found, query.asset)
+            known = profiles.of(reader.store.key, data_id)
+            return _Job(_item_id(found, data_id, where), data_id, found, data, known)
 
-        described = list(pool.map(one, founds))
+        def one(job: _Job) -> _Described:
+            described = _describe(reader, job)
+            task.advance()
+            return described
+
+        jobs = [job(found) for found in founds]
+        # Headers of products first, since they decide which others are read.
+        known: dict[int, _Described] = {}
+        for numbers in _products(reader, jobs):
+            some = [numbers[place] for place in spread(len(numbers))]
+            known |= zip(some, pool.map(one, [jobs[number] for number in some]), strict=True)
+            samples = [(jobs[n].found, jobs[n].data, known[n].item, known[n].header) for n in some]
+            pattern = pattern_of(samples)
+            if pattern is None:
+                continue
+            for number in numbers:
+                taken = None
+                if number not in known:
+                    taken = _take(reader, jobs[number], pattern, known[some[0]].notes)
+                if taken is not None:
+                    known[number] = taken
+                    task.advance()
+        rest = [number for number in range(len(jobs)) if number not in known]
+        known |= zip(rest, pool.map(one, [jobs[number] for number in rest]), strict=True)
+    described = [known[number] for number in range(len(jobs))]
     _warn(described)
     if reader.store.folder:
         state = state_of(founds)
@@ -131,6 +167,18 @@ def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Des
             each.item.properties[FOUND] = state
     _check_combinable(data_id, [each.item for each in described])
     return described
+
+
+def _products(reader: Reader, jobs: Sequence[_Job]) -> Iterator[list[int]]:
+    """Yield the numbers of items of products, of which not all headers have to be read."""
+    if len(jobs) <= READ_ALL or reader.store.store_params.read_headers:
+        return
+    found: dict[str, list[int]] = {}
+    for number, job in enumerate(jobs):
+        product = product_of(job.found, job.data)
+        if product is not None:
+            found.setdefault(product, []).append(number)
+    yield from (numbers for numbers in found.values() if len(numbers) > READ_ALL)
 
 
 def _check_combinable(data_id: str, items: Sequence[pystac.Item]) -> None:
@@ -145,21 +193,19 @@ def _check_combinable(data_id: str, items: Sequence[pystac.Item]) -> None:
         )
 
 
-def _describe(
-    reader: Reader, names: _Names, found: Found, profiles: Profiles
-) -> tuple[pystac.Item, list[str]]:
-    store, data_id = reader.store, names.data_id
-    data = data_of(reader, found, names.asset)
-    known = profiles.of(store.key, data_id)
+def _describe(reader: Reader, job: _Job) -> _Described:
+    """Return an item by the header of its file."""
+    store, found, data, known = reader.store, job.found, job.data, job.profile
     profile = profile_of(found, data, known)
     identity: Json = {
-        "item_id": names.item_id,
-        "data_id": data_id,
+        "item_id": job.item_id,
+        "data_id": job.data_id,
         "store_key": store.key,
         "href": data.href,
     }
     options = store.storage_options if data.s3 else None
     item_crs = stated_crs(found, data)
+    header = None
     if data.kind == "raster":
         file = RasterFile(data.read, session=reader.session, storage_options=options)
         with file.open() as raster:
@@ -177,6 +223,7 @@ def _describe(
                 notes += time_notes(times, found)
             if beside is not None:
                 notes += sidecar_notes(beside, raster)
+            header = None if times else signature(raster)
         fields = {"file:size": file.size, **file_fields(data)}
         if "://" not in data.read:
             fields["updated"] = file_time(Path(file.href))
@@ -209,6 +256,39 @@ def _describe(
                     state[CHUNKS] = count_chunks(group.store, map(str, ds.data_vars))
                 item.assets["data"].extra_fields |= state
     notes += position_notes(item, found, data, item_crs)
+    return _Described(_complete(reader, item, job), found, tuple(notes), header)
+
+
+def _take(
+    reader: Reader, job: _Job, pattern: pystac.Asset, notes: Sequence[str]
+) -> _Described | None:
+    """Return an item as another catalog states it, whose file is not opened.
+
+    *pattern* and *notes* are those of the first file of the product. None if the grid that it
+    states is not where its bbox is: its file might then never be opened, and be missing unnoticed.
+    """
+    found, data = job.found, job.data
+    grid = stated_grid(found, data)
+    assert grid is not None  # noqa: S101 - or it would be of no product
+    names = Names(job.item_id, job.data_id, reader.store.key, data.href)
+    item = stated_item(names, grid, profile_of(found, data, job.profile), time_of(found), pattern)
+    if not is_around(cast(BBox, tuple(item.bbox or ())), found.content.get("bbox")):
+        return None
+    fields = file_fields(data)
+    if "://" not in data.read:
+        path = Path(data.read)
+        if not path.is_file():
+            raise LocalError(f"{path}: there is no such file")
+        fields |= {"updated": file_time(path), "file:size": path.stat().st_size}
+    elif isinstance(size := data.content.get("file:size"), int) and size > 0:
+        fields["file:size"] = size
+    item.assets["data"].extra_fields |= fields
+    return _Described(_complete(reader, item, job), found, tuple(notes))
+
+
+def _complete(reader: Reader, item: pystac.Item, job: _Job) -> pystac.Item:
+    """Add, in place, what only the foreign item has: S3, licence, providers and links."""
+    found, data = job.found, job.data
     if data.s3:
         asset = item.assets["data"]
         asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
@@ -218,7 +298,7 @@ def _describe(
     for rel, href in outer_links(reader, found.location, found.content):
         item.add_link(pystac.Link(rel, href))
     declare_extensions(item)
-    return item, notes
+    return item
 
 
 def _item_id(found: Found, data_id: str, where: str) -> str:

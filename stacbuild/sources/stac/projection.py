@@ -101,5 +101,24 @@ def _disjoint(one: Any, other: Any) -> bool:
     )
 
 
+def is_around(footprint: BBox, stated: Any) -> bool:
+    """Return whether a footprint has a stated bbox within it, give or take a tenth of its sides.
+
+    Both are in degrees. What is stated is often that of valid pixels only; nothing is compared if
+    it is no bbox.
+    """
+    bbox = _numbers(stated)
+    if not bbox or len(bbox) != 4:
+        return True
+    (west, south, east, north), own = bbox, footprint
+    if west > east or own[0] > own[2]:
+        return not _disjoint(stated, list(footprint))
+    across, down = (own[2] - own[0]) / 10, (own[3] - own[1]) / 10
+    return (
+        own[0] - across <= west <= east <= own[2] + across
+        and own[1] - down <= south <= north <= own[3] + down
+    )
+
+
 def _short(bbox: Any) -> str:
     return "[" + ", ".join(f"{edge:.9g}" for edge in bbox) + "]"

@@ -32,6 +32,9 @@ class StacParams(Model):
     relative to the configuration."""
     storage_options: StorageOptions | None = None
     """Access to files on S3; by default AWS, with unsigned requests."""
+    read_headers: bool = False
+    """Whether to read the header of each file at harvest, also of products of more than 64 files
+    whose items state their grid, data type and nodata value (of these, eight are read)."""
 
     @model_validator(mode="after")
     def _one_address(self) -> StacParams:

@@ -602,8 +602,9 @@ def test_pages_of_a_search_in_a_circle_end(web: Web) -> None:
     assert len(web.log) < 10
 
 
-def test_a_search_without_end_is_stopped(web: Web) -> None:
+def test_a_search_without_end_is_stopped(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each page leads to another that is new, so that no circle tells."""
+    monkeypatch.setattr("stacbuild.sources.stac.found.MOST_ITEMS", 1000)
     web.documents |= {
         "": root()
         | {
@@ -626,9 +627,12 @@ def test_a_search_without_end_is_stopped(web: Web) -> None:
     assert len(web.log) < 20
 
 
-def test_a_collection_of_very_many_items_is_left_early(web: Web) -> None:
+def test_a_collection_of_very_many_items_is_left_early(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As many links as one document holds: what is too much is not read to its end."""
     links = [link("item", f"i{each}.json") for each in range(50_000)]
+    monkeypatch.setattr("stacbuild.sources.stac.found.MOST_ITEMS", 1000)
     web.documents |= {
         "catalog.json": root("c.json"),
         "c.json": collection("forest", *links),
