@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from stacbuild.planning.job import Job
     from stacbuild.storage.output import Staging
 
+# Most titles of sources in the description of a cube; its links name all.
+_MOST_TITLES = 5
+
 PICTURES = "stacbuild.pictures.thumbnail"
 """The module that draws thumbnails; imported late, since it is slow to import."""
 
@@ -99,7 +102,9 @@ def cube_item(
 def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
     collections = job.collections
     names = ", ".join(str(name) for name in cube.data_vars)
-    titles = "; ".join(collection.title for collection in collections)
+    titles = "; ".join(collection.title for collection in collections[:_MOST_TITLES])
+    if len(collections) > _MOST_TITLES:
+        titles += f" and {len(collections) - _MOST_TITLES} more"
     more = f" and {len(collections) - 1} more" if len(collections) > 1 else ""
     count = len(job.items)
     made_from = "1 source item" if count == 1 else f"{count} source items"

@@ -116,7 +116,9 @@ def _stores(data: dict[Any, Any], stores: dict[str, dict[Any, Any]]) -> Iterator
         yield Problem(
             ("data_stores",),
             f"needs a store with the identifier {STORAGE!r}, which takes the cubes "
-            f"(store_id {', '.join(WRITABLE)})",
+            f"(store_id {', '.join(WRITABLE)}), such as {{identifier: {STORAGE}, store_id: file, "
+            "store_params: {root: cubes}}",
+            on_key=True,
         )
     for path, store in _entries(listed, ("data_stores",)):
         kind = store.get("store_id")

@@ -20,11 +20,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from stacbuild.nodata import to_json
-from stacbuild.pictures.coarse import Plane, read_plane, statistics
+from stacbuild.pictures.coarse import SIDE, Plane, read_plane, statistics
 from stacbuild.pictures.colors import Legend, Scale, colors_of
 
 # A picture is not informative if a single value has a larger share of its pixels.
 _UNIFORM_SHARE = 0.9
+# Proportions of a pixel from which its picture is stretched, and the most that it is.
+_NOT_SQUARE, _MOST_STRETCHED = 1.25, 16.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ def picture(cube: xr.Dataset, asset: str = "data") -> Pictured:
         if (nodata := _nodata(plane)) is not None:
             render["nodata"] = nodata
         renders[str(name)] = render
-    pngs = {name: encode(colors.rgba(plane)) for name, (plane, colors) in drawn.items()}
+    pngs = {
+        name: encode(in_proportion(colors.rgba(plane), _proportion(plane)))
+        for name, (plane, colors) in drawn.items()
+    }
     uniform = {name for name, (plane, _) in drawn.items() if _most_common(plane) > _UNIFORM_SHARE}
     return Pictured(pngs, tuple(sorted(drawn, key=lambda name: name in uniform)), renders, found)
 
@@ -89,6 +94,42 @@ def _most_common(plane: Plane) -> float:
     if not len(values):
         return 1.0
     return float(np.unique(values, return_counts=True)[1].max() / len(values))
+
+
+def _proportion(plane: Plane) -> float:
+    """Return the height of a pixel relative to its width, in the units of the CRS."""
+    rows, cols = plane.array.shape[-2:]
+    west, east, south, north = plane.extent
+    return abs(north - south) / rows / (abs(east - west) / cols)
+
+
+def in_proportion(
+    rgba: np.ndarray[Any, np.dtype[np.uint8]], ratio: float
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return an image in proportion, if its pixels are not square.
+
+    Parameters
+    ----------
+    rgba
+        Shape (rows, columns, 4). Rows or columns are repeated, or left out where a side would have
+        more than 512 pixels.
+    ratio
+        Height of a pixel relative to its width.
+    """
+    rows, cols = rgba.shape[:2]
+    if 1 / _NOT_SQUARE < ratio < _NOT_SQUARE:
+        return rgba
+    ratio = min(max(ratio, 1 / _MOST_STRETCHED), _MOST_STRETCHED)
+    high, wide = rows * max(ratio, 1), cols * max(1 / ratio, 1)
+    scale = min(1, SIDE / max(high, wide))
+    down, across = (
+        np.arange(size) * count // size
+        for size, count in (
+            (max(1, round(high * scale)), rows),
+            (max(1, round(wide * scale)), cols),
+        )
+    )
+    return rgba[np.ix_(down, across)]
 
 
 def encode(rgba: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

@@ -34,8 +34,13 @@ HOSTED = "https://radiantearth.github.io/stac-browser/#/external/"
 
 # The build fails with later versions, which need a newer OpenLayers than this STAC Browser has.
 _PINNED = {"ol-stac": "1.2.0"}
+# The card of an item shows no period if its time is not known (`stacbuild.stac.item_time`). Text of
+# the sources, and what replaces it.
+_CARD = Path("src", "components", "Item.vue")
+_PERIOD = "if (this.data && (this.data.properties.start_datetime"
+_KNOWN_PERIOD = _PERIOD.replace("&&", "&& !/^0001-/.test(this.data.properties.start_datetime) &&")
 # Increment when the build changes, so that existing builds are not reused.
-_RECIPE = 2
+_RECIPE = 3
 _BUILD_TIMEOUT = 1800
 _INDEX = "index.html"
 _CONFIG = "config.js"
@@ -118,6 +123,8 @@ def _build(directory: Path) -> Path:
         for name in ("basemaps.config.js", "fields.config.js"):
             own = resources.files("stacbuild.web") / name
             (sources / name).write_text(own.read_text())
+        card = (sources / _CARD).read_text(encoding="utf-8")
+        (sources / _CARD).write_text(card.replace(_PERIOD, _KNOWN_PERIOD), encoding="utf-8")
         task.advance(1)
         task.update(note="its libraries")
         quiet = ["--no-audit", "--no-fund", "--loglevel=error"]

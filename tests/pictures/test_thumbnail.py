@@ -15,7 +15,7 @@ from zarr.storage import LocalStore, WrapperStore
 
 from stacbuild.pictures.coarse import read_plane
 from stacbuild.pictures.colors import OTHER, Legend, Scale, colors_of
-from stacbuild.pictures.thumbnail import picture
+from stacbuild.pictures.thumbnail import in_proportion, picture
 from tests.support.built import variable_of
 from tests.support.cli import configuration, geotiff, stacbuild
 
@@ -139,6 +139,30 @@ class Counting(WrapperStore[LocalStore]):
     async def get(self, key: str, *args: Any, **options: Any) -> Any:
         self.keys.append(key)
         return await super().get(key, *args, **options)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shape"),
+    [
+        (1.0, (120, 160)),
+        (1.1, (120, 160)),
+        (1 / 3, (120, 480)),
+        (2.0, (240, 160)),
+        (8.0, (512, 85)),
+        (1000.0, (512, 43)),
+    ],
+)
+def test_pixels_that_are_not_square_are_in_proportion(ratio: float, shape: tuple[int, int]) -> None:
+    rgba = np.arange(120 * 160 * 4, dtype=np.uint32).astype(np.uint8).reshape(120, 160, 4)
+    drawn = in_proportion(rgba, ratio)
+    assert drawn.shape[:2] == shape
+    np.testing.assert_array_equal(drawn[0, 0], rgba[0, 0])
+
+
+def test_a_cube_of_oblong_pixels_has_an_oblong_picture() -> None:
+    coords = {"y": np.arange(10.0, 0, -1), "x": np.arange(0, 60.0, 3)}
+    cube = xr.Dataset({"a": (("y", "x"), np.arange(200.0).reshape(10, 20))}, coords)
+    assert opened(picture(cube).pngs["a"]).shape[:2] == (10, 60)
 
 
 def test_one_plane_is_read_and_not_the_whole_array(tmp_path: Path) -> None:
