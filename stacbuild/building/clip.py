@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from stacbuild import progress
 from stacbuild.errors import BuildError
+from stacbuild.loading.stack_graph import edges, window_of
 
 if TYPE_CHECKING:
     from stacbuild.config import Dataset
@@ -58,6 +60,7 @@ def clipped(cube: xr.Dataset, region: Region, grid: Grid, dataset: Dataset) -> x
             meta=np.empty((0, 0), bool),
             region=region,
             grid=grid,
+            known=edges(values.chunks[-2:]),
         )
         data = _joined(values, inside, _reached(region, grid, values), last.dtype.type(fill))
         arrays[name] = last.copy(data=data).transpose(*array.dims)
@@ -102,6 +105,8 @@ def _chosen(inside: NDArray[np.bool_], values: NDArray[Any], fill: np.generic) -
     return np.where(inside, values, fill)
 
 
-def _inside(region: Region, grid: Grid, block_info: Any = None) -> NDArray[np.bool_]:
-    rows, columns = block_info[None]["array-location"]
-    return region.contains(grid, (slice(*rows), slice(*columns)))
+def _inside(
+    region: Region, grid: Grid, known: Sequence[Sequence[int]], block_id: Sequence[int] = ()
+) -> NDArray[np.bool_]:
+    rows, columns = window_of(block_id, known)
+    return region.contains(grid, (rows, columns))

@@ -1,9 +1,10 @@
-"""Graphs of stacks, from which a window can be selected at the cost of the window.
+"""Graphs from which a window can be selected at the cost of the window.
 
 A continent has 10^5 chunks and more, and each region of a build selects a few. stackstac's graph is
 made for that: it states how a chunk is made, and lists none. Two things would list all of them
 again, and cost 0.3 s a region: a dimension that is dropped by indexing, and tasks in dask's old
-form, which dask looks for among the keys of all chunks.
+form, which dask looks for among the keys of all chunks. dask's ``block_info`` lists them, too:
+`edges` and `window_of` take the place of it.
 
 This module uses the private module ``dask._task_spec``; without it, only time is lost.
 """
@@ -11,6 +12,7 @@ This module uses the private module ``dask._task_spec``; without it, only time i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import dask.array as da
@@ -50,6 +52,18 @@ def selectable(array: xr.DataArray) -> xr.DataArray:
     }
     converted = HighLevelGraph(layers, graph.dependencies)
     return array.copy(data=da.Array(converted, data.name, data.chunks, meta=data._meta))  # noqa: SLF001
+
+
+def edges(chunks: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Return the first index of each chunk and the length, along each dimension."""
+    return tuple(tuple(accumulate(lengths, initial=0)) for lengths in chunks)
+
+
+def window_of(block_id: Sequence[int], known: Sequence[Sequence[int]]) -> tuple[slice, ...]:
+    """Return the window of a block; *known* are the `edges` of the array's chunks."""
+    return tuple(
+        slice(along[index], along[index + 1]) for along, index in zip(known, block_id, strict=True)
+    )
 
 
 def without(array: xr.DataArray, single: Sequence[str]) -> xr.DataArray:

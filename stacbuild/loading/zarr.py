@@ -30,6 +30,7 @@ from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored, without_packing
 from stacbuild.loading.pool import cache, identity, zarr_dataset
 from stacbuild.loading.regrid import Plane, regrid
+from stacbuild.loading.stack_graph import edges, window_of
 from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_variables import spatial_dims
 from stacbuild.stac.checksums import SERVED
@@ -288,7 +289,12 @@ def load_zarr(
         for name, length in zip(source.dims, array.shape, strict=True)
     )
     lazy = da.map_blocks(
-        _read_chunk, source=source, chunks=chunks, dtype=dtype, meta=np.empty(0, dtype)
+        _read_chunk,
+        source=source,
+        known=edges(chunks),
+        chunks=chunks,
+        dtype=dtype,
+        meta=np.empty(0, dtype),
     )
     y, x = grid.coords()
     others = {
@@ -357,9 +363,10 @@ def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
     return {str(name): value for name, value in array.attrs.items() if name not in encoding}
 
 
-def _read_chunk(source: ZarrSource, block_info: Any = None) -> NDArray[Any]:
-    location = block_info[None]["array-location"]
-    return source.read(tuple(slice(*bounds) for bounds in location))
+def _read_chunk(
+    source: ZarrSource, known: Sequence[Sequence[int]], block_id: Sequence[int] = ()
+) -> NDArray[Any]:
+    return source.read(window_of(block_id, known))
 
 
 def _split(length: int, chunk: int) -> tuple[int, ...]:
