@@ -340,7 +340,8 @@ class _Handler(BaseHTTPRequestHandler):
             return etag in names or "*" in names
         since = self.headers.get("If-Modified-Since")
         try:
-            return since is not None and int(changed) <= parsedate_to_datetime(since).timestamp()
+            # Equal, not older: a file that is written after the clock was set back is older.
+            return since is not None and int(changed) == parsedate_to_datetime(since).timestamp()
         except (ValueError, OverflowError):
             return False
 

@@ -59,6 +59,19 @@ def test_nobody_waits_below_the_limit() -> None:
     assert LIMITS["zenodo"][0][0] < 60
 
 
+def test_a_clock_that_was_set_back_makes_nobody_wait_for_it(tmp_path: Path) -> None:
+    clock = Clock()
+    polite = Pace(((5, 60.0), (20, 3600.0)), clock, clock.sleep, tmp_path / "pace.json")
+    for _ in range(5):
+        polite.wait()
+    clock.now = began = clock.now - 1800
+    for _ in range(5):
+        polite.wait()
+    assert clock.now == began
+    polite.wait()
+    assert clock.now == began + 60
+
+
 def test_sessions_of_one_kind_share_a_pace_and_others_have_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
