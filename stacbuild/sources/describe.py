@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.config.data_ids import check_patterns
 from stacbuild.config.store import Store
+from stacbuild.config.stores import kinds_that
 from stacbuild.errors import ConfigError, NotFoundError
 from stacbuild.formats.file_format import MEDIA_TYPES, Format
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted, describer_of, harvester_of
 from stacbuild.stac.extensions import ALPHA, MASK
+from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE, is_undated
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _CLASSES = "classification:classes"
+_TILED = kinds_that(lambda model: model.is_tiled)
+
 _MASKS = {
     "mask": "in the file",
     "alpha": "opacity (alpha band)",
@@ -247,10 +251,10 @@ def _has_dimension(items: Sequence[pystac.Item]) -> bool:
     bands = items[0].assets["data"].extra_fields.get("bands", [])
     if any("start_datetime" in band for band in bands):
         return True
-    # Tiles of other kinds of store are of one time, whatever their items state.
-    return (FILE in items[0].properties or "cube:variables" in items[0].properties) and (
-        len({item.properties.get("start_datetime") for item in items}) > 1
-    )
+    # Tiles that no data id names as files are of one time, whatever their items state.
+    if store_kind(items[0]) in _TILED and FILE not in items[0].properties:
+        return False
+    return len({item.properties.get("start_datetime") for item in items}) > 1
 
 
 def _times(item: pystac.Item) -> list[str]:

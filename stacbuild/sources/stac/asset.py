@@ -22,7 +22,7 @@ from stacbuild.net.hrefs import is_relative_path
 from stacbuild.net.http import public_url
 from stacbuild.profiles import Class, DataProfile, Provider
 from stacbuild.safe_text import clean
-from stacbuild.sources.stac.asset_kind import is_array_file, kind_of
+from stacbuild.sources.stac.asset_kind import is_array_file, kind_of, readable
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.query import instant
 from stacbuild.sources.stac.reader import Reader, links
@@ -84,10 +84,12 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
     assets = {
         str(key): asset for key, asset in found.content["assets"].items() if isinstance(asset, dict)
     }
-    readable = {key: kind for key, asset in assets.items() if (kind := kind_of(asset))}
+    kinds = readable(assets)
+    if name is not None and name in assets and (kind := kind_of(assets[name])):
+        kinds.setdefault(name, kind)
     if name is None:
-        marked = [key for key in readable if _is_data(assets[key].get("roles"))]
-        choice = marked or list(readable)
+        marked = [key for key in kinds if _is_data(assets[key].get("roles"))]
+        choice = marked or list(kinds)
         if len(choice) > 1:
             # Without copies of the same data at hrefs of unsupported schemes.
             choice = [key for key in choice if _may_be_read(assets[key])] or choice
@@ -101,18 +103,20 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
             )
         if not choice:
             raise StacbuildError(
-                f"{found.id}: no asset of it is a GeoTIFF, Zarr or NetCDF; there are: "
+                f"{found.id}: no asset of it is a GeoTIFF, JPEG 2000, Zarr or NetCDF; there are: "
                 f"{clean(', '.join(sorted(assets)))[:300] or 'none'}"
             )
         name = choice[0]
-    if name not in readable:
-        what = "is not a GeoTIFF, Zarr or NetCDF" if name in assets else "is no asset of it"
+    if name not in kinds:
+        what = (
+            "is not a GeoTIFF, JPEG 2000, Zarr or NetCDF" if name in assets else "is no asset of it"
+        )
         raise StacbuildError(
             f"{found.id}: {name!r} {what}; these can be read: "
-            f"{clean(', '.join(sorted(readable)))[:300] or 'none'}"
+            f"{clean(', '.join(sorted(kinds)))[:300] or 'none'}"
         )
     href, s3 = _resolve(reader, found, assets[name])
-    return Data(name, readable[name], href, s3, assets[name])
+    return Data(name, kinds[name], href, s3, assets[name])
 
 
 def _is_picture(asset: Json) -> bool:

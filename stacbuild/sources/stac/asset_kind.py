@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from stacbuild.formats.file_format import ARRAY_FILES, MEDIA_TYPES, format_of
+from stacbuild.formats.file_format import ARRAY_FILES, MEDIA_TYPES, Format, format_of
 
 Json = dict[str, Any]
 
 _TIFF = frozenset({"tif", "tiff", "geotiff", "geotif", "cog"})
+_JPEG2000 = frozenset({"image/jp2", "image/jpx", "image/j2c", "image/jpeg2000"})
 # Media types of files of any format.
 _ANYTHING = frozenset(
     {
@@ -45,6 +47,8 @@ def kind_of(asset: Json) -> str | None:
         return "zarr"
     if kind in ("image", "application") and _TIFF.intersection(re.split(r"[^a-z0-9]+", name)):
         return "raster"
+    if is_jpeg2000(asset):
+        return "raster"
     path = _path_of(asset.get("href"))
     if media == "application/zip" and path.endswith(".zarr.zip"):
         return "zarr"
@@ -56,6 +60,25 @@ def kind_of(asset: Json) -> str | None:
         if path.endswith((".tif", ".tiff")):
             return "raster"
     return None
+
+
+def readable(assets: Mapping[str, Any]) -> dict[str, str]:
+    """Return the kind of each asset that can be read, by its key.
+
+    JPEG 2000 is left out if there are others: it often is the original that these were made from.
+    """
+    known = {str(key): asset for key, asset in assets.items() if isinstance(asset, dict)}
+    kinds = {key: kind for key, asset in known.items() if (kind := kind_of(asset))}
+    others = {key: kind for key, kind in kinds.items() if not is_jpeg2000(known[key])}
+    return others or kinds
+
+
+def is_jpeg2000(asset: Json) -> bool:
+    """Return whether an asset is a JPEG 2000 file."""
+    media = _media(asset)
+    return media in _JPEG2000 or (
+        media in _ANYTHING and format_of(_path_of(asset.get("href"))) is Format.JPEG2000
+    )
 
 
 def is_array_file(asset: Json) -> bool:

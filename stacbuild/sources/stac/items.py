@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from stacbuild.errors import IntegrityError, NotFoundError, StacbuildError
 from stacbuild.net.hrefs import is_relative_path
 from stacbuild.net.http import public_url
-from stacbuild.sources.stac.asset_kind import kind_of
+from stacbuild.sources.stac.asset_kind import readable
 from stacbuild.sources.stac.found import Found, counted, item_of
 from stacbuild.sources.stac.query import Query
 from stacbuild.sources.stac.reader import Json, Reader, links
@@ -72,12 +72,13 @@ def of_assets(location: str, document: Json) -> Found | None:
     assets = document.get("assets")
     if not isinstance(assets, dict) or not isinstance(document.get("id"), str):
         return None
-    readable = {
+    data = {
         key: asset
         for key, asset in assets.items()
-        if isinstance(asset, dict) and kind_of(asset) and not _NO_DATA & _roles(asset)
+        if isinstance(asset, dict) and not _NO_DATA & _roles(asset)
     }
-    if not readable:
+    known = {key: data[key] for key in readable(data)}
+    if not known:
         return None
     properties = {key: value for key, value in document.items() if ":" in key}
     properties |= {key: document[key] for key in ("title", "description") if key in document}
@@ -89,7 +90,7 @@ def of_assets(location: str, document: Json) -> Found | None:
         "type": "Feature",
         "id": document["id"],
         "properties": properties,
-        "assets": readable,
+        "assets": known,
         "links": document.get("links"),
     }
     with contextlib.suppress(KeyError, IndexError, TypeError):
@@ -136,7 +137,11 @@ def nothing_in(location: str, document: Json) -> StacbuildError:
         )
     assets = document.get("assets")
     names = ", ".join(map(str, assets))[:200] if isinstance(assets, dict) else ""
-    has = f"none of its own assets ({names}) is a GeoTIFF, Zarr or NetCDF" if names else "no assets"
+    has = (
+        f"none of its own assets ({names}) is a GeoTIFF, JPEG 2000, Zarr or NetCDF"
+        if names
+        else "no assets"
+    )
     return NotFoundError(f"{where}: has no items, and {has}")
 
 

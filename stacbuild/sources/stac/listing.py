@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stacbuild.formats.file_format import Format
 from stacbuild.sources.listing_base import Entry, matches, matches_inside
 from stacbuild.sources.stac.asset import text
-from stacbuild.sources.stac.asset_kind import is_array_file, kind_of
+from stacbuild.sources.stac.asset_kind import is_array_file, is_jpeg2000, kind_of, readable
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.items import is_of_items, items_within, nothing_in, of_assets
 from stacbuild.sources.stac.query import Query
@@ -60,6 +61,8 @@ def _static(reader: Reader, landing: Json, match: str | None) -> Iterator[Entry]
 
 
 def _type(asset: Json) -> str:
+    if is_jpeg2000(asset):
+        return str(Format.JPEG2000)
     return "NetCDF" if is_array_file(asset) else _KINDS[str(kind_of(asset))]
 
 
@@ -86,16 +89,13 @@ def _items(name: str, founds: Iterator[Found] | list[Found], match: str | None) 
         if not matches(data_id, match):
             continue
         assets = found.content["assets"]
-        readable = {
-            str(key): asset
-            for key, asset in assets.items()
-            if isinstance(asset, dict) and kind_of(asset)
-        }
+        known = readable(assets)
         title = text(found.content["properties"].get("title"), 300)
-        for key, asset in readable.items():
+        for key in known:
+            asset = assets[key]
             size = asset.get("file:size")
             yield Entry(
-                data_id if len(readable) == 1 else f"{data_id}?asset_names={key}",
+                data_id if len(known) == 1 else f"{data_id}?asset_names={key}",
                 _type(asset),
                 size if isinstance(size, int) else None,
                 title,

@@ -377,7 +377,7 @@ def test_several_assets_are_told_apart_by_name(web: Web) -> None:
     where = store(url=f"{web.url}/catalog.json")
     with pytest.raises(StacbuildError, match=r"2 assets with data.*asset_names= .*map, other"):
         take(where, "forest/west")
-    with pytest.raises(StacbuildError, match="'text' is not a GeoTIFF, Zarr or NetCDF"):
+    with pytest.raises(StacbuildError, match="'text' is not a GeoTIFF, JPEG 2000, Zarr or NetCDF"):
         take(where, "forest/west?asset_names=text")
     assert take(where, "forest/west?asset_names=other")
 

@@ -234,7 +234,7 @@ def test_an_api_whose_collection_has_no_items(web: Web) -> None:
     ("content", "said"),
     [
         (collection("c"), "has no items, and no assets"),
-        (collection("c", assets={"x": {"href": "x.csv"}}), r"own assets \(x\) is a GeoTIFF, Zarr"),
+        (collection("c", assets={"x": {"href": "x.csv"}}), r"own assets \(x\) is a GeoTIFF, JPEG 2000, Zarr"),
         (collection("c", link("items", "./items")), "is a collection of a STAC API"),
         (root() | {"id": "c"}, "has no items, and no assets"),
     ],
@@ -448,3 +448,41 @@ def test_times_as_items_write_them() -> None:
 )
 def test_media_types_as_catalogs_write_them(media: str | None, href: Any, kind: str | None) -> None:
     assert kind_of({"type": media, "href": href}) == kind
+
+
+@pytest.mark.parametrize("media", ["image/jp2", "application/octet-stream"])
+def test_jpeg_2000_is_harvested_and_built(tmp_path: Path, web: Web, media: str) -> None:
+    path = web.root / "b.jp2"
+    web.root.mkdir(exist_ok=True)
+    values = np.arange(64 * 64, dtype="uint16").reshape(64, 64)
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", count=1, dtype="uint16", width=64, height=64,
+        crs="EPSG:32632", transform=rasterio.Affine(10, 0, 600000, 0, -10, 5000000),
+        QUALITY="100", REVERSIBLE="YES",
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+    assets = {"b": {"href": "./b.jp2", "type": media, "roles": ["data"]}}
+    web.documents |= {
+        "c.json": collection("c", link("item", "./i.json")),
+        "i.json": item("i", "./b.jp2") | {"assets": assets},
+    }
+    where = {
+        "identifier": "other",
+        "store_id": "stac",
+        "store_params": {"url": web.url + "/c.json"},
+    }
+    [entry] = list_data("stac", web.url + "/c.json", match="c/*")
+    assert (entry.data_id, entry.type) == ("c/i", "JPEG 2000")
+    one = {"identifier": "cube", "store": "other", "data_id": "c"}
+    [result] = build(load_config(configuration(tmp_path, [one], [where])), tmp_path / "catalogs")
+    assert result.status == "COMPLETED", result.message
+    cube = xr.open_zarr(result.href, mask_and_scale=False)
+    assert np.array_equal(cube["cube"].values, values)
+
+
+def test_jpeg_2000_beside_other_data_is_their_original() -> None:
+    from stacbuild.sources.stac.asset_kind import readable
+
+    both = {"a": {"href": "a.tif", "type": TIF}, "o": {"href": "a.jp2", "type": "image/jp2"}}
+    assert readable(both) == {"a": "raster"}
+    assert readable({"o": both["o"]}) == {"o": "raster"}
