@@ -49,8 +49,8 @@ MEDIA_TYPES = {
 """Media types of files with arrays."""
 
 _INSTEAD = {
-    Format.VRT: "it only names other files: name these as data ids, or make a GeoTIFF of it with "
-    "gdal_translate",
+    Format.VRT: "it only names other files: name these by a pattern, as in tiles_*.tif, or by a "
+    "list, or make a GeoTIFF of it with gdal_translate",
     Format.HDF4: "convert it to GeoTIFF with gdal_translate, or to HDF5 with h4toh5",
 }
 
