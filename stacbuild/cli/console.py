@@ -239,11 +239,16 @@ class TerminalReporter:
 
     def say(self, message: str) -> None:
         """Print one line above the display."""
-        self._console.print(Text(clean(message)), soft_wrap=True)
+        self._print(message)
 
     def warn(self, message: str) -> None:
         """Print one coloured line above the display."""
-        self._console.print(Text(f"warning: {clean(message)}", style="yellow"), soft_wrap=True)
+        self._print(f"warning: {message}", "yellow")
+
+    def _print(self, message: str, style: str = "") -> None:
+        # Between words only, so that a long path can be copied.
+        for line in wrapped(message, "", self._console.width):
+            self._console.print(Text(line, style=style), soft_wrap=True)
 
     @contextmanager
     def task(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -70,7 +71,19 @@ def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
     lines = error.problems if isinstance(error, ConfigError) else [str(error)]
     for line in lines:
         text = clean(prefixed(name, line) if name else line)
-        click.echo(f"{marked('error:', 'red')} {text}", err=True)
+        for shown in _lines(f"error: {text}"):
+            first = shown.startswith("error:")
+            coloured = shown.replace("error:", marked("error:", "red"), 1) if first else shown
+            click.echo(coloured, err=True)
+
+
+def _lines(text: str) -> list[str]:
+    """Return a message as lines of a terminal, broken between words; whole anywhere else."""
+    if not sys.stderr.isatty():
+        return [text]
+    from stacbuild.cli.console import wrapped
+
+    return wrapped(text, "", shutil.get_terminal_size().columns)
 
 
 def marked(word: str, color: str) -> str:

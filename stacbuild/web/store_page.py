@@ -33,7 +33,7 @@ data = xr.open_zarr("{url}")</pre>
 <p>This needs <code>pip install xarray zarr dask fsspec aiohttp</code>. To save a part of it as one
 file:</p>
 <pre>data.drop_attrs(deep=False).to_netcdf("part.nc")</pre>
-<h2>GDAL and QGIS</h2>
+<h2>GDAL and QGIS (Zarr format 3 needs GDAL 3.12)</h2>
 <pre>gdalinfo 'ZARR:"/vsicurl/{url}"'</pre>
 </body>
 </html>

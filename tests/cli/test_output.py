@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,3 +75,18 @@ def test_colours_are_left_out_on_request(
     for name, value in ({"TERM": "xterm"} | set_).items():
         monkeypatch.setenv(name, value)
     assert ("\x1b[" in marked("error:", "red")) == colored
+
+
+def test_errors_break_between_words_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
+    path = "/a/path/that/is/longer/than/the/terminal.tif"
+    error = StacbuildError(f"{path}: there is no such file; check the path")
+    print_error(error, debug=False, name="dem")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    print_error(error, debug=False, name="dem")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["error: dem:", f"  {path}:", "  there is no such file; check", "  the path"]
