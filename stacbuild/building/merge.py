@@ -121,8 +121,8 @@ def _fills(dataset: MultiDataset, arrays: dict[str, xr.DataArray]) -> dict[str, 
         for name in stated:
             if name not in arrays:
                 raise BuildError(
-                    f"{dataset.identifier}: xr_merge_params.fill_value names {name!r}, which is no "
-                    f"variable of the cube; there are: {', '.join(sorted(arrays))}"
+                    f"{dataset.identifier}: xr_merge_params.fill_value names {name!r}, which "
+                    f"is not a variable of the cube; there are: {', '.join(sorted(arrays))}"
                 )
     fills = {}
     for name, array in arrays.items():

@@ -114,7 +114,7 @@ def read_dbf(content: bytes, source: str) -> Iterator[Found]:
         If it is damaged, or has no column ``VALUE``.
     """
     if len(content) < 32:
-        raise TableError("is no dBASE table")
+        raise TableError("is not a dBASE table")
     count, header, length = struct.unpack_from("<IHH", content, 4)
     columns, offsets, start = [], [], 1
     for at in range(32, min(header, len(content)) - 31, 32):
@@ -192,7 +192,7 @@ def _of_table(
         cells = dict(enumerate(row))
         value, end = _whole(cells.get(first, "")), _whole(cells.get(last, ""))
         if value is None or value != end:
-            raise TableError("has an attribute table of ranges or fractions, which are no classes")
+            raise TableError("has an attribute table of ranges or fractions, which are not classes")
         name = None if label is None else cells.get(label, "").strip()
         color = None
         if red is not None and green is not None and blue is not None:

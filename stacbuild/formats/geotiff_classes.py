@@ -189,7 +189,7 @@ def _classes(
     values = sorted(names or colors)
     beyond = [value for value in values if held(value, dtype) is None]
     if beyond:
-        notes.append(f"has a class {beyond[0]}, which is no value of {dtype}; not used")
+        notes.append(f"has a class {beyond[0]}, which is not a value of {dtype}; not used")
         values = [value for value in values if value not in set(beyond)]
     if len(values) > (_MOST_CLASSES if names else _MOST_UNNAMED):
         what = "names" if names else "colours, but no names,"

@@ -77,7 +77,7 @@ class Hdf5File:
         self._indices: dict[str, Index] = {}
         self._stored_shapes: dict[str, tuple[int, ...]] = {}
         self._groups: dict[str, Members] | None = None
-        with self._reading("is no readable HDF5 file"):
+        with self._reading("is not a readable HDF5 file"):
             # By its path HDF5 would lock a local file against writers, and refuse one that another
             # library has open in this process with other locks.
             opened = content.open()
@@ -346,7 +346,7 @@ def _unreadable(node: h5py.Dataset) -> str | None:
     if _is_text(node):
         return "cannot be read (too many texts)" if node.size > MOST_TEXTS else None
     if node.dtype.kind not in "biuf" or node.dtype.itemsize > 8:
-        return f"cannot be read (values of type {node.dtype.kind!r} are no numbers)"
+        return f"cannot be read (values of type {node.dtype.kind!r} are not numbers)"
     return None
 
 

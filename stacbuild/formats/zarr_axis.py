@@ -79,7 +79,7 @@ class Axis:
             if (largest := float(np.abs(wide).max())) > _MOST_TURNS * circle:
                 # Unwrapping would fold it onto the line of the others.
                 raise StacbuildError(
-                    f"coordinate {name} is not regularly spaced: {largest:g} is no longitude"
+                    f"coordinate {name} is not regularly spaced: {largest:g} is not a longitude"
                 )
             # Longitudes that wrap around.
             wide = np.unwrap(wide, period=circle) if _jumps(wide) else wide
@@ -93,8 +93,8 @@ class Axis:
             if step == 0 or not apart <= STRAIGHT * abs(step) + precision:
                 gap = _gap_hint(wide, full_circle(crs) if is_x else None)
                 raise StacbuildError(
-                    f"coordinate {name} is not regularly spaced, so it is no grid of equal pixels"
-                    f"{gap}"
+                    f"coordinate {name} is not regularly spaced, so it is not a grid of equal "
+                    f"pixels{gap}"
                 )
             uneven = apart / abs(step)
         return cls(name, ends[0], ends[1], int(values.size), precision, bounds, unit, uneven)

@@ -226,7 +226,7 @@ def _counted(name: str, variable: xr.Variable, numbers: NDArray[Any], by: Count)
         )
     if by.months and (counts != np.round(counts)).any():
         raise StacbuildError(
-            f"{stated} are no whole ones, whose length is uncertain; write them again "
+            f"{stated} are fractions, whose length is uncertain; write them again "
             "as days (or, if months of 30 days are meant, with the calendar 360_day)"
         )
     far = (np.abs(counts) > _MOST_COUNTS).any()

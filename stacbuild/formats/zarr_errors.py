@@ -74,7 +74,7 @@ def read_error(error: Exception, href: str, storage_options: Json | None = None)
 def _no_group(path: Path) -> str:
     """Return why there is no Zarr group at a local path."""
     if path.is_file():
-        return "is no file of a format that is read: GeoTIFF, netCDF, HDF5, GRIB or a Zarr store"
+        return "is not a file of a format that is read: GeoTIFF, netCDF, HDF5, GRIB or a Zarr store"
     if path.is_dir():
         return "is a folder, but no Zarr group; name a store or file in it"
     return f"{_NO_GROUP} path"

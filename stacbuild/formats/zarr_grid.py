@@ -176,7 +176,7 @@ def _check_reach(coordinate: xr.DataArray, axis: Axis, crs: pyproj.CRS, *, is_x:
         most = 2 * circle if is_x else circle / 4 + (axis.tolerance if axis.count > 1 else 0)
         if farthest > most * (1 + 1e-9):
             raise StacbuildError(
-                f"coordinate {axis.name} reaches {farthest:g}, which is no "
+                f"coordinate {axis.name} reaches {farthest:g}, which is not a "
                 f"{'longitude' if is_x else 'latitude'}; its CRS ({crs.name}) is in "
                 f"{crs.axis_info[0].unit_name}s"
             )

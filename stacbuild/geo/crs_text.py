@@ -104,7 +104,7 @@ def _parsed(text: str) -> tuple[pyproj.CRS, str]:
         try:
             crs = parse_crs(text)
         except CRSError:
-            msg = f"{text} is no coordinate reference system that the installed PROJ knows"
+            msg = f"{text} is not a coordinate reference system that the installed PROJ knows"
             raise ValueError(msg) from None
         return crs, f"{text} ({crs.name})"
     if "+init=" in text or text.startswith("init="):

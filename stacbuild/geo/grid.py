@@ -251,7 +251,7 @@ class Grid(PixelGrid):
             return grid
         pixel = mapping.spatial_res if width == height else f"{width} x {height}"
         note = (
-            f"bbox {list(bbox)} is no whole number of pixels of {pixel}; "
+            f"bbox {list(bbox)} is not a whole number of pixels of {pixel}; "
             f"it grows to {list(grid.bounds)} ({rows} x {columns} pixels)"
         )
         return replace(grid, note=note)

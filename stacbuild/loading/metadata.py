@@ -205,7 +205,7 @@ class VariableMetadata:
             held = nodata.held(value, dtype)
         if held is None:
             raise BuildError(
-                f"spatial_resample_params.fill_values: {nodata.to_json(value)} is no value of "
+                f"spatial_resample_params.fill_values: {nodata.to_json(value)} is not a value of "
                 f"{dtype}"
             )
         return replace(self, chosen=held)

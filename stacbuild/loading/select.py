@@ -82,7 +82,7 @@ def check_names(
     for name in wanted:
         if name not in names:
             raise BuildError(
-                f"{variable.label}: {section} names {name!r}, which is no variable of it; "
+                f"{variable.label}: {section} names {name!r}, which is not a variable of it; "
                 f"there are: {', '.join(names)}"
             )
 

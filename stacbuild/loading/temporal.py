@@ -128,7 +128,7 @@ def check_temporal_names(params: TemporalResampleParams, names: list[str], data_
         for name in () if isinstance(stated, str) else stated or ():
             if name not in names:
                 raise BuildError(
-                    f"{data_id}: temporal_resample_params.{section} names {name!r}, which is no "
+                    f"{data_id}: temporal_resample_params.{section} names {name!r}, which is not a "
                     f"variable of the cube with times; there are: {', '.join(sorted(names))}"
                 )
 

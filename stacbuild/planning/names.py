@@ -43,6 +43,6 @@ def _check(
     for name in wanted:
         if name not in names:
             raise ConfigError(
-                f"{dataset.identifier}: {key} names {name!r}, which is no {what}; there are: "
+                f"{dataset.identifier}: {key} names {name!r}, which is not a {what}; there are: "
                 f"{', '.join(names)}"
             )

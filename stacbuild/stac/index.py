@@ -243,9 +243,9 @@ def _malformed(content: Json) -> str | None:
     """Return what is wrong with an item for planning and loading; None if nothing is."""
     properties = content.get("properties", {})
     if not isinstance(properties.get(DATA_ID, ""), str):
-        return f"its {DATA_ID} is no text"
+        return f"its {DATA_ID} is not text"
     if not isinstance(properties.get(STORE, ""), str):
-        return f"its {STORE} is no text"
+        return f"its {STORE} is not text"
     if DATA_ID in properties and "data" not in content.get("assets", {}):
         return "it has no asset with data"
     if any(key in properties for key in ("proj:shape", "proj:transform")):

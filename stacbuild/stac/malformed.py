@@ -15,18 +15,18 @@ def malformed(content: Json) -> str | None:
     """
     links = content.get("links", [])
     if not isinstance(links, list):
-        return "its links are no list"
+        return "its links are not a list"
     for link in links:
         if not isinstance(link, dict) or not all(_is_text(link.get(k)) for k in ("rel", "href")):
             return "one of its links has no rel or no href"
     assets = content.get("assets", {})
     if not isinstance(assets, dict):
-        return "its assets are no object"
+        return "its assets are not an object"
     for name, asset in assets.items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             return f"its asset {name[:60]!r} has no href"
     if not isinstance(content.get("properties", {}), dict):
-        return "its properties are no object"
+        return "its properties are not an object"
     return None
 
 

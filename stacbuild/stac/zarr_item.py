@@ -207,5 +207,5 @@ def period(
         return time_of(ends[0]), time_of(ends[1])
     except ValueError as error:
         raise StacbuildError(
-            f"attribute time_coverage_start or _end is no time: {error}"
+            f"attribute time_coverage_start or _end is not a time: {error}"
         ) from error

@@ -300,7 +300,7 @@ def test_any_bytes(files: Files, raw: bytes) -> None:
         (
             "EPSG:4326",
             "EPSG:999999999",
-            "160:10: grid_mappings.0.crs: EPSG:999999999 is no coordi",
+            "160:10: grid_mappings.0.crs: EPSG:999999999 is not a coordi",
         ),
     ],
 )
@@ -390,7 +390,7 @@ def test_what_is_made_to_take_long(files: Files, text: str) -> None:
 GRIDS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": (
         {"crs": "EPSG:999999"},
-        "crs: EPSG:999999 is no coordinate reference system that the",
+        "crs: EPSG:999999 is not a coordinate reference system that the",
     ),
     "words": ({"crs": "WGS 84"}, "crs: 'WGS 84' is not an EPSG code"),
     "vertical": ({"crs": "EPSG:5773"}, "crs: EPSG:5773 (EGM96 height) has no two horizontal axes"),

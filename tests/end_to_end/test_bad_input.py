@@ -378,7 +378,7 @@ def test_a_bbox_outside_the_grid(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "row", "expected"),
     [
-        ("crs", "EPSG:999999", 23, "no coordinate reference system that the installed PROJ knows"),
+        ("crs", "EPSG:999999", 23, "not a coordinate reference system that the installed PROJ"),
         ("crs", "nonsense", 23, "is not an EPSG code"),
         ("crs", "EPSG:4978", 23, "has no two horizontal axes"),
         ("spatial_res", 0, 22, "more than 0"),

@@ -52,7 +52,9 @@ def test_a_box_that_grows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     config.write_text(config.read_text().replace("spatial_res: 0.001", "spatial_res: 0.003"))
     assert run(["plan", str(config)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "is no whole number of pixels of 0.003; it grows to [10.0, 44.998, 10.102, 45.1]" in said
+    assert (
+        "is not a whole number of pixels of 0.003; it grows to [10.0, 44.998, 10.102, 45.1]" in said
+    )
     run(["plan", str(config), "--json"])
     (cube,) = json.loads(capsys.readouterr().out)["cubes"]
     assert "it grows to" in cube["note"]

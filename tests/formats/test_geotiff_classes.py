@@ -263,7 +263,7 @@ def test_a_class_beyond_the_type_is_left_out_and_told(tmp_path: Path) -> None:
         ("<PAMDataset>", ".aux.xml", "is no XML"),
         (b"\xff\xfe<\x00a\x00", ".aux.xml", "is no XML"),
         (" " * (5 << 20), ".aux.xml", "larger than 4 MB"),
-        (b"dbf", ".vat.dbf", "is no dBASE table"),
+        (b"dbf", ".vat.dbf", "is not a dBASE table"),
         (dbf([("VALUE", "N", 9)], (1,), (2,))[:70], ".vat.dbf", "is damaged"),
         (b"\xff" * 200, ".vat.dbf", "is damaged"),
         ("a b c", ".clr", "no lines"),
@@ -299,7 +299,7 @@ def test_classes_that_the_values_cannot_be(tmp_path: Path) -> None:
     path = raster(tmp_path)
     beside(path, pam(table([("V", "0", "5"), ("N", "2", "2")], (1, "a"), (-3, "b"), (300, "c"))))
     assert list(named(path)) == [1]
-    assert "has a class -3, which is no value of uint8" in found(path).notes[0]
+    assert "has a class -3, which is not a value of uint8" in found(path).notes[0]
 
 
 def test_a_palette_of_65536_colours_is_a_ramp(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_two_variables_come_apart(tmp_path: Path, order: str) -> None:
     only = cube(tmp_path, open_params={"variable_names": ["b"]})
     assert set(only.data_vars) - {"spatial_ref"} == {"b"}
     result, _ = build_raster(tmp_path, open_params={"variable_names": ["c"]})
-    assert "'c', which is no variable of it; there are: a, b" in result.message
+    assert "'c', which is not a variable of it; there are: a, b" in result.message
 
 
 def test_variables_of_different_times_are_taken_one_by_one(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_named_and_other_files_are_not_opened(tmp_path: P
         hidden = {name: each.reason for name, each in found.encoding[HIDDEN].items()}
         assert set(found.data_vars) == {"z"}
     assert "no dimension scales" in hidden["nameless"]
-    assert "no numbers" in hidden["table"]
+    assert "are not numbers" in hidden["table"]
     assert "other files" in hidden["outside"]
     assert "other files" in hidden["virtual"]
     assert set(hidden) == {"nameless", "table", "outside", "virtual"}
@@ -131,7 +131,7 @@ def test_a_damaged_chunk_is_an_error_that_names_it(tmp_path: Path, options: Any)
 def test_a_file_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
     path = write_hdf5(tmp_path / "a.h5")
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(IntegrityError, match=r"a\.h5: is no readable HDF5 file \(.*truncated"):
+    with pytest.raises(IntegrityError, match=r"a\.h5: is not a readable HDF5 file \(.*truncated"):
         open_source(str(path))
 
 

@@ -219,4 +219,4 @@ def test_a_time_of_coverage_that_is_none_is_refused(tmp_path: Path) -> None:
     write(path, {**GRID, "v": Raw(["lat", "lon"], VALUES[0])})
     zarr.open_group(path, mode="r+").attrs["time_coverage_start"] = "NaN"
     said = refused(tmp_path)
-    assert said.startswith(f"{path}: attribute time_coverage_start or _end is no time")
+    assert said.startswith(f"{path}: attribute time_coverage_start or _end is not a time")

@@ -61,8 +61,8 @@ def test_months_years_and_weeks(
 @pytest.mark.parametrize(
     ("values", "units", "said"),
     [
-        ([0.5], "months since 2020-01-01", "no whole ones"),
-        ([0.25], "years since 2020-01-01", "no whole ones"),
+        ([0.5], "months since 2020-01-01", "are fractions"),
+        ([0.25], "years since 2020-01-01", "are fractions"),
         ([1], "months since 2020-01-31", "a day that not every month has"),
         ([1e12], "months since 2020-01-01", "beyond the years 1678 to 2261"),
         ([1e12], "weeks since 2020-01-01", "beyond the years 1678 to 2261"),

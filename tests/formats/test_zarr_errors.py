@@ -70,7 +70,7 @@ def test_an_array_is_no_group() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("readme.txt", "is no file of a format"), ("cubes", "is a folder")]
+    ("name", "why"), [("readme.txt", "is not a file of a format"), ("cubes", "is a folder")]
 )
 def test_what_is_there_but_no_group_is_not_called_missing(
     tmp_path: Path, name: str, why: str

@@ -332,7 +332,7 @@ def test_degrees_in_a_projected_crs_and_metres_in_a_geographic_one_are_refused()
         del ds[name].attrs["units"]
     with pytest.raises(StacbuildError, match="latitude is in degrees"):
         grid_of(ds)
-    with pytest.raises(StacbuildError, match=r"y reaches 5e\+06, which is no latitude"):
+    with pytest.raises(StacbuildError, match=r"y reaches 5e\+06, which is not a latitude"):
         grid_of(utm(spatial_ref="EPSG:4326"))
 
 

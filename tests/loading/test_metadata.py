@@ -99,7 +99,7 @@ def test_a_chosen_value_outside_the_type() -> None:
     assert plain("uint8").filled(None).chosen is None
     # A source with a nodata value of its own keeps its type, as its pixels are replaced.
     for metadata, value in ((plain("uint8", 0), -1), (plain("int64"), 0.5), (plain("uint8"), 1e9)):
-        with pytest.raises(BuildError, match="is no value of"):
+        with pytest.raises(BuildError, match="is not a value of"):
             metadata.filled(value)
 
 

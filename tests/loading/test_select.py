@@ -222,7 +222,9 @@ def test_variables_by_name(tmp_path: Path) -> None:
     assert planned.expected is not None
     assert [each.name for each in planned.expected.variables] == ["kind"]
     told = refused(tmp_path, zarr | {"open_params": {"variable_names": ["age"]}})
-    assert "variable_names names 'age', which is no variable of it; there are: height, kind" in told
+    assert (
+        "variable_names names 'age', which is not a variable of it; there are: height, kind" in told
+    )
 
 
 @pytest.mark.parametrize(

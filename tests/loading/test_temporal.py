@@ -148,7 +148,7 @@ def test_steps_that_begin_later(tmp_path: Path) -> None:
         (
             ["2000-01-01", "2000-01-02"],
             {"agg_methods": {"age": "mean"}},
-            "agg_methods names 'age', which is no variable of the cube with times; there are: h",
+            "agg_methods names 'age', which is not a variable of the cube with times; there are: h",
         ),
     ],
 )
@@ -229,7 +229,7 @@ def test_what_a_variable_is_where_it_has_no_value(tmp_path: Path) -> None:
     assert (cube["b"][0] == 77).all()
     for value, expected in (
         (300, "xr_merge_params.fill_value: 300 is not a valid uint8, the type of a"),
-        ({"c": 1}, "xr_merge_params.fill_value names 'c', which is no variable of the cube"),
+        ({"c": 1}, "xr_merge_params.fill_value names 'c', which is not a variable of the cube"),
     ):
         params = {"join": "outer", "fill_value": value}
         told = refused(tmp_path, {"variables": variables("kind"), "xr_merge_params": params})
@@ -252,6 +252,6 @@ def test_what_no_data_becomes(tmp_path: Path) -> None:
         tmp_path,
         {"spatial_resample_params": {"fill_values": {"kind": 300}}},
     )
-    assert "spatial_resample_params.fill_values: 300 is no value of uint8" in told
+    assert "spatial_resample_params.fill_values: 300 is not a value of uint8" in told
     told = refused(tmp_path, {"spatial_resample_params": {"fill_values": {"age": 3}}})
-    assert "fill_values names 'age', which is no variable of it; there are: height, kind" in told
+    assert "fill_values names 'age', which is not a variable of it; there are: height, kind" in told

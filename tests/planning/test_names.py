@@ -28,7 +28,7 @@ STEPS = {"frequency": "YS", "agg_methods": "first"}
 @pytest.mark.parametrize(
     ("dataset", "said"),
     [
-        (SINGLE | {"chunksize": {"tme": 2}}, "cube: chunksize names 'tme', which is no dimension"),
+        (SINGLE | {"chunksize": {"tme": 2}}, "chunksize names 'tme', which is not a dimension"),
         (SINGLE | {"chunksize": {"lat": 5, "y": 2}}, "there are: time, lat, lon"),
         (
             MULTI | {"xr_merge_params": {"fill_value": {"b": 1}}},
@@ -36,15 +36,15 @@ STEPS = {"frequency": "YS", "agg_methods": "first"}
         ),
         (
             SINGLE | {"temporal_resample_params": STEPS | {"variables": ["w"]}},
-            "one.zarr: temporal_resample_params.variables names 'w', which is no variable",
+            "one.zarr: temporal_resample_params.variables names 'w', which is not a variable",
         ),
         (
             SINGLE | {"temporal_resample_params": STEPS | {"agg_methods": {"w": "first"}}},
-            "agg_methods names 'w', which is no variable of the cube with times; there are: v",
+            "agg_methods names 'w', which is not a variable of the cube with times; there are: v",
         ),
         (
             SINGLE | {"open_params": {"variable_names": ["w"]}},
-            "open_params.variable_names names 'w', which is no variable of it; there are: v",
+            "open_params.variable_names names 'w', which is not a variable of it; there are: v",
         ),
     ],
 )  # fmt: skip

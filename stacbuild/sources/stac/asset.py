@@ -108,11 +108,9 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
             )
         name = choice[0]
     if name not in kinds:
-        what = (
-            "is not a GeoTIFF, JPEG 2000, Zarr or NetCDF" if name in assets else "is no asset of it"
-        )
+        kind = "a GeoTIFF, JPEG 2000, Zarr or NetCDF" if name in assets else "an asset of it"
         raise StacbuildError(
-            f"{found.id}: {name!r} {what}; these can be read: "
+            f"{found.id}: {name!r} is not {kind}; these can be read: "
             f"{clean(', '.join(sorted(kinds)))[:300] or 'none'}"
         )
     href, s3 = _resolve(reader, found, assets[name])
