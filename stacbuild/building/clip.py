@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from stacbuild.geo.region import Region
 
 
+# Chunks up to which a graph lists each of them, so that those outside of the region are not read.
+# Listing more would take longer in each region of a build than it saves.
+_MOST_TASKS = 20_000
+
+
 def clipped(cube: xr.Dataset, region: Region, grid: Grid, dataset: Dataset) -> xr.Dataset:
     """Return a cube whose pixels outside of a region are nodata, lazily.
 
@@ -62,7 +67,11 @@ def clipped(cube: xr.Dataset, region: Region, grid: Grid, dataset: Dataset) -> x
             grid=grid,
             known=edges(values.chunks[-2:]),
         )
-        data = _joined(values, inside, _reached(region, grid, values), last.dtype.type(fill))
+        fill_value = last.dtype.type(fill)
+        if values.npartitions > _MOST_TASKS:
+            data = da.where(inside, values, fill_value)
+        else:
+            data = _joined(values, inside, _reached(region, grid, values), fill_value)
         arrays[name] = last.copy(data=data).transpose(*array.dims)
         arrays[name].encoding = array.encoding
     return cube.assign(arrays)
