@@ -73,10 +73,14 @@ def forget_reused() -> None:
 
 @dataclass
 class _Reuse:
-    """What copies of a store share: whether chunks are kept, and the requests in flight."""
+    """What copies of a store share: whether chunks are kept, and the requests in flight.
+
+    Documents with metadata are remembered: xarray reads them again when it opens a group.
+    """
 
     token: object = field(default_factory=object)
     active: bool = False
+    documents: dict[str, Buffer | None] = field(default_factory=dict)
     waiting: dict[Hashable, asyncio.Task[Buffer | None]] = field(default_factory=dict)
 
 
@@ -107,7 +111,11 @@ class ReusedStore(WrapperStore[Store]):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Read a value, or a range of it."""
-        if not self._reuse.active or key.rpartition("/")[2] in _METADATA:
+        if key.rpartition("/")[2] in _METADATA and byte_range is None:
+            if not self._reuse.active or key not in self._reuse.documents:
+                self._reuse.documents[key] = await self._store.get(key, prototype)
+            return self._reuse.documents[key]
+        if not self._reuse.active:
             return await self._store.get(key, prototype, byte_range)
         request = (self._reuse.token, key, prototype, byte_range)
         known, buffer = _kept.get(request)
