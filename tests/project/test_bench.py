@@ -57,6 +57,25 @@ def test_reading_over_http_is_counted(tmp_path: Path) -> None:
     assert row["bytes"] >= row["needed"] > 0
 
 
+@pytest.mark.slow
+def test_layouts_of_chunks_and_shards_are_compared(tmp_path: Path) -> None:
+    text, rows = bench(tmp_path, "--case=shards")
+    assert [row["tool"].split()[0] for row in rows] == ["chunks", "chunks", "shards", "shards"]
+    assert min(row["patch_kb"] for row in rows) > 0
+    assert "| chunks of 150 |" in text
+
+
+@pytest.mark.slow
+def test_a_source_that_waits_beside_another_tool(tmp_path: Path) -> None:
+    text, rows = bench(tmp_path, "--case=wait-zarr")
+    assert len(rows) == 2 * 4
+    ours = [row for row in rows if row["tool"] == "stacbuild"]
+    assert [row["latency"] for row in ours] == [0.03, 0.15]
+    assert [row["twice"] for row in ours] == [0, 0]
+    assert max(row["most"] for row in ours) <= 32
+    assert "| xarray, 32 threads |" in text
+
+
 def test_bytes_sent_twice_are_found() -> None:
     traffic = Traffic([("a", 0, 100), ("a", 50, 120), ("a", 60, 70), ("b", 0, 100)])
     assert traffic.sent == 280
