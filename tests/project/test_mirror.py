@@ -65,7 +65,6 @@ ELSEWHERE = {
     "validation/catalog.py": "validation/test_validate.py",
     "validation/chunks.py": "validation/test_validate.py",
     "validation/cube.py": "validation/test_validate.py",
-    "validation/source.py": "validation/test_validate.py",
 }
 """Modules without a file of tests of their own, and the tests that go through them.
 
