@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import os
 import weakref
 from collections.abc import Iterable, Mapping
@@ -165,9 +167,26 @@ class FileBytes:
         return PagedFile(pages or cast("Pages", self))
 
 
+def similar_names(path: Path) -> str:
+    """Return the end of a message on a missing file: similar names in its folder, if any."""
+    try:
+        # Of very many names, only the first are compared.
+        with os.scandir(path.parent) as entries:
+            names = sorted(entry.name for entry in itertools.islice(entries, 1000))
+    except OSError:
+        return ""
+    # Without endings, which most files of a folder have in common.
+    stems = {Path(name).stem.casefold(): name for name in reversed(names)}
+    near = difflib.get_close_matches(path.stem.casefold(), stems, n=3, cutoff=0.7)
+    close = [stems[stem] for stem in near]
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
 def _opened(path: Path) -> int:
     if path.is_dir() or not path.exists():
-        raise MissingError(f"{path}: there is no such file; check the path")
+        raise MissingError(
+            f"{path}: there is no such file{similar_names(path) or '; check the path'}"
+        )
     try:
         return os.open(path, os.O_RDONLY)
     except PermissionError as error:

@@ -23,7 +23,7 @@ from rasterio.windows import Window
 from rich.filesize import decimal
 
 from stacbuild.errors import IntegrityError, LocalError, RemoteError
-from stacbuild.formats.file_bytes import s3_pages
+from stacbuild.formats.file_bytes import s3_pages, similar_names
 from stacbuild.formats.file_format import Format, format_of_bytes
 from stacbuild.formats.gdal_file import VERSION, GdalFile, GdalHandle
 from stacbuild.formats.raster_errors import GDAL_ERRORS, message_of
@@ -100,7 +100,7 @@ class RasterFile:
         elif scheme == "s3":
             self._pages, self._version = s3_pages(self.href, dict(storage_options or {}), size)
         elif not Path(self.href).is_file():
-            raise LocalError(f"{self.href}: there is no such file")
+            raise LocalError(f"{self.href}: there is no such file{similar_names(Path(self.href))}")
 
     def __repr__(self) -> str:
         return f"RasterFile({self.name!r})"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stacbuild.errors import IntegrityError, LocalError, MissingError, NotFoundError
-from stacbuild.formats.file_bytes import FileBytes
+from stacbuild.formats.file_bytes import FileBytes, similar_names
 from tests.support.file_server import FileServer
 
 CONTENT = bytes(range(256)) * 40
@@ -31,6 +31,15 @@ def test_ranges(remote: bool, tmp_path: Path) -> None:
             opened.seek(-4, os.SEEK_END)
             assert opened.read() == CONTENT[-4:]
             assert opened.read() == b""
+
+
+def test_similar_names_are_named(tmp_path: Path) -> None:
+    assert similar_names(tmp_path / "landcove.tif") == ""
+    for name in ("landcover.tif", "ndvi.tif"):
+        (tmp_path / name).touch()
+    assert similar_names(tmp_path / "landcove.tif") == "; did you mean landcover.tif?"
+    assert similar_names(tmp_path / "dem.nc") == ""
+    assert similar_names(tmp_path / "none" / "ndvi.tif") == ""
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
