@@ -108,7 +108,9 @@ def read_bytes(path: Path) -> bytes:
             raise LocalError(f"{path}: is not a file; remove it, then harvest")
         return path.read_bytes()
     except OSError as error:
-        raise LocalError(f"{path}: cannot be read: {error.strerror}") from error
+        raise LocalError(
+            f"{path}: cannot be read: {error.strerror}; check the disk and the permissions"
+        ) from error
 
 
 def _parse_object(path: Path, data: bytes) -> Json:
@@ -154,6 +156,11 @@ def stranger(path: Path, kind: str, identifier: str) -> str | None:
         Type of the STAC object: ``Catalog``, ``Collection`` or ``Feature``.
     identifier
         Its id.
+
+    Raises
+    ------
+    LocalError
+        If the file cannot be read, so that its origin is unknown.
     """
     if path.parent.is_symlink():
         return f"{path.parent}: is a symbolic link, which stacbuild did not make"
@@ -163,7 +170,7 @@ def stranger(path: Path, kind: str, identifier: str) -> str | None:
         return f"{path}: is not a file that stacbuild wrote"
     try:
         content = read_json(path)
-    except (IntegrityError, LocalError):
+    except IntegrityError:
         return f"{path}: is a file that stacbuild did not write, or is damaged"
     fields = content.get("properties") if kind == "Feature" else content
     marked = kind == "Catalog" or (isinstance(fields, dict) and STORE in fields)

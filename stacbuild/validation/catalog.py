@@ -50,7 +50,8 @@ def check_catalog(
             yield item
         if only is None:
             _check_mirror(catalog, collection, found)
-    if only is not None:
+    # What an unreadable file links to is no stray.
+    if only is not None or found.is_unread:
         return
     for stray in sorted(set(catalog.root.rglob("*.json")) - walk.seen):
         if not stray.name.startswith("."):

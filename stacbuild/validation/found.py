@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacbuild.errors import IntegrityError, StacbuildError
+from stacbuild.errors import IntegrityError, LocalError, StacbuildError
 from stacbuild.stac.catalog import cube_id
 from stacbuild.stac.extensions import CONFIGURATION
 
@@ -45,6 +45,11 @@ class Found:
     def wrong(self, message: str) -> None:
         """Add a problem with the data."""
         self.problems.append(IntegrityError(message))
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether a file could not be read, so that nothing is known of what it refers to."""
+        return any(isinstance(problem, LocalError) for problem in self.problems)
 
     def add(self, other: Found) -> None:
         """Add the results of another part of the same cube."""

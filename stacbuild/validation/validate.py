@@ -141,7 +141,7 @@ def _validate(
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"there is no cube {unknown[0]!r}; there are: {', '.join(known)}")
     chosen = [cube for cube in cubes if not names or cube.id in set(map(cube_id, names))]
-    if config:
+    if config and not found.is_unread:
         made = {cube.id: cube for cube in cubes if cube.collection_id == collection_id(config)}
         _check_unnamed(config, names or datasets, made, catalog, found)
     checks = [Check("catalog", "catalog", str(catalog.path), found)]
