@@ -184,6 +184,15 @@ def to_lonlat(crs: pyproj.CRS) -> pyproj.Transformer:
     return _transformer(crs, WGS84)
 
 
+@lru_cache(maxsize=64)
+def lonlat_of(crs: str) -> pyproj.Transformer:
+    """Return the transformer of `to_lonlat` for a code or WKT.
+
+    A text is compared faster than a CRS, whose hash is that of its WKT.
+    """
+    return to_lonlat(parse_crs(crs))
+
+
 def apart(
     one: pyproj.CRS, other: pyproj.CRS, x: ArrayLike, y: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

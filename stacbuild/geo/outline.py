@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 
 from stacbuild.errors import StacbuildError
-from stacbuild.geo.crs import full_circle, parse_crs, to_lonlat
+from stacbuild.geo.crs import full_circle, lonlat_of, parse_crs
 from stacbuild.geo.grid import Floats, PixelGrid
 
 Json = dict[str, Any]
@@ -82,10 +82,9 @@ def _lonlat(grid: PixelGrid, col: Floats, row: Floats) -> tuple[Floats, Floats]:
     a round trip is beyond it.
     """
     x, y = grid.affine @ (col, row)
-    crs = parse_crs(grid.crs)
-    if (circle := full_circle(crs)) is not None:
+    if (circle := full_circle(grid.crs)) is not None:
         y = np.clip(y, -circle / 4, circle / 4)
-    transformer = to_lonlat(crs)
+    transformer = lonlat_of(grid.crs)
     lon, lat = transformer.transform(x, y)
     if circle is not None:
         return lon, lat
@@ -100,7 +99,7 @@ def _lonlat(grid: PixelGrid, col: Floats, row: Floats) -> tuple[Floats, Floats]:
 
 def _pixel(grid: PixelGrid, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     """Return columns and rows of points."""
-    x, y = to_lonlat(parse_crs(grid.crs)).transform(lon, lat, direction="INVERSE")
+    x, y = lonlat_of(grid.crs).transform(lon, lat, direction="INVERSE")
     with np.errstate(invalid="ignore"):
         col, row = ~grid.affine @ (x, y)
     return col, row

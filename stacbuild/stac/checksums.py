@@ -16,7 +16,7 @@ import pystac
 from pystac.utils import datetime_to_str
 
 from stacbuild.net.versions import is_other_version
-from stacbuild.stac.extensions import file_time
+from stacbuild.stac.extensions import HEADER, file_time
 
 CHECKSUM = "stacbuild:checksum"
 """Field of an asset: the multihash of its file's SHA-256 when a cube was made from it.
@@ -71,6 +71,9 @@ def keep_version(new: pystac.Asset, previous: pystac.Asset) -> None:
     fields, before = new.extra_fields, previous.extra_fields
     if _UPDATED in before:
         fields[_UPDATED] = before[_UPDATED]
+    if HEADER in fields and _SIZE in before:
+        # The header is not read any more: a cube that was made when it was stays up to date.
+        fields.setdefault(_SIZE, before[_SIZE])
     if SERVED in fields and is_other_version(before.get(SERVED, ""), fields[SERVED]):
         fields[_UPDATED] = datetime_to_str(dt.datetime.now(dt.UTC))
 

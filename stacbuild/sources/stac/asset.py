@@ -7,9 +7,11 @@ files seldom have: title, time, unit, classes, licence.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -184,10 +186,16 @@ def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
             if isinstance(value, bool) or not isinstance(value, int | str | dict):
                 continue
             try:
-                return pyproj.CRS.from_user_input(value)
+                return _crs_of(json.dumps(value))
             except (CRSError, ValueError):
                 continue
     return None
+
+
+@lru_cache(maxsize=64)
+def _crs_of(value: str) -> pyproj.CRS:
+    # Cached, as the items of a product have few.
+    return pyproj.CRS.from_user_input(json.loads(value))
 
 
 _CRS_FIELDS = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson")

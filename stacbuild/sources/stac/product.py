@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyproj
 import pystac
 from affine import Affine
 
@@ -66,11 +68,15 @@ def stated_grid(found: Found, data: Data) -> PixelGrid | None:
             if affine.is_degenerate or any(n % 1 for n in shape):
                 return None
             try:
-                text = crs_text(identified(crs))
+                return PixelGrid.from_affine(_text(crs), affine, [int(n) for n in shape])
             except ValueError:
                 return None
-            return PixelGrid.from_affine(text, affine, [int(n) for n in shape])
     return None
+
+
+@lru_cache(maxsize=64)
+def _text(crs: pyproj.CRS) -> str:
+    return crs_text(identified(crs))
 
 
 def _numbers(value: Any, *lengths: int) -> list[float] | None:

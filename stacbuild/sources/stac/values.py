@@ -201,19 +201,15 @@ def _entries(found: Found, data: Data, notes: list[str]) -> list[Json]:
 
 
 def stated_values(found: Found, data: Data) -> list[Json]:
-    """Return what an item states about the values of each band, with ``data_type``.
-
-    The list is empty if it states no data type, or several.
-    """
+    """Return the values of each band with ``data_type``; none if it states no type, or several."""
     types: list[Any] = []
     for level in _levels(found, data):
         for each in (level.get("raster:bands"), level.get("bands"), [level]):
-            bands = each if isinstance(each, list) else ()
+            bands = each if isinstance(each, list) else []
             own = [band.get("data_type") for band in bands if isinstance(band, dict)]
             types = own if any(own) else types
-    if len({*map(str, types)}) != 1:
-        return []
-    return [entry | {"data_type": str(types[0])} for entry in _entries(found, data, [])]
+    entries = _entries(found, data, []) if len({*map(str, types)}) == 1 else []
+    return [entry | {"data_type": str(types[0])} for entry in entries]
 
 
 def _note_twice(level: Json, notes: list[str]) -> None:

@@ -19,6 +19,7 @@ from stacbuild.config import load_config
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
 from stacbuild.sources.stac import harvest, product
+from stacbuild.stac.checksums import keep_version
 from stacbuild.stac.extensions import HEADER
 from tests.support.stac_documents import Json, store
 from tests.support.stac_rasters import catalog, stated
@@ -156,6 +157,8 @@ def test_if_a_file_is_not_as_stated_every_header_is_read(
         {"proj:code": "EPSG:4978"},
         {"proj:code": "EPSG:32632"},
         {"nodata": "none"},
+        {"bands": 7, "data_type": None},
+        {"bands": [{"data_type": "uint8"}, {"data_type": "int16"}]},
     ],
 )
 def test_the_header_of_an_item_that_cannot_be_right_is_read(
@@ -260,3 +263,12 @@ def test_reading_every_header_builds_what_the_files_are(tmp_path: Path) -> None:
     assert message == ""
     assert values is not None
     assert np.unique(values).tolist() == [*range(1, COUNT + 1)]
+
+
+def test_a_size_that_a_header_gave_is_kept() -> None:
+    """Cubes that were made when every header was read stay up to date."""
+    before = pystac.Asset("https://example.org/a.tif", extra_fields={"file:size": 7})
+    for fields, kept in (({HEADER: "{}"}, 7), ({HEADER: "{}", "file:size": 8}, 8), ({}, None)):
+        asset = pystac.Asset("https://example.org/a.tif", extra_fields=dict(fields))
+        keep_version(asset, before)
+        assert asset.extra_fields.get("file:size") == kept
