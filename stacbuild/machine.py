@@ -42,6 +42,26 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def memory_bytes() -> int:
+    """Return the memory of this machine in bytes, or of the control group if that is less.
+
+    4 GB if the system states neither.
+    """
+    try:
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, ValueError, OSError):
+        found = [4 * 10**9]
+    # Within a container, its control group is the root of this file system; version 2, then 1.
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            stated = Path("/sys/fs/cgroup", name).read_text().strip()
+        except OSError:
+            continue
+        if stated.isdecimal():  # otherwise "max"
+            found.append(int(stated))
+    return min(each for each in found if each > 0)
+
+
 def free_bytes(path: Path) -> int:
     """Return the free disk space in bytes for a folder, which may not exist yet."""
     existing = next(folder for folder in (path, *path.parents) if folder.exists())

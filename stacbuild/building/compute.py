@@ -19,7 +19,6 @@ from concurrent import futures
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -35,7 +34,6 @@ from numpy.typing import NDArray
 
 from stacbuild.building.workers import Key, Run, Workers, WorkersLostError
 from stacbuild.errors import BuildError, ConfigError
-from stacbuild.loading.units import thread_count
 from stacbuild.machine import keep_freed_memory, processors
 from stacbuild.net.in_flight import share
 from stacbuild.stac.files import is_remote
@@ -43,6 +41,7 @@ from stacbuild.stac.files import is_remote
 if TYPE_CHECKING:
     import pystac
 
+    from stacbuild.loading.memory import Room
     from stacbuild.storage.journal import Region
     from stacbuild.storage.output import Storage
 
@@ -52,7 +51,7 @@ _ATTEMPTS = 3
 
 @contextmanager
 def open_workers(
-    scheduler: str, sources: Sequence[pystac.Item], storage: Storage, size: int = 0
+    scheduler: str, sources: Sequence[pystac.Item], storage: Storage, most: Room
 ) -> Iterator[Workers]:
     """Start workers, or connect to those of a cluster.
 
@@ -65,8 +64,8 @@ def open_workers(
         Source items of the cube; the workers of a cluster have to see their local files.
     storage
         The storage of the cube; the workers of a cluster have to see its folder.
-    size
-        Bytes that a task needs, which limits the threads of this process.
+    most
+        What fits into the memory of this machine.
 
     Raises
     ------
@@ -77,11 +76,12 @@ def open_workers(
     LocalError
         If a worker has other versions, or does not see a file or the folder of the cubes.
     """
-    remote = is_remote(sources)
+    chosen, in_flight = _chosen(), most.in_flight
+    if chosen:
+        in_flight = 2 * chosen if is_remote(sources) else chosen + 1
     if scheduler == "threads":
-        count = _chosen() or thread_count(processors(), size, remote=remote)
-        with _threads(count) as run:
-            yield Workers(run, partial(_in_flight, count, remote=remote))
+        with _threads(chosen or most.threads) as run:
+            yield Workers(run, lambda: in_flight)
         return
     if scheduler in ("synchronous", "sync", "single-threaded"):
         yield Workers(_synchronous, lambda: 0)
@@ -91,27 +91,22 @@ def open_workers(
             f"scheduler {scheduler}: other processes cannot write to a memory store; use threads"
         )
     if scheduler == "processes":
-        with _processes(_chosen() or processors()) as run:
-            yield Workers(run, partial(_in_flight, _chosen() or processors(), remote=remote))
+        count = chosen or min(most.threads, processors())
+        with _processes(count) as run:
+            yield Workers(run, lambda: min(in_flight, 2 * count))
         return
     # Imported late: `distributed` is an extra.
     from stacbuild.building.cluster import workers_of
     from stacbuild.building.cluster_client import Size, connected
 
     hrefs = [asset.href for item in sources for asset in item.assets.values()]
-    processes = _chosen() or processors()
-    threads = -(-thread_count(processors(), size, remote=remote) // processes)
+    processes = chosen or min(most.threads, processors())
+    threads = max(1, most.threads // processes)
     with (
         connected(scheduler, Size(processes, threads)) as connection,
         workers_of(connection, hrefs, storage.folder) as workers,
     ):
         yield workers
-
-
-def _in_flight(workers: int, *, remote: bool) -> int:
-    """Return the number of tasks that keep the workers of this machine busy."""
-    # The last tasks of a region are waited for while those of the next begin.
-    return 2 * workers if remote else workers + 1
 
 
 def write_region(

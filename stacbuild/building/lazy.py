@@ -87,7 +87,7 @@ def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> 
         As `lazy_cube`, and what harvesting raises; what a user's function raises becomes a
         `BuildError`.
     """
-    with errors_of(dataset), loading.using():
+    with errors_of(dataset), loading.using(resolver.memory):
         cube = lazy_cube(resolver.harvested(dataset), dt.datetime.now(dt.UTC))
     stored = cube.copy()
     stored.attrs = {name: value for name, value in cube.attrs.items() if name not in _BUILD_ATTRS}
@@ -136,6 +136,7 @@ def _variables(job: Job) -> xr.Dataset:
                 source.items,
                 job.grid,
                 source.storage_options,
+                job.memory,
             )
         )
         if unread := loading.unread(source.variable, source.items):

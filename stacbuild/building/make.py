@@ -12,12 +12,12 @@ from stacbuild import loading, progress
 from stacbuild.building.compute import open_workers
 from stacbuild.building.item import PICTURES, cube_item
 from stacbuild.building.lazy import errors_of, lazy_cube
+from stacbuild.building.memory import room_of
 from stacbuild.building.write import (
     Target,
     chunk_count,
     chunk_unit,
     finished_chunks,
-    largest_task,
     write,
 )
 from stacbuild.stac.catalog import cube_id
@@ -51,7 +51,7 @@ def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
         If the cube cannot be built; an exception of a user's function becomes a `BuildError`.
     """
     # Around everything, since a user's function may raise when it is computed.
-    with errors_of(job.dataset), loading.using():
+    with errors_of(job.dataset), loading.using(job.memory):
         return _make(job, wait)
 
 
@@ -93,7 +93,7 @@ def _write(job: Job, cube: xr.Dataset, staging: Staging) -> None:
 
     total, unit = chunk_count(cube), chunk_unit(cube)
     with (
-        open_workers(job.scheduler, job.items, job.output.storage, largest_task(cube)) as workers,
+        open_workers(job.scheduler, job.items, job.output.storage, room_of(job, cube)) as workers,
         progress.task(f"{job.name}.zarr", total=total, unit=unit) as task,
     ):
         # Slow to import, so import it while the cube is computed.

@@ -27,7 +27,6 @@ from stacbuild.building.zarr_metadata import ROOT, holds, metadata, open_for_wri
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_chunks import chunk_sizes, stored_shape, unwritten
 from stacbuild.loading import forget, uses
-from stacbuild.loading.units import task_bytes
 from stacbuild.planning.chunking import Chunking, chunking
 
 if TYPE_CHECKING:
@@ -75,14 +74,6 @@ def chunk_unit(dataset: xr.Dataset) -> Literal["chunks", "shards"]:
     """Return what `chunk_count` counts: ``chunks``, or ``shards`` if a variable has any."""
     sharded = any(array.encoding.get("shards") for array in dataset.data_vars.values())
     return "shards" if sharded else "chunks"
-
-
-def largest_task(dataset: xr.Dataset) -> int:
-    """Return the bytes that the largest task of a prepared dataset needs while it runs."""
-    return max(
-        task_bytes(math.prod(array.data.chunksize), array.dtype.itemsize)
-        for array in dataset.data_vars.values()
-    )
 
 
 def finished_chunks(dataset: xr.Dataset, journal: Journal) -> int:
@@ -217,7 +208,7 @@ def _parts(
     """
     # Before other threads add to the journal.
     known = {name: recorder.recorded(name) for name in recorder.arrays}
-    groups = _by_grid_chunks(dataset, grid)
+    groups = by_grid_chunks(dataset, grid)
     for names, window in ((each, at) for each in groups for at in _windows(dataset[each[0]], grid)):
         begin(uses())
         for name in names:
@@ -245,7 +236,7 @@ def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Jou
                 journal.drop(name, region)
 
 
-def _by_grid_chunks(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
+def by_grid_chunks(dataset: xr.Dataset, grid: Grid) -> list[list[str]]:
     """Group the variables by the computed chunks of the grid's dimensions."""
     found: dict[Any, list[str]] = {}
     for name, array in dataset.data_vars.items():

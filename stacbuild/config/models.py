@@ -22,6 +22,7 @@ from pydantic import (
 
 from stacbuild.config.datasets import AnyDataset, Dataset
 from stacbuild.config.shards import Shards
+from stacbuild.config.sizes import Size
 from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore
 from stacbuild.config.types import (
@@ -108,6 +109,9 @@ class General(Model):
     this machine, which ends with the cube), `distributed` (the dask client of this process, or the
     scheduler in `DASK_SCHEDULER_ADDRESS`), or the address of a running dask scheduler,
     `tcp://HOST:PORT` or `tls://HOST:PORT`."""
+    memory: Size | None = Field(None, exclude=True)
+    """How much memory is used for what is computed at the same time, such as `2 GB` or `1.5 GiB`.
+    By default a quarter of the machine's memory, at most 4 GB."""
     zarr_format: Literal[2, 3] = 3
     """Version of the Zarr format of cubes; GDAL older than 3.12 reads 2 only."""
     shards: Shards = False

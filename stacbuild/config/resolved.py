@@ -48,6 +48,8 @@ def _complete(config: Config) -> dict[str, Any]:
     """Return the configuration's data with the parameters that stores imply."""
     content = config.resolved()
     content["general"]["dask_scheduler"] = config.general.dask_scheduler
+    if config.general.memory is not None:
+        content["general"]["memory"] = config.general.memory
     for entry, store in zip(content["data_stores"], config.data_stores, strict=True):
         entry["store_params"] |= store.implied_params
     return {name: content[name] for name in Config.model_fields if name in content}

@@ -64,6 +64,7 @@ def load_variable(
     items: Sequence[pystac.Item],
     grid: Grid,
     storage_options: Mapping[str, Any],
+    memory: int,
 ) -> xr.Dataset:
     """Load one variable of the configuration.
 
@@ -78,6 +79,8 @@ def load_variable(
     storage_options
         Options for s3fs if the store requires credentials; otherwise empty, and hrefs are read
         unchanged.
+    memory
+        Bytes that what is computed at the same time may use.
 
     Each loss of information between files and cube is a warning.
 
@@ -102,7 +105,7 @@ def load_variable(
     complete = all(covers(wrapped_grids(tiles, grid), grid) for tiles in by_time(items).values())
     # A Zarr store may also have a variable `band_data`, which rioxarray writes.
     is_raster = "cube:variables" not in items[0].properties
-    options = LoadOptions(grid, complete, storage_options)
+    options = LoadOptions(grid, complete, storage_options, memory)
     opened = _open_raster if is_raster else _open_zarr
     dataset, metadata, spatial = opened(variable, items, options)
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None

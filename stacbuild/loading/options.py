@@ -20,6 +20,8 @@ class LoadOptions:
         The grid of the cube.
     complete
         Whether the sources cover the whole grid at all times.
+    memory
+        Bytes that what is computed at the same time may use, which limits a work unit.
     storage_options
         For s3fs, if the store requires credentials; else empty, and hrefs are read unchanged.
     """
@@ -27,3 +29,4 @@ class LoadOptions:
     grid: Grid
     complete: bool
     storage_options: Mapping[str, Any]
+    memory: int

@@ -25,6 +25,7 @@ from stacbuild.cache import Cache
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap, index_map
 from stacbuild.geo.positions import window_key
+from stacbuild.loading.memory import MOST_CACHED, cache_bytes
 from stacbuild.loading.stated_grid import check_header, check_raster, check_version
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 
     from stacbuild.formats.geotiff import RasterFile
 
-# An index map of a 4000 x 4000 tile takes 128 MB, a decoded window of 39 interleaved bands 400.
-cache = Cache(max_bytes=640 * 2**20)
+cache = Cache(max_bytes=MOST_CACHED)
 
 # Files that are kept open: of a product of thousands, those of neighbouring windows. The system
 # limits the open files of a process, on macOS to 256, and a remote one has a file for its pages.
@@ -69,17 +69,24 @@ def identity(href: str, options: Mapping[str, Any]) -> tuple[str, str]:
 
 
 @contextmanager
-def using() -> Iterator[None]:
+def using(budget: int | None = None) -> Iterator[None]:
     """Hold the pool while a cube is built; it is released with the last holder.
 
     Builders in several threads of one process share it, so none closes a file that another reads.
     A dataset that a user loads and computes does not hold the pool. Files that it left open are
     closed first, since they may have been modified in the meantime.
+
+    Parameters
+    ----------
+    budget
+        Bytes that may be used, which limits the cache until the pool is released.
     """
     global _users
     release()
     with _lock:
         _users += 1
+        if budget is not None:
+            cache.max_bytes = cache_bytes(budget)
     try:
         yield
     finally:
@@ -257,6 +264,7 @@ def release() -> None:
         zarr_stores = bool(_datasets)
         _sessions.clear()
         _datasets.clear()
+        cache.max_bytes = MOST_CACHED
     for handle in handles:
         handle.close()
     cache.clear()

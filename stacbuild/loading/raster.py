@@ -20,6 +20,7 @@ from stacbuild.config.data_ids import short
 from stacbuild.errors import BuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import origin_of
+from stacbuild.loading.memory import Source, unit_side
 from stacbuild.loading.metadata import VariableMetadata, data_bands
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
@@ -89,7 +90,13 @@ def load_raster(
         )
         for tiles in items.values()
     ]
-    unit = work_unit(grid, dtype.itemsize, wide=sources[0].is_cheaper_wide())
+    needed = Source.of((tile.grid for tile in sources[0].tiles[:1]), grid)
+    unit = work_unit(
+        grid,
+        dtype.itemsize,
+        wide=sources[0].is_cheaper_wide(),
+        most=unit_side(needed, dtype.itemsize, options.memory),
+    )
     stack = stackstac.stack(
         [_stacked(time, source, grid) for time, source in zip(items, sources, strict=True)],
         assets=[str(band) for band in metadata],

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from stacbuild.formats.geotiff import RasterFile
 
-# Bytes of the bands of a pixel-interleaved window that are decoded and cached together.
-_GROUP_BYTES = 512 * 2**20
+# Share of the cache for the bands of a pixel-interleaved window that are decoded together.
+_GROUP_SHARE = 0.8
 # Bytes of such a window read at a time. GDAL reads one band after the other: the windows of all
 # threads have to fit into its block cache, or every block is decoded once per band.
 _PART_BYTES = 8 * 2**20
@@ -335,7 +335,7 @@ def _is_together(dataset: DatasetReader) -> bool:
 def _most_bytes(dataset: DatasetReader) -> int:
     """Return the most bytes of several bands to decode together; 0 for one band at a time."""
     if _is_together(dataset):
-        return _GROUP_BYTES
+        return int(_GROUP_SHARE * cache.max_bytes)
     return _FEW_BYTES if dataset.count > _MANY_BANDS else 0
 
 

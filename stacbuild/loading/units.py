@@ -16,44 +16,11 @@ if TYPE_CHECKING:
 _SIDE = 2048
 # Maximum bytes of a wide unit: some 5 000 x 4 000 one-byte pixels. Larger ones need more memory.
 _WIDE_BYTES = 32 * 2**20
-# Bytes per pixel of an index map, and arrays of the size of the result: those of the source's
-# window, the result and its encoded bytes.
-_INDEX_BYTES = 8
-_COPIES = 3
-# Threads for remote sources, of which most wait for an answer, and the bytes of their tasks.
-_REMOTE_THREADS = 32
-_REMOTE_BYTES = 2**30
 
 
-def task_bytes(pixels: int, itemsize: int) -> int:
-    """Return the bytes that a task needs while it runs.
-
-    Parameters
-    ----------
-    pixels
-        Number of pixels of its work unit.
-    itemsize
-        Bytes per pixel.
-    """
-    return pixels * (_INDEX_BYTES + _COPIES * itemsize)
-
-
-def thread_count(processors: int, size: int, *, remote: bool) -> int:
-    """Return the number of threads for tasks of *size* bytes, which limits those that wait.
-
-    Parameters
-    ----------
-    processors
-        Number of processors, the result for local sources.
-    remote
-        Whether sources are read over a network.
-    """
-    if not remote:
-        return processors
-    return max(processors, min(_REMOTE_THREADS, _REMOTE_BYTES // max(1, size)))
-
-
-def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, int]:
+def work_unit(
+    grid: Grid, itemsize: int, *, wide: bool = False, most: int = _SIDE
+) -> tuple[int, int]:
     """Return the number of rows and columns that a task computes.
 
     Parameters
@@ -64,16 +31,18 @@ def work_unit(grid: Grid, itemsize: int, *, wide: bool = False) -> tuple[int, in
         Bytes per pixel.
     wide
         Whether adjacent tiles in a row are faster to read together.
+    most
+        Most pixels along a side, unless a tile has more; then no tiles are read together in a row.
 
     Returns
     -------
     Multiples of the grid's tile size, or the size of the grid.
     """
     rows, cols = (
-        min(length, tile * max(1, _SIDE // tile))
+        min(length, tile * max(1, min(_SIDE, most) // tile))
         for length, tile in zip(grid.shape, grid.tile, strict=True)
     )
-    if wide:
+    if wide and most >= _SIDE:
         width = _WIDE_BYTES // (rows * itemsize)
         cols = max(
             cols, grid.shape[1] if grid.shape[1] <= width else width // grid.tile[1] * grid.tile[1]

@@ -25,6 +25,7 @@ from stacbuild.geo.positions import shifted, window_key
 from stacbuild.geo.sparse import pick
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.area import origin_of
+from stacbuild.loading.memory import Source, unit_side
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored, without_packing
@@ -281,7 +282,8 @@ def load_zarr(
         options=options.storage_options,
     )
     dtype = metadata.cube_dtype
-    unit = work_unit(grid, dtype.itemsize)
+    needed = Source.of((tile.grid for tile in source.tiles[:1]), grid)
+    unit = work_unit(grid, dtype.itemsize, most=unit_side(needed, dtype.itemsize, options.memory))
     chunks = tuple(
         _split(grid.shape[spatial.index(name)], unit[spatial.index(name)])
         if name in spatial

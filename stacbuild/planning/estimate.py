@@ -25,16 +25,18 @@ from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.dataset import any_touches, check_overlap
 from stacbuild.loading.differences import unpack_where_needed
+from stacbuild.loading.memory import room
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, utc_times, within_time
 from stacbuild.loading.temporal import check_temporal_names, dtype_of_resampled, resampled_times
-from stacbuild.loading.units import task_bytes, thread_count, work_unit
+from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_files import packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
-from stacbuild.machine import free_bytes, processors
+from stacbuild.machine import free_bytes
 from stacbuild.planning.chunking import Chunking, chunking
+from stacbuild.planning.memory import work_of
 from stacbuild.planning.merging import check_times
 from stacbuild.planning.names import check_planned
 from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from stacbuild.config import Dataset, SourceVariable
     from stacbuild.geo.grid import Grid
-    from stacbuild.storage.output import Output, Storage
+    from stacbuild.storage.output import Output
 
 _Key = TypeVar("_Key")
 # A variable's name, its metadata, the lengths of the dimensions before the spatial ones, and the
@@ -63,8 +65,8 @@ _SAMPLES = 65
 # Blocks are fetched as a whole: on average half a block more on each side.
 _HALF_BLOCK = 256
 
+# Of the process itself, with all libraries imported.
 _BASE_MEMORY = 300 * 10**6
-_CACHE_MEMORY = 640 * 2**20
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ def estimate(
     dataset: Dataset,
     grid: Grid,
     found: Sequence[Sequence[pystac.Item]],
-    storage: Storage,
-    previous: pystac.Item | None = None,
+    output: Output,
+    budget: int,
 ) -> Estimate:
     """Return size and cost of a cube.
 
@@ -124,8 +126,10 @@ def estimate(
     ----------
     found
         The items of each variable; none if it is not harvested yet.
-    previous
-        The item of the cube that exists now, if any.
+    output
+        Where the cube is written; may have a previous one.
+    budget
+        Bytes that what is computed at the same time may use.
 
     Raises
     ------
@@ -134,6 +138,7 @@ def estimate(
     ConfigError
         If the cube has too many tasks or chunks.
     """
+    storage, previous = output.storage, output.item()
     variables: list[Variable] = []
     times: dict[str, pd.DatetimeIndex] = {}
     known, fetch, write, memory = True, 0, 0.0, 0
@@ -157,7 +162,8 @@ def estimate(
             for source in wrapped_grids([item], grid)
         )
         remote = is_remote(whole)
-        memory = max(memory, *(_memory(each, grid, remote=remote) for each in planned))
+        needed = work_of(variable, planned, ready, grid, budget)
+        memory = max(memory, room(needed, budget, remote=remote).needed)
     _check_counts(variables, grid)
     check_times(dataset, times)
     if known:
@@ -166,7 +172,7 @@ def estimate(
         variables=tuple(variables),
         fetch=fetch if known else None,
         write=round(write * FORMATS[dataset.format_id].space) if known else None,
-        memory=memory if known else None,
+        memory=_BASE_MEMORY + memory if known else None,
         free=free_bytes(storage.folder) if storage.folder is not None else None,
     )
 
@@ -370,16 +376,6 @@ def _unit(variable: Variable, grid: Grid) -> int:
 
 def _bands(variable: Variable) -> int:
     return math.prod(variable.shape[:-2])
-
-
-def _memory(variable: Variable, grid: Grid, *, remote: bool) -> int:
-    # What a window's bands share, limited by the pool: all bands, in case the file is
-    # pixel-interleaved. Then the tasks of all threads.
-    unit = _unit(variable, grid)
-    itemsize = np.dtype(variable.dtype).itemsize
-    held = min(_CACHE_MEMORY, unit * itemsize * _bands(variable))
-    size = task_bytes(unit, itemsize)
-    return _BASE_MEMORY + held + thread_count(processors(), size, remote=remote) * size
 
 
 def _check_counts(variables: Sequence[Variable], grid: Grid) -> None:

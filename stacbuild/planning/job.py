@@ -59,6 +59,8 @@ class Job:
         The part of the resolved configuration that it depends on, without credentials.
     scheduler
         See `stacbuild.building.compute.open_workers`.
+    memory
+        Bytes that what is computed at the same time may use.
     zarr_format
         2 or 3.
     previous
@@ -75,6 +77,7 @@ class Job:
     inputs: Inputs
     expression: Mapping[str, Any]
     scheduler: str
+    memory: int
     zarr_format: int
     previous: pystac.Item | None = None
     region: Region | None = None

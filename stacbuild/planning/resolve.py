@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stacbuild.config import GridMapping
+from stacbuild.machine import memory_bytes
 from stacbuild.planning.chunking import check_shards
 from stacbuild.planning.cycles import check_cycle
 from stacbuild.planning.fingerprint import REGION, Inputs, inputs_of, settings_of
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from stacbuild.planning.estimate import Estimate
     from stacbuild.profiles import Profiles
     from stacbuild.stac.catalog import Catalog
+
+# Most memory that is used unless the configuration states how much.
+_MEMORY = 4 * 10**9
 
 
 def collection_id(config: Config) -> str:
@@ -124,9 +128,14 @@ class Resolver:
         from stacbuild.planning.estimate import check_space, estimate
 
         output = self.output(dataset)
-        expected = estimate(dataset, grid, found, output.storage, output.item())
+        expected = estimate(dataset, grid, found, output, self.memory)
         check_space(output, expected, resumable_bytes(output))
         return expected
+
+    @property
+    def memory(self) -> int:
+        """Bytes that what is computed at the same time may use."""
+        return self.config.general.memory or min(_MEMORY, memory_bytes() // 4)
 
     def job(
         self,
@@ -157,6 +166,7 @@ class Resolver:
             inputs=inputs or self.inputs(dataset, grid, items),
             expression=_expression(self.config, dataset),
             scheduler=self.config.general.dask_scheduler,
+            memory=self.memory,
             zarr_format=self.config.general.zarr_format,
             previous=output.item(),
             region=region_of(self.config, dataset),

@@ -531,6 +531,7 @@ from stacbuild.building.cf import add_grid, geozarr_attrs
 from stacbuild.building.levels import add_levels
 from stacbuild.building.netcdf import write_netcdf
 from stacbuild.building.compute import open_workers
+from stacbuild.loading.memory import Room
 from stacbuild.building.write import Target, prepare, write
 from stacbuild.config.models import GridMapping
 from stacbuild.sources.memory.store import MemoryStore
@@ -551,7 +552,8 @@ cube = cube.assign_coords(dict(zip(grid.dims, grid.coords())))
 cube = add_grid(cube, grid).assign_attrs(title="t", **geozarr_attrs(grid))
 cube = prepare(cube, grid, {})
 silent = Silent()
-with open_workers("synchronous", [], Memory(MemoryStore.model_construct())) as run, \\
+storage = Memory(MemoryStore.model_construct())
+with open_workers("synchronous", [], storage, Room(1, 1, 0)) as run, \\
         silent.task("x", total=1) as task:
     write(cube, grid, Target(LocalStore(root / "0"), 3), run, task)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

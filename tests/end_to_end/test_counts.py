@@ -423,7 +423,7 @@ _BOUNDED = """\
 from stacbuild.cli import main
 from stacbuild.formats import geotiff
 from stacbuild.loading import pool
-pool.cache.max_bytes = 20 << 20
+pool.cache_bytes = lambda _: 20 << 20
 geotiff.GDAL_OPTIONS["GDAL_CACHEMAX"] = 8 << 20
 main()
 """
