@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 
     from stacbuild.config import SourceVariable
     from stacbuild.geo.grid import Grid
-    from stacbuild.planning.estimate import Variable
+
+
+class Planned(Protocol):
+    """A variable of a planned cube; ``shape`` is in the order of ``dims``."""
+
+    @property
+    def dtype(self) -> str: ...  # noqa: D102
+    @property
+    def dims(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
 
 
 def work_of(
     variable: SourceVariable,
-    planned: Sequence[Variable],
+    planned: Sequence[Planned],
     items: Sequence[pystac.Item],
     grid: Grid,
     budget: int,
@@ -49,7 +59,7 @@ def work_of(
     return max(needed, key=lambda each: each.total, default=Work(0))
 
 
-def _times_per_step(planned: Sequence[Variable], items: Sequence[pystac.Item]) -> int:
+def _times_per_step(planned: Sequence[Planned], items: Sequence[pystac.Item]) -> int:
     """Return the mean number of times of a source that are aggregated to one."""
     times = len(by_time(items))
     if times == 1 and (of_bands := band_times(items[0])) is not None:
