@@ -86,7 +86,8 @@ class _Retry(Retry):
         """Wait as long as the server asks, else for the backoff time."""
         try:
             asked = self.get_retry_after(response) if response is not None else None
-        except InvalidHeader:
+        except (InvalidHeader, ValueError, OverflowError):
+            # Malformed, a number of thousands of digits, or a date that no calendar has.
             asked = None
         wait = self.get_backoff_time() if asked is None else asked
         what = f"answers {_status(response.status)}" if response is not None else "does not answer"
@@ -114,8 +115,16 @@ class _Session(requests.Session):
         # requests drops Authorization when the host changes, but does not check the scheme.
         target = super().get_redirect_target(resp)
         if target is not None:
-            whole = urljoin(resp.url, target)
-            scheme = urlsplit(whole).scheme.lower()
+            try:
+                whole = urljoin(resp.url, target)
+                scheme = urlsplit(whole).scheme.lower()
+            except ValueError as error:
+                raise RemoteError(
+                    f"{public_url(resp.url)}: redirects to a malformed URL ({error})"
+                ) from error
+            if not re.fullmatch("[0-9]{1,6}", resp.headers.get("Content-Length", "")):
+                # requests reads the body of a redirect, which may have no end.
+                resp.close()
             secure = urlsplit(resp.url).scheme == "https"
             if scheme not in ("http", "https") or (secure and scheme != "https"):
                 raise RemoteError(

@@ -36,7 +36,11 @@ def list_index(session: requests.Session, url: str) -> dict[str, bool]:
                 f"{public_url(folder)}: the server does not list this folder as a page; {advice}"
             )
         body = read_bounded(response, f"a list of files; {advice}")
-        base, text = response.url, body.decode(response.encoding or "utf-8", errors="replace")
+        base = response.url
+        try:
+            text = body.decode(response.encoding or "utf-8", errors="replace")
+        except LookupError:
+            text = body.decode(errors="replace")
     page = _Links()
     page.feed(text)
     found: dict[str, bool] = {}

@@ -207,3 +207,57 @@ def test_objects_on_s3_that_trickle_are_given_up(
     monkeypatch.setattr(s3_system, "_UNKNOWN", 0)
     with raw_server(ENDLESS[attack]) as url, pytest.raises(RemoteError, match="s3://b/a"):
         open_group("s3://b/a", {"anon": True, "endpoint_url": url.removesuffix("/a")})
+
+
+ONCE = {
+    "a redirect to a malformed URL": (
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\nContent-Length: 0\r\n\r\n",
+        "redirects to a malformed URL",
+    ),
+    "a wait of 5000 digits": (
+        b"HTTP/1.1 429 X\r\nRetry-After: " + b"9" * 5000 + b"\r\nContent-Length: 0\r\n\r\n",
+        "answers 429",
+    ),
+    "a wait until no year": (
+        (
+            b"HTTP/1.1 429 X\r\nRetry-After: Fri, 31 Dec 9999999 23:59:59 GMT\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        ),
+        "answers 429",
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", ONCE)
+def test_malformed_headers_are_no_internal_errors(answer: str) -> None:
+    sent, why = ONCE[answer]
+    with (
+        raw_server(lambda done: [sent]) as url,
+        http.session(tries=2, backoff=0.01) as session,
+        pytest.raises(RemoteError, match=why),
+    ):
+        http.get_json(session, url)
+
+
+def test_the_body_of_a_redirect_is_not_read_to_its_end() -> None:
+    start = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def parts(done: threading.Event) -> Iterator[bytes]:
+        yield start
+        while not done.wait(0):
+            yield b"1000\r\n" + b"x" * 4096 + b"\r\n"
+
+    with (
+        raw_server(parts) as url,
+        http.session(tries=2, backoff=0.01) as session,
+        pytest.raises(RemoteError, match="TooManyRedirects"),
+    ):
+        http.get_json(session, url)
+
+
+def test_a_list_of_files_in_an_unknown_encoding() -> None:
+    body = b'<html><a href="a.tif">a</a></html>'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=nope\r\n"
+    length = b"Content-Length: %d\r\n\r\n" % len(body)
+    with raw_server(lambda done: [head + length + body]) as url, http.session() as session:
+        assert list_index(session, url) == {"a.tif": False}
