@@ -367,7 +367,8 @@ def test_a_signal_while_chunks_are_written(
     check_visible(tmp_path)
     done = sum(finished(tmp_path).values())
     if len(signals) == 1:
-        assert 0 < done < 120
+        # Eight of the ten tasks, of twelve chunks each, had begun; at most three are in flight.
+        assert 60 <= done < 120
         assert f"good: kept {done} of 120 chunks" in ended.stderr
         assert "interrupted; run the same command again to go on" in ended.stderr
     again = runs("cube", config)
