@@ -114,10 +114,8 @@ class Catalog(CatalogReader):
         ConflictError
             If it would; the message names the file.
         """
-        found = self.stranger(collection_id)
-        if found is None and item_ids:
-            found = strange_picture(self.root / collection_id / "collection.json")
-        for item_id in item_ids:
+        found = self.stranger(collection_id, *item_ids[:1])
+        for item_id in item_ids[1:]:
             found = found or self._stranger_of_item(collection_id, item_id)
         if found is not None:
             raise ConflictError(f"{found}; move it away, or use another folder for --catalog")
