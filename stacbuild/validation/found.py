@@ -42,14 +42,14 @@ class Found:
     bytes: int = 0
     rebuild: str = "build it again"
 
-    def wrong(self, message: str) -> None:
-        """Add a problem with the data."""
-        self.problems.append(IntegrityError(message))
-
     @property
     def is_unread(self) -> bool:
         """Whether a file could not be read, so that nothing is known of what it refers to."""
         return any(isinstance(problem, LocalError) for problem in self.problems)
+
+    def wrong(self, message: str) -> None:
+        """Add a problem with the data."""
+        self.problems.append(IntegrityError(message))
 
     def add(self, other: Found) -> None:
         """Add the results of another part of the same cube."""
