@@ -33,7 +33,7 @@ def test_it_is_listed_and_described(path: Path) -> None:
     (entry,) = stacbuild.list_data("file", str(path.parent))
     assert (entry.data_id, entry.type) == ("T32UPB.jp2", "JPEG 2000")
     found = stacbuild.describe("file", str(path.parent), "T32UPB.jp2")
-    assert found["type"] == "image/jp2"
+    assert found["type"] == "JPEG 2000"
     assert found["crs"] == "EPSG:32632"
     assert found["bounds"] == [500000, 5298800, 501300, 5300000]
 

@@ -14,7 +14,9 @@ from stacbuild.sources.file.store import FileStore
 def test_files_that_were_added_or_removed(tmp_path: Path) -> None:
     store = FileStore(identifier="own", store_id="file", store_params={"root": str(tmp_path)})
     now = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    items = [pystac.Item("a", None, None, now, {"stacbuild:file": "a.tif"})]
+    item = pystac.Item("a", None, None, now, {"stacbuild:file": "a.tif"})
+    item.add_asset("data", pystac.Asset("a.tif"))
+    items = [item]
     (tmp_path / "a.tif").touch()
     assert why_changed(store, "*.tif", items) == ""
     (tmp_path / "b.tif").touch()

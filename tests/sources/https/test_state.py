@@ -15,7 +15,9 @@ def test_files_that_were_added() -> None:
     with FileServer({"/": b'<a href="a.tif">a</a>'}, types={"/": "text/html"}) as server:
         store = HttpsStore(identifier="web", store_id="https", store_params={"root": server.url})
         now = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-        items = [pystac.Item("a", None, None, now, {"stacbuild:file": "a.tif"})]
+        item = pystac.Item("a", None, None, now, {"stacbuild:file": "a.tif"})
+        item.add_asset("data", pystac.Asset("a.tif"))
+        items = [item]
         assert why_changed(store, "*.tif", items) == ""
         server.files["/"] += b'<a href="b.tif">b</a>'
         assert why_changed(store, "*.tif", items) == "b.tif added"
