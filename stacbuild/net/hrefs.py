@@ -9,10 +9,12 @@ may lead from the web into the private network of this machine.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import os
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -75,6 +77,16 @@ class Allowed:
     servers: tuple[str, ...]
     s3_root: str | None = None
 
+    @functools.cached_property
+    def prefixes(self) -> tuple[str, ...]:
+        """The folders, and their targets, which end with a separator.
+
+        The folders of a configuration may be links of the user's. They are followed once: a product
+        has thousands of hrefs.
+        """
+        known = (each for folder in self.folders for each in (folder, folder.resolve()))
+        return tuple(f"{str(each).rstrip(os.sep)}{os.sep}" for each in known)
+
 
 def check_item(item: pystac.Item, allowed: Allowed) -> None:
     """Refuse an item with an href that is not allowed.
@@ -109,7 +121,7 @@ def check(href: str, allowed: Allowed) -> None:
     check_form(href)
     parts = urlsplit(href) if "://" in href else None
     if parts is None:
-        _check_folder(href, allowed.folders)
+        _check_folder(href, allowed)
     elif parts.scheme.lower() == "s3":
         if allowed.s3_root is None or not href.startswith(allowed.s3_root):
             raise _refused(href, f"is not below {allowed.s3_root or 'a store on S3'}")
@@ -221,10 +233,9 @@ def check_connection(host: str, address: str) -> None:
         )
 
 
-def _check_folder(path: str, folders: Sequence[Path]) -> None:
-    # The folders of the configuration may be links of the user's.
-    known = [each for folder in folders for each in (folder, folder.resolve())]
-    if ".." in Path(path).parts or not any(Path(path).is_relative_to(each) for each in known):
+def _check_folder(path: str, allowed: Allowed) -> None:
+    plain = f"{Path(path)}{os.sep}"
+    if f"{os.sep}..{os.sep}" in plain or not plain.startswith(allowed.prefixes):
         raise _refused(path, "is outside of the folders that the configuration names")
 
 
