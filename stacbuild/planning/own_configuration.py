@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     import pystac
 
-    from stacbuild.sources.own_files import FileGroup, OwnFiles
+    from stacbuild.sources.own_file_groups import FileGroup
+    from stacbuild.sources.own_files import OwnFiles
 
 _MOST_LISTED = 200
 

@@ -13,7 +13,7 @@ from stacbuild.errors import LocalError
 from stacbuild.sources.own_files import find_files
 from tests.support.own_files import raster
 
-UNALIGNED = "pixels are not aligned with those of the others, or a time is there twice"
+UNALIGNED = "pixels are not aligned with those of the others"
 
 
 def data_ids(*paths: Path) -> list[str | tuple[str, ...]]:
@@ -79,6 +79,32 @@ def test_files_that_others_do_not_fit_are_named(tmp_path: Path) -> None:
     ]
     tiles = [group.data_id for group in found.groups if group.label.startswith("dem")]
     assert tiles == ["dem_east.tif", "dem_west.tif"]
+
+
+def test_one_unaligned_file_leaves_the_series(tmp_path: Path) -> None:
+    for month in (1, 2, 3, 4):
+        west = 600005 if month == 1 else 600000
+        raster(tmp_path / f"lai_2020_0{month}.tif", transform=Affine(10, 0, west, 0, -10, 5000000))
+    found = find_files([tmp_path])
+    series = tuple(f"lai_2020_0{month}.tif" for month in (2, 3, 4))
+    assert [group.data_id for group in found.groups] == ["lai_2020_01.tif", series]
+    assert found.apart == (
+        f"lai_2020_01.tif: not one cube with lai_2020_02.tif, as its {UNALIGNED}",
+    )
+
+
+def test_files_whose_variables_differ_in_unit_are_apart(tmp_path: Path) -> None:
+    # As cube would refuse them.
+    for day, unit in enumerate(("mm", "mm", "m"), 1):
+        values = xr.DataArray(np.ones((4, 5)), dims=("lat", "lon"), attrs={"units": unit})
+        ds = xr.Dataset({"rain": values}, {"lat": 40.5 + np.arange(4), "lon": 5.5 + np.arange(5)})
+        ds.to_netcdf(tmp_path / f"rain_2020010{day}.nc", engine="h5netcdf")
+    found = find_files([tmp_path])
+    pair = "rain_20200101.nc", "rain_20200102.nc"
+    assert [group.data_id for group in found.groups] == [pair, "rain_20200103.nc"]
+    assert found.apart == (
+        "rain_20200103.nc: not one cube with rain_20200101.nc, as its unit is m, not mm",
+    )
 
 
 def test_files_and_zarr_stores_can_be_named(tmp_path: Path) -> None:
