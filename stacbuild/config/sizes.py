@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
 from stacbuild.config.types import show
+
+# The address space of a process, more or less: a larger number is a mistake.
+_MOST = 2**64
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt]?)(i?)b)?", re.IGNORECASE)
 
@@ -19,8 +23,9 @@ def _size(value: object) -> int:
     if found is not None:
         number, prefix, binary = found.groups()
         base = 1024 if binary else 1000
-        size = round(float(number) * base ** " kmgt".index((prefix or " ").lower()))
-    if size < 1:
+        # Exact, and without the limits of floats, however many digits there are.
+        size = round(Decimal(number) * base ** " kmgt".index((prefix or " ").lower()))
+    if not 1 <= size < _MOST:
         msg = f"has to be a size such as 2 GB or 1.5 GiB, or a number of bytes, got {show(value)}"
         raise ValueError(msg)
     return size

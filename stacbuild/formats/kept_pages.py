@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from stacbuild.net.pages import AHEAD, PAGE, Pages
 
 # Bytes kept of one file; and of all, of which the least recently used are removed.
 _MOST, _MOST_TOGETHER = 16 << 20, 256 << 20
-_MAGIC = b"stacbuild pages 1\n"
+_MAGIC = b"stacbuild pages 2\n"
+# Most bytes of a file for what is not data: the list of ranges.
+_MOST_HEAD = 1 << 20
 
 
 def restore(pages: Pages, identity: str) -> int:
@@ -36,10 +39,9 @@ def restore(pages: Pages, identity: str) -> int:
     if path is None:
         return 0
     try:
-        content = path.read_bytes()
-        runs, data = _unpacked(content)
-        os.utime(path)
-    except (OSError, ValueError, TypeError, KeyError, struct.error):
+        runs, data = _unpacked(_own_bytes(path), identity)
+        _check_runs(runs, len(data), pages.size)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError, struct.error):
         return 0
     at = 0
     for start, stop in runs:
@@ -68,7 +70,7 @@ def keep(pages: Pages, identity: str, known: int) -> int:
     body = struct.pack("<I", len(head)) + head + data
     # A cache that cannot be written is none.
     with contextlib.suppress(LocalError, OSError):
-        write_bytes(path, _MAGIC + hashlib.sha256(body).digest() + body)
+        write_bytes(path, _start(identity, body) + body)
         # Now and then, since the folder may have thousands of files.
         if path.name < "1":
             _bound(path.parent)
@@ -87,9 +89,40 @@ def _path(identity: str) -> Path | None:
         return None
 
 
-def _unpacked(content: bytes) -> tuple[list[tuple[int, int]], bytes]:
+def _own_bytes(path: Path) -> bytes:
+    """Return the content of a file that only this user can have written, and mark it as used.
+
+    Raises
+    ------
+    ValueError
+        If it is a pipe or the like, or too large; or if others can have written it, as in a cache
+        folder that several users share.
+    """
+    # A pipe would be waited for without end.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(handle, "rb") as file:  # noqa: PTH123
+        state = os.fstat(handle)
+        if (
+            not stat.S_ISREG(state.st_mode)
+            or state.st_size > _MOST + _MOST_HEAD
+            or state.st_uid != os.geteuid()
+            or state.st_mode & stat.S_IWOTH
+        ):
+            msg = "not our own"
+            raise ValueError(msg)
+        content = file.read()
+    os.utime(path)
+    return content
+
+
+def _start(identity: str, body: bytes) -> bytes:
+    """Return what the file begins with, which is of no other file of the same content."""
+    return _MAGIC + hashlib.sha256(identity.encode() + b"\n" + body).digest()
+
+
+def _unpacked(content: bytes, identity: str) -> tuple[list[tuple[int, int]], bytes]:
     body = content[len(_MAGIC) + 32 :]
-    if content[: len(_MAGIC) + 32] != _MAGIC + hashlib.sha256(body).digest():
+    if content[: len(_MAGIC) + 32] != _start(identity, body):
         msg = "damaged"
         raise ValueError(msg)
     [length] = struct.unpack_from("<I", body)
@@ -97,11 +130,30 @@ def _unpacked(content: bytes) -> tuple[list[tuple[int, int]], bytes]:
     return runs, body[4 + length :]
 
 
+def _check_runs(runs: list[tuple[int, int]], length: int, size: int) -> None:
+    """Raise a ValueError unless ranges are pages of a file, in order, with all their bytes."""
+    at = 0
+    for start, stop in runs:
+        if start % PAGE or not at <= start < stop <= size or (stop % PAGE and stop != size):
+            msg = "ranges of another file"
+            raise ValueError(msg)
+        at = stop
+    if sum(stop - start for start, stop in runs) != length:
+        msg = "not all bytes"
+        raise ValueError(msg)
+
+
 def _bound(folder: Path) -> None:
     """Remove the least recently used files beyond the limit."""
-    files = [(each.stat(), each) for each in folder.iterdir() if each.is_file()]
+    # Links to nothing, and what another process removes meanwhile, are left out.
+    files = []
+    for each in folder.iterdir():
+        with contextlib.suppress(OSError):
+            files.append((each.lstat(), each))
     total = 0
     for state, path in sorted(files, key=lambda each: each[0].st_mtime, reverse=True):
+        if not stat.S_ISREG(state.st_mode):
+            continue
         total += state.st_size
         if total > _MOST_TOGETHER:
             path.unlink(missing_ok=True)

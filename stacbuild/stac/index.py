@@ -36,6 +36,9 @@ _VERSION = 1
 # The first line of an index states version and checksum of the second.
 _START = b'{"stacbuild:index": '
 
+# Larger than any coordinate; integers of JSON may exceed floats.
+_FAR = 1e30
+
 _TIMES = ("datetime", "start_datetime", "end_datetime")
 _PROPERTIES = ("title", STORE, DATA_ID, FINGERPRINT, *_TIMES)
 
@@ -154,7 +157,8 @@ def read_index(
     for href in links:
         known = stored.get(href)
         state = _state(f"{folder}/{href}", written - tick) if known else ""
-        if known is not None and known.state == state:
+        # An entry without a state, which stacbuild does not write, is that of no file.
+        if known is not None and state and known.state == state:
             entries[href] = known
             continue
         file = locate(href)
@@ -234,9 +238,21 @@ def _stored(path: Path) -> tuple[dict[str, Entry], int]:
         }:
             return {}, 0
         entries = {href: Entry(*entry) for href, entry in json.loads(body).items()}
-        return entries, written
+        return (entries if all(map(_is_entry, entries.values())) else {}), written
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}, 0
+
+
+def _is_entry(entry: Entry) -> bool:
+    """Return whether an entry has the types of those that `_read` makes."""
+    item = entry.item
+    return (
+        isinstance(entry.state, str)
+        and isinstance(entry.digest, str)
+        and isinstance(item, dict)
+        and isinstance(item.get("properties"), dict)
+        and "bbox" in item
+    )
 
 
 def _malformed(content: Json) -> str | None:
@@ -246,8 +262,21 @@ def _malformed(content: Json) -> str | None:
         return f"its {DATA_ID} is not text"
     if not isinstance(properties.get(STORE, ""), str):
         return f"its {STORE} is not text"
+    if not _is_bbox(content.get("bbox")):
+        return "its bbox is not four or six numbers"
+    if not all(isinstance(properties.get(key, ""), str | None) for key in _TIMES):
+        return "one of its times is not text"
     if DATA_ID in properties and "data" not in content.get("assets", {}):
         return "it has no asset with data"
     if any(key in properties for key in ("proj:shape", "proj:transform")):
         return malformed_projection(properties)
     return None
+
+
+def _is_bbox(value: Any) -> bool:
+    """Return whether a value may be the bbox of an item, which may have none."""
+    return value is None or (
+        isinstance(value, list)
+        and len(value) in (4, 6)
+        and all(isinstance(each, int | float) and abs(each) < _FAR for each in value)
+    )

@@ -66,7 +66,9 @@ def extent(items: list[Json], stated: Json) -> Json:
     bboxes = [item["bbox"] for item in items if item.get("bbox")]
     extent = json.loads(json.dumps(stated))
     if bboxes:
-        west, south, east, north = zip(*bboxes, strict=True)
+        # Those with heights have six numbers.
+        flat = [(*bbox[:2], *bbox[len(bbox) // 2 :][:2]) for bbox in bboxes]
+        west, south, east, north = zip(*flat, strict=True)
         extent["spatial"]["bbox"] = [[min(west), min(south), max(east), max(north)]]
     starts, ends = [], []
     for item in items:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -11,6 +14,7 @@ import pytest
 
 from stacbuild.formats import kept_pages
 from stacbuild.formats.zarr_store import open_source
+from stacbuild.net.pages import Pages
 from tests.support.file_server import FileServer
 
 VALUES = np.random.default_rng(0).integers(0, 2**31, (600, 1200), "i4")
@@ -84,6 +88,103 @@ def test_nothing_is_kept_without_an_etag_or_a_folder(
 
 def test_the_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_pages, "_MOST_TOGETHER", 250)
+    for number in range(4):
+        (tmp_path / str(number)).write_bytes(bytes(100))
+    kept_pages._bound(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def packed(runs: object, data: bytes, identity: str) -> bytes:
+    head = runs if isinstance(runs, bytes) else json.dumps(runs).encode()
+    body = struct.pack("<I", len(head)) + head + data
+    return kept_pages._start(identity, body) + body
+
+
+PAGE = kept_pages.PAGE
+
+
+@pytest.mark.parametrize(
+    ("runs", "length"),
+    [
+        ([[0, 2 * PAGE]], PAGE),
+        ([[0, PAGE]], 2 * PAGE),
+        ([[-PAGE, 0]], PAGE),
+        ([[PAGE, 0]], PAGE),
+        ([[100, 100 + PAGE]], PAGE),
+        ([[0, PAGE], [0, PAGE]], 2 * PAGE),
+        ([[PAGE * 2**60, PAGE * (2**60 + 1)]], PAGE),
+        ([[0, 10**18]], 0),
+        (b"[" * 200_000 + b"]" * 200_000, 0),
+        (b"[[Infinity, 1]]", 0),
+        (b"[[" + b"9" * 6000 + b", 1]]", 0),
+        (b"null", 0),
+    ],
+)
+def test_ranges_of_no_file(tmp_path: Path, runs: object, length: int) -> None:
+    path = kept_pages._path("a.h5 1")
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(packed(runs, b"x" * length, "a.h5 1"))
+    pages = Pages("a.h5", lambda start, stop: b"y" * (stop - start), 4 * PAGE)
+    assert kept_pages.restore(pages, "a.h5 1") == 0
+    assert pages.read(0, 4 * PAGE) == b"y" * 4 * PAGE
+
+
+def whole(path: Path) -> None:
+    path.write_bytes(packed([[0, PAGE]], b"x" * PAGE, "a.h5 1"))
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_link(path: Path) -> None:
+    whole(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def too_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+def for_all_to_write(path: Path) -> None:
+    whole(path)
+    path.chmod(0o666)
+
+
+def of_another_file(path: Path) -> None:
+    path.write_bytes(packed([[0, PAGE]], b"x" * PAGE, "b.h5 1"))
+
+
+@pytest.mark.parametrize("plant", [a_pipe, a_link, too_large, for_all_to_write, of_another_file])
+def test_what_may_be_by_somebody_else(tmp_path: Path, plant: Callable[[Path], None]) -> None:
+    path = kept_pages._path("a.h5 1")
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plant(path)
+    pages = Pages("a.h5", lambda start, stop: b"y" * (stop - start), 4 * PAGE)
+    assert kept_pages.restore(pages, "a.h5 1") == 0
+
+
+def test_a_file_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = kept_pages._path("a.h5 1")
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole(path)
+    pages = Pages("a.h5", lambda start, stop: b"y" * (stop - start), 4 * PAGE)
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    assert kept_pages.restore(pages, "a.h5 1") == 0
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert kept_pages.restore(pages, "a.h5 1") == 1
+
+
+def test_links_to_nothing_do_not_keep_the_folder_from_being_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_pages, "_MOST_TOGETHER", 150)
+    (tmp_path / "link").symlink_to("nothing")
     for number in range(4):
         (tmp_path / str(number)).write_bytes(bytes(100))
     kept_pages._bound(tmp_path)

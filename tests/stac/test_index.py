@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -234,3 +235,36 @@ def test_the_collection_is_not_read_for_each_item(
             put(Catalog(root), *(an_item(number, root, title="b") for number in range(count)))
             counts.add(reads("collection.json"))
     assert len(counts) == 1
+
+
+@pytest.mark.parametrize("state", ["", None])
+def test_entries_without_the_state_of_a_file_are_not_believed(
+    root: Path, state: str | None
+) -> None:
+    item = {"id": "x", "bbox": None, "properties": {}}
+    write_entries(root, {href: [state, "x", item] for href in stored_entries(root)})
+    os.utime(root / COLLECTION / INDEX, ns=(1, 1))
+    assert found(root, 7) == ["i_007"]
+
+
+@pytest.mark.parametrize("item", [None, "x", {}, {"bbox": None, "properties": []}])
+def test_entries_of_other_types_are_not_believed(root: Path, item: object) -> None:
+    stored = stored_entries(root)
+    write_entries(root, {href: [entry[0], entry[1], item] for href, entry in stored.items()})
+    let_time_pass(root)
+    assert found(root, 7) == ["i_007"]
+
+
+def write_entries(root: Path, entries: dict[str, list[object]]) -> None:
+    """Write an index with the right checksum."""
+    body = json.dumps(entries).encode()
+    head = {"stacbuild:index": 1, "sha256": hashlib.sha256(body).hexdigest()}
+    path = root / COLLECTION / INDEX
+    path.write_bytes(json.dumps(head).encode() + b"\n" + body + b"\n")
+
+
+def test_heights_in_a_bbox_are_not_in_the_extent(root: Path) -> None:
+    edit(root, 7, "[\n    0,\n    0,\n    1,\n    1\n  ]", "[0, 0, -50, 2, 1, 900]")
+    put(Catalog(root), an_item(8, root, title="new"))
+    content = read_json(root / COLLECTION / "collection.json")
+    assert content["extent"]["spatial"]["bbox"] == [[0, 0, 2, 1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,13 @@ FIELDS: list[tuple[str, Any]] = [
     ("proj:code", None),
     ("stacbuild:data_id", []),
     ("stacbuild:store", 5),
+    *((key, each) for key in ("datetime", "start_datetime", "end_datetime") for each in (5, [])),
 ]
 WHOLE: list[tuple[str, Any]] = [
     *(("assets", each) for each in (None, [], {}, {"data": None}, {"data": {"href": 5}})),
     *(("properties", each) for each in (None, [], 5)),
+    *(("bbox", each) for each in ("0123", 0, {}, [1, 2, 3], [None] * 4, ["0"] * 4)),
+    *(("bbox", [each, 0, 1, 1]) for each in (math.nan, math.inf, 10**400, [0])),
 ]
 
 
