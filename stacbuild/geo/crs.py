@@ -30,6 +30,11 @@ _UNKNOWN = re.compile(r"(un(known|defined|named|specified)|not specified)\b|$")
 _OF_WGS84 = re.compile(r"(wgs|world geodetic system) ?(19)?84$")
 
 
+def short_crs(text: str) -> str:
+    """Return the code of a grid's CRS for a message, and no WKT of a thousand characters."""
+    return text if ":" in text[:12] else "a CRS without code"
+
+
 @lru_cache(maxsize=256)
 def parse_crs(text: str) -> pyproj.CRS:
     """Return the CRS of an EPSG code (``EPSG:3035``) or WKT, from a cache."""

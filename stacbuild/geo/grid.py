@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stacbuild.errors import ConfigError
 from stacbuild.geo.bbox import BBox, Resolution, count_pixels, exact, sides, unwrapped
-from stacbuild.geo.crs import full_circle
+from stacbuild.geo.crs import full_circle, short_crs
 from stacbuild.geo.crs_text import canonical_crs, is_code, spatial_dims
 
 if TYPE_CHECKING:
@@ -372,13 +372,14 @@ class Grid(PixelGrid):
             If no pixel centre lies in *bbox*, or those in it lie at both ends of the grid.
         """
         west, south, east, north = unwrapped(bbox, self.crs)
+        crs = short_crs(self.crs)
         if west > east:
-            raise ConfigError(f"bbox {list(bbox)}: west has to be less than east in {self.crs}")
+            raise ConfigError(f"bbox {list(bbox)}: west has to be less than east in {crs}")
         circle = full_circle(self.crs)
         shifts = [0.0] if circle is None else [0.0, circle, -circle]
         windows = [self.window_of((west + by, south, east + by, north)) for by in shifts]
         found = [window for window in windows if window is not None]
-        where = f"which covers {list(self.bounds)} (west, south, east, north in {self.crs})"
+        where = f"which covers {list(self.bounds)} (west, south, east, north in {crs})"
         if not found:
             raise ConfigError(f"bbox {list(bbox)} contains no pixel centre of the grid, {where}")
         if len(found) > 1:

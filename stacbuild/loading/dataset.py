@@ -17,6 +17,7 @@ from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
 from stacbuild.geo.beneath import covers
 from stacbuild.geo.coverage import touches
+from stacbuild.geo.crs import short_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables, warn_about_band_names
@@ -307,8 +308,8 @@ def check_overlap(
     # A bbox that crosses the antimeridian has west > east.
     east = tuple(e + 360 if e < w else e for w, e in zip(west, east, strict=True))
     raise BuildError(
-        f"{variable.label}: bbox {bounds} ({grid.crs}) lies outside the data, which covers "
-        f"[{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
+        f"{variable.label}: bbox {bounds} ({short_crs(grid.crs)}) lies outside the data, which "
+        f"covers [{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
     )
 
 

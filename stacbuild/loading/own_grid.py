@@ -59,7 +59,7 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
             x, y = to_source.transform(*params.point)
             grid = parts[0].pixel_at(x, y)
         else:
-            grid = parts[0].union(parts[1:])
+            grid = _union(parts, items_within(variable, items))
         # Pixels across the antimeridian stay together.
         check_bbox(grid.bounds, grid.crs, grid.resolution, beyond=_BEYOND)
     except ValueError as error:
@@ -68,6 +68,23 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
             "name one of grid_mappings"
         ) from error
     return grid
+
+
+def _union(parts: Sequence[Grid], items: Sequence[pystac.Item]) -> Grid:
+    """Return the grid of all parts; a `ValueError` names a file that is off the first one."""
+    try:
+        return parts[0].union(parts[1:])
+    except ValueError as error:
+        # A global grid has two parts.
+        if len(parts) != len(items):
+            raise
+        for part, item in zip(parts[1:], items[1:], strict=True):
+            try:
+                parts[0].union([part])
+            except ValueError:
+                msg = f"{error} (those of {items[0].id} and {item.id})"
+                raise ValueError(msg) from error
+        raise
 
 
 def from_antimeridian(grids: Sequence[PixelGrid]) -> list[PixelGrid]:

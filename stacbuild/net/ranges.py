@@ -109,7 +109,10 @@ class HttpRanges:
         with closing(response):
             refuse_page(response, "a part of a file")
             if response.status_code != 206:
-                raise RemoteError(f"{self.name}: the server has no ranges; preload the file")
+                raise RemoteError(
+                    f"{self.name}: the server has no ranges, which are parts of a file; download "
+                    "it into a folder and read it by store_id: file (of Zenodo: preload it)"
+                )
             offset, size = content_range(response) or (None, None)
             if offset != start:
                 raise RemoteError(f"{self.name}: the server returned another range than requested")

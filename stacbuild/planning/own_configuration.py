@@ -16,7 +16,7 @@ from stacbuild.config import load_config
 from stacbuild.config.datasets import SourceVariable
 from stacbuild.errors import ConfigError, StacbuildError
 from stacbuild.geo.bbox import BBox, Resolution, sides
-from stacbuild.geo.crs import transformer
+from stacbuild.geo.crs import short_crs, transformer
 from stacbuild.geo.crs_text import canonical_crs
 from stacbuild.loading.own_grid import own_grid
 from stacbuild.sources.file_names import precision
@@ -286,7 +286,7 @@ def describe_files(placed: PlacedFiles) -> str:
     count = f"{len(files)} file{'s' * (len(files) != 1)}"
     if dates := _dates(placed.group):
         count = f"{count}, {' to '.join(dates)}"
-    crs = placed.crs if ":" in placed.crs[:12] else "a CRS without code"
+    crs = short_crs(placed.crs)
     sizes = dict.fromkeys(f"{side:.6g}" for side in placed.resolution)
     parts = [
         count,

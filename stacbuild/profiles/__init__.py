@@ -82,6 +82,9 @@ class DataProfile(Strict):
     @field_validator("nodata", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            msg = f"has to be a number or a list of numbers, got {value!r}"
+            raise ValueError(msg)
         return (value,) if isinstance(value, int | float) else value
 
     @field_validator("classes")

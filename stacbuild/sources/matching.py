@@ -287,7 +287,10 @@ def _similar(name: str, listing: Listing) -> str:
     if close:
         return f"; did you mean {' or '.join(lowered[each] for each in close)}?"
     found = [path for path in paths if is_data(path, is_folder=path.lower().endswith(".zarr"))]
-    return f"; there are: {_listed(found or paths)}" if paths else "; there are no files in there"
+    if paths:
+        return f"; there are: {_listed(found or paths)}"
+    below = "" if plain == name.lower() or "**" in name else f"; **/{name} looks into folders, too"
+    return f"; there are no files in there{below}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.extensions import declare_extensions
 from stacbuild.stac.item_time import UNDATED
 from stacbuild.stac.raster_item import raster_item
-from stacbuild.stac.zarr_item import naming, period, zarr_item
+from stacbuild.stac.zarr_item import naming, period, undecoded_times, zarr_item
 
 Json = dict[str, Any]
 S = TypeVar("S", bound=Store)
@@ -253,7 +253,7 @@ def _describe(
             with naming(ds, location.href):
                 own = period(ds)
             dated = group_dated(profile, own, name, file.period if file else None)
-            lines = []
+            lines = undecoded_times(ds)
             item = zarr_item(
                 group, ds, **identity, datetime=dated.period, warn=progress.current().warn
             )

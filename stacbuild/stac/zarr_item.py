@@ -209,3 +209,23 @@ def period(
         raise StacbuildError(
             f"attribute time_coverage_start or _end is not a time: {error}"
         ) from error
+
+
+def undecoded_times(ds: xr.Dataset) -> list[str]:
+    """Return a line about the dimension ``time`` if it has several numbers that are no dates."""
+    if "time" not in ds.coords or any(
+        np.issubdtype(each.dtype, np.datetime64) for each in ds.coords.values()
+    ):
+        return []
+    times = ds["time"]
+    if times.dims != ("time",) or times.size < 2 or times.dtype.kind not in "iuf":
+        return []
+    units = text_of(times.attrs, "units")
+    stated = f"the unit {units!r}" if units else "no unit"
+    return [
+        (
+            f"time is {times.values[0]}, {times.values[1]}, ... with {stated}, and not one such as "
+            "'days since 2000-01-01', so the cube has these numbers and no dates; write dates "
+            "into the file, or assign them by custom_processing"
+        )
+    ]

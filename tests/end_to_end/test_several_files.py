@@ -210,7 +210,7 @@ def test_an_umlaut_matches_in_both_spellings_of_unicode(folder: Folder) -> None:
         ("**/dem_*.tif", "**/dem_*.tif matches no file; did you mean a/dem.tif"),
         (["dem_1.tif", "b.tif"], "there is no dem_1.tif, named in the list"),
         ("*.txt", "*.txt matches notes.txt only, of a format that is not read"),
-        ("x/*.tif", "x/*.tif matches no file; there are no files in there"),
+        ("x/*.tif", "x/*.tif matches no file; there are no files in there; **/x/*.tif looks"),
         ("a/{time:%Y}.tif", "fields do not fit the names of a/0000.tif (year 0 is out of range)"),
     ],
 )

@@ -21,7 +21,7 @@ from stacbuild.config import load_config
 from stacbuild.errors import StacbuildError
 from stacbuild.formats.zarr_grid import grid_of
 from stacbuild.geo.bbox import check_bbox
-from stacbuild.geo.crs import epsg_code, full_circle, identified, same_crs
+from stacbuild.geo.crs import epsg_code, full_circle, identified, same_crs, short_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.outline import footprint
 from tests.support.built import variable_of
@@ -358,3 +358,8 @@ def test_a_transformer_of_two_crss_is_made_once(monkeypatch: pytest.MonkeyPatch)
         place = Affine(10, 0, 5000, 0, -10, 100 * row)
         footprint(PixelGrid.from_affine(pyproj.CRS(text).to_wkt(), place, (10, 10)))
     assert made == 1
+
+
+def test_a_crs_without_code_is_short_in_messages() -> None:
+    assert short_crs("ESRI:54009") == "ESRI:54009"
+    assert short_crs(pyproj.CRS("+proj=laea +R=6371228").to_wkt()) == "a CRS without code"

@@ -146,7 +146,7 @@ def test_a_server_without_ranges_is_not_read_whole() -> None:
     with (
         FileServer({"/f": DATA}, ranges=False) as server,
         http.session() as session,
-        pytest.raises(RemoteError, match="no ranges; preload"),
+        pytest.raises(RemoteError, match="no ranges, which are parts of a file; download"),
     ):
         RangeFile(f"{server.url}/f", session)
 

@@ -52,6 +52,11 @@ def test_profiles_of_the_package_have_no_mistakes() -> None:
          "4:19: data.0.start_datetime", "has to be a date such as 2020-12-31"),
         ("source: a\ndata:\n- match: b\n  variables: {v: {scal: 1}}\n",
          "4:19: data.0.variables.v.scal", "unknown key; there are: bbox, classes, "),
+        (
+            "source: a\ndata: [{match: b, nodata: none}]\n",
+            "2:27: data.0.nodata",
+            "a number or a list of numbers, got 'none'",
+        ),
         ("", "mine.yml: ", "is empty, but has to be a mapping with source"),
         ("- source\n", "1:1: ", "has to be a mapping with source"),
     ],

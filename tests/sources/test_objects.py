@@ -293,6 +293,27 @@ def test_a_local_folder_of_zarr_and_geotiff(tmp_path: Path) -> None:
     assert not catalog.put(one(store, "a.zarr", "b.tif"))
 
 
+@pytest.mark.parametrize(
+    ("values", "attrs", "told"),
+    [
+        ([2018, 2019], {}, "time is 2018, 2019, ... with no unit"),
+        ([20200101.0, 20200201.0], {"units": "day as %Y%m%d.%f"}, "'day as %Y%m%d.%f'"),
+        ([0, 31], {"units": "days since 2020-01-01"}, None),
+    ],
+)
+def test_times_that_are_no_dates_are_warned_of(
+    tmp_path: Path, values: list[float], attrs: dict[str, str], told: str | None
+) -> None:
+    axes = {"lat": 40.5 + np.arange(3), "lon": 5.5 + np.arange(4)}
+    ds = xr.Dataset({"v": (("time", "lat", "lon"), np.ones((2, 3, 4)))}, axes)
+    ds.assign_coords(time=("time", values, attrs)).to_zarr(tmp_path / "v.zarr", consolidated=False)
+    store = file_store(tmp_path)
+    with reported_to(reporter := Told()):
+        list(harvester_of(store).harvest(store, Wanted(("v.zarr",)), Profiles.load(())))
+    assert len(reporter.warnings) == (told is not None)
+    assert told is None or told in reporter.warnings[0]
+
+
 def test_a_web_server(tmp_path: Path, web: Web) -> None:
     (tmp_path / "some where").mkdir()
     write_cube(tmp_path / "some where" / "a.zarr", times=False, references=f"doi:{DOI}.")
