@@ -107,8 +107,8 @@ def mask_of(dataset: rasterio.io.DatasetReader) -> str | None:
 def signature(dataset: rasterio.io.DatasetReader) -> str:
     """Return what a header states about values, as JSON: equal texts are read in the same way.
 
-    It has the number of bands, their data types, the nodata value, the kind of mask, and scales,
-    offsets and units that are not neutral.
+    It has the number of bands, their data types, the nodata value, the kind of mask, scales,
+    offsets and units that are not neutral, and times that GDAL wrote of a NetCDF file.
     """
     scales, offsets = packing(dataset)
     nodata = exact_nodata(dataset)
@@ -120,6 +120,7 @@ def signature(dataset: rasterio.io.DatasetReader) -> str:
         "scales": [] if set(scales) == {1} else [to_json(each) for each in scales],
         "offsets": [] if set(offsets) == {0} else [to_json(each) for each in offsets],
         "units": [] if not any(dataset.units) else list(dataset.units),
+        "times": [each.isoformat() for each in netcdf_tags(dataset).times],
     }
     return json.dumps({key: value for key, value in content.items() if value not in (None, [])})
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stacbuild.atomic import sweep, write_bytes
 from stacbuild.errors import IntegrityError, LocalError
+from stacbuild.json_numbers import parse_int
 from stacbuild.stac.malformed import malformed
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def read_bytes(path: Path) -> bytes:
 
 def _parse_object(path: Path, data: bytes) -> Json:
     try:
-        content = json.loads(data)
+        content = json.loads(data, parse_int=parse_int)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path}: is not JSON ({error}); remove it, then harvest") from error
     if not isinstance(content, dict):

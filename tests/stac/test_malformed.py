@@ -26,6 +26,7 @@ LINKS += [[{"rel": "item", "href": href}] for href in (None, 5, {}, "")]
 FIELDS: list[tuple[str, Any]] = [
     *(("proj:shape", each) for each in ("text", None, [1], ["a", "b"], [-1, 5], [1e300, 2], {})),
     *(("proj:transform", each) for each in ("x", None, [1, 2], [0] * 6, ["a"] * 6)),
+    ("proj:transform", [10**400, 0, 10, 0, -1, 45]),
     ("proj:transform", [1e-320, 0, 0, 0, -1e-320, 0]),
     ("proj:code", 5),
     ("proj:code", None),

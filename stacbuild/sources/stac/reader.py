@@ -24,6 +24,7 @@ from stacbuild.errors import (
     RemoteError,
     StacbuildError,
 )
+from stacbuild.json_numbers import parse_int
 from stacbuild.net.hrefs import Allowed, check, is_relative_path
 from stacbuild.net.http import MOST_JSON, public_url, read_json_body, send, session
 from stacbuild.sources.stac.store import StacStore
@@ -230,7 +231,7 @@ def _local(path: Path) -> bytes:
 def _parsed(location: str, text: bytes) -> Json:
     where = public_url(location) if urlsplit(location).scheme else location
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=parse_int)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{where}: is not JSON; it should be a STAC document") from error
     if not isinstance(content, dict):

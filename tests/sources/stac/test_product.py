@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,29 @@ def test_a_file_that_is_not_as_its_item_states_is_refused_until_headers_are_read
     assert "3.tif: " in message
     assert re.search(said, message)
     assert "set read_headers: true for its store, then harvest" in message
+
+
+def test_a_time_that_a_header_states_and_its_item_does_not(tmp_path: Path) -> None:
+    made(tmp_path / "src")
+    with rasterio.open(tmp_path / "src" / "3.tif", "r+") as file:
+        file.update_tags(
+            NETCDF_DIM_EXTRA="{time}",
+            NETCDF_DIM_time_VALUES="5",
+            **{"time#units": "days since 2000-01-01"},
+        )
+    message, _ = cube(tmp_path)
+    assert re.search(r'3\.tif: its header states .*"times": \["2000-01-06', message)
+
+
+def test_numbers_of_an_item_that_exceed_a_float(tmp_path: Path, opened: list[str]) -> None:
+    made(tmp_path, {3: {"nodata": 10**400}, 4: {"proj:transform": [10**400, 0, 0, 0, -RES, TOP]}})
+    path = next(path for path in tmp_path.rglob("*.json") if '"i5"' in path.read_text())
+    document = json.loads(path.read_text())
+    for each in document.get("features", [document]):
+        each["bbox"] = [10**400] * 4 if each.get("id") == "i5" else each.get("bbox")
+    path.write_text(json.dumps(document))
+    assert len(described(tmp_path)) == COUNT
+    assert sorted(opened) == ["0", "3", "4", "5", "7"]
 
 
 def test_reading_every_header_builds_what_the_files_are(tmp_path: Path) -> None:
