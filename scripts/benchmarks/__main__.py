@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.benchmarks import codecs, overhead, remote, report, shards, turns, waiting
+from scripts.benchmarks import codecs, many, overhead, remote, report, shards, turns, waiting
 from scripts.benchmarks.cases import cases
 from scripts.benchmarks.data import SIZES
 
-_OTHERS = (*remote.LAYOUTS, shards.NAME, *waiting.CASES, "overhead")
+_OTHERS = (*remote.LAYOUTS, shards.NAME, many.NAME, *waiting.CASES, "overhead")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
             found = shards.run(root, size)
             rows += found
             print(shards.table(found), flush=True)
+        elif name == many.NAME:
+            found = many.run(size, root)
+            rows += found
+            print(many.table(found), flush=True)
         elif name in waiting.CASES:
             found = waiting.run(name, size, root)
             rows += found

@@ -76,6 +76,16 @@ def test_a_source_that_waits_beside_another_tool(tmp_path: Path) -> None:
     assert "| xarray, 32 threads |" in text
 
 
+@pytest.mark.slow
+def test_a_mosaic_of_many_files_beside_another_tool(tmp_path: Path) -> None:
+    text, rows = bench(tmp_path, "--case=many-files")
+    assert [row["tool"].split(",")[0] for row in rows] == [
+        "stacbuild harvest", "stacbuild cube", "odc-stac", "odc-stac",
+    ]  # fmt: skip
+    assert {row["files"] for row in rows} == {16}
+    assert "| odc-stac, 16 threads |" in text
+
+
 def test_bytes_sent_twice_are_found() -> None:
     traffic = Traffic([("a", 0, 100), ("a", 50, 120), ("a", 60, 70), ("b", 0, 100)])
     assert traffic.sent == 280
