@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pystac
 
 from stacbuild import progress
+from stacbuild.config.data_ids import short
+from stacbuild.errors import BuildError
 from stacbuild.loading.classes import warn_about_classes, warn_about_range
-from stacbuild.loading.metadata import VariableMetadata
+from stacbuild.loading.metadata import VariableMetadata, data_bands
 from stacbuild.loading.packing import commutes
+from stacbuild.stac.checksums import CHECKSUM
+from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
 _Key = TypeVar("_Key")
+# Fields of an asset that are those of its file, and not of its values.
+_OF_FILE = {"file:size", "file:checksum", "updated", CHECKSUM}
 
 
 def unpack_where_needed(
@@ -100,3 +106,56 @@ def warn_about_raster(
         )
     if metadata.of_classes and not metadata.classes:
         progress.warn(f"{name}: its bands differ in classes, so the cube states none; {apart}")
+
+
+def check_common(items: Sequence[pystac.Item]) -> None:
+    """Check that items are tiles of one product.
+
+    Raises
+    ------
+    BuildError
+        If they differ in dtype, bands, unit, scale or offset, or (integers) in nodata values: the
+        nodata value of one file may be a valid value in another.
+    """
+    kinds: dict[str, dict[Any, str]] = {}
+    for item in _distinct(items):
+        bands = data_bands(item)
+        each = [VariableMetadata.of_raster(item, band) for band in bands]
+        for what, value in (
+            ("data type", each[0].dtype.name),
+            ("number of bands", len(bands)),
+            ("scale", tuple(own.packing[0] for own in each)),
+            ("offset", tuple(own.packing[1] for own in each)),
+            ("unit", tuple(own.attrs.get("units") for own in each)),
+            (
+                "no data",
+                tuple(own.nodata if own.dtype.kind != "f" else () for own in each),
+            ),
+        ):
+            same = value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+            file = str(item.properties.get(FILE, item.id))
+            kinds.setdefault(what, {}).setdefault(same, file)
+    for what, files in kinds.items():
+        if len(files) > 1:
+            values = sorted(f"{file} has {_plain(value)}" for value, file in files.items())
+            raise BuildError(
+                f"{short(items[0].properties['stacbuild:data_id'])}: its files differ in {what} "
+                f"({', '.join(values)}); they cannot be one variable; make a dataset of each kind, "
+                "or convert the files to one"
+            )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(map(_plain, value)) or "none"
+    return str(value)
+
+
+def _distinct(items: Sequence[pystac.Item]) -> list[pystac.Item]:
+    """Return the first item of each description of values, as thousands of files share one."""
+    found: dict[str, pystac.Item] = {}
+    for item in items:
+        fields = item.assets["data"].extra_fields
+        key = repr({name: each for name, each in fields.items() if name not in _OF_FILE})
+        found.setdefault(key, item)
+    return list(found.values())

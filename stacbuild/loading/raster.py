@@ -16,12 +16,11 @@ import pystac
 import stackstac
 import xarray as xr
 
-from stacbuild.config.data_ids import short
-from stacbuild.errors import BuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import origin_of
+from stacbuild.loading.differences import check_common
 from stacbuild.loading.memory import Source, unit_side
-from stacbuild.loading.metadata import VariableMetadata, data_bands
+from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
@@ -31,7 +30,6 @@ from stacbuild.loading.units import work_unit
 from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.extensions import HEADER
 from stacbuild.stac.files import store_kind
-from stacbuild.stac.item_time import FILE
 
 if TYPE_CHECKING:
     from stacbuild.geo.grid import Grid
@@ -122,49 +120,6 @@ def load_raster(
     )
     array.name, array.attrs = None, {}
     return without(array, [dim for dim in ("time", "band") if array.sizes[dim] == 1])
-
-
-def check_common(items: Sequence[pystac.Item]) -> None:
-    """Check that items are tiles of one product.
-
-    Raises
-    ------
-    BuildError
-        If they differ in dtype, bands, unit, scale or offset, or (integers) in nodata values: the
-        nodata value of one file may be a valid value in another.
-    """
-    kinds: dict[str, dict[Any, str]] = {}
-    for item in items:
-        bands = data_bands(item)
-        each = [VariableMetadata.of_raster(item, band) for band in bands]
-        for what, value in (
-            ("data type", each[0].dtype.name),
-            ("number of bands", len(bands)),
-            ("scale", tuple(own.packing[0] for own in each)),
-            ("offset", tuple(own.packing[1] for own in each)),
-            ("unit", tuple(own.attrs.get("units") for own in each)),
-            (
-                "no data",
-                tuple(own.nodata if own.dtype.kind != "f" else () for own in each),
-            ),
-        ):
-            same = value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
-            file = str(item.properties.get(FILE, item.id))
-            kinds.setdefault(what, {}).setdefault(same, file)
-    for what, files in kinds.items():
-        if len(files) > 1:
-            values = sorted(f"{file} has {_plain(value)}" for value, file in files.items())
-            raise BuildError(
-                f"{short(items[0].properties['stacbuild:data_id'])}: its files differ in {what} "
-                f"({', '.join(values)}); they cannot be one variable; make a dataset of each kind, "
-                "or convert the files to one"
-            )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " and ".join(map(_plain, value)) or "none"
-    return str(value)
 
 
 def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:

@@ -24,7 +24,7 @@ from stacbuild.geo.positions import clip, positions, span
 from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.dataset import any_touches, check_overlap
-from stacbuild.loading.differences import unpack_where_needed
+from stacbuild.loading.differences import check_common, unpack_where_needed
 from stacbuild.loading.memory import room
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import resampling_method, wrapped_grids
@@ -233,6 +233,7 @@ def _variables(
 def _of_raster(
     variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
 ) -> Iterator[_Planned]:
+    check_common(items)
     own, sources = variable.identifier, wrapped_grids(items, grid)
     chosen = chosen_bands(variable, items)
     if not variable.open_params.band_as_variable:

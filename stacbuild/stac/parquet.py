@@ -81,12 +81,15 @@ async def _write(path: Path, items: Callable[[], Iterable[Json]], collection: Js
     # would be lost, and a float in a column of integers truncated. So one of each structure is
     # first.
     examples: dict[Any, tuple[int, Json]] = {}
+    has_wkt = False
     for number, row in enumerate(_rows(items())):
         examples.setdefault(_structure(row), (number, row))
+        has_wkt = has_wkt or any(isinstance(each, str) for each in _reference_systems(row))
     first = dict(examples.values())
     rest = (row for number, row in enumerate(_rows(items())) if number not in first)
-    async with geoparquet_writer(list(first.values()), str(path)) as writer:
-        while batch := list(islice(rest, _BATCH)):
+    one_type = _with_codes_as_text if has_wkt else list
+    async with geoparquet_writer(one_type(first.values()), str(path)) as writer:
+        while batch := one_type(islice(rest, _BATCH)):
             await writer.write(batch)
         if collection is not None:
             # Its annotations do not say that it is a coroutine.
@@ -99,6 +102,21 @@ def _rows(items: Iterable[Json]) -> Iterator[Json]:
             key: value for key, value in item["properties"].items() if key not in _NOT_IN_PARQUET
         }
         yield _for_parquet(item | {"properties": properties})
+
+
+def _reference_systems(row: Json) -> Iterator[Any]:
+    for dimension in row["properties"].get("cube:dimensions", {}).values():
+        yield dimension.get("reference_system")
+
+
+def _with_codes_as_text(rows: Iterable[Json]) -> list[Json]:
+    """Return rows with EPSG codes as text, as a column cannot hold numbers and WKT."""
+    rows = list(rows)
+    for row in rows:
+        for dimension in row["properties"].get("cube:dimensions", {}).values():
+            if isinstance(code := dimension.get("reference_system"), int):
+                dimension["reference_system"] = f"EPSG:{code}"
+    return rows
 
 
 def _structure(value: Any) -> Any:

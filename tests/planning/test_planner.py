@@ -29,6 +29,7 @@ from tests.standins.s3 import S3Server
 from tests.support.buckets import bucket, keys
 from tests.support.built import variable_of
 from tests.support.cli import Json, configuration, geotiff, stacbuild
+from tests.support.own_files import raster
 
 SOURCE = {"identifier": "files", "store_id": "file", "store_params": {"root": "src"}}
 BOX = "-0.70,44.10,-0.68,44.12"
@@ -351,6 +352,21 @@ def test_what_is_not_harvested_is_said_and_not_fetched(tmp_path: Path) -> None:
     assert not (tmp_path / "catalogs").exists()
     assert not (tmp_path / "data").exists()
     assert "2 sources to harvest first" in call("plan", config)
+
+
+def test_files_that_the_cube_would_refuse_are_refused(tmp_path: Path) -> None:
+    for month, dtype in enumerate(("float32", "float32", "float64"), 1):
+        raster(tmp_path / f"files/evi_2020_0{month}.tif", dtype=dtype)
+    path = tmp_path / "c.yml"
+    stores = [
+        {"identifier": name, "store_id": "file", "store_params": {"root": name}}
+        for name in ("storage", "files")
+    ]
+    entry = {"identifier": "evi", "store": "files", "data_id": "evi_*.tif"}
+    path.write_text(yaml.safe_dump({"datasets": [entry], "data_stores": stores}))
+    call("harvest", path)
+    (only,) = plan(load_config(path), tmp_path / "catalogs")
+    assert "evi_2020_03.tif has float64" in str(only.error)
 
 
 def test_sizes_of_files_that_changed_are_said_to_be_those_of_before(built: Path) -> None:

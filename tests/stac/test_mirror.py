@@ -14,6 +14,7 @@ from stacbuild.progress import reported_to
 from stacbuild.stac import mirror
 from stacbuild.stac.catalog import Catalog, read_json
 from stacbuild.stac.mirror import MIRROR, MIRROR_KEY
+from stacbuild.stac.parquet import write_parquet
 from stacbuild.validation.validate import validate
 from tests.support.many_items import COLLECTION, COUNT, an_item, many_items, put
 from tests.support.stac_documents import Told
@@ -195,3 +196,16 @@ def test_what_rustac_cannot_write_is_no_failure(root: Path) -> None:
     Catalog(root).renew_mirrors()
     assert not has_mirror(root)
     assert json.loads((root / COLLECTION / "collection.json").read_text())["id"] == COLLECTION
+
+
+def test_a_crs_without_code_is_beside_codes(tmp_path: Path) -> None:
+    items = []
+    for number, system in enumerate((6931, 'PROJCRS["unknown"]', 4326)):
+        item = an_item(number, tmp_path).to_dict(transform_hrefs=False)
+        x = {"type": "spatial", "axis": "x", "reference_system": system}
+        item["properties"] = item["properties"] | {"cube:dimensions": {"x": x}}
+        items.append(item)
+    write_parquet(tmp_path / MIRROR, lambda: items)
+    read = rustac.read_sync(str(tmp_path / MIRROR))["features"]
+    found = [each["properties"]["cube:dimensions"]["x"]["reference_system"] for each in read]
+    assert sorted(found) == ["EPSG:4326", "EPSG:6931", 'PROJCRS["unknown"]']
