@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from stacbuild.config.datasets import NamedVariable
+from stacbuild.config.datasets import NamedVariable, OpenParams
 from stacbuild.config.models import hint
 from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.config.types import show
@@ -58,6 +58,8 @@ def _problem(error: ErrorDetails, path: KeyPath, known: tuple[str, ...], parent:
     if kind == "extra_forbidden":
         if isinstance(parent, dict) and "variables" in parent and path[-1] in _OF_A_SOURCE:
             return Problem(path, "belongs into each item of variables, not beside them", True)
+        if "open_params" in known and path[-1] in _OF_OPEN_PARAMS:
+            return Problem(path, "belongs into open_params", True)
         return Problem(path, f"unknown key{hint(str(path[-1]), known)}", True)
     if kind == "missing":
         return Problem(path, "is missing")
@@ -114,3 +116,5 @@ _PATTERNS = {
 }
 
 _OF_A_SOURCE = frozenset(NamedVariable.model_fields)
+# A bbox or CRS beside the data id may be meant for a grid.
+_OF_OPEN_PARAMS = frozenset(OpenParams.model_fields) - {"bbox", "crs"}

@@ -77,6 +77,12 @@ def test_keys_of_a_source_belong_to_a_source() -> None:
     }
 
 
+def test_keys_of_open_params_belong_there() -> None:
+    found = said(datasets=[ONE | {"band_as_variable": True, "bbox": [0, 0, 1, 1]}])
+    assert found.pop("datasets.0.band_as_variable") == "belongs into open_params"
+    assert found["datasets.0.bbox"].startswith("unknown key")
+
+
 def test_a_credential_is_not_repeated() -> None:
     store = {
         "identifier": "s",
