@@ -6,10 +6,11 @@ import hashlib
 import re
 
 from stacbuild.stac.files import THUMBNAIL
+from stacbuild.stac.mirror import MIRROR
 
 _MAX_ID_LENGTH = 180
 
-_BESIDE_ITEMS = {"collection.json", THUMBNAIL}
+_BESIDE_ITEMS = {"collection.json", THUMBNAIL, MIRROR}
 
 
 def slug(text: str) -> str:

@@ -126,7 +126,9 @@ def test_slugs() -> None:
     assert slug("x" * 182) != long
 
 
-@pytest.mark.parametrize("name", ["collection.json", "Collection.JSON", "thumbnail.png"])
+@pytest.mark.parametrize(
+    "name", ["collection.json", "Collection.JSON", "thumbnail.png", "items.parquet"]
+)
 def test_cubes_with_the_names_of_files_of_the_catalog(tmp_path: Path, name: str) -> None:
     geotiff(tmp_path / "in" / "a.tif")
     cubes = [{"identifier": n, "store": "in", "data_id": "a.tif"} for n in (name, "catalog.json")]
@@ -134,4 +136,5 @@ def test_cubes_with_the_names_of_files_of_the_catalog(tmp_path: Path, name: str)
     for status in ("COMPLETED", "UP TO DATE"):
         results = build(config, tmp_path / "catalogs")
         assert [each.status for each in results] == [status] * 2, results
+    assert not (tmp_path / "catalogs" / "c" / name).is_dir()
     assert len([*Catalog(tmp_path / "catalogs").items()]) == 3
