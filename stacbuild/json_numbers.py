@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 
-# Digits of which every integer is a float.
-_DIGITS = 300
-
 
 def parse_int(text: str) -> float:
-    """Return an integer of JSON; infinity if it has too many digits, as for ``1e400``.
+    """Return an integer of JSON; infinity if it exceeds every float, as for ``1e400``.
 
     It is the *parse_int* of `json.loads`. Python's integers have no limit: one of 400 digits
-    would otherwise raise an OverflowError wherever it meets a float.
+    would otherwise raise an OverflowError wherever it meets a float. The largest float, which is
+    a common nodata value, has 309 digits.
     """
-    if len(text) <= _DIGITS:
-        return int(text)
-    return -math.inf if text.startswith("-") else math.inf
+    try:
+        number = int(text)  # a ValueError from 4300 digits on
+        float(number)
+    except (ValueError, OverflowError):
+        return -math.inf if text.startswith("-") else math.inf
+    return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 
@@ -15,6 +16,10 @@ from stacbuild.json_numbers import parse_int
     [
         ("7", 7),
         ("-18446744073709551616", -(2**64)),
+        # The largest float is a common nodata value.
+        (str(-int(sys.float_info.max)), -int(sys.float_info.max)),
+        (str(int(sys.float_info.max)), int(sys.float_info.max)),
+        ("1" + "0" * 309, math.inf),
         ("1" + "0" * 400, math.inf),
         ("-" + "9" * 5000, -math.inf),
     ],
