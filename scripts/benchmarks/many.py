@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import rasterio
 import yaml
-import zarr
 from rasterio import Affine
 from rasterio.warp import transform_bounds
-from zarr.codecs import ZstdCodec
 
 from scripts.benchmarks import ours
 from scripts.benchmarks.data import Size
 from scripts.benchmarks.measure import measure
+from scripts.benchmarks.peers import write
 from scripts.benchmarks.report import Row
 
 NAME = "many-files"
@@ -150,7 +149,6 @@ def _configured(work: Path, folder: Path, across: int) -> Path:
 
 def _odc_stac(job: dict[str, Any]) -> None:
     """Do the same with odc-stac, in so many threads."""
-    import dask
     import odc.stac
     import pystac
     from odc.geo.geobox import GeoBox
@@ -163,17 +161,7 @@ def _odc_stac(job: dict[str, Any]) -> None:
     side = job["across"] * _TILE
     grid = GeoBox((side, side), Affine(_RES, 0, _WEST, 0, -_RES, _NORTH), _CRS)
     loaded = odc.stac.load(items, bands=["data"], geobox=grid, chunks={"x": 2048, "y": 2048})
-    data = loaded["data"].isel(time=0).data
-    with dask.config.set(num_workers=job["threads"]):
-        target = zarr.create_array(
-            job["out"],
-            shape=data.shape,
-            chunks=data.chunksize,
-            dtype=data.dtype,
-            compressors=[ZstdCodec(level=1, checksum=True)],
-            config={"write_empty_chunks": True},
-        )
-        dask.array.store(data, target, lock=False)
+    write(loaded["data"].isel(time=0).data, job["out"], job["threads"])
 
 
 if __name__ == "__main__":

@@ -114,6 +114,24 @@ def _item(path: str, href: str, band: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def write(data: Any, out: str, threads: int) -> None:
+    """Compute a dask array in so many threads, and write its chunks as stacbuild does."""
+    import dask
+    import zarr
+    from zarr.codecs import ZstdCodec
+
+    with dask.config.set(num_workers=threads):
+        target = zarr.create_array(
+            out,
+            shape=data.shape,
+            chunks=data.chunksize,
+            dtype=data.dtype,
+            compressors=[ZstdCodec(level=1, checksum=True)],
+            config={"write_empty_chunks": True},
+        )
+        dask.array.store(data, target, lock=False)
+
+
 def _to_zarr(data: Any, job: Job) -> None:
     import xarray as xr
 

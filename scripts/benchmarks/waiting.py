@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 import rasterio
 import yaml
-import zarr
 from rasterio import Affine
 from rasterio.windows import Window
-from zarr.codecs import ZstdCodec
 
 from scripts.benchmarks import ours
 from scripts.benchmarks.data import Size
 from scripts.benchmarks.measure import measure
+from scripts.benchmarks.peers import write
 from scripts.benchmarks.remote import Traffic, serve
 from scripts.benchmarks.report import Row
 
@@ -255,23 +254,13 @@ def _configured(work: Path, grid: Grid, url: str, data_id: str) -> Path:
 
 def _other_tool(job: dict[str, Any]) -> None:
     """Do the same with odc-stac or xarray, in so many threads."""
-    import dask
     from odc.geo.geobox import GeoBox
 
     grid = Grid(job["crs"], tuple(job["bounds"]), job["res"], job["tile"])
     geobox = GeoBox.from_bbox(grid.bounds, grid.crs, shape=grid.shape)
     load = _with_xarray if job["url"].endswith(".zarr") else _with_odc_stac
-    with dask.config.set(num_workers=job["threads"]):
-        data = load(job, grid, geobox).data.rechunk({-1: grid.tile, -2: grid.tile})
-        target = zarr.create_array(
-            job["out"],
-            shape=data.shape,
-            chunks=data.chunksize,
-            dtype=data.dtype,
-            compressors=[ZstdCodec(level=1, checksum=True)],
-            config={"write_empty_chunks": True},
-        )
-        dask.array.store(data, target, lock=False)
+    data = load(job, grid, geobox).data.rechunk({-1: grid.tile, -2: grid.tile})
+    write(data, job["out"], job["threads"])
 
 
 def _with_xarray(job: dict[str, Any], grid: Grid, geobox: Any) -> Any:
