@@ -80,7 +80,7 @@ def _make(job: Job, wait: bool) -> tuple[str, str | None]:
         staging.commit()
         if persistent:
             catalog.put(described)
-            catalog.add_fields(new_checksums(job.items))
+            catalog.add_checksums(new_checksums(job.items))
     if not persistent:
         progress.warn(f"{staging.href}: is in memory only; it is not added to the catalog")
         return staging.href, None

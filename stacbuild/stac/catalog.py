@@ -25,6 +25,13 @@ import pystac
 from stacbuild.atomic import write_bytes
 from stacbuild.errors import ConflictError, IntegrityError, LocalError, LockedError
 from stacbuild.locks import hold
+from stacbuild.stac.checksum_file import (
+    entries_of,
+    read_checksums,
+    remove_checksums,
+    without_recorded,
+    write_checksums,
+)
 from stacbuild.stac.files import (
     CATALOG_ID,
     STORE,
@@ -145,9 +152,11 @@ class Catalog(CatalogReader):
         with self.locked():
             self.check_strangers(collection.id, [item.id for item in harvest.items])
             contents = {}
+            recorded = read_checksums(self.root / collection.id)
             for item in harvest.items:
                 path = self.item_path(collection.id, item.id)
                 contents[path] = self._item_json(item, collection, path)
+                without_recorded(contents[path], recorded)
                 if item.id in harvest.thumbnails:
                     changed |= save_picture(path, harvest.thumbnails[item.id])
                     contents[path]["assets"]["thumbnail"] = THUMBNAIL_ASSET
@@ -195,6 +204,7 @@ class Catalog(CatalogReader):
             if not index.entries:
                 index.save()
                 remove_mirror(path)
+                remove_checksums(path.parent)
                 remove_item_files(path)
 
     def add_thumbnail(self, collection_id: str, png: bytes) -> bool:
@@ -216,31 +226,20 @@ class Catalog(CatalogReader):
             content.setdefault("assets", {})["thumbnail"] = THUMBNAIL_ASSET
             return save(path, content)
 
-    def add_fields(self, fields: Iterable[tuple[pystac.Item, Mapping[str, Any]]]) -> None:
-        """Add fields to the assets ``data`` of items of this catalog.
-
-        An item that another process harvested again is left as it is.
+    def add_checksums(self, found: Iterable[tuple[pystac.Item, str]]) -> None:
+        """Record checksums of the files of items of this catalog, beside their collections.
 
         Raises
         ------
         LocalError, LockedError
             As `put`.
         """
-        found = [(Path(item.self_href), item, dict(added)) for item, added in fields]
-        if not found:
-            return
-        with self.locked():
-            changed = {}
-            for path, item, added in found:
-                content = read_json(path) if path.is_relative_to(self.root) else {}
-                asset = content.get("assets", {}).get("data", {})
-                if asset and asset.get("updated") == item.assets["data"].extra_fields["updated"]:
-                    asset |= added
-                    changed[path] = content
-            _save_items(changed)
-            for collection in {path.parent.parent / "collection.json" for path, _, _ in found}:
-                if collection.is_relative_to(self.root) and collection.exists():
-                    self._read_index(collection, hrefs(read_json(collection), "item")).save()
+        for folder, added in entries_of(found).items():
+            if folder.is_relative_to(self.root):
+                with self.locked():
+                    entries = {**read_checksums(folder), **added}
+                    linked = entries.keys() & set(self.item_ids(folder.name))
+                    write_checksums(folder, {name: entries[name] for name in sorted(linked)})
 
     def renew_mirrors(self) -> None:
         """Write the Parquet files of collections with many items, where they are missing.

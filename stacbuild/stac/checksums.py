@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pystac
 from pystac.utils import datetime_to_str
@@ -21,7 +21,8 @@ from stacbuild.stac.extensions import HEADER, file_time
 CHECKSUM = "stacbuild:checksum"
 """Field of an asset: the multihash of its file's SHA-256 when a cube was made from it.
 
-Unlike ``file:checksum``, it is not part of what a cube was made from."""
+It is recorded beside the collection (`stacbuild.stac.checksum_file`), in items that older versions
+wrote in the item. Unlike ``file:checksum``, it is not part of what a cube was made from."""
 
 SERVED = "stacbuild:served"
 """Field of an asset: which bytes a server had at harvest (`stacbuild.net.versions.version_text`).
@@ -78,19 +79,24 @@ def keep_version(new: pystac.Asset, previous: pystac.Asset) -> None:
         fields[_UPDATED] = datetime_to_str(dt.datetime.now(dt.UTC))
 
 
-def new_checksums(items: Sequence[pystac.Item]) -> Iterator[tuple[pystac.Item, dict[str, Any]]]:
-    """Yield the items whose files have no checksum yet, with the fields to add to the asset.
+def new_checksums(items: Sequence[pystac.Item]) -> Iterator[tuple[pystac.Item, str]]:
+    """Yield the items whose files have no checksum yet, with the checksum.
 
     Files that were written to since they were harvested are left out, and so are large ones.
     """
-    for item in items:
-        asset = item.assets["data"]
-        fields, path = asset.extra_fields, Path(asset.href)
-        if not fields.keys().isdisjoint({CHECKSUM, "file:checksum"}) or not path.is_file():
-            continue
-        size, updated = fields.get(_SIZE), fields.get(_UPDATED)
-        if size is None or updated is None or size > _LARGEST:
-            continue
-        found = checksum(path)
-        if (size, updated) == (path.stat().st_size, file_time(path)):
-            yield item, {CHECKSUM: found}
+    with ThreadPoolExecutor() as threads:
+        for item, found in zip(items, threads.map(_new_checksum, items), strict=True):
+            if found is not None:
+                yield item, found
+
+
+def _new_checksum(item: pystac.Item) -> str | None:
+    asset = item.assets["data"]
+    fields, path = asset.extra_fields, Path(asset.href)
+    if not fields.keys().isdisjoint({CHECKSUM, "file:checksum"}) or not path.is_file():
+        return None
+    size, updated = fields.get(_SIZE), fields.get(_UPDATED)
+    if size is None or updated is None or size > _LARGEST:
+        return None
+    found = checksum(path)
+    return found if (size, updated) == (path.stat().st_size, file_time(path)) else None

@@ -7,7 +7,7 @@ items that it returns.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pystac
 
 from stacbuild.errors import ConflictError, IntegrityError, LocalError, LockedError
 from stacbuild.locks import hold
+from stacbuild.stac.checksum_file import NAME as CHECKSUMS
+from stacbuild.stac.checksum_file import add_checksum, read_checksums
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import STORE, read_bytes, read_json
 from stacbuild.stac.ids import cube_id
@@ -179,6 +181,7 @@ class CatalogReader:
             If it cannot be read, or is not an item.
         """
         content = parse_item(path, read_bytes(path))
+        add_checksum(content, self._checksums(path.parent.parent))
         try:
             # No migration needed: stacbuild writes the current STAC version.
             item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
@@ -210,6 +213,15 @@ class CatalogReader:
         if known is None or not version or known.version != version:
             known = self._known[path] = _Known(version, read_json(path))
         return known
+
+    def _checksums(self, folder: Path) -> Mapping[str, list[Any]]:
+        """Return the recorded checksums of a collection, read again only if they changed."""
+        path = folder / CHECKSUMS
+        version = _version(path)
+        known = self._known.get(path)
+        if known is None or known.version != version:
+            known = self._known[path] = _Known(version, dict(read_checksums(folder)))
+        return known.content
 
     def _item_paths(self, collection: Path) -> list[Path]:
         content = self._document(collection).content

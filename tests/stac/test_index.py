@@ -153,9 +153,6 @@ def test_changes_of_our_own_are_indexed(root: Path) -> None:
     assert found(root, 500) == ["i_500"]
     catalog.remove(COLLECTION, ["i_007"])
     assert (found(root, 7), catalog.find(ADDRESS, "d_7")) == ([], [])
-    [item] = catalog.find(ADDRESS, "d_8")
-    item.assets["data"].extra_fields["updated"] = None
-    catalog.add_fields([(item, {"stacbuild:checksum": "12"})])
     assert len(stored_entries(root)) == COUNT
 
 
