@@ -26,8 +26,8 @@ from stacbuild.profiles import Class, DataProfile, Provider
 from stacbuild.safe_text import clean
 from stacbuild.sources.stac.asset_kind import is_array_file, kind_of, readable
 from stacbuild.sources.stac.found import Found
-from stacbuild.sources.stac.query import instant
 from stacbuild.sources.stac.reader import Reader, links
+from stacbuild.sources.stac.times import instant
 from stacbuild.stac.data_href import GROUP
 from stacbuild.stac.raster_values import year_of
 

@@ -1,27 +1,26 @@
 """Data ids of a STAC catalog: ``collection[/item][?key=value&...]``, a query on one line.
 
-Keys are those of the item search of STAC API 1.0.0 (``bbox``, ``datetime``, ``query``), and
-``asset_names``, which selects the asset of each item.
+Keys are those of the item search of STAC API 1.0.0 (``bbox``, ``datetime``, ``query``, ``filter``
+as CQL2 text), and ``asset_names``, which selects the asset of each item. Values may be
+percent-encoded; ``&`` and ``%`` in a value have to be. ``+`` is itself, no space.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
-
-from pystac.utils import str_to_datetime
+from urllib.parse import unquote
 
 from stacbuild.errors import StacbuildError
 from stacbuild.geo.bbox import BBox
+from stacbuild.sources.stac.filters import NO_FILTER, Filter
+from stacbuild.sources.stac.times import instant, interval
 
 Json = dict[str, Any]
 
-_KEYS = ("asset_names", "bbox", "datetime", "query")
+_KEYS = ("asset_names", "bbox", "datetime", "filter", "query")
 _SECOND = dt.timedelta(seconds=1)
-_TICK = dt.timedelta(microseconds=1)
 _LAST = dt.datetime.max.replace(tzinfo=dt.UTC) - _SECOND
 
 
@@ -40,8 +39,8 @@ class Query:
         if it crosses the antimeridian.
     interval
         First and last instant, None for an open end; items whose period touches it match.
-    terms
-        Terms of the API's query extension, such as ``eo:cloud_cover<10``.
+    filter
+        Conditions on the properties of items.
     asset
         Key of the asset.
     """
@@ -50,7 +49,7 @@ class Query:
     item: str | None = None
     bbox: BBox | None = None
     interval: tuple[dt.datetime | None, dt.datetime | None] | None = None
-    terms: tuple[str, ...] = ()
+    filter: Filter = NO_FILTER
     asset: str | None = None
 
     @property
@@ -70,8 +69,11 @@ class Query:
         return "/".join(_rfc3339(when) if when else ".." for when in (start, end))
 
     def takes(self, item: Json) -> bool:
-        """Return whether an item is in bbox and interval; one without bbox or time matches."""
-        return self._in_bbox(item.get("bbox")) and self.in_time(item)
+        """Return whether an item is in bbox and interval, and passes the filter.
+
+        One without bbox or time is in both.
+        """
+        return self._in_bbox(item.get("bbox")) and self.in_time(item) and self.filter.takes(item)
 
     def _in_bbox(self, bbox: Any) -> bool:
         if self.bbox is None or not _is_bbox(bbox):
@@ -102,11 +104,13 @@ def parse(data_id: str) -> Query:
     if not collection:
         raise StacbuildError(f"{data_id}: names no collection; write collection or collection/item")
     params: dict[str, list[str]] = {}
-    for key, value in parse_qsl(tail, keep_blank_values=True):
+    for term in tail.split("&") if tail else ():
+        key, value = (unquote(part) for part in (*term.split("=", 1), "")[:2])
         if key not in _KEYS or not value:
             raise StacbuildError(
                 f"{data_id}: {key!r} is not understood; after '?' there may be "
-                f"{', '.join(f'{known}=...' for known in _KEYS)}, with '&' between them"
+                f"{', '.join(f'{known}=...' for known in _KEYS)}, with '&' between them, and "
+                "%26 for an '&' within a value"
             )
         params.setdefault(key, []).append(value)
     for key, values in params.items():
@@ -117,81 +121,24 @@ def parse(data_id: str) -> Query:
         raise StacbuildError(
             f"{data_id}: names {len(assets)} assets; write a variable for each of them"
         )
+    conditions = Filter(params.get("filter", [None])[0], tuple(params.get("query", ())))
+    try:
+        conditions.check()
+    except StacbuildError as error:
+        raise StacbuildError(f"{data_id}: {error}") from None
     return Query(
         collection,
         item or None,
         _bbox(data_id, params["bbox"][0]) if "bbox" in params else None,
         interval(data_id, params["datetime"][0]) if "datetime" in params else None,
-        tuple(params.get("query", ())),
+        conditions,
         assets[0] if assets else None,
     )
-
-
-def interval(where: str, text: str) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """Parse ``2018``, ``2018-06-01``, an instant, or two of them separated by ``/``.
-
-    A year, month or day is all of it; an end that is empty or ``..`` is open.
-
-    Raises
-    ------
-    StacbuildError
-        The message begins with *where*.
-    """
-    first, slash, last = text.partition("/")
-    start, end = _period(first), _period(last if slash else first)
-    open_ends = first in ("", ".."), bool(slash) and last in ("", "..")
-    wrong = (start is None and not open_ends[0]) or (end is None and not open_ends[1])
-    if wrong or (start and end and start[0] > end[1]):
-        raise StacbuildError(
-            f"{where}: {text!r} is not a time; write 2018, 2018-06-01, or a start and an end with "
-            "'/' between them"
-        )
-    return start[0] if start else None, end[1] if end else None
-
-
-def instant(value: Any) -> dt.datetime | None:
-    """Parse a time of an item (RFC 3339 and similar) to UTC; None if it is not valid.
-
-    Digits beyond the microsecond are truncated; second 60, a leap second, is the next one.
-    """
-    if not isinstance(value, str) or len(value) > 64:
-        return None
-    text = value.strip().upper()
-    leap = re.fullmatch(r"(.*[T ]\d\d:?\d\d:?)60(?=\D|$)(.*)", text)
-    try:
-        when = str_to_datetime(f"{leap[1]}59{leap[2]}" if leap else text)
-        when += _SECOND if leap else dt.timedelta(0)
-        return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _rfc3339(when: dt.datetime) -> str:
     # `%Y` does not pad years before 1000.
     return f"{when.replace(microsecond=0, tzinfo=None).isoformat()}Z"
-
-
-def _period(text: str) -> tuple[dt.datetime, dt.datetime] | None:
-    found = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", text)
-    if not found:
-        when = instant(text)
-        return (when, when) if when else None
-    year, month, day = (int(part) if part else None for part in found.groups())
-    try:
-        start = dt.datetime(year or 0, month or 1, day or 1, tzinfo=dt.UTC)
-    except ValueError:
-        return None
-    try:
-        if day:
-            after = start + dt.timedelta(days=1)
-        elif month:
-            after = (start + dt.timedelta(days=31)).replace(day=1)
-        else:
-            after = start.replace(year=start.year + 1)
-    except (ValueError, OverflowError):
-        return start, dt.datetime.max.replace(tzinfo=dt.UTC)
-    # Both ends are included, and a day ends with any fraction of its last second.
-    return start, after - _TICK
 
 
 def _bbox(data_id: str, text: str) -> BBox:

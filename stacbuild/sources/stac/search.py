@@ -11,6 +11,7 @@ from pystac_client import ItemSearch
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
+from stacbuild import progress
 from stacbuild.errors import IntegrityError, NotFoundError, RemoteError, StacbuildError
 from stacbuild.net.http import public_url
 from stacbuild.sources.stac.found import Found, counted, item_of
@@ -36,11 +37,6 @@ def find(reader: Reader, query: Query) -> list[Found]:
     """
     landing = reader.json(reader.root)
     if is_of_items(landing):
-        if query.terms:
-            raise StacbuildError(
-                f"{public_url(reader.root)}: is not a STAC API, so query= is not supported; "
-                "name items, or narrow them by bbox and datetime"
-            )
         founds = choose(reader, items_within(reader, reader.root, landing), query)
     else:
         founds = (search if is_api(landing) else walk)(reader, landing, query)
@@ -50,6 +46,8 @@ def find(reader: Reader, query: Query) -> list[Found]:
         raise _nothing(reader, query)
     if query.item is None:
         reader.warn_left_out()
+    for line in query.filter.differing:
+        progress.warn(f"{root_of(reader)}: filter: {line}; such items do not match")
     return sorted(found.values(), key=lambda each: (each.id, each.location))
 
 
@@ -61,13 +59,21 @@ def _nothing(reader: Reader, query: Query) -> StacbuildError:
         # The item may be on a server that does not answer.
         if not isinstance(error, NotFoundError | IntegrityError):
             return error
-    root = public_url(reader.root) if "://" in reader.root else reader.root
+    root = root_of(reader)
     narrowed = " in the requested bbox and time" if query.bbox or query.interval else ""
+    if query.filter:
+        also = "".join(f" ({line})" for line in query.filter.differing[:3])
+        narrowed += f" that passes the filter{also}"
     also = f"; {reader.describe_left_out(left_out)}" if left_out else ""
     return NotFoundError(
         f"{root}: has no item {query.path}{narrowed}{also}; stacbuild list stac {root} shows what "
         "there is"
     )
+
+
+def root_of(reader: Reader) -> str:
+    """Return the address of a catalog for messages."""
+    return public_url(reader.root) if "://" in reader.root else reader.root
 
 
 def is_api(landing: Json) -> bool:
@@ -112,8 +118,8 @@ def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
             ids=[query.item] if query.item else None,
             bbox=list(query.bbox) if query.bbox else None,
             datetime=query.datetime,
-            query=list(query.terms) or None,
             limit=100,
+            **query.filter.parameters(landing.get("conformsTo")),
         ).pages_as_dicts()
         count = 0
         for page in pages:
@@ -123,7 +129,8 @@ def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
                 except IntegrityError as error:
                     reader.leave_out(f"{where} {len(reader.left_out)}", error)
                     continue
-                if not query.in_time(item):
+                # An API may ignore what it does not know.
+                if not (query.in_time(item) and query.filter.takes(item)):
                     continue
                 own = next(iter(links(item, "self")), {}).get("href")
                 fallback = f"{where}/items/{quote(str(item['id']), safe='')}"

@@ -99,11 +99,6 @@ def walk(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
     A data id may also be the path of a document below the catalog's folder, with or without its
     ``.json``. If it looks like a path, that is tried before the ids, otherwise after them.
     """
-    if query.terms:
-        raise StacbuildError(
-            f"{public_url(reader.root)}: is a static catalog, so query= is not supported; "
-            "name items, or narrow them by bbox and datetime"
-        )
     file = query.path if query.path.endswith(".json") else f"{query.path}.json"
     looks_like_path = file == query.path or query.path.count("/") > 1
     missing = None

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import pytest
 
 from stacbuild.errors import StacbuildError
-from stacbuild.sources.stac.query import instant, interval, overlap, parse
-
-
-def utc(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[misc, arg-type]
+from stacbuild.sources.stac.query import overlap, parse
 
 
 def test_collection_item_and_terms() -> None:
     found = parse("s2/a/b?asset_names=B04&bbox=1,2,3,4&datetime=2018&query=eo:cloud_cover<10")
     assert (found.collection, found.item, found.path) == ("s2", "a/b", "s2/a/b")
-    assert (found.asset, found.bbox, found.terms) == ("B04", (1, 2, 3, 4), ("eo:cloud_cover<10",))
+    assert (found.asset, found.bbox, found.filter.terms) == (
+        "B04",
+        (1, 2, 3, 4),
+        ("eo:cloud_cover<10",),
+    )
     # As every API takes it: whole seconds, and not shorter than the year.
     assert found.datetime == "2018-01-01T00:00:00Z/2019-01-01T00:00:00Z"
     assert parse("s2").datetime is None
@@ -43,34 +42,6 @@ def test_collection_item_and_terms() -> None:
 def test_what_is_not_understood_is_named(data_id: str) -> None:
     with pytest.raises(StacbuildError):
         parse(data_id)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2018-02", (utc(2018, 2, 1), utc(2018, 2, 28, 23, 59, 59, 999999))),
-        ("2018/..", (utc(2018, 1, 1), None)),
-        ("/2018-06-01", (None, utc(2018, 6, 1, 23, 59, 59, 999999))),
-        ("2018-06-01T12:00:00+02:00", (utc(2018, 6, 1, 10), utc(2018, 6, 1, 10))),
-        ("9999", (utc(9999, 1, 1), dt.datetime.max.replace(tzinfo=dt.UTC))),
-    ],
-)
-def test_a_year_month_or_day_is_all_of_it(text: str, expected: Any) -> None:
-    assert interval("x", text) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("2016-12-31T23:59:60Z", utc(2017, 1, 1)),
-        ("2020-01-01t00:00:00.1234567z", utc(2020, 1, 1, 0, 0, 0, 123456)),
-        ("yesterday", None),
-        (7, None),
-        ("2" * 100, None),
-    ],
-)
-def test_instants_as_items_write_them(value: Any, expected: dt.datetime | None) -> None:
-    assert instant(value) == expected
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from stacbuild.errors import NotFoundError, RemoteError, StacbuildError
 from stacbuild.sources.first_configuration import Choice
 from stacbuild.sources.listing import describe_data, first_configuration, list_data
 from stacbuild.sources.stac.asset_kind import kind_of
-from stacbuild.sources.stac.query import instant, parse
+from stacbuild.sources.stac.query import parse
 from stacbuild.sources.stac.store import StacStore
+from stacbuild.sources.stac.times import instant
 from tests.support.built import variable_of
 from tests.support.cli import ages, configuration, geotiff
 from tests.support.stac_documents import (
