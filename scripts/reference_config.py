@@ -20,6 +20,7 @@ HEADINGS = {
     "MultiDataset": "`datasets`: a cube of several sources",
     "NamedVariable": "`variables`",
     "OpenParams": "`open_params`",
+    "Mask": "`mask`",
     "CustomProcessing": "`custom_processing`",
     "SpatialResampleParams": "`spatial_resample_params`",
     "TemporalResampleParams": "`temporal_resample_params`",

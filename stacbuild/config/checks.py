@@ -22,6 +22,7 @@ from stacbuild.config.models import STORAGE, hint
 from stacbuild.config.other_stores import INSTEAD
 from stacbuild.config.reading import KeyPath, Problem
 from stacbuild.config.regions import check_region, find_region, is_region
+from stacbuild.config.scenes import SceneParams
 from stacbuild.config.stores import MODELS, kinds_that
 from stacbuild.config.types import stated_crs
 from stacbuild.geo.crs_text import canonical_crs, spatial_dims
@@ -31,6 +32,7 @@ READABLE = kinds_that(lambda model: model.readable)
 WRITABLE = kinds_that(lambda model: model.writable)
 PRELOADABLE = kinds_that(lambda model: model.preloadable)
 WITH_FILES = kinds_that(lambda model: model.has_files)
+WITH_SCENES = kinds_that(lambda model: model.has_scenes)
 
 _NO_FOLDER = "there is no folder that it is relative to: load a file, or pass base_dir"
 
@@ -57,6 +59,7 @@ def problems(data: dict[Any, Any], directory: Path | None) -> Iterator[Problem]:
         for where, source in sources:
             yield from _store_reference(source, where, stores, READABLE, "takes cubes only")
             yield from _data_id(source, where, stores)
+            yield from _scenes(source, where, stores)
             yield from _custom(source.get("custom_processing"), where, directory)
         yield from _region(dataset.get("clip"), (*path, "clip"), directory)
     for path, grid in _entries(data.get("grid_mappings"), ("grid_mappings",)):
@@ -205,6 +208,25 @@ def _store_reference(
     kind = stores[name].get("store_id")
     if kind in STORE_IDS and kind not in allowed:
         yield Problem(at, f"{name!r} is a store of kind {kind!r}, which {reason}")
+
+
+def _scenes(
+    entry: dict[Any, Any], path: KeyPath, stores: dict[str, dict[Any, Any]]
+) -> Iterator[Problem]:
+    """Yield a problem for each parameter of scenes beside a store that has none."""
+    params, store = entry.get("open_params"), entry.get("store")
+    kind = stores.get(store, {}).get("store_id") if isinstance(store, str) else None
+    if not isinstance(params, dict) or kind not in STORE_IDS or kind in WITH_SCENES:
+        return
+    for key in SceneParams.model_fields:
+        if key in params:
+            reason = "the resolution is that of the grid mapping, or of the source itself"
+            yield Problem(
+                (*path, "open_params", key),
+                f"is for scenes, in stores of kind {' and '.join(WITH_SCENES)}; "
+                + (reason if key == "spatial_res" else "leave it out"),
+                on_key=True,
+            )
 
 
 def _data_id(

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.data_ids import short
+from stacbuild.config.scenes import SceneParams
 from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
 from stacbuild.config.types import (
     Count,
@@ -139,8 +140,8 @@ class TemporalResampleParams(Model):
         return self
 
 
-class OpenParams(Model):
-    """Subset of the data to open, before custom_processing and before resampling."""
+class OpenParams(SceneParams):
+    """What to open, before custom_processing and before resampling."""
 
     band_as_variable: bool = False
     """Whether the bands of a GeoTIFF become variables, named as in the file, else `band_1`,

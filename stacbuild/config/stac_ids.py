@@ -7,25 +7,38 @@ catalog; both notations are equivalent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
 
 from stacbuild.config.datasets import OpenParams
 from stacbuild.geo.crs import transformer
 
-_FOLDED = ("asset_names", "datetime", "time_range")
+_FOLDED = ("datetime", "time_range", "query", "filter")
 _AREA = ("bbox", "crs", "point", "bbox_width")
 
 # Not fields of the model: they are moved into the data id before validation.
-PROPERTIES = {
+PROPERTIES: dict[str, Any] = {
     "asset_names": {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-        "description": "Stores of kind `stac`: names of the assets to take, where items have "
-        "several with data.",
+        "description": "Stores of kind `stac`: names of the assets to take. Several become "
+        "variables of the cube, each named so.",
         "title": "Asset Names",
+    },
+    "query": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "Stores of kind `stac`: conditions on properties of items, such as "
+        "`eo:cloud_cover<20`; all of them have to hold.",
+        "title": "Query",
+    },
+    "filter": {
+        "type": "string",
+        "description": "Stores of kind `stac`: a condition on items in CQL2 text, such as "
+        "`eo:cloud_cover < 20 AND platform = 'sentinel-2a'`.",
+        "title": "Filter",
     },
     "datetime": {
         "anyOf": [
@@ -73,25 +86,63 @@ def _source(entry: Any, stores: set[Any]) -> Any:
     params, data_id = entry.get("open_params"), entry.get("data_id")
     if entry["store"] not in stores or not isinstance(params, dict) or not isinstance(data_id, str):
         return entry
-    terms = []
-    rest = dict(params)
+    data_id, names, rest = _assets(data_id, params)
+    terms = [f"asset_names={names}"] if names else []
     for key in _FOLDED:
-        if key in params and (value := _value(key, params[key])) is not None:
+        if key in params and (values := _values(key, params[key])):
             name = "datetime" if key == "time_range" else key
-            if f"{name}=" not in data_id:
-                terms.append(f"{name}={quote(value, safe=',/:.-_')}")
-            del rest[key]
+            if key == "query" or f"{name}=" not in data_id:
+                terms += [f"{name}={_quoted(value)}" for value in values]
+                del rest[key]
             if key == "time_range" and not isinstance(params[key], str):
                 rest[key] = [None if end in ("", "..") else end for end in params[key]]
     # Items are searched by bbox and time, and then clipped to both when opened, as items seldom end
     # there. So both are in the data id and in open_params.
     if "bbox=" not in data_id and (bbox := _bbox(params)):
         terms.append(f"bbox={','.join(map(str, bbox))}")
-    if not terms:
+    if not terms and data_id == entry["data_id"] and rest == params:
         return entry
     terms.sort()
     joint = "&" if "?" in data_id else "?"
-    return entry | {"data_id": f"{data_id}{joint}{'&'.join(terms)}", "open_params": rest}
+    joined = f"{data_id}{joint}{'&'.join(terms)}" if terms else data_id
+    return entry | {"data_id": joined, "open_params": rest}
+
+
+def _assets(data_id: str, params: Mapping[Any, Any]) -> tuple[str, str, dict[Any, Any]]:
+    """Return the data id, the assets to add to it, and the parameters.
+
+    The data id names all assets to find, the parameters those that become variables. They are equal
+    for a single asset without masks, which only the data id names then.
+    """
+    rest = dict(params)
+    stated = re.search(r"(?<=[?&]asset_names=)[^&]*", data_id)
+    value = params.get("asset_names")
+    if value is None and stated:
+        value = unquote(stated[0])
+    if isinstance(value, str) and value.strip():
+        value = [each.strip() for each in value.split(",")]
+    if not isinstance(value, list | tuple) or not _are_texts(value):
+        return data_id, "", rest
+    masks = _mappings(params.get("mask")) or _mappings([params.get("mask")])
+    names = list(dict.fromkeys([*value, *(mask.get("asset") for mask in masks)]))
+    if not _are_texts(names):
+        return data_id, "", rest
+    rest.pop("asset_names", None)
+    if len(value) > 1 or masks:
+        rest["asset_names"] = list(value)
+    if not stated:
+        return data_id, _quoted(",".join(names)), rest
+    if masks:
+        data_id = f"{data_id[: stated.start()]}{_quoted(','.join(names))}{data_id[stated.end() :]}"
+    return data_id, "", rest
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(each, str) and each for each in values)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe=",/:.-_")
 
 
 def _bbox(params: Mapping[Any, Any]) -> list[float] | None:
@@ -106,16 +157,17 @@ def _bbox(params: Mapping[Any, Any]) -> list[float] | None:
     return [round(edge, 9) for edge in to_degrees.transform_bounds(*model.area, densify_pts=21)]
 
 
-def _value(key: str, value: Any) -> str | None:
+def _values(key: str, value: Any) -> list[str]:
+    """Return the values of a parameter in a data id; empty if it is malformed."""
     if isinstance(value, str) and value.strip():
-        return value.strip()
-    if not isinstance(value, list | tuple) or not value:
-        return None
-    if key in ("time_range", "datetime"):
-        # An open end is null or empty text; a data id must not contain "..".
-        ends = ["" if each in (None, "..") else str(each) for each in value]
-        return "/".join(ends) if len(ends) == 2 else None
-    return ",".join(map(str, value)) if all(isinstance(each, str) for each in value) else None
+        return [value.strip()]
+    if not isinstance(value, list | tuple) or not value or key == "filter":
+        return []
+    if key == "query":
+        return [each.strip() for each in value] if _are_texts(value) else []
+    # An open end is null or empty text; a data id must not contain "..".
+    ends = ["" if each in (None, "..") else str(each) for each in value]
+    return ["/".join(ends)] if len(ends) == 2 else []
 
 
 def _mappings(value: Any) -> list[Mapping[Any, Any]]:

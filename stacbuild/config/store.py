@@ -39,6 +39,8 @@ class Store(Located):
     """Whether a plan can list what a data id of several files matches now."""
     is_searched_by_time: ClassVar[bool] = False
     """Whether ``open_params.time_range`` selects items when they are harvested."""
+    has_scenes: ClassVar[bool] = False
+    """Whether items may be scenes, with several assets (`stacbuild.config.scenes`)."""
     note: ClassVar[str] = ""
     """Comment beside its parameters in a first configuration."""
 

@@ -38,11 +38,6 @@ def _is(*values: Any) -> Callable[[Any], bool]:
 REFUSALS = (
     Refusal(
         _of_sources("open_params"),
-        ("spatial_res",),
-        "the resolution is that of the grid mapping, or of the source itself",
-    ),
-    Refusal(
-        _of_sources("open_params"),
         ("tile_size", "chunks"),
         "chunks of the cube are the tile_size of the grid mapping",
     ),

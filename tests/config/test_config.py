@@ -370,8 +370,11 @@ def test_one_mistake_is_one_line(write, old, new, expected):
         ),
         ("open_params: {bbox: [0, 0, 1, 1], point: [0, 0]}", "takes bbox or point, not both"),
         ("open_params: {time_range: [2020, x]}", "has to be a date like 2020, 2020-07 or"),
-        ("open_params: {spatial_res: 1}", "spatial_res: is not supported yet; the resolution is"),
-        ("open_params: {x: 1}", "open_params.x: unknown key; there are: band_as_variable"),
+        (
+            "open_params: {spatial_res: 1}",
+            "spatial_res: is for scenes, in stores of kind stac; the resolution",
+        ),
+        ("open_params: {x: 1}", "open_params.x: unknown key; there are: apply_scaling"),
         (
             "spatial_resample_params: {recover_nans: false}",
             "recover_nans: is not supported yet; pixels of no data never weigh in; leave it out",

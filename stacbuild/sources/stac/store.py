@@ -48,6 +48,7 @@ class StacStore(Store):
     """An external STAC catalog: a STAC API, or JSON files (URL or folder)."""
 
     is_searched_by_time = True
+    has_scenes = True
     note = "a data id is collection, collection/item, or collection?bbox=...&datetime=..."
 
     store_id: Literal["stac"]
