@@ -25,6 +25,7 @@ from stacbuild.net.http import public_url
 from stacbuild.profiles import Class, DataProfile, Provider
 from stacbuild.safe_text import clean
 from stacbuild.sources.stac.asset_kind import is_array_file, kind_of, readable
+from stacbuild.sources.stac.asset_names import key_of
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.reader import Reader, links
 from stacbuild.sources.stac.times import instant
@@ -73,8 +74,12 @@ class Data:
         return f"{self.read}/{group.strip('/')}"
 
 
-def data_of(reader: Reader, found: Found, name: str | None) -> Data:
+def data_of(
+    reader: Reader, found: Found, name: str | None, resolution: float | None = None
+) -> Data:
     """Return the asset of this name, or else the only one with readable data.
+
+    *resolution*, in metres, decides between several of the asset (`asset_names.key_of`).
 
     Raises
     ------
@@ -86,37 +91,47 @@ def data_of(reader: Reader, found: Found, name: str | None) -> Data:
     assets = {
         str(key): asset for key, asset in found.content["assets"].items() if isinstance(asset, dict)
     }
-    kinds = readable(assets)
-    if name is not None and name in assets and (kind := kind_of(assets[name])):
-        kinds.setdefault(name, kind)
     if name is None:
-        marked = [key for key in kinds if _is_data(assets[key].get("roles"))]
-        choice = marked or list(kinds)
-        if len(choice) > 1:
-            # Without copies of the same data at hrefs of unsupported schemes.
-            choice = [key for key in choice if _may_be_read(assets[key])] or choice
-            choice = [key for key in choice if not _is_picture(assets[key])] or choice
-            # NetCDF is often a copy of the others for download.
-            choice = [key for key in choice if not is_array_file(assets[key])] or choice
-        if len(choice) > 1:
-            raise StacbuildError(
-                f"{found.id}: has {len(choice)} assets with data; choose by ?asset_names= and "
-                f"one of: {clean(', '.join(sorted(choice)))[:300]}"
-            )
-        if not choice:
-            raise StacbuildError(
-                f"{found.id}: no asset of it is a GeoTIFF, JPEG 2000, Zarr or NetCDF; there are: "
-                f"{clean(', '.join(sorted(assets)))[:300] or 'none'}"
-            )
-        name = choice[0]
+        kinds = readable(assets)
+        name = _only(found, assets, kinds)
+    else:
+        kinds = {key: kind for key, asset in assets.items() if (kind := kind_of(asset))}
+        try:
+            data = {key: assets[key] for key in kinds} if name not in assets else assets
+            name = key_of(data, name, resolution) or name
+        except StacbuildError as error:
+            raise StacbuildError(f"{found.id}: {error}") from None
     if name not in kinds:
         kind = "a GeoTIFF, JPEG 2000, Zarr or NetCDF" if name in assets else "an asset of it"
         raise StacbuildError(
             f"{found.id}: {name!r} is not {kind}; these can be read: "
-            f"{clean(', '.join(sorted(kinds)))[:300] or 'none'}"
+            f"{clean(', '.join(sorted(readable(assets))))[:300] or 'none'}"
         )
     href, s3 = _resolve(reader, found, assets[name])
     return Data(name, kinds[name], href, s3, assets[name])
+
+
+def _only(found: Found, assets: dict[str, Json], kinds: dict[str, str]) -> str:
+    """Return the key of the only asset with data."""
+    marked = [key for key in kinds if _is_data(assets[key].get("roles"))]
+    choice = marked or list(kinds)
+    if len(choice) > 1:
+        # Without copies of the same data at hrefs of unsupported schemes.
+        choice = [key for key in choice if _may_be_read(assets[key])] or choice
+        choice = [key for key in choice if not _is_picture(assets[key])] or choice
+        # NetCDF is often a copy of the others for download.
+        choice = [key for key in choice if not is_array_file(assets[key])] or choice
+    if len(choice) > 1:
+        raise StacbuildError(
+            f"{found.id}: has {len(choice)} assets with data; choose by ?asset_names= and "
+            f"one or more of: {clean(', '.join(sorted(choice)))[:300]}"
+        )
+    if not choice:
+        raise StacbuildError(
+            f"{found.id}: no asset of it is a GeoTIFF, JPEG 2000, Zarr or NetCDF; there are: "
+            f"{clean(', '.join(sorted(assets)))[:300] or 'none'}"
+        )
+    return choice[0]
 
 
 def _is_picture(asset: Json) -> bool:

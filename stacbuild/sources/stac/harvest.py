@@ -13,81 +13,41 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 import pystac
 
 from stacbuild import progress
-from stacbuild.errors import Failure, LocalError, StacbuildError
-from stacbuild.formats.geotiff import RasterFile
-from stacbuild.formats.geotiff_classes import class_notes, file_classes
-from stacbuild.formats.geotiff_header import left_out, signature
-from stacbuild.formats.geotiff_netcdf import netcdf_tags
-from stacbuild.formats.geotiff_sidecars import sidecar_notes
-from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
-from stacbuild.formats.zarr_crs import states_crs
-from stacbuild.formats.zarr_store import open_group, source_of
-from stacbuild.geo.bbox import BBox
+from stacbuild.errors import Failure, StacbuildError
 from stacbuild.net.http import public_url
 from stacbuild.profiles import CollectionProfile, DataProfile, Profiles
 from stacbuild.safe_text import clean
 from stacbuild.sources.base import Wanted, collected, raise_collected
 from stacbuild.sources.stac.asset import (
-    Data,
-    Json,
     data_of,
-    file_fields,
     outer_links,
-    profile_of,
     rights_of,
-    stated_crs,
     text,
-    time_notes,
-    time_of,
-    without_times,
 )
 from stacbuild.sources.stac.found import Found
+from stacbuild.sources.stac.one_asset import Described, Job, describe, take, via
 from stacbuild.sources.stac.product import (
     READ_ALL,
     pattern_of,
     product_of,
     spread,
-    stated_grid,
 )
-from stacbuild.sources.stac.projection import is_around, position_notes
-from stacbuild.sources.stac.query import parse
+from stacbuild.sources.stac.query import Query, parse
 from stacbuild.sources.stac.reader import Reader
+from stacbuild.sources.stac.scene_item import profile_of_asset, scene_of
 from stacbuild.sources.stac.search import find
 from stacbuild.sources.stac.state import FOUND, state_of
 from stacbuild.sources.stac.store import StacStore
-from stacbuild.sources.stac.values import complete_raster, complete_zarr
 from stacbuild.stac.catalog import STORE, Harvest, slug, with_digest
-from stacbuild.stac.extensions import declare_extensions, file_time
-from stacbuild.stac.raster_item import Names, raster_item, stated_item
-from stacbuild.stac.zarr_item import naming, period, zarr_item
+from stacbuild.stac.extensions import declare_extensions
 
 _THREADS = 8
 _LONGEST_COLLECTION = 120
-
-
-@dataclass(frozen=True)
-class _Described:
-    item: pystac.Item
-    found: Found
-    notes: tuple[str, ...]
-    header: str | None = None
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A foreign item to describe: id and data id of ours, its asset, and what profiles state."""
-
-    item_id: str
-    data_id: str
-    found: Found
-    data: Data
-    profile: DataProfile
+_MOST_NAMED = 100
 
 
 def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
@@ -107,7 +67,7 @@ def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Ha
     Failures
         For several.
     """
-    described: dict[tuple[str, str], list[_Described]] = {}
+    described: dict[tuple[str, str], list[Described]] = {}
     failures: list[Failure] = []
     stated = CollectionProfile()
     with Reader(store, wanted.folders) as reader:
@@ -122,27 +82,87 @@ def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Ha
     raise_collected(failures)
 
 
-def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Described]:
+def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[Described]:
     query = parse(data_id)
     founds = find(reader, query)
+    jobs = _jobs(reader, _Wanted(data_id, query, profiles.of(reader.store.key, data_id)), founds)
+    assets = _describe_jobs(reader, jobs)
+    described = assets
+    if len(query.assets) > 1:
+        pairs, count = list(zip(jobs, assets, strict=True)), len(query.assets)
+        known = profiles.of(reader.store.key, data_id)
+        described = [
+            scene_of(pairs[start : start + count], known) for start in range(0, len(pairs), count)
+        ]
+    _warn(described)
+    if reader.store.folder:
+        state = state_of(founds)
+        for each in described:
+            each.item.properties[FOUND] = state
+    _check_combinable(data_id, [each.item for each in described])
+    return described
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A data id, its query, and what profiles state of it."""
+
+    data_id: str
+    query: Query
+    profile: DataProfile
+
+
+def _jobs(reader: Reader, wanted: _Wanted, founds: Sequence[Found]) -> list[Job]:
+    """Return the assets to describe: all of the first item, then all of the next.
+
+    Raises
+    ------
+    StacbuildError
+        Names every item that lacks an asset.
+    """
+    query, data_id = wanted.query, wanted.data_id
     counts = Counter(found.id for found in founds)
+    jobs: list[Job] = []
+    failed: dict[str, list[str]] = {}
+    for found in founds:
+        where = _beside(reader.root, found.location) if counts[found.id] > 1 else ""
+        item_id = _item_id(found, data_id, where)
+        for name in query.assets or (None,):
+            try:
+                data = data_of(reader, found, name, query.spatial_res)
+            except StacbuildError as error:
+                if type(error) is not StacbuildError or len(founds) == 1:
+                    raise
+                reason = str(error).removeprefix(f"{found.id}: ")
+                failed.setdefault(reason, []).append(found.id)
+                continue
+            if len(query.assets) > 1:
+                profile = profile_of_asset(wanted.profile, str(name))
+                jobs.append(Job(item_id, data_id, found, data, profile, name))
+            else:
+                jobs.append(Job(item_id, data_id, found, data, wanted.profile))
+    if failed:
+        raise StacbuildError("; ".join(f"{_listed(ids)}: {why}" for why, ids in failed.items()))
+    return jobs
+
+
+def _listed(ids: Sequence[str]) -> str:
+    shown = clean(", ".join(ids[:_MOST_NAMED]))
+    more = len(ids) - _MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _describe_jobs(reader: Reader, jobs: Sequence[Job]) -> list[Described]:
     label = f"{reader.store.identifier}: describe"
-    with progress.task(label, total=len(founds)) as task, ThreadPoolExecutor(_THREADS) as pool:
+    with progress.task(label, total=len(jobs)) as task, ThreadPoolExecutor(_THREADS) as pool:
 
-        def job(found: Found) -> _Job:
-            where = _beside(reader.root, found.location) if counts[found.id] > 1 else ""
-            data = data_of(reader, found, query.asset)
-            known = profiles.of(reader.store.key, data_id)
-            return _Job(_item_id(found, data_id, where), data_id, found, data, known)
-
-        def one(job: _Job) -> _Described:
-            described = _describe(reader, job)
+        def one(job: Job) -> Described:
+            described = describe(reader, job)
             task.advance()
             return described
 
-        jobs = [job(found) for found in founds]
         # Headers of products first, since they decide which others are read.
-        known: dict[int, _Described] = {}
+        known: dict[int, Described] = {}
         for numbers in _products(reader, jobs):
             some = [numbers[place] for place in spread(len(numbers))]
             known |= zip(some, pool.map(one, [jobs[number] for number in some]), strict=True)
@@ -153,23 +173,16 @@ def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[_Des
             for number in numbers:
                 taken = None
                 if number not in known:
-                    taken = _take(reader, jobs[number], pattern, known[some[0]].notes)
+                    taken = take(reader, jobs[number], pattern, known[some[0]].notes)
                 if taken is not None:
                     known[number] = taken
                     task.advance()
         rest = [number for number in range(len(jobs)) if number not in known]
         known |= zip(rest, pool.map(one, [jobs[number] for number in rest]), strict=True)
-    described = [known[number] for number in range(len(jobs))]
-    _warn(described)
-    if reader.store.folder:
-        state = state_of(founds)
-        for each in described:
-            each.item.properties[FOUND] = state
-    _check_combinable(data_id, [each.item for each in described])
-    return described
+    return [known[number] for number in range(len(jobs))]
 
 
-def _products(reader: Reader, jobs: Sequence[_Job]) -> Iterator[list[int]]:
+def _products(reader: Reader, jobs: Sequence[Job]) -> Iterator[list[int]]:
     """Yield the numbers of items of products, of which not all headers have to be read."""
     if len(jobs) <= READ_ALL or reader.store.store_params.read_headers:
         return
@@ -193,114 +206,6 @@ def _check_combinable(data_id: str, items: Sequence[pystac.Item]) -> None:
         )
 
 
-def _describe(reader: Reader, job: _Job) -> _Described:
-    """Return an item by the header of its file."""
-    store, found, data, known = reader.store, job.found, job.data, job.profile
-    profile = profile_of(found, data, known)
-    identity: Json = {
-        "item_id": job.item_id,
-        "data_id": job.data_id,
-        "store_key": store.key,
-        "href": data.href,
-    }
-    options = store.storage_options if data.s3 else None
-    item_crs = stated_crs(found, data)
-    header = None
-    if data.kind == "raster":
-        file = RasterFile(data.read, session=reader.session, storage_options=options)
-        with file.open() as raster:
-            times = netcdf_tags(raster).times
-            if times and known.start_datetime is None:
-                profile = without_times(profile)
-            beside = None if "://" in data.read else Path(file.href)
-            classes = file_classes(raster, beside)
-            item = raster_item(
-                raster, **identity, profile=profile, datetime=time_of(found), classes=classes
-            )
-            notes = complete_raster(item, raster, found, data, known)
-            notes += left_out(raster, profile) + class_notes(classes, profile)
-            if known.start_datetime is None and known.years is None:
-                notes += time_notes(times, found)
-            if beside is not None:
-                notes += sidecar_notes(beside, raster)
-            header = None if times else signature(raster)
-        fields = {"file:size": file.size, **file_fields(data)}
-        if "://" not in data.read:
-            fields["updated"] = file_time(Path(file.href))
-        item.assets["data"].extra_fields |= fields
-    else:
-        group = open_group(data.opened, options)
-        with source_of(group, data.opened, options) as ds:
-            if item_crs is not None and not states_crs(ds):
-                ds.attrs["crs"] = item_crs.to_wkt()
-            with naming(ds, data.href):
-                own = period(ds)
-            if own is not None:
-                profile = without_times(profile)
-            warnings: list[str] = []
-            item = zarr_item(
-                group,
-                ds,
-                **identity,
-                profile=profile,
-                datetime=time_of(found),
-                warn=warnings.append,
-            )
-            notes = [*warnings, *complete_zarr(item, ds, found, data, known)]
-            if "://" not in data.read:
-                path = Path(data.read)
-                state: Json = {"updated": file_time(path)}
-                if path.is_file():  # NetCDF, or a zip archive
-                    state["file:size"] = path.stat().st_size
-                else:
-                    state[CHUNKS] = count_chunks(group.store, map(str, ds.data_vars))
-                item.assets["data"].extra_fields |= state
-    notes += position_notes(item, found, data, item_crs)
-    return _Described(_complete(reader, item, job), found, tuple(notes), header)
-
-
-def _take(
-    reader: Reader, job: _Job, pattern: pystac.Asset, notes: Sequence[str]
-) -> _Described | None:
-    """Return an item as another catalog states it, whose file is not opened.
-
-    *pattern* and *notes* are those of the first file of the product. None if the grid that it
-    states is not where its bbox is: its file might then never be opened, and be missing unnoticed.
-    """
-    found, data = job.found, job.data
-    grid = stated_grid(found, data)
-    assert grid is not None  # noqa: S101 - or it would be of no product
-    names = Names(job.item_id, job.data_id, reader.store.key, data.href)
-    item = stated_item(names, grid, profile_of(found, data, job.profile), time_of(found), pattern)
-    if not is_around(cast(BBox, tuple(item.bbox or ())), found.content.get("bbox")):
-        return None
-    fields = file_fields(data)
-    if "://" not in data.read:
-        path = Path(data.read)
-        if not path.is_file():
-            raise LocalError(f"{path}: there is no such file")
-        fields |= {"updated": file_time(path), "file:size": path.stat().st_size}
-    elif isinstance(size := data.content.get("file:size"), int) and size > 0:
-        fields["file:size"] = size
-    item.assets["data"].extra_fields |= fields
-    return _Described(_complete(reader, item, job), found, tuple(notes))
-
-
-def _complete(reader: Reader, item: pystac.Item, job: _Job) -> pystac.Item:
-    """Add, in place, what only the foreign item has: S3, licence, providers and links."""
-    found, data = job.found, job.data
-    if data.s3:
-        asset = item.assets["data"]
-        asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
-        asset.extra_fields["alternate:name"] = "HTTPS"
-    item.properties |= rights_of(found)
-    item.add_link(_via(found.location, "application/geo+json", f"Item {found.id}"))
-    for rel, href in outer_links(reader, found.location, found.content):
-        item.add_link(pystac.Link(rel, href))
-    declare_extensions(item)
-    return item
-
-
 def _item_id(found: Found, data_id: str, where: str) -> str:
     """Return an id that is unique among data ids, as several queries may match the same item.
 
@@ -315,12 +220,6 @@ def _beside(root: str, location: str) -> str:
     return f"\n{posixpath.relpath(location, posixpath.dirname(root))}"
 
 
-def _via(location: str, media_type: str, title: str | None = None) -> pystac.Link:
-    """Return a link to a document of theirs, without its query, which may be a signature."""
-    href = public_url(location) if "://" in location else location
-    return pystac.Link("via", href, media_type, title)
-
-
 def _collection_id(store_key: str, name: str) -> str:
     """Return an id that is unique among the collections of that catalog."""
     short = slug(f"{store_key}-{name}")
@@ -328,7 +227,7 @@ def _collection_id(store_key: str, name: str) -> str:
     return with_digest(short[:_LONGEST_COLLECTION], name) if lossy else short
 
 
-def _warn(described: Sequence[_Described]) -> None:
+def _warn(described: Sequence[Described]) -> None:
     """Warn of each note once, with the number of items that it is about."""
     items_of: dict[str, list[str]] = {}
     for each in described:
@@ -340,7 +239,7 @@ def _warn(described: Sequence[_Described]) -> None:
 
 
 def _collection(
-    reader: Reader, described: Sequence[_Described], stated: CollectionProfile
+    reader: Reader, described: Sequence[Described], stated: CollectionProfile
 ) -> pystac.Collection:
     """Return our collection for theirs; *stated*, a profile, overrides its metadata."""
     found = described[0].found
@@ -365,7 +264,7 @@ def _collection(
         extent=pystac.Extent.from_items([each.item for each in described]),
         extra_fields={STORE: reader.store.key, **rights},
     )
-    collection.add_link(_via(found.collection_location, "application/json"))
+    collection.add_link(via(found.collection_location, "application/json"))
     for rel, href in outer_links(reader, found.collection_location, content):
         collection.add_link(pystac.Link(rel, href))
     declare_extensions(collection)

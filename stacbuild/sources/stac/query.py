@@ -1,8 +1,8 @@
 """Data ids of a STAC catalog: ``collection[/item][?key=value&...]``, a query on one line.
 
 Keys are those of the item search of STAC API 1.0.0 (``bbox``, ``datetime``, ``query``, ``filter``
-as CQL2 text), and ``asset_names``, which selects the asset of each item. Values may be
-percent-encoded; ``&`` and ``%`` in a value have to be. ``+`` is itself, no space.
+as CQL2 text); ``asset_names``, which selects assets of each item; and ``spatial_res``, in metres,
+which decides between several resolutions of an asset. Values may be percent-encoded; ``&`` and ``%`` in a value have to be. ``+`` is itself, no space.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from stacbuild.sources.stac.times import instant, interval
 
 Json = dict[str, Any]
 
-_KEYS = ("asset_names", "bbox", "datetime", "filter", "query")
+_KEYS = ("asset_names", "bbox", "datetime", "filter", "query", "spatial_res")
 _SECOND = dt.timedelta(seconds=1)
 _LAST = dt.datetime.max.replace(tzinfo=dt.UTC) - _SECOND
 
 
 @dataclass(frozen=True)
 class Query:
-    """A selection of items of a catalog, and of their asset.
+    """A selection of items of a catalog, and of their assets.
 
     Parameters
     ----------
@@ -41,8 +41,10 @@ class Query:
         First and last instant, None for an open end; items whose period touches it match.
     filter
         Conditions on the properties of items.
-    asset
-        Key of the asset.
+    assets
+        Names of the assets; empty for the only one with data. Several make an item a scene.
+    spatial_res
+        Pixel size in metres that is preferred where a name matches several resolutions.
     """
 
     collection: str
@@ -50,7 +52,8 @@ class Query:
     bbox: BBox | None = None
     interval: tuple[dt.datetime | None, dt.datetime | None] | None = None
     filter: Filter = NO_FILTER
-    asset: str | None = None
+    assets: tuple[str, ...] = ()
+    spatial_res: float | None = None
 
     @property
     def path(self) -> str:
@@ -116,11 +119,6 @@ def parse(data_id: str) -> Query:
     for key, values in params.items():
         if key != "query" and len(values) > 1:
             raise StacbuildError(f"{data_id}: {key} is repeated; write it once")
-    assets = [name for text in params.get("asset_names", ()) for name in text.split(",")]
-    if len(assets) > 1:
-        raise StacbuildError(
-            f"{data_id}: names {len(assets)} assets; write a variable for each of them"
-        )
     conditions = Filter(params.get("filter", [None])[0], tuple(params.get("query", ())))
     try:
         conditions.check()
@@ -132,8 +130,28 @@ def parse(data_id: str) -> Query:
         _bbox(data_id, params["bbox"][0]) if "bbox" in params else None,
         interval(data_id, params["datetime"][0]) if "datetime" in params else None,
         conditions,
-        assets[0] if assets else None,
+        _assets(data_id, params["asset_names"][0]) if "asset_names" in params else (),
+        _resolution(data_id, params["spatial_res"][0]) if "spatial_res" in params else None,
     )
+
+
+def _assets(data_id: str, text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise StacbuildError(
+            f"{data_id}: asset_names={text} has to be distinct names with commas between them"
+        )
+    return tuple(names)
+
+
+def _resolution(data_id: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise StacbuildError(f"{data_id}: spatial_res={text} has to be a pixel size in metres")
+    return value
 
 
 def _rfc3339(when: dt.datetime) -> str:

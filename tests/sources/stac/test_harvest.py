@@ -691,7 +691,7 @@ def test_open_params_say_the_same_as_a_data_id(web: Web, tmp_path: Path) -> None
     again = load_config(config.resolved() | {"data_stores": before["data_stores"]})
     assert again.datasets[0].variables[0].data_id == variable.data_id
     query = parse(variable.data_id)
-    assert (query.asset, query.bbox) == ("map", (9.0, 44.0, 11.0, 46.0))
+    assert (query.assets, query.bbox) == (("map",), (9.0, 44.0, 11.0, 46.0))
     stacbuild("cube", path)
     cube = xr.open_zarr(tmp_path / "work" / "data" / "cube.zarr", mask_and_scale=False).load()
     (name,) = set(cube.data_vars) - {"spatial_ref"}
@@ -703,7 +703,16 @@ def test_open_params_say_the_same_as_a_data_id(web: Web, tmp_path: Path) -> None
 
 
 def test_a_query_that_is_not_understood_is_named() -> None:
-    for wrong in ("?", "a?bbox=1,2,3", "a?datetime=soon", "a?box=1", "a?asset_names=x,y"):
+    for wrong in (
+        "?",
+        "a?bbox=1,2,3",
+        "a?datetime=soon",
+        "a?box=1",
+        "a?asset_names=x,x",
+        "a?asset_names=x,",
+        "a?asset_names=x&spatial_res=-1",
+        "a?spatial_res=inf",
+    ):
         with pytest.raises(StacbuildError):
             parse(wrong)
     assert parse("a/b?query=eo:cloud_cover<10").filter.terms == ("eo:cloud_cover<10",)

@@ -1,0 +1,62 @@
+"""One item a scene, with an asset for each name of the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stacbuild.errors import StacbuildError
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.profiles import DataProfile, Profiles
+from tests.support.scenes import items as scenes
+from tests.support.scenes.items import harvested
+
+S2 = "sentinel-2-l2a"
+
+
+def test_a_scene_is_one_item_with_the_assets_asked_for(tmp_path: Path) -> None:
+    (item,), _ = harvested(tmp_path, f"{S2}?asset_names=red,nir08,scl", scenes.earth_search())
+    assert list(item.assets) == ["red", "nir08", "scl"]
+    assert [asset.roles for asset in item.assets.values()] == [["data"], ["data"], ["data-mask"]]
+    assert item.properties["title"] == "S2A_32TMT_20200305_1_L2A"
+    assert item.properties["stacbuild:data_id"] == f"{S2}?asset_names=red,nir08,scl"
+    grids = [PixelGrid.from_properties(a.extra_fields) for a in item.assets.values()]
+    assert [grid.shape for grid in grids] == [(24, 24), (12, 12), (12, 12)]
+    assert PixelGrid.from_properties(item.properties) == grids[0]
+    assert {grid.crs for grid in grids} == {"EPSG:32632"}
+    red, scl = item.assets["red"].extra_fields, item.assets["scl"].extra_fields
+    assert (red["data_type"], red["nodata"], scl["data_type"]) == ("uint16", 0, "uint8")
+    assert item.assets["red"].title == "Red (band 4) - 10m"
+    assert item.assets["red"].href == str(tmp_path / item.properties["title"] / "red.tif")
+    assert red["file:size"] > 0
+
+
+def test_one_asset_is_an_item_as_before(tmp_path: Path) -> None:
+    (item,), _ = harvested(tmp_path, f"{S2}?asset_names=red", scenes.earth_search())
+    assert list(item.assets) == ["data"]
+    assert item.assets["data"].title == "Red (band 4) - 10m"
+    assert "proj:code" not in item.assets["data"].extra_fields
+
+
+def test_a_missing_asset_names_every_item_that_lacks_it(tmp_path: Path) -> None:
+    good, one, two = (scenes.earth_search(name) for name in ("a", "b", "c"))
+    del one["assets"]["scl"], one["assets"]["scl-jp2"], two["assets"]["scl"]
+    del two["assets"]["scl-jp2"], two["assets"]["aot"], two["assets"]["nir"]
+    with pytest.raises(StacbuildError, match=r"^b: 'scl' is not.*aot.*; c: 'scl' is not"):
+        harvested(tmp_path, f"{S2}?asset_names=red,scl", good, one, two)
+
+
+class Stated(Profiles):
+    def of(self, store_key: str, data_id: str, file: str | None = None) -> DataProfile:
+        red = {"unit": "1", "title": "Red light"}
+        return DataProfile.model_validate({"title": "A day", "variables": {"B04": red}})
+
+
+def test_a_profile_describes_scene_and_assets(tmp_path: Path) -> None:
+    scene = scenes.planetary_computer()
+    (item,), _ = harvested(tmp_path, f"{S2}?asset_names=B04,SCL", scene, profiles=Stated())
+    assert item.properties["title"] == "A day"
+    assert [each.title for each in item.assets.values()] == ["Red light", "SCL - 20m"]
+    assert item.assets["B04"].extra_fields["unit"] == "1"
+    assert "unit" not in item.assets["SCL"].extra_fields
