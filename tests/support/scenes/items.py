@@ -286,12 +286,7 @@ def usgs(name: str = "LC08_L2SP_193027_20200114_20200824_02_T1_SR", **changes: A
     bits = {"classification:bitfields": BITFIELDS}
     assets = {
         "red": asset("red", ["data"], optical, **{"eo:bands": [{"name": "B4"}]}),
-        "qa_pixel": asset(
-            "qa_pixel",
-            ["cloud", "cloud-shadow"],
-            quality,
-            **{"classification:bitfields": BITFIELDS},
-        ),
+        "qa_pixel": asset("qa_pixel", ["cloud", "cloud-shadow"], quality, **bits),
     }
     assets["red"]["eo:bands"][0] |= {"common_name": "red", "gsd": 30}
     properties: Json = {
