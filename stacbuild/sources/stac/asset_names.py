@@ -82,8 +82,7 @@ def _resolution(key: str, asset: Json) -> float | None:
         asset.get("gsd"),
     )
     for value in stated:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and 0 < float(value) < math.inf:
+        if isinstance(value, int | float) and 0 < value < math.inf:
             return float(value)
     return None
 
