@@ -19,7 +19,7 @@ from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted
-from stacbuild.sources.stac import harvest, product
+from stacbuild.sources.stac import harvest, one_asset, product
 from stacbuild.stac.checksums import keep_version
 from stacbuild.stac.extensions import HEADER
 from tests.support.stac_documents import Json, store
@@ -40,12 +40,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are opened."""
     names: list[str] = []
 
-    class Counted(harvest.RasterFile):
+    class Counted(one_asset.RasterFile):
         def __init__(self, href: str, **options: Any) -> None:
             names.append(Path(href).stem)
             super().__init__(href, **options)
 
-    monkeypatch.setattr(harvest, "RasterFile", Counted)
+    monkeypatch.setattr(one_asset, "RasterFile", Counted)
     return names
 
 
