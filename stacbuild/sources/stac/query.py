@@ -2,7 +2,8 @@
 
 Keys are those of the item search of STAC API 1.0.0 (``bbox``, ``datetime``, ``query``, ``filter``
 as CQL2 text); ``asset_names``, which selects assets of each item; and ``spatial_res``, in metres,
-which decides between several resolutions of an asset. Values may be percent-encoded; ``&`` and ``%`` in a value have to be. ``+`` is itself, no space.
+which decides between several resolutions of an asset. Values may be percent-encoded;
+``&`` and ``%`` in a value have to be. ``+`` is itself, no space.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from stacbuild.sources.stac.asset import Data, Json, text
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.one_asset import Described, Job
 from stacbuild.sources.stac.quality import bitfields_of, is_quality
-from stacbuild.sources.stac.query import instant
+from stacbuild.sources.stac.times import instant
 from stacbuild.stac.extensions import declare_extensions
 
 _SHARED = ("start_datetime", "end_datetime", "keywords")
