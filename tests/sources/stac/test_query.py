@@ -14,7 +14,7 @@ def test_collection_item_and_terms() -> None:
     found = parse("s2/a/b?asset_names=B04&bbox=1,2,3,4&datetime=2018&query=eo:cloud_cover<10")
     assert (found.collection, found.item, found.path) == ("s2", "a/b", "s2/a/b")
     assert (found.assets, found.bbox, found.filter.terms) == (
-        "B04",
+        ("B04",),
         (1, 2, 3, 4),
         ("eo:cloud_cover<10",),
     )
