@@ -18,6 +18,7 @@ HEADINGS = {
     "Config": "The whole file",
     "SingleDataset": "`datasets`: a cube of one source",
     "MultiDataset": "`datasets`: a cube of several sources",
+    "SiteTemplate": "`datasets`: a template for the rows of a table",
     "NamedVariable": "`variables`",
     "OpenParams": "`open_params`",
     "Mask": "`mask`",

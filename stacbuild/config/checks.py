@@ -107,8 +107,10 @@ def _duplicates(data: Any, path: KeyPath) -> Iterator[Problem]:
             continue
         # Identifiers become file names, and some file systems ignore case.
         if name.lower() in first:
-            other = ".".join(str(part) for part in (*path, first[name.lower()]))
-            yield Problem((*where, "identifier"), f"{name!r} is the identifier of {other} already")
+            other = (*path, first[name.lower()])
+            dotted = ".".join(map(str, other))
+            message = f"{name!r} is the identifier of {dotted} already"
+            yield Problem((*where, "identifier"), message, other=other)
         else:
             first[name.lower()] = int(where[-1])
 

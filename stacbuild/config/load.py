@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stacbuild.config import checks, stac_ids
+from stacbuild.config import checks, sites, stac_ids
 from stacbuild.config.environment import fill
 from stacbuild.config.models import Config
 from stacbuild.config.other_stores import STAC_APIS, as_stac
 from stacbuild.config.overlaps import overlaps
 from stacbuild.config.reading import Document, Problem, read_document
+from stacbuild.config.site_schema import add_templates
 from stacbuild.config.types import show
 from stacbuild.config.unsupported import unsupported
 from stacbuild.config.wording import translated
@@ -66,7 +67,11 @@ def load_config(
         raise document.report([*document.problems, Problem((), message)])
 
     context: dict[str, Any] = {"directory": directory, "path": path, "known": {}}
-    data = stac_ids.fold(as_stac(document.data))
+    expanded = sites.expand(document.data, beside)
+    if expanded.problems or (expanded.has_templates and document.problems):
+        # Nothing that refers to the datasets of a template can be checked.
+        raise document.report([*document.problems, *expanded.problems])
+    data = stac_ids.fold(as_stac(expanded.data))
     refused = list(unsupported(data))
     found = [*document.problems, *refused, *checks.problems(data, beside)]
     filled = fill(data)
@@ -89,7 +94,7 @@ def load_config(
     if config is not None and not found:
         found += overlaps(config)
     if found or config is None:
-        raise document.report(found)
+        raise document.report(expanded.located(found))
     for line in document.report(filled.literal).problems:
         _log.warning("%s", line)
     return config
@@ -101,4 +106,5 @@ def config_schema() -> dict[str, Any]:
     schema["$defs"]["OpenParams"]["properties"].update(stac_ids.PROPERTIES)
     store_id = schema["$defs"]["StacStore"]["properties"]["store_id"]
     store_id["enum"] = [store_id.pop("const"), *STAC_APIS]
+    add_templates(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

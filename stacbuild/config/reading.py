@@ -38,13 +38,15 @@ class Mark:
 class Problem:
     """A mistake at a key path such as ``("datasets", 0, "store")``.
 
-    ``on_key`` locates it at the key instead of the value; ``mark`` overrides both.
+    ``on_key`` locates it at the key instead of the value; ``mark`` overrides both. ``other`` is a
+    second key path that the message names.
     """
 
     path: KeyPath
     message: str
     on_key: bool = False
     mark: Mark | None = None
+    other: KeyPath | None = None
 
 
 @dataclass

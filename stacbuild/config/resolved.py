@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from stacbuild.config import Config, load_config
 from stacbuild.config.descriptions import descriptions
 from stacbuild.config.reading import read_document
+from stacbuild.config.sites import expand
 from stacbuild.safe_text import MASK
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -35,7 +36,8 @@ def resolved_yaml(path: Path) -> str:
         As `load_config`.
     """
     config = load_config(path)
-    content = _filled(read_document(path).data, _complete(config))
+    written = expand(read_document(path).data, config.directory).data
+    content = _filled(written, _complete(config))
     comments: list[str] = []
     _comment(config, content, comments)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -27,6 +27,7 @@ from stacbuild.profiles import Profiles
 from tests.standins.demo import Servers
 from tests.support.cli import stacbuild
 from tests.support.paths import ROOT
+from tests.support.sites import FLUX_TOWERS
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
@@ -125,13 +126,14 @@ def completed(data: dict[str, Any]) -> dict[str, Any]:
     if "data_id" in data:
         data = {"datasets": [{"identifier": "part", "store": "catalog"} | data]}
     datasets = data.get("datasets", [{"identifier": "part", "store": "catalog", "data_id": "a"}])
+    written = [each for entry in datasets for each in entry.get("datasets", [entry])]
     # `catalog` is for parts with what only a STAC catalog takes.
     stores = {"catalog": "stac"} | {
-        source["store"]: "file" for each in datasets for source in each.get("variables", [each])
+        source["store"]: "file" for each in written for source in each.get("variables", [each])
         if source["store"] != "catalog"
     } | {"storage": "file"}  # fmt: skip
-    grids = {each["grid_mapping"] for each in datasets if "grid_mapping" in each}
-    grids -= {each["identifier"] for each in datasets}
+    grids = {each["grid_mapping"] for each in written if "grid_mapping" in each}
+    grids -= {each["identifier"] for each in written}
     return data | {
         "datasets": datasets,
         "data_stores": with_those(
@@ -173,6 +175,7 @@ def test_configurations_load_and_are_as_the_schema_says(
         (tmp_path / name).touch()
     lake = {"type": "Polygon", "coordinates": [[[10, 46], [11, 46], [11, 47], [10, 46]]]}
     (tmp_path / "lake.geojson").write_text(json.dumps(lake))
+    (tmp_path / "sites.csv").write_text(FLUX_TOWERS)
     check = jsonschema.Draft202012Validator(config_schema())
     texts = blocks(page, "yaml") if page.suffix == ".md" else [page.read_text()]
     for text in texts:
