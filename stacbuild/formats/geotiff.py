@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
-import rasterio
 import requests
 from numpy.typing import NDArray
 from rasterio.enums import Interleaving, MaskFlags
@@ -25,6 +24,7 @@ from rich.filesize import decimal
 from stacbuild.errors import IntegrityError, LocalError, RemoteError
 from stacbuild.formats.file_bytes import s3_pages, similar_names
 from stacbuild.formats.file_format import Format, format_of_bytes
+from stacbuild.formats.gdal_env import gdal_env, open_dataset
 from stacbuild.formats.gdal_file import VERSION, GdalFile, GdalHandle
 from stacbuild.formats.raster_errors import GDAL_ERRORS, message_of
 from stacbuild.formats.tiff import has_mask
@@ -33,16 +33,6 @@ from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import Pages, Span
 from stacbuild.net.ranges import HttpRanges
 from stacbuild.net.speed import Patience
-
-GDAL_OPTIONS = {
-    # Only the file itself: .aux.xml, .ovr or .tfw beside it are ignored.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_PAM_ENABLED": "NO",
-    "GDAL_GEOREF_SOURCES": "INTERNAL",
-    # Bytes for decoded blocks of all files. GDAL's default is 5 % of the memory, which a file in
-    # strips as wide as Europe fills at once, to no use: each window is read once.
-    "GDAL_CACHEMAX": 64 << 20,
-}
 
 # Limit on the decoded bytes of one block. GDAL holds one for each thread that reads.
 _MOST_BLOCK_BYTES = 2 << 30
@@ -127,15 +117,15 @@ class RasterFile:
         """
         driver = self._driver()
         try:
-            with rasterio.Env(**GDAL_OPTIONS):
+            with gdal_env():
                 if self._pages is None:
                     path = Path(self.href).resolve()
-                    dataset = rasterio.open(path, driver=driver, sharing=False)
+                    dataset = open_dataset(path, driver)
                 else:
                     # The name is for GDAL's messages only.
                     name = PurePosixPath(unquote(urlsplit(self.href).path)).name or "raster.tif"
                     file = GdalFile(GdalHandle(self._pages, self._trouble), name)
-                    dataset = rasterio.open(file, driver=driver, sharing=False)
+                    dataset = open_dataset(file, driver)
                     file.release()
                     weakref.finalize(dataset, file.close)
         except GDAL_ERRORS as error:
@@ -211,7 +201,7 @@ class RasterFile:
         """
         with (
             self._reading(f"the mask of band {band} cannot be decoded"),
-            rasterio.Env(**GDAL_OPTIONS),
+            gdal_env(),
         ):
             mask = dataset.read_masks(band, window=window)
         return np.asarray(mask != 0)
@@ -257,7 +247,7 @@ class RasterFile:
         rows = f"rows {window.row_off}+{window.height}"
         where = f"{band}, {rows}, columns {window.col_off}+{window.width}"
         # GDAL reads the size of its cache from the options at its first block.
-        with self._reading(f"{where} cannot be decoded"), rasterio.Env(**GDAL_OPTIONS):
+        with self._reading(f"{where} cannot be decoded"), gdal_env():
             dataset.read(bands, window=window, out=out)
 
     def _driver(self) -> str:

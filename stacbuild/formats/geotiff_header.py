@@ -14,7 +14,8 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags
 
 from stacbuild.errors import IntegrityError
-from stacbuild.formats.geotiff import GDAL_OPTIONS, bytes_of
+from stacbuild.formats.gdal_env import GDAL_OPTIONS
+from stacbuild.formats.geotiff import bytes_of
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.tiff import Layout
 from stacbuild.nodata import Number, held, matches, to_json

@@ -148,6 +148,8 @@ class Overlay:
         self._shape, self._nodata = shape, nodata
         self._values: NDArray[Any] | None = None
         self._missing: NDArray[np.bool_] | None = None
+        # Pixels still without data, counted where they change: a window may have many layers.
+        self._open = 0
 
     @property
     def layer(self) -> Layer | None:
@@ -158,10 +160,10 @@ class Overlay:
         """Return whether a pixel, or one of a part of the window, is still without data."""
         if self._values is None:
             return True
-        if self._missing is None:
-            # Found when it is first asked for: most windows have a single layer.
-            self._missing = self._holes(self._values, None)
-        return bool((self._missing if part is None else self._missing[part]).any())
+        missing = self._gaps(self._values)
+        if part is None or not self._open:
+            return self._open > 0
+        return bool(missing[part].any())
 
     def add(self, layer: Layer, part: Window | None = None) -> None:
         """Put a layer, of the whole window or a part of it, beneath the others; it may be kept."""
@@ -169,17 +171,32 @@ class Overlay:
         if self._values is None and found.shape == self._shape:
             self._values = found
             if not self._nodata.reserved and mask is not None:
-                self._missing = mask.copy()  # that of an index map is shared
+                self._set_gaps(mask.copy())  # that of an index map is shared
             return
         if self._values is None:
             self._values = np.full(self._shape, self._nodata.fill, found.dtype)
-            self._missing = np.ones(self._shape, np.bool_)
-        if not self.is_open(part) or self._missing is None:
-            return
+            self._set_gaps(np.ones(self._shape, np.bool_))
         where = ... if part is None else part
-        missing = self._missing[where]
+        missing = self._gaps(self._values)[where]
+        before = np.count_nonzero(missing)
+        if not before:
+            return
         np.copyto(self._values[where], found, where=missing)
         missing &= self._holes(found, mask)
+        self._open -= int(before - np.count_nonzero(missing))
+
+    def _gaps(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return the mask of pixels without data, found when it is first asked for.
+
+        Most windows have a single layer.
+        """
+        if self._missing is None:
+            return self._set_gaps(self._holes(values, None))
+        return self._missing
+
+    def _set_gaps(self, missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        self._missing, self._open = missing, int(np.count_nonzero(missing))
+        return missing
 
     def _holes(self, values: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         if self._nodata.reserved:

@@ -21,6 +21,7 @@ from rasterio.enums import Interleaving
 from rasterio.windows import Window as RasterWindow
 
 from stacbuild.errors import BuildError
+from stacbuild.formats.gdal_env import gdal_env
 from stacbuild.geo.block import Onto
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap
@@ -137,7 +138,8 @@ class RasterSource:
             np.dtype(self.dtype),
             self.nodata_of(band),
         )
-        return regrid(plane, Onto(self.target, window, self.method))
+        with gdal_env():
+            return regrid(plane, Onto(self.target, window, self.method))
 
     @cached_property
     def _grids(self) -> tuple[PixelGrid, ...]:

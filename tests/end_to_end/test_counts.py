@@ -421,10 +421,10 @@ def test_a_mistake_is_found_before_what_builds_is_imported(
 # ones a short run does: two index maps, and an eighth of GDAL's blocks.
 _BOUNDED = """\
 from stacbuild.cli import main
-from stacbuild.formats import geotiff
+from stacbuild.formats import gdal_env
 from stacbuild.loading import pool
 pool.cache_bytes = lambda _: 20 << 20
-geotiff.GDAL_OPTIONS["GDAL_CACHEMAX"] = 8 << 20
+gdal_env.GDAL_OPTIONS["GDAL_CACHEMAX"] = 8 << 20
 main()
 """
 

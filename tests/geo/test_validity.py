@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.validity import Layer, NoData, Overlay, avoid_fill, is_fill
@@ -98,3 +99,23 @@ def test_a_result_is_never_no_data_by_chance() -> None:
     assert avoid_fill(codes(7, 255), 255).tolist() == [7, 254]
     assert avoid_fill(np.array([7.0]), 7).tolist() == [7]
     assert is_fill(np.array([np.nan, 1]), np.nan).tolist() == [True, False]
+
+
+def test_pixels_without_data_are_counted_and_not_searched_for_each_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[int] = []
+    count = np.count_nonzero
+
+    def counting(values: NDArray[np.bool_]) -> int:
+        counted.append(values.size)
+        return int(count(values))
+
+    monkeypatch.setattr(np, "count_nonzero", counting)
+    overlay = Overlay((16, 16), NoData(0))
+    for row in range(16):
+        assert overlay.is_open()
+        overlay.add((np.ones((1, 16), np.uint8), None), (slice(row, row + 1), slice(0, 16)))
+    assert not overlay.is_open()
+    # Once the whole window, when its first part comes, and then each part before and after.
+    assert sum(counted) == 256 + 2 * 256
