@@ -21,6 +21,7 @@ from rich.filesize import decimal
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.positions import clip, positions, span
+from stacbuild.loading import time_steps
 from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.dataset import any_touches, check_overlap
@@ -30,7 +31,6 @@ from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import resampling_method, wrapped_grids
 from stacbuild.loading.raster_names import chosen_bands
 from stacbuild.loading.select import band_times, by_time, chosen_names, utc_times, within_time
-from stacbuild.loading.temporal import check_temporal_names, dtype_of_resampled, resampled_times
 from stacbuild.loading.units import work_unit
 from stacbuild.loading.zarr_files import packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
@@ -209,24 +209,26 @@ def _variables(
     """
     is_zarr = "cube:variables" in items[0].properties
     planned = list((_of_zarr if is_zarr else _of_raster)(variable, items, grid))
-    params = variable.temporal_resample_params
-    if params is not None and not variable.custom_processing:
+    # A custom function runs before the resampling, and may change the times.
+    params = None if variable.custom_processing else variable.temporal_resample_params
+    if params is not None:
         with_time = [name for name, _, lead, _ in planned if "time" in lead]
         if with_time:
-            check_temporal_names(params, with_time, variable.data_id)
+            time_steps.check_temporal_names(params, with_time, variable.data_id)
     found, known = [], {}
     for name, metadata, lead, times in planned:
         dtype = metadata.cube_dtype
-        # A custom function runs before the resampling, and may change the times.
-        if params is not None and not variable.custom_processing:
+        if params is not None:
             chosen = params.variables is None or name in params.variables
             if "time" not in lead or not chosen:
                 continue
             if times is not None:
-                dtype = dtype_of_resampled(name, dtype, metadata.attrs, times, params)
+                dtype = time_steps.dtype_of_resampled(name, dtype, metadata.attrs, times, params)
         found.append(_variable(name, dtype.name, lead, dataset, grid))
+        if params is not None and (counted := time_steps.counts_of(name, params)):
+            found.append(_variable(counted, "int32", lead, dataset, grid))
         if times is not None and "time" in lead and not variable.custom_processing:
-            known[name] = times if params is None else resampled_times(times, params)
+            known[name] = times if params is None else time_steps.resampled_times(times, params)
     return found, known
 
 
@@ -345,7 +347,7 @@ def _times(
     params = variable.temporal_resample_params
     if params is None or variable.custom_processing:
         return len(chosen), chosen
-    return len(resampled_times(chosen, params)), chosen
+    return len(time_steps.resampled_times(chosen, params)), chosen
 
 
 def _variable(
