@@ -97,7 +97,8 @@ class TemporalResampleParams(Model):
     """Length of a step as a frequency of pandas, such as `YS`, `MS` or `10D`; `all` is one step."""
     agg_methods: TimeAggMethods = None
     """Method for steps longer than the source's; by default `nearest` for integers, `mean` for
-    floats. `p25` is a percentile, `medoid` and `max_by` take all variables from one observation."""
+    floats. `p0` to `p100` are percentiles; `medoid`, `max_by` and `min_by` take all variables of a
+    pixel from one observation."""
     interp_methods: OneOrEach[TimeInterpMethod] = None
     """Method for steps shorter than the source's; by default `nearest` for integers, `linear` for
     floats."""
