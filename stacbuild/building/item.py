@@ -22,6 +22,7 @@ from stacbuild.planning.fingerprint import software
 from stacbuild.stac.catalog import Harvest, cube_id
 from stacbuild.stac.extensions import CONFIGURATION, FINGERPRINT, INPUTS, declare_extensions
 from stacbuild.stac.item_time import is_undated, time_fields
+from stacbuild.stac.scenes import by_item
 from stacbuild.stac.zarr_item import zarr_item
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def cube_item(
         last = max(item.properties["end_datetime"], stated["end_datetime"])
         item.properties["end_datetime"] = last
     describe_assets(item, dataset, staging, group, cube)
-    for source in sources:
+    # Once for each scene, whatever the number of its assets.
+    for source, *_ in by_item(sources).values():
         title = source.properties.get("title", source.id)
         path = str(Path(source.self_href))
         item.add_link(pystac.Link("derived_from", path, pystac.MediaType.GEOJSON, title))
@@ -106,7 +108,7 @@ def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
     if len(collections) > _MOST_TITLES:
         titles += f" and {len(collections) - _MOST_TITLES} more"
     more = f" and {len(collections) - 1} more" if len(collections) > 1 else ""
-    count = len(job.items)
+    count = len(by_item(job.items))
     made_from = "1 source item" if count == 1 else f"{count} source items"
     return {
         "title": f"{job.name}: {collections[0].title}{more}",

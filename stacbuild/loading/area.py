@@ -13,6 +13,7 @@ from stacbuild.geo.crs import full_circle, same_crs, transformer
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.geo.longitudes import parts_within
 from stacbuild.loading.stated_grid import WHOLE
+from stacbuild.stac.scenes import with_properties
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -63,14 +64,13 @@ def _cut(item: pystac.Item, bbox: BBox, crs: str) -> Iterator[pystac.Item]:
         # Across the antimeridian.
         east += circle
     for part, (rows, columns) in parts_within(grid, (west, south, east, north)):
-        copy = item.clone()
-        copy.properties |= {
+        cut = {
             "proj:transform": list(part.transform),
             "proj:shape": list(part.shape),
             WHOLE: {"proj:transform": list(grid.transform), "proj:shape": list(grid.shape)},
             ORIGIN: [rows.start, columns.start],
         }
-        yield copy
+        yield with_properties(item, cut)
 
 
 def origin_of(properties: dict[str, Any]) -> tuple[int, int]:

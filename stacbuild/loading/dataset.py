@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pystac
 import xarray as xr
@@ -21,6 +20,7 @@ from stacbuild.geo.crs import short_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import items_within
 from stacbuild.loading.band_names import band_variables, warn_about_band_names
+from stacbuild.loading.canonical import canonical, named, set_metadata, with_band_times
 from stacbuild.loading.classes import warn_about_range
 from stacbuild.loading.custom import run_custom
 from stacbuild.loading.differences import (
@@ -39,6 +39,7 @@ from stacbuild.loading.raster_names import (
     with_labels,
     with_times,
 )
+from stacbuild.loading.scene_assets import chosen_assets, merged, names_of, of_asset
 from stacbuild.loading.select import (
     band_times,
     bands_apart,
@@ -52,6 +53,7 @@ from stacbuild.stac.array_times import steps_of
 from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.files import store_kind
+from stacbuild.stac.scenes import DATA, data_assets
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -102,19 +104,72 @@ def load_variable(
         items = [_through_s3(item) for item in items]
     items = items_within(variable, items)
     check_overlap(variable, items, any_touches(items, grid), grid)
+    assets = chosen_assets(variable, items)
     # Checked for each time, since files that together cover the grid may have different times.
-    complete = all(covers(wrapped_grids(tiles, grid), grid) for tiles in by_time(items).values())
+    complete = all(
+        covers(wrapped_grids(tiles, grid), grid)
+        for views in (assets or {DATA: items}).values()
+        for tiles in by_time(views).values()
+    )
+    options = LoadOptions(grid, complete, storage_options, memory)
+    opened = _of_assets(variable, assets, options) if assets else _open(variable, items, options)
+    dataset, metadata = opened.dataset, opened.metadata
+    if variable.custom_processing:
+        # A custom function gets bands by number, since its file may have been without names.
+        dataset = run_custom(dataset, variable.custom_processing)
+    kept = {old: new for old, new in opened.called.items() if old in dataset.data_vars}
+    dataset = dataset.rename({old: new for old, new in kept.items() if new not in dataset})
+    dataset = canonical(dataset, grid, opened.spatial, variable.label)
+    dataset = with_band_times(dataset, opened.bands)
+    dataset = named(dataset, variable.identifier)
+    if opened.is_raster and RASTER_NAME in dataset:
+        dataset = dataset.rename({RASTER_NAME: variable.cube_name(RASTER_NAME)})
+    only = next(iter(metadata.values())) if len(metadata) == 1 else None
+    for name, array in dataset.data_vars.items():
+        known = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
+        set_metadata(array, known, complete)
+    if variable.temporal_resample_params:
+        dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.label)
+    return dataset
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source on the grid, before custom processing.
+
+    Parameters
+    ----------
+    metadata
+        By the name that the variable has in the cube.
+    spatial
+        Names of the spatial dimensions.
+    bands
+        Times along the dimension ``band``, if any.
+    called
+        Names in the cube of variables that custom functions know by another name.
+    """
+
+    dataset: xr.Dataset
+    metadata: Mapping[str, VariableMetadata]
+    spatial: tuple[str, str]
+    is_raster: bool
+    bands: pd.DatetimeIndex | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
+
+
+def _open(variable: SourceVariable, items: Sequence[pystac.Item], options: LoadOptions) -> _Opened:
+    """Open items of one asset each."""
     # A Zarr store may also have a variable `band_data`, which rioxarray writes.
     is_raster = "cube:variables" not in items[0].properties
-    options = LoadOptions(grid, complete, storage_options, memory)
-    opened = _open_raster if is_raster else _open_zarr
-    dataset, metadata, spatial = opened(variable, items, options)
+    found = (_open_raster if is_raster else _open_zarr)(variable, items, options)
+    dataset, metadata, spatial = found
     bands = band_times(items[0]) if len(by_time(items)) == 1 else None
     searched = store_kind(items[0]) in _SEARCHED_BY_TIME
     dataset = within_time(variable, dataset, bands, searched=searched)
     refuse_missing_times(variable, dataset)
     if bands is not None and "band" in dataset.dims:
         bands = bands[dataset["band"].values - 1]
+    called: Mapping[str, str] = {}
     if is_raster and variable.open_params.band_as_variable:
         dataset = bands_apart(dataset, RASTER_NAME)
         called = band_variables(variable, items[0])
@@ -123,24 +178,25 @@ def load_variable(
         names = [by_name[name] for name in chosen_names(variable, by_name)]
         dataset = dataset[names].astype({name: metadata[name].cube_dtype for name in names})
         metadata = {called.get(name, name): metadata[name] for name in names}
-    if variable.custom_processing:
-        # A custom function gets bands by number, since its file may have been without names.
-        dataset = run_custom(dataset, variable.custom_processing)
-    if is_raster and variable.open_params.band_as_variable:
-        kept = {name: called[name] for name in map(str, dataset.data_vars) if name in called}
-        dataset = dataset.rename({a: b for a, b in kept.items() if b not in dataset})
-    dataset = _canonical(dataset, grid, spatial, variable.label)
-    dataset = _with_band_times(dataset, bands)
-    dataset = _named(dataset, variable.identifier)
-    if is_raster and RASTER_NAME in dataset:
-        dataset = dataset.rename({RASTER_NAME: variable.cube_name(RASTER_NAME)})
-    only = next(iter(metadata.values())) if len(metadata) == 1 else None
-    for name, array in dataset.data_vars.items():
-        known = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
-        _set_metadata(array, known, complete)
-    if variable.temporal_resample_params:
-        dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.label)
-    return dataset
+    return _Opened(dataset, metadata, spatial, is_raster, bands, called)
+
+
+def _of_assets(
+    variable: SourceVariable, assets: Mapping[str, Sequence[pystac.Item]], options: LoadOptions
+) -> _Opened:
+    """Open the assets of scenes, as variables named by them."""
+    parts: dict[str, xr.Dataset] = {}
+    metadata: dict[str, VariableMetadata] = {}
+    for asset, views in assets.items():
+        opened = _open(of_asset(variable, asset), views, options)
+        dataset = opened.dataset.rename(
+            {name: new for name, new in opened.called.items() if name in opened.dataset}
+        )
+        called = names_of(asset, map(str, dataset.data_vars))
+        parts[asset] = dataset.rename(called)
+        metadata |= {called.get(name, asset): each for name, each in opened.metadata.items()}
+    spatial, is_raster = opened.spatial, opened.is_raster
+    return _Opened(merged(variable, parts), metadata, spatial, is_raster)
 
 
 def unread(variable: SourceVariable, items: Sequence[pystac.Item]) -> str | None:
@@ -164,10 +220,10 @@ def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
 
 
 def _through_s3(item: pystac.Item) -> pystac.Item:
-    """Return the item with the s3:// URL of its asset, for access with credentials."""
+    """Return the item with the s3:// URLs of its assets, for access with credentials."""
     copy = item.clone()
-    asset = copy.assets["data"]
-    asset.href = asset.extra_fields["alternate"]["s3"]["href"]
+    for asset in {DATA: copy.assets[DATA], **data_assets(copy)}.values():
+        asset.href = asset.extra_fields["alternate"]["s3"]["href"]
     return copy
 
 
@@ -311,79 +367,3 @@ def check_overlap(
         f"{variable.label}: bbox {bounds} ({short_crs(grid.crs)}) lies outside the data, which "
         f"covers [{min(west):.6g}, {min(south):.6g}, {max(east):.6g}, {max(north):.6g}] (lon/lat)"
     )
-
-
-def _canonical(
-    dataset: xr.Dataset, grid: Grid, spatial: tuple[str, str], data_id: str
-) -> xr.Dataset:
-    """Return the dataset with spatial dimensions last, named and with coordinates as the grid."""
-    if taken := sorted({*grid.dims, "spatial_ref"} & set(map(str, dataset.data_vars))):
-        raise BuildError(
-            f"{data_id}: its variable {taken[0]} has the name of a coordinate of the cube; choose "
-            "others by open_params.variable_names, or rename it by custom_processing"
-        )
-    # A custom function may have renamed them to other common names.
-    names = ((spatial[0], "y", "lat", "latitude"), (spatial[1], "x", "lon", "longitude"))
-    for dim, known, size, values in zip(grid.dims, names, grid.shape, grid.coords(), strict=True):
-        found = [name for name in known if name in dataset.dims]
-        if not found:
-            raise BuildError(
-                f"{data_id}: after custom_processing there is no dimension {spatial}; a custom "
-                "function must keep the two spatial dimensions"
-            )
-        if dataset.sizes[found[0]] != size:
-            raise BuildError(
-                f"{data_id}: after custom_processing {found[0]} has {dataset.sizes[found[0]]} "
-                f"pixels, the grid {size}; a custom function must stay on the grid"
-            )
-        if found[0] in dataset.coords:
-            given = dataset[found[0]].values
-            # A tolerance for coordinates in single precision.
-            within = min(grid.resolution) / 10
-            if given.dtype.kind not in "iuf" or not np.allclose(given, values, rtol=0, atol=within):
-                raise BuildError(
-                    f"{data_id}: after custom_processing the coordinates of {found[0]} are not "
-                    "the grid's; a custom function must not shift, flip or rotate the data"
-                )
-        stale = [name for name, coord in dataset.coords.items() if found[0] in coord.dims]
-        dataset = dataset.drop_vars(stale).rename({found[0]: dim}).assign_coords({dim: values})
-    scalar = [name for name, coord in dataset.coords.items() if not coord.dims]
-    return dataset.drop_vars(scalar).transpose(..., *grid.dims)
-
-
-def _with_band_times(dataset: xr.Dataset, times: pd.DatetimeIndex | None) -> xr.Dataset:
-    """Convert the band dimension to time if the item states a time for each band."""
-    if times is None or dataset.sizes.get("band") != len(times):
-        return dataset
-    return dataset.rename({"band": "time"}).assign_coords(time=times)
-
-
-def _named(dataset: xr.Dataset, identifier: str | None) -> xr.Dataset:
-    if identifier is None:
-        return dataset
-    names = list(dataset.data_vars)
-    if len(names) == 1:
-        if identifier in {*dataset.dims, *dataset.coords, "spatial_ref"}:
-            raise BuildError(
-                f"{identifier}: is the name of a coordinate of the cube; name it otherwise"
-            )
-        return dataset.rename({names[0]: identifier})
-    return dataset.rename({name: f"{identifier}_{name}" for name in names})
-
-
-def _set_metadata(array: xr.DataArray, metadata: VariableMetadata | None, complete: bool) -> None:
-    """Set CF attributes and fill value of a variable in place."""
-    array.encoding = {}
-    if array.dtype.kind == "f":
-        fill = np.nan if metadata is None else metadata.fill
-        array.encoding["_FillValue"] = array.dtype.type(fill)
-    if metadata is None:
-        return
-    array.attrs.update(metadata.attrs)
-    if array.dtype == metadata.cube_dtype:
-        # The value of missing chunks. GDAL treats it as nodata, with or without a `_FillValue`,
-        # so it must not be Zarr's default 0, which is a valid value.
-        array.encoding["fill_value"] = array.dtype.type(metadata.fill)
-    declared = metadata.no_data(complete=complete).declared
-    if array.dtype == metadata.cube_dtype and array.dtype.kind != "f" and declared:
-        array.encoding["_FillValue"] = array.dtype.type(metadata.fill)

@@ -18,6 +18,7 @@ from stacbuild.loading.packing import packing_of, without_packing
 from stacbuild.nodata import Number
 from stacbuild.stac.datacube import NODATA, read_as
 from stacbuild.stac.extensions import ALPHA, MASK
+from stacbuild.stac.scenes import ASSET
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -72,7 +73,9 @@ class VariableMetadata:
         """
         asset = item.assets["data"]
         fields = asset.extra_fields
-        attrs = _attrs(fields, asset.title or item.properties.get("title"))
+        # The title of a scene is not that of its bands.
+        title = None if ASSET in item.properties else item.properties.get("title")
+        attrs = _attrs(fields, asset.title or title)
         if asset.description:
             attrs["description"] = asset.description
         bands = fields.get("bands", ())

@@ -24,6 +24,7 @@ from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.reader import RasterSource, SourceBand, Tile, WindowReader
+from stacbuild.loading.select import has_time
 from stacbuild.loading.stack_graph import selectable, without
 from stacbuild.loading.stated_grid import whole_grid
 from stacbuild.loading.units import work_unit
@@ -62,8 +63,9 @@ def load_raster(
     Returns
     -------
     dask-backed array of the bands' ``cube_dtype``, with pixel centres as coordinates, and the
-    dimensions ``(time, band, y, x)``; without ``time`` if there is only one, and without ``band``
-    if there is only one. A chunk is one band of one work unit of the grid at one time.
+    dimensions ``(time, band, y, x)``; without ``time`` if there is only one and the items are no
+    scenes, and without ``band`` if there is only one. A chunk is one band of one work unit of the
+    grid at one time.
 
     Raises
     ------
@@ -119,7 +121,9 @@ def load_raster(
         selectable(stack).drop_vars("id").assign_coords(band=list(metadata), y=y, x=x)
     )
     array.name, array.attrs = None, {}
-    return without(array, [dim for dim in ("time", "band") if array.sizes[dim] == 1])
+    in_time = has_time([item for tiles in items.values() for item in tiles])
+    kept = {"time": in_time, "band": len(metadata) > 1}
+    return without(array, [dim for dim, is_kept in kept.items() if not is_kept])
 
 
 def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:

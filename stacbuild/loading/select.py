@@ -15,6 +15,7 @@ from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE, is_undated
+from stacbuild.stac.scenes import is_scene
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -114,6 +115,16 @@ def by_time(items: Sequence[pystac.Item]) -> dict[pd.Timestamp, list[pystac.Item
             ) from error
         found.setdefault(time, []).append(item)
     return dict(sorted(found.items()))
+
+
+def has_time(items: Sequence[pystac.Item]) -> bool:
+    """Return whether GeoTIFFs have a dimension ``time``, by their items and not by their bands.
+
+    Those of several times have it, and scenes even if there is one only.
+    """
+    times = by_time(items)
+    is_dated = list(times) != [pd.Timestamp(0)] and band_times(items[0]) is None
+    return len(times) > 1 or (is_dated and any(map(is_scene, items)))
 
 
 @lru_cache(maxsize=1024)

@@ -9,40 +9,33 @@ variable are refused, and cubes that do not fit on the disk.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from rich.filesize import decimal
 
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.positions import clip, positions, span
-from stacbuild.loading import time_steps
 from stacbuild.loading.area import items_within
-from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.dataset import any_touches, check_overlap
-from stacbuild.loading.differences import check_common, unpack_where_needed
 from stacbuild.loading.memory import room
-from stacbuild.loading.metadata import VariableMetadata
-from stacbuild.loading.methods import resampling_method, wrapped_grids
-from stacbuild.loading.raster_names import chosen_bands
-from stacbuild.loading.select import band_times, by_time, chosen_names, utc_times, within_time
+from stacbuild.loading.methods import wrapped_grids
+from stacbuild.loading.temporal import check_temporal_names, dtype_of_resampled, resampled_times
 from stacbuild.loading.units import work_unit
-from stacbuild.loading.zarr_files import packed_alike
-from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.machine import free_bytes
 from stacbuild.planning.chunking import Chunking, chunking
 from stacbuild.planning.memory import work_of
 from stacbuild.planning.merging import check_times
 from stacbuild.planning.names import check_planned
-from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, length_of
+from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio
 from stacbuild.planning.sources import is_described
-from stacbuild.stac.array_times import gain_time, stated_time, steps_of
+from stacbuild.planning.variables import planned_variables
 from stacbuild.stac.files import is_remote
+from stacbuild.stac.scenes import asset_of
 from stacbuild.storage.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -51,11 +44,6 @@ if TYPE_CHECKING:
     from stacbuild.config import Dataset, SourceVariable
     from stacbuild.geo.grid import Grid
     from stacbuild.storage.output import Output
-
-_Key = TypeVar("_Key")
-# A variable's name, its metadata, the lengths of the dimensions before the spatial ones, and the
-# selected times of the source, if they are known.
-_Planned = tuple[str, VariableMetadata, dict[str, int], pd.DatetimeIndex | None]
 
 MAX_TASKS = 10**6
 MAX_CHUNKS = 10**7
@@ -152,12 +140,12 @@ def estimate(
         planned, its_times = _variables(variable, ready, dataset, grid)
         times |= its_times
         # Sizes are those of whole files; items cut by a bbox only have another extent.
-        of_file = {item.id: item for item in whole}
+        of_file = {(item.id, asset_of(item)): item for item in whole}
         variables += planned
         raw = sum(each.nbytes for each in planned)
         write += raw * compression_ratio([each.name for each in planned], whole, previous)
         fetch += sum(
-            bytes_to_fetch(of_file[item.id], _window(source, grid))
+            bytes_to_fetch(of_file[item.id, asset_of(item)], _window(source, grid))
             for item in ready
             for source in wrapped_grids([item], grid)
         )
@@ -207,147 +195,26 @@ def _variables(
 
     Custom functions are assumed to change no shape, but they may change times.
     """
-    is_zarr = "cube:variables" in items[0].properties
-    planned = list((_of_zarr if is_zarr else _of_raster)(variable, items, grid))
-    # A custom function runs before the resampling, and may change the times.
-    params = None if variable.custom_processing else variable.temporal_resample_params
-    if params is not None:
+    planned = list(planned_variables(variable, items, grid))
+    params = variable.temporal_resample_params
+    if params is not None and not variable.custom_processing:
         with_time = [name for name, _, lead, _ in planned if "time" in lead]
         if with_time:
-            time_steps.check_temporal_names(params, with_time, variable.data_id)
+            check_temporal_names(params, with_time, variable.data_id)
     found, known = [], {}
     for name, metadata, lead, times in planned:
         dtype = metadata.cube_dtype
-        if params is not None:
+        # A custom function runs before the resampling, and may change the times.
+        if params is not None and not variable.custom_processing:
             chosen = params.variables is None or name in params.variables
             if "time" not in lead or not chosen:
                 continue
             if times is not None:
-                dtype = time_steps.dtype_of_resampled(name, dtype, metadata.attrs, times, params)
+                dtype = dtype_of_resampled(name, dtype, metadata.attrs, times, params)
         found.append(_variable(name, dtype.name, lead, dataset, grid))
-        if params is not None and (counted := time_steps.counts_of(name, params)):
-            found.append(_variable(counted, "int32", lead, dataset, grid))
         if times is not None and "time" in lead and not variable.custom_processing:
-            known[name] = times if params is None else time_steps.resampled_times(times, params)
+            known[name] = times if params is None else resampled_times(times, params)
     return found, known
-
-
-def _of_raster(
-    variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
-) -> Iterator[_Planned]:
-    check_common(items)
-    own, sources = variable.identifier, wrapped_grids(items, grid)
-    chosen = chosen_bands(variable, items)
-    if not variable.open_params.band_as_variable:
-        for name, stated in chosen.items():
-            known = name if len(chosen) > 1 else variable.parameter_name(name)
-            metadata = _unpacked(variable, known, stated, sources, grid)
-            lead, times = _lead_of_raster(variable, items, list(metadata))
-            several = len(chosen) > 1
-            named = variable.cube_name(name) if not several else f"{own}_{name}" if own else name
-            yield named, next(iter(metadata.values())), lead, times
-        return
-    [(name, stated)] = chosen.items()
-    metadata = _unpacked(variable, variable.parameter_name(name), stated, sources, grid)
-    called = band_variables(variable, items[0])
-    numbered = {f"band_{band}": each for band, each in metadata.items()}
-    apart = {called.get(key, key): each for key, each in numbered.items()}
-    for each in chosen_names(variable, apart):
-        yield f"{own}_{each}" if own else each, apart[each], {}, None
-
-
-def _of_zarr(
-    variable: SourceVariable, items: Sequence[pystac.Item], grid: Grid
-) -> Iterator[_Planned]:
-    item, steps = items[0], steps_of(items)
-    spatial, sources = spatial_dims(item), wrapped_grids(items, grid)
-    dimensions = item.properties["cube:dimensions"]
-    described = on_grid(item, asked_for(variable))
-    chosen = chosen_names(variable, described, left_out(item))
-    own, gained = variable.identifier, gain_time(steps)
-    first = [files[0][0] for files in steps]
-    for name in chosen:
-        lead = {
-            dim: length_of(dimensions[dim])
-            for dim in described[name]["dimensions"]
-            if dim not in spatial
-        }
-        temporal = [dim for dim in lead if dimensions.get(dim, {}).get("type") == "temporal"]
-        times = None
-        if name in gained:
-            lead = {"time": 1, **lead}
-            temporal = ["time"]
-        for dim in ["time"] if "time" in temporal else temporal if len(temporal) == 1 else []:
-            lead[dim], times = _times(variable, *_along(dim, first))
-        named = name if own is None else own if len(chosen) == 1 else f"{own}_{name}"
-        stated = [
-            VariableMetadata.of_zarr(parts[0], name).filled(variable.fill_value(name))
-            for files in steps
-            for parts in files
-        ]
-        alike = packed_alike(name, variable.label, stated)
-        metadata = {name: stated[0] if alike else stated[0].unpack()}
-        [metadata[name]] = _unpacked(variable, name, metadata, sources, grid).values()
-        yield named, metadata[name], lead, times
-
-
-def _along(dim: str, files: Sequence[pystac.Item]) -> tuple[pd.DatetimeIndex | None, int]:
-    """Return the times of several files, if they are all known, and their number."""
-    listed: list[str] = []
-    count, whole = 0, True
-    for item in files:
-        if dim == "time" and (time := stated_time(item)) is not None:
-            listed.append(time.isoformat())
-            count += 1
-            continue
-        stated = item.properties["cube:dimensions"][dim]
-        listed += stated.get("values") or ()
-        whole = whole and bool(stated.get("values"))
-        count += length_of(stated)
-    return utc_times(listed) if whole else None, count
-
-
-def _unpacked(
-    variable: SourceVariable,
-    name: str,
-    stated: Mapping[_Key, VariableMetadata],
-    sources: Sequence[PixelGrid],
-    target: PixelGrid,
-) -> dict[_Key, VariableMetadata]:
-    """Return the metadata of a variable, of unpacked values if the cube stores them unpacked."""
-    method = resampling_method(variable, name, next(iter(stated.values())), sources, target)
-    return unpack_where_needed(variable, method, stated)
-
-
-def _lead_of_raster(
-    variable: SourceVariable, items: Sequence[pystac.Item], bands: Sequence[int]
-) -> tuple[dict[str, int], pd.DatetimeIndex | None]:
-    """Return the lengths of the dimensions before the spatial ones, and the times of `_times`."""
-    of_items = pd.DatetimeIndex(by_time(items))
-    if len(of_items) == 1 and (of_bands := band_times(items[0])) is not None:
-        count, times = _times(variable, of_bands[np.array(bands) - 1], len(bands))
-        return {"time": count}, times
-    lead, times = {}, None
-    if len(of_items) > 1:
-        lead["time"], times = _times(variable, of_items, len(of_items))
-    return lead | ({"band": len(bands)} if len(bands) > 1 else {}), times
-
-
-def _times(
-    variable: SourceVariable, times: pd.DatetimeIndex | None, count: int
-) -> tuple[int, pd.DatetimeIndex | None]:
-    """Return the number of times of a cube, and the selected times of the source.
-
-    If the latter are not known, it is the number of times of the source, and None.
-    """
-    if times is None or not times.is_unique:
-        return count, None
-    whole = xr.Dataset(coords={"time": times})
-    chosen = pd.DatetimeIndex(within_time(variable, whole, None, searched=False).indexes["time"])
-    params = variable.temporal_resample_params
-    if params is None or variable.custom_processing:
-        return len(chosen), chosen
-    return len(time_steps.resampled_times(chosen, params)), chosen
 
 
 def _variable(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.errors import LocalError
 from stacbuild.planning.regions import extent_of
 from stacbuild.stac.extensions import VARIABLE
+from stacbuild.stac.scenes import ASSET, asset_of, by_item
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,16 +112,16 @@ def inputs_of(
     customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
     modules, declared = _files(customs)
     rights = {each.id: asdict(each) for each in collections}
-    named = {f"{item.collection_id}/{item.id}": item for item in sources}
+    named = {f"{each[0].collection_id}/{each[0].id}": each for each in by_item(sources).values()}
     functions = {_function(custom): custom.file for custom in customs}
     inputs = {
         "configuration": {key: _digest(value) for key, value in settings.items()},
-        "sources": {name: _digest(_content(item)) for name, item in named.items()},
+        "sources": {name: _digest(_of_item(_content, items)) for name, items in named.items()},
         "descriptions": {
             **{name: _digest(stated) for name, stated in rights.items()},
             **{
-                name: _digest([_description(item), rights.get(name)])
-                for name, item in named.items()
+                name: _digest([_of_item(_description, items), rights.get(name)])
+                for name, items in named.items()
             },
         },
         "code": {name: _digest_of_file(path) for name, path in (functions | modules).items()},
@@ -304,6 +305,13 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _function(custom: CustomProcessing) -> str:
     return f"{custom.file.name}:{custom.function_name}"
+
+
+def _of_item(part: Callable[[pystac.Item], Any], items: Sequence[pystac.Item]) -> Any:
+    """Return a part of an item; if it is a scene, that of each of its views by asset."""
+    if all(ASSET not in item.properties for item in items):
+        return part(items[0])
+    return {asset_of(item): part(item) for item in items}
 
 
 def _content(item: pystac.Item) -> dict[str, Any]:

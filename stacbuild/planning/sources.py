@@ -21,6 +21,7 @@ from stacbuild.stac.checksums import is_same_file
 from stacbuild.stac.extensions import file_time
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE
+from stacbuild.stac.scenes import all_views
 
 if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset, SourceVariable, Store
@@ -150,11 +151,14 @@ def source_collections(catalog: Catalog, items: Sequence[pystac.Item]) -> list[S
 
 
 def known_items(config: Config, variable: SourceVariable, catalog: Catalog) -> list[pystac.Item]:
-    """Return the items of a variable in the catalog, after checking their hrefs."""
+    """Return the items of a variable in the catalog, after checking their hrefs.
+
+    A scene is several: its `stacbuild.stac.scenes.views`.
+    """
     store = config.store(variable.store)
     items = catalog.find(store.key, variable.data_id)
     check_items(items, config, store, catalog.root)
-    return items
+    return all_views(items)
 
 
 def _readable_items(

@@ -14,6 +14,7 @@ from stacbuild.stac.catalog import STORE, THUMBNAIL, Catalog, cube_id
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import strange_picture
 from stacbuild.stac.mirror import MIRROR, is_own_mirror
+from stacbuild.stac.scenes import data_assets
 
 if TYPE_CHECKING:
     import pystac
@@ -95,8 +96,8 @@ def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
     wanted: set[Path] = set()
     kept: set[Path] = set()
     for item in catalog.items():
-        if STORE in item.properties and "data" in item.assets:
-            path = Path(os.path.realpath(item.assets["data"].href))
+        for asset in data_assets(item).values() if STORE in item.properties else ():
+            path = Path(os.path.realpath(asset.href))
             (wanted if str(item.self_href) in removed else kept).add(path)
     found: list[Path] = []
     for store in config.data_stores:

@@ -28,6 +28,7 @@ from stacbuild.sources.unmatched import warn_unmatched
 from stacbuild.stac.catalog import DATA_ID, STORE, Catalog, Harvest, with_digest
 from stacbuild.stac.checksums import keep_state, keep_version
 from stacbuild.stac.item_time import FILE
+from stacbuild.stac.scenes import data_assets
 
 if TYPE_CHECKING:
     import pystac
@@ -193,15 +194,20 @@ def _keep_states(found: Harvest, catalog: Catalog) -> None:
     """Keep the recorded states of files that are the same as when they were harvested."""
     known = set(catalog.item_ids(found.collection.id))
     for item in found.items:
-        asset = item.assets["data"]
-        is_remote = "://" in asset.href
-        if item.id not in known or not (is_remote or "updated" in asset.extra_fields):
+        assets = {
+            key: asset
+            for key, asset in data_assets(item).items()
+            if "://" in asset.href or "updated" in asset.extra_fields
+        }
+        if item.id not in known or not assets:
             continue
         with contextlib.suppress(IntegrityError, LocalError):
             path = catalog.item_path(found.collection.id, item.id)
-            existing = catalog.read_item(path).assets.get("data")
-            if existing is not None:
-                (keep_version if is_remote else keep_state)(asset, existing)
+            previous = data_assets(catalog.read_item(path))
+            for key, asset in assets.items():
+                if key in previous:
+                    keep = keep_version if "://" in asset.href else keep_state
+                    keep(asset, previous[key])
 
 
 def load_profiles(config: Config) -> Profiles:

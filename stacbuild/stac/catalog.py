@@ -27,6 +27,7 @@ from stacbuild.errors import ConflictError, IntegrityError, LocalError, LockedEr
 from stacbuild.locks import hold
 from stacbuild.stac.checksum_file import (
     entries_of,
+    item_of,
     read_checksums,
     remove_checksums,
     without_recorded,
@@ -238,8 +239,9 @@ class Catalog(CatalogReader):
             if folder.is_relative_to(self.root):
                 with self.locked():
                     entries = {**read_checksums(folder), **added}
-                    linked = entries.keys() & set(self.item_ids(folder.name))
-                    write_checksums(folder, {name: entries[name] for name in sorted(linked)})
+                    linked = set(self.item_ids(folder.name))
+                    kept = [name for name in sorted(entries) if item_of(name) in linked]
+                    write_checksums(folder, {name: entries[name] for name in kept})
 
     def renew_mirrors(self) -> None:
         """Write the Parquet files of collections with many items, where they are missing.

@@ -18,6 +18,7 @@ import pystac
 from stacbuild.atomic import sweep, write_bytes
 from stacbuild.stac.checksums import CHECKSUM
 from stacbuild.stac.links import relative
+from stacbuild.stac.scenes import DATA, asset_of
 
 Json = dict[str, Any]
 
@@ -81,8 +82,18 @@ def entries_of(found: Iterable[tuple[pystac.Item, str]]) -> dict[Path, dict[str,
         # As in the item's file, so that a catalog can be moved together with its sources.
         href, stated = relative(asset.href, folder), asset.extra_fields
         entry = [href, stated["file:size"], stated["updated"], checksum]
-        of_folder.setdefault(folder.parent, {})[item.id] = entry
+        of_folder.setdefault(folder.parent, {})[_name(item.id, asset_of(item))] = entry
     return of_folder
+
+
+def item_of(name: str) -> str:
+    """Return the id of the item that an entry is of."""
+    return name.partition("/")[0]
+
+
+def _name(item_id: str, asset: str) -> str:
+    """Return the name of an entry: an id, which has no slash, and the asset of a scene."""
+    return item_id if asset == DATA else f"{item_id}/{asset}"
 
 
 def add_checksum(content: Json, entries: Mapping[str, list[Any]]) -> None:
@@ -99,10 +110,8 @@ def without_recorded(content: Json, entries: Mapping[str, list[Any]]) -> None:
 
 
 def _recorded(content: Json, entries: Mapping[str, list[Any]]) -> Iterator[tuple[Json, str]]:
-    entry = entries.get(str(content.get("id")))
-    asset = content.get("assets", {}).get("data")
-    if not isinstance(entry, list) or asset is None:
-        return
-    stated = [asset.get("href"), asset.get("file:size"), asset.get("updated")]
-    if entry[:-1] == stated and isinstance(entry[-1], str):
-        yield asset, entry[-1]
+    for key, asset in content.get("assets", {}).items():
+        entry = entries.get(_name(str(content.get("id")), key))
+        stated = [asset.get("href"), asset.get("file:size"), asset.get("updated")]
+        if isinstance(entry, list) and entry[:-1] == stated and isinstance(entry[-1], str):
+            yield asset, entry[-1]

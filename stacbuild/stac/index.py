@@ -266,10 +266,17 @@ def _malformed(content: Json) -> str | None:
         return "its bbox is not four or six numbers"
     if not all(isinstance(properties.get(key, ""), str | None) for key in _TIMES):
         return "one of its times is not text"
-    if DATA_ID in properties and "data" not in content.get("assets", {}):
+    assets = content.get("assets", {})
+    # As in `stacbuild.stac.scenes.data_assets`.
+    placed = [asset for asset in assets.values() if "proj:transform" in asset]
+    if DATA_ID in properties and "data" not in assets and not placed:
         return "it has no asset with data"
-    if any(key in properties for key in ("proj:shape", "proj:transform")):
-        return malformed_projection(properties)
+    scene = placed if len(placed) > 1 or "data" not in assets else []
+    for fields in (properties, *(properties | asset for asset in scene)):
+        if any(key in fields for key in ("proj:shape", "proj:transform")):
+            why = malformed_projection(fields)
+            if why is not None:
+                return why
     return None
 
 

@@ -15,6 +15,7 @@ import pystac
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.stac.catalog import Catalog, read_json
 from stacbuild.stac.mirror import MIRROR
+from stacbuild.stac.scenes import data_assets
 from stacbuild.validation.found import Found
 
 Json = dict[str, Any]
@@ -45,8 +46,8 @@ def check_catalog(
                 _check_link(path, link, found)
             if (picture := item.assets.get("thumbnail")) is not None:
                 _check_thumbnail(path, picture.href, found)
-            if "data" not in item.assets:
-                found.wrong(f"{path}: has no asset 'data'; harvest or build it again")
+            if not data_assets(item):
+                found.wrong(f"{path}: has no asset with data; harvest or build it again")
             yield item
         if only is None:
             _check_mirror(catalog, collection, found)

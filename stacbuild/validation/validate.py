@@ -31,6 +31,7 @@ from stacbuild.planning.allowed import check_items
 from stacbuild.planning.resolve import collection_id, output_named
 from stacbuild.progress import Reporter
 from stacbuild.stac.catalog import STORE, Catalog, cube_id
+from stacbuild.stac.scenes import ASSET, DATA, data_assets, views
 from stacbuild.storage.foreign import Parts, foreign_message, foreign_paths
 from stacbuild.storage.formats import FORMATS, MULTISCALES, whole
 from stacbuild.storage.kinds import storage_of
@@ -134,8 +135,8 @@ def _validate(
     found = Found()
     only = _asked(catalog, names) if names else None
     items = list(check_catalog(catalog, found, only)) if catalog.path.exists() else []
-    described = [item for item in items if "data" in item.assets]
-    cubes = [item for item in described if _is_cube(item)]
+    described = [item for item in items if data_assets(item)]
+    cubes = [item for item in described if DATA in item.assets and _is_cube(item)]
     datasets = [dataset.identifier for dataset in config.datasets] if config else []
     known = dict.fromkeys([*(cube.id for cube in cubes), *datasets])
     if unknown := [name for name in names if name not in known]:
@@ -157,11 +158,14 @@ def _validate(
     used = {path for cube in chosen for path in _sources(cube)}
     for item in described:
         if not _is_cube(item) and (not names or item.self_href in used):
-            result = _refused(item, config, catalog) or check_source(
-                item, _options(item, config), deep=deep, remote=remote
-            )
-            name = f"{item.collection_id}/{item.id}"
-            checks.append(Check("source", name, item.assets["data"].href, result))
+            refused = _refused(item, config, catalog)
+            for view in views(item):
+                result = refused or check_source(
+                    view, _options(view, config), deep=deep, remote=remote
+                )
+                name = f"{item.collection_id}/{item.id}"
+                name += f"/{view.properties[ASSET]}" if ASSET in view.properties else ""
+                checks.append(Check("source", name, view.assets[DATA].href, result))
     return checks
 
 
