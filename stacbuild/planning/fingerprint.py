@@ -63,6 +63,7 @@ _NOT_CONTENT = (
     "alternate",
     "archive",
     "stacbuild:chunks",
+    "stacbuild:scaling",  # a reason for values that are fields themselves
     "stacbuild:checksum",
     "stacbuild:found",
     "stacbuild:served",

@@ -103,7 +103,7 @@ def _by_band(*fields: str) -> Callable[[str, Json, str], bool]:
             return False
         return any(
             str(band.get(field, "")).casefold() == wanted
-            for band in _only_bands(asset)
+            for band in only_bands(asset)
             for field in fields
         )
 
@@ -113,12 +113,9 @@ def _by_band(*fields: str) -> Callable[[str, Json, str], bool]:
 _STEPS = (_by_case, _by_suffix, _by_band("eo:common_name", "common_name"), _by_band("name"))
 
 
-def _only_bands(asset: Json) -> Iterator[Json]:
-    """Yield what an asset states about its only band: a true-colour image has no common name."""
-    yield {key: value for key, value in asset.items() if key.startswith("eo:")}
-    for field in _BANDS:
-        bands = asset.get(field)
-        if isinstance(bands, list) and len(bands) == 1 and isinstance(bands[0], dict):
-            yield bands[0]
-        elif isinstance(bands, list) and len(bands) > 1:
-            return
+def only_bands(asset: Json) -> Iterator[Json]:
+    """Yield what an asset states about its only band; nothing if it has several."""
+    stated = [bands for key in _BANDS if isinstance(bands := asset.get(key), list)]
+    if all(len(bands) <= 1 for bands in stated):
+        yield from (band for bands in stated for band in bands if isinstance(band, dict))
+        yield {key: value for key, value in asset.items() if key.startswith("eo:")}

@@ -32,6 +32,7 @@ from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.one_asset import Described, Job, describe, take, via
 from stacbuild.sources.stac.product import (
     READ_ALL,
+    SAMPLES,
     pattern_of,
     product_of,
     spread,
@@ -187,11 +188,13 @@ def _products(reader: Reader, jobs: Sequence[Job]) -> Iterator[list[int]]:
     if len(jobs) <= READ_ALL or reader.store.store_params.read_headers:
         return
     found: dict[str, list[int]] = {}
+    scenes = any(job.name is not None for job in jobs)
     for number, job in enumerate(jobs):
-        product = product_of(job.found, job.data)
+        product = product_of(job.found, job.data, scene=scenes)
         if product is not None:
             found.setdefault(product, []).append(number)
-    yield from (numbers for numbers in found.values() if len(numbers) > READ_ALL)
+    least = SAMPLES if scenes else READ_ALL
+    yield from (numbers for numbers in found.values() if len(numbers) > least)
 
 
 def _check_combinable(data_id: str, items: Sequence[pystac.Item]) -> None:

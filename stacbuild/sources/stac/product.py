@@ -5,6 +5,9 @@ more than `READ_ALL` such items that state the same about values, `SAMPLES` head
 these are as stated, the others are taken from their items, with what no item states (colours,
 classes, sampling) from the first header; otherwise every header is read. Each file is compared
 with its item when it is opened for a cube.
+
+Of scenes, each asset is a product, and its items need not state data type and nodata value: all
+have those of the headers that are read.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from stacbuild.geo.crs import crs_text, identified, same_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.sources.stac.asset import Data, stated_crs
 from stacbuild.sources.stac.found import Found
+from stacbuild.sources.stac.scaling import scaling_of
 from stacbuild.sources.stac.values import stated_values
 from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.extensions import HEADER
@@ -50,9 +54,11 @@ _OWN: tuple[str, ...] = (
         "raster:bands",
         "bands",
         "eo:bands",
+        "view:",
     ),
 )
-_OF_PIXELS = frozenset({"statistics", "histogram", "raster:histogram", "percent"})
+_OF_PIXELS = frozenset({"statistics", "histogram", "raster:histogram", "percent", "percentage"})
+_CLASSES = "classification:classes"
 _NOT_SHARED = ("file:", "updated", SERVED)
 
 
@@ -88,15 +94,16 @@ def _numbers(value: Any, *lengths: int) -> list[float] | None:
     return numbers if np.isfinite(numbers).all() else None
 
 
-def product_of(found: Found, data: Data) -> str | None:
+def product_of(found: Found, data: Data, *, scene: bool = False) -> str | None:
     """Return what an item states about the values of its file; None if that is not complete.
 
-    It is the same text for all files of a product.
+    It is the same text for all files of a product. Scenes need not state data type and nodata
+    value, as those of whole providers do not.
     """
     if data.kind != "raster" or stated_grid(found, data) is None:
         return None
     values = stated_values(found, data)
-    if not values or any("nodata" not in each for each in values):
+    if not scene and (not values or any("nodata" not in each for each in values)):
         return None
     bands = [
         [_without(band, _OF_PIXELS) for band in stated if isinstance(band, Mapping)]
@@ -105,7 +112,13 @@ def product_of(found: Found, data: Data) -> str | None:
     ]
     rest = {key: value for key, value in data.content.items() if not key.startswith(_OWN)}
     where = found.collection_location, str(found.collection.get("id"))
-    return json.dumps([where, data.key, values, bands, rest], sort_keys=True, default=str)
+    if isinstance(classes := rest.get(_CLASSES), list):
+        rest[_CLASSES] = [
+            _without(each, _OF_PIXELS) for each in classes if isinstance(each, Mapping)
+        ]
+    packing = [scaling_of(found, data, each) for each in values or [{}]]
+    content = [where, data.key, values, bands, rest, packing]
+    return json.dumps(content, sort_keys=True, default=str)
 
 
 def _without(fields: Mapping[str, Any], keys: frozenset[str]) -> Json:
@@ -151,6 +164,8 @@ def _is_as_stated(found: Found, data: Data, item: pystac.Item) -> bool:
     for each in stated_values(found, data):
         if dtype is None or each["data_type"] != fields["data_type"]:
             return False
+        if "nodata" not in each:
+            continue
         value = nodata.from_json(each["nodata"])
         if "nodata" not in fields or not _equal(value, nodata.from_json(fields["nodata"])):
             return False

@@ -7,14 +7,20 @@ from typing import Any
 
 from stacbuild.safe_text import clean
 from stacbuild.sources.stac.asset import Data
+from stacbuild.sources.stac.asset_names import only_bands
 
 Json = dict[str, Any]
 
 _ROLES = frozenset(
     {"data-mask", "cloud", "cloud-shadow", "snow-ice", "water-mask", "land-water", "saturation"}
 )
-# Sentinel-2: scene classification and masks; Landsat and HLS: bits.
-_KEYS = re.compile(r"(scl|fmask|clm|cld(mask)?|msk\w*|\w*qa(_\w+)?|qa\d+)([_-]\d+m)?", re.I)
+# Sentinel-2: scene classification; Landsat and HLS: bits.
+_KEYS = re.compile(
+    r"(scl|fmask|clm|(\w+_)?qa_(pixel|radsat|aerosol)|bqa)([_-]\d+m)?", re.IGNORECASE
+)
+# Names of bits in some products, of an uncertainty with a unit in others.
+_MAYBE = re.compile(r"(\w+_)?qa(_\w+)?|qa\d+", re.IGNORECASE)
+_QUANTITY = ("unit", "scale", "offset", "raster:scale", "raster:offset")
 _STATED = ("classification:classes", "classification:bitfields")
 _TEXTS = ("name", "title", "description", "color_hint")
 
@@ -24,29 +30,23 @@ def is_quality(data: Data) -> bool:
     roles = data.content.get("roles")
     if isinstance(roles, list) and not _ROLES.isdisjoint(map(str, roles)):
         return True
-    if any(fields.get(key) for fields in _fields(data) for key in _STATED):
+    fields = [data.content, *only_bands(data.content)]
+    if any(each.get(key) for each in fields for key in _STATED):
+        return True
+    if _MAYBE.fullmatch(data.key) and not any(key in each for each in fields for key in _QUANTITY):
         return True
     return _KEYS.fullmatch(data.key) is not None
 
 
 def bitfields_of(data: Data) -> Json:
     """Return ``classification:bitfields`` as the asset or its only band states them, if it does."""
-    for fields in _fields(data):
+    for fields in (data.content, *only_bands(data.content)):
         stated = fields.get("classification:bitfields")
         if isinstance(stated, list) and 0 < len(stated) <= 64:
             found = [_bitfield(each) for each in stated]
             if all(found):
                 return {"classification:bitfields": found}
     return {}
-
-
-def _fields(data: Data) -> list[Json]:
-    found = [data.content]
-    for key in ("bands", "raster:bands"):
-        bands = data.content.get(key)
-        if isinstance(bands, list) and len(bands) == 1 and isinstance(bands[0], dict):
-            found.append(bands[0])
-    return found
 
 
 def _bitfield(stated: Any) -> Json | None:

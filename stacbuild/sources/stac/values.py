@@ -24,6 +24,7 @@ from stacbuild import nodata
 from stacbuild.formats.geotiff_header import exact_nodata
 from stacbuild.profiles import Class, DataProfile
 from stacbuild.safe_text import clean
+from stacbuild.sources.stac import scaling
 from stacbuild.sources.stac.asset import Data, text
 from stacbuild.sources.stac.found import Found
 from stacbuild.stac.datacube import stated_by_rasters
@@ -34,8 +35,6 @@ Json = dict[str, Any]
 _FIELDS = ("nodata", "unit", "raster:scale", "raster:offset")
 _WORDS = {"nodata": "no data", "raster:scale": "scale", "raster:offset": "offset"}
 _NEUTRAL = {"raster:scale": 1, "raster:offset": 0}
-# Earth Search states an offset of -0.1 on these nevertheless.
-_SHIFTED = "earthsearch:boa_offset_applied"
 _NO_PROFILE = DataProfile()
 
 
@@ -57,10 +56,8 @@ def complete_raster(
     _describe_bands(fields.get("bands", ()), data)
     dtype = np.dtype(raster.dtypes[0].replace("complex_int16", "complex64"))
     stated = _checked(_entries(found, data, notes), dtype, notes)
-    if found.content["properties"].get(_SHIFTED) is True and "raster:offset" in stated[0]:
-        notes.append(f"its pixels hold the offset already ({_SHIFTED}), so its item's is not used")
-        for entry in stated:
-            entry.pop("raster:offset", None)
+    stated, reason, note = scaling.apply(found, data, stated, dtype=dtype, own=fields)
+    notes += [note] if note else []
     if len(stated) not in (1, raster.count):
         if any(entry != stated[0] for entry in stated):
             notes.append(
@@ -72,6 +69,8 @@ def complete_raster(
         stated = stated * raster.count
     bands: list[Json] = fields.get("bands") or [{} for _ in stated]
     own = [{key: (fields | band)[key] for key in _FIELDS if key in fields | band} for band in bands]
+    if reason:
+        fields[scaling.SCALING] = reason
     in_file = exact_nodata(raster)
     if fields.get(MASK) in ("mask", "values"):
         unused = [each.pop("nodata") for each in stated if "nodata" in each]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stacbuild.errors import StacbuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.profiles import DataProfile, Profiles
+from stacbuild.sources.stac import harvest, one_asset
 from tests.support.scenes import items as scenes
-from tests.support.scenes.items import harvested
+from tests.support.scenes.items import Json, harvested
 
 S2 = "sentinel-2-l2a"
 
@@ -60,3 +63,37 @@ def test_a_profile_describes_scene_and_assets(tmp_path: Path) -> None:
     assert [each.title for each in item.assets.values()] == ["Red light", "SCL - 20m"]
     assert item.assets["B04"].extra_fields["unit"] == "1"
     assert "unit" not in item.assets["SCL"].extra_fields
+
+
+@pytest.mark.parametrize("make", [scenes.cdse, scenes.planetary_computer])
+def test_few_headers_of_many_scenes_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[..., Json]
+) -> None:
+    """Items of CDSE differ in percentages and angles, those of others state no data type."""
+    opened: list[str] = []
+
+    class Counted(one_asset.RasterFile):
+        def __init__(self, href: str, **options: Any) -> None:
+            opened.append(Path(href).name)
+            super().__init__(href, **options)
+
+    monkeypatch.setattr(one_asset, "RasterFile", Counted)
+    monkeypatch.setattr(harvest, "READ_ALL", 4)
+    scenes.put(tmp_path, make("s00"))
+    several = [make(f"s{n:02}") for n in range(14)]
+    several += [make(f"t{n:02}", baseline="02.12", offset=0) for n in range(2)]
+    for number, each in enumerate(several):
+        for key, asset in each["assets"].items():
+            asset["href"] = several[0]["assets"][key]["href"]
+            asset["view:azimuth"] = number
+            for one in asset.get("classification:classes", ()):
+                one["percentage"] = number
+    scenes.put(tmp_path, *several)
+    items, _ = harvested(tmp_path, f"{S2}?asset_names=B04,SCL")
+    # Eight of the first baseline and both of the other; of SCL, the baseline does not matter.
+    assert [len(items), len(opened)] == [16, 8 + 2 + 8]
+    fields = [item.assets["B04"].extra_fields for item in items]
+    assert [each.get("raster:offset", 0) for each in fields] == [-0.1] * 14 + [0] * 2
+    assert {each["data_type"] for each in fields} == {"uint16"}
+    assert {each["nodata"] for each in fields} == {0}
+    assert [PixelGrid.from_properties(each).shape for each in fields] == [(24, 24)] * 16

@@ -46,9 +46,12 @@ def raster(path: Path, size: int, pixels: Any = None, /, **header: Any) -> None:
     if path.suffix == ".jp2":
         kind = {"driver": "JP2OpenJPEG", "QUALITY": 100, "REVERSIBLE": "YES"}
     shape = {"width": side, "height": side, "count": 1}
+    scales = header.pop("scales", None)
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(path, "w", **kind, **shape, transform=place, **header) as file:
         file.write(np.asarray(pixels).astype(header["dtype"]), 1)
+        if scales:
+            file.scales = scales
 
 
 def grid(size: int, corner: Sequence[float] = (WEST, NORTH)) -> Json:
