@@ -7,6 +7,7 @@ catalog; both notations are equivalent.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,9 +30,13 @@ PROPERTIES: dict[str, Any] = {
         "title": "Asset Names",
     },
     "query": {
-        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": ["string", "object"]}},
+            {"type": "object"},
+        ],
         "description": "Stores of kind `stac`: conditions on properties of items, such as "
-        "`eo:cloud_cover<20`; all of them have to hold.",
+        "`eo:cloud_cover<20` or `{eo:cloud_cover: {lt: 20}}`; all of them have to hold.",
         "title": "Query",
     },
     "filter": {
@@ -161,13 +166,29 @@ def _values(key: str, value: Any) -> list[str]:
     """Return the values of a parameter in a data id; empty if it is malformed."""
     if isinstance(value, str) and value.strip():
         return [value.strip()]
+    if key == "query":
+        return _conditions(value if isinstance(value, list | tuple) else [value])
     if not isinstance(value, list | tuple) or not value or key == "filter":
         return []
-    if key == "query":
-        return [each.strip() for each in value] if _are_texts(value) else []
     # An open end is null or empty text; a data id must not contain "..".
     ends = ["" if each in (None, "..") else str(each) for each in value]
     return ["/".join(ends)] if len(ends) == 2 else []
+
+
+def _conditions(values: Sequence[Any]) -> list[str]:
+    """Return the conditions of a query as text, those of a mapping as JSON."""
+    found = []
+    for value in values:
+        if isinstance(value, dict) and value:
+            try:
+                found.append(json.dumps(value, sort_keys=True, allow_nan=False))
+            except (TypeError, ValueError):
+                return []
+        elif isinstance(value, str) and value.strip():
+            found.append(value.strip())
+        else:
+            return []
+    return found
 
 
 def _mappings(value: Any) -> list[Mapping[Any, Any]]:

@@ -66,6 +66,20 @@ def test_what_is_said_beside_a_data_id(params: dict[str, Any], data_id: str) -> 
         ("s2", {"query": ["a=1", "b=2"]}, "s2?query=a%3D1&query=b%3D2", {}),
         ("s2", {"filter": "a = 'x&y'"}, "s2?filter=a%20%3D%20%27x%26y%27", {}),
         ("s2", {"asset_names": ["a", 1]}, "s2", {"asset_names": ["a", 1]}),
+        (
+            "s2",
+            {"query": {"b": {"lt": 2}, "a": {"gt": 1}}},
+            "s2?query=%7B%22a%22:%20%7B%22gt%22:%201%7D,%20%22b%22:%20%7B%22lt%22:%202%7D%7D",
+            {},
+        ),
+        (
+            "s2",
+            {"query": [{"a": {"gt": 1}}, "b=2"]},
+            "s2?query=%7B%22a%22:%20%7B%22gt%22:%201%7D%7D&query=b%3D2",
+            {},
+        ),
+        ("s2", {"query": {}}, "s2", {"query": {}}),
+        ("s2", {"query": ["a", 3]}, "s2", {"query": ["a", 3]}),
         ("s2", {"filter": ["a"]}, "s2", {"filter": ["a"]}),
     ],
 )
