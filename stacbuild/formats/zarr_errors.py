@@ -34,11 +34,14 @@ def not_found(href: str, why: str) -> StacbuildError:
     return (MissingError if is_local(href) else NotFoundError)(f"{href}: {why}")
 
 
+IS_ARRAY = "is an array, not a group"
+
+
 def is_no_group(href: str) -> StacbuildError:
     """Return the error for the href of an array."""
     group, _, name = href.rstrip("/").rpartition("/")
     return not_found(
-        href, f"is an array, not a group; name {group}, and {name} in open_params.variable_names"
+        href, f"{IS_ARRAY}; name {group}, and {name} in open_params.variable_names"
     )
 
 
