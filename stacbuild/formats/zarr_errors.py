@@ -40,9 +40,7 @@ IS_ARRAY = "is an array, not a group"
 def is_no_group(href: str) -> StacbuildError:
     """Return the error for the href of an array."""
     group, _, name = href.rstrip("/").rpartition("/")
-    return not_found(
-        href, f"{IS_ARRAY}; name {group}, and {name} in open_params.variable_names"
-    )
+    return not_found(href, f"{IS_ARRAY}; name {group}, and {name} in open_params.variable_names")
 
 
 def read_error(error: Exception, href: str, storage_options: Json | None = None) -> StacbuildError:

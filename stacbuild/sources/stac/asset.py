@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -72,6 +72,12 @@ class Data:
         if not isinstance(group, str) or ".." in group.split("/") or "://" in group:
             return self.read
         return f"{self.read}/{group.strip('/')}"
+
+    @property
+    def above(self) -> Data:
+        """The group of an asset that is a single array of a Zarr store."""
+        href, s3 = (each and each.rstrip("/").rpartition("/")[0] for each in (self.href, self.s3))
+        return replace(self, href=href or "", s3=s3)
 
 
 def data_of(

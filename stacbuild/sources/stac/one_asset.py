@@ -6,7 +6,7 @@ By the header of its file, or, for most files of a product, by what its item sta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -18,9 +18,10 @@ from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out, signature
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
+from stacbuild.formats.zarr_arrays import open_node
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_crs import states_crs
-from stacbuild.formats.zarr_store import open_group, source_of
+from stacbuild.formats.zarr_store import source_of
 from stacbuild.geo.bbox import BBox
 from stacbuild.net.http import public_url
 from stacbuild.profiles import DataProfile
@@ -74,6 +75,8 @@ class Job:
 
 def describe(reader: Reader, job: Job) -> Described:
     """Return an item by the header of its file."""
+    if job.data.kind == "zarr":
+        return _describe_arrays(reader, job)
     store, found, data, known = reader.store, job.found, job.data, job.profile
     profile = profile_of(found, data, known)
     identity: Json = {
@@ -84,58 +87,72 @@ def describe(reader: Reader, job: Job) -> Described:
     }
     options = store.storage_options if data.s3 else None
     item_crs = stated_crs(found, data)
-    header = None
-    if data.kind == "raster":
-        file = RasterFile(data.read, session=reader.session, storage_options=options)
-        with file.open() as raster:
-            times = netcdf_tags(raster).times
-            if times and known.start_datetime is None:
-                profile = without_times(profile)
-            beside = None if "://" in data.read else Path(file.href)
-            classes = file_classes(raster, beside)
-            item = raster_item(
-                raster, **identity, profile=profile, datetime=time_of(found), classes=classes
-            )
-            notes = complete_raster(item, raster, found, data, known)
-            notes += left_out(raster, profile) + class_notes(classes, profile)
-            if known.start_datetime is None and known.years is None:
-                notes += time_notes(times, found)
-            if beside is not None:
-                notes += sidecar_notes(beside, raster)
-            header = None if times else signature(raster)
-        fields = {"file:size": file.size, **file_fields(data)}
-        if "://" not in data.read:
-            fields["updated"] = file_time(Path(file.href))
-        item.assets["data"].extra_fields |= fields
-    else:
-        group = open_group(data.opened, options)
-        with source_of(group, data.opened, options) as ds:
-            if item_crs is not None and not states_crs(ds):
-                ds.attrs["crs"] = item_crs.to_wkt()
-            with naming(ds, data.href):
-                own = period(ds)
-            if own is not None:
-                profile = without_times(profile)
-            warnings: list[str] = []
-            item = zarr_item(
-                group,
-                ds,
-                **identity,
-                profile=profile,
-                datetime=time_of(found),
-                warn=warnings.append,
-            )
-            notes = [*warnings, *complete_zarr(item, ds, found, data, known)]
-            if "://" not in data.read:
-                path = Path(data.read)
-                state: Json = {"updated": file_time(path)}
-                if path.is_file():  # NetCDF, or a zip archive
-                    state["file:size"] = path.stat().st_size
-                else:
-                    state[CHUNKS] = count_chunks(group.store, map(str, ds.data_vars))
-                item.assets["data"].extra_fields |= state
+    file = RasterFile(data.read, session=reader.session, storage_options=options)
+    with file.open() as raster:
+        times = netcdf_tags(raster).times
+        if times and known.start_datetime is None:
+            profile = without_times(profile)
+        beside = None if "://" in data.read else Path(file.href)
+        classes = file_classes(raster, beside)
+        item = raster_item(
+            raster, **identity, profile=profile, datetime=time_of(found), classes=classes
+        )
+        notes = complete_raster(item, raster, found, data, known)
+        notes += left_out(raster, profile) + class_notes(classes, profile)
+        if known.start_datetime is None and known.years is None:
+            notes += time_notes(times, found)
+        if beside is not None:
+            notes += sidecar_notes(beside, raster)
+        header = None if times else signature(raster)
+    fields = {"file:size": file.size, **file_fields(data)}
+    if "://" not in data.read:
+        fields["updated"] = file_time(Path(file.href))
+    item.assets["data"].extra_fields |= fields
     notes += position_notes(item, found, data, item_crs)
     return Described(_complete(reader, item, job), found, tuple(notes), header)
+
+
+def _describe_arrays(reader: Reader, job: Job) -> Described:
+    """Return an item by the metadata and coordinates of a Zarr group, or of a file of arrays."""
+    found, known = job.found, job.profile
+    options = reader.store.storage_options if job.data.s3 else None
+    node = open_node(job.data.opened, options)
+    if node.array is not None:
+        job = replace(job, data=job.data.above)
+    data = job.data
+    profile = profile_of(found, data, known)
+    item_crs = stated_crs(found, data)
+    with source_of(node.group, node.href, options) as whole:
+        ds = node.chosen(whole)
+        if item_crs is not None and not states_crs(ds):
+            ds.attrs["crs"] = item_crs.to_wkt()
+        with naming(ds, data.href):
+            own = period(ds)
+        if own is not None:
+            profile = without_times(profile)
+        warnings: list[str] = []
+        item = zarr_item(
+            node.group,
+            ds,
+            item_id=job.item_id,
+            data_id=job.data_id,
+            store_key=reader.store.key,
+            href=data.href,
+            profile=profile,
+            datetime=time_of(found),
+            warn=warnings.append,
+        )
+        notes = [*warnings, *complete_zarr(item, ds, found, data, known)]
+        if "://" not in data.read:
+            path = Path(data.read)
+            state: Json = {"updated": file_time(path)}
+            if path.is_file():  # NetCDF, or a zip archive
+                state["file:size"] = path.stat().st_size
+            else:
+                state[CHUNKS] = count_chunks(node.group.store, map(str, ds.data_vars))
+            item.assets["data"].extra_fields |= state
+    notes += position_notes(item, found, data, item_crs)
+    return Described(_complete(reader, item, job), found, tuple(notes))
 
 
 def take(reader: Reader, job: Job, pattern: pystac.Asset, notes: Sequence[str]) -> Described | None:
