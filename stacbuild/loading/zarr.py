@@ -360,9 +360,17 @@ def _check_whole(item: pystac.Item, variable: str) -> None:
 
 
 def _own_attrs(array: xr.DataArray) -> dict[str, Any]:
-    """Return the attributes of an array without those of its encoding."""
-    encoding = {"_FillValue", "missing_value", "nodata", "nodatavals", "grid_mapping"}
-    return {str(name): value for name, value in array.attrs.items() if name not in encoding}
+    """Return the attributes of an array without those of its encoding and of its own grid."""
+    left_out = {
+        *("_FillValue", "missing_value", "nodata", "nodatavals", "grid_mapping"),
+        # Of EOPF, beside those of CF; and the CRS that GDAL writes.
+        *("_eopf_attrs", "dtype", "fill_value", "_CRS"),
+    }
+    return {
+        str(name): value
+        for name, value in array.attrs.items()
+        if name not in left_out and not str(name).startswith(("proj:", "spatial:"))
+    }
 
 
 def _read_chunk(

@@ -32,7 +32,8 @@ def stated_time(item: pystac.Item) -> dt.datetime | None:
         return None
     time = properties["cube:dimensions"].get("time")
     if time is None or time.get(BY_PROFILE) or is_one_number(time):
-        return str_to_datetime(properties["start_datetime"])
+        start = properties.get("start_datetime")
+        return str_to_datetime(start) if start else item.datetime
     return None
 
 

@@ -196,7 +196,7 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
         field["title"] = title
     if text := stated.description or text_of(variable.attrs, "description", "comment"):
         field["description"] = text
-    if unit := stated.unit or text_of(variable.attrs, "units"):
+    if unit := stated.unit or _unit(variable):
         field["unit"] = unit
     if not is_data:
         return field
@@ -221,6 +221,13 @@ def _variable(ds: xr.Dataset, name: str, is_data: bool, profile: DataProfile) ->
     if classes:
         field["classification:classes"] = classes
     return field
+
+
+def _unit(variable: xr.DataArray) -> str | None:
+    """Return the unit of a variable's values; ``digital_counts`` is that of packed numbers."""
+    unit = text_of(variable.attrs, "units")
+    # EOPF states it beside scale_factor, by which the numbers become reflectances.
+    return "1" if unit == "digital_counts" and "scale_factor" in variable.attrs else unit
 
 
 def _why_left_out(variable: xr.DataArray, dtype: np.dtype[Any]) -> str | None:

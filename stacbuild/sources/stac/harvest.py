@@ -49,6 +49,7 @@ from stacbuild.stac.extensions import declare_extensions
 _THREADS = 8
 _LONGEST_COLLECTION = 120
 _MOST_NAMED = 100
+_OF_SCENES = ("eo:cloud_cover", "grid:code")
 
 
 def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Harvest]:
@@ -100,7 +101,7 @@ def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[Desc
         state = state_of(founds)
         for each in described:
             each.item.properties[FOUND] = state
-    _check_combinable(data_id, [each.item for each in described])
+    _check_combinable(data_id, described)
     return described
 
 
@@ -197,16 +198,33 @@ def _products(reader: Reader, jobs: Sequence[Job]) -> Iterator[list[int]]:
     yield from (numbers for numbers in found.values() if len(numbers) > least)
 
 
-def _check_combinable(data_id: str, items: Sequence[pystac.Item]) -> None:
-    """Refuse several Zarr stores: only rasters are combined, as tiles and along time."""
-    if len(items) == 1:
+def _check_combinable(data_id: str, described: Sequence[Described]) -> None:
+    """Raise an error for several Zarr stores that cannot be combined.
+
+    Those of scenes are, like rasters, if they have the same variables. Others have their own times
+    and extents.
+    """
+    if len(described) == 1:
         return
-    if any("cube:variables" in item.properties for item in items):
-        names = ", ".join(item.properties["title"] for item in items[:3])
-        raise StacbuildError(
-            f"{data_id}: matches {len(items)} Zarr stores ({names}{', ...' if items[3:] else ''}); "
-            "name one of them: collection/item"
-        )
+    first: dict[str, tuple[str, set[str]]] = {}
+    for each in described:
+        properties, stated = each.item.properties, each.found.content["properties"]
+        if "cube:variables" in properties and not any(key in stated for key in _OF_SCENES):
+            names = ", ".join(str(some.item.properties["title"]) for some in described[:3])
+            more = ", ..." if described[3:] else ""
+            raise StacbuildError(
+                f"{data_id}: matches {len(described)} Zarr stores ({names}{more}); name one of "
+                "them: collection/item"
+            )
+        for key, asset in each.item.assets.items():
+            variables = {**properties, **asset.extra_fields}.get("cube:variables", {})
+            data = {name for name, entry in variables.items() if entry["type"] == "data"}
+            known, theirs = first.setdefault(key, (each.found.id, data))
+            if different := sorted(data ^ theirs):
+                raise StacbuildError(
+                    f"{data_id}: {known} and {each.found.id} have different variables "
+                    f"({clean(', '.join(different[:5]))}) in an asset; name the items of one kind"
+                )
 
 
 def _item_id(found: Found, data_id: str, where: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stacbuild.errors import StacbuildError
 from stacbuild.profiles import DataProfile
 from stacbuild.sources.stac.asset import Data, Json, text
 from stacbuild.sources.stac.found import Found
@@ -30,21 +29,9 @@ def profile_of_asset(profile: DataProfile, name: str) -> DataProfile:
 
 
 def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -> Described:
-    """Return the item of a scene from the items of its assets, of which the first is changed.
-
-    Raises
-    ------
-    StacbuildError
-        One of several assets is a Zarr store.
-    """
+    """Return the item of a scene from the items of its assets, of which the first is changed."""
     first = described[0][1]
     item, found = first.item, first.found
-    for job, _ in described:
-        if job.data.kind != "raster":
-            raise StacbuildError(
-                f"{found.id}: {job.data.key!r} is a Zarr store or NetCDF file, which has to be the "
-                "only asset; write a variable for each"
-            )
     assets = {}
     for job, each in described:
         asset = each.item.assets["data"]
@@ -52,7 +39,7 @@ def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -
         asset.description = job.profile.description or text(job.data.content.get("description"))
         asset.roles = ["data-mask"] if is_quality(job.data) else ["data"]
         asset.extra_fields = {
-            **_projection(each.item.properties),
+            **_of_asset(each.item.properties),
             **asset.extra_fields,
             **bitfields_of(job.data),
             **band_properties(job.data.content),
@@ -61,6 +48,8 @@ def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -
     item.assets = {}
     for name, asset in assets.items():
         item.add_asset(name, asset)
+    for key in [key for key in item.properties if key.startswith("cube:")]:
+        del item.properties[key]
     _describe_scene(item.properties, found, profile)
     when = instant(found.content["properties"].get("datetime"))
     if when is not None and profile.start_datetime is None:
@@ -74,8 +63,8 @@ def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -
     return Described(item, found, tuple(notes))
 
 
-def _projection(properties: Mapping[str, Any]) -> Json:
-    return {key: value for key, value in properties.items() if key.startswith("proj:")}
+def _of_asset(properties: Mapping[str, Any]) -> Json:
+    return {key: each for key, each in properties.items() if key.startswith(("proj:", "cube:"))}
 
 
 def _title(asset: Json, data: Data) -> str | None:
