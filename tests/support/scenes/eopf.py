@@ -1,11 +1,12 @@
 """Sentinel-2 L2A as the EOPF sample service publishes it: Zarr stores of nested groups, and items.
 
 Names, attributes, encodings and assets are those of its product of 2025-01-09 and of the items of
-its catalog; the rasters are small and synthetic.
+its catalog; the rasters are small and synthetic, and there are fewer bands.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +28,16 @@ SCALE, OFFSET = 0.0001, -0.1
 
 REFLECTANCE = {
     10: ("b02", "b03", "b04", "b08"),
-    20: ("b01", "b02", "b03", "b04", "b05", "b06", "b07", "b8a", "b11", "b12"),
-    60: ("b01", "b02", "b03", "b04", "b05", "b06", "b07", "b8a", "b09", "b11", "b12"),
+    20: ("b02", "b04", "b05", "b8a"),
+    60: ("b04", "b09"),
 }
 _COMMON = {
-    "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge071",
-    "B06": "rededge075", "B07": "rededge078", "B08": "nir", "B8A": "nir08", "B09": "nir09",
-    "B11": "swir16", "B12": "swir22",
+    "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge071", "B08": "nir",
+    "B8A": "nir08", "B09": "nir09",
 }  # fmt: skip
 _ASSETS = {
     10: ("B02", "B03", "B04", "B08"),
-    20: ("B01", "B05", "B06", "B07", "B8A", "B11", "B12"),
+    20: ("B05", "B8A"),
     60: ("B09",),
 }
 
@@ -112,7 +112,9 @@ def write_store(folder: Path, scene: Scene, zarr_format: int = 2) -> Path:
         _array(root, f"conditions/mask/l2a_classification/r{resolution}m/scl", scene, None, {})
     for name in ("aot", "wvp"):
         _array(root, f"quality/atmosphere/r10m/{name}", scene, None, {})
-    zarr.consolidate_metadata(root.store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # consolidated metadata are no part of format 3
+        zarr.consolidate_metadata(root.store)
     return path
 
 
@@ -140,7 +142,7 @@ def _array(
             key,
             shape=values.shape,
             dtype=values.dtype,
-            chunks=tuple(-(-length // 3) if len(dims) > 1 else length for length in values.shape),
+            chunks=tuple(-(-length // 2) if len(dims) > 1 else length for length in values.shape),
             fill_value=fill,
             attributes=({"_ARRAY_DIMENSIONS": dims} if in_2 else {}) | attrs,
             **codec,
