@@ -1,0 +1,187 @@
+"""Cubes of Sentinel-2 scenes as the EOPF sample service publishes them: nested Zarr groups."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import pytest
+import xarray as xr
+import yaml
+from numpy.typing import NDArray
+
+import stacbuild
+from stacbuild.errors import StacbuildError
+from tests.standins.server import LoopbackServer, Request, Response, html
+from tests.support.scenes.eopf import EXTENT, OFFSET, SCALE, Scene, item_of, write_store
+
+FIRST = Scene()
+LATER = Scene(time="2025-01-12T10:04:01.024000Z", seed=1)
+
+
+class Files(LoopbackServer):
+    """Serves a folder, and lists nothing."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+
+    def respond(self, request: Request) -> Response:
+        path = self.root / request.path.strip("/")
+        return Response(200, path) if path.is_file() else html(404, "nothing here")
+
+
+def catalog(folder: Path, *scenes: Scene, zarr_format: int = 2) -> None:
+    """Write a saved search of scenes, and their stores beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    features = [
+        item_of(scene, f"./{write_store(folder, scene, zarr_format).name}") for scene in scenes
+    ]
+    search = {"type": "FeatureCollection", "features": features}
+    (folder / "search.json").write_text(json.dumps(search))
+
+
+def configured(
+    folder: Path, params: dict[str, Any], root: str = "search.json", **grid: Any
+) -> stacbuild.Config:
+    bounds = [FIRST.west, FIRST.north - EXTENT, FIRST.west + EXTENT, FIRST.north]
+    content = {
+        "data_stores": [
+            {"identifier": "eopf", "store_id": "stac", "store_params": {"root": root}},
+            {"identifier": "storage", "store_id": "file", "store_params": {"root": "data"}},
+        ],
+        "grid_mappings": [
+            {"identifier": "g", "crs": "EPSG:32634", "tile_size": 64}
+            | {"bbox": bounds, "spatial_res": 10}
+            | grid
+        ],
+        "datasets": [
+            {
+                "identifier": "cube",
+                "grid_mapping": "g",
+                "store": "eopf",
+                "data_id": "sentinel-2-l2a",
+                "open_params": params,
+            }
+        ],
+    }
+    path = folder / "config.yml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return stacbuild.load_config(path)
+
+
+def built(folder: Path, config: stacbuild.Config) -> xr.Dataset:
+    stacbuild.build(config)
+    with xr.open_zarr(folder / "data" / "cube.zarr", mask_and_scale=False) as cube:
+        return cube.load()
+
+
+def on_10_m(scene: Scene, resolution: int, name: str) -> NDArray[Any]:
+    values = scene.pixels(resolution, name)
+    return values.repeat(resolution // 10, 0).repeat(resolution // 10, 1)
+
+
+@pytest.mark.parametrize(("zarr_format", "served"), [(2, False), (3, False), (2, True)])
+def test_bands_of_scenes_are_variables(tmp_path: Path, zarr_format: int, served: bool) -> None:
+    catalog(tmp_path, FIRST, LATER, zarr_format=zarr_format)
+    params = {"asset_names": ["B04", "nir08", "SCL"]}
+    with Files(tmp_path) as server:
+        root = f"{server.url}/search.json" if served else "search.json"
+        config = configured(tmp_path, params, root)
+        cube = built(tmp_path, config)
+        [again] = stacbuild.plan(config)
+        assert again.action == "up to date", again
+    expected = {"B04": (10, "b04"), "nir08": (20, "b8a"), "SCL": (20, "scl")}
+    assert set(cube.data_vars) == set(expected)
+    for name, (resolution, stored) in expected.items():
+        for step, scene in enumerate((FIRST, LATER)):
+            pixels = on_10_m(scene, resolution, stored)
+            np.testing.assert_array_equal(cube[name].values[step], pixels)
+    assert cube["B04"].attrs["scale_factor"] == SCALE
+    assert cube["B04"].attrs["add_offset"] == OFFSET
+    assert cube["B04"].attrs["_FillValue"] == 0
+    assert cube["B04"].attrs["units"] == "1"
+    assert not [key for key in cube["B04"].attrs if key.startswith(("proj:", "_eopf"))]
+    documents = [
+        json.loads(each.read_text()) for each in (tmp_path / "catalogs").rglob("S2A*.json")
+    ]
+    assert len(documents) == 2
+    for item in documents:
+        assert set(item["assets"]) == set(params["asset_names"])
+        assert "cube:variables" not in item["properties"]
+        assert set(item["assets"]["B04"]["cube:variables"]) == {"b04"}
+        assert item["assets"]["SCL"]["proj:shape"] == [60, 60]
+        assert item["assets"]["B04"]["href"].endswith(".zarr/measurements/reflectance/r10m")
+
+
+def test_a_group_is_all_of_its_bands(tmp_path: Path) -> None:
+    catalog(tmp_path, FIRST)
+    params = {"asset_names": "SR_10m", "variable_names": ["b02", "b03"]}
+    cube = built(tmp_path, configured(tmp_path, params))
+    assert set(cube.data_vars) == {"b02", "b03"}
+    np.testing.assert_array_equal(cube["b03"].values, FIRST.pixels(10, "b03"))
+
+
+def test_scenes_are_filtered_and_mosaicked_across_zones(tmp_path: Path) -> None:
+    """Where the first scene has no data, the nearest pixels of one in another zone are taken."""
+    to_other = pyproj.Transformer.from_crs(32634, 32635, always_xy=True)
+    x, y = to_other.transform(FIRST.west + 600, FIRST.north - 200)
+    other = Scene(tile="35UCE", seed=2, west=round(x, -1) - 600, north=round(y, -1) + 600)
+    late = replace(FIRST, seed=3, time="2025-02-01T10:00:00Z")
+    catalog(tmp_path, FIRST, late, other)
+    params = {"asset_names": ["B04", "B08"], "filter": "datetime < DATE('2025-02-01')"}
+    cube = built(tmp_path, configured(tmp_path, params))
+    assert "time" not in cube.dims
+    ys, xs = np.meshgrid(cube["y"].values, cube["x"].values, indexing="ij")
+    there_x, there_y = to_other.transform(xs, ys)
+    columns = np.floor((there_x - other.west) / 10).astype(int)
+    rows = np.floor((other.north - there_y) / 10).astype(int)
+    inside = (columns >= 0) & (columns < 120) & (rows >= 0) & (rows < 120)
+    for name in ("b04", "b08"):
+        first, second = FIRST.pixels(10, name), other.pixels(10, name)
+        expected = first.copy()
+        gaps = (first == 0) & inside
+        expected[gaps] = second[rows[gaps], columns[gaps]]
+        assert (expected != first).any()
+        np.testing.assert_array_equal(cube[name.upper()].values, expected)
+
+
+def test_tiles_of_one_time_fill_each_other(tmp_path: Path) -> None:
+    # The first has no data in its upper rows, where the second has.
+    other = replace(FIRST, tile="34UDE", seed=4, west=FIRST.west - 600, north=FIRST.north + 600)
+    catalog(tmp_path, FIRST, other)
+    cube = built(tmp_path, configured(tmp_path, {"asset_names": ["B04", "SCL"]}))
+    first, second = (scene.pixels(10, "b04") for scene in (FIRST, other))
+    expected = first.copy()
+    expected[:60, :60] = np.where(first[:60, :60] == 0, second[60:, 60:], first[:60, :60])
+    np.testing.assert_array_equal(cube["B04"].values, expected)
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"asset_names": "product"}, "holds groups and no arrays"),
+        ({"asset_names": ["B04", "B99"]}, "'B99' is not an asset of it"),
+        ({"asset_names": ["B04", "product_metadata"]}, "'product_metadata' is not"),
+    ],
+)
+def test_an_asset_that_is_no_band_is_named(
+    tmp_path: Path, params: dict[str, Any], reason: str
+) -> None:
+    catalog(tmp_path, FIRST)
+    with pytest.raises(StacbuildError, match=reason):
+        stacbuild.build(configured(tmp_path, params))
+
+
+def test_scenes_with_different_bands_are_named(tmp_path: Path) -> None:
+    catalog(tmp_path, FIRST, LATER)
+    search = json.loads((tmp_path / "search.json").read_text())
+    assets = search["features"][1]["assets"]
+    assets["B04_10m"]["href"] = assets["B04_10m"]["href"].replace("b04", "b08")
+    (tmp_path / "search.json").write_text(json.dumps(search))
+    with pytest.raises(StacbuildError, match=r"different variables \(b04, b08\)"):
+        stacbuild.build(configured(tmp_path, {"asset_names": ["B04", "SCL"]}))
