@@ -8,15 +8,18 @@ catalog; both notations are equivalent.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
+import pyproj
 from pydantic import ValidationError
+from pyproj.exceptions import CRSError
 
 from stacbuild.config.datasets import OpenParams
-from stacbuild.geo.crs import transformer
+from stacbuild.geo.crs import METRES_PER_DEGREE, transformer
 
 _FOLDED = ("datetime", "time_range", "query", "filter")
 _AREA = ("bbox", "crs", "point", "bbox_width")
@@ -73,19 +76,25 @@ def fold(data: Any) -> Any:
     datasets = data.get("datasets")
     if not stores or not isinstance(datasets, list | tuple):
         return data
-    return data | {"datasets": [_dataset(entry, stores) for entry in datasets]}
+    grids = {
+        entry["identifier"]: entry
+        for entry in _mappings(data.get("grid_mappings"))
+        if isinstance(entry.get("identifier"), str)
+    }
+    return data | {"datasets": [_dataset(entry, stores, grids) for entry in datasets]}
 
 
-def _dataset(entry: Any, stores: set[Any]) -> Any:
+def _dataset(entry: Any, stores: set[Any], grids: Mapping[str, Mapping[Any, Any]]) -> Any:
     if not isinstance(entry, dict):
         return entry
-    variables = entry.get("variables")
+    name, variables = entry.get("grid_mapping"), entry.get("variables")
+    grid = grids.get(name) if isinstance(name, str) else None
     if isinstance(variables, list | tuple):
-        return entry | {"variables": [_source(each, stores) for each in variables]}
-    return _source(entry, stores)
+        return entry | {"variables": [_source(each, stores, grid) for each in variables]}
+    return _source(entry, stores, grid)
 
 
-def _source(entry: Any, stores: set[Any]) -> Any:
+def _source(entry: Any, stores: set[Any], grid: Mapping[Any, Any] | None) -> Any:
     if not isinstance(entry, dict) or not isinstance(entry.get("store"), str):
         return entry
     params, data_id = entry.get("open_params"), entry.get("data_id")
@@ -105,6 +114,12 @@ def _source(entry: Any, stores: set[Any]) -> Any:
     # there. So both are in the data id and in open_params.
     if "bbox=" not in data_id and (bbox := _bbox(params)):
         terms.append(f"bbox={','.join(map(str, bbox))}")
+    # Of several resolutions of an asset, that of the cube is looked for. A data id of one asset has
+    # none of the grid, as before there were scenes.
+    if "spatial_res=" not in data_id:
+        several = "," in names or re.search(r"[?&]asset_names=[^&]*,", data_id)
+        size = _resolution(params, grid if several else None)
+        terms += [f"spatial_res={size}"] if size else []
     if not terms and data_id == entry["data_id"] and rest == params:
         return entry
     terms.sort()
@@ -140,6 +155,29 @@ def _assets(data_id: str, params: Mapping[Any, Any]) -> tuple[str, str, dict[Any
     if masks:
         data_id = f"{data_id[: stated.start()]}{_quoted(','.join(names))}{data_id[stated.end() :]}"
     return data_id, "", rest
+
+
+def _resolution(params: Mapping[Any, Any], grid: Mapping[Any, Any] | None) -> str:
+    """Return the pixel size of a cube in metres; empty if it is not stated, or malformed."""
+    if grid is None:
+        size, metres = params.get("spatial_res"), 1.0
+    else:
+        size, metres = grid.get("spatial_res"), _metres(grid.get("crs"))
+    if isinstance(size, list | tuple) and size:
+        size = size[-1]
+    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
+        return ""
+    return f"{size * metres:.6g}" if metres else ""
+
+
+def _metres(crs: Any) -> float:
+    """Return the length of a unit of a CRS; 0 if it is not valid."""
+    try:
+        unit = pyproj.CRS.from_user_input(crs)
+        factor = unit.axis_info[0].unit_conversion_factor
+    except (CRSError, IndexError, TypeError, ValueError):
+        return 0
+    return METRES_PER_DEGREE if unit.is_geographic else factor
 
 
 def _are_texts(values: Sequence[Any]) -> bool:

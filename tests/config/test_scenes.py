@@ -48,7 +48,7 @@ def test_the_assets_of_a_mask_are_found_but_no_variables() -> None:
     mask = {"asset": "scl", "values": [3, 8], "dilate": 2}
     config = stacbuild.load_config(configuration("stac", asset_names=["red", "nir"], mask=mask))
     dataset = config.datasets[0].variables[0]
-    assert dataset.data_id == "s2?asset_names=red,nir,scl"
+    assert dataset.data_id == "s2?asset_names=red,nir,scl&spatial_res=11132"
     assert dataset.open_params.asset_names == ("red", "nir")
     assert dataset.open_params.masks == (Mask(asset="scl", values=(3, 8), dilate=2),)
 

@@ -126,3 +126,39 @@ def test_other_stores_have_no_such_parameters() -> None:
 )
 def test_other_data_stay(data: Any) -> None:
     assert fold(data) == data
+
+
+@pytest.mark.parametrize(
+    ("grid", "params", "data_id"),
+    [
+        ({"crs": "EPSG:32632", "spatial_res": 20}, {}, "s2?asset_names=B04,SCL&spatial_res=20"),
+        ({"crs": "EPSG:32632", "spatial_res": [10, 12.5]}, {}, "…&spatial_res=12.5"),
+        ({"crs": "EPSG:4326", "spatial_res": 0.0001}, {}, "…&spatial_res=11.132"),
+        ({"crs": "EPSG:2263", "spatial_res": 100}, {}, "…&spatial_res=30.4801"),
+        ({"crs": "EPSG:32632", "spatial_res": 20}, {"spatial_res": 60}, "…&spatial_res=20"),
+        (None, {"spatial_res": 60}, "…&spatial_res=60"),
+        (None, {}, "…"),
+        ({"crs": "nowhere", "spatial_res": 20}, {}, "…"),
+        ({"crs": "EPSG:32632", "spatial_res": "fine"}, {}, "…"),
+        ({"crs": "EPSG:32632", "spatial_res": 20}, {"asset_names": "B04"}, "s2?asset_names=B04"),
+        (
+            {"crs": "EPSG:32632", "spatial_res": 20},
+            {"asset_names": "B04", "bbox": [1, 2, 3, 4]},
+            "s2?asset_names=B04&bbox=1.0,2.0,3.0,4.0",
+        ),
+    ],
+)
+def test_scenes_are_looked_for_in_the_resolution_of_the_cube(
+    grid: Any, params: dict[str, Any], data_id: str
+) -> None:
+    """A data id of one asset stays as it was, as catalogs have it."""
+    entry = {"store": "api", "data_id": "s2", "grid_mapping": "g"}
+    entry["open_params"] = {"asset_names": ["B04", "SCL"]} | params
+    found = fold(
+        {
+            "data_stores": [{"identifier": "api", "store_id": "stac"}],
+            "grid_mappings": [{"identifier": "g", **grid}] if grid else [],
+            "datasets": [entry],
+        }
+    )
+    assert found["datasets"][0]["data_id"] == data_id.replace("…", "s2?asset_names=B04,SCL")
