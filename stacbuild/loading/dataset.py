@@ -28,6 +28,7 @@ from stacbuild.loading.differences import (
     warn_about_raster,
     warn_about_unpacking,
 )
+from stacbuild.loading.masks import note_tables
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
@@ -101,10 +102,11 @@ def load_variable(
         If a source cannot be read.
     """
     if storage_options:
-        items = [_through_s3(item) for item in items]
+        items = [through_s3(item) for item in items]
     items = items_within(variable, items)
     check_overlap(variable, items, any_touches(items, grid), grid)
     assets = chosen_assets(variable, items)
+    note_tables(variable, next(iter(assets.values()), []))
     # Checked for each time, since files that together cover the grid may have different times.
     complete = all(
         covers(wrapped_grids(tiles, grid), grid)
@@ -219,7 +221,7 @@ def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
     return any(touches(PixelGrid.from_properties(item.properties), target) for item in items)
 
 
-def _through_s3(item: pystac.Item) -> pystac.Item:
+def through_s3(item: pystac.Item) -> pystac.Item:
     """Return the item with the s3:// URLs of its assets, for access with credentials."""
     copy = item.clone()
     for asset in {DATA: copy.assets[DATA], **data_assets(copy)}.values():

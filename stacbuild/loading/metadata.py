@@ -14,6 +14,7 @@ from stacbuild.errors import BuildError
 from stacbuild.geo.validity import NoData
 from stacbuild.loading.band_names import band_variables
 from stacbuild.loading.classes import classes_of_files, flags_of
+from stacbuild.loading.masks import MASKS
 from stacbuild.loading.packing import packing_of, without_packing
 from stacbuild.nodata import Number
 from stacbuild.stac.datacube import NODATA, read_as
@@ -43,8 +44,10 @@ class VariableMetadata:
         CF attributes derived from the item (units, long_name, standard_name, ...).
     chosen
         The nodata value of the cube, if the configuration sets one.
-    masked
+    file_mask
         Whether the file also has a mask or an alpha band.
+    masked
+        Whether that, or a mask of the configuration, hides pixels.
     unpacked_by
         Scale and offset, if the cube stores unpacked values of a packed source: the bands differ
         in them, or resampling packed numbers would give other results.
@@ -57,6 +60,7 @@ class VariableMetadata:
     classes: tuple[Json, ...]
     attrs: dict[str, Any]
     chosen: Number | None = None
+    file_mask: bool = False
     masked: bool = False
     unpacked_by: tuple[float, float] | None = None
     of_classes: bool = False
@@ -84,7 +88,8 @@ class VariableMetadata:
             fields = fields | own
             attrs |= _attrs(own, own.get("description"))
         metadata = cls._of(fields, attrs | _packing(fields), item.id)
-        return replace(metadata, masked=bool(fields.get(MASK)) and not fields.get(ALPHA))
+        in_file = bool(fields.get(MASK)) and not fields.get(ALPHA)
+        return replace(metadata, file_mask=in_file, masked=in_file or MASKS in item.properties)
 
     @classmethod
     def of_bands(cls, items: Sequence[pystac.Item], bands: Sequence[int]) -> VariableMetadata:

@@ -26,7 +26,7 @@ from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.mapping import IndexMap, index_map
 from stacbuild.geo.positions import window_key
 from stacbuild.loading.memory import MOST_CACHED, cache_bytes
-from stacbuild.loading.stated_grid import check_header, check_raster, check_version
+from stacbuild.loading.stated_grid import check_dtype, check_header, check_raster, check_version
 
 if TYPE_CHECKING:
     import requests
@@ -107,11 +107,14 @@ class Stated:
         Which bytes the server had, see `stacbuild.stac.checksums.SERVED`; empty if not known.
     header
         What a header that was not read has to state, see `stacbuild.stac.extensions.HEADER`.
+    dtype
+        Type of the pixels; empty if it is not compared.
     """
 
     grid: PixelGrid | None = None
     version: str = ""
     header: str = ""
+    dtype: str = ""
 
 
 @contextmanager
@@ -195,6 +198,8 @@ def _check_stated(key: Hashable, stated: Stated, dataset: DatasetReader, file: R
             check_header(stated.grid, stated.header, dataset, file.name)
         elif stated.grid is not None:
             check_raster(stated.grid, dataset, file.name)
+        if stated.dtype:
+            check_dtype(stated.dtype, dataset, file.name)
     except BaseException:
         with _lock:
             _files.pop(key, None)  # checked again when it is opened again

@@ -19,6 +19,7 @@ import xarray as xr
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import origin_of
 from stacbuild.loading.differences import check_common
+from stacbuild.loading.masks import MASKS, scene_asset
 from stacbuild.loading.memory import Source, unit_side
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.options import LoadOptions
@@ -80,7 +81,7 @@ def load_raster(
     nodata = tuple(each.no_data(complete=options.complete) for each in metadata.values())
     sources = [
         RasterSource(
-            tiles=tuple(_tile(item, metadata) for item in tiles),
+            tiles=tuple(tile_of(item, metadata) for item in tiles),
             target=grid,
             method=method,
             dtype=dtype.name,
@@ -126,13 +127,14 @@ def load_raster(
     return without(array, [dim for dim, is_kept in kept.items() if not is_kept])
 
 
-def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
-    asset = item.assets["data"]
+def tile_of(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
+    """Return the file of an item, to read the bands of *metadata*."""
+    asset, scene = item.assets["data"], scene_asset(item)
     stored = []
     for band, wanted in metadata.items():
         own = VariableMetadata.of_raster(item, band)
         scale, offset = own.packing if wanted.unpacked else (1.0, 0.0)
-        stored.append(Stored(own.nodata, own.masked, scale, offset))
+        stored.append(Stored(own.nodata, own.file_mask, scale, offset))
     return Tile(
         href=asset.href,
         grid=PixelGrid.from_properties(item.properties),
@@ -143,6 +145,9 @@ def _tile(item: pystac.Item, metadata: Mapping[int, VariableMetadata]) -> Tile:
         stored=tuple(stored),
         version=asset.extra_fields.get(SERVED, ""),
         header=asset.extra_fields.get(HEADER, ""),
+        dtype=asset.extra_fields["data_type"] if scene else "",
+        scene=scene,
+        masks=item.properties.get(MASKS, ()),
     )
 
 

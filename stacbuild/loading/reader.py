@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -28,9 +28,11 @@ from stacbuild.geo.mapping import IndexMap
 from stacbuild.geo.positions import cuts, shifted, window_key
 from stacbuild.geo.sparse import pick
 from stacbuild.geo.validity import NoData
+from stacbuild.loading.mask_reader import TileMask
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.pool import Stated, cache, identity, open_raster
 from stacbuild.loading.regrid import Plane, regrid
+from stacbuild.loading.scene_errors import SceneAsset, named
 from stacbuild.shared import SharedArray
 
 if TYPE_CHECKING:
@@ -60,8 +62,9 @@ class Tile:
     ``size`` is in bytes, None if unknown; ``kind`` is the kind of store it comes from; ``origin``
     is the row and column in the file of the grid's first pixel, since the grid may cover only
     part of the file; ``stored`` has one entry for each of the source's bands; ``whole`` is the grid
-    that the item states for the file, None if it is not compared; ``version`` is that of
-    `stacbuild.loading.pool.Stated`.
+    that the item states for the file, None if it is not compared; ``version``, ``header`` and
+    ``dtype`` are those of `stacbuild.loading.pool.Stated`; ``scene`` is named in messages, and
+    ``masks`` hide pixels.
     """
 
     href: str
@@ -73,11 +76,24 @@ class Tile:
     whole: PixelGrid | None = None
     version: str = ""
     header: str = ""
+    dtype: str = ""
+    scene: SceneAsset | None = None
+    masks: tuple[TileMask, ...] = ()
 
     @cached_property
     def encoding(self) -> str:
-        """The encoding of all bands, to compare."""
-        return repr(self.stored)
+        """The encoding of all bands and what is masked, to compare."""
+        return repr((self.stored, self.masks))
+
+    def hidden(self, window: Window, options: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+        """Return which pixels of a window of the file its masks hide; None if it has none."""
+        if not self.masks:
+            return None
+        window = shifted(window, (-self.origin[0], -self.origin[1]))
+        found = self.masks[0].hidden(self.grid, window, options)
+        for mask in self.masks[1:]:
+            found |= mask.hidden(self.grid, window, options)
+        return found
 
 
 @dataclass(frozen=True)
@@ -173,12 +189,17 @@ class RasterSource:
             return dataset.block_shapes[0][1] >= dataset.width and not _is_together(dataset)
 
 
+@contextmanager
 def opened_tile(
     tile: Tile, options: Mapping[str, Any]
-) -> AbstractContextManager[tuple[RasterFile, DatasetReader]]:
+) -> Iterator[tuple[RasterFile, DatasetReader]]:
     """Lend the open file of a tile, as `stacbuild.loading.pool.open_raster`."""
-    stated = Stated(tile.whole, tile.version, tile.header)
-    return open_raster(tile.href, tile.size, tile.kind, options, stated)
+    stated = Stated(tile.whole, tile.version, tile.header, tile.dtype)
+    with (
+        named(tile.scene),
+        open_raster(tile.href, tile.size, tile.kind, options, stated) as opened,
+    ):
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -289,10 +310,14 @@ class SourceBand:
         array: NDArray[Any],
     ) -> None:
         """Read parts of a window of a file into its *array*."""
+        around = _around(parts)
+        masked = tile.hidden(around, self.source.options)
+        corner = (-around[0].start, -around[1].start)
         with self._opened(tile) as (file, dataset):
             windows = [RasterWindow.from_slices(*part) for part in parts]
             file.prefetch(dataset, windows, bands)
             for (rows, cols), part in zip(parts, windows, strict=True):
+                above = None if masked is None else masked[shifted((rows, cols), corner)]
                 top, left = rows.start - window[0].start, cols.start - window[1].start
                 out = array[:, top : top + part.height, left : left + part.width]
                 stored = [tile.stored[self.source.position(band)] for band in bands]
@@ -301,7 +326,10 @@ class SourceBand:
                 file.read(dataset, part, bands, values)
                 for number, band in enumerate(bands):
                     how, plane = stored[number], out[number]
-                    hidden = ~file.read_valid(dataset, part, band) if how.masked else None
+                    hidden = above
+                    if how.masked:
+                        own = ~file.read_valid(dataset, part, band)
+                        hidden = own if above is None else own | above
                     read = plane if same else values[number]
                     how.write(read, plane, self.source.nodata_of(band), tile.href, hidden)
 
@@ -339,6 +367,15 @@ def _most_bytes(dataset: DatasetReader) -> int:
     if _is_together(dataset):
         return int(_GROUP_SHARE * cache.max_bytes)
     return _FEW_BYTES if dataset.count > _MANY_BANDS else 0
+
+
+def _around(parts: Sequence[Window]) -> Window:
+    """Return the window that parts span."""
+    rows, cols = (
+        slice(min(part[axis].start for part in parts), max(part[axis].stop for part in parts))
+        for axis in (0, 1)
+    )
+    return rows, cols
 
 
 def _pieces(window: Window, blocks: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:

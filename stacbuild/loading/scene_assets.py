@@ -9,14 +9,13 @@ import pystac
 import xarray as xr
 
 from stacbuild.errors import BuildError
+from stacbuild.loading.masks import with_masks
 from stacbuild.loading.methods import check_methods
 from stacbuild.loading.select import chosen_names
 from stacbuild.stac.scenes import DATA, by_asset, by_item
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
-
-_SHOWN = 5
 
 
 def chosen_assets(
@@ -25,38 +24,44 @@ def chosen_assets(
     """Return the views of each asset to load, by its key; empty if the items are no views.
 
     They are the assets of ``open_params.asset_names`` in that order, or all, of which
-    ``variable_names`` and ``spatial_resample_params.variables`` may select some.
+    ``variable_names`` and ``spatial_resample_params.variables`` may select some. Views have the
+    masks of ``open_params.mask``.
 
     Raises
     ------
     BuildError
-        If an item lacks one of them, or the configuration names an unknown one.
+        If an item lacks one of them, or that of a mask, and ``open_params.errors`` is not ``skip``;
+        if the configuration names an unknown one; and as `with_masks`.
     """
     found = by_asset(items)
     if set(found) <= {DATA}:
         return {}
-    names = list(getattr(variable.open_params, "asset_names", None) or found)
-    _check_complete(variable, names, items)
+    names = list(variable.open_params.asset_names or found)
+    missing = lacking_assets(variable, items)
+    if missing and variable.open_params.errors != "skip":
+        listed = (f"{item} has no {' and no '.join(assets)}" for item, assets in missing.items())
+        raise BuildError(
+            f"{variable.label}: items of the catalog lack assets: {'; '.join(listed)}; harvest "
+            "again, leave these assets out of open_params, or state open_params.errors: skip"
+        )
+    if missing:
+        found = by_asset([item for item in items if item.id not in missing])
     names = chosen_names(variable, names)
     check_methods(variable, names)
-    return {name: found[name] for name in names}
+    return {name: with_masks(variable, found[name]) for name in names if name in found}
 
 
-def _check_complete(
-    variable: SourceVariable, names: Iterable[str], items: Sequence[pystac.Item]
-) -> None:
-    """Raise a `BuildError` that lists the items without one of the assets."""
-    lacking = []
-    for views in by_item(items).values():
-        missing = sorted(set(names) - set(by_asset(views)))
-        if missing:
-            lacking.append(f"{views[0].id} has no {' and no '.join(missing)}")
-    if lacking:
-        more = f" and {len(lacking) - _SHOWN} more items" if len(lacking) > _SHOWN else ""
-        raise BuildError(
-            f"{variable.label}: items of the catalog lack assets: {'; '.join(lacking[:_SHOWN])}"
-            f"{more}; harvest again, or leave these out of open_params.asset_names"
-        )
+def lacking_assets(variable: SourceVariable, items: Sequence[pystac.Item]) -> dict[str, list[str]]:
+    """Return the assets that scenes lack, of variables and masks, by the id of their item."""
+    if set(found := by_asset(items)) <= {DATA}:
+        return {}
+    params = variable.open_params
+    names = dict.fromkeys([*(params.asset_names or found), *(each.asset for each in params.masks)])
+    missing = {
+        views[0].id: [name for name in names if name not in by_asset(views)]
+        for views in by_item(items).values()
+    }
+    return {item: assets for item, assets in missing.items() if assets}
 
 
 def of_asset(variable: SourceVariable, asset: str) -> SourceVariable:

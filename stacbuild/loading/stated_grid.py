@@ -64,6 +64,18 @@ def check_raster(stated: PixelGrid, dataset: DatasetReader, href: str) -> None:
     _check(stated, grid_of(dataset, href), href, _RASTER)
 
 
+def check_dtype(stated: str, dataset: DatasetReader, href: str) -> None:
+    """Check that an item states the type of the pixels of its file.
+
+    Raises
+    ------
+    IntegrityError
+        If it states another one: values would be cut to it.
+    """
+    if dataset.dtypes[0] != stated:
+        raise _differs(href, f"data_type {stated}", dataset.dtypes[0])
+
+
 def check_header(stated: PixelGrid, header: str, dataset: DatasetReader, href: str) -> None:
     """Check that a file whose header was not read at harvest is as its item states.
 
