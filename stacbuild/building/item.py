@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,13 @@ from stacbuild.config.patterns import Period
 from stacbuild.formats.cf_flags import legend_of
 from stacbuild.planning.fingerprint import software
 from stacbuild.stac.catalog import Harvest, cube_id
-from stacbuild.stac.extensions import CONFIGURATION, FINGERPRINT, INPUTS, declare_extensions
+from stacbuild.stac.extensions import (
+    CONFIGURATION,
+    FINGERPRINT,
+    INPUTS,
+    SKIPPED,
+    declare_extensions,
+)
 from stacbuild.stac.item_time import is_undated, time_fields
 from stacbuild.stac.scenes import by_item
 from stacbuild.stac.zarr_item import zarr_item
@@ -110,7 +117,9 @@ def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
     more = f" and {len(collections) - 1} more" if len(collections) > 1 else ""
     count = len(by_item(job.items))
     made_from = "1 source item" if count == 1 else f"{count} source items"
+    skipped = [asdict(each) for each in job.skipped]
     return {
+        **({SKIPPED: skipped} if skipped else {}),
         "title": f"{job.name}: {collections[0].title}{more}",
         "description": f"Cube of {names} on one grid, made from: {titles}.",
         **rights(collections),

@@ -13,6 +13,7 @@ from stacbuild import loading, progress
 from stacbuild.building.cf import add_grid, geozarr_attrs, global_attrs
 from stacbuild.building.clip import clipped
 from stacbuild.building.merge import merge
+from stacbuild.building.skipping import with_readable
 from stacbuild.building.write import prepare
 from stacbuild.config import MultiDataset
 from stacbuild.errors import BuildError, StacbuildError, failure_of
@@ -88,7 +89,9 @@ def load_cube(resolver: Resolver, dataset: Dataset, *, mask_and_scale: bool) -> 
         `BuildError`.
     """
     with errors_of(dataset), loading.using(resolver.memory):
-        cube = lazy_cube(resolver.harvested(dataset), dt.datetime.now(dt.UTC))
+        cube = with_readable(
+            resolver.harvested(dataset), lambda job: lazy_cube(job, dt.datetime.now(dt.UTC))
+        )
     stored = cube.copy()
     stored.attrs = {name: value for name, value in cube.attrs.items() if name not in _BUILD_ATTRS}
     for name, array in cube.data_vars.items():

@@ -13,6 +13,7 @@ from stacbuild.building.compute import open_workers
 from stacbuild.building.item import PICTURES, cube_item
 from stacbuild.building.lazy import errors_of, lazy_cube
 from stacbuild.building.memory import room_of
+from stacbuild.building.skipping import with_readable
 from stacbuild.building.write import (
     Target,
     chunk_count,
@@ -52,7 +53,7 @@ def make_cube(job: Job, *, wait: bool) -> tuple[str, str | None]:
     """
     # Around everything, since a user's function may raise when it is computed.
     with errors_of(job.dataset), loading.using(job.memory):
-        return _make(job, wait)
+        return with_readable(job, lambda each: _make(each, wait))
 
 
 def _make(job: Job, wait: bool) -> tuple[str, str | None]:

@@ -3,5 +3,19 @@
 from stacbuild.loading.band_names import with_band_names
 from stacbuild.loading.dataset import load_variable, unread
 from stacbuild.loading.pool import forget, release, uses, using
+from stacbuild.loading.scene_check import Problems, unreadable
+from stacbuild.loading.scene_errors import reason_of, scene_of
 
-__all__ = ["forget", "load_variable", "release", "unread", "uses", "using", "with_band_names"]
+__all__ = [
+    "Problems",
+    "forget",
+    "load_variable",
+    "reason_of",
+    "release",
+    "scene_of",
+    "unread",
+    "unreadable",
+    "uses",
+    "using",
+    "with_band_names",
+]

@@ -38,6 +38,15 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """An asset that cannot be read, because of which its scene is left out of a cube."""
+
+    item: str
+    asset: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One cube to be built.
 
@@ -67,6 +76,8 @@ class Job:
         The item of the cube that exists now, if any.
     region
         The polygons that the cube is clipped to; None if it is not.
+    skipped
+        Scenes that are left out, and no items of *sources* any more.
     """
 
     output: Output
@@ -81,6 +92,7 @@ class Job:
     zarr_format: int
     previous: pystac.Item | None = None
     region: Region | None = None
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ from stacbuild.stac.checksums import is_same_file
 from stacbuild.stac.extensions import file_time
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE
-from stacbuild.stac.scenes import all_views
+from stacbuild.stac.scenes import all_views, is_scene
 
 if TYPE_CHECKING:
     from stacbuild.config import Config, Dataset, SourceVariable, Store
@@ -96,7 +96,7 @@ def find_sources(
         found.append(items)
         if why:
             changed[key] = why
-        if not _ready(items):
+        if not _ready(items, config.store(variable.store)):
             absent[key] = "not on this machine"
     return Sources(found, changed, absent)
 
@@ -165,7 +165,7 @@ def _readable_items(
     config: Config, variable: SourceVariable, catalog: Catalog
 ) -> list[pystac.Item]:
     items = known_items(config, variable, catalog)
-    if not _ready(items):
+    if not _ready(items, config.store(variable.store)):
         raise BuildError(
             f"{variable.label}: harvesting store {variable.store!r} found no item that can be "
             f"read; see {catalog.path}"
@@ -230,11 +230,15 @@ def is_described(item: pystac.Item) -> bool:
     return "proj:transform" in item.properties
 
 
-def _ready(items: Sequence[pystac.Item]) -> bool:
-    """Return whether there are items, all of them described, and their files exist."""
-    hrefs = [item.assets["data"].href for item in items if is_described(item)]
+def _ready(items: Sequence[pystac.Item], store: Store) -> bool:
+    """Return whether there are items, all of them described, and their files exist.
+
+    A scene without its file is ready, unless it can be fetched: a build names all of them.
+    """
+    files = [item for item in items if store.cache is not None or not is_scene(item)]
+    hrefs = [item.assets["data"].href for item in files]
     exist = all("://" in href or Path(href).exists() for href in hrefs)
-    return exist and 0 < len(items) == len(hrefs)
+    return exist and len(items) > 0 and all(map(is_described, items))
 
 
 def _of_item(item: pystac.Item) -> SourceCollection:

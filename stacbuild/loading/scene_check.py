@@ -1,0 +1,137 @@
+"""Check before a build that the files of scenes can be read, and are as their items state.
+
+A scene of which any file is unreadable is unusable for the whole cube: no variable may have pixels
+of it where another one has none.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pystac
+import xarray as xr
+
+from stacbuild.config.stores import kinds_that
+from stacbuild.errors import BuildError, NotFoundError, RemoteError, StacbuildError
+from stacbuild.geo.coverage import touches
+from stacbuild.geo.grid import PixelGrid
+from stacbuild.loading.area import items_within
+from stacbuild.loading.dataset import through_s3
+from stacbuild.loading.masks import MASKS, scene_asset
+from stacbuild.loading.pool import zarr_dataset
+from stacbuild.loading.scene_assets import chosen_assets, lacking_assets
+from stacbuild.loading.scene_errors import UNREADABLE, SceneAsset, named
+from stacbuild.loading.select import by_time, within_time
+from stacbuild.stac.checksums import SERVED
+from stacbuild.stac.data_href import data_href
+from stacbuild.stac.files import store_kind
+from stacbuild.stac.scenes import is_scene
+
+if TYPE_CHECKING:
+    from stacbuild.config import SourceVariable
+
+_SEARCHED_BY_TIME = kinds_that(lambda model: model.is_searched_by_time)
+
+# Files that are opened at the same time.
+_THREADS = 16
+# Failures of a server after which the others are not waited for, each with its retries.
+_MOST_FAILURES = 8
+
+Problems = dict[SceneAsset, StacbuildError]
+"""Why assets of scenes cannot be used."""
+
+
+def unreadable(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    target: PixelGrid,
+    options: Mapping[str, Any],
+) -> Problems:
+    """Open each file of scenes that a cube needs, and return why assets cannot be used.
+
+    Pixels are not read. If a server keeps failing, the remaining files are not opened.
+
+    Parameters
+    ----------
+    items
+        Views of scenes; those of other items are not opened.
+    target
+        The grid of the cube. Scenes that do not touch it are not opened.
+    options
+        Storage options for fsspec.
+    """
+    found: Problems = {
+        SceneAsset(item, asset): BuildError(f"has no asset {asset!r}")
+        for item, assets in lacking_assets(variable, items).items()
+        for asset in assets
+    }
+    lacking = {scene.item for scene in found}
+    complete = [item for item in items if item.id not in lacking and is_scene(item)]
+    if not complete:
+        return found
+    troubles = threading.Semaphore(_MOST_FAILURES)
+    ended = threading.Event()
+
+    def check(scene: SceneAsset, opened: Callable[[], AbstractContextManager[Any]]) -> None:
+        if ended.is_set():
+            return
+        try:
+            with named(scene), opened():
+                pass
+        except UNREADABLE as error:
+            found[scene] = error
+            trouble = isinstance(error, RemoteError) and not isinstance(error, NotFoundError)
+            if trouble and not troubles.acquire(blocking=False):
+                ended.set()
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="scenes") as threads:
+        for scene, opened in dict(_files(variable, complete, target, options)).items():
+            threads.submit(contextvars.copy_context().run, check, scene, opened)
+    return {scene: found[scene] for scene in sorted(found, key=str)}
+
+
+def _files(
+    variable: SourceVariable,
+    items: Sequence[pystac.Item],
+    target: PixelGrid,
+    options: Mapping[str, Any],
+) -> Iterator[tuple[SceneAsset, Callable[[], AbstractContextManager[Any]]]]:
+    """Yield the files to open of each scene: those of variables and of masks."""
+    from stacbuild.loading.raster import tile_of
+    from stacbuild.loading.reader import opened_tile
+
+    if options:
+        items = [through_s3(item) for item in items]
+    items = _within_time(variable, items_within(variable, items))
+    chosen = chosen_assets(variable, items)
+    for view in (each for views in chosen.values() for each in views) if chosen else items:
+        scene = scene_asset(view)
+        if scene is None or not touches(PixelGrid.from_properties(view.properties), target):
+            continue
+        if "cube:variables" in view.properties:
+            yield scene, partial(_opened_zarr, view.assets["data"], options)
+            continue
+        yield scene, partial(opened_tile, tile_of(view, {}), options)
+        for mask in view.properties.get(MASKS, ()):
+            yield mask.scene, partial(mask.opened, options)
+
+
+def _within_time(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
+    groups = by_time(items)
+    searched = store_kind(items[0]) in _SEARCHED_BY_TIME
+    times = xr.Dataset(coords={"time": list(groups)})
+    kept = within_time(variable, times, None, searched=searched)["time"].values
+    return [item for time in kept for item in groups[pd.Timestamp(time)]]
+
+
+@contextmanager
+def _opened_zarr(asset: pystac.Asset, options: Mapping[str, Any]) -> Iterator[None]:
+    zarr_dataset(data_href(asset), options, asset.extra_fields.get(SERVED, ""))
+    yield
