@@ -63,8 +63,10 @@ def known_grid(
         return None
     # Imported late: not needed for a configured grid.
     from stacbuild.loading.own_grid import own_grid
+    from stacbuild.loading.utm_grid import is_on_utm, utm_grid
 
-    grid = own_grid(mapping.variables[0], items)
+    find = utm_grid if is_on_utm(mapping.variables[0], items) else own_grid
+    grid = find(mapping.variables[0], items)
     return _clip(replace(grid, name=grid_name(config, dataset)), bbox)
 
 
