@@ -32,6 +32,7 @@ from stacbuild.config.types import (
 )
 from stacbuild.geo.bbox import BBox, square, unwrapped
 from stacbuild.geo.crs_text import canonical_crs
+from stacbuild.geo.utm import utm_bounds, utm_square
 
 RASTER_NAME = "band_data"
 """Name of the variable of a GeoTIFF whose header names none, as rioxarray and xcube have it."""
@@ -152,7 +153,8 @@ class OpenParams(SceneParams):
     time_range: tuple[Moment | None, Moment | None] | None = None
     """First and last time to take, both included; null for an open end."""
     bbox: StatedBBox | None = None
-    """West, south, east, north: source pixels with their centre outside of it are nodata."""
+    """West, south, east, north: source pixels with their centre outside of it are nodata. It is the
+    area of a cube of scenes without a grid_mapping."""
     crs: Crs | None = None
     """CRS of `bbox` and `point`, in any form that a grid mapping takes; EPSG:4326 by default."""
     point: tuple[Number, Number] | None = None
@@ -173,6 +175,16 @@ class OpenParams(SceneParams):
             return square(self.point, self.bbox_width, self.area_crs)
         return self.bbox
 
+    @property
+    def utm_area(self) -> tuple[str, BBox]:
+        """CRS of the UTM zone of the area, and the area in it; ValueError if that is beyond UTM."""
+        if self.point and self.bbox_width:
+            return utm_square(self.point, self.bbox_width, self.area_crs)
+        if self.bbox is None:
+            msg = "spatial_res needs an area: bbox, or point and bbox_width"
+            raise ValueError(msg)
+        return utm_bounds(self.bbox, self.area_crs)
+
     @model_validator(mode="after")
     def _one_area(self) -> Self:
         if self.bbox and self.point:
@@ -189,6 +201,12 @@ class OpenParams(SceneParams):
                     "north (across the antimeridian, in degrees, west more than east)"
                 )
                 raise ValueError(msg)
+        if self.spatial_res is not None:
+            try:
+                _ = self.utm_area
+            except ValueError as error:
+                msg = f"{error}, or name one of grid_mappings instead"
+                raise ValueError(msg) from None
         return self
 
 
@@ -313,7 +331,7 @@ class _Cube(Model):
     to the folder `site` of the storage."""
     grid_mapping: Text | None = None
     """Identifier of a grid in `grid_mappings`, or of another dataset whose grid is used; by default
-    the grid of the (first) source itself."""
+    the grid of the (first) source itself; for scenes with an area, pixels of its UTM zone."""
     format_id: Literal["zarr", "netcdf", "levels"] = "zarr"
     """Format of the cube: a Zarr store, one netCDF file (needs a folder as storage), or a Zarr
     store of levels: a pyramid of the cube in full and in coarser and coarser resolution."""
@@ -361,6 +379,12 @@ def _check_point(params: OpenParams, grid_mapping: str | None) -> None:
         msg = (
             "open_params.point alone is the location of a time series, which has no grid: leave "
             "grid_mapping out, or add bbox_width"
+        )
+        raise ValueError(msg)
+    if params.spatial_res is not None and grid_mapping is not None:
+        msg = (
+            "open_params.spatial_res is the resolution of a cube without a grid_mapping; leave one "
+            "of them out"
         )
         raise ValueError(msg)
 

@@ -22,7 +22,7 @@ from stacbuild.config.datasets import OpenParams
 from stacbuild.geo.crs import METRES_PER_DEGREE, transformer
 
 _FOLDED = ("datetime", "time_range", "query", "filter")
-_AREA = ("bbox", "crs", "point", "bbox_width")
+_AREA = ("bbox", "crs", "point", "bbox_width", "spatial_res")
 
 # Not fields of the model: they are moved into the data id before validation.
 PROPERTIES: dict[str, Any] = {
@@ -196,8 +196,10 @@ def _bbox(params: Mapping[Any, Any]) -> list[float] | None:
         return None  # reported by the models
     if model.area is None:
         return None
-    to_degrees = transformer(model.area_crs, "EPSG:4326")
-    return [round(edge, 9) for edge in to_degrees.transform_bounds(*model.area, densify_pts=21)]
+    # With spatial_res, the cube is the rectangle around the area in UTM.
+    stated = (model.area_crs, model.area) if model.spatial_res is None else model.utm_area
+    to_degrees = transformer(stated[0], "EPSG:4326")
+    return [round(edge, 9) for edge in to_degrees.transform_bounds(*stated[1], densify_pts=21)]
 
 
 def _values(key: str, value: Any) -> list[str]:

@@ -6,27 +6,27 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import pystac
 
+from stacbuild.config.datasets import MultiDataset, Source
 from stacbuild.errors import BuildError
-from stacbuild.geo.bbox import BBox, exact, unwrapped
-from stacbuild.geo.crs import transformer
-from stacbuild.geo.crs_text import canonical_crs
+from stacbuild.geo.bbox import BBox, exact
 from stacbuild.geo.grid import Grid, PixelGrid
-from stacbuild.geo.utm import is_utm, utm_crs, utm_shift
+from stacbuild.geo.utm import is_utm, utm_shift
 from stacbuild.loading.own_grid import TILE
+from stacbuild.loading.scene_assets import chosen_assets
+from stacbuild.stac.scenes import is_scene
 
 if TYPE_CHECKING:
-    from stacbuild.config import SourceVariable
+    from stacbuild.config import Dataset, SourceVariable
     from stacbuild.config.datasets import OpenParams
+
+_S = TypeVar("_S", bound=Source)
 
 # A size of pixels is a multiple of another, and corners coincide, within this share of a pixel.
 _TIE = 1e-3
-# Metres from the central meridian at which lengths in UTM are off by 5 %.
-_WIDEST = 2_000_000.0
-_EASTING = 500_000.0
 
 
 def is_on_utm(variable: SourceVariable, items: Sequence[pystac.Item]) -> bool:
@@ -36,17 +36,46 @@ def is_on_utm(variable: SourceVariable, items: Sequence[pystac.Item]) -> bool:
     an area and its items are scenes in zones of UTM.
     """
     params = variable.open_params
-    if params.area is None:
-        return False
-    if params.spatial_res is not None:
-        return True
-    return all(map(is_scene, items)) and all(is_utm(grid.crs) for grid in _grids(params, items))
+    if params.area is None or params.spatial_res is not None:
+        return params.area is not None
+    return all(map(is_scene, items)) and all(is_utm(grid.crs) for grid in _grids(variable, items))
 
 
-def is_scene(item: pystac.Item) -> bool:
-    """Return whether an item is a scene: one of several assets, or with fields of imagery."""
-    stated = "eo:cloud_cover" in item.properties or "grid:code" in item.properties
-    return stated or "data" not in item.assets
+def without_area(dataset: Dataset, first: SourceVariable) -> Dataset:
+    """Return a dataset on such a grid to be read: its extent is that of the grid.
+
+    The area of the first variable, and the same area of others, would cut scenes of other zones
+    askew, and by a fraction of a pixel.
+    """
+
+    def whole(params: OpenParams) -> OpenParams:
+        same = (params.area, params.area_crs) == (
+            first.open_params.area,
+            first.open_params.area_crs,
+        )
+        nothing = dict.fromkeys(("bbox", "crs", "point", "bbox_width"))
+        return params.model_copy(update=nothing) if same else params
+
+    def changed(source: _S) -> _S:
+        return source.model_copy(update={"open_params": whole(source.open_params)})
+
+    if isinstance(dataset, MultiDataset):
+        return dataset.model_copy(update={"variables": tuple(map(changed, dataset.variables))})
+    return changed(dataset)
+
+
+def finest(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
+    """Return the views of scenes with the finest pixels that become variables; others unchanged."""
+    assets = chosen_assets(variable, items)
+    if not assets:
+        return list(items)
+    sized = [
+        (round(min(_sides(PixelGrid.from_properties(view.properties))), 6), view)
+        for views in assets.values()
+        for view in views
+    ]
+    least = min(size for size, _ in sized)
+    return [view for size, view in sized if size == least]
 
 
 def utm_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
@@ -73,53 +102,19 @@ def utm_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
         If the area is beyond UTM, or too wide or too small for it.
     """
     params = variable.open_params
-    grids = list(_grids(params, items))
-    size = exact(params.spatial_res or min(_sizes(grids)))
+    grids = list(_grids(variable, items))
+    size = exact(params.spatial_res or round(min(min(_sides(grid)) for grid in grids), 6))
     try:
-        crs, bbox = utm_area(params)
+        crs, bbox = params.utm_area
         grid = _on_pixels(crs, bbox, size, _corner(crs, size, grids))
     except ValueError as error:
-        raise BuildError(f"{variable.label}: open_params: {error}; name one of grid_mappings") from error
+        raise BuildError(
+            f"{variable.label}: open_params: {error}; name one of grid_mappings"
+        ) from error
     return grid
 
 
-def utm_area(params: OpenParams) -> tuple[str, BBox]:
-    """Return the CRS of the UTM zone of an area, and west, south, east, north in it.
-
-    Raises
-    ------
-    ValueError
-        If the area is beyond UTM, or too wide for it.
-    """
-    area = params.area
-    assert area is not None  # noqa: S101 - checked by `is_on_utm`
-    stated = canonical_crs(params.area_crs)
-    west, south, east, north = unwrapped(area, stated)
-    centre = params.point or ((west + east) / 2, (south + north) / 2)
-    lon, lat = transformer(stated, "EPSG:4326").transform(*centre)
-    if not (math.isfinite(lon) and math.isfinite(lat)):
-        msg = f"{list(area)} lies outside of what {stated} can represent"
-        raise ValueError(msg)
-    crs = utm_crs(lon, lat)
-    to_utm = transformer(stated, crs)
-    if params.point and params.bbox_width:
-        (x, y), half = to_utm.transform(*params.point), params.bbox_width / 2
-        found = x - half, y - half, x + half, y + half
-    elif stated == crs:
-        found = area
-    else:
-        found = to_utm.transform_bounds(west, south, east, north, densify_pts=21)
-    if not all(map(math.isfinite, found)) or max(
-        abs(found[0] - _EASTING), abs(found[2] - _EASTING)
-    ) > _WIDEST:
-        msg = f"the area {[round(edge, 6) for edge in area]} is too wide for a zone of UTM"
-        raise ValueError(msg)
-    return crs, found
-
-
-def _on_pixels(
-    crs: str, bbox: BBox, size: Fraction, corner: tuple[Fraction, Fraction]
-) -> Grid:
+def _on_pixels(crs: str, bbox: BBox, size: Fraction, corner: tuple[Fraction, Fraction]) -> Grid:
     west, south, east, north = map(exact, bbox)
     x, y = corner
     # A pixel counts by its centre, half a pixel from its edges.
@@ -140,9 +135,7 @@ def _on_pixels(
     )
 
 
-def _corner(
-    crs: str, size: Fraction, grids: Sequence[PixelGrid]
-) -> tuple[Fraction, Fraction]:
+def _corner(crs: str, size: Fraction, grids: Sequence[PixelGrid]) -> tuple[Fraction, Fraction]:
     """Return a corner of pixels that those of most scenes in the zone have."""
     found: Counter[tuple[Fraction, Fraction]] = Counter()
     for grid in grids:
@@ -172,19 +165,13 @@ def _offset(value: float, step: Fraction) -> Fraction:
     return Fraction(0) if step - offset <= _TIE * step or offset <= _TIE * step else offset
 
 
-def _sizes(grids: Sequence[PixelGrid]) -> list[float]:
-    return [round(min(abs(grid.transform[0]), abs(grid.transform[4])), 6) for grid in grids]
+def _sides(grid: PixelGrid) -> tuple[float, float]:
+    return abs(grid.transform[0]), abs(grid.transform[4])
 
 
-def _grids(params: OpenParams, items: Sequence[pystac.Item]) -> Iterator[PixelGrid]:
-    """Yield the grids of the assets that become variables."""
-    for item in items:
-        fields = [
-            asset.extra_fields
-            for name, asset in item.assets.items()
-            if "proj:transform" in asset.extra_fields
-            and (params.asset_names is None or name in params.asset_names)
-        ]
-        for each in fields or [{}]:
-            stated: dict[str, Any] = item.properties | each
-            yield PixelGrid.from_properties(stated)
+def _grids(variable: SourceVariable, items: Sequence[pystac.Item]) -> Iterator[PixelGrid]:
+    """Yield the grids of items; of scenes, those of the assets that become variables."""
+    assets = chosen_assets(variable, items)
+    for views in assets.values() if assets else [items]:
+        for view in views:
+            yield PixelGrid.from_properties(view.properties)

@@ -13,6 +13,10 @@ from stacbuild.planning.regions import extent_of
 from stacbuild.planning.sources import is_described, known_items
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pystac
+
     from stacbuild.config import Config, Dataset
     from stacbuild.stac.catalog import Catalog
 
@@ -63,11 +67,31 @@ def known_grid(
         return None
     # Imported late: not needed for a configured grid.
     from stacbuild.loading.own_grid import own_grid
-    from stacbuild.loading.utm_grid import is_on_utm, utm_grid
+    from stacbuild.loading.utm_grid import finest, is_on_utm, utm_grid
 
-    find = utm_grid if is_on_utm(mapping.variables[0], items) else own_grid
-    grid = find(mapping.variables[0], items)
+    variable = mapping.variables[0]
+    if is_on_utm(variable, items):
+        grid = utm_grid(variable, items)
+    else:
+        grid = own_grid(variable, finest(variable, items))
     return _clip(replace(grid, name=grid_name(config, dataset)), bbox)
+
+
+def as_read(config: Config, dataset: Dataset, items: Sequence[pystac.Item]) -> Dataset:
+    """Return a dataset as its sources are read: whole, if its grid is made for their area.
+
+    Parameters
+    ----------
+    items
+        Those of its first variable.
+    """
+    first = dataset.variables[0]
+    if config.grid_of(dataset) is not dataset or first.open_params.area is None or not items:
+        return dataset
+    from stacbuild.loading.utm_grid import is_on_utm, without_area
+
+    described = all(map(is_described, items))
+    return without_area(dataset, first) if described and is_on_utm(first, items) else dataset
 
 
 def check_pixels(grid: Grid) -> None:

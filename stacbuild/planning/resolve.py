@@ -11,7 +11,7 @@ from stacbuild.machine import memory_bytes
 from stacbuild.planning.chunking import check_shards
 from stacbuild.planning.cycles import check_cycle
 from stacbuild.planning.fingerprint import REGION, Inputs, inputs_of, settings_of
-from stacbuild.planning.grids import check_pixels, known_grid
+from stacbuild.planning.grids import as_read, check_pixels, known_grid
 from stacbuild.planning.job import Job, Source
 from stacbuild.planning.regions import region_digest, region_of
 from stacbuild.planning.sources import Sources, find_sources, source_collections, variable_items
@@ -128,7 +128,8 @@ class Resolver:
         from stacbuild.planning.estimate import check_space, estimate
 
         output = self.output(dataset)
-        expected = estimate(dataset, grid, found, output, self.memory)
+        read = as_read(self.config, dataset, found[0])
+        expected = estimate(read, grid, found, output, self.memory)
         check_space(output, expected, resumable_bytes(output))
         return expected
 
@@ -154,13 +155,14 @@ class Resolver:
             From `inputs`, if they are computed already.
         """
         output, items = self.output(dataset), [item for items in found for item in items]
+        read = as_read(self.config, dataset, found[0])
         return Job(
             output=output,
             dataset=dataset,
             grid=grid,
             sources=tuple(
                 Source(variable, tuple(items), self._storage_options(variable, items))
-                for variable, items in zip(dataset.variables, found, strict=True)
+                for variable, items in zip(read.variables, found, strict=True)
             ),
             collections=tuple(source_collections(self.catalog, items)),
             inputs=inputs or self.inputs(dataset, grid, items),
