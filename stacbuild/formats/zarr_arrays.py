@@ -6,7 +6,11 @@ A catalog may list the arrays of a store as assets, one a band
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -14,9 +18,11 @@ import zarr
 
 from stacbuild.errors import IntegrityError, StacbuildError
 from stacbuild.formats.zarr_errors import IS_ARRAY
-from stacbuild.formats.zarr_store import HIDDEN, open_group
+from stacbuild.formats.zarr_store import HIDDEN, open_group, source_of
 
 Json = dict[str, Any]
+
+_MOST_KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,8 @@ class Node:
             for key, each in dataset.data_vars.items()
             if key != name and spatial <= set(each.dims)
         ]
-        found = dataset.drop_vars(others)
+        found = dataset.copy().drop_vars(others)
         found.encoding = {**dataset.encoding, HIDDEN: {}}
-        found.set_close(dataset.close)
         return found
 
 
@@ -73,3 +78,54 @@ def open_node(href: str, storage_options: Json | None = None) -> Node:
             raise
     above, _, name = href.rstrip("/").rpartition("/")
     return Node(open_group(above, storage_options), above, name)
+
+
+class Nodes:
+    """Groups of Zarr stores, opened once for all of their arrays; safe for threads.
+
+    The arrays of a group are often assets of one item, and each would be several requests.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    @contextmanager
+    def open(
+        self, href: str, storage_options: Json | None = None
+    ) -> Iterator[tuple[Node, xr.Dataset]]:
+        """Open the node at *href* in a context, with the dataset of its group or of its array.
+
+        Errors are those of `open_node`, `source_of` and `Node.chosen`.
+        """
+        above, _, name = href.rstrip("/").rpartition("/")
+        if ".zarr/" not in f"{above}/":
+            # A whole store, or a file of arrays.
+            node = open_node(href, storage_options)
+            with source_of(node.group, node.href, storage_options) as dataset:
+                yield node, node.chosen(dataset)
+            return
+        kept = self._kept_of(f"{above} {bool(storage_options)}")
+        with kept.lock:
+            if kept.found is None or name not in kept.found[1].data_vars:
+                node = open_node(href, storage_options)
+                dataset = source_of(node.group, node.href, storage_options)
+                if node.array is not None:
+                    kept.found = node.group, dataset
+            else:
+                node, dataset = Node(kept.found[0], above, name), kept.found[1]
+        yield node, node.chosen(dataset)
+
+    def _kept_of(self, key: str) -> _Kept:
+        with self._lock:
+            found = self._kept.setdefault(key, _Kept())
+            self._kept.move_to_end(key)
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+            return found
+
+
+@dataclass
+class _Kept:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    found: tuple[zarr.Group, xr.Dataset] | None = None

@@ -13,7 +13,7 @@ import xarray as xr
 import zarr
 
 from stacbuild.errors import IntegrityError, MissingError, StacbuildError
-from stacbuild.formats.zarr_arrays import Node, open_node
+from stacbuild.formats.zarr_arrays import Node, Nodes, open_node
 from stacbuild.formats.zarr_store import source_of
 from tests.standins.server import LoopbackServer, Request, Response, html
 from tests.support.scenes.eopf import Scene, write_store
@@ -108,3 +108,19 @@ def test_grid_mappings_and_other_dimensions_are_kept(tmp_path: Path) -> None:
         open_node(f"{path}/inner/deep/three")
     with pytest.raises(IntegrityError, match="band is a coordinate"):
         opened(f"{path}/inner/deep/band")
+
+
+def test_the_arrays_of_a_group_are_opened_together(store: Path) -> None:
+    nodes = Nodes()
+    with Folder(store.parent) as server:
+        root = f"{server.url}/{store.name}"
+        counts = []
+        for path in (BAND, BAND.replace("b04", "b02"), SCL, BAND.replace("b04", "b08")):
+            with nodes.open(f"{root}/{path}") as (node, dataset):
+                name = path.rpartition("/")[2]
+                assert (node.array, list(dataset.data_vars)) == (name, [name])
+            counts.append(len(server.log))
+        assert counts[0] == counts[1] < counts[2] == counts[3]
+        with nodes.open(f"{root}/measurements/reflectance/r10m") as (node, dataset):
+            assert node.array is None
+            assert "b03" in dataset

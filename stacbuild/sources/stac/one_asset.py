@@ -18,10 +18,8 @@ from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out, signature
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
-from stacbuild.formats.zarr_arrays import open_node
 from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
 from stacbuild.formats.zarr_crs import states_crs
-from stacbuild.formats.zarr_store import source_of
 from stacbuild.geo.bbox import BBox
 from stacbuild.net.http import public_url
 from stacbuild.profiles import DataProfile
@@ -115,14 +113,12 @@ def _describe_arrays(reader: Reader, job: Job) -> Described:
     """Return an item by the metadata and coordinates of a Zarr group, or of a file of arrays."""
     found, known = job.found, job.profile
     options = reader.store.storage_options if job.data.s3 else None
-    node = open_node(job.data.opened, options)
-    if node.array is not None:
-        job = replace(job, data=job.data.above)
-    data = job.data
-    profile = profile_of(found, data, known)
-    item_crs = stated_crs(found, data)
-    with source_of(node.group, node.href, options) as whole:
-        ds = node.chosen(whole)
+    with reader.nodes.open(job.data.opened, options) as (node, ds):
+        if node.array is not None:
+            job = replace(job, data=job.data.above)
+        data = job.data
+        profile = profile_of(found, data, known)
+        item_crs = stated_crs(found, data)
         if item_crs is not None and not states_crs(ds):
             ds.attrs["crs"] = item_crs.to_wkt()
         with naming(ds, data.href):

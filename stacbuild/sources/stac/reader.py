@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from stacbuild import progress
@@ -28,6 +29,9 @@ from stacbuild.json_numbers import parse_int
 from stacbuild.net.hrefs import Allowed, check, is_relative_path
 from stacbuild.net.http import MOST_JSON, public_url, read_json_body, send, session
 from stacbuild.sources.stac.store import StacStore
+
+if TYPE_CHECKING:
+    from stacbuild.formats.zarr_arrays import Nodes
 
 Json = dict[str, Any]
 
@@ -62,6 +66,14 @@ class Reader:
         own = self.allowed.folders
         self._of_assets = replace(self.allowed, folders=(*own, *folders) if own else ())
         self._read = 0
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The groups of Zarr stores that were opened."""
+        # Imported when used: it takes half a second, and lists need no Zarr.
+        from stacbuild.formats.zarr_arrays import Nodes
+
+        return Nodes()
 
     def __enter__(self) -> Reader:
         return self
