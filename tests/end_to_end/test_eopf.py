@@ -18,6 +18,7 @@ import stacbuild
 from stacbuild.errors import StacbuildError
 from tests.standins.server import LoopbackServer, Request, Response, html
 from tests.support.scenes.eopf import EXTENT, OFFSET, SCALE, Scene, item_of, write_store
+from tests.support.stac_documents import Told
 
 FIRST = Scene()
 LATER = Scene(time="2025-01-12T10:04:01.024000Z", seed=1)
@@ -74,8 +75,8 @@ def configured(
     return stacbuild.load_config(path)
 
 
-def built(folder: Path, config: stacbuild.Config) -> xr.Dataset:
-    stacbuild.build(config)
+def built(folder: Path, config: stacbuild.Config, reporter: Told | None = None) -> xr.Dataset:
+    stacbuild.build(config, reporter=reporter)
     with xr.open_zarr(folder / "data" / "cube.zarr", mask_and_scale=False) as cube:
         return cube.load()
 
@@ -121,7 +122,9 @@ def test_bands_of_scenes_are_variables(tmp_path: Path, zarr_format: int, served:
 def test_a_group_is_all_of_its_bands(tmp_path: Path) -> None:
     catalog(tmp_path, FIRST)
     params = {"asset_names": "SR_10m", "variable_names": ["b02", "b03"]}
-    cube = built(tmp_path, configured(tmp_path, params))
+    told = Told()
+    cube = built(tmp_path, configured(tmp_path, params), told)
+    assert told.warnings == []
     assert set(cube.data_vars) == {"b02", "b03"}
     np.testing.assert_array_equal(cube["b03"].values, FIRST.pixels(10, "b03"))
 

@@ -48,8 +48,9 @@ def position_notes(
     a, _, _, _, e, _ = grid.transform
     pixel = (abs(a) or 1.0, abs(e) or 1.0) * 2
     stated = _edges(data.content) or _edges(found.content["properties"])
-    if stated is None:
-        bbox = found.content.get("bbox")
+    bbox = found.content.get("bbox")
+    # EOPF states its bbox in degrees as proj:bbox, too.
+    if stated is None or (list(stated) == _numbers(bbox) and crs.is_projected):
         if not _disjoint(bbox, item.bbox):
             return []
         theirs, ours = f"its item's bbox is {_short(bbox)}", f"lies in {_short(item.bbox)}"

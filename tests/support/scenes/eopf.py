@@ -184,6 +184,7 @@ def item_of(scene: Scene, store: str) -> Json:
         "processing:level": "L2",
         "processing:version": scene.baseline,
         "proj:code": f"EPSG:{scene.epsg}",
+        "proj:bbox": [west, south, east, north],  # in degrees
         "product:type": "S02MSIL2A",
         "created": "2025-01-09T12:27:50Z",
         "updated": "2025-02-01T00:00:00Z",
