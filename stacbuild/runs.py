@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,9 +18,15 @@ class Run:
     ----------
     given_up
         Hosts, with ports, that did not respond after all retries; requests to them are not retried.
+    tokens
+        By the URL of a token: the token, and the time of `time.monotonic` until which it is used.
+    lock
+        For changes of *tokens*.
     """
 
     given_up: set[str] = field(default_factory=set)
+    tokens: dict[str, Future[tuple[str, float]]] = field(default_factory=dict, repr=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
 
 _RUN: ContextVar[Run | None] = ContextVar("stacbuild_run", default=None)

@@ -24,7 +24,8 @@ MASK = "***"
 _MIN_LENGTH = 8
 # Parts of signed requests, whose credentials may not be registered.
 _SIGNED = re.compile(
-    r"(Credential=|Signature=|Bearer |X-Amz-Security-Token'?: b?['\"]?)[^\s,/&'\"]+", re.IGNORECASE
+    r"(Credential=|Signature=|[?&]sig=|Bearer |X-Amz-Security-Token'?: b?['\"]?)[^\s,/&'\"]+",
+    re.IGNORECASE,
 )
 
 _secrets: set[str] = set()

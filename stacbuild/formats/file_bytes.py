@@ -19,6 +19,7 @@ from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import PagedFile, Pages, Span
 from stacbuild.net.ranges import HttpRanges
 from stacbuild.net.record_urls import kind_of
+from stacbuild.net.signing import SERVICE
 from stacbuild.net.versions import version_text
 
 
@@ -73,7 +74,7 @@ class FileBytes:
     href
         Absolute local path, http(s) or ``s3://`` URL.
     storage_options
-        For ``s3://``, arguments of s3fs.
+        For ``s3://``, arguments of s3fs; for http(s), `stacbuild.net.signing.SERVICE` or nothing.
     session
         For http(s), from `stacbuild.net.http.session`.
 
@@ -102,7 +103,9 @@ class FileBytes:
         self.version = ""
         scheme = urlsplit(href).scheme.lower() if "://" in href else ""
         if scheme in ("http", "https"):
-            ranges = HttpRanges(href, session or http.session(kind=kind_of(href)))
+            service = (storage_options or {}).get(SERVICE, "")
+            session = session or http.session(kind=kind_of(href))
+            ranges = HttpRanges(href, session, service=service)
             self._pages = Pages(ranges.name, ranges.fetch, ranges.size)
             # The size came with the first response.
             self.version = ranges.version

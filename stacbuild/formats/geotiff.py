@@ -32,6 +32,7 @@ from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import Pages, Span
 from stacbuild.net.ranges import HttpRanges
+from stacbuild.net.signing import SERVICE
 from stacbuild.net.speed import Patience
 
 # Limit on the decoded bytes of one block. GDAL holds one for each thread that reads.
@@ -55,7 +56,7 @@ class RasterFile:
     session
         For http(s), from `stacbuild.net.http.session`.
     storage_options
-        For ``s3://``, arguments of s3fs.
+        For ``s3://``, arguments of s3fs; for http(s), `stacbuild.net.signing.SERVICE` or nothing.
     size
         Size of the file in bytes, if known; saves a request.
     patience
@@ -85,7 +86,8 @@ class RasterFile:
         self._trouble: list[BaseException] = []
         scheme = urlsplit(self.href).scheme.lower() if "://" in self.href else ""
         if scheme in ("http", "https"):
-            self.ranges = HttpRanges(self.href, session or http.session(), size, patience)
+            service = (storage_options or {}).get(SERVICE, "")
+            self.ranges = HttpRanges(self.href, session or http.session(), size, patience, service)
             self._pages = Pages(self.name, self.ranges.fetch, self.ranges.size)
         elif scheme == "s3":
             self._pages, self._version = s3_pages(self.href, dict(storage_options or {}), size)

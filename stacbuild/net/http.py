@@ -103,6 +103,7 @@ class _Session(requests.Session):
     def __init__(self, tell: Tell) -> None:
         super().__init__()
         self.tell = tell
+        self.run = current()
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request, with `TIMEOUT` as default timeout."""
@@ -207,7 +208,7 @@ def session(
     """
     made = _Session(tell)
     made.headers["User-Agent"] = f"stacbuild/{version('stacbuild')}"
-    given_up = current().given_up
+    given_up = made.run.given_up
     retry = _Retry(
         total=tries - 1,
         redirect=0,
@@ -246,10 +247,19 @@ def send(session: requests.Session, method: str, url: str, **kwargs: Any) -> req
     RemoteError
         For any other status, no connection, or a timeout.
     """
+    return answered(attempt(session, method, url, **kwargs))
+
+
+def attempt(session: requests.Session, method: str, url: str, **kwargs: Any) -> requests.Response:
+    """Send a request and return the response, whatever its status; otherwise as `send`."""
     try:
-        response = session.request(method, url, **kwargs)
+        return session.request(method, url, **kwargs)
     except requests.RequestException as error:
         raise RemoteError(f"{public_url(url)}: {reason(error)}") from error
+
+
+def answered(response: requests.Response) -> requests.Response:
+    """Return a response whose status is 2xx; close any other one and raise as `send`."""
     if not response.ok:
         response.close()
         raise status_error(response)

@@ -15,9 +15,10 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from stacbuild.errors import RemoteError
-from stacbuild.net.http import content_range, public_url, refuse_page, send, tell_of
+from stacbuild.net.http import content_range, public_url, refuse_page, tell_of
 from stacbuild.net.in_flight import slot
 from stacbuild.net.pages import AHEAD, PagedFile, Pages
+from stacbuild.net.signing import get_signed
 from stacbuild.net.speed import Patience, Speed
 from stacbuild.net.versions import version_text
 
@@ -34,6 +35,8 @@ class HttpRanges:
         each interrupted body, too.
     size
         Size of the file in bytes; by default from the response to the first request.
+    service
+        URL of the service that signs requests, see `stacbuild.net.signing`; empty: none.
 
     Raises
     ------
@@ -48,6 +51,7 @@ class HttpRanges:
         session: requests.Session,
         size: int | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen
+        service: str = "",
     ) -> None:
         self.requests = 0
         self.bytes_read = 0
@@ -55,6 +59,7 @@ class HttpRanges:
         self._url = url
         self._host = urlsplit(url).netloc
         self._session = session
+        self._service = service
         self._patience = patience
         self._lock = threading.Lock()
         self._etag: str | None = None
@@ -103,8 +108,8 @@ class HttpRanges:
         """Return the beginning of a range, maybe all of it, and the size of the whole file."""
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
         timeout = (10, self._patience.seconds)
-        response = send(
-            self._session, "GET", self._url, headers=headers, stream=True, timeout=timeout
+        response = get_signed(
+            self._session, self._url, self._service, headers=headers, stream=True, timeout=timeout
         )
         with closing(response):
             refuse_page(response, "a part of a file")
