@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from stacbuild.config import checks, sites, stac_ids
 from stacbuild.config.environment import fill
 from stacbuild.config.models import Config
-from stacbuild.config.other_stores import STAC_APIS, as_stac
+from stacbuild.config.other_stores import PROVIDERS, as_stac
 from stacbuild.config.overlaps import overlaps
 from stacbuild.config.reading import Document, Problem, read_document
 from stacbuild.config.site_schema import add_templates
@@ -105,6 +105,6 @@ def config_schema() -> dict[str, Any]:
     schema = Config.model_json_schema()
     schema["$defs"]["OpenParams"]["properties"].update(stac_ids.PROPERTIES)
     store_id = schema["$defs"]["StacStore"]["properties"]["store_id"]
-    store_id["enum"] = [store_id.pop("const"), *STAC_APIS]
+    store_id["enum"] = [store_id.pop("const"), *PROVIDERS]
     add_templates(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

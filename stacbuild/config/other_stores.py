@@ -1,40 +1,28 @@
 """Kinds of store of xcube's file systems and plugins: aliases of our kinds, or alternatives.
 
-Two are STAC APIs, read as kind ``stac``. For the others a message names an alternative; none is
-read through xcube, whose plugins pip cannot install, or only by building GDAL (docs/howto/stac.md).
+Providers of STAC APIs are read as kind ``stac``. For the others a message names an alternative;
+none is read through xcube, whose plugins pip cannot install, or only by building GDAL
+(docs/howto/stac.md).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-_CDSE = "https://stac.dataspace.copernicus.eu/v1"
-_PC = "https://planetarycomputer.microsoft.com/api/stac/v1"
+from stacbuild.kinds import load_module
 
-_EODATA = "https://eodata.dataspace.copernicus.eu"
 _FOREST = (
     "https://s3.gfz-potsdam.de/dog.atlaseo-glm.eo-gridded-data/collections/public/catalog.json"
 )
 
-STAC_APIS: dict[str, dict[str, Any]] = {
-    "stac-cdse": {"url": _CDSE, "storage_options": {"endpoint_url": _EODATA}},
-    "stac-pc": {"url": _PC},
-}
-"""Aliases of kind ``stac``, with their default parameters."""
+PROVIDERS: dict[str, str] = load_module("stac", "providers").STORE_IDS
+"""Kinds that are read as ``stac``, with the name of their provider (``store_params.provider``)."""
 
 
 def _download(tool: str) -> str:
     return (
         f"fetch the data with {tool}, save them as NetCDF, Zarr or GeoTIFF in a folder, and read "
         "that with store_id: file"
-    )
-
-
-def _without_cube(kind: str) -> str:
-    return (
-        f"write store_id: {kind} for the tiles as they are (GeoTIFF and Zarr; no JPEG 2000), "
-        "or make the cube with xcube-stac in an environment of its own, save it as Zarr in a "
-        "folder, and read that with store_id: file"
     )
 
 
@@ -69,15 +57,13 @@ INSTEAD = {
     "sentinelhub": _download("sentinelhub"),
     "sentinelhub-cdse": _download("sentinelhub"),
     "smos": _download("xcube-smos in an environment of its own"),
-    "stac-cdse-ardc": _without_cube("stac-cdse"),
-    "stac-pc-ardc": _without_cube("stac-pc"),
     "stac-xcube": "write store_id: stac with the same url",
 }
 """The alternative to each kind that is not supported, for messages."""
 
 
 def as_stac(data: Any) -> Any:
-    """Return a configuration's data with the stores of `STAC_APIS` as stores of kind ``stac``.
+    """Return a configuration's data with the stores of `PROVIDERS` as stores of kind ``stac``.
 
     *data* is not changed. Malformed parts are returned as they are; validation reports them.
     """
@@ -87,29 +73,21 @@ def as_stac(data: Any) -> Any:
 
 
 def stac_store(store: Any) -> Any:
-    """Return one store, as `as_stac`; its own parameters override the defaults.
+    """Return one store, as `as_stac`.
 
     ``key`` and ``secret`` may be parameters beside ``url``, as in the notebook's tool.
     """
-    if not isinstance(store, dict) or store.get("store_id") not in list(STAC_APIS):
+    if not isinstance(store, dict) or store.get("store_id") not in ["stac", *PROVIDERS]:
         return store
-    default = dict(STAC_APIS[store["store_id"]])
+    provider = PROVIDERS.get(store["store_id"])
     params = store.get("store_params")
     params = {} if params is None else params
-    options = params.get("storage_options", {}) if isinstance(params, dict) else None
-    if not isinstance(params, dict) or not isinstance(options, dict):
-        return store | {"store_id": "stac"}
-    if "url" in params or "root" in params:
-        del default["url"]
-    endpoint = default.pop("storage_options", {})
-    if {"endpoint_url", "client_kwargs"} & set(options):
-        endpoint = {}
-    keys = {key: value for key, value in params.items() if key in ("key", "secret")}
-    # Objects are read unsigned without keys.
-    unsigned = {"anon": True} if endpoint and not keys and not options else {}
-    options = endpoint | unsigned | keys | options
-    merged = default | {key: value for key, value in params.items() if key not in keys}
-    return store | {
-        "store_id": "stac",
-        "store_params": merged | ({"storage_options": options} if options else {}),
-    }
+    if isinstance(params, dict):
+        options = params.get("storage_options", {})
+        keys = {key: params[key] for key in ("key", "secret") if key in params}
+        if keys and isinstance(options, dict):
+            rest = {key: value for key, value in params.items() if key not in keys}
+            params = rest | {"storage_options": options | keys}
+        if provider is not None:
+            params = {"provider": provider} | params
+    return store | {"store_id": "stac", "store_params": params}

@@ -95,6 +95,15 @@ class Store(Located):
         return {}
 
     @property
+    def https_options(self) -> dict[str, Any]:
+        """Options for https hrefs, see `stacbuild.net.signing`; empty if they are read as such."""
+        return {}
+
+    def options_of(self, on_s3: bool) -> dict[str, Any]:
+        """Return the options by which files are read, on S3 with credentials or by https."""
+        return self.s3_options if on_s3 else self.https_options
+
+    @property
     def implied_params(self) -> dict[str, Any]:
         """Parameters that are in effect but set by the environment or the code."""
         return {}

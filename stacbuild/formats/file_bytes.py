@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from stacbuild.errors import LocalError, MissingError, NotFoundError, RemoteError
+from stacbuild.errors import AuthError, LocalError, MissingError, NotFoundError, RemoteError
 from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import PagedFile, Pages, Span
@@ -30,8 +30,8 @@ def s3_pages(href: str, options: dict[str, Any], size: int | None) -> tuple[Page
 
     Raises
     ------
-    NotFoundError, RemoteError
-        There is no such object, or the server failed; also when pages are read.
+    NotFoundError, AuthError, RemoteError
+        There is no such object, or the server refused or failed; also when pages are read.
     """
     # Imported when used: it takes a third of a second.
     from stacbuild.formats.s3_system import S3FileSystem
@@ -60,9 +60,20 @@ def s3_pages(href: str, options: dict[str, Any], size: int | None) -> tuple[Page
     return Pages(name, fetch, int(known["size"])), version_text(known.get("ETag"), None)
 
 
-def _s3_error(name: str, error: Exception) -> RemoteError:
+def _s3_error(name: str, error: Exception) -> RemoteError | AuthError:
+    # Imported already, by s3fs.
+    from botocore.exceptions import NoCredentialsError
+
     if isinstance(error, FileNotFoundError):
         return NotFoundError(f"{name}: not found")
+    if isinstance(error, NoCredentialsError):
+        return AuthError(
+            f"{name}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or write key and secret in storage_options"
+        )
+    if isinstance(error, PermissionError):
+        # Without the server's message, which may quote them.
+        return AuthError(f"{name}: access was refused; check the store's credentials")
     return RemoteError(f"{name}: cannot be read ({' '.join(str(error).split())})")
 
 

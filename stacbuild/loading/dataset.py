@@ -54,7 +54,7 @@ from stacbuild.stac.array_times import steps_of
 from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.files import store_kind
-from stacbuild.stac.scenes import DATA, data_assets
+from stacbuild.stac.scenes import DATA
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -81,8 +81,8 @@ def load_variable(
     grid
         The grid of the cube.
     storage_options
-        Options for s3fs if the store requires credentials; otherwise empty, and hrefs are read
-        unchanged.
+        Options for s3fs if the store requires credentials, or those by which https hrefs are
+        signed (`stacbuild.net.signing`); otherwise empty.
     memory
         Bytes that what is computed at the same time may use.
 
@@ -223,9 +223,16 @@ def any_touches(items: Sequence[pystac.Item], target: PixelGrid) -> bool:
 
 def through_s3(item: pystac.Item) -> pystac.Item:
     """Return the item with the s3:// URLs of its assets, for access with credentials."""
+    urls = {
+        key: asset.extra_fields["alternate"]["s3"]["href"]
+        for key, asset in item.assets.items()
+        if "s3" in asset.extra_fields.get("alternate", {})
+    }
+    if not urls:
+        return item
     copy = item.clone()
-    for asset in {DATA: copy.assets[DATA], **data_assets(copy)}.values():
-        asset.href = asset.extra_fields["alternate"]["s3"]["href"]
+    for key, url in urls.items():
+        copy.assets[key].href = url
     return copy
 
 

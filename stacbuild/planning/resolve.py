@@ -16,6 +16,7 @@ from stacbuild.planning.job import Job, Source
 from stacbuild.planning.regions import region_digest, region_of
 from stacbuild.planning.sources import Sources, find_sources, source_collections, variable_items
 from stacbuild.stac.catalog import slug
+from stacbuild.stac.scenes import is_on_s3
 from stacbuild.storage.kinds import storage_of
 from stacbuild.storage.output import Output
 from stacbuild.storage.ownership import resumable_bytes
@@ -203,8 +204,7 @@ class Resolver:
     ) -> dict[str, Any]:
         store = self.config.store(variable.store)
         # A third-party catalog may have files that are not on S3.
-        on_s3 = all("s3" in each.assets["data"].extra_fields.get("alternate", {}) for each in items)
-        return store.s3_options if on_s3 else {}
+        return store.options_of(all(map(is_on_s3, items)))
 
 
 def _expression(config: Config, dataset: Dataset) -> dict[str, Any]:

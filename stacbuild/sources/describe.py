@@ -13,9 +13,11 @@ from stacbuild.errors import ConfigError, NotFoundError
 from stacbuild.formats.file_format import MEDIA_TYPES, Format
 from stacbuild.profiles import Profiles
 from stacbuild.sources.base import Wanted, describer_of, harvester_of
+from stacbuild.stac.data_href import GROUP
 from stacbuild.stac.extensions import ALPHA, MASK
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE, is_undated
+from stacbuild.stac.scenes import is_on_s3
 
 if TYPE_CHECKING:
     import pystac
@@ -62,7 +64,8 @@ def describe(store: Store, data_id: str) -> Json:
             items += mine
     if not items:
         raise NotFoundError(f"{data_id}: is not known before its archive is preloaded")
-    return describe_items(data_id, items, license_, store.s3_options)
+    options = store.options_of(all(map(is_on_s3, items)))
+    return describe_items(data_id, items, license_, options)
 
 
 def _own_cubes(store: Store, data_id: str) -> tuple[Path, ...]:
@@ -195,7 +198,6 @@ def _variables(variables: Json, asset: pystac.Asset, options: Json) -> Json:
     from stacbuild.formats.cf_flags import legend_of
     from stacbuild.formats.zarr_crs import is_grid_mapping
     from stacbuild.formats.zarr_store import open_group
-    from stacbuild.stac.data_href import GROUP
     from stacbuild.stac.datacube import LEFT_OUT
 
     address = _address(asset, options)

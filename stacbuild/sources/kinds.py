@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from stacbuild.config.stores import MODELS, kinds_that
+from stacbuild.sources.stac.providers import SUMMARIES
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,21 @@ class SourceKind:
 
 
 def sources() -> list[SourceKind]:
-    """Return all kinds of store that can be read from, sorted by ``store_id``."""
+    """Return all kinds of store that can be read from, sorted by ``store_id``.
+
+    With those that stand for ``stac`` with a provider.
+    """
     found = []
     for kind in kinds_that(lambda model: model.readable):
         model = MODELS[kind]
         params = _model_in(model.model_fields["store_params"].annotation)
         summary = (model.__doc__ or "").strip().splitlines()[0]
         found.append(SourceKind(kind, summary, dict(_parameters(params)) if params else {}))
-    return found
+    known = {kind.store_id: kind for kind in found}
+    found += [
+        replace(known["stac"], store_id=name, summary=text) for name, text in SUMMARIES.items()
+    ]
+    return sorted(found, key=lambda each: each.store_id)
 
 
 def _parameters(

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from stacbuild.config.models import hint
-from stacbuild.config.other_stores import INSTEAD, STAC_APIS, stac_store
+from stacbuild.config.other_stores import INSTEAD, PROVIDERS, stac_store
 from stacbuild.config.store import Store
 from stacbuild.config.stores import AnyStore, kinds_that
 from stacbuild.errors import ConfigError
@@ -67,7 +67,7 @@ def make_store(
         if store_id.store_id in _READABLE:
             return store_id
         store_id = store_id.store_id
-    if store_id not in (*_READABLE, *STAC_APIS):
+    if store_id not in (*_READABLE, *PROVIDERS):
         if store_id in INSTEAD:
             raise ConfigError(f"{store_id!r} is not supported; {INSTEAD[store_id]}")
         raise ConfigError(

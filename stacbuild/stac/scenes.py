@@ -36,6 +36,13 @@ def data_assets(item: pystac.Item) -> dict[str, pystac.Asset]:
     return placed
 
 
+def is_on_s3(item: pystac.Item) -> bool:
+    """Return whether all data of an item are read on S3 with credentials."""
+    return all(
+        "s3" in each.extra_fields.get("alternate", {}) for each in data_assets(item).values()
+    )
+
+
 def is_scene(item: pystac.Item) -> bool:
     """Return whether an item, or the item of a view, is a scene.
 

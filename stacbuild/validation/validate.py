@@ -325,10 +325,11 @@ def _address(
 
 
 def _options(item: pystac.Item, config: Config | None) -> Json | None:
-    """Return the s3fs options of an item's store, if the configuration has it."""
+    """Return the options to read files of an item's store, if the configuration has it."""
     for store in (config.storage, *config.data_stores) if config else ():
-        if store.storage_options and store.key == item.properties.get(STORE):
-            return store.storage_options
+        options = store.https_options or store.storage_options
+        if options and store.key == item.properties.get(STORE):
+            return options
     return None
 
 

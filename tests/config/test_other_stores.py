@@ -1,4 +1,4 @@
-"""Kinds of store of the notebook's tool: two are STAC APIs, for others there is a way."""
+"""Kinds of store of the notebook's tool: providers of STAC APIs, and a way for others."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from stacbuild.config.other_stores import INSTEAD, STAC_APIS, as_stac, stac_store
+from stacbuild.config.other_stores import INSTEAD, PROVIDERS, as_stac, stac_store
 from stacbuild.kinds import KINDS
-
-EODATA = STAC_APIS["stac-cdse"]["storage_options"]["endpoint_url"]
 
 
 def params(kind: str, **given: Any) -> Any:
@@ -19,27 +17,31 @@ def params(kind: str, **given: Any) -> Any:
 
 
 def test_no_kind_is_known_and_told_of_at_once() -> None:
-    assert not KINDS.keys() & (INSTEAD.keys() | STAC_APIS.keys())
-    assert not INSTEAD.keys() & STAC_APIS.keys()
+    assert not KINDS.keys() & (INSTEAD.keys() | PROVIDERS.keys())
+    assert not INSTEAD.keys() & PROVIDERS.keys()
     assert all("\n" not in text and text for text in INSTEAD.values())
 
 
-def test_the_address_is_there_by_default() -> None:
-    assert params("stac-pc") == {"url": STAC_APIS["stac-pc"]["url"]}
-    # Nothing is signed without keys.
-    assert params("stac-cdse")["storage_options"] == {"endpoint_url": EODATA, "anon": True}
+def test_such_a_store_is_stac_with_a_provider() -> None:
+    assert params("stac-pc") == {"provider": "planetary-computer"}
     assert stac_store({"store_id": "stac-pc"})["store_params"] == params("stac-pc")
+    assert params("stac-cdse-ardc") == params("stac-cdse") == {"provider": "cdse"}
 
 
 def test_what_is_stated_goes_before_it() -> None:
-    own = params("stac-cdse", url="https://own.example", key="k", secret="s")
-    assert own == {
-        "url": "https://own.example",
-        "storage_options": {"endpoint_url": EODATA, "key": "k", "secret": "s"},
-    }
-    assert "url" not in params("stac-pc", root="https://own.example")
-    options = {"endpoint_url": "https://s3.example"}
-    assert params("stac-cdse", storage_options=options)["storage_options"] == options
+    url = "https://own.example"
+    assert params("stac-cdse", url=url) == {"provider": "cdse", "url": url}
+    assert params("stac-cdse", provider="usgs") == {"provider": "usgs"}
+
+
+@pytest.mark.parametrize("kind", ["stac", "stac-usgs"])
+def test_keys_may_be_beside_the_address(kind: str) -> None:
+    given = {"url": "https://own.example", "key": "k", "secret": "s"}
+    found = params(kind, **given, storage_options={"endpoint_url": "https://s3.example"})
+    options = {"endpoint_url": "https://s3.example", "key": "k", "secret": "s"}
+    assert found["storage_options"] == options
+    assert not {"key", "secret"} & found.keys()
+    assert params("stac", url="https://own.example") == {"url": "https://own.example"}
 
 
 @pytest.mark.parametrize("data", [7, {"data_stores": 7}, {"data_stores": ["s", {"store_id": []}]}])

@@ -46,6 +46,8 @@ class StorageOptions(Model):
     """Session token of temporary credentials."""
     endpoint_url: Url | None = None
     """URL of the server; by default that of AWS."""
+    requester_pays: bool = False
+    """Whether you pay for requests and transfer, as some buckets demand."""
     client_kwargs: ClientParams | None = None
     """Further arguments of boto's client."""
 
@@ -131,6 +133,8 @@ class S3Store(Store):
         """Arguments for ``s3fs.S3FileSystem``, **with** the secrets in plain text."""
         options = self.store_params.storage_options
         plain: dict[str, Any] = {"anon": options.anon}
+        if options.requester_pays:
+            plain["requester_pays"] = True
         for name in ("key", "secret", "token"):
             if (value := getattr(options, name)) is not None:
                 plain[name] = value.get_secret_value()

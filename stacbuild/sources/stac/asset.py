@@ -13,17 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import pyproj
 from pydantic import ValidationError
 from pyproj.exceptions import CRSError
 
 from stacbuild.errors import IntegrityError, StacbuildError
-from stacbuild.net.hrefs import is_relative_path
 from stacbuild.net.http import public_url
 from stacbuild.profiles import Class, DataProfile, Provider
 from stacbuild.safe_text import clean
+from stacbuild.sources.stac.asset_href import may_be_read, resolve_href
 from stacbuild.sources.stac.asset_kind import is_array_file, kind_of, readable
 from stacbuild.sources.stac.asset_names import key_of
 from stacbuild.sources.stac.found import Found
@@ -113,7 +112,7 @@ def data_of(
             f"{found.id}: {name!r} is not {kind}; these can be read: "
             f"{clean(', '.join(sorted(readable(assets))))[:300] or 'none'}"
         )
-    href, s3 = _resolve(reader, found, assets[name])
+    href, s3 = resolve_href(reader, found, assets[name])
     return Data(name, kinds[name], href, s3, assets[name])
 
 
@@ -123,7 +122,7 @@ def _only(found: Found, assets: dict[str, Json], kinds: dict[str, str]) -> str:
     choice = marked or list(kinds)
     if len(choice) > 1:
         # Without copies of the same data at hrefs of unsupported schemes.
-        choice = [key for key in choice if _may_be_read(assets[key])] or choice
+        choice = [key for key in choice if may_be_read(assets[key])] or choice
         choice = [key for key in choice if not _is_picture(assets[key])] or choice
         # NetCDF is often a copy of the others for download.
         choice = [key for key in choice if not is_array_file(assets[key])] or choice
@@ -145,50 +144,8 @@ def _is_picture(asset: Json) -> bool:
     return isinstance(roles, list) and not _PICTURES.isdisjoint(map(str, roles))
 
 
-def _may_be_read(asset: Json) -> bool:
-    known = ("/", "http:", "https:", "s3:", "file:")
-    return any(is_relative_path(href) or href.startswith(known) for href in _hrefs(asset))
-
-
 def _is_data(roles: Any) -> bool:
     return isinstance(roles, list) and "data" in roles
-
-
-def _resolve(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:
-    """Return `Data.href` and `Data.s3` of an asset: https or a file if there is any, else S3."""
-    refused: StacbuildError | None = None
-    on_s3 = None
-    for href in _hrefs(asset):
-        if href.startswith("s3://"):
-            on_s3 = on_s3 or href
-            continue
-        try:
-            whole = reader.resolve_asset(found.location, href)
-        except IntegrityError as error:
-            refused = refused or error
-            continue
-        if urlsplit(whole).query and "://" in whole:
-            refused = refused or StacbuildError(
-                f"{found.id}: its address holds a query, which may be a signature that expires; "
-                "name a store that needs none, or the catalog's s3:// addresses and credentials"
-            )
-        elif reader.store.anonymous or on_s3 is None:
-            return whole, None
-    if on_s3 is None:
-        raise refused or IntegrityError(f"{found.id}: its asset has no address")
-    url = f"{reader.store.endpoint_url}/{quote(on_s3.removeprefix('s3://'))}"
-    reader.resolve(found.location, url)
-    if not reader.store.anonymous:
-        return url, reader.resolve(found.location, on_s3)
-    return url, None
-
-
-def _hrefs(asset: Json) -> Iterator[str]:
-    alternates = asset.get("alternate")
-    others = alternates.values() if isinstance(alternates, dict) else ()
-    for each in (asset, *others):
-        if isinstance(each, dict) and isinstance(each.get("href"), str):
-            yield each["href"]
 
 
 def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:

@@ -82,7 +82,7 @@ def describe(reader: Reader, job: Job) -> Described:
         "store_key": store.key,
         "href": data.href,
     }
-    options = store.storage_options if data.s3 else None
+    options = store.storage_options if data.s3 else store.https_options
     item_crs = stated_crs(found, data)
     file = RasterFile(data.read, session=reader.session, storage_options=options)
     with file.open() as raster:

@@ -118,7 +118,7 @@ def search(reader: Reader, landing: Json, query: Query) -> Iterator[Found]:
             ids=[query.item] if query.item else None,
             bbox=list(query.bbox) if query.bbox else None,
             datetime=query.datetime,
-            limit=100,
+            limit=reader.store.provider.page_size,
             **query.filter.parameters(landing.get("conformsTo")),
         ).pages_as_dicts()
         count = 0

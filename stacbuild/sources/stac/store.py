@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urljoin
 
 from pydantic import Discriminator, Tag, model_validator
 
@@ -11,17 +12,21 @@ from stacbuild.config.addresses import S3_HOST
 from stacbuild.config.store import Store
 from stacbuild.config.types import LocalPath, Model, Url
 from stacbuild.sources.s3.store import S3Params, S3Store, StorageOptions
+from stacbuild.sources.stac.providers import PROVIDERS, Provider, provider_of
 
 
 def _place(value: Any) -> str:
     return "url" if isinstance(value, str) and "://" in value else "path"
 
 
+ProviderName = Literal["earth-search", "cdse", "planetary-computer", "usgs"]
+
+
 class StacParams(Model):
     """``url`` or ``root`` is the URL of a STAC API or a catalog, or the path of a catalog."""
 
     url: Url | None = None
-    """URL of a STAC API or of a static catalog; required unless `root` is given."""
+    """URL of a STAC API or of a static catalog; required unless `root` or `provider` is given."""
     root: (
         Annotated[
             Annotated[LocalPath, Tag("path")] | Annotated[Url, Tag("url")], Discriminator(_place)
@@ -30,15 +35,20 @@ class StacParams(Model):
     ) = None
     """Alternative to `url`: a URL, or the path of a static catalog (its folder or its JSON file),
     relative to the configuration."""
+    provider: ProviderName | None = None
+    """Provider whose rules of access hold: S3 server, keys, who pays, and signatures. By default
+    that of the address."""
     storage_options: StorageOptions | None = None
-    """Access to files on S3; by default AWS, with unsigned requests."""
+    """Access to files on S3; by default that of the provider, or else AWS, with unsigned
+    requests."""
     read_headers: bool = False
     """Whether to read the header of each file at harvest, also of products of more than 64 files
     whose items state their grid, data type and nodata value (of these, eight are read)."""
 
     @model_validator(mode="after")
     def _one_address(self) -> StacParams:
-        if (self.url is None) == (self.root is None):
+        stated = sum(each is not None for each in (self.url, self.root))
+        if stated > 1 or (not stated and self.provider is None):
             msg = "needs the address of a catalog, either as url or as root"
             raise ValueError(msg)
         return self
@@ -101,35 +111,70 @@ class StacStore(Store):
         return {} if self.anonymous else self.storage_options
 
     @property
+    def https_options(self) -> dict[str, Any]:
+        """URL of the service that signs https hrefs, if the provider has one."""
+        if not self.provider.tokens:
+            return {}
+        # Imported when used: configurations are read without requests.
+        from stacbuild.net.signing import SERVICE
+
+        origin = self.location if "://" in self.location else self.provider.url
+        return {SERVICE: urljoin(origin, self.provider.tokens)}
+
+    @property
+    def provider(self) -> Provider:
+        """Provider by its name or by the address."""
+        return provider_of(self.store_params.provider, self._address)
+
+    @property
     def endpoint_url(self) -> str:
         """URL of the server for ``s3://`` hrefs."""
-        options = self.store_params.storage_options or StorageOptions()
-        client = options.client_kwargs
-        found = options.endpoint_url or (client.endpoint_url if client else None)
+        client = self._options.client_kwargs
+        found = self._options.endpoint_url or (client.endpoint_url if client else None)
         return found or f"https://{S3_HOST}"
 
     @property
     def anonymous(self) -> bool:
         """Whether ``s3://`` hrefs are read with unsigned requests, the default."""
-        options = self.store_params.storage_options
-        return options is None or options.anon
+        return self._options.anon
+
+    @property
+    def lacks_keys(self) -> bool:
+        """Whether files on S3 need keys of the provider, and there are none."""
+        stated = (self.provider.storage_options or {}).get("endpoint_url", self.endpoint_url)
+        return bool(self.provider.keys) and self.anonymous and self.endpoint_url == stated
 
     @property
     def storage_options(self) -> dict[str, Any]:
         """Arguments for ``s3fs.S3FileSystem``, **with** the secrets in plain text."""
-        options = self.store_params.storage_options
-        if options is None:
-            return {"anon": True}
         same = S3Store(
             identifier=self.identifier,
             store_id="s3",
-            store_params=S3Params(root="any", storage_options=options),
+            store_params=S3Params(root="any", storage_options=self._options),
         )
         return same.storage_options
 
     @property
+    def _options(self) -> StorageOptions:
+        """Options of the configuration; what they leave out is as the provider has it."""
+        default = StorageOptions.model_validate(
+            {"anon": True} | (self.provider.storage_options or {})
+        )
+        own = self.store_params.storage_options
+        if own is None:
+            return default
+        if own.endpoint_url or (own.client_kwargs and own.client_kwargs.endpoint_url):
+            left = {"requester_pays"}
+        else:
+            left = {"requester_pays", "endpoint_url", "client_kwargs"}
+        left -= own.model_fields_set
+        return own.model_copy(update={name: getattr(default, name) for name in left})
+
+    @property
     def _address(self) -> str:
         params = self.store_params
+        if params.provider is not None and params.url is None and params.root is None:
+            return PROVIDERS[params.provider].url
         return str(params.url or params.root)
 
     @classmethod
