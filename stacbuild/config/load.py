@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stacbuild.config import checks, sites, stac_ids
+from stacbuild.config import checks, other_stores, sites, stac_ids
 from stacbuild.config.environment import fill
 from stacbuild.config.models import Config
-from stacbuild.config.other_stores import PROVIDERS, as_stac
 from stacbuild.config.overlaps import overlaps
 from stacbuild.config.reading import Document, Problem, read_document
 from stacbuild.config.site_schema import add_templates
@@ -71,7 +70,7 @@ def load_config(
     if expanded.problems or (expanded.has_templates and document.problems):
         # Nothing that refers to the datasets of a template can be checked.
         raise document.report([*document.problems, *expanded.problems])
-    data = stac_ids.fold(as_stac(expanded.data))
+    data = stac_ids.fold(other_stores.as_stac(expanded.data))
     refused = list(unsupported(data))
     found = [*document.problems, *refused, *checks.problems(data, beside)]
     filled = fill(data)
@@ -104,7 +103,6 @@ def config_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the configuration."""
     schema = Config.model_json_schema()
     schema["$defs"]["OpenParams"]["properties"].update(stac_ids.PROPERTIES)
-    store_id = schema["$defs"]["StacStore"]["properties"]["store_id"]
-    store_id["enum"] = [store_id.pop("const"), *PROVIDERS]
+    other_stores.add_providers(schema)
     add_templates(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

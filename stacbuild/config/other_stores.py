@@ -91,3 +91,14 @@ def stac_store(store: Any) -> Any:
         if provider is not None:
             params = {"provider": provider} | params
     return store | {"store_id": "stac", "store_params": params}
+
+
+def add_providers(schema: dict[str, Any]) -> None:
+    """Add to the JSON Schema of the configuration, in place, what `as_stac` accepts."""
+    store = schema["$defs"]["StacStore"]
+    store_id = store["properties"]["store_id"]
+    store_id["enum"] = [store_id.pop("const"), *PROVIDERS]
+    store["required"].remove("store_params")
+    options = schema["$defs"]["StorageOptions"]["properties"]
+    params = schema["$defs"]["StacParams"]["properties"]
+    params |= {name: options[name] for name in ("key", "secret")}
