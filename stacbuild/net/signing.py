@@ -1,8 +1,9 @@
 """Requests for blobs of Azure, signed with tokens (SAS) that a service issues and that expire.
 
 A token is a query, valid for the blobs of a container for less than an hour. It is added to a URL
-when a request is sent, so no href, file or message contains it; the storage options of a source
-have the URL of the service only, and each process asks for tokens of its own. The API:
+when a request is sent, so no href, file or message contains it. The kind of store names the service
+in its ``https_options``, which are storage options of a source: loading passes them on as those of
+S3, without knowing kinds of store, and each process asks for tokens of its own. The API:
 https://planetarycomputer.microsoft.com/docs/concepts/sas/
 """
 
