@@ -25,6 +25,7 @@ HEADINGS = {
     "CustomProcessing": "`custom_processing`",
     "SpatialResampleParams": "`spatial_resample_params`",
     "TemporalResampleParams": "`temporal_resample_params`",
+    "By": "`agg_methods` by another variable",
     "XrMergeParams": "`xr_merge_params`",
     "GridMapping": "`grid_mappings`",
     "PreloadDataset": "`preload_datasets`",
@@ -121,6 +122,8 @@ def _kind(field: Json) -> str:
         return "credential"
     if isinstance(kind, list):
         return " or ".join(_kind({**field, "type": each}) for each in kind)
+    if "pattern" in field and "examples" in field:
+        return ", ".join(map(_code, field["examples"]))
     names = {
         "null": "null",
         "boolean": "`true`, `false`",

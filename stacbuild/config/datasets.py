@@ -12,7 +12,8 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.data_ids import short
 from stacbuild.config.scenes import SceneParams
-from stacbuild.config.times import Duration, Frequency, Moment, is_of_one_length
+from stacbuild.config.time_resampling import TemporalResampleParams
+from stacbuild.config.times import Moment
 from stacbuild.config.types import (
     Count,
     Crs,
@@ -41,11 +42,6 @@ _COORDINATES = ("x", "y", "lat", "lon", "time", "band", "spatial_ref")
 
 InterpMethod = Literal["nearest", "bilinear"]
 AggMethod = Literal["center", "max", "mean", "median", "min", "mode", "sum"]
-TimeInterpMethod = Literal["linear", "nearest", "slinear", "zero"]
-TimeAggMethod = Literal[
-    "backfill", "bfill", "count", "ffill", "first", "last", "max", "mean", "median", "min",
-    "nearest", "pad", "prod", "std", "sum", "var",
-]  # fmt: skip
 
 
 class CustomProcessing(Located):
@@ -109,36 +105,6 @@ class SpatialResampleParams(Model):
     """Nodata value of the cube; by default that of the source, NaN for floats."""
     recover_nans: Literal[True] | None = None
     """Nodata pixels have no weight; a pixel is nodata only if no valid pixel contributes to it."""
-
-
-class TemporalResampleParams(Model):
-    """Resampling to regular times, which begin at the start of each step."""
-
-    frequency: Frequency
-    """Length of a step as a frequency of pandas, such as `YS`, `MS` or `10D`; `all` is one step."""
-    agg_methods: OneOrEach[TimeAggMethod] = None
-    """Method for steps longer than the source's; by default `nearest` for integers, `mean` for
-    floats."""
-    interp_methods: OneOrEach[TimeInterpMethod] = None
-    """Method for steps shorter than the source's; by default `nearest` for integers, `linear` for
-    floats."""
-    offset: Duration | None = None
-    """Shift of the beginnings of steps, such as `12h`; for steps of fixed length, such as `10D`."""
-    tolerance: Duration | None = None
-    """Largest distance in time of a value that `nearest`, `ffill` and `bfill` take; any distance by
-    default."""
-    variables: tuple[Text, ...] | None = None
-    """Names of the cube's variables to take; all by default."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.agg_methods is not None and self.interp_methods is not None:
-            msg = "takes agg_methods (longer steps) or interp_methods (shorter ones), not both"
-            raise ValueError(msg)
-        if self.offset is not None and not is_of_one_length(self.frequency):
-            msg = f"offset: needs steps of fixed length, such as 10D, not {self.frequency}"
-            raise ValueError(msg)
-        return self
 
 
 class OpenParams(SceneParams):
@@ -296,7 +262,7 @@ class SourceVariable(Source):
             params.fill_values,
         )
         if in_time := self.temporal_resample_params:
-            used += (in_time.variables, in_time.agg_methods, in_time.interp_methods)
+            used += tuple(map(in_time.names, ("variables", "agg_methods", "interp_methods")))
         return {name for each in used if isinstance(each, tuple | dict) for name in each}
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-PICKING = frozenset({"bfill", "ffill", "first", "last", "max", "min", "nearest"})
+from stacbuild.config.time_resampling import percentile_of
+
+if TYPE_CHECKING:
+    from stacbuild.loading.packing import Stored
+
+PICKING = frozenset({"bfill", "ffill", "by", "first", "last", "max", "medoid", "min", "nearest"})
 """Methods whose results are values of the source, which therefore preserve classes."""
 
 # Number of values to reduce at a time.
 _PART = 2**20
 
 
-def aggregate(blocks: Sequence[NDArray[Any]], fill: Any, method: str) -> NDArray[Any]:
+def aggregate(
+    blocks: Sequence[NDArray[Any]], fill: Any, method: str, unpack: Stored | None = None
+) -> NDArray[Any]:
     """Reduce each series along the first axis to one value, ignoring nodata.
 
     Parameters
@@ -26,24 +33,41 @@ def aggregate(blocks: Sequence[NDArray[Any]], fill: Any, method: str) -> NDArray
         The nodata value; NaN if only NaN is nodata.
     method
         One of max, min, first, last (the blocks' dtype, *fill* if there are no values), count
-        (int32), mean, median, prod, std, sum, var (float, NaN if there are no values). Standard
-        deviation and variance are those of the population (``ddof=0``).
+        (int32), mean, median, prod, std, sum, var, or a percentile such as p25 (float, NaN if there
+        are no values). Standard deviation and variance are those of the population (``ddof=0``).
+        Percentiles between two values are interpolated linearly, as NumPy does by default
+        (definition 7 of Hyndman and Fan 1996, doi:10.2307/2684934).
+    unpack
+        How the blocks are packed, if the method needs their values; their nodata is then NaN.
 
     Returns
     -------
     Array of the blocks' shape, with a length of 1 along the first axis.
     """
-    size = sum(block[:, :1].size for block in blocks)
-    rows = max(1, _PART // max(1, size))
-    length = blocks[0].shape[1]
-    # A few rows at a time: temporary copies would otherwise add up to many times the input.
-    parts = [
-        _aggregated_rows(
-            np.concatenate([block[:, top : top + rows] for block in blocks]), fill, method
-        )
-        for top in range(0, length, rows)
-    ]
+    parts = []
+    for rows in row_parts(blocks):
+        block = np.concatenate([each[:, rows] for each in blocks])
+        parts.append(_aggregated_rows(_unpacked(block, unpack), fill, method))
     return np.concatenate(parts, axis=1)
+
+
+def row_parts(blocks: Sequence[NDArray[Any]]) -> Iterator[slice]:
+    """Yield a few rows at a time of the second axis of blocks that are reduced together.
+
+    Temporary copies of whole blocks would add up to many times the input.
+    """
+    size = sum(block[:, :1].size for block in blocks)
+    rows, length = max(1, _PART // max(1, size)), blocks[0].shape[1]
+    for top in range(0, length, rows):
+        yield slice(top, top + rows)
+
+
+def _unpacked(block: NDArray[Any], unpack: Stored | None) -> NDArray[Any]:
+    if unpack is None:
+        return block
+    values = np.empty(block.shape, float_of(block.dtype))
+    unpack.convert(block, values, np.nan)
+    return values
 
 
 def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any]:
@@ -66,14 +90,14 @@ def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any
         if block.dtype.kind != "f" and np.isnan(fill):
             return np.asarray(picked)  # every value is valid
         return np.asarray(np.where(count > 0, picked, fill).astype(block.dtype))
-    values = block.astype(np.float64)
     some = np.maximum(count, 1)
+    percentile = 50.0 if method == "median" else percentile_of(method)
     result: NDArray[Any]
-    if method == "median":
-        ordered = np.sort(np.where(valid, values, np.nan), axis=0)
-        low, high = (np.take_along_axis(ordered, at, axis=0) for at in ((some - 1) // 2, some // 2))
-        result = (low + high) / 2
-    elif method == "prod":
+    if percentile is not None:
+        result = _percentile(block, valid, some, percentile)
+        return np.asarray(np.where(count > 0, result, np.nan).astype(float_of(block.dtype)))
+    values = block.astype(np.float64)
+    if method == "prod":
         result = np.where(valid, values, 1).prod(axis=0, keepdims=True)
     else:
         result = np.where(valid, values, 0).sum(axis=0, keepdims=True)
@@ -84,6 +108,26 @@ def _aggregated_rows(block: NDArray[Any], fill: Any, method: str) -> NDArray[Any
             result = (off**2).sum(axis=0, keepdims=True) / some
             result = np.sqrt(result) if method == "std" else result
     return np.asarray(np.where(count > 0, result, np.nan).astype(float_of(block.dtype)))
+
+
+def _percentile(
+    block: NDArray[Any], valid: NDArray[np.bool_], count: NDArray[Any], percentile: float
+) -> NDArray[np.float64]:
+    """Return a percentile of the valid values, of which there are *count*, as float64."""
+    # Sorted in their own dtype, which for 16 bits takes a third of the time of float64.
+    last = np.nan if block.dtype.kind == "f" else _limits(block.dtype)[1]
+    ordered = np.sort(np.where(valid, block, block.dtype.type(last)), axis=0)
+    # Multiplied first: position 7 of 70 % of 10 is whole then.
+    position = (count - 1) * percentile / 100
+    below = np.floor(position).astype(np.intp)
+    low, high = (
+        np.take_along_axis(ordered, at, axis=0).astype(np.float64)
+        for at in (below, np.minimum(below + 1, count - 1))
+    )
+    share = position - below
+    with np.errstate(invalid="ignore"):  # of infinite values
+        between = np.where(share == 0.5, (low + high) / 2, low + share * (high - low))
+    return np.where(share == 0, low, between)
 
 
 def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -20,11 +20,11 @@ from rich.filesize import decimal
 from stacbuild.errors import ConfigError, LocalError
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.positions import clip, positions, span
+from stacbuild.loading import time_steps
 from stacbuild.loading.area import items_within
 from stacbuild.loading.dataset import any_touches, check_overlap
 from stacbuild.loading.memory import room
 from stacbuild.loading.methods import wrapped_grids
-from stacbuild.loading.temporal import check_temporal_names, dtype_of_resampled, resampled_times
 from stacbuild.loading.units import work_unit
 from stacbuild.machine import free_bytes
 from stacbuild.planning.chunking import Chunking, chunking
@@ -196,24 +196,26 @@ def _variables(
     Custom functions are assumed to change no shape, but they may change times.
     """
     planned = list(planned_variables(variable, items, grid))
-    params = variable.temporal_resample_params
-    if params is not None and not variable.custom_processing:
+    # A custom function runs before the resampling, and may change the times.
+    params = None if variable.custom_processing else variable.temporal_resample_params
+    if params is not None:
         with_time = [name for name, _, lead, _ in planned if "time" in lead]
         if with_time:
-            check_temporal_names(params, with_time, variable.data_id)
+            time_steps.check_temporal_names(params, with_time, variable.data_id)
     found, known = [], {}
     for name, metadata, lead, times in planned:
         dtype = metadata.cube_dtype
-        # A custom function runs before the resampling, and may change the times.
-        if params is not None and not variable.custom_processing:
+        if params is not None:
             chosen = params.variables is None or name in params.variables
             if "time" not in lead or not chosen:
                 continue
             if times is not None:
-                dtype = dtype_of_resampled(name, dtype, metadata.attrs, times, params)
+                dtype = time_steps.dtype_of_resampled(name, dtype, metadata.attrs, times, params)
         found.append(_variable(name, dtype.name, lead, dataset, grid))
+        if params is not None and (counted := time_steps.counts_of(name, params)):
+            found.append(_variable(counted, "int32", lead, dataset, grid))
         if times is not None and "time" in lead and not variable.custom_processing:
-            known[name] = times if params is None else resampled_times(times, params)
+            known[name] = times if params is None else time_steps.resampled_times(times, params)
     return found, known
 
 

@@ -24,7 +24,7 @@ from stacbuild.loading.select import (
     utc_times,
     within_time,
 )
-from stacbuild.loading.temporal import resampled_times
+from stacbuild.loading.time_steps import resampled_times
 from stacbuild.loading.zarr_files import packed_alike
 from stacbuild.loading.zarr_variables import asked_for, left_out, on_grid, spatial_dims
 from stacbuild.planning.sizes import length_of

@@ -36,6 +36,13 @@ BY_MONTH = {"frequency": "1MS"}
             {"temporal_resample_params": BY_MONTH | {"agg_methods": "count"}},
             {"n": "int32", "p": "int32"},
         ),
+        (
+            {
+                "temporal_resample_params": BY_MONTH
+                | {"agg_methods": {"n": "p25", "p": {"max_by": "n"}}, "counts": True}
+            },
+            {"n": "float32", "n_count": "int32", "p": "int16", "p_count": "int32"},
+        ),
     ],
 )
 def test_of_a_zarr_store(tmp_path: Path, params: dict[str, Any], expected: dict[str, str]) -> None:

@@ -32,6 +32,8 @@ ELSEWHERE = {
     "formats/zarr_http.py": "formats/test_zarr_store.py",
     "loading/dataset.py": "api/test_datasets.py",
     "loading/options.py": "api/test_datasets.py",
+    "loading/temporal_select.py": "loading/test_temporal.py",
+    "loading/time_steps.py": "planning/test_plan_of_times.py",
     "loading/zarr.py": "loading/test_both_ends.py",
     "multistore/geolocations.py": "multistore/test_main.py",
     "multistore/overview.py": "multistore/test_main.py",

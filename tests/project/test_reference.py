@@ -63,8 +63,8 @@ def test_the_schema_is_one_of_2020_12() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     # An unknown keyword is no mistake to that, and says nothing to anybody.
     known = set(jsonschema.Draft202012Validator.VALIDATORS) | {
-        "$schema", "$defs", "default", "description", "discriminator", "format", "title",
-        "writeOnly",
+        "$schema", "$defs", "default", "description", "discriminator", "examples", "format",
+        "title", "writeOnly",
     }  # fmt: skip
     assert set(keywords(schema)) <= known
 
