@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stacbuild import loading, progress
 from stacbuild.errors import Failures, StacbuildError
-from stacbuild.planning.job import Job, Skipped, Source
-from stacbuild.stac.extensions import SKIPPED
+from stacbuild.planning.job import Job, Skipped, Source, with_skipped
 
 if TYPE_CHECKING:
     from stacbuild.loading import Problems
@@ -34,6 +33,7 @@ def with_readable(job: Job, make: Callable[[Job], T]) -> T:
     Failures
         Scenes cannot be read: lists all of them, each with item and asset.
     """
+    _warn(job, job.skipped)
     job = _without(job, _problems(job, skipped=True))
     while True:
         try:
@@ -88,14 +88,18 @@ def _without(job: Job, problems: Problems) -> Job:
         Skipped(scene.item, scene.asset, _reason(error, job.sources, scene.item))
         for scene, error in problems.items()
     ]
+    _warn(job, skipped)
+    found = tuple(sorted({*job.skipped, *skipped}, key=lambda each: (each.item, each.asset)))
+    inputs = with_skipped(job.inputs, found)
+    return replace(job, sources=sources, skipped=found, inputs=inputs)
+
+
+def _warn(job: Job, skipped: Iterable[Skipped]) -> None:
     for each in skipped:
         progress.warn(
             f"{job.name}: leaves out the scene of item {each.item}, since asset {each.asset} "
             f"cannot be read: {each.reason}"
         )
-    found = tuple(sorted({*job.skipped, *skipped}, key=lambda each: (each.item, each.asset)))
-    names = {each.item: each.asset for each in found}
-    return replace(job, sources=sources, skipped=found, inputs=job.inputs | {SKIPPED: names})
 
 
 def _failures(problems: Problems) -> Failures:

@@ -7,7 +7,6 @@ of it where another one has none.
 from __future__ import annotations
 
 import contextvars
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +18,7 @@ import pystac
 import xarray as xr
 
 from stacbuild.config.stores import kinds_that
-from stacbuild.errors import BuildError, NotFoundError, RemoteError, StacbuildError
+from stacbuild.errors import BuildError, StacbuildError
 from stacbuild.geo.coverage import touches
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import items_within
@@ -27,12 +26,13 @@ from stacbuild.loading.dataset import through_s3
 from stacbuild.loading.masks import MASKS, scene_asset
 from stacbuild.loading.pool import zarr_dataset
 from stacbuild.loading.scene_assets import chosen_assets, lacking_assets
-from stacbuild.loading.scene_errors import UNREADABLE, SceneAsset, named
+from stacbuild.loading.scene_errors import SceneAsset, named
 from stacbuild.loading.select import by_time, within_time
 from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.scenes import is_scene
+from stacbuild.troubles import UNREADABLE, Troubles
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -41,8 +41,6 @@ _SEARCHED_BY_TIME = kinds_that(lambda model: model.is_searched_by_time)
 
 # Files that are opened at the same time.
 _THREADS = 16
-# Failures of a server after which the others are not waited for, each with its retries.
-_MOST_FAILURES = 8
 
 Problems = dict[SceneAsset, StacbuildError]
 """Why assets of scenes cannot be used."""
@@ -76,20 +74,17 @@ def unreadable(
     complete = [item for item in items if item.id not in lacking and is_scene(item)]
     if not complete:
         return found
-    troubles = threading.Semaphore(_MOST_FAILURES)
-    ended = threading.Event()
+    troubles = Troubles()
 
     def check(scene: SceneAsset, opened: Callable[[], AbstractContextManager[Any]]) -> None:
-        if ended.is_set():
+        if troubles.too_many:
             return
         try:
             with named(scene), opened():
                 pass
         except UNREADABLE as error:
             found[scene] = error
-            trouble = isinstance(error, RemoteError) and not isinstance(error, NotFoundError)
-            if trouble and not troubles.acquire(blocking=False):
-                ended.set()
+            troubles.add(error)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="scenes") as threads:
         for scene, opened in dict(_files(variable, complete, target, options)).items():

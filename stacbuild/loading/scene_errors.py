@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stacbuild.errors import AuthError, IntegrityError, LocalError, RemoteError, StacbuildError
-
-UNREADABLE = (RemoteError, IntegrityError, LocalError, AuthError)
-"""Errors of a file that cannot be read, or is not as its item states."""
+from stacbuild.errors import StacbuildError
+from stacbuild.troubles import UNREADABLE
 
 _SCENE = "stacbuild_scene"
 

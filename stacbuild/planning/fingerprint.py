@@ -67,6 +67,7 @@ _NOT_CONTENT = (
     "stacbuild:checksum",
     "stacbuild:found",
     "stacbuild:served",
+    "stacbuild:unread",
 )
 _TIMESTAMPS = {"created", "updated", "version"}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stacbuild.planning.fingerprint import fingerprint
+from stacbuild.stac.extensions import SKIPPED
 
 if TYPE_CHECKING:
     import pystac
@@ -44,6 +45,12 @@ class Skipped:
     item: str
     asset: str
     reason: str
+
+
+def with_skipped(inputs: Inputs, skipped: Iterable[Skipped]) -> Inputs:
+    """Return the inputs of a cube that is made without some scenes."""
+    names = {each.item: each.asset for each in skipped}
+    return inputs | ({SKIPPED: names} if names else {})
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,15 @@ from stacbuild.planning.chunking import check_shards
 from stacbuild.planning.cycles import check_cycle
 from stacbuild.planning.fingerprint import REGION, Inputs, inputs_of, settings_of
 from stacbuild.planning.grids import as_read, check_pixels, known_grid
-from stacbuild.planning.job import Job, Source
+from stacbuild.planning.job import Job, Skipped, Source, with_skipped
 from stacbuild.planning.regions import region_digest, region_of
-from stacbuild.planning.sources import Sources, find_sources, source_collections, variable_items
+from stacbuild.planning.sources import (
+    Sources,
+    find_sources,
+    source_collections,
+    unread,
+    variable_items,
+)
 from stacbuild.stac.catalog import slug
 from stacbuild.stac.scenes import is_on_s3
 from stacbuild.storage.kinds import storage_of
@@ -157,6 +163,8 @@ class Resolver:
         """
         output, items = self.output(dataset), [item for items in found for item in items]
         read = as_read(self.config, dataset, found[0])
+        made_of = inputs or self.inputs(dataset, grid, items)
+        skipped = tuple(dict.fromkeys(Skipped(**each) for each in unread(items)))
         return Job(
             output=output,
             dataset=dataset,
@@ -166,7 +174,8 @@ class Resolver:
                 for variable, items in zip(read.variables, found, strict=True)
             ),
             collections=tuple(source_collections(self.catalog, items)),
-            inputs=inputs or self.inputs(dataset, grid, items),
+            inputs=with_skipped(made_of, skipped),
+            skipped=skipped,
             expression=_expression(self.config, dataset),
             scheduler=self.config.general.dask_scheduler,
             memory=self.memory,

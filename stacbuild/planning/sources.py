@@ -14,11 +14,11 @@ from stacbuild.config.data_ids import short
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError, StacbuildError, failure_of
 from stacbuild.planning.allowed import check_items
-from stacbuild.sources import PROFILE, harvest_store, profile_digest
+from stacbuild.sources import PROFILE, harvest_store, profile_digest, skipped_ids
 from stacbuild.sources.base import Wanted, raise_collected, watcher_of
 from stacbuild.stac.catalog import DATA_ID, Catalog, read_json
 from stacbuild.stac.checksums import is_same_file
-from stacbuild.stac.extensions import file_time
+from stacbuild.stac.extensions import UNREAD, file_time
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE
 from stacbuild.stac.scenes import all_views, is_scene
@@ -89,6 +89,8 @@ def find_sources(
         try:
             items = known_items(config, variable, catalog)
             why = _why_changed(config.store(variable.store), items, profiles)
+            if not why and variable.open_params.errors != "skip" and (count := len(unread(items))):
+                why = f"{count} of its assets could not be read when it was harvested"
         except StacbuildError:
             raise
         except Exception as error:
@@ -128,7 +130,8 @@ def variable_items(
                 f"{dataset.identifier}: {what} {', '.join(map(short, data_ids))} from {store}"
             )
             ids = tuple(data_ids)
-            wanted = Wanted(ids, preload=ids if preload else (), in_place=True)
+            skip = skipped_ids(variables, store)
+            wanted = Wanted(ids, preload=ids if preload else (), in_place=True, skip=skip)
             results = harvest_store(config, store, wanted, catalog, profiles)
             raise_collected([(result.name, result.error) for result in results if result.error])
     return [_readable_items(config, variable, catalog) for variable in variables]
@@ -228,6 +231,12 @@ def _was_modified(asset: pystac.Asset) -> bool:
 def is_described(item: pystac.Item) -> bool:
     """Return whether an item has a geotransform; items of archives have one once preloaded."""
     return "proj:transform" in item.properties
+
+
+def unread(items: Sequence[pystac.Item]) -> list[dict[str, str]]:
+    """Return what was left out when items were harvested: ``item``, ``asset`` and ``reason``."""
+    lists = {id(found): found for item in items if (found := item.properties.get(UNREAD))}
+    return [each for found in lists.values() for each in found]
 
 
 def _ready(items: Sequence[pystac.Item], store: Store) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         harvest_store,
         load_profiles,
         profile_digest,
+        skipped_ids,
     )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "harvest_store",
     "load_profiles",
     "profile_digest",
+    "skipped_ids",
 ]
 
 

@@ -51,6 +51,8 @@ class Wanted:
         Whether files of a data id of several files that can be read in place are not downloaded.
     folders
         Absolute folders of the configuration, which a local catalog may refer to besides its own.
+    skip
+        Data ids of which items that cannot be read are left out (``open_params.errors: skip``).
     """
 
     data_ids: tuple[str, ...]
@@ -58,6 +60,7 @@ class Wanted:
     force: bool = False
     in_place: bool = field(default=False, kw_only=True)
     folders: tuple[Path, ...] = ()
+    skip: frozenset[str] = field(default=frozenset(), kw_only=True)
 
 
 class Harvester(Protocol[S_contra]):

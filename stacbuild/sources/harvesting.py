@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,7 +33,7 @@ from stacbuild.stac.scenes import data_assets
 if TYPE_CHECKING:
     import pystac
 
-    from stacbuild.config import Config, Store
+    from stacbuild.config import Config, SourceVariable, Store
 
 PROFILE = "stacbuild:profile"
 """Property of a source's item: a digest of the profiles that were applied."""
@@ -238,10 +238,23 @@ def _wanted(config: Config) -> dict[str, Wanted]:
         preload.setdefault(entry.store, {}).update(dict.fromkeys(entry.data_ids))
         if config.general.force_preload or entry.preload_params.force_preload:
             force.add(entry.store)
+    variables = [each for dataset in config.datasets for each in dataset.variables]
     return {
-        store: Wanted(tuple(data_ids), tuple(preload.get(store, ())), store in force)
+        store: Wanted(
+            tuple(data_ids),
+            tuple(preload.get(store, ())),
+            store in force,
+            skip=skipped_ids(variables, store),
+        )
         for store, data_ids in used.items()
     }
+
+
+def skipped_ids(variables: Iterable[SourceVariable], store: str) -> frozenset[str]:
+    """Return the data ids of a store of which no variable needs items that cannot be read."""
+    of_store = [each for each in variables if each.store == store]
+    needed = {each.data_id for each in of_store if each.open_params.errors != "skip"}
+    return frozenset(each.data_id for each in of_store) - needed
 
 
 def _failed(name: str, error: StacbuildError, start: float) -> HarvestResult:

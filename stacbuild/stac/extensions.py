@@ -52,6 +52,10 @@ FINGERPRINT = "stacbuild:fingerprint"
 INPUTS = "stacbuild:inputs"
 """Property of a cube's item: ``{part: {name: digest}}``, see `inputs_of`."""
 
+UNREAD = "stacbuild:unread"
+"""Property of the first item of a data id: others that were left out because they could not be
+read, as in `SKIPPED`."""
+
 SKIPPED = "stacbuild:skipped"
 """Property of a cube's item: scenes that could not be read and were left out of it, each with
 ``item``, ``asset`` and ``reason``. Also a part of `INPUTS`."""

@@ -43,6 +43,7 @@ from stacbuild.sources.stac.scene_item import profile_of_asset, scene_of
 from stacbuild.sources.stac.search import find
 from stacbuild.sources.stac.state import FOUND, state_of
 from stacbuild.sources.stac.store import StacStore
+from stacbuild.sources.stac.unread import Problem, Unread
 from stacbuild.stac.catalog import STORE, Harvest, slug, with_digest
 from stacbuild.stac.extensions import declare_extensions
 
@@ -75,7 +76,7 @@ def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Ha
     with Reader(store, wanted.folders) as reader:
         for data_id in dict.fromkeys((*wanted.data_ids, *wanted.preload)):
             with collected(failures, data_id):
-                for each in _describe_all(reader, data_id, profiles):
+                for each in _describe_all(reader, data_id, profiles, skip=data_id in wanted.skip):
                     key = each.found.collection_location, str(each.found.collection.get("id"))
                     described.setdefault(key, []).append(each)
                 stated = profiles.collection(store.key, data_id)
@@ -84,18 +85,20 @@ def harvest(store: StacStore, wanted: Wanted, profiles: Profiles) -> Iterator[Ha
     raise_collected(failures)
 
 
-def _describe_all(reader: Reader, data_id: str, profiles: Profiles) -> list[Described]:
-    query = parse(data_id)
-    founds = find(reader, query)
-    jobs = _jobs(reader, _Wanted(data_id, query, profiles.of(reader.store.key, data_id)), founds)
-    assets = _describe_jobs(reader, jobs)
-    described = assets
-    if len(query.assets) > 1:
-        pairs, count = list(zip(jobs, assets, strict=True)), len(query.assets)
-        known = profiles.of(reader.store.key, data_id)
+def _describe_all(
+    reader: Reader, data_id: str, profiles: Profiles, *, skip: bool
+) -> list[Described]:
+    query, known = parse(data_id), profiles.of(reader.store.key, data_id)
+    founds, count = find(reader, query), len(query.assets)
+    unread = Unread(skip, gather=skip or count > 1)
+    jobs = _jobs(reader, _Wanted(data_id, query, known), founds, unread)
+    pairs = _describe_jobs(reader, jobs, unread)
+    described = [each for _, each in pairs]
+    if count > 1:
         described = [
             scene_of(pairs[start : start + count], known) for start in range(0, len(pairs), count)
         ]
+    unread.settle(described)
     _warn(described)
     if reader.store.folder:
         state = state_of(founds)
@@ -114,8 +117,10 @@ class _Wanted:
     profile: DataProfile
 
 
-def _jobs(reader: Reader, wanted: _Wanted, founds: Sequence[Found]) -> list[Job]:
+def _jobs(reader: Reader, wanted: _Wanted, founds: Sequence[Found], unread: Unread) -> list[Job]:
     """Return the assets to describe: all of the first item, then all of the next.
+
+    Items that lack one are left out if that is wanted.
 
     Raises
     ------
@@ -135,6 +140,9 @@ def _jobs(reader: Reader, wanted: _Wanted, founds: Sequence[Found]) -> list[Job]
             except StacbuildError as error:
                 if type(error) is not StacbuildError or len(founds) == 1:
                     raise
+                if unread.skip:
+                    unread.problems.append(Problem(item_id, found, str(name), error))
+                    continue
                 reason = str(error).removeprefix(f"{found.id}: ")
                 failed.setdefault(reason, []).append(found.id)
                 continue
@@ -145,7 +153,7 @@ def _jobs(reader: Reader, wanted: _Wanted, founds: Sequence[Found]) -> list[Job]
                 jobs.append(Job(item_id, data_id, found, data, wanted.profile))
     if failed:
         raise StacbuildError("; ".join(f"{_listed(ids)}: {why}" for why, ids in failed.items()))
-    return jobs
+    return [job for job in jobs if job.item_id not in unread.item_ids]
 
 
 def _listed(ids: Sequence[str]) -> str:
@@ -154,34 +162,45 @@ def _listed(ids: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _describe_jobs(reader: Reader, jobs: Sequence[Job]) -> list[Described]:
+def _describe_jobs(
+    reader: Reader, jobs: Sequence[Job], unread: Unread
+) -> list[tuple[Job, Described]]:
+    """Return the descriptions of the assets of items that can all be read."""
     label = f"{reader.store.identifier}: describe"
     with progress.task(label, total=len(jobs)) as task, ThreadPoolExecutor(_THREADS) as pool:
 
-        def one(job: Job) -> Described:
-            described = describe(reader, job)
-            task.advance()
-            return described
+        def one(job: Job) -> Described | None:
+            with unread.of(job):
+                described = describe(reader, job)
+                task.advance()
+                return described
+            return None
 
         # Headers of products first, since they decide which others are read.
-        known: dict[int, Described] = {}
+        known: dict[int, Described | None] = {}
         for numbers in _products(reader, jobs):
             some = [numbers[place] for place in spread(len(numbers))]
             known |= zip(some, pool.map(one, [jobs[number] for number in some]), strict=True)
-            samples = [(jobs[n].found, jobs[n].data, known[n].item, known[n].header) for n in some]
-            pattern = pattern_of(samples)
+            read = [(jobs[n], each) for n in some if (each := known[n]) is not None]
+            samples = [(job.found, job.data, each.item, each.header) for job, each in read]
+            pattern = pattern_of(samples) if samples else None
             if pattern is None:
                 continue
             for number in numbers:
                 taken = None
                 if number not in known:
-                    taken = take(reader, jobs[number], pattern, known[some[0]].notes)
+                    taken = take(reader, jobs[number], pattern, read[0][1].notes)
                 if taken is not None:
                     known[number] = taken
                     task.advance()
         rest = [number for number in range(len(jobs)) if number not in known]
         known |= zip(rest, pool.map(one, [jobs[number] for number in rest]), strict=True)
-    return [known[number] for number in range(len(jobs))]
+    bad = unread.item_ids
+    return [
+        (job, each)
+        for number, job in enumerate(jobs)
+        if (each := known[number]) is not None and job.item_id not in bad
+    ]
 
 
 def _products(reader: Reader, jobs: Sequence[Job]) -> Iterator[list[int]]:
