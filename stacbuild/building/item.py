@@ -136,8 +136,9 @@ def _period(sources: Sequence[pystac.Item]) -> Period | None:
     dated = [item for item in sources if not is_undated(item.properties)]
     if not dated:
         return None
-    starts = (str_to_datetime(_time(item, "start_datetime")) for item in dated)
-    ends = (str_to_datetime(_time(item, "end_datetime")) for item in dated)
+    # Sets, as tiles have few times, and parsing them takes longer than all else.
+    starts = map(str_to_datetime, {_time(item, "start_datetime") for item in dated})
+    ends = map(str_to_datetime, {_time(item, "end_datetime") for item in dated})
     return Period(min(starts), max(ends))
 
 

@@ -6,6 +6,7 @@ content of a VRT would be opened as VRT and could read local files.
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ class RasterFile:
         try:
             with gdal_env():
                 if self._pages is None:
-                    path = Path(self.href).resolve()
+                    path = os.path.abspath(self.href)  # noqa: PTH100 - resolving reads links
                     dataset = open_dataset(path, driver)
                 else:
                     # The name is for GDAL's messages only.

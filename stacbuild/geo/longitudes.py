@@ -36,9 +36,11 @@ def wrapped(source: PixelGrid, target: PixelGrid) -> tuple[PixelGrid, ...]:
 
     A source that is not geographic is returned unchanged. The result is empty if no copy overlaps.
     """
-    low, _, high, _ = target.bounds
     circle = full_circle(source.crs)
-    if circle is not None and not same_crs(source.crs, target.crs):
+    if circle is None:
+        return (source,)
+    low, _, high, _ = target.bounds
+    if not same_crs(source.crs, target.crs):
         # The range of longitudes that `positions` uses.
         low, high = -circle / 2, circle / 2
     return wrapped_between(source, low, high)

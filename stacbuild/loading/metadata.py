@@ -117,13 +117,20 @@ class VariableMetadata:
                 f"({', '.join(str(one.nodata) for one in each)}); state open_params."
                 "band_as_variable: true"
             )
-        masked = any(cls.of_raster(item, band).masked for item in items for band in bands)
         band = bands[0] if len(bands) == 1 else None
         attrs = dict(metadata.attrs)
-        for other in (cls.of_raster(item, band).attrs for item in items[1:]):
+        others = [cls.of_raster(item, band) for item in items[1:]]
+        for other in others:
             for name in ("long_name", "description"):
-                if other.get(name) != attrs.get(name):
+                if other.attrs.get(name) != attrs.get(name):
                     attrs.pop(name, None)
+        masked = any(one.masked for one in each)
+        if band is not None:
+            masked = masked or any(one.masked for one in others)
+        else:
+            masked = masked or any(
+                cls.of_raster(item, band).masked for item in items[1:] for band in bands
+            )
         of_classes = any(flags_of(one.classes, one.dtype) for one in each)
         if len(items) > 1 and (metadata.classes or not of_classes):
             # Bands that differ in classes have none in common.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,8 @@ import pandas as pd
 from rich.filesize import decimal
 
 from stacbuild.errors import ConfigError, LocalError
-from stacbuild.geo.grid import PixelGrid, Window
-from stacbuild.geo.positions import clip, positions, span
+from stacbuild.geo.grid import Floats, PixelGrid, Window
+from stacbuild.geo.positions import clip, coordinates, source_positions, span
 from stacbuild.loading import time_steps
 from stacbuild.loading.area import items_within
 from stacbuild.loading.dataset import any_touches, check_overlap
@@ -31,7 +32,7 @@ from stacbuild.planning.chunking import Chunking, chunking
 from stacbuild.planning.memory import work_of
 from stacbuild.planning.merging import check_times
 from stacbuild.planning.names import check_planned
-from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio
+from stacbuild.planning.sizes import bytes_to_fetch, compression_ratio, is_fetched
 from stacbuild.planning.sources import is_described
 from stacbuild.planning.variables import planned_variables
 from stacbuild.stac.files import is_remote
@@ -147,6 +148,7 @@ def estimate(
         fetch += sum(
             bytes_to_fetch(of_file[item.id, asset_of(item)], _window(source, grid))
             for item in ready
+            if is_fetched(item)
             for source in wrapped_grids([item], grid)
         )
         remote = is_remote(whole)
@@ -234,10 +236,35 @@ def _variable(
 
 def _window(source: PixelGrid, target: PixelGrid) -> Window | None:
     """Return the window of a source that a grid covers, from a sample of the grid's pixels."""
-    at = np.meshgrid(*(np.linspace(0, n - 1, _SAMPLES) for n in target.shape), indexing="ij")
-    row, col = positions(source, target, *at)
+    sample = _sample(source.crs, target)
+    # Where rows depend on y alone, the extreme ones are those of the extreme y.
+    x, y = sample.extremes if source.is_aligned else (sample.x, sample.y)
     with np.errstate(invalid="ignore"):
+        row, col = source_positions(source, x, y)
         return clip(span(row, _HALF_BLOCK), span(col, _HALF_BLOCK), source.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Coordinates of some pixels of a grid in the CRS of a source."""
+
+    x: Floats
+    y: Floats
+
+    @cached_property
+    def extremes(self) -> tuple[Floats, Floats]:
+        """The least and the largest finite x, and y."""
+        finite = [each[np.isfinite(each)] for each in (self.x, self.y)]
+        x, y = (np.array([each.min(), each.max()]) if each.size else each for each in finite)
+        return x, y
+
+
+# Cached, as a product has thousands of files in one CRS.
+@lru_cache(maxsize=8)
+def _sample(crs: str, target: PixelGrid) -> _Sample:
+    at = np.meshgrid(*(np.linspace(0, n - 1, _SAMPLES) for n in target.shape), indexing="ij")
+    with np.errstate(invalid="ignore"):
+        return _Sample(*coordinates(crs, target, *at))
 
 
 def _unit(variable: Variable, grid: Grid) -> int:

@@ -85,9 +85,14 @@ def _zarr_bytes(item: pystac.Item) -> dict[str, int]:
     }
 
 
+def is_fetched(item: pystac.Item) -> bool:
+    """Return whether a build downloads from a source."""
+    return "://" in item.assets["data"].href
+
+
 def bytes_to_fetch(item: pystac.Item, window: Window | None) -> int:
     """Return the bytes of a source that a build downloads: its share within a window."""
-    if "://" not in item.assets["data"].href or window is None:
+    if not is_fetched(item) or window is None:
         return 0
     rows, cols = window
     pixels = (rows.stop - rows.start) * (cols.stop - cols.start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,11 +187,15 @@ def _why_changed(store: Store, items: Sequence[pystac.Item], profiles: Profiles)
         data_id = str(items[0].properties[DATA_ID])
         if why := watcher_of(store).why_changed(store, data_id, items):
             return why
+
+    @cache
+    def digest(data_id: str, file: str | None) -> str:
+        return profile_digest(store, data_id, profiles, file)
+
     for item in items:
         profile = item.properties.get(PROFILE)
         # Items that were written by hand or by an older version have none.
-        stated = item.properties[DATA_ID], profiles, item.properties.get(FILE)
-        if profile and profile != profile_digest(store, *stated):
+        if profile and profile != digest(item.properties[DATA_ID], item.properties.get(FILE)):
             return "its profile changed"
         # Files in a cache are checked when they are fetched.
         if store.cache is None and _was_modified(item.assets["data"]):

@@ -86,14 +86,14 @@ def extent(items: list[Json], stated: Json) -> Json:
 
 def relative(href: str, directory: Path) -> str:
     """Return an href, made relative to a folder if it is a local absolute path."""
-    return Path(os.path.relpath(href, directory)).as_posix() if is_local(href) else href
+    return os.path.relpath(href, directory).replace(os.sep, "/") if is_local(href) else href
 
 
 def absolute(href: str, directory: Path) -> str:
     """Return an href, made absolute if it is a path relative to a folder."""
     if "://" in href or not is_relative_path(href):
         return href
-    return str(Path(os.path.normpath(directory / href)))
+    return os.path.normpath(os.path.join(directory, href))  # noqa: PTH118 - for thousands of items
 
 
 def relative_assets(content: Json, directory: Path) -> None:

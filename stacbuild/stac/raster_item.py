@@ -243,7 +243,7 @@ def grid_of(dataset: rasterio.io.DatasetReader, href: str) -> PixelGrid:
     IntegrityError
         If the file has no CRS or geotransform.
     """
-    return PixelGrid.from_affine(crs_text(_crs(dataset, href)), dataset.transform, dataset.shape)
+    return PixelGrid.from_affine(_crs(dataset, href), dataset.transform, dataset.shape)
 
 
 def _projection(grid: PixelGrid) -> Json:
@@ -282,7 +282,7 @@ def media_type(dataset: rasterio.io.DatasetReader) -> str:
     return CLOUD_OPTIMIZED if layout == "COG" else MEDIA_TYPE
 
 
-def _crs(dataset: rasterio.io.DatasetReader, href: str) -> pyproj.CRS:
+def _crs(dataset: rasterio.io.DatasetReader, href: str) -> str:
     check_placed(dataset, href)
     if not dataset.crs:
         raise IntegrityError(f"{href}: has no coordinate reference system{georeference_hint(href)}")
@@ -304,10 +304,10 @@ class _Declared:
 
 # Cached, as identifying a CRS takes longer than opening its file, and tiles have few of them.
 @lru_cache(maxsize=64)
-def _identified(declared: _Declared) -> pyproj.CRS:
+def _identified(declared: _Declared) -> str:
     # GDAL's search recognises CRS names of other programs; `identified` checks its result.
     code = declared.crs.to_epsg(confidence_threshold=_CONFIDENCE)
-    return identified(pyproj.CRS.from_wkt(declared.wkt), code)
+    return crs_text(identified(pyproj.CRS.from_wkt(declared.wkt), code))
 
 
 def _number(value: float) -> int | float:

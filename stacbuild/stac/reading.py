@@ -7,6 +7,7 @@ items that it returns.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class CatalogReader:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).resolve()
+        self._below = f"{str(self.root).rstrip(os.sep)}{os.sep}"
         self._known: dict[Path, _Known] = {}
 
     def __repr__(self) -> str:
@@ -61,7 +63,7 @@ class CatalogReader:
 
     def __getstate__(self) -> dict[str, Any]:
         # What was read is not sent to other processes.
-        return {"root": self.root, "_known": {}}
+        return {"root": self.root, "_below": self._below, "_known": {}}
 
     @property
     def path(self) -> Path:
@@ -201,10 +203,11 @@ class CatalogReader:
 
     def _inside(self, file: Path, href: str) -> Path:
         """Return the target of a link of *file*, after checking that it is in the catalog."""
-        path = (file.parent / href).resolve()
-        if not path.is_relative_to(self.root):
+        # As `Path.resolve`, which takes three times as long: a product has thousands of items.
+        path = os.path.realpath(os.path.join(file.parent, href))  # noqa: PTH118
+        if path != str(self.root) and not path.startswith(self._below):
             raise IntegrityError(f"{file}: links to {href!r} outside of the catalog; refused")
-        return path
+        return Path(path)
 
     def _document(self, path: Path) -> _Known:
         """Return a catalog or collection file, which is read again only if it changed."""
