@@ -39,7 +39,6 @@ ELSEWHERE = {
     "multistore/overview.py": "multistore/test_main.py",
     "multistore/stores.py": "multistore/test_main.py",
     "sources/own_file_groups.py": "sources/test_own_files.py",
-    "planning/estimate.py": "planning/test_planner.py",
     "planning/job.py": "planning/test_planner.py",
     "sources/clms/auth.py": "sources/clms/test_api.py",
     "sources/clms/listing.py": "sources/test_listing.py",
