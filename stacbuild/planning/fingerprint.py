@@ -56,7 +56,7 @@ _FIRST = {"stacbuild": "1"}
 # every run without work.
 _SOFTWARE = ("stacbuild", "stackstac", "rasterio", "pyproj", "numpy", "xarray", "zarr", "numcodecs")
 
-# Location and time of access do not describe the content.
+# Location, time of access, and circumstances of the acquisition do not affect the content.
 _NOT_CONTENT = (
     "file:",
     "storage:",
@@ -64,6 +64,9 @@ _NOT_CONTENT = (
     "archive",
     "stacbuild:chunks",
     "stacbuild:scaling",  # a reason for values that are fields themselves
+    "eo:",
+    "sat:",
+    "view:",
     "stacbuild:checksum",
     "stacbuild:found",
     "stacbuild:served",

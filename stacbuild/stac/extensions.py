@@ -18,14 +18,18 @@ EXTENSIONS = {
     "cf": f"{_SCHEMAS}/cf/v0.2.0/schema.json",
     "classification": f"{_SCHEMAS}/classification/v2.0.0/schema.json",
     "cube": f"{_SCHEMAS}/datacube/v2.3.0/schema.json",
+    "eo": f"{_SCHEMAS}/eo/v2.0.0/schema.json",
     "file": f"{_SCHEMAS}/file/v2.1.0/schema.json",
+    "grid": f"{_SCHEMAS}/grid/v1.1.0/schema.json",
     "processing": f"{_SCHEMAS}/processing/v1.2.0/schema.json",
     "proj": f"{_SCHEMAS}/projection/v2.0.0/schema.json",
     "raster": f"{_SCHEMAS}/raster/v2.0.0/schema.json",
     "renders": f"{_SCHEMAS}/render/v2.0.0/schema.json",
+    "sat": f"{_SCHEMAS}/sat/v1.1.0/schema.json",
     "sci": f"{_SCHEMAS}/scientific/v1.0.0/schema.json",
     "storage": f"{_SCHEMAS}/storage/v2.0.0/schema.json",
     "version": f"{_SCHEMAS}/version/v1.2.0/schema.json",
+    "view": f"{_SCHEMAS}/view/v1.1.0/schema.json",
     "zarr": f"{_SCHEMAS}/zarr/v1.1.0/schema.json",
 }
 """Schema of each extension by the prefix of its fields, or by a field without prefix."""

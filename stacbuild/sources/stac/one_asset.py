@@ -39,6 +39,7 @@ from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.product import stated_grid
 from stacbuild.sources.stac.projection import is_around, position_notes
 from stacbuild.sources.stac.reader import Reader
+from stacbuild.sources.stac.scene_properties import scene_properties
 from stacbuild.sources.stac.values import complete_raster, complete_zarr
 from stacbuild.stac.extensions import declare_extensions, file_time
 from stacbuild.stac.raster_item import Names, raster_item, stated_item
@@ -182,7 +183,7 @@ def _complete(reader: Reader, item: pystac.Item, job: Job) -> pystac.Item:
         asset = item.assets["data"]
         asset.extra_fields["alternate"] = {"s3": {"href": data.s3, "alternate:name": "S3"}}
         asset.extra_fields["alternate:name"] = "HTTPS"
-    item.properties |= rights_of(found)
+    item.properties |= rights_of(found) | scene_properties(found)
     item.add_link(via(found.location, "application/geo+json", f"Item {found.id}"))
     for rel, href in outer_links(reader, found.location, found.content):
         item.add_link(pystac.Link(rel, href))

@@ -22,7 +22,7 @@ _KEYS = re.compile(
 _MAYBE = re.compile(r"(\w+_)?qa(_\w+)?|qa\d+", re.IGNORECASE)
 _QUANTITY = ("unit", "scale", "offset", "raster:scale", "raster:offset")
 _STATED = ("classification:classes", "classification:bitfields")
-_TEXTS = ("name", "title", "description", "color_hint")
+_TEXTS = ("name", "title", "description")
 
 
 def is_quality(data: Data) -> bool:
@@ -56,7 +56,7 @@ def _bitfield(stated: Any) -> Json | None:
     if not _is_count(offset, 0) or not _is_count(length, 1) or not isinstance(classes, list):
         return None
     found = [_class(each) for each in classes[:256]]
-    if not all(found):
+    if not found or not all(found):
         return None
     return {"offset": offset, "length": length, "classes": found} | _texts(stated)
 
@@ -64,11 +64,21 @@ def _bitfield(stated: Any) -> Json | None:
 def _class(stated: Any) -> Json | None:
     if not isinstance(stated, dict) or not _is_count(stated.get("value"), 0):
         return None
-    return {"value": stated["value"]} | _texts(stated)
+    value, texts = stated["value"], _texts(stated)
+    name = texts.pop("name", None) or _name(texts.get("title") or texts.get("description") or "")
+    return {"value": value, "name": name or f"value_{value}"} | texts
 
 
 def _texts(stated: Json) -> Json:
-    return {key: clean(stated[key])[:1000] for key in _TEXTS if isinstance(stated.get(key), str)}
+    """Return its texts, with a name as the schema has it."""
+    texts = {key: clean(stated[key])[:1000] for key in _TEXTS if isinstance(stated.get(key), str)}
+    if name := _name(texts.pop("name", "")):
+        texts["name"] = name
+    return texts
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^0-9A-Za-z_-]+", "_", text[:100]).strip("_")
 
 
 def _is_count(value: Any, least: int) -> bool:

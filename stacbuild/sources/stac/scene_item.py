@@ -14,6 +14,7 @@ from stacbuild.sources.stac.asset import Data, Json, text
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.one_asset import Described, Job
 from stacbuild.sources.stac.quality import bitfields_of, is_quality
+from stacbuild.sources.stac.scene_properties import band_properties
 from stacbuild.sources.stac.times import instant
 from stacbuild.stac.extensions import declare_extensions
 
@@ -41,6 +42,7 @@ def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -
             **_of_asset(each.item.properties),
             **asset.extra_fields,
             **bitfields_of(job.data),
+            **band_properties(job.data.content),
         }
         assets[str(job.name)] = asset
     item.assets = {}

@@ -53,6 +53,22 @@ def test_bit_fields_that_are_none_are_left_out(stated: Any) -> None:
     assert bitfields_of(data("qa", **{"classification:bitfields": stated})) == {}
 
 
+def test_names_of_bits_are_as_the_schema_has_them() -> None:
+    classes = [{"value": 0}, {"value": 1, "description": "High confidence", "name": ""}]
+    stated = [{"name": "cloud shadow", "offset": 4, "length": 1, "classes": classes, "x": 1}]
+    high = {"value": 1, "name": "High_confidence", "description": "High confidence"}
+    assert bitfields_of(data("qa", **{"classification:bitfields": stated})) == {
+        "classification:bitfields": [
+            {
+                "name": "cloud_shadow",
+                "offset": 4,
+                "length": 1,
+                "classes": [{"value": 0, "name": "value_0"}, high],
+            }
+        ]
+    }
+
+
 def test_bit_fields_are_in_the_item_as_stated(tmp_path: Path) -> None:
     (item,), _ = harvested(tmp_path, "landsat-c2l2-sr?asset_names=red,qa_pixel", usgs())
     assert item.assets["qa_pixel"].extra_fields["classification:bitfields"] == BITFIELDS

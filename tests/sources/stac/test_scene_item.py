@@ -12,8 +12,10 @@ from stacbuild.errors import StacbuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.profiles import DataProfile, Profiles
 from stacbuild.sources.stac import harvest, one_asset
+from stacbuild.sources.stac.times import instant
 from tests.support.scenes import items as scenes
 from tests.support.scenes.items import Json, harvested
+from tests.support.stac_schemas import schema_problems
 
 S2 = "sentinel-2-l2a"
 
@@ -33,6 +35,26 @@ def test_a_scene_is_one_item_with_the_assets_asked_for(tmp_path: Path) -> None:
     assert item.assets["red"].title == "Red (band 4) - 10m"
     assert item.assets["red"].href == str(tmp_path / item.properties["title"] / "red.tif")
     assert red["file:size"] > 0
+
+
+@pytest.mark.parametrize(
+    ("scene", "names"),
+    [
+        (scenes.earth_search(), "red,scl"),
+        (scenes.cdse(), "B04,SCL,AOT"),
+        (scenes.planetary_computer(), "B04,SCL"),
+        (scenes.usgs(), "red,qa_pixel"),
+    ],
+)
+def test_items_of_all_providers_are_valid(tmp_path: Path, scene: Json, names: str) -> None:
+    data_id = f"{scene['collection']}?asset_names={names}"
+    (item,), _ = harvested(tmp_path, data_id, scene)
+    assert ",".join(item.assets) == names
+    content = item.to_dict(include_self_link=False)
+    assert schema_problems(content) == []
+    stated = scene["properties"]["datetime"]
+    assert item.datetime == instant(stated)
+    assert "start_datetime" not in item.properties
 
 
 def test_one_asset_is_an_item_as_before(tmp_path: Path) -> None:
