@@ -103,12 +103,14 @@ def describe(
         click.echo(json.dumps(metadata, indent=2))
         return
     for key, value in metadata.items():
-        if key != "variables":
+        if key not in ("variables", "assets"):
             _print_line(f"{key}: {size_text(value) if key == 'size' else _shown(value)}")
-    for name, variable in metadata.get("variables", {}).items():
-        _print_line(f"variable {name}:")
-        for key, value in variable.items():
-            _print_line(f"{key}: {_shown(value)}", "  ")
+    for kind in ("variable", "asset"):
+        for name, fields in metadata.get(f"{kind}s", {}).items():
+            _print_line(f"{kind} {name}:")
+            for key, value in fields.items():
+                shown = size_text(value) if key == "size" else _shown(value)
+                _print_line(f"{key}: {shown}", "  ")
 
 
 def _print_line(text: str, indent: str = "") -> None:
@@ -136,4 +138,6 @@ def _shown(value: Any) -> str:
         if len(words) > 8:
             words = [*words[:3], f"... ({len(value)})", *words[-2:]]
         return ", ".join(words)
+    if isinstance(value, dict):
+        return ", ".join(value)
     return f"{value:.10g}" if isinstance(value, float) else " ".join(str(value).split())

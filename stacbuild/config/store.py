@@ -40,7 +40,8 @@ class Store(Located):
     is_searched_by_time: ClassVar[bool] = False
     """Whether ``open_params.time_range`` selects items when they are harvested."""
     has_scenes: ClassVar[bool] = False
-    """Whether items may be scenes, with several assets (`stacbuild.config.scenes`)."""
+    """Whether items may be scenes, with several assets (`stacbuild.config.scenes`), which its
+    listing describes."""
     note: ClassVar[str] = ""
     """Comment beside its parameters in a first configuration."""
 

@@ -91,6 +91,13 @@ class Describer(Protocol[S_contra]):
         """Return the service's metadata of a data id as JSON-serializable data."""
 
 
+class AssetDescriber(Protocol[S_contra]):
+    """The module ``listing`` of a kind whose data ids may have several assets."""
+
+    def describe_assets(self, store: S_contra, data_id: str) -> dict[str, Any]:
+        """Return what the catalog states about the assets to choose from; empty if there is one."""
+
+
 class Watcher(Protocol[S_contra]):
     """The module ``state`` of a kind."""
 
@@ -111,6 +118,11 @@ def lister_of(store: Store) -> Lister[Store]:
 def describer_of(store: Store) -> Describer[Store]:
     """Import the describer of the kind of a store."""
     return cast("Describer[Store]", load_module(store.store_id, "listing"))
+
+
+def asset_describer_of(store: Store) -> AssetDescriber[Store]:
+    """Import the describer of assets of the kind of a store."""
+    return cast("AssetDescriber[Store]", load_module(store.store_id, "listing"))
 
 
 def watcher_of(store: Store) -> Watcher[Store]:

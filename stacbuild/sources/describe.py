@@ -12,12 +12,12 @@ from stacbuild.config.stores import kinds_that
 from stacbuild.errors import ConfigError, NotFoundError
 from stacbuild.formats.file_format import MEDIA_TYPES, Format
 from stacbuild.profiles import Profiles
-from stacbuild.sources.base import Wanted, describer_of, harvester_of
+from stacbuild.sources.base import Wanted, asset_describer_of, describer_of, harvester_of
 from stacbuild.stac.data_href import GROUP
-from stacbuild.stac.extensions import ALPHA, MASK
+from stacbuild.stac.extensions import ALPHA, MASK, SCALING
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE, is_undated
-from stacbuild.stac.scenes import is_on_s3
+from stacbuild.stac.scenes import all_views, by_asset, is_on_s3
 
 if TYPE_CHECKING:
     import pystac
@@ -53,6 +53,8 @@ def describe(store: Store, data_id: str) -> Json:
             raise ConfigError(f"data_id: {error}") from error
     if not store.described_in_place:
         return describer_of(store).describe(store, data_id)
+    if store.has_scenes and (stated := asset_describer_of(store).describe_assets(store, data_id)):
+        return stated
     items: list[pystac.Item] = []
     license_ = None
     wanted = Wanted((data_id,), folders=_own_cubes(store, data_id))
@@ -81,6 +83,26 @@ def describe_items(
     data_id: str, items: Sequence[pystac.Item], license_: str | None, options: Json
 ) -> Json:
     """Return the metadata of the items of a data id; several are tiles."""
+    grouped = by_asset(all_views(items))
+    if len(grouped) == 1:
+        return _describe_asset(data_id, next(iter(grouped.values())), license_, options)
+    assets = {
+        name: _describe_asset(data_id, each, license_, options) for name, each in grouped.items()
+    }
+    first = next(iter(assets.values()))
+    shared = {key: value for key, value in first.items() if key in _OF_SCENE}
+    for each in assets.values():
+        for key in ("data_id", *_OF_SCENE):
+            each.pop(key, None)
+    return {"data_id": data_id, **shared, "assets": assets}
+
+
+_OF_SCENE = ("title", "description", "tiles", "bbox", "times", "license", "note")
+
+
+def _describe_asset(
+    data_id: str, items: Sequence[pystac.Item], license_: str | None, options: Json
+) -> Json:
     first = items[0]
     asset = first.assets["data"]
     properties, fields = first.properties, asset.extra_fields
@@ -115,7 +137,9 @@ def describe_items(
         "unit": _of_bands(fields, "unit", "none"),
         "scale": _of_bands(fields, "raster:scale", 1),
         "offset": _of_bands(fields, "raster:offset", 0),
+        "scaling": fields.get(SCALING),
         "classes": _classes(fields) or None,
+        "bits": _bits(fields) or None,
         "size": fields.get("file:size"),
         "variables": _variables(properties["cube:variables"], asset, options)
         if "cube:variables" in properties
@@ -175,6 +199,16 @@ def _classes(fields: Json) -> list[str]:
         for band in fields.get("bands", ())
         for entry in band.get(_CLASSES, ())
     ]
+
+
+def _bits(fields: Json) -> list[str]:
+    """Return the bit fields of a raster: number of the bit, or first and last, and name."""
+    found = []
+    for entry in fields.get("classification:bitfields", ()):
+        first, last = entry["offset"], entry["offset"] + entry["length"] - 1
+        numbers = f"{first}" if first == last else f"{first}-{last}"
+        found.append(f"{numbers} {entry.get('name') or entry.get('description') or ''}".rstrip())
+    return found
 
 
 def _class(entry: Json) -> str:

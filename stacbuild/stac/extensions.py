@@ -47,6 +47,9 @@ of the product (`stacbuild.formats.geotiff_header.signature`). It is compared wh
 VARIABLE = "stacbuild:variable"
 """Field of an asset or of ``bands``: the variable according to the header."""
 
+SCALING = "stacbuild:scaling"
+"""Field of an asset: why its scale and offset are not those that its item states."""
+
 CONFIGURATION = "stacbuild:configuration"
 """Property of a cube's item: path of its configuration, relative to the catalog's folder."""
 

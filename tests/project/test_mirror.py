@@ -49,7 +49,6 @@ ELSEWHERE = {
     "sources/s3/listing.py": "sources/test_listing.py",
     "sources/stac/asset.py": "sources/stac/test_layouts.py",
     "sources/stac/own_cubes.py": "sources/stac/test_own_catalog.py",
-    "sources/stac/listing.py": "sources/stac/test_harvest.py",
     "sources/stac/one_asset.py": "sources/stac/test_harvest.py",
     "sources/stac/projection.py": "sources/stac/test_place.py",
     "sources/stac/reader.py": "sources/stac/test_harvest.py",

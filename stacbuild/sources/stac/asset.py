@@ -118,14 +118,7 @@ def data_of(
 
 def _only(found: Found, assets: dict[str, Json], kinds: dict[str, str]) -> str:
     """Return the key of the only asset with data."""
-    marked = [key for key in kinds if _is_data(assets[key].get("roles"))]
-    choice = marked or list(kinds)
-    if len(choice) > 1:
-        # Without copies of the same data at hrefs of unsupported schemes.
-        choice = [key for key in choice if may_be_read(assets[key])] or choice
-        choice = [key for key in choice if not _is_picture(assets[key])] or choice
-        # NetCDF is often a copy of the others for download.
-        choice = [key for key in choice if not is_array_file(assets[key])] or choice
+    choice = _choice(assets, kinds)
     if len(choice) > 1:
         raise StacbuildError(
             f"{found.id}: has {len(choice)} assets with data; choose by ?asset_names= and "
@@ -137,6 +130,25 @@ def _only(found: Found, assets: dict[str, Json], kinds: dict[str, str]) -> str:
             f"{clean(', '.join(sorted(assets)))[:300] or 'none'}"
         )
     return choice[0]
+
+
+def choice_of(found: Found) -> list[str]:
+    """Return the keys of the assets with data of an item, from which one has to be chosen."""
+    content = found.content["assets"]
+    assets = {str(key): asset for key, asset in content.items() if isinstance(asset, dict)}
+    return _choice(assets, readable(assets))
+
+
+def _choice(assets: dict[str, Json], kinds: dict[str, str]) -> list[str]:
+    marked = [key for key in kinds if _is_data(assets[key].get("roles"))]
+    choice = marked or list(kinds)
+    if len(choice) > 1:
+        # Without copies of the same data at hrefs of unsupported schemes.
+        choice = [key for key in choice if may_be_read(assets[key])] or choice
+        choice = [key for key in choice if not _is_picture(assets[key])] or choice
+        # NetCDF is often a copy of the others for download.
+        choice = [key for key in choice if not is_array_file(assets[key])] or choice
+    return choice
 
 
 def _is_picture(asset: Json) -> bool:

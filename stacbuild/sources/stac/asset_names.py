@@ -60,7 +60,7 @@ def key_of(assets: Mapping[str, Json], name: str, resolution: float | None = Non
 def _nearest(found: Mapping[str, Json], name: str, resolution: float | None) -> str:
     if len(found) == 1:
         return next(iter(found))
-    sizes = {key: _resolution(key, asset) for key, asset in found.items()}
+    sizes = {key: resolution_of(key, asset) for key, asset in found.items()}
     known = {key: size for key, size in sizes.items() if size is not None}
     if len(set(known.values())) < len(found):
         listed = clean(", ".join(sorted(found)))[:300]
@@ -70,7 +70,7 @@ def _nearest(found: Mapping[str, Json], name: str, resolution: float | None) -> 
     return min(known, key=lambda key: (abs(known[key] - resolution), known[key]))
 
 
-def _resolution(key: str, asset: Json) -> float | None:
+def resolution_of(key: str, asset: Json) -> float | None:
     """Return the pixel size of an asset in metres by its key or what it states."""
     if suffix := _SUFFIX.fullmatch(key):
         return float(suffix[2])

@@ -3,7 +3,7 @@
 A physical value is scale times number plus offset. Most items state both (``raster:bands`` in
 STAC 1.0, ``raster:scale`` and ``raster:offset`` in 1.1), and these are taken. The rules below, in
 this order, are the known exceptions; the first that holds decides, and its reason is recorded in
-the field `SCALING` of the asset.
+the field `stacbuild:scaling` of the asset.
 
 Sources: Sentinel-2 Products Specification Document (S2-PDGS-TAS-DI-PSD) 14.9 and later: a
 quantification value of 10000, an offset of -1000 from processing baseline 04.00 on, 1000 for AOT
@@ -27,9 +27,6 @@ from stacbuild.sources.stac.quality import is_quality
 from stacbuild.stac.extensions import MASK
 
 Json = dict[str, Any]
-
-SCALING = "stacbuild:scaling"
-"""Field of an asset: why its scale and offset are not those that its item states."""
 
 _SCALE, _OFFSET = "raster:scale", "raster:offset"
 _SHIFTED = "boa_offset_applied"

@@ -28,7 +28,7 @@ from stacbuild.sources.stac import scaling
 from stacbuild.sources.stac.asset import Data, text
 from stacbuild.sources.stac.found import Found
 from stacbuild.stac.datacube import stated_by_rasters
-from stacbuild.stac.extensions import MASK
+from stacbuild.stac.extensions import MASK, SCALING
 
 Json = dict[str, Any]
 
@@ -55,7 +55,7 @@ def complete_raster(
     fields = item.assets["data"].extra_fields
     _describe_bands(fields.get("bands", ()), data)
     dtype = np.dtype(raster.dtypes[0].replace("complex_int16", "complex64"))
-    stated = _checked(_entries(found, data, notes), dtype, notes)
+    stated = _checked(entries_of(found, data, notes), dtype, notes)
     stated, reason, note = scaling.apply(found, data, stated, dtype=dtype, own=fields)
     notes += [note] if note else []
     if len(stated) not in (1, raster.count):
@@ -70,7 +70,7 @@ def complete_raster(
     bands: list[Json] = fields.get("bands") or [{} for _ in stated]
     own = [{key: (fields | band)[key] for key in _FIELDS if key in fields | band} for band in bands]
     if reason:
-        fields[scaling.SCALING] = reason
+        fields[SCALING] = reason
     in_file = exact_nodata(raster)
     if fields.get(MASK) in ("mask", "values"):
         unused = [each.pop("nodata") for each in stated if "nodata" in each]
@@ -179,7 +179,7 @@ def _is_chosen(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> bool:
 _CF_NODATA = ("_FillValue", "missing_value")
 
 
-def _entries(found: Found, data: Data, notes: list[str]) -> list[Json]:
+def entries_of(found: Found, data: Data, notes: list[str]) -> list[Json]:
     """Return the values of each band; a single dict if all are equal. The asset counts most."""
     entries: list[Json] = [{}]
     for level in _levels(found, data):
@@ -207,7 +207,7 @@ def stated_values(found: Found, data: Data) -> list[Json]:
             bands = each if isinstance(each, list) else []
             own = [band.get("data_type") for band in bands if isinstance(band, dict)]
             types = own if any(own) else types
-    entries = _entries(found, data, []) if len({*map(str, types)}) == 1 else []
+    entries = entries_of(found, data, []) if len({*map(str, types)}) == 1 else []
     return [entry | {"data_type": str(types[0])} for entry in entries]
 
 

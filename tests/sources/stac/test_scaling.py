@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stacbuild.sources.stac.scaling import SCALING
+from stacbuild.stac.extensions import SCALING
 from tests.support.scenes import items as scenes
 from tests.support.scenes.items import Json, harvested, planetary_computer
 
