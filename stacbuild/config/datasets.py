@@ -222,6 +222,17 @@ class SourceVariable(Source):
     """Name of the cube's variable; of several variables, the prefix of their names."""
 
     _default_name: str | None = PrivateAttr(default=None)
+    _asset: str | None = PrivateAttr(default=None)
+
+    @property
+    def label(self) -> str:
+        """The data id for messages, and the asset if the variable is one of several."""
+        return f"{super().label}: {self._asset}" if self._asset else super().label
+
+    def of_asset(self, asset: str) -> Self:
+        """Return this variable after making it that of one asset, which names it."""
+        self._asset = asset
+        return self.with_default_name(asset)
 
     def with_default_name(self, name: str) -> Self:
         """Return this variable after setting its name if neither it nor the file has one."""

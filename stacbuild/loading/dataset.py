@@ -28,6 +28,7 @@ from stacbuild.loading.differences import (
     warn_about_raster,
     warn_about_unpacking,
 )
+from stacbuild.loading.grouping import grouped
 from stacbuild.loading.masks import note_tables
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
@@ -40,7 +41,7 @@ from stacbuild.loading.raster_names import (
     with_labels,
     with_times,
 )
-from stacbuild.loading.scene_assets import chosen_assets, merged, names_of, of_asset
+from stacbuild.loading.scene_assets import chosen_assets, merged, names_of, of_asset, usable
 from stacbuild.loading.select import (
     band_times,
     bands_apart,
@@ -103,8 +104,12 @@ def load_variable(
     """
     if storage_options:
         items = [through_s3(item) for item in items]
-    items = items_within(variable, items)
+    items = items_within(variable, usable(variable, items))
     check_overlap(variable, items, any_touches(items, grid), grid)
+    groups = grouped(variable, items, grid)
+    for note in groups.notes:
+        progress.say(note)
+    items = groups.items
     assets = chosen_assets(variable, items)
     note_tables(variable, next(iter(assets.values()), []))
     # Checked for each time, since files that together cover the grid may have different times.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pystac
@@ -11,15 +11,18 @@ from stacbuild import progress
 from stacbuild.config.data_ids import short
 from stacbuild.errors import BuildError
 from stacbuild.loading.classes import warn_about_classes, warn_about_range
-from stacbuild.loading.metadata import VariableMetadata, data_bands
+from stacbuild.loading.metadata import VariableMetadata, data_bands, differ_in_packing
 from stacbuild.loading.packing import commutes
 from stacbuild.stac.checksums import CHECKSUM
 from stacbuild.stac.item_time import FILE
+from stacbuild.stac.scenes import is_scene
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
 _Key = TypeVar("_Key")
+_APART = "open_params.band_as_variable: true gives each band its own"
+_OF_SCENES = ("scale", "offset", "no data")
 # Fields of an asset that are those of its file, and not of its values.
 _OF_FILE = {"file:size", "file:checksum", "updated", CHECKSUM}
 
@@ -92,20 +95,34 @@ def warn_about_raster(
     warn_about_range(name, metadata.classes, metadata.dtype)
     if variable.open_params.band_as_variable:
         return
-    apart = "open_params.band_as_variable: true gives each band its own"
     if metadata.unpacked:
-        progress.warn(
-            f"{name}: its bands differ in scale or offset, so the cube holds unpacked values "
-            f"({dtype}); {apart}"
-        )
+        _say_unpacked(name, items, of_bands, dtype.name)
     each = [VariableMetadata.of_raster(items[0], band).attrs.get("units") for band in of_bands]
     if len(set(each)) > 1:
         units = ", ".join(dict.fromkeys(unit or "none" for unit in each))
         progress.warn(
-            f"{name}: its bands differ in unit ({units}), so the cube states none; {apart}"
+            f"{name}: its bands differ in unit ({units}), so the cube states none; {_APART}"
         )
     if metadata.of_classes and not metadata.classes:
-        progress.warn(f"{name}: its bands differ in classes, so the cube states none; {apart}")
+        progress.warn(f"{name}: its bands differ in classes, so the cube states none; {_APART}")
+
+
+def _say_unpacked(
+    name: str, items: Sequence[pystac.Item], bands: Iterable[int], dtype: str
+) -> None:
+    own = [VariableMetadata.of_raster(items[0], band) for band in bands]
+    if differ_in_packing([own]):
+        progress.warn(
+            f"{name}: its bands differ in scale or offset, so the cube holds unpacked values "
+            f"({dtype}); {_APART}"
+        )
+        return
+    # The normal case of scenes that were processed in different years.
+    files = [VariableMetadata.of_raster(item, band) for item in items for band in bands]
+    what = "scale or offset" if differ_in_packing([files]) else "nodata values"
+    progress.say(
+        f"{name}: its scenes differ in {what}, so the cube holds unpacked values ({dtype})"
+    )
 
 
 def check_common(items: Sequence[pystac.Item]) -> None:
@@ -115,9 +132,11 @@ def check_common(items: Sequence[pystac.Item]) -> None:
     ------
     BuildError
         If they differ in dtype, bands, unit, scale or offset, or (integers) in nodata values: the
-        nodata value of one file may be a valid value in another.
+        nodata value of one file may be a valid value in another. Scenes may differ in the last
+        three, as each is unpacked by what its own item states; and some may state no unit.
     """
     kinds: dict[str, dict[Any, str]] = {}
+    ignored = _OF_SCENES if any(map(is_scene, items)) else ()
     for item in _distinct(items):
         bands = data_bands(item)
         each = [VariableMetadata.of_raster(item, band) for band in bands]
@@ -132,6 +151,8 @@ def check_common(items: Sequence[pystac.Item]) -> None:
                 tuple(own.nodata if own.dtype.kind != "f" else () for own in each),
             ),
         ):
+            if what in ignored or (ignored and what == "unit" and value == (None,) * len(bands)):
+                continue
             same = value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
             file = str(item.properties.get(FILE, item.id))
             kinds.setdefault(what, {}).setdefault(same, file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +95,10 @@ class VariableMetadata:
     def of_bands(cls, items: Sequence[pystac.Item], bands: Sequence[int]) -> VariableMetadata:
         """Read the metadata that several bands of the files of one product share.
 
-        If the bands differ in scale or offset, the values in the cube are unpacked. A unit that
-        differs is left out, and so are a title and a description that differ between files.
+        If the bands or the files differ in scale or offset, the values in the cube are unpacked,
+        and so they are if scenes of integers differ in nodata values, unless these are classes. A
+        unit that differs is left out, and so are a title and a description that differ between
+        files.
 
         Raises
         ------
@@ -104,8 +106,20 @@ class VariableMetadata:
             If integer bands differ in their nodata values.
         """
         each = [cls.of_raster(items[0], band) for band in bands]
+        band = bands[0] if len(bands) == 1 else None
+        others = [cls.of_raster(item, band) for item in items[1:]]
+        files = [each]
+        if band is not None:
+            files += [[other] for other in others]
+        else:
+            files += [[cls.of_raster(item, band) for band in bands] for item in items[1:]]
         metadata = each[0] if len(bands) == 1 else cls.of_raster(items[0])
-        if len({one.packing for one in each}) > 1:
+        of_classes = any(flags_of(one.classes, one.dtype) for one in each)
+        if differ_in_packing(files) or (
+            metadata.dtype.kind != "f"
+            and not of_classes
+            and len({tuple(one.nodata for one in own) for own in files}) > 1
+        ):
             metadata = metadata.unpack()
         if (
             metadata.dtype.kind != "f"
@@ -117,27 +131,18 @@ class VariableMetadata:
                 f"({', '.join(str(one.nodata) for one in each)}); state open_params."
                 "band_as_variable: true"
             )
-        band = bands[0] if len(bands) == 1 else None
         attrs = dict(metadata.attrs)
-        others = [cls.of_raster(item, band) for item in items[1:]]
         for other in others:
             for name in ("long_name", "description"):
                 if other.attrs.get(name) != attrs.get(name):
                     attrs.pop(name, None)
-        masked = any(one.masked for one in each)
-        if band is not None:
-            masked = masked or any(one.masked for one in others)
-        else:
-            masked = masked or any(
-                cls.of_raster(item, band).masked for item in items[1:] for band in bands
-            )
-        of_classes = any(flags_of(one.classes, one.dtype) for one in each)
         if len(items) > 1 and (metadata.classes or not of_classes):
             # Bands that differ in classes have none in common.
             classes = classes_of_files(items, band)
             metadata = replace(metadata, classes=classes)
             attrs |= flags_of(classes, metadata.dtype)
             of_classes = bool(flags_of(classes, metadata.dtype))
+        masked = any(one.masked for own in files for one in own)
         return replace(
             metadata, masked=masked, nodata=each[0].nodata, attrs=attrs, of_classes=of_classes
         )
@@ -259,6 +264,11 @@ class VariableMetadata:
             return self.nodata[0]
         limits = np.iinfo(dtype)
         return int(limits.max if dtype.kind == "u" else limits.min)
+
+
+def differ_in_packing(files: Iterable[Iterable[VariableMetadata]]) -> bool:
+    """Return whether bands, or files, differ in scale or offset."""
+    return len({one.packing for own in files for one in own}) > 1
 
 
 def data_bands(item: pystac.Item) -> list[int]:

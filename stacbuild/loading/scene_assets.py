@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from stacbuild.errors import BuildError
 from stacbuild.loading.masks import with_masks
 from stacbuild.loading.methods import check_methods
 from stacbuild.loading.select import chosen_names
-from stacbuild.stac.scenes import DATA, by_asset, by_item
+from stacbuild.stac.scenes import DATA, by_asset, by_item, with_properties
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
+
+_SCALE = ("raster:scale", "raster:offset")
 
 
 def chosen_assets(
@@ -30,22 +33,12 @@ def chosen_assets(
     Raises
     ------
     BuildError
-        If an item lacks one of them, or that of a mask, and ``open_params.errors`` is not ``skip``;
-        if the configuration names an unknown one; and as `with_masks`.
+        If the configuration names an unknown one, and as `with_masks`.
     """
     found = by_asset(items)
     if set(found) <= {DATA}:
         return {}
     names = list(variable.open_params.asset_names or found)
-    missing = lacking_assets(variable, items)
-    if missing and variable.open_params.errors != "skip":
-        listed = (f"{item} has no {' and no '.join(assets)}" for item, assets in missing.items())
-        raise BuildError(
-            f"{variable.label}: items of the catalog lack assets: {'; '.join(listed)}; harvest "
-            "again, leave these assets out of open_params, or state open_params.errors: skip"
-        )
-    if missing:
-        found = by_asset([item for item in items if item.id not in missing])
     names = chosen_names(variable, names)
     check_methods(variable, names)
     return {name: with_masks(variable, found[name]) for name in names if name in found}
@@ -80,7 +73,7 @@ def of_asset(variable: SourceVariable, asset: str) -> SourceVariable:
             "temporal_resample_params": None,
         }
     )
-    return copied.with_default_name(asset)
+    return copied.of_asset(asset)
 
 
 def names_of(asset: str, names: Iterable[str]) -> dict[str, str]:
@@ -105,3 +98,48 @@ def merged(variable: SourceVariable, parts: Mapping[str, xr.Dataset]) -> xr.Data
             f"({' '.join(str(error).split())[:200]}); state open_params.band_as_variable: true, or "
             "make a dataset of each"
         ) from error
+
+
+def usable(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
+    """Return the items that have all assets, with the values that ``open_params`` asks for.
+
+    If ``apply_scaling`` is false, copies in memory state no scale and offset, and no unit, which is
+    that of scaled values.
+
+    Raises
+    ------
+    BuildError
+        If a scene lacks the asset of a variable or of a mask, and ``errors`` is not ``skip``; or if
+        all do.
+    """
+    missing = lacking_assets(variable, items)
+    kept = [item for item in items if item.id not in missing]
+    if missing and (not kept or variable.open_params.errors != "skip"):
+        listed = (f"{item} has no {' and no '.join(assets)}" for item, assets in missing.items())
+        raise BuildError(
+            f"{variable.label}: items of the catalog lack assets: {'; '.join(listed)}; harvest "
+            "again, leave these assets out of open_params, or state open_params.errors: skip"
+        )
+    return _unscaled(variable, kept)
+
+
+def _unscaled(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
+    if variable.open_params.apply_scaling is not False:
+        return list(items)
+    found = []
+    for item in items:
+        asset = copy.copy(item.assets[DATA])
+        fields = _without_scale(asset.extra_fields)
+        if bands := fields.get("bands"):
+            fields["bands"] = [_without_scale(band) for band in bands]
+        asset.extra_fields = fields
+        changed = with_properties(item, {})
+        changed.assets[DATA] = asset
+        found.append(changed)
+    return found
+
+
+def _without_scale(fields: Mapping[str, Any]) -> dict[str, Any]:
+    if not any(name in fields for name in _SCALE):
+        return dict(fields)
+    return {name: value for name, value in fields.items() if name not in (*_SCALE, "unit")}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pystac
 import xarray as xr
+from numpy.typing import NDArray
 
 from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
@@ -190,16 +191,23 @@ def within_time(
             f"{variable.label}: has no times; leave open_params.time_range out, or date its "
             "bands in a profile"
         )
-    # As in pandas, an end that is a year or a month includes all of it.
-    whole = pd.Series(np.arange(len(times)), times)[times.notna()].sort_index()
-    first, last = (_naive(limit) for limit in limits)
-    inside = np.sort(whole.loc[first:last].to_numpy())
+    inside = positions_within(times, limits)
     if not len(inside):
         raise BuildError(
             f"{variable.label}: open_params.time_range {_span(limits)} holds none of its times, "
             f"{times.min().isoformat()} to {times.max().isoformat()}"
         )
     return dataset if dim is None else dataset.isel({dim: inside})
+
+
+def positions_within(
+    times: pd.DatetimeIndex, limits: tuple[str | None, str | None]
+) -> NDArray[np.intp]:
+    """Return the positions of the times of ``open_params.time_range``, ascending."""
+    # As in pandas, an end that is a year or a month includes all of it.
+    whole = pd.Series(np.arange(len(times)), times)[times.notna()].sort_index()
+    first, last = (_naive(limit) for limit in limits)
+    return np.sort(whole.loc[first:last].to_numpy())
 
 
 def _times_of(variable: SourceVariable, dataset: xr.Dataset) -> xr.DataArray | None:

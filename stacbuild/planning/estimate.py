@@ -24,8 +24,10 @@ from stacbuild.geo.positions import clip, coordinates, source_positions, span
 from stacbuild.loading import time_steps
 from stacbuild.loading.area import items_within
 from stacbuild.loading.dataset import any_touches, check_overlap
+from stacbuild.loading.grouping import grouped
 from stacbuild.loading.memory import room
 from stacbuild.loading.methods import wrapped_grids
+from stacbuild.loading.scene_assets import usable
 from stacbuild.loading.units import work_unit
 from stacbuild.machine import free_bytes
 from stacbuild.planning.chunking import Chunking, chunking
@@ -132,12 +134,14 @@ def estimate(
     times: dict[str, pd.DatetimeIndex] = {}
     known, fetch, write, memory = True, 0, 0.0, 0
     for variable, whole in zip(dataset.variables, found, strict=True):
-        items = items_within(variable, whole) if all(map(is_described, whole)) else whole
+        items = usable(variable, whole)
+        items = items_within(variable, items) if all(map(is_described, items)) else items
         ready = [item for item in items if is_described(item)]
         if not ready or len(ready) < len(items):
             known = False
             continue
         check_overlap(variable, ready, any_touches(ready, grid), grid)
+        ready = grouped(variable, ready, grid).items
         planned, its_times = _variables(variable, ready, dataset, grid)
         times |= its_times
         # Sizes are those of whole files; items cut by a bbox only have another extent.

@@ -11,7 +11,7 @@ import numpy as np
 
 from stacbuild.loading.memory import Source, Work, unit_side, work
 from stacbuild.loading.methods import wrapped_grids
-from stacbuild.loading.select import band_times, by_time
+from stacbuild.loading.select import band_times, by_time, has_time
 from stacbuild.loading.units import work_unit
 from stacbuild.planning.sizes import length_of
 
@@ -48,12 +48,15 @@ def work_of(
     inputs = 1
     if variable.temporal_resample_params is not None and not variable.custom_processing:
         inputs = _times_per_step(planned, items)
+    is_raster = "cube:variables" not in items[0].properties
+    of_items = {"time"} if is_raster and has_time(items) else set()
     needed = []
     for each in planned:
         itemsize = np.dtype(each.dtype).itemsize
         unit = math.prod(work_unit(grid, itemsize, most=unit_side(source, itemsize, budget)))
-        # All bands, in case the file is pixel-interleaved.
-        bands = math.prod(each.shape[:-2])
+        # All bands, in case the file is pixel-interleaved. Times of items are other files.
+        lead = dict(zip(each.dims, each.shape, strict=True))
+        bands = math.prod(n for dim, n in list(lead.items())[:-2] if dim not in of_items)
         shared = unit * itemsize * bands if bands > 1 else 0
         needed.append(replace(work(source, unit, itemsize, inputs=inputs), shared=shared))
     return max(needed, key=lambda each: each.total, default=Work(0))

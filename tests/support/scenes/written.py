@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +193,7 @@ class Target:
         rows, cols = np.indices(self.shape)
         x = self.west + (cols + 0.5) * self.side
         y = self.north - (rows + 0.5) * self.side
-        to_scene = Transformer.from_crs(self.epsg, scene.epsg, always_xy=True)
-        x, y = to_scene.transform(x, y)
+        x, y = _transformer(self.epsg, scene.epsg).transform(x, y)
         col = np.floor((x - scene.left) / band.side).astype(int)
         row = np.floor((scene.top - y) / band.side).astype(int)
         height, width = band.values.shape
@@ -203,8 +204,12 @@ class Target:
         return values, valid
 
 
+# Finding a transformation takes longer than all else that tests do with one.
+_transformer = functools.lru_cache(partial(Transformer.from_crs, always_xy=True))
+
+
 def _ring(epsg: int, bounds: Sequence[float]) -> list[list[float]]:
     west, south, east, north = bounds
-    to_degrees = Transformer.from_crs(epsg, 4326, always_xy=True)
+    to_degrees = _transformer(epsg, 4326)
     corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
     return [list(to_degrees.transform(*corner)) for corner in corners]
