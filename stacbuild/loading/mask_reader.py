@@ -6,8 +6,8 @@ share them: a window is decoded once, and kept as one bit a pixel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,18 @@ from numpy.typing import NDArray
 from stacbuild.geo.grid import PixelGrid, Window
 from stacbuild.geo.positions import shifted, window_key
 from stacbuild.loading.mask_rules import Rule, dilated
-from stacbuild.loading.pool import Stated, cache, identity, open_raster, shared_index_map
+from stacbuild.loading.pool import (
+    Stated,
+    cache,
+    identity,
+    open_raster,
+    shared_index_map,
+    zarr_dataset,
+)
 from stacbuild.loading.scene_errors import SceneAsset, named
 
 if TYPE_CHECKING:
+    import xarray as xr
     from rasterio.io import DatasetReader
 
     from stacbuild.formats.geotiff import RasterFile
@@ -37,13 +45,15 @@ class TileMask:
     Parameters
     ----------
     href
-        The file of the layer, whose first band is tested.
+        The file of the layer, whose first band is tested, or the Zarr group.
     grid
         Its pixels.
     rule
         Which of them are masked.
     scene
         Its item and asset, for messages.
+    variable
+        Name of the variable of a Zarr group; its dimensions are rows and columns.
     masked
         Whether the file has a mask of its own; what that hides is masked.
     size, kind, version, header, dtype
@@ -54,6 +64,7 @@ class TileMask:
     grid: PixelGrid
     rule: Rule
     scene: SceneAsset
+    variable: str = ""
     masked: bool = False
     size: int | None = None
     kind: str = ""
@@ -96,8 +107,7 @@ class TileMask:
 
     def _masked(self, window: Window, options: Mapping[str, Any]) -> tuple[Window, _Bits]:
         """Return a window around another that is decoded at once, and its masked pixels."""
-        with self.opened(options) as (_, dataset):
-            blocks = dataset.block_shapes[0]
+        blocks = self._blocks(options)
         rows, cols = (
             _widened(part, block, length)
             for part, block, length in zip(window, blocks, self.grid.shape, strict=True)
@@ -107,22 +117,52 @@ class TileMask:
         return whole, cache.get(key, lambda: self._decoded(whole, options))
 
     def _decoded(self, window: Window, options: Mapping[str, Any]) -> _Bits:
-        # Imported late: plans need masks, but no GDAL.
-        from rasterio.windows import Window as RasterWindow
-
         far = self.rule.dilate
         rows, cols = (
             slice(max(part.start - far, 0), min(part.stop + far, length))
             for part, length in zip(window, self.grid.shape, strict=True)
         )
-        with self.opened(options) as (file, dataset):
-            at = RasterWindow.from_slices(rows, cols)
-            [pixels] = file.read(dataset, at, [1])
-            unknown = ~file.read_valid(dataset, at, 1) if self.masked else None
+        pixels, unknown = self._read((rows, cols), options)
         found = dilated(self.rule.masked(pixels), far)
         if unknown is not None:
             found = found | unknown
         return _Bits.of(found[shifted(window, (-rows.start, -cols.start))])
+
+    def _read(
+        self, window: Window, options: Mapping[str, Any]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return the values of a window, and the pixels that the file itself masks."""
+        if self.variable:
+            array = self._array(options)
+            try:
+                return np.asarray(array[window].values), None
+            except Exception as error:
+                from stacbuild.formats.zarr_errors import read_error
+
+                raise read_error(error, self.href, dict(options)) from error
+        # Imported late: plans need masks, but no GDAL.
+        from rasterio.windows import Window as RasterWindow
+
+        with self.opened(options) as (file, dataset):
+            at = RasterWindow.from_slices(*window)
+            [pixels] = file.read(dataset, at, [1])
+            return pixels, ~file.read_valid(dataset, at, 1) if self.masked else None
+
+    def _blocks(self, options: Mapping[str, Any]) -> tuple[int, int]:
+        if self.variable:
+            array = self._array(options)
+            rows, cols = array.encoding.get("chunks") or array.shape
+            return rows, cols
+        with self.opened(options) as (_, dataset):
+            rows, cols = dataset.block_shapes[0]
+            return rows, cols
+
+    def _array(self, options: Mapping[str, Any]) -> xr.DataArray:
+        return zarr_dataset(self.href, options, self.version)[self.variable]
+
+    def opening(self, options: Mapping[str, Any]) -> AbstractContextManager[Any]:
+        """Open the layer, without reading its pixels, while in the context."""
+        return nullcontext(self._array(options)) if self.variable else self.opened(options)
 
     def opened(
         self, options: Mapping[str, Any]
@@ -130,6 +170,18 @@ class TileMask:
         """Lend the open file, as `stacbuild.loading.pool.open_raster`."""
         stated = Stated(self.grid, self.version, self.header, self.dtype)
         return open_raster(self.href, self.size, self.kind, options, stated)
+
+
+def hidden_by(
+    masks: Sequence[TileMask], band: PixelGrid, window: Window, options: Mapping[str, Any]
+) -> NDArray[np.bool_] | None:
+    """Return which pixels of a band any of several layers masks; None without layers."""
+    if not masks:
+        return None
+    found = masks[0].hidden(band, window, options)
+    for mask in masks[1:]:
+        found |= mask.hidden(band, window, options)
+    return found
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from stacbuild.loading.mask_tables import Table, known_table
 from stacbuild.loading.scene_errors import SceneAsset
 from stacbuild.nodata import held, to_json
 from stacbuild.stac.checksums import SERVED
+from stacbuild.stac.data_href import data_href
 from stacbuild.stac.extensions import HEADER, MASK
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.scenes import asset_of, is_scene
@@ -93,6 +94,10 @@ class _Layer:
         fields = self._asset.extra_fields
         bands = fields.get("bands") or fields.get("raster:bands") or [{}]
         self._fields: Json = fields | bands[0]
+        self._variable = ""
+        if "cube:variables" in fields:
+            self._variable = self._only_variable(fields)
+            self._fields = fields | fields["cube:variables"][self._variable]
         self.table: Table | None = None
         """The table by which its values are read, if the item does not state what they mean."""
 
@@ -106,7 +111,8 @@ class _Layer:
                 "harvest again"
             )
         return TileMask(
-            href=asset.href,
+            href=data_href(asset),
+            variable=self._variable,
             grid=PixelGrid.from_properties({**self._item.properties, **fields}),
             rule=self._rule(),
             scene=SceneAsset(self._item.id, self._mask.asset),
@@ -117,6 +123,22 @@ class _Layer:
             header=fields.get(HEADER, ""),
             dtype=fields.get("data_type", ""),
         )
+
+    def _only_variable(self, fields: Json) -> str:
+        """Return the variable of a layer in a Zarr group, which has one with rows and columns."""
+        axes = {each.get("axis"): name for name, each in fields["cube:dimensions"].items()}
+        flat = [
+            name
+            for name, entry in fields["cube:variables"].items()
+            if entry["type"] == "data" and entry["dimensions"] == [axes.get("y"), axes.get("x")]
+        ]
+        if len(flat) != 1:
+            known = ", ".join(fields["cube:variables"])
+            raise BuildError(
+                f"{self._where}: is a Zarr group of {known}; name an asset with one variable, "
+                "whose dimensions are rows and columns"
+            )
+        return str(flat[0])
 
     def _rule(self) -> Rule:
         mask = self._mask

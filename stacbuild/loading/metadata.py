@@ -193,7 +193,12 @@ class VariableMetadata:
             attrs["description"] = fields["description"]
         found = cls._of(fields, attrs | _packing(fields), f"{item.id}: {variable}")
         limits = nodata.limits_meant(found.nodata, found.dtype)
-        return replace(found, dtype=read_as(found.dtype), nodata=(*found.nodata, *limits))
+        return replace(
+            found,
+            dtype=read_as(found.dtype),
+            nodata=(*found.nodata, *limits),
+            masked=MASKS in item.properties,
+        )
 
     @classmethod
     def _of(cls, fields: Json, attrs: dict[str, Any], name: str) -> VariableMetadata:

@@ -28,7 +28,7 @@ from stacbuild.geo.mapping import IndexMap
 from stacbuild.geo.positions import cuts, shifted, window_key
 from stacbuild.geo.sparse import pick
 from stacbuild.geo.validity import NoData
-from stacbuild.loading.mask_reader import TileMask
+from stacbuild.loading.mask_reader import TileMask, hidden_by
 from stacbuild.loading.packing import Stored
 from stacbuild.loading.pool import Stated, cache, identity, open_raster
 from stacbuild.loading.regrid import Plane, regrid
@@ -87,13 +87,8 @@ class Tile:
 
     def hidden(self, window: Window, options: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """Return which pixels of a window of the file its masks hide; None if it has none."""
-        if not self.masks:
-            return None
         window = shifted(window, (-self.origin[0], -self.origin[1]))
-        found = self.masks[0].hidden(self.grid, window, options)
-        for mask in self.masks[1:]:
-            found |= mask.hidden(self.grid, window, options)
-        return found
+        return hidden_by(self.masks, self.grid, window, options)
 
 
 @dataclass(frozen=True)

@@ -112,10 +112,10 @@ def _files(
             continue
         if "cube:variables" in view.properties:
             yield scene, partial(_opened_zarr, view.assets["data"], options)
-            continue
-        yield scene, partial(opened_tile, tile_of(view, {}), options)
+        else:
+            yield scene, partial(opened_tile, tile_of(view, {}), options)
         for mask in view.properties.get(MASKS, ()):
-            yield mask.scene, partial(mask.opened, options)
+            yield mask.scene, partial(mask.opening, options)
 
 
 def _within_time(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
