@@ -29,7 +29,7 @@ from stacbuild.loading.differences import (
     warn_about_unpacking,
 )
 from stacbuild.loading.grouping import grouped
-from stacbuild.loading.masks import note_tables
+from stacbuild.loading.masks import note_tables, scene_asset
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
@@ -42,6 +42,7 @@ from stacbuild.loading.raster_names import (
     with_times,
 )
 from stacbuild.loading.scene_assets import chosen_assets, merged, names_of, of_asset, usable
+from stacbuild.loading.scene_errors import named as of_scene
 from stacbuild.loading.select import (
     band_times,
     bands_apart,
@@ -300,12 +301,13 @@ def _open_zarr(
     for parts in files:
         asset = parts[0].assets["data"]
         href, version = data_href(asset), asset.extra_fields.get(SERVED, "")
-        check_zarr(
-            whole_grid(parts[0].properties),
-            zarr_dataset(href, options.storage_options, version),
-            spatial,
-            href,
-        )
+        with of_scene(scene_asset(parts[0])):
+            check_zarr(
+                whole_grid(parts[0].properties),
+                zarr_dataset(href, options.storage_options, version),
+                spatial,
+                href,
+            )
     sources = wrapped_grids([part for parts in steps[0] for part in parts], options.grid)
     if variable.open_params.band_as_variable:
         raise BuildError(

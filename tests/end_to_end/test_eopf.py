@@ -21,6 +21,7 @@ from tests.support.scenes.eopf_cubes import (
     built,
     catalog,
     configured,
+    loaded,
     on_10_m,
 )
 from tests.support.stac_documents import Told
@@ -63,7 +64,7 @@ def test_a_group_is_all_of_its_bands(tmp_path: Path) -> None:
     catalog(tmp_path, FIRST)
     params = {"asset_names": "SR_10m", "variable_names": ["b02", "b03"]}
     told = Told()
-    cube = built(tmp_path, configured(tmp_path, params), told)
+    cube = loaded(configured(tmp_path, params), told)
     assert told.warnings == []
     assert set(cube.data_vars) == {"b02", "b03"}
     np.testing.assert_array_equal(cube["b03"].values, FIRST.pixels(10, "b03"))
@@ -77,7 +78,7 @@ def test_scenes_are_filtered_and_mosaicked_across_zones(tmp_path: Path) -> None:
     late = replace(FIRST, seed=3, time="2025-02-01T10:00:00Z")
     catalog(tmp_path, FIRST, late, other)
     params = {"asset_names": ["B04", "B08"], "filter": "datetime < DATE('2025-02-01')"}
-    cube = built(tmp_path, configured(tmp_path, params))
+    cube = loaded(configured(tmp_path, params))
     assert "time" not in cube.dims
     ys, xs = np.meshgrid(cube["y"].values, cube["x"].values, indexing="ij")
     there_x, there_y = to_other.transform(xs, ys)
@@ -97,7 +98,7 @@ def test_tiles_of_one_time_fill_each_other(tmp_path: Path) -> None:
     # The first has no data in its upper rows, where the second has.
     other = replace(FIRST, tile="34UDE", seed=4, west=FIRST.west - 600, north=FIRST.north + 600)
     catalog(tmp_path, FIRST, other)
-    cube = built(tmp_path, configured(tmp_path, {"asset_names": ["B04", "SCL"]}))
+    cube = loaded(configured(tmp_path, {"asset_names": ["B04", "SCL"]}))
     first, second = (scene.pixels(10, "b04") for scene in (FIRST, other))
     expected = first.copy()
     expected[:60, :60] = np.where(first[:60, :60] == 0, second[60:, 60:], first[:60, :60])

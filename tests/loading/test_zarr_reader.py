@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 import stacbuild
 from stacbuild.errors import Failures, StacbuildError
 from tests.support.scenes.eopf import Scene
-from tests.support.scenes.eopf_cubes import FIRST, LATER, Files, built, catalog, configured, on_10_m
+from tests.support.scenes.eopf_cubes import (
+    FIRST,
+    LATER,
+    Files,
+    built,
+    catalog,
+    configured,
+    loaded,
+    on_10_m,
+)
 from tests.support.stac_documents import Told
 
 CLOUDS = [3, 8, 9, 10]
@@ -51,7 +60,7 @@ def clouds(scene: Scene, values: list[int] = CLOUDS, dilate: int = 0) -> NDArray
 def test_masked_pixels_are_nodata(tmp_path: Path, rule: Any, masked: Any) -> None:
     catalog(tmp_path, FIRST)
     params = {"asset_names": ["B04", "B8A", "SCL"], "mask": {"asset": "SCL", **rule}}
-    cube = built(tmp_path, configured(tmp_path, params))
+    cube = loaded(configured(tmp_path, params))
     for name, resolution, stored in (("B04", 10, "b04"), ("B8A", 20, "b8a")):
         expected = np.where(masked, 0, on_10_m(FIRST, resolution, stored))
         np.testing.assert_array_equal(cube[name].values, expected)
@@ -61,7 +70,7 @@ def test_the_next_scene_fills_what_is_masked(tmp_path: Path) -> None:
     second = replace(FIRST, tile="34UDE", seed=4)
     catalog(tmp_path, FIRST, second)
     params = {"asset_names": ["B04"], "mask": {"asset": "SCL", "values": CLOUDS}}
-    cube = built(tmp_path, configured(tmp_path, params))
+    cube = loaded(configured(tmp_path, params))
     assert list(cube.data_vars) == ["B04"]
     planes = [np.where(clouds(each), 0, each.pixels(10, "b04")) for each in (FIRST, second)]
     expected = np.where(planes[0] == 0, planes[1], planes[0])

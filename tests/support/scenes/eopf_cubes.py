@@ -76,6 +76,11 @@ def built(folder: Path, config: stacbuild.Config, reporter: Told | None = None) 
         return cube.load()
 
 
+def loaded(config: stacbuild.Config, reporter: Told | None = None) -> xr.Dataset:
+    """Return the cube without writing it."""
+    return stacbuild.load(config, "cube", mask_and_scale=False, reporter=reporter).compute()
+
+
 def on_10_m(scene: Scene, resolution: int, name: str) -> NDArray[Any]:
     values = scene.pixels(resolution, name)
     return values.repeat(resolution // 10, 0).repeat(resolution // 10, 1)
