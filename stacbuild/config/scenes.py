@@ -36,7 +36,8 @@ class Mask(Model):
     """Values of masked pixels."""
     bits: Annotated[tuple[Text | int, ...], Field(min_length=1)] | None = None
     """Bits of masked pixels: names of fields of the item's `classification:bitfields`, such as
-    `cloud_shadow`, or numbers of bits, counted from 0. A pixel with any of them is masked."""
+    `cloud_shadow`, or numbers of bits, counted from 0. A pixel with any of them is masked. Of a
+    field of several bits, one class or value: `cloud_confidence=high`."""
     classes: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
     """Names of the classes of masked pixels, as in the item's `classification:classes`."""
     dilate: Annotated[int, Field(ge=0, le=1000)] | None = None
