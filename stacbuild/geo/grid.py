@@ -100,9 +100,11 @@ class PixelGrid:
     def bounds(self) -> BBox:
         """Outer edges of the pixels: west, south, east, north, in the CRS."""
         rows, columns = self.shape
-        corners = [self.affine @ corner for corner in ((0, 0), (0, rows), (columns, rows))]
-        corners.append(self.affine @ (columns, 0))
-        xs, ys = zip(*corners, strict=True)
+        a, b, c, d, e, f = self.transform
+        corners = (0, 0), (0, rows), (columns, rows), (columns, 0)
+        # In the order of `Affine`, whose result this is; making one takes longer.
+        xs = [col * a + row * b + c for col, row in corners]
+        ys = [col * d + row * e + f for col, row in corners]
         return min(xs), min(ys), max(xs), max(ys)
 
     def coords(self) -> tuple[Floats, Floats]:

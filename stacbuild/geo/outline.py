@@ -8,6 +8,7 @@ are divided into cells, and the footprint is the union of those cells that lie o
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -61,6 +62,8 @@ def footprint(grid: PixelGrid) -> tuple[Json, list[float]]:
     geometry: Any = None
     if np.isfinite(lon).all() and np.isfinite(lat).all():
         geometry = _of_ring(np.unwrap(lon, period=360), lat)
+        if geometry is not None and geometry.geom_type == "Polygon" and not geometry.interiors:
+            return _plain(geometry)
     if geometry is None:
         geometry = _of_cells(grid)
     geometry = shapely.transform(geometry, lambda points: np.round(points, _DIGITS))
@@ -73,6 +76,18 @@ def footprint(grid: PixelGrid) -> tuple[Json, list[float]]:
     _, south, _, north = geometry.bounds
     bbox = [round(float(value), _DIGITS) for value in (west, south, east, north)]
     return shapely.geometry.mapping(geometry), bbox
+
+
+def _plain(polygon: Any) -> tuple[Json, list[float]]:
+    """Return the GeoJSON geometry and bbox of a polygon without holes, as of most rasters.
+
+    The same as of other geometries, without shapely's iteration of coordinates and parts.
+    """
+    points = np.round(shapely.get_coordinates(polygon), _DIGITS)
+    (west, south), (east, north) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    ring = tuple(map(tuple, points.tolist()))
+    bbox = [round(value, _DIGITS) for value in (west, south, east, north)]
+    return {"type": "Polygon", "coordinates": (ring,)}, bbox
 
 
 def _lonlat(grid: PixelGrid, col: Floats, row: Floats) -> tuple[Floats, Floats]:
@@ -118,9 +133,14 @@ def _contains(grid: PixelGrid, lon: Floats, lat: Floats) -> bool:
 
 def _outline(grid: PixelGrid) -> tuple[Floats, Floats]:
     """Return columns and rows of the outer edges, closed, counterclockwise from the lower left."""
-    (rows, cols), transform = grid.shape, grid.affine
-    left, right = (0, cols) if transform.a >= 0 else (cols, 0)
-    bottom, top = (rows, 0) if transform.e <= 0 else (0, rows)
+    return _edges(*grid.shape, grid.transform[0] >= 0, grid.transform[4] <= 0)
+
+
+# Cached, as the tiles of a product have few shapes; nobody changes the arrays.
+@lru_cache(maxsize=64)
+def _edges(rows: int, cols: int, eastward: bool, southward: bool) -> tuple[Floats, Floats]:
+    left, right = (0, cols) if eastward else (cols, 0)
+    bottom, top = (rows, 0) if southward else (0, rows)
     corners = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
     steps = np.linspace(0, 1, _SEGMENTS, endpoint=False)
     col = [c0 + (c1 - c0) * steps for (c0, _), (c1, _) in pairwise(corners)]

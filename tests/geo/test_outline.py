@@ -171,3 +171,22 @@ def test_a_world_map_of_mollweide_is_a_source(tmp_path: Path) -> None:
         if item.id == "cube"
     )
     assert item.bbox == [5, 45, 10, 50]
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3035", "EPSG:32632", "EPSG:4326"])
+@pytest.mark.parametrize("turned", [0.0, 0.2])
+def test_a_plain_outline_is_that_of_shapely(crs: str, turned: float) -> None:
+    for number in range(10):
+        step = 0.01 if crs == "EPSG:4326" else 1000.0
+        left = number if crs == "EPSG:4326" else 4e5 * (number + 1)
+        transform = Affine(step, turned * step, left, 0, -step, 50 if step < 1 else 3e6)
+        grid = PixelGrid.from_affine(crs, transform, (90 + number, 120))
+        geometry, bbox = footprint(grid)
+        shape = shapely.geometry.shape(geometry)
+        assert (shape.geom_type, shape.is_valid) == ("Polygon", True)
+        assert shapely.geometry.mapping(shape) == geometry
+        assert list(shape.bounds) == bbox
+        corners = [transform @ corner for corner in ((0, 0), (120, 0), (0, 90 + number))]
+        corners.append(transform @ (120, 90 + number))
+        xs, ys = zip(*corners, strict=True)
+        assert grid.bounds == (min(xs), min(ys), max(xs), max(ys))

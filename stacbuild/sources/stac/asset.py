@@ -161,7 +161,13 @@ def _is_data(roles: Any) -> bool:
 
 
 def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
-    """Return the CRS of asset, item or collection, in any version of the extensions.
+    """Return the CRS of asset, item or collection, in any version of the extensions."""
+    stated = crs_statement(found, data)
+    return None if stated is None else crs_of(stated)
+
+
+def crs_statement(found: Found, data: Data) -> str | None:
+    """Return the text, for `crs_of`, that states the CRS of asset, item or collection.
 
     It is in fields of the projection extension, or in the ``reference_system`` of the datacube
     extension.
@@ -175,16 +181,18 @@ def stated_crs(found: Found, data: Data) -> pyproj.CRS | None:
                 value = value[0]
             if isinstance(value, bool) or not isinstance(value, int | str | dict):
                 continue
+            stated = json.dumps(value)
             try:
-                return _crs_of(json.dumps(value))
+                crs_of(stated)
             except (CRSError, ValueError):
                 continue
+            return stated
     return None
 
 
 @lru_cache(maxsize=64)
-def _crs_of(value: str) -> pyproj.CRS:
-    # Cached, as the items of a product have few.
+def crs_of(value: str) -> pyproj.CRS:
+    """Return the CRS of a statement, from a cache, as the items of a product have few."""
     return pyproj.CRS.from_user_input(json.loads(value))
 
 

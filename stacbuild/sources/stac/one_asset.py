@@ -18,8 +18,6 @@ from stacbuild.formats.geotiff_classes import class_notes, file_classes
 from stacbuild.formats.geotiff_header import left_out, signature
 from stacbuild.formats.geotiff_netcdf import netcdf_tags
 from stacbuild.formats.geotiff_sidecars import sidecar_notes
-from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
-from stacbuild.formats.zarr_crs import states_crs
 from stacbuild.geo.bbox import BBox
 from stacbuild.net.http import public_url
 from stacbuild.profiles import DataProfile
@@ -43,7 +41,6 @@ from stacbuild.sources.stac.scene_properties import scene_properties
 from stacbuild.sources.stac.values import complete_raster, complete_zarr
 from stacbuild.stac.extensions import declare_extensions, file_time
 from stacbuild.stac.raster_item import Names, raster_item, stated_item
-from stacbuild.stac.zarr_item import naming, period, zarr_item
 
 
 @dataclass(frozen=True)
@@ -112,6 +109,11 @@ def describe(reader: Reader, job: Job) -> Described:
 
 def _describe_arrays(reader: Reader, job: Job) -> Described:
     """Return an item by the metadata and coordinates of a Zarr group, or of a file of arrays."""
+    # Imported late: rasters need neither Zarr nor xarray, whose imports take longer than all else.
+    from stacbuild.formats.zarr_chunks import CHUNKS, count_chunks
+    from stacbuild.formats.zarr_crs import states_crs
+    from stacbuild.stac.zarr_item import naming, period, zarr_item
+
     found, known = job.found, job.profile
     options = reader.store.storage_options if job.data.s3 else None
     with reader.nodes.open(job.data.opened, options) as (node, ds):

@@ -18,14 +18,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pyproj
 import pystac
 from affine import Affine
 
 from stacbuild import nodata
 from stacbuild.geo.crs import crs_text, identified, same_crs
 from stacbuild.geo.grid import PixelGrid
-from stacbuild.sources.stac.asset import Data, stated_crs
+from stacbuild.sources.stac.asset import Data, crs_of, crs_statement
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.scaling import scaling_of
 from stacbuild.sources.stac.values import stated_values
@@ -66,7 +65,8 @@ def stated_grid(found: Found, data: Data) -> PixelGrid | None:
     """Return the grid that an item states for the pixels of its asset; None if it states none."""
     for fields in (data.content, found.content["properties"]):
         if "proj:transform" in fields or "proj:shape" in fields:
-            crs, transform = stated_crs(found, data), _numbers(fields.get("proj:transform"), 6, 9)
+            crs = crs_statement(found, data)
+            transform = _numbers(fields.get("proj:transform"), 6, 9)
             shape = _numbers(fields.get("proj:shape"), 2)
             if crs is None or transform is None or shape is None or min(shape) < 1:
                 return None
@@ -80,9 +80,10 @@ def stated_grid(found: Found, data: Data) -> PixelGrid | None:
     return None
 
 
+# By the text that states the CRS: finding a CRS itself in a cache means to write it as WKT.
 @lru_cache(maxsize=64)
-def _text(crs: pyproj.CRS) -> str:
-    return crs_text(identified(crs))
+def _text(statement: str) -> str:
+    return crs_text(identified(crs_of(statement)))
 
 
 def _numbers(value: Any, *lengths: int) -> list[float] | None:

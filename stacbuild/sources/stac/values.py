@@ -12,12 +12,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pystac
 import rasterio.io
-import xarray as xr
 from pydantic import ValidationError
 
 from stacbuild import nodata
@@ -27,8 +26,10 @@ from stacbuild.safe_text import clean
 from stacbuild.sources.stac import scaling
 from stacbuild.sources.stac.asset import Data, text
 from stacbuild.sources.stac.found import Found
-from stacbuild.stac.datacube import stated_by_rasters
 from stacbuild.stac.extensions import MASK, SCALING
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Json = dict[str, Any]
 
@@ -171,6 +172,9 @@ def complete_zarr(
 
 def _is_chosen(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> bool:
     """Return whether a nodata value was chosen: 0 is the default of Zarr format 2."""
+    # Imported late: rasters need no xarray.
+    from stacbuild.stac.datacube import stated_by_rasters
+
     values = [source.get(key) for source in (attrs, ds.attrs) for key in _CF_NODATA]
     chosen = any(value is not None and np.any(np.asarray(value) != 0) for value in values)
     return chosen or bool(stated_by_rasters(attrs))

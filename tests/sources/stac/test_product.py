@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import pystac
 import pytest
 import rasterio
@@ -296,3 +299,23 @@ def test_a_size_that_a_header_gave_is_kept() -> None:
         asset = pystac.Asset("https://example.org/a.tif", extra_fields=dict(fields))
         keep_version(asset, before)
         assert asset.extra_fields.get("file:size") == kept
+
+
+def test_a_harvest_of_rasters_imports_no_zarr_and_knows_a_crs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys, stacbuild.sources.stac.harvest; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"xarray", "pandas", "zarr", "dask"} & set(done.stdout.split())
+    identified: list[str] = []
+    known = product.identified
+
+    def counting(crs: pyproj.CRS) -> pyproj.CRS:
+        identified.append(crs.name)
+        return known(crs)
+
+    monkeypatch.setattr(product, "identified", counting)
+    product._text.cache_clear()
+    made(tmp_path)
+    assert len(described(tmp_path)) == COUNT
+    assert len(identified) == 1
