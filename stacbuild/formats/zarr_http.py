@@ -10,7 +10,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,9 +22,11 @@ from aiohttp.abc import ResolveResult
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.net import connections
 from stacbuild.net.hrefs import check_connection, leads_inwards
-from stacbuild.net.http import LONGEST_WAIT, is_page, public_url
+from stacbuild.net.http import LONGEST_WAIT, is_page, public_url, session
 from stacbuild.net.in_flight import MOST, slot
+from stacbuild.net.signing import SERVICE, container_of, token_of
 from stacbuild.net.speed import Patience
+from stacbuild.runs import Run
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -37,17 +39,24 @@ _AGAIN = 0.005
 _METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
 
-def client_options(patience: Patience, href: str) -> dict[str, object]:
-    """Return arguments for fsspec's `aiohttp.ClientSession` of a store."""
+def client_options(
+    patience: Patience, href: str, options: Mapping[str, Any] | None = None
+) -> dict[str, object]:
+    """Return arguments for fsspec's `aiohttp.ClientSession` of a store.
+
+    *options* are storage options: the service that signs requests, if any.
+    """
     # No limit on the whole transfer of a chunk (`Retrying` has one), but on the time between reads.
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=patience.seconds)
     # Chunks are already compressed. A body with another content encoding could grow without limit
     # when decompressed, so none is requested, and none accepted.
     headers = {"Accept-Encoding": "identity"}
+    service = (options or {}).get(SERVICE)
+    signed = (Signing(service),) if service else ()
     return {
         "timeout": timeout,
         "headers": headers,
-        "middlewares": (Confined(public_url(href)), Retrying(patience)),
+        "middlewares": (Confined(public_url(href)), Retrying(patience), *signed),
     }
 
 
@@ -182,6 +191,44 @@ class Retrying:
         if page and status != 404 and url.endswith(_METADATA):
             raise RemoteError(f"{url}: returned an HTML page instead of JSON")
         return response
+
+
+@dataclass(frozen=True)
+class Signing:
+    """A middleware of aiohttp that signs requests for blobs, as `stacbuild.net.signing` does.
+
+    Parameters
+    ----------
+    service
+        URL of the service that issues tokens.
+    run
+        Holds the tokens.
+    """
+
+    service: str
+    run: Run = field(default_factory=Run, repr=False)
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send *request*; once more with a new token if the first one is refused."""
+        plain = request.url.with_query(None)
+        container = container_of(str(plain), self.service)
+        if container is None:
+            return await handler(request)
+        refused = ""
+        while True:
+            token = await asyncio.to_thread(self._token, f"{self.service}/{container}", refused)
+            request.url = type(plain)(f"{plain}?{token}", encoded=True)
+            response = await handler(request)
+            if response.status != 403 or refused:
+                return response
+            response.release()
+            refused = token
+
+    def _token(self, address: str, refused: str) -> str:
+        with session() as asking:
+            return token_of(asking, address, refused, self.run)
 
 
 @asynccontextmanager

@@ -361,7 +361,7 @@ def _store(
         options = {
             # A cached listing may be outdated.
             "use_listings_cache": False,
-            "client_kwargs": client_options(_PATIENCE, href),
+            "client_kwargs": client_options(_PATIENCE, href, storage_options),
             "get_client": guarded_client,
         }
     store = FsspecStore.from_url(

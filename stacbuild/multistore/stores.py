@@ -126,7 +126,8 @@ class DataStore:
             assert found is not None  # noqa: S101 - checked by has_data
             return found
         href = self._source(data_id)
-        return href, (store.storage_options or None) if href.startswith("s3://") else None
+        on_s3 = href.startswith("s3://")
+        return href, (store.storage_options if on_s3 else store.https_options) or None
 
     def _source(self, data_id: str) -> str:
         from stacbuild.formats.zarr_store import MEDIA_TYPE

@@ -98,7 +98,9 @@ def container_of(url: str, service: str) -> str | None:
     return f"{names[0]}/{names[1]}"
 
 
-def token_of(session: requests.Session, address: str, refused: str = "") -> str:
+def token_of(
+    session: requests.Session, address: str, refused: str = "", run: Run | None = None
+) -> str:
     """Return the token of a container, from the run or else from the service.
 
     Parameters
@@ -107,13 +109,15 @@ def token_of(session: requests.Session, address: str, refused: str = "") -> str:
         URL of the token.
     refused
         A token that the server did not accept.
+    run
+        Holds the tokens; by default that of *session*.
 
     Raises
     ------
     NotFoundError, AuthError, RemoteError
         The service does not issue it.
     """
-    run: Run = getattr(session, "run", None) or current()
+    run = run or getattr(session, "run", None) or current()
     with run.lock:
         known = run.tokens.get(address)
         fresh = known is None or (known.done() and _is_over(known, refused))

@@ -80,7 +80,7 @@ def describe(reader: Reader, job: Job) -> Described:
         "store_key": store.key,
         "href": data.href,
     }
-    options = store.storage_options if data.s3 else store.https_options
+    options = store.options_of(data.s3 is not None)
     item_crs = stated_crs(found, data)
     file = RasterFile(data.read, session=reader.session, storage_options=options)
     with file.open() as raster:
@@ -115,7 +115,7 @@ def _describe_arrays(reader: Reader, job: Job) -> Described:
     from stacbuild.stac.zarr_item import naming, period, zarr_item
 
     found, known = job.found, job.profile
-    options = reader.store.storage_options if job.data.s3 else None
+    options = reader.store.options_of(job.data.s3 is not None)
     with reader.nodes.open(job.data.opened, options) as (node, ds):
         if node.array is not None:
             job = replace(job, data=job.data.above)

@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from pyproj import Transformer
 
+import stacbuild
 from stacbuild.building import CubeResult, build
 from stacbuild.config import load_config
 from stacbuild.errors import AuthError, ConfigError, StacbuildError
 from stacbuild.sources.stac.providers import PROVIDERS, STORE_IDS
+from stacbuild.sources.stac.query import parse
+from stacbuild.sources.stac.reader import Reader
+from stacbuild.sources.stac.search import find
 from stacbuild.sources.stac.store import StacStore
 from tests.support.cli import Json, configuration
-from tests.support.scenes.pixels import LEFT, TOP, Scene, digital
+from tests.support.scenes.pixels import LEFT, TOP, Scene, classes, digital
 from tests.support.scenes.providers import (
     Cdse,
     EarthSearch,
@@ -26,7 +31,7 @@ from tests.support.scenes.providers import (
     PlanetaryComputer,
     Usgs,
 )
-from tests.support.stac_documents import store, take
+from tests.support.stac_documents import item, store, take
 
 KINDS = {
     "stac-earth-search": EarthSearch,
@@ -37,7 +42,13 @@ KINDS = {
     "stac-cdse-ardc": Cdse,
     "stac-usgs": Usgs,
 }
-RED = {EarthSearch: "red", PlanetaryComputer: "B04", Hls: "B04", Cdse: "B04_10m", Usgs: "red"}
+ASSETS = {
+    EarthSearch: ("red", "scl"),
+    PlanetaryComputer: ("B04", "SCL"),
+    Hls: ("B04", "Fmask"),
+    Cdse: ("B04_10m", "SCL_20m"),
+    Usgs: ("red", "qa_pixel"),
+}
 
 
 @pytest.fixture
@@ -52,26 +63,26 @@ def place(api: Any) -> Json:
     return {"url": api.root, **options}
 
 
-def cube_of(folder: Path, kind: str, api: Any, /, **params: Any) -> CubeResult:
-    """Build a cube of the red pixels of all scenes on their own grid."""
-    own = {"identifier": "there", "store_id": kind, "store_params": place(api) | params}
-    resolution = 30 if isinstance(api, Usgs | Hls) else 10
+def built(path: Path) -> CubeResult:
+    """Build the only cube of a configuration."""
+    [result] = build(load_config(path), path.parent / "catalogs")
+    assert result.status == "COMPLETED", result.message
+    return result
+
+
+def of_red(folder: Path, api: Any, /, **sections: Any) -> Path:
+    """Write the configuration of a cube of the red pixels of all scenes, on their own grid."""
+    own = {"identifier": "there", "store_id": "stac-pc", "store_params": place(api)}
     dataset = {
         "identifier": "cube",
         "store": "there",
-        "data_id": f"{api.items[0]['collection']}?asset_names={RED[type(api)]}",
+        "data_id": "sentinel-2-l2a?asset_names=B04",
         "grid_mapping": "own",
         "open_params": {"apply_scaling": False},
     }
-    grid = {
-        "identifier": "own",
-        "crs": "EPSG:32632",
-        "bbox": [LEFT, TOP - 60 * resolution, LEFT + 60 * resolution, TOP],
-        "spatial_res": resolution,
-    }
-    path = configuration(folder, [dataset], [own], grid_mappings=[grid])
-    [result] = build(load_config(path), folder / "catalogs")
-    return result
+    bbox = [LEFT, TOP - 600, LEFT + 600, TOP]
+    grid = {"identifier": "own", "crs": "EPSG:32632", "bbox": bbox, "spatial_res": 10}
+    return configuration(folder, [dataset], [own], grids=[grid], **sections)
 
 
 def written(folder: Path) -> str:
@@ -93,24 +104,53 @@ def api(kind: str, tmp_path: Path, s3: KeyedS3) -> Iterator[Any]:
 
 
 def test_its_scenes_become_a_cube(kind: str, api: Any, tmp_path: Path) -> None:
+    """As xcube-stac's cubes: around a point, in its UTM zone, a variable an asset, by solar day."""
+    red, quality = ASSETS[type(api)]
+    resolution = 30 if isinstance(api, Usgs | Hls) else 10
+    shapes = (200, 200), (200, 200) if resolution == 30 else (100, 100)
     for day in (1, 2):
-        values = {RED[type(api)]: digital(day)}
+        values = {red: digital(day, shapes[0]), quality: classes(day, shapes[1])}
         api.add(Scene(f"s{day}", values, f"2020-07-{day:02}T10:00:00Z"))
-    result = cube_of(tmp_path, kind, api)
-    assert result.status == "COMPLETED", result.message
+    to_degrees = Transformer.from_crs(32632, 4326, always_xy=True)
+    centre = to_degrees.transform(LEFT + 100 * resolution, TOP - 100 * resolution)
+    names = [red.partition("_10m")[0], quality.partition("_20m")[0]]
+    dataset = {
+        "identifier": "cube",
+        "store": "there",
+        "data_id": api.items[0]["collection"],
+        "grid_mapping": None,
+        "open_params": {
+            "asset_names": names,
+            "point": list(centre),
+            "bbox_width": 50 * resolution,
+            "spatial_res": resolution,
+            "time_range": ["2020-07-01", "2020-07-03"],
+            "apply_scaling": False,
+        },
+    }
+    own = {"identifier": "there", "store_id": kind, "store_params": place(api)}
+    result = built(configuration(tmp_path, [dataset], [own]))
     with xr.open_zarr(result.href, mask_and_scale=False) as cube:
-        assert np.array_equal(cube["cube"].values, [digital(1), digital(2)])
+        assert cube["spatial_ref"].attrs["crs_wkt"].count("32632") == 1
+        assert [str(day)[:10] for day in cube["time"].values] == ["2020-07-01", "2020-07-02"]
+        rows = ((TOP - cube["y"].values) // resolution).astype(int)
+        columns = ((cube["x"].values - LEFT) // resolution).astype(int)
+        assert rows.size == columns.size == 50
+        times = 1 if shapes[1] == shapes[0] else 2
+        for number, day in enumerate((1, 2)):
+            expected = digital(day, shapes[0])[rows][:, columns]
+            assert np.array_equal(cube[names[0]].values[number], expected)
+            expected = classes(day, shapes[1])[rows // times][:, columns // times]
+            assert np.array_equal(cube[names[1]].values[number], expected)
     text = written(tmp_path / "catalogs")
-    assert "SECRET" not in text
-    assert "scenes-secret" not in text
-    assert "sig=" not in text
-    if isinstance(api, PlanetaryComputer):
-        assert f"{api.url}/" in text
+    assert not any(secret in text for secret in ("SECRET", "sig=", "scenes-secret", "scenes-key"))
     if isinstance(api, Cdse | Usgs):
         assert all(read.signed for read in api.s3.log)
         assert f"s3://{api.bucket}/s1/" in text
     # Files that want a login are not asked for.
     assert not any(each.path.startswith(("/data", "/login")) for each in api.log)
+    # One token is enough for harvest and build each.
+    assert sum("/token/" in each.path for each in api.log) <= 2
 
 
 def test_every_kind_is_tried() -> None:
@@ -122,8 +162,8 @@ def test_pages_are_as_large_as_the_provider_likes(tmp_path: Path, s3: KeyedS3) -
         first = api.add(Scene("s0", {"B04_10m": digital(0, (8, 8))}))
         api.items += [first | {"id": f"s{number}"} for number in range(1, 130)]
         where = store(provider="cdse", url=api.root, storage_options=api.storage_options)
-        [found] = take(where, "sentinel-2-l2a?asset_names=B04_10m")
-    assert len(found.items) == 130
+        with Reader(where) as reader:
+            assert len(find(reader, parse("sentinel-2-l2a"))) == 130
     assert [search["limit"] for search in api.searches] == [100, 100]
     assert not any(logged.status == 429 for logged in api.log)
 
@@ -236,32 +276,17 @@ def test_a_token_that_expires_in_the_middle_of_a_build(tmp_path: Path) -> None:
             return respond(request)
 
         api.respond = later  # type: ignore[method-assign]
-        result = cube_of(tmp_path, "stac-pc", api)
-        assert result.status == "COMPLETED", result.message
+        result = built(of_red(tmp_path, api))
         with xr.open_zarr(result.href, mask_and_scale=False) as cube:
             assert np.array_equal(cube["cube"].values.squeeze(), digital(1))
         assert any(logged.status == 403 for logged in api.log)
 
 
+@pytest.mark.slow
 def test_signed_files_in_other_processes(tmp_path: Path) -> None:
     with PlanetaryComputer(tmp_path / "api") as api:
         api.add(Scene("s1", {"B04": digital(1)}))
-        path = configuration(
-            tmp_path,
-            [
-                {
-                    "identifier": "cube",
-                    "store": "there",
-                    "data_id": "sentinel-2-l2a?asset_names=B04",
-                    "grid_mapping": None,
-                    "open_params": {"apply_scaling": False},
-                }
-            ],
-            [{"identifier": "there", "store_id": "stac-pc", "store_params": place(api)}],
-            general={"dask_scheduler": "processes"},
-        )
-        [result] = build(load_config(path), tmp_path / "catalogs")
-        assert result.status == "COMPLETED", result.message
+        result = built(of_red(tmp_path, api, general={"dask_scheduler": "processes"}))
         with xr.open_zarr(result.href, mask_and_scale=False) as cube:
             assert np.array_equal(cube["cube"].values.squeeze(), digital(1))
 
@@ -273,3 +298,57 @@ def test_a_file_that_fails_is_named(tmp_path: Path, status: int) -> None:
         api.fail("/sentinel-cogs/", status=status, times=-1, headers={"Retry-After": "0"})
         with pytest.raises(StacbuildError, match=rf"/sentinel-cogs/s1/B04\.tif: .*{status}"):
             take(store(url=api.root), "sentinel-2-l2a?asset_names=red")
+
+
+def arrays(folder: Path, name: str) -> xr.DataArray:
+    """Write one map as a Zarr store or a NetCDF file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = xr.DataArray(
+        digital(3, (40, 50)).astype("float32"),
+        dims=("lat", "lon"),
+        coords={"lat": np.arange(40)[::-1] * 0.1 + 40.05, "lon": np.arange(50) * 0.1 + 10.05},
+        name="map",
+    )
+    if name.endswith(".zarr"):
+        values.to_dataset().to_zarr(folder / name, zarr_format=2, consolidated=True)
+    else:
+        values.to_dataset().to_netcdf(folder / name, engine="h5netcdf")
+    return values
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.nc"])
+def test_arrays_are_signed_too(tmp_path: Path, name: str) -> None:
+    with PlanetaryComputer(tmp_path / "api") as api:
+        expected = arrays(tmp_path / "api" / "account1" / "container", name)
+        media = {"a.zarr": "application/vnd+zarr", "a.nc": "application/x-netcdf"}[name]
+        asset = {"href": f"{api.url}/account1/container/{name}", "type": media, "roles": ["data"]}
+        bbox = [10.0, 40.0, 15.0, 44.0]
+        api.items.append(item("one", "", bbox, collection="maps", assets={"map": asset}))
+        own = {"identifier": "there", "store_id": "stac-pc", "store_params": place(api)}
+        dataset = {"identifier": "cube", "store": "there", "data_id": "maps", "grid_mapping": None}
+        path = configuration(tmp_path, [dataset], [own])
+        stacbuild.harvest(path)
+        # Also of tokens that a process still has.
+        api.ahead = 2 * api.lifetime
+        result = built(path)
+        with xr.open_zarr(result.href) as cube:
+            assert np.array_equal(cube["map"].values.squeeze(), expected.values)
+        text = written(tmp_path / "catalogs")
+        assert "SECRET" not in text
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 500])
+def test_a_file_that_fails_in_the_middle_is_named(tmp_path: Path, status: int) -> None:
+    with PlanetaryComputer(tmp_path / "api") as api:
+        for day in (1, 2):
+            api.add(Scene(f"s{day}", {"B04": digital(day)}, f"2020-07-{day:02}T10:00:00Z"))
+        path = of_red(tmp_path, api)
+        stacbuild.harvest(path)
+        api.fail("/s2/.*sig=", status=status, times=-1, headers={"Retry-After": "0"})
+        [result] = build(load_config(path), tmp_path / "catalogs")
+        assert result.status == "FAILED"
+        message = str(result.message)
+        assert message.startswith("item s2-")
+        assert "/s2/T06VVN_20190629T212529_B04_10m.tif: " in message
+        assert str(status) in message
+        assert "sig" not in message
