@@ -290,6 +290,7 @@ def _open_zarr(
         asked_for,
         attributes_of,
         left_out,
+        of_numbers,
         on_grid,
         spatial_dims,
     )
@@ -323,7 +324,10 @@ def _open_zarr(
         for number, parts in enumerate(files):
             each = VariableMetadata.of_zarr(parts[0], name).filled(variable.fill_value(name))
             own = attributes_of(parts[0], name, options.storage_options)
-            stated[number] = replace(each, attrs=own | each.attrs)
+            attrs = own | each.attrs
+            if variable.open_params.apply_scaling is False:
+                attrs = of_numbers(attrs)
+            stated[number] = replace(each, attrs=attrs)
         if len(files) > 1 and not packed_alike(name, variable.label, list(stated.values())):
             stated = {number: each.unpack() for number, each in stated.items()}
             progress.warn(

@@ -21,7 +21,7 @@ from stacbuild.loading.masks import MASKS, scene_asset
 from stacbuild.loading.memory import Source, unit_side
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.options import LoadOptions
-from stacbuild.loading.packing import Stored, without_packing
+from stacbuild.loading.packing import PACKING, Stored, without_packing
 from stacbuild.loading.pool import zarr_dataset
 from stacbuild.loading.stack_graph import edges, window_of
 from stacbuild.loading.units import work_unit
@@ -110,8 +110,18 @@ def load_zarr(
         dims=source.dims,
         coords=coords | {spatial[0]: y, spatial[1]: x},
         name=variable,
-        attrs=without_packing(_own_attrs(array)) if metadata.unpacked else _own_attrs(array),
+        attrs=_attrs(array, metadata),
     )
+
+
+def _attrs(array: xr.DataArray, metadata: VariableMetadata) -> dict[str, Any]:
+    """Return the attributes of an array for values as *metadata* has them: packed, or not."""
+    attrs = _own_attrs(array)
+    if metadata.unpacked:
+        return without_packing(attrs)
+    return {
+        name: each for name, each in attrs.items() if name not in PACKING or name in metadata.attrs
+    }
 
 
 def _array_of(item: pystac.Item, variable: str, options: LoadOptions) -> xr.DataArray:

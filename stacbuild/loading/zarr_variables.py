@@ -47,6 +47,16 @@ def attributes_of(item: pystac.Item, variable: str, options: Mapping[str, Any]) 
     return {key: attrs[key] for key in (*(() if classes else FLAGS), *PACKING) if key in attrs}
 
 
+def of_numbers(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes of packed values for the numbers that are stored: without scale and unit.
+
+    The unit is that of scaled values.
+    """
+    if not any(name in attrs for name in PACKING):
+        return dict(attrs)
+    return {name: value for name, value in attrs.items() if name not in (*PACKING, "units")}
+
+
 def on_grid(item: pystac.Item, asked: Collection[str] = ()) -> dict[str, Any]:
     """Return ``cube:variables`` of the readable variables on a Zarr item's grid, by name.
 

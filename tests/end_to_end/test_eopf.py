@@ -129,3 +129,45 @@ def test_scenes_with_different_bands_are_named(tmp_path: Path) -> None:
     (tmp_path / "search.json").write_text(json.dumps(search))
     with pytest.raises(StacbuildError, match=r"different variables \(b04, b08\)"):
         stacbuild.build(configured(tmp_path, {"asset_names": ["B04", "SCL"]}))
+
+
+def test_numbers_as_they_are_stored(tmp_path: Path) -> None:
+    catalog(tmp_path, FIRST)
+    params = {"asset_names": ["B04", "SCL"], "apply_scaling": False}
+    cube = loaded(configured(tmp_path, params))
+    np.testing.assert_array_equal(cube["B04"].values, FIRST.pixels(10, "b04"))
+    assert not {"scale_factor", "add_offset"} & {*cube["B04"].attrs, *cube["B04"].encoding}
+    assert "units" not in cube["B04"].attrs
+
+
+def test_scenes_are_grouped_to_solar_days(tmp_path: Path) -> None:
+    """The newest processing of a tile is taken, and tiles seconds apart are one time."""
+    old = replace(FIRST, baseline="04.00", seed=7)
+    beside = replace(
+        FIRST, tile="34UDE", west=FIRST.west - 600, time="2025-01-09T10:04:15Z", seed=4
+    )
+    catalog(tmp_path, old, FIRST, beside, LATER)
+    cube = loaded(configured(tmp_path, {"asset_names": ["B04", "SCL"]}))
+    assert cube["time"].values.tolist() == [
+        np.datetime64(each.time[:-1], "ns").item() for each in (FIRST, LATER)
+    ]
+    first, second = (scene.pixels(10, "b04") for scene in (FIRST, beside))
+    expected = first.copy()
+    expected[:, :60] = np.where(first[:, :60] == 0, second[:, 60:], first[:, :60])
+    np.testing.assert_array_equal(cube["B04"].values[0], expected)
+    np.testing.assert_array_equal(cube["B04"].values[1], LATER.pixels(10, "b04"))
+
+
+def test_scenes_that_differ_in_scale_are_unpacked(tmp_path: Path) -> None:
+    """Before they are mosaicked, each by its own scale and offset."""
+    other = replace(FIRST, tile="34UDE", seed=4, offset=0.0)
+    catalog(tmp_path, FIRST, other)
+    cube = loaded(configured(tmp_path, {"asset_names": ["B04", "SCL"]}))
+    values = []
+    for scene in (FIRST, other):
+        numbers = scene.pixels(10, "b04")
+        values.append(np.where(numbers == 0, np.nan, numbers * SCALE + scene.offset))
+    expected = np.where(np.isnan(values[0]), values[1], values[0])
+    np.testing.assert_allclose(cube["B04"].values, expected, rtol=1e-6)
+    assert cube["B04"].dtype.kind == "f"
+    assert "scale_factor" not in cube["B04"].attrs

@@ -62,6 +62,7 @@ class Scene:
     north: int = 6_000_000
     baseline: str = "05.11"
     seed: int = 0
+    offset: float = OFFSET
 
     @property
     def id(self) -> str:
@@ -98,7 +99,7 @@ def write_store(folder: Path, scene: Scene, zarr_format: int = 2) -> Path:
     for resolution, names in REFLECTANCE.items():
         for name in names:
             packing = {
-                "add_offset": OFFSET,
+                "add_offset": scene.offset,
                 "dtype": "<u2",
                 "fill_value": 0,
                 "long_name": f"BOA reflectance from MSI acquisition at spectral band {name}",
@@ -211,7 +212,7 @@ def _assets(scene: Scene, store: str) -> Json:
     for resolution, keys in _ASSETS.items():
         for key in keys:
             path = f"measurements/reflectance/r{resolution}m/{key.lower()}"
-            packing = {"raster:scale": SCALE, "raster:offset": OFFSET, "nodata": 0}
+            packing = {"raster:scale": SCALE, "raster:offset": scene.offset, "nodata": 0}
             more: Json = packing | {"data_type": "uint16", "bands": [_band(key)]}
             assets[f"{key}_{resolution}m"] = _asset(
                 scene, f"{store}/{path}", resolution, ["data", "reflectance"], more
