@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from stacbuild.geo.crs import transformer
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.select import positions_within, utc_times
 from stacbuild.stac.item_time import is_undated
-from stacbuild.stac.scenes import by_item, is_scene, with_properties
+from stacbuild.stac.scenes import by_item, is_acquisition, with_properties
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -97,7 +97,7 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
 
     Returns
     -------
-    Copies in memory, whose ``start_datetime`` and ``datetime`` are the time of their group. Groups
+    Copies in memory, whose time is that of their group. Groups
     are in order of time. In a group, newer versions of processing are first (by number), then
     earlier scenes, then those that were changed last, then by id.
 
@@ -108,7 +108,7 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
     """
     params = variable.open_params
     stated = params.groupby or params.duplicates
-    if not stated and not any(_is_acquired(item) for item in items):
+    if not stated and not any(map(is_acquisition, items)):
         return Grouped(list(items))
     scenes = _within(variable, [_scene(variable, views) for views in by_item(items).values()])
     notes = []
@@ -136,15 +136,6 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
     if params.groupby == "id":
         _check_times(variable, [group[0] for group in kept])
     return Grouped([view for group in kept for view in _timed(group)], tuple(notes))
-
-
-def _is_acquired(item: pystac.Item) -> bool:
-    """Return whether an item is a scene of an instant, and not a product of weeks or years."""
-    properties = item.properties
-    if not is_scene(item) or is_undated(properties):
-        return False
-    start, end = (properties.get(f"{which}_datetime") for which in ("start", "end"))
-    return not (start and end) or _utc(str(end)) - _utc(str(start)) <= _DAY
 
 
 def _scene(variable: SourceVariable, views: Sequence[pystac.Item]) -> _Scene:
@@ -308,7 +299,8 @@ def _on(grid: PixelGrid) -> Callable[[_Scene], bool]:
 def _timed(group: Sequence[_Scene]) -> list[pystac.Item]:
     """Return the views of a group with its time."""
     time = datetime_to_str(_earliest(group))
-    changed: Mapping[str, str] = {"datetime": time, "start_datetime": time}
+    # No longer a period, so that a month of scenes is not taken for a product of a month.
+    changed = dict.fromkeys(("datetime", "start_datetime", "end_datetime"), time)
     return [with_properties(view, changed) for scene in group for view in scene.views]
 
 

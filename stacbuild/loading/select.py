@@ -16,7 +16,7 @@ from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE, is_undated
-from stacbuild.stac.scenes import is_scene
+from stacbuild.stac.scenes import is_acquisition
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -125,7 +125,7 @@ def has_time(items: Sequence[pystac.Item]) -> bool:
     """
     times = by_time(items)
     is_dated = list(times) != [pd.Timestamp(0)] and band_times(items[0]) is None
-    return len(times) > 1 or (is_dated and any(map(is_scene, items)))
+    return len(times) > 1 or (is_dated and any(map(is_acquisition, items)))
 
 
 @lru_cache(maxsize=1024)

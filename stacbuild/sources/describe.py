@@ -17,7 +17,7 @@ from stacbuild.stac.data_href import GROUP
 from stacbuild.stac.extensions import ALPHA, MASK, SCALING
 from stacbuild.stac.files import store_kind
 from stacbuild.stac.item_time import FILE, is_undated
-from stacbuild.stac.scenes import all_views, by_asset, is_on_s3
+from stacbuild.stac.scenes import all_views, by_asset, is_acquisition, is_on_s3
 
 if TYPE_CHECKING:
     import pystac
@@ -97,7 +97,7 @@ def describe_items(
     return {"data_id": data_id, **shared, "assets": assets}
 
 
-_OF_SCENE = ("title", "description", "tiles", "bbox", "times", "license", "note")
+_OF_SCENE = ("title", "description", "scenes", "tiles", "bbox", "times", "license", "note")
 
 
 def _describe_asset(
@@ -115,7 +115,10 @@ def _describe_asset(
         "long_name": asset.title if asset.title != properties.get("title") else None,
         "type": _type(first),
         "href": asset.href,
-        "tiles": len(items) if len(items) > 1 and FILE not in first.properties else None,
+        "scenes": len(items) if len(items) > 1 and is_acquisition(first) else None,
+        "tiles": len(items)
+        if len(items) > 1 and FILE not in first.properties and not is_acquisition(first)
+        else None,
         "files": [_file(item) for item in items] if FILE in first.properties else None,
         "crs": properties.get("proj:code") or properties.get("proj:wkt2"),
         "shape": properties.get("proj:shape"),
@@ -272,7 +275,9 @@ def _file(item: pystac.Item) -> str:
 
 
 def _times_of_all(items: Sequence[pystac.Item]) -> list[str] | None:
-    """Return the times of the first item, or the starts of all files; None if there are none."""
+    """Return the times of the first item, or of all files or scenes; None if there are none."""
+    if len(items) > 1 and is_acquisition(items[0]):
+        return sorted({str(item.properties["datetime"]) for item in items if item.datetime}) or None
     if len(items) > 1 and FILE in items[0].properties:
         dated = (item.properties for item in items if not is_undated(item.properties))
         return sorted({str(properties["start_datetime"]) for properties in dated}) or None
@@ -285,7 +290,7 @@ def _has_dimension(items: Sequence[pystac.Item]) -> bool:
     if any(dimension.get("type") == "temporal" for dimension in dimensions):
         return True
     bands = items[0].assets["data"].extra_fields.get("bands", [])
-    if any("start_datetime" in band for band in bands):
+    if is_acquisition(items[0]) or any("start_datetime" in band for band in bands):
         return True
     # Tiles that no data id names as files are of one time, whatever their items state.
     if store_kind(items[0]) in _TILED and FILE not in items[0].properties:

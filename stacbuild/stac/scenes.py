@@ -7,10 +7,14 @@ scene therefore becomes one item in memory for each of its assets, a *view*.
 from __future__ import annotations
 
 import copy
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pystac
+from pystac.utils import str_to_datetime
+
+from stacbuild.stac.item_time import is_undated
 
 DATA = "data"
 """Key of the asset of an item that has one, and of that which a view is of."""
@@ -22,6 +26,7 @@ ASSET = "stacbuild:asset"
 _GRID = "proj:transform"
 # Fields that stand in the properties of an item of one asset.
 _OF_ITEM = ("proj:", "cube:")
+_DAY = dt.timedelta(days=1)
 _SCENE = ("eo:cloud_cover", "grid:code")
 
 
@@ -50,6 +55,15 @@ def is_scene(item: pystac.Item) -> bool:
     """
     properties = item.properties
     return ASSET in properties or any(key in properties for key in _SCENE) or _has_several(item)
+
+
+def is_acquisition(item: pystac.Item) -> bool:
+    """Return whether an item is a scene of at most a day, and not a product of weeks or years."""
+    properties = item.properties
+    if not is_scene(item) or is_undated(properties):
+        return False
+    start, end = (properties.get(f"{which}_datetime") for which in ("start", "end"))
+    return not (start and end) or str_to_datetime(end) - str_to_datetime(start) <= _DAY
 
 
 def _has_several(item: pystac.Item) -> bool:

@@ -256,9 +256,9 @@ def test_products_of_years_keep_their_times(tmp_path: Path) -> None:
     ]
     put_scenes(tmp_path, tiles)
     cube = loaded(tmp_path, {}, "scl")
-    assert cube["time"].values.tolist() == [np.datetime64("2020-01-01", "ns").astype(int)]
+    assert "time" not in cube.dims
     expected, filled = mosaic(tiles, "scl")
-    np.testing.assert_array_equal(cube["scl"][0], np.where(filled, expected, 0))
+    np.testing.assert_array_equal(cube["scl"], np.where(filled, expected, 0))
 
 
 def at(text: str) -> dt.datetime:

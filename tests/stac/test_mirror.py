@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pystac
 import pytest
 import rustac
 
@@ -16,7 +17,7 @@ from stacbuild.stac.catalog import Catalog, read_json
 from stacbuild.stac.mirror import MIRROR, MIRROR_KEY
 from stacbuild.stac.parquet import write_parquet
 from stacbuild.validation.validate import validate
-from tests.support.many_items import COLLECTION, COUNT, an_item, many_items, put
+from tests.support.many_items import ADDRESS, COLLECTION, COUNT, an_item, many_items, put
 from tests.support.stac_documents import Told
 from tests.support.stac_schemas import schema_problems
 
@@ -204,3 +205,20 @@ def test_a_crs_without_code_is_beside_codes(tmp_path: Path) -> None:
     read = rustac.read_sync(str(tmp_path / MIRROR))["features"]
     found = [each["properties"]["cube:dimensions"]["x"]["reference_system"] for each in read]
     assert sorted(found) == ["EPSG:4326", "EPSG:6931", 'PROJCRS["unknown"]']
+
+
+def test_items_of_scenes_are_in_it_and_in_the_index(root: Path) -> None:
+    catalog = Catalog(root)
+    scene = an_item(COUNT, root)
+    del scene.assets["data"]
+    grid = {"proj:code": "EPSG:32632", "proj:shape": [4, 4], "data_type": "uint16"}
+    for key, side in (("red", 10), ("scl", 20)):
+        fields = grid | {"proj:transform": [side, 0, 500000, 0, -side, 5400000]}
+        href = str(root.parent / "src" / f"{key}.tif")
+        scene.add_asset(key, pystac.Asset(href, roles=["data"], extra_fields=fields))
+    put(catalog, scene)
+    catalog.renew_mirrors()
+    assert set(rows(root)[scene.id]["assets"]) == {"red", "scl"}
+    [found] = Catalog(root).find(ADDRESS, f"d_{COUNT}")
+    assert list(found.assets) == ["red", "scl"]
+    assert all(check.well for check in validate(root) if check.name == "catalog")
