@@ -23,6 +23,7 @@ import dask.array as da
 
 from stacbuild.building.cluster_checks import check_workers
 from stacbuild.building.cluster_client import Connection, lost
+from stacbuild.building.together import optimized
 from stacbuild.building.workers import Key, Workers, WorkersLostError
 from stacbuild.errors import RemoteError
 from stacbuild.loading import release
@@ -110,8 +111,8 @@ class _Cluster:
         # A worker gets its next task while it computes one.
         return max(1, 2 * sum(self._workers().values()))
 
-    def run(self, written: da.Array, done: Callable[[Key], None]) -> None:
-        """Compute every block of an array."""
+    def run(self, written: Sequence[da.Array], done: Callable[[Key], None]) -> None:
+        """Compute every block of arrays."""
         from distributed import KilledWorker
 
         client = self._client
@@ -175,11 +176,11 @@ class _Cluster:
             self._client.run(share, max(1, len(now)), on_error="ignore")
 
 
-def _submit(client: Client, written: da.Array) -> set[Future]:
+def _submit(client: Client, written: Sequence[da.Array]) -> set[Future]:
     from distributed import futures_of
 
-    # A function of its own, so that the persisted array, which refers to the futures, is freed.
-    return set(futures_of(client.persist(written)))
+    # A function of its own, so that the persisted arrays, which refer to the futures, are freed.
+    return set(futures_of(client.persist(optimized(written), optimize_graph=False)))
 
 
 def _no_workers(name: str) -> RemoteError:

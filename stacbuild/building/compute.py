@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import itertools
 import multiprocessing
 import os
 import signal
@@ -25,15 +24,13 @@ import dask
 import dask.array as da
 import dask.multiprocessing
 import dask.threaded
-import numpy as np
-import xarray as xr
 import zarr
 from dask.callbacks import Callback
 from dask.core import flatten
-from numpy.typing import NDArray
 
+from stacbuild.building.together import optimized
 from stacbuild.building.workers import Key, Run, Workers, WorkersLostError
-from stacbuild.errors import BuildError, ConfigError
+from stacbuild.errors import ConfigError
 from stacbuild.machine import keep_freed_memory, processors
 from stacbuild.net.in_flight import share
 from stacbuild.stac.files import is_remote
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
     import pystac
 
     from stacbuild.loading.memory import Room
-    from stacbuild.storage.journal import Region
     from stacbuild.storage.output import Storage
 
 # Attempts to compute a region in processes that die; a cluster's scheduler has its own count.
@@ -109,102 +105,21 @@ def open_workers(
         yield workers
 
 
-def write_region(
-    run: Run,
-    array: xr.DataArray,
-    target: zarr.Array[Any],
-    region: Region,
-    wrote: Callable[[Region], None],
-) -> None:
-    """Compute one region of a variable and write it.
-
-    Parameters
-    ----------
-    run
-        From `open_workers`.
-    array
-        The lazy values. Its chunks are whole stored chunks, so no two tasks write the same one.
-    target
-        The stored variable. Its own settings apply in every process, those of ``zarr.config`` do
-        not.
-    region
-        The region of *target* that is written.
-    wrote
-        Called in the calling thread after each task, with the region that it wrote: whole stored
-        chunks.
-
-    Raises
-    ------
-    BuildError
-        If workers die while computing it; names the variable and the region.
-    StacbuildError, Exception
-        What a source or a user's function raised.
-    """
-    data = array.data
-    starts = tuple(
-        tuple(itertools.accumulate(lengths[:-1], initial=start))
-        for (start, _), lengths in zip(region, data.chunks, strict=True)
-    )
-    written = da.map_blocks(
-        _write_block,
-        data,
-        target=target,
-        starts=starts,
-        chunks=tuple((1,) * count for count in data.numblocks),
-        dtype=bool,
-        meta=np.empty((0,) * data.ndim, bool),
-        # Unique, so that a scheduler does not reuse the result of an earlier run.
-        name=f"write-{target.basename}-{os.urandom(16).hex()}",
-    )
-    pending = {
-        (written.name, *index): tuple(
-            (edges[i], edges[i] + lengths[i])
-            for edges, lengths, i in zip(starts, data.chunks, index, strict=True)
-        )
-        for index in np.ndindex(data.numblocks)
-    }
-
-    def done(key: Key) -> None:
-        # A task that is repeated because a process died is reported once.
-        if (block := pending.pop(key, None)) is not None:
-            wrote(block)
-
-    try:
-        run(written, done)
-    except WorkersLostError as error:
-        where = ", ".join(
-            f"{dim} {start}:{stop}" for dim, (start, stop) in zip(array.dims, region, strict=True)
-        )
-        raise BuildError(
-            f"{target.basename} [{where}]: {error}; is there enough memory for each worker?"
-        ) from error
-
-
-def _write_block(
-    block: NDArray[Any],
-    *,
-    target: zarr.Array[Any],
-    starts: tuple[tuple[int, ...], ...],
-    block_id: tuple[int, ...],
-) -> NDArray[np.bool_]:
-    corner = [edges[index] for edges, index in zip(starts, block_id, strict=True)]
-    target[tuple(slice(at, at + n) for at, n in zip(corner, block.shape, strict=True))] = block
-    return np.ones((1,) * block.ndim, bool)
-
-
 def _compute(
-    get: Callable[..., Any], written: da.Array, done: Callable[[Key], None], **options: Any
+    get: Callable[..., Any],
+    written: Sequence[da.Array],
+    done: Callable[[Key], None],
+    **options: Any,
 ) -> None:
     """Run a graph with one of dask's own schedulers, with callbacks in the calling thread."""
-    (optimized,) = dask.optimize(written)
-    graph = dict(optimized.__dask_graph__())
+    arrays = optimized(written)
+    graph = dict(arrays[0].__dask_graph__())
     # dask orders otherwise equal tasks by their keys as text, the last one first: 9, 8, …, 38, 37.
     # These keys give the order of the bands, so that bands which a source interleaves are computed
     # together.
-    keys = {
-        f"{written.name}-{number:09d}": key
-        for number, key in enumerate(reversed(list(flatten(optimized.__dask_keys__()))))
-    }
+    # Blocks of several arrays at the same position come together.
+    blocks = sorted(flatten([array.__dask_keys__() for array in arrays]), key=_position)
+    keys = {f"{written[0].name}-{number:09d}": key for number, key in enumerate(reversed(blocks))}
     for name, key in keys.items():
         graph[name] = graph.pop(key).substitute({}, key=name)
 
@@ -219,7 +134,11 @@ def _compute(
     get(graph, list(keys), callbacks=callbacks, **options)
 
 
-def _synchronous(written: da.Array, done: Callable[[Key], None]) -> None:
+def _position(key: Key) -> tuple[int, ...]:
+    return tuple(key[1:])
+
+
+def _synchronous(written: Sequence[da.Array], done: Callable[[Key], None]) -> None:
     _compute(dask.get, written, done)
 
 
@@ -272,7 +191,7 @@ def _threads(count: int) -> Iterator[Run]:
         threads = ThreadPoolExecutor(count, thread_name_prefix="stacbuild")
     tasks = _Tasks(threads, count)
 
-    def run(written: da.Array, done: Callable[[Key], None]) -> None:
+    def run(written: Sequence[da.Array], done: Callable[[Key], None]) -> None:
         _compute(dask.threaded.get, written, done, pool=tasks)
 
     try:
@@ -307,8 +226,8 @@ class _Processes:
         self._broken = False
         self._pool = self._start()
 
-    def run(self, written: da.Array, done: Callable[[Key], None]) -> None:
-        """Compute every block of an array; several threads may at the same time."""
+    def run(self, written: Sequence[da.Array], done: Callable[[Key], None]) -> None:
+        """Compute every block of arrays; several threads may at the same time."""
         with self._changed:
             while self._suspects:
                 self._changed.wait()
@@ -333,7 +252,7 @@ class _Processes:
                 self._suspects -= 1
                 self._changed.notify_all()
 
-    def _go_on(self, written: da.Array, done: Callable[[Key], None]) -> None:
+    def _go_on(self, written: Sequence[da.Array], done: Callable[[Key], None]) -> None:
         with self._changed:
             while self._together:
                 self._changed.wait()
@@ -349,7 +268,7 @@ class _Processes:
         """End the processes, after their running tasks or at once."""
         self._pool.shutdown(wait=wait, cancel_futures=True)
 
-    def _ends(self, written: da.Array, done: Callable[[Key], None]) -> bool:
+    def _ends(self, written: Sequence[da.Array], done: Callable[[Key], None]) -> bool:
         try:
             # One task at a time for each process; with dask's default of six most are idle.
             _compute(dask.multiprocessing.get, written, done, pool=self._pool, chunksize=1)

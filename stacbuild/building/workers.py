@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import dask.array as da
 Key = tuple[Any, ...]
 """The key of a task in dask's graph."""
 
-Run = Callable[[da.Array, Callable[[Key], None]], None]
-"""Computes every block of an array, and calls back with the key of each finished block."""
+Run = Callable[[Sequence[da.Array], Callable[[Key], None]], None]
+"""Computes every block of arrays, and calls back with the key of each finished block."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ import xarray as xr
 import zarr
 from zarr.core.sync import sync
 
-from stacbuild.building.compute import write_region
 from stacbuild.building.finished import Recorder, chunk_keys, count, missing, region_shape
 from stacbuild.building.flight import Flight
+from stacbuild.building.region import Written, write_region
+from stacbuild.building.together import computed_together
 from stacbuild.building.zarr_metadata import ROOT, holds, metadata, open_for_writing, put
 from stacbuild.errors import IntegrityError
 from stacbuild.formats.zarr_chunks import chunk_sizes, stored_shape, unwritten
@@ -169,24 +170,19 @@ def _write_regions(
 
     with Flight(workers.in_flight, forget) as flight:
         for part in _parts(dataset, grid, recorder, advance, flight.begin):
-            compute = partial(
-                write_region,
-                workers.run,
-                part.array,
-                recorder.arrays[part.name],
-                part.region,
-                partial(wrote, part.name),
-            )
-            flight.submit(compute, math.prod(part.array.data.numblocks))
+            written = [Written(array, recorder.arrays[name]) for name, array in part.arrays.items()]
+            compute = partial(write_region, workers.run, written, part.region, wrote)
+            # Variables that are computed together hold the same blocks of sources, once.
+            blocks = max(math.prod(array.data.numblocks) for array in part.arrays.values())
+            flight.submit(compute, blocks)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A region of a variable that is not finished, and its lazy values."""
+    """A region that is not finished of variables that are computed together; their lazy values."""
 
-    name: str
     region: Region
-    array: xr.DataArray
+    arrays: dict[str, xr.DataArray]
 
 
 def _parts(
@@ -208,21 +204,25 @@ def _parts(
     """
     # Before other threads add to the journal.
     known = {name: recorder.recorded(name) for name in recorder.arrays}
-    groups = by_grid_chunks(dataset, grid)
-    for names, window in ((each, at) for each in groups for at in _windows(dataset[each[0]], grid)):
-        begin(uses())
-        for name in names:
-            array, chunks = dataset[name].isel(window), stored_shape(recorder.arrays[name])
-            corner = [window.get(str(dim), slice(0, None)).start for dim in array.dims]
-            regions = missing(array.data.chunks, corner, known[name])
-            todo = sum(count(region_shape(region), chunks) for region in regions)
-            advance(count(array.shape, chunks) - todo)
-            for region in regions:
-                local = tuple(
-                    slice(start - first, stop - first)
-                    for (start, stop), first in zip(region, corner, strict=True)
-                )
-                yield _Part(name, region, array[local])
+    for names in by_grid_chunks(dataset, grid):
+        groups = computed_together(dataset, names)
+        for window in _windows(dataset[names[0]], grid):
+            begin(uses())
+            for group in groups:
+                parts: dict[Region, dict[str, xr.DataArray]] = {}
+                for name in group:
+                    array, chunks = dataset[name].isel(window), stored_shape(recorder.arrays[name])
+                    corner = [window.get(str(dim), slice(0, None)).start for dim in array.dims]
+                    regions = missing(array.data.chunks, corner, known[name])
+                    todo = sum(count(region_shape(region), chunks) for region in regions)
+                    advance(count(array.shape, chunks) - todo)
+                    for region in regions:
+                        local = tuple(
+                            slice(start - first, stop - first)
+                            for (start, stop), first in zip(region, corner, strict=True)
+                        )
+                        parts.setdefault(region, {})[name] = array[local]
+                yield from (_Part(region, arrays) for region, arrays in parts.items())
 
 
 def _drop_damaged(store: Store, arrays: dict[str, zarr.Array[Any]], journal: Journal) -> None:

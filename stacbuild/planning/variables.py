@@ -96,8 +96,10 @@ def _of_raster(
     called = band_variables(variable, items[0])
     numbered = {f"band_{band}": each for band, each in metadata.items()}
     apart = {called.get(key, key): each for key, each in numbered.items()}
+    dated = len(by_time(items)) > 1
+    lead, times = _lead_of_raster(variable, items, [1]) if dated else ({}, None)
     for each in chosen_names(variable, apart):
-        yield f"{own}_{each}" if own else each, apart[each], {}, None
+        yield f"{own}_{each}" if own else each, apart[each], lead, times
 
 
 def _of_zarr(

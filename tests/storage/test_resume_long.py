@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import stacbuild
-from stacbuild.building import compute, finished
+from stacbuild.building import finished, region
 from stacbuild.building.finished import merged, missing
 from stacbuild.loading import pool, zarr
 from stacbuild.storage.journal import Journal
@@ -66,16 +66,16 @@ def interrupt(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reporter: Told | None = None
 ) -> None:
     """Build, and press Ctrl-C after a number of tasks."""
-    write = compute.write_region
+    write = region.write_region
     done = iter(range(1, DAYS + 1))
 
-    def until(run: Any, array: Any, target: Any, region: Any, wrote: Callable[..., None]) -> None:
-        def count(place: Any) -> None:
-            wrote(place)
+    def until(run: Any, variables: Any, region: Any, wrote: Callable[..., None]) -> None:
+        def count(name: str, place: Any) -> None:
+            wrote(name, place)
             if next(done) == number:
                 raise KeyboardInterrupt
 
-        write(run, array, target, region, count)
+        write(run, variables, region, count)
 
     with monkeypatch.context() as patched:
         patched.setattr("stacbuild.building.write.write_region", until)
