@@ -16,6 +16,7 @@ ELSEWHERE = {
     "building/levels.py": "building/test_formats.py",
     "building/make.py": "storage/test_resume.py",
     "building/netcdf.py": "building/test_formats.py",
+    "building/region.py": "building/test_together.py",
     "building/workers.py": "building/test_compute.py",
     "building/write.py": "storage/test_resume.py",
     "stac/ids.py": "stac/test_catalog_ids.py",
