@@ -172,7 +172,7 @@ def test_what_shares_nothing_is_computed_apart(
     assert result.status == "COMPLETED", result.message
     (planned,) = stacbuild.plan(path, force=True)
     shapes = {each["name"]: each["shape"] for each in planned.to_dict()["variables"]}
-    assert shapes == dict.fromkeys(BANDS, [2, SIZE, SIZE])
+    assert shapes == {name: [2, SIZE, SIZE] for name in BANDS}
     assert seen
     assert set(seen) == {1}
     with xr.open_zarr(tmp_path / "data" / "cube.zarr") as cube:
