@@ -34,7 +34,9 @@ def with_readable(job: Job, make: Callable[[Job], T]) -> T:
         Scenes cannot be read: lists all of them, each with item and asset.
     """
     _warn(job, job.skipped)
-    job = _without(job, _problems(job, skipped=True))
+    # An older duplicate may take the place of a scene that is left out.
+    while found := _problems(job, skipped=True):
+        job = _without(job, found)
     while True:
         try:
             return make(job)
@@ -75,8 +77,6 @@ def _without(job: Job, problems: Problems) -> Job:
     Failures
         A source has no others.
     """
-    if not problems:
-        return job
     left_out = {scene.item for scene in problems}
     sources = tuple(
         replace(source, items=tuple(item for item in source.items if item.id not in left_out))

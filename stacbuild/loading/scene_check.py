@@ -13,31 +13,25 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pystac
-import xarray as xr
 
-from stacbuild.config.stores import kinds_that
 from stacbuild.errors import BuildError, StacbuildError
 from stacbuild.geo.coverage import touches
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import items_within
 from stacbuild.loading.dataset import through_s3
+from stacbuild.loading.grouping import grouped
 from stacbuild.loading.masks import MASKS, scene_asset
 from stacbuild.loading.pool import zarr_dataset
-from stacbuild.loading.scene_assets import chosen_assets, lacking_assets
+from stacbuild.loading.scene_assets import chosen_assets, lacking_assets, usable
 from stacbuild.loading.scene_errors import SceneAsset, named
-from stacbuild.loading.select import by_time, within_time
 from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
-from stacbuild.stac.files import store_kind
 from stacbuild.stac.scenes import is_scene
 from stacbuild.troubles import UNREADABLE, Troubles
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
-
-_SEARCHED_BY_TIME = kinds_that(lambda model: model.is_searched_by_time)
 
 # Files that are opened at the same time.
 _THREADS = 16
@@ -104,7 +98,8 @@ def _files(
 
     if options:
         items = [through_s3(item) for item in items]
-    items = _within_time(variable, items_within(variable, items))
+    # As a build reads them: neither older duplicates nor times that are not asked for.
+    items = grouped(variable, items_within(variable, usable(variable, items)), target).items
     chosen = chosen_assets(variable, items)
     for view in (each for views in chosen.values() for each in views) if chosen else items:
         scene = scene_asset(view)
@@ -116,14 +111,6 @@ def _files(
             yield scene, partial(opened_tile, tile_of(view, {}), options)
         for mask in view.properties.get(MASKS, ()):
             yield mask.scene, partial(mask.opening, options)
-
-
-def _within_time(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[pystac.Item]:
-    groups = by_time(items)
-    searched = store_kind(items[0]) in _SEARCHED_BY_TIME
-    times = xr.Dataset(coords={"time": list(groups)})
-    kept = within_time(variable, times, None, searched=searched)["time"].values
-    return [item for time in kept for item in groups[pd.Timestamp(time)]]
 
 
 @contextmanager

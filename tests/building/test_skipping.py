@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,20 @@ def provider(tmp_path: Path) -> Iterator[Folder]:
         yield server
 
 
-def project(server: Folder, names: str, compress: str = "none", **open_params: Any) -> Path:
+def project(
+    server: Folder,
+    names: str,
+    *,
+    compress: str = "none",
+    days: Sequence[int] = (5, 6, 7, 8, 9, 10),
+    versions: Sequence[str] = ("05.00",) * 6,
+    **open_params: Any,
+) -> Path:
     """Return a configuration of scenes, a day each, that were harvested from a server."""
     found, stac = [], server.root
     for number, name in enumerate(names):
-        day = f"2020-03-0{number + 5}T10:37:41Z"
-        found.append(scenes.earth_search(name, datetime=day))
+        day = f"2020-03-{days[number]:02}T10:37:41Z"
+        found.append(scenes.earth_search(name, datetime=day, baseline=versions[number]))
         for asset, size, pixels in (("red", 10, RED), ("nir", 10, RED + 9), ("scl", 20, SCL)):
             header = {"dtype": "uint8" if asset == "scl" else "uint16", "nodata": 0, **TILED}
             header["compress"] = compress
@@ -168,6 +176,17 @@ def test_damaged_pixels_begin_the_cube_anew(provider: Folder) -> None:
     assert skipped["asset"] == "nir"
     assert len(warnings) == 1
     check(path, 0, 1)
+
+
+def test_an_older_duplicate_takes_the_place_of_a_scene(provider: Folder) -> None:
+    """Unless it cannot be read either."""
+    path = project(provider, "abc", errors="skip", days=[5, 5, 5], versions=["01", "02", "03"])
+    for name in "bc":
+        (provider.root / name / "red.tif").unlink()
+    result, _ = run(path)
+    found = properties(result)["stacbuild:skipped"]
+    assert [each["item"][0] for each in found] == ["b", "c"]
+    check(path, 0)
 
 
 def test_no_scene_is_left(provider: Folder) -> None:

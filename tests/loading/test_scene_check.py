@@ -42,7 +42,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def variable(**params: Any) -> SourceVariable:
     mask = {"asset": "scl", "values": [3]}
-    given = {"asset_names": ["red"], "mask": mask, **params}
+    given = {"asset_names": ["red"], "mask": mask, "duplicates": "all", **params}
     return SourceVariable(store="s", data_id="c", open_params=given)
 
 
@@ -76,6 +76,14 @@ def test_scenes_of_other_times_are_not_opened(tmp_path: Path, opened: list[str])
     for each in (first, second):
         each.properties["stacbuild:store"] = "stac:x"
     assert not unreadable(chosen, all_views([first, second]), grid_of(), {})
+    assert sorted(opened) == ["b-red.tif", "b-scl.tif"]
+
+
+def test_older_duplicates_are_not_opened(tmp_path: Path, opened: list[str]) -> None:
+    first, second = scenes(tmp_path, "a", "b")
+    second.properties["processing:version"] = "05.00"
+    items = all_views([first, second])
+    assert not unreadable(variable(duplicates="newest"), items, grid_of(), {})
     assert sorted(opened) == ["b-red.tif", "b-scl.tif"]
 
 
