@@ -90,6 +90,10 @@ class SceneParams(Model):
         if self.mask is not None and not names:
             msg = "mask: needs asset_names, the assets to mask"
             raise ValueError(msg)
+        # The item of a single asset does not know its name.
+        if self.masks and {*names, *(each.asset for each in self.masks)} == set(names[:1]):
+            msg = f"mask: masks {names[0]!r} by itself; name another asset beside it in asset_names"
+            raise ValueError(msg)
         return self
 
     @property

@@ -217,7 +217,9 @@ def scaling_of(found: Found, data: Data, stated: Json) -> Scaling | None:
         stated.get(_SCALE),
         stated.get(_OFFSET),
     )
-    return next((known for rule in RULES if (known := rule(layer))), None)
+    known = next((known for rule in RULES if (known := rule(layer))), None)
+    same = known and (known.scale, known.offset) == (layer.scale or 1, layer.offset or 0)
+    return None if known and same and not known.contradicts and "nodata" in stated else known
 
 
 def apply(
