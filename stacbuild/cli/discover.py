@@ -54,8 +54,9 @@ def list_(
 ) -> None:
     """List the data of a store: data id, size, type.
 
-    STORE_ID is zenodo, s3, file, clms or stac (see stacbuild sources). ROOT is the number of a
-    Zenodo record, BUCKET/PREFIX, a folder, or the URL of a STAC catalog; omit it for clms.
+    STORE_ID is zenodo, s3, file, clms, stac or a provider of scenes (see stacbuild sources). ROOT
+    is the number of a Zenodo record, BUCKET/PREFIX, a folder, or the URL of a STAC catalog; omit
+    it for clms and providers.
 
     Names that end in / are archives or collections: use --match 'NAME/*' to list their contents.
     No data are fetched. With --json, sizes are in bytes.
@@ -91,7 +92,8 @@ def describe(
     """Show the metadata of a file or Zarr store.
 
     Prints CRS, shape, bands, chunks, times, bounds, nodata, units and licence of DATA_ID.
-    STORE_ID and ROOT are those of stacbuild list; for clms, ROOT is ''. Only headers are read.
+    STORE_ID and ROOT are those of stacbuild list; ROOT is '' where it is omitted there. Only
+    headers are read.
     """
     from stacbuild.cli.console import open_reporter, size_text
     from stacbuild.sources.listing import describe_data
@@ -126,9 +128,11 @@ def _print_line(text: str, indent: str = "") -> None:
 
 def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict[str, Any]:
     """Return the options as ``store_params`` of a configuration."""
+    from stacbuild.config.other_stores import PROVIDERS
     from stacbuild.config.stores import MODELS
 
-    return MODELS[store_id].params_of(endpoint, signed) if store_id in MODELS else {}
+    kind = "stac" if store_id in PROVIDERS else store_id
+    return MODELS[kind].params_of(endpoint, signed) if kind in MODELS else {}
 
 
 def _shown(value: Any) -> str:

@@ -41,7 +41,7 @@ MOST_JSON = 32 << 20
 """Size limit of a JSON document, in bytes after decompression."""
 
 _WAIT_FOR = (429, 500, 502, 503, 504)
-
+_CONNECTIONS = 32  # to one host
 
 JSON_PATIENCE = Patience(min_speed=1_000, seconds=60)
 """Least speed of a JSON document: one that trickles would never end."""
@@ -186,7 +186,7 @@ def session(
     kind: str = "",
     tries: int = 6,
     backoff: float = 0.5,
-    connections: int = 32,
+    searches: bool = False,
 ) -> requests.Session:
     """Return a session for any source; threads may share it.
 
@@ -203,8 +203,8 @@ def session(
     backoff
         Seconds before the first retry, doubled with each further one, unless the server sends
         ``Retry-After``.
-    connections
-        Size of the pool of connections to one host.
+    searches
+        Whether POST requests change nothing, as searches do, so that they are retried, too.
     """
     made = _Session(tell)
     made.headers["User-Agent"] = f"stacbuild/{version('stacbuild')}"
@@ -214,13 +214,14 @@ def session(
         redirect=0,
         other=0,
         status_forcelist=_WAIT_FOR,
+        allowed_methods=None if searches else _Retry.DEFAULT_ALLOWED_METHODS,
         backoff_factor=backoff,
         raise_on_status=False,
         tell=tell,
     )
     for scheme in ("https://", "http://"):
         made.mount(
-            scheme, _PacedAdapter(kind, given_up, max_retries=retry, pool_maxsize=connections)
+            scheme, _PacedAdapter(kind, given_up, max_retries=retry, pool_maxsize=_CONNECTIONS)
         )
     return made
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from stacbuild.config.stores import MODELS, kinds_that
-from stacbuild.sources.stac.providers import SUMMARIES
+from stacbuild.sources.stac.providers import PROVIDERS, STORE_IDS, SUMMARIES
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SourceKind:
 def sources() -> list[SourceKind]:
     """Return all kinds of store that can be read from, sorted by ``store_id``.
 
-    With those that stand for ``stac`` with a provider.
+    With those that stand for ``stac`` with a provider, without the parameters of ``stac``.
     """
     found = []
     for kind in kinds_that(lambda model: model.readable):
@@ -47,10 +47,9 @@ def sources() -> list[SourceKind]:
         params = _model_in(model.model_fields["store_params"].annotation)
         summary = (model.__doc__ or "").strip().splitlines()[0]
         found.append(SourceKind(kind, summary, dict(_parameters(params)) if params else {}))
-    known = {kind.store_id: kind for kind in found}
-    found += [
-        replace(known["stac"], store_id=name, summary=text) for name, text in SUMMARIES.items()
-    ]
+    for name, text in SUMMARIES.items():
+        keyed = ("key", "secret") if PROVIDERS[STORE_IDS[name]].keys else ()
+        found.append(SourceKind(name, text, dict.fromkeys(keyed, False)))
     return sorted(found, key=lambda each: each.store_id)
 
 

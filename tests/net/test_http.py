@@ -5,6 +5,7 @@ import requests
 
 from stacbuild.errors import AuthError, NotFoundError, RemoteError
 from stacbuild.net import http
+from tests.standins.server import LoopbackServer, Request, Response
 from tests.support.file_server import FileServer, page, redirect
 
 
@@ -41,6 +42,23 @@ def test_what_is_not_json_is_named() -> None:
         pytest.raises(RemoteError, match="not JSON"),
     ):
         http.get_json(session, f"{server.url}/a")
+
+
+@pytest.mark.parametrize("searches", [True, False])
+def test_only_posts_that_search_are_repeated(searches: bool) -> None:
+    class Busy(LoopbackServer):
+        def respond(self, request: Request) -> Response:
+            return Response(200, request.body)
+
+    with Busy() as server, http.session(backoff=0.001, searches=searches) as session:
+        server.fail("/search", status=429, headers={"Retry-After": "0"})
+        if searches:
+            answer = http.send(session, "POST", f"{server.url}/search", json={"limit": 1})
+            assert answer.json() == {"limit": 1}
+        else:
+            with pytest.raises(RemoteError, match="429"):
+                http.send(session, "POST", f"{server.url}/search", json={"limit": 1})
+        assert server.requests == 1 + searches
 
 
 def test_429_and_5xx_are_waited_for_and_said() -> None:

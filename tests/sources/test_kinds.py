@@ -12,7 +12,8 @@ def test_each_readable_kind_with_what_it_needs() -> None:
         "clms", "file", "https", "s3", "stac", "zenodo"
     ]  # fmt: skip
     assert set(found) >= set(STORE_IDS)
-    assert found["stac-pc"]["parameters"] == found["stac"]["parameters"]
+    assert found["stac-pc"]["parameters"] == []
+    assert found["stac-usgs"]["parameters"] == ["key", "secret"]
     assert found["file"]["required"] == ["root"]
     assert found["stac"]["required"] == []
     assert "storage_options.client_kwargs.endpoint_url" in found["s3"]["parameters"]

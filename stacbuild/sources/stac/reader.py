@@ -52,7 +52,7 @@ class Reader:
 
     def __init__(self, store: StacStore, folders: Sequence[Path] = ()) -> None:
         self.store = store
-        self.session = session(progress.current().say)
+        self.session = session(progress.current().say, searches=True)
         self.root = store.location
         self.left_out: dict[str, StacbuildError] = {}
         """Errors of documents that could not be read, by location."""

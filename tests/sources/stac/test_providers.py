@@ -14,8 +14,10 @@ from pyproj import Transformer
 
 import stacbuild
 from stacbuild.building import CubeResult, build
+from stacbuild.cli.discover import params_of
 from stacbuild.config import load_config
 from stacbuild.errors import AuthError, ConfigError, StacbuildError
+from stacbuild.sources.listing import describe_data, list_data
 from stacbuild.sources.stac.providers import PROVIDERS, STORE_IDS
 from stacbuild.sources.stac.query import parse
 from stacbuild.sources.stac.reader import Reader
@@ -352,3 +354,29 @@ def test_a_file_that_fails_in_the_middle_is_named(tmp_path: Path, status: int) -
         assert "/s2/T06VVN_20190629T212529_B04_10m.tif: " in message
         assert str(status) in message
         assert "sig" not in message
+
+
+def test_signed_files_are_described_and_validated(tmp_path: Path) -> None:
+    with PlanetaryComputer(tmp_path / "api") as api:
+        api.add(Scene("s1", {"B04": digital(1)}))
+        [entry] = list_data("stac-pc", api.root, match="sentinel-2-l2a/*")
+        assert entry.data_id == "sentinel-2-l2a/s1"
+        found = describe_data("stac-pc", api.root, "sentinel-2-l2a?asset_names=B04")
+        assert found["chunks"] == [32, 32]
+        path = of_red(tmp_path, api)
+        built(path)
+        assert all(check.well for check in stacbuild.validate(path, remote=True))
+
+
+def test_options_of_the_command_line_are_those_of_stac() -> None:
+    assert params_of("stac-cdse", None, True) == params_of("stac", None, True) != {}
+    assert params_of("stac-pc", None) == {}
+
+
+@pytest.mark.parametrize("status", [429, 502])
+def test_a_search_that_fails_for_a_moment(tmp_path: Path, status: int) -> None:
+    with EarthSearch(tmp_path) as api:
+        api.add(Scene("s1", {"red": digital(1)}))
+        api.fail("/search", status=status, headers={"Retry-After": "0"})
+        [found] = take(store(provider="earth-search", url=api.root), "sentinel-2-l2a")
+    assert len(found.items) == 1
