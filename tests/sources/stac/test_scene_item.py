@@ -15,6 +15,9 @@ from stacbuild.sources.stac import harvest, one_asset
 from stacbuild.sources.stac.times import instant
 from tests.support.scenes import items as scenes
 from tests.support.scenes.items import Json, harvested
+from tests.support.scenes.pixels import Scene, classes, digital
+from tests.support.scenes.providers import EarthSearch
+from tests.support.stac_documents import Told, store, take
 from tests.support.stac_schemas import schema_problems
 
 S2 = "sentinel-2-l2a"
@@ -119,3 +122,39 @@ def test_few_headers_of_many_scenes_are_read(
     assert {each["data_type"] for each in fields} == {"uint16"}
     assert {each["nodata"] for each in fields} == {0}
     assert [PixelGrid.from_properties(each).shape for each in fields] == [(24, 24)] * 16
+
+
+def test_the_header_of_a_scene_in_the_wrong_hemisphere_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items of HLS can state the CRS of the other hemisphere."""
+    monkeypatch.setattr(harvest, "READ_ALL", 4)
+    several = [scenes.planetary_computer(f"s{n:02}") for n in range(12)]
+    several[1]["properties"]["proj:epsg"] = 32732
+    items, warnings = harvested(tmp_path, f"{S2}?asset_names=B04,SCL", *several)
+    assert {item.assets["B04"].extra_fields["proj:code"] for item in items} == {"EPSG:32632"}
+    [warning] = [line for line in warnings if "EPSG:32732" in line]
+    assert warning.startswith("s01: B04, SCL: its catalog states EPSG:32732, but the file")
+
+
+def test_few_requests_are_made_for_many_scenes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harvest, "READ_ALL", 4)
+    with EarthSearch(tmp_path) as api:
+        for n in range(12):
+            pixels = {"red": digital(n), "scl": classes(n)}
+            api.add(Scene(f"s{n:02}", pixels, f"2020-07-{n + 1:02}T10:00:00Z"))
+        told = Told()
+        data_id = f"{S2}?asset_names=red,scl"
+        [found] = take(store(url=api.root), data_id, reporter=told)
+        files = [each.path for each in api.log if each.path.endswith(".tif")]
+    assert len(found.items) == 12
+    assert len(set(files)) == 16
+    red = [item.assets["red"].extra_fields for item in found.items]
+    assert {(each["raster:scale"], each.get("raster:offset", 0)) for each in red} == {(0.0001, 0)}
+    assert {each["stacbuild:scaling"] for each in red} == {
+        "its pixels hold the offset already (earthsearch:boa_offset_applied)"
+    }
+    [warning] = told.warnings
+    assert warning.startswith("s00 and 11 more: red: its pixels hold the offset already")
