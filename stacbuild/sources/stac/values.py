@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _FIELDS = ("nodata", "unit", "raster:scale", "raster:offset")
-_WORDS = {"nodata": "no data", "raster:scale": "scale", "raster:offset": "offset"}
+_WORDS = {"nodata": "no data", "unit": "unit", "raster:scale": "scale", "raster:offset": "offset"}
 _NEUTRAL = {"raster:scale": 1, "raster:offset": 0}
 _NO_PROFILE = DataProfile()
 
@@ -216,20 +216,22 @@ def stated_values(found: Found, data: Data) -> list[Json]:
 
 
 def _note_twice(level: Json, notes: list[str]) -> None:
-    """Note where ``raster:bands`` and ``bands`` of one asset state different values."""
+    """Note where an asset itself, ``raster:bands`` and ``bands`` state different values."""
     old, new = (level.get(key) for key in ("raster:bands", "bands"))
-    if not isinstance(old, list) or not isinstance(new, list) or len(old) != len(new):
-        return
-    for first, second in zip(old, new, strict=True):
-        one, other = (
-            _plain(each, bare=True) if isinstance(each, dict) else {} for each in (first, second)
-        )
-        notes += [
-            f"its item states {_word(key)} {_shown(one[key])} in raster:bands, but "
-            f"{_shown(other[key])} in bands, which is used"
-            for key in one
-            if key in other and _spelled(one[key]) != _spelled(other[key])
-        ]
+    places = [("raster:bands", [old, new], "bands"), ("the asset", [[level], old], "raster:bands")]
+    for name, (first, second), used in places:
+        if not isinstance(first, list) or not isinstance(second, list) or len(first) != len(second):
+            continue
+        for each in zip(first, second, strict=True):
+            one, other = (
+                _plain(e, bare=e is not level) if isinstance(e, dict) else {} for e in each
+            )
+            notes += [
+                f"its item states {_WORDS[key]} {_shown(one[key])} in {name}, but "
+                f"{_shown(other[key])} in {used}, which is used"
+                for key in one
+                if key in other and _spelled(one[key]) != _spelled(other[key])
+            ]
 
 
 def _spelled(value: Any) -> str:
@@ -308,7 +310,7 @@ def _checked(
                 zero = key == "raster:scale" and good == 0
                 good = None if zero or not math.isfinite(good) else good
             if good is None:
-                notes.append(f"{where}its item states {_word(key)} {_shown(value)}: not valid")
+                notes.append(f"{where}its item states {_WORDS[key]} {_shown(value)}: not valid")
             else:
                 valid[key] = good if key == "unit" else nodata.to_json(good)  # type: ignore[arg-type]
         checked.append(valid)
@@ -336,7 +338,7 @@ def _merge(own: Json, stated: Json, dtype: np.dtype[Any], where: str, notes: lis
             own[key] = value
         elif not _same(key, known, value, dtype):
             notes.append(
-                f"{where}its item states {_word(key)} {value}, but the file {known}, which is used"
+                f"{where}its item states {_WORDS[key]} {value}, but the file {known}, which is used"
             )
 
 
@@ -355,10 +357,6 @@ def _same(key: str, one: Any, other: Any, dtype: np.dtype[Any]) -> bool:
 
 def _shown(value: Any) -> str:
     return clean(str(value))[:40]
-
-
-def _word(key: str) -> str:
-    return _WORDS.get(key, key)
 
 
 def _classes(found: Found, data: Data, name: str, *, only: bool) -> list[Json]:

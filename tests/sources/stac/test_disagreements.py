@@ -35,6 +35,15 @@ def test_an_item_that_contradicts_itself(
     assert all(f"its item states {said}, which is used" in line for line in lines)
 
 
+def test_an_asset_that_contradicts_its_band(tmp_path: Path) -> None:
+    raster(tmp_path / "a.tif")
+    bands = [{"scale": 0.1, "offset": 2}]
+    catalog(tmp_path, stated(**{"raster:bands": bands, "raster:scale": 0.2, "raster:offset": 2}))
+    items, [told] = described(tmp_path)
+    assert "scale 0.2 in the asset, but 0.1 in raster:bands, which is used" in told
+    assert fields_of(items) == {"raster:scale": 0.1, "raster:offset": 2}
+
+
 @pytest.mark.parametrize("header", [{}, {"nodata": 7}])
 def test_a_mask_in_the_file_counts_before_no_data_of_its_item(
     tmp_path: Path, header: dict[str, Any]
