@@ -15,7 +15,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +76,18 @@ class Allowed:
     folders: tuple[Path, ...]
     servers: tuple[str, ...]
     s3_root: str | None = None
+    passed: set[tuple[str, str]] = field(default_factory=set, init=False, compare=False, repr=False)
+    """Scheme and network location of URLs that were checked, as a product has thousands."""
+
+    def has_passed(self, href: str) -> bool:
+        """Return whether an href is a URL whose scheme and network location were checked."""
+        if not self.passed or "://" not in href or "::" in href or not href.isprintable():
+            return False
+        try:
+            parts = urlsplit(href)
+        except ValueError:
+            return False
+        return (parts.scheme, parts.netloc) in self.passed
 
     @functools.cached_property
     def prefixes(self) -> tuple[str, ...]:
@@ -118,6 +130,8 @@ def check(href: str, allowed: Allowed) -> None:
 
     Nothing is opened; the name of a host may be resolved.
     """
+    if allowed.has_passed(href):
+        return
     check_form(href)
     parts = urlsplit(href) if "://" in href else None
     if parts is None:
@@ -128,6 +142,7 @@ def check(href: str, allowed: Allowed) -> None:
     else:
         if all(leads_inwards(server, href) for server in allowed.servers):
             raise _refused(href, "is an address of a private network, and not its store's")
+        allowed.passed.add((parts.scheme, parts.netloc))
 
 
 def check_form(href: str) -> None:

@@ -24,12 +24,17 @@ from stacbuild.stac.files import STORE, read_bytes, read_json
 from stacbuild.stac.ids import cube_id
 from stacbuild.stac.index import MIN_ITEMS, Index, parse_item, read_index
 from stacbuild.stac.item_time import FILE, ORDER
-from stacbuild.stac.links import DATA_ID, absolute, hrefs
+from stacbuild.stac.links import DATA_ID, hrefs
+from stacbuild.stac.parsed import item_of_json
 
 Json = dict[str, Any]
 
 LOCK = ".catalog.lock"
 """Name of the lock of a catalog, in its folder."""
+
+
+# Segments of a path that are no names.
+_SPECIAL = frozenset({"", ".", ".."})
 
 
 @dataclass
@@ -57,13 +62,14 @@ class CatalogReader:
         self.root = Path(root).resolve()
         self._below = f"{str(self.root).rstrip(os.sep)}{os.sep}"
         self._known: dict[Path, _Known] = {}
+        self._real: dict[Path, str] = {}
 
     def __repr__(self) -> str:
         return f"Catalog({str(self.root)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         # What was read is not sent to other processes.
-        return {"root": self.root, "_below": self._below, "_known": {}}
+        return {"root": self.root, "_below": self._below, "_known": {}, "_real": {}}
 
     @property
     def path(self) -> Path:
@@ -185,29 +191,35 @@ class CatalogReader:
         content = parse_item(path, read_bytes(path))
         add_checksum(content, self._checksums(path.parent.parent))
         try:
-            # No migration needed: stacbuild writes the current STAC version.
-            item = pystac.Item.from_dict(content, migrate=False, preserve_dict=False)
-            for asset in item.assets.values():
-                asset.href = absolute(asset.href, path.parent)
-                for alternate in asset.extra_fields.get("alternate", {}).values():
-                    alternate["href"] = absolute(alternate["href"], path.parent)
+            return item_of_json(content, path)
         except Exception as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             raise IntegrityError(f"{path}: is not a STAC item ({text})") from error
-        item.set_self_href(str(path))
-        return item
 
     def forget(self) -> None:
         """Read every document again when it is needed next."""
         self._known.clear()
+        self._real.clear()
 
     def _inside(self, file: Path, href: str) -> Path:
         """Return the target of a link of *file*, after checking that it is in the catalog."""
-        # As `Path.resolve`, which takes three times as long: a product has thousands of items.
-        path = os.path.realpath(os.path.join(file.parent, href))  # noqa: PTH118
+        # As `Path.resolve`, which takes longer: a product has thousands of items.
+        path = self._plain(file, href) or os.path.realpath(file.parent / href)
         if path != str(self.root) and not path.startswith(self._below):
             raise IntegrityError(f"{file}: links to {href!r} outside of the catalog; refused")
         return Path(path)
+
+    def _plain(self, file: Path, href: str) -> str | None:
+        """Return the path of an item in the usual layout; None if links have to be followed."""
+        parts = href.split("/")
+        if len(parts) != 3 or parts[0] != "." or not _SPECIAL.isdisjoint(parts[1:]):
+            return None
+        folder = self._real.get(file)
+        if folder is None:
+            folder = self._real[file] = os.path.realpath(file.parent)
+        below = f"{folder}/{parts[1]}"
+        path = f"{below}/{parts[2]}"
+        return None if os.path.islink(below) or os.path.islink(path) else path  # noqa: PTH114
 
     def _document(self, path: Path) -> _Known:
         """Return a catalog or collection file, which is read again only if it changed."""

@@ -114,3 +114,31 @@ def test_an_item_is_refused_by_its_asset() -> None:
     ):
         check_item(item, Allowed((), (WEB,), "s3://bucket/"))
     check_item(item, Allowed((), (WEB,), "s3://other/"))
+
+
+def test_a_host_is_checked_once_and_what_follows_it_for_each_href(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed = Allowed((), (WEB,))
+    looked: list[str] = []
+
+    def counting(source: str, target: str) -> bool:
+        looked.append(target)
+        return leads_inwards(source, target)
+
+    monkeypatch.setattr("stacbuild.net.hrefs.leads_inwards", counting)
+    for number in range(50):
+        check(f"{WEB}/{number}.tif", allowed)
+    assert looked == [f"{WEB}/0.tif"]
+    for href in (
+        f"{WEB}/a\n.tif",
+        f"{WEB}/a::{WEB}/b",
+        "https://me:canary@8.8.8.8/a",
+        "https://8.8.8.8:port/a",
+        "ftp://8.8.8.8/a",
+        "https://127.0.0.1/a",
+        "https://[8.8.8.8/a",
+    ):
+        with pytest.raises(IntegrityError, match="refused"):
+            check(href, allowed)
+    check(f"{WEB}/last.tif", allowed)
