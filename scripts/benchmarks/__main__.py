@@ -6,11 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.benchmarks import codecs, many, overhead, remote, report, shards, turns, waiting
+from scripts.benchmarks import (
+    codecs,
+    many,
+    overhead,
+    remote,
+    report,
+    scenes,
+    shards,
+    turns,
+    waiting,
+)
 from scripts.benchmarks.cases import cases
 from scripts.benchmarks.data import SIZES
 
-_OTHERS = (*remote.LAYOUTS, shards.NAME, many.NAME, *waiting.CASES, "overhead")
+_OTHERS = (*remote.LAYOUTS, shards.NAME, many.NAME, *waiting.CASES, *scenes.CASES, "overhead")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
             found = waiting.run(name, size, root)
             rows += found
             print(waiting.table(found), flush=True)
+        elif name in scenes.CASES:
+            found = scenes.run(name, size, root)
+            rows += found
+            print(scenes.table(found), flush=True)
         elif name == "overhead":
             rows.append(overhead.measure(root, size))
             print(overhead.table(rows[-1]), flush=True)

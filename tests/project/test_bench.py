@@ -86,6 +86,18 @@ def test_a_mosaic_of_many_files_beside_another_tool(tmp_path: Path) -> None:
     assert "| odc-stac, 16 threads |" in text
 
 
+@pytest.mark.slow
+def test_scenes_beside_another_tool(tmp_path: Path) -> None:
+    text, rows = bench(tmp_path, "--case=scenes", "--case=scenes-median")
+    assert [row["tool"] for row in rows if row["case"] == "scenes-median"] == [
+        "stacbuild", "odc-stac, 2 threads",
+    ]  # fmt: skip
+    (ours,) = (row for row in rows if (row["case"], row["tool"]) == ("scenes", "stacbuild"))
+    assert (ours["scenes"], ours["twice"]) == (4, 0)
+    assert 0 < ours["most"] <= 32
+    assert "| odc-stac, 32 threads |" in text
+
+
 def test_bytes_sent_twice_are_found() -> None:
     traffic = Traffic([("a", 0, 100), ("a", 50, 120), ("a", 60, 70), ("b", 0, 100)])
     assert traffic.sent == 280
