@@ -70,16 +70,24 @@ def run(name: str, size: Size, root: Path) -> list[Row]:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     if name == "scenes-median":
+        _save(folder, _items(name, extent, str(folder)))
         return _measured(name, extent, work, str(folder), Traffic())
     traffic = Traffic()
     with serve(folder, traffic, _LATENCY) as url:
+        _save(folder, _items(name, extent, url))
         return _measured(name, extent, work, url, traffic)
+
+
+def _save(folder: Path, items: list[dict[str, Any]]) -> None:
+    # Beside the files, since a catalog's hrefs must not lead to another private server.
+    content = {"type": "FeatureCollection", "features": items}
+    (folder / "items.json").write_text(json.dumps(content))
 
 
 def _measured(name: str, extent: _Extent, work: Path, root: str, traffic: Traffic) -> list[Row]:
     items = _items(name, extent, root)
     (work / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
-    config = _configured(name, extent, work)
+    config = _configured(name, extent, work, f"{root}/items.json")
     done = subprocess.run(
         [ours.PROGRAM, "harvest", str(config)], cwd=work, capture_output=True, text=True
     )
@@ -210,7 +218,7 @@ def _corner(name: str, extent: _Extent) -> tuple[int, int]:
     )
 
 
-def _configured(name: str, extent: _Extent, work: Path) -> Path:
+def _configured(name: str, extent: _Extent, work: Path, root: str) -> Path:
     config = work / "bench_config.yml"
     west, north = _corner(name, extent)
     length = extent.grid * _RES
@@ -218,7 +226,7 @@ def _configured(name: str, extent: _Extent, work: Path) -> Path:
     mapping["bbox"] = [west, north - length, west + length, north]
     stores = [
         {"identifier": "storage", "store_id": "file", "store_params": {"root": "cubes"}},
-        {"identifier": "scenes", "store_id": "stac", "store_params": {"root": "items.json"}},
+        {"identifier": "scenes", "store_id": "stac", "store_params": {"root": root}},
     ]
     names = list(_BANDS) if name == "scenes" else ["red"]
     dataset: dict[str, Any] = {"identifier": "cube", "grid_mapping": "grid", "store": "scenes"}
