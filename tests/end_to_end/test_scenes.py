@@ -20,7 +20,7 @@ from pyproj import Transformer
 
 import stacbuild
 from tests.support.scenes.api import SceneApi
-from tests.support.scenes.pixels import LEFT, TOP, Scene, classes, digital
+from tests.support.scenes.pixels import LEFT, TOP, Scene, digital
 from tests.support.scenes.providers import (
     Cdse,
     EarthSearch,
@@ -151,11 +151,9 @@ def published(provider: Provider, folder: Path) -> Iterator[tuple[SceneApi, list
             is_other = tile == "31TGN"
             red = digital(number, (side, side))
             red[:2] = 0
-            codes = classes(10 + number, (mask_side, mask_side), provider.codes)
-            if max(provider.codes) > 255:
-                codes = np.random.default_rng(number).choice(
-                    np.array(provider.codes, "uint16"), (mask_side, mask_side)
-                )
+            kind = "uint8" if max(provider.codes) < 256 else "uint16"
+            chance = np.random.default_rng(10 + number)
+            codes = chance.choice(np.array(provider.codes, kind), (mask_side, mask_side))
             scene = Scene(
                 f"scene-{number}",
                 {provider.red[0]: red, provider.mask[0]: codes},
