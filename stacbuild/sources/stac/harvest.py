@@ -40,6 +40,7 @@ from stacbuild.sources.stac.product import (
 from stacbuild.sources.stac.query import Query, parse
 from stacbuild.sources.stac.reader import Reader
 from stacbuild.sources.stac.scene_item import profile_of_asset, scene_of
+from stacbuild.sources.stac.scene_properties import is_acquired
 from stacbuild.sources.stac.search import find
 from stacbuild.sources.stac.state import FOUND, state_of
 from stacbuild.sources.stac.store import StacStore
@@ -91,10 +92,12 @@ def _describe_all(
     query, known = parse(data_id), profiles.of(reader.store.key, data_id)
     founds, count = find(reader, query), len(query.assets)
     unread = Unread(skip, gather=skip or count > 1)
-    jobs = _jobs(reader, _Wanted(data_id, query, known), founds, unread)
+    # A single asset of scenes has its name, too, so that the variable of the cube has it.
+    named = count > 1 or (count == 1 and bool(founds) and all(map(is_acquired, founds)))
+    jobs = _jobs(reader, _Wanted(data_id, query, known, named), founds, unread)
     pairs = _describe_jobs(reader, jobs, unread)
     described = [each for _, each in pairs]
-    if count > 1:
+    if named:
         described = [
             scene_of(pairs[start : start + count], known) for start in range(0, len(pairs), count)
         ]
@@ -110,11 +113,12 @@ def _describe_all(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A data id, its query, and what profiles state of it."""
+    """A data id, its query, what profiles state of it, and whether assets have names."""
 
     data_id: str
     query: Query
     profile: DataProfile
+    named: bool
 
 
 def _jobs(reader: Reader, wanted: _Wanted, founds: Sequence[Found], unread: Unread) -> list[Job]:
@@ -146,11 +150,11 @@ def _jobs(reader: Reader, wanted: _Wanted, founds: Sequence[Found], unread: Unre
                 reason = str(error).removeprefix(f"{found.id}: ")
                 failed.setdefault(reason, []).append(found.id)
                 continue
+            profile = wanted.profile
             if len(query.assets) > 1:
-                profile = profile_of_asset(wanted.profile, str(name))
-                jobs.append(Job(item_id, data_id, found, data, profile, name))
-            else:
-                jobs.append(Job(item_id, data_id, found, data, wanted.profile))
+                profile = profile_of_asset(profile, str(name))
+            called = name if wanted.named else None
+            jobs.append(Job(item_id, data_id, found, data, profile, called))
     if failed:
         raise StacbuildError("; ".join(f"{_listed(ids)}: {why}" for why, ids in failed.items()))
     return [job for job in jobs if job.item_id not in unread.item_ids]

@@ -6,6 +6,7 @@ translated where the standard name is missing. Values that the schemas refuse ar
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from stacbuild.sources.stac.times import instant
 Json = dict[str, Any]
 
 _LONGEST = 200
+_DAY = dt.timedelta(days=1)
 _GRID_CODE = re.compile(r"[A-Z0-9]+-[-_.A-Za-z0-9]+")
 _COMMON_NAMES = frozenset(
     {
@@ -47,6 +49,14 @@ def scene_properties(found: Found) -> Json:
         if key not in kept and (value := make(stated)) is not None:
             kept[key] = value
     return kept if "eo:cloud_cover" in kept or "grid:code" in kept else {}
+
+
+def is_acquired(found: Found) -> bool:
+    """Return whether a foreign item is a scene of an instant, and not of weeks or years."""
+    stated = found.content["properties"]
+    start, end = (instant(stated.get(f"{which}_datetime")) for which in ("start", "end"))
+    lasts = start is not None and end is not None and end - start > _DAY
+    return bool(scene_properties(found)) and not lasts
 
 
 def band_properties(asset: Json) -> Json:
