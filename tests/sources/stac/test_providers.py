@@ -280,7 +280,7 @@ def test_a_token_that_expires_in_the_middle_of_a_build(tmp_path: Path) -> None:
         api.respond = later  # type: ignore[method-assign]
         result = built(of_red(tmp_path, api))
         with xr.open_zarr(result.href, mask_and_scale=False) as cube:
-            assert np.array_equal(cube["cube"].values.squeeze(), digital(1))
+            assert np.array_equal(cube["B04"].values.squeeze(), digital(1))
         assert any(logged.status == 403 for logged in api.log)
 
 
@@ -290,7 +290,7 @@ def test_signed_files_in_other_processes(tmp_path: Path) -> None:
         api.add(Scene("s1", {"B04": digital(1)}))
         result = built(of_red(tmp_path, api, general={"dask_scheduler": "processes"}))
         with xr.open_zarr(result.href, mask_and_scale=False) as cube:
-            assert np.array_equal(cube["cube"].values.squeeze(), digital(1))
+            assert np.array_equal(cube["B04"].values.squeeze(), digital(1))
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])

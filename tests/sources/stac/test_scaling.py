@@ -148,5 +148,5 @@ def test_real_numbers_are_reflectance_already(tmp_path: Path) -> None:
 
 def test_the_only_asset_is_scaled_alike(tmp_path: Path) -> None:
     (item,), _ = harvested(tmp_path, f"{S2}?asset_names=B04", planetary_computer())
-    fields = item.assets["data"].extra_fields
+    fields = item.assets["B04"].extra_fields
     assert (fields["raster:scale"], fields["raster:offset"], fields["nodata"]) == (0.0001, -0.1, 0)

@@ -60,10 +60,28 @@ def test_items_of_all_providers_are_valid(tmp_path: Path, scene: Json, names: st
     assert "start_datetime" not in item.properties
 
 
-def test_one_asset_is_an_item_as_before(tmp_path: Path) -> None:
+def test_one_asset_of_a_scene_keeps_its_name(tmp_path: Path) -> None:
     (item,), _ = harvested(tmp_path, f"{S2}?asset_names=red", scenes.earth_search())
+    assert list(item.assets) == ["red"]
+    assert item.assets["red"].title == "Red (band 4) - 10m"
+    assert item.assets["red"].extra_fields["proj:transform"]
+
+
+@pytest.mark.parametrize("what", ["no scene", "a month"])
+def test_one_asset_of_another_item_is_its_data(tmp_path: Path, what: str) -> None:
+    content = scenes.earth_search()
+    properties = content["properties"]
+    if what == "a month":
+        properties |= {
+            "start_datetime": "2020-07-01T00:00:00Z",
+            "end_datetime": "2020-07-31T00:00:00Z",
+        }
+    else:
+        for key in list(properties):
+            if key.startswith(("eo:", "grid:", "mgrs:", "s2:")):
+                del properties[key]
+    (item,), _ = harvested(tmp_path, f"{S2}?asset_names=red", content)
     assert list(item.assets) == ["data"]
-    assert item.assets["data"].title == "Red (band 4) - 10m"
     assert "proj:code" not in item.assets["data"].extra_fields
 
 
