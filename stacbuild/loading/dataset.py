@@ -114,11 +114,12 @@ def load_variable(
     assets = chosen_assets(variable, items)
     note_tables(variable, next(iter(assets.values()), []))
     # Checked for each time, since files that together cover the grid may have different times.
-    complete = all(
-        covers(wrapped_grids(tiles, grid), grid)
+    laid = {
+        tuple(wrapped_grids(tiles, grid))
         for views in (assets or {DATA: items}).values()
         for tiles in by_time(views).values()
-    )
+    }
+    complete = all(covers(grids, grid) for grids in laid)
     options = LoadOptions(grid, complete, storage_options, memory)
     opened = _of_assets(variable, assets, options) if assets else _open(variable, items, options)
     dataset, metadata = opened.dataset, opened.metadata

@@ -6,7 +6,6 @@ scene therefore becomes one item in memory for each of its assets, a *view*.
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -115,8 +114,9 @@ def by_item(items: Iterable[pystac.Item]) -> dict[str, list[pystac.Item]]:
 
 def with_properties(item: pystac.Item, properties: Mapping[str, Any]) -> pystac.Item:
     """Return an item in memory with other properties, and the same assets."""
-    # `clone` would copy every field of every asset.
-    changed = copy.copy(item)
+    # `clone` would copy every field of every asset, and `copy.copy` every link.
+    changed = object.__new__(type(item))
+    vars(changed).update(vars(item))
     changed.properties = {**item.properties, **properties}
     changed.assets = dict(item.assets)
     changed.links = list(item.links)

@@ -203,6 +203,24 @@ def test_groups(
         )
 
 
+def test_values_are_physical_before_they_are_interpolated(tmp_path: Path) -> None:
+    # One reflectance in two encodings, side by side: at the seam, too.
+    left, right = (
+        replace(scene(name, NEWER.when, 1, properties={"grid:code": name}), bands={"red": band})
+        for name, band in (
+            ("left", Band(np.full((SIZE, SIZE), 6000, "uint16"), fields=NEW)),
+            ("right", Band(np.full((SIZE, SIZE), 5000, "uint16"), fields=OLD)),
+        )
+    )
+    right = replace(right, left=left.left + SIZE * 10)
+    put_scenes(tmp_path, [left, right])
+    params = {"spatial_resample_params": {"interp_methods": "bilinear", "agg_methods": "mean"}}
+    red = loaded(tmp_path, params, "red")["red"]
+    inside = np.isfinite(red)
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(red.values[inside], 0.5, rtol=0, atol=1e-6)
+
+
 def test_a_plan_has_the_times_after_grouping(tmp_path: Path) -> None:
     put_scenes(tmp_path, ALL)
     [planned] = plan(load_config(config_of(tmp_path, TARGET.mapping)), tmp_path / "catalogs")
