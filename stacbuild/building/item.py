@@ -14,7 +14,7 @@ import xarray as xr
 import zarr
 from pystac.utils import datetime_to_str, str_to_datetime
 
-from stacbuild import progress
+from stacbuild import loading, progress
 from stacbuild.building.assets import data_id, describe_assets
 from stacbuild.building.rights import cube_collection, license_links, rights
 from stacbuild.config.patterns import Period
@@ -59,7 +59,7 @@ def cube_item(
     Collection, item and thumbnails for `stacbuild.stac.catalog.Catalog.put`; and the cube's
     pictures, None if it could not be drawn.
     """
-    sources, dataset = job.items, job.dataset
+    dataset, sources = job.dataset, _sources(job)
     pictured = None
     group = zarr.open_group(staging.store, mode="r")
     # Without dask, which would make a task for every chunk.
@@ -74,7 +74,7 @@ def cube_item(
             store_key=job.output.storage.key,
             href=staging.href,
             datetime=_period(sources),
-            properties=_properties(job, cube, staging.started)
+            properties=_properties(job, cube, sources, staging.started)
             | {FINGERPRINT: job.fingerprint, INPUTS: job.inputs},
         )
         try:
@@ -108,14 +108,25 @@ def cube_item(
     return Harvest(collection, (item,), thumbnails), pictured
 
 
-def _properties(job: Job, cube: xr.Dataset, now: dt.datetime) -> dict[str, Any]:
+def _sources(job: Job) -> list[pystac.Item]:
+    """Return the items that the cube is made of, without scenes that lie beneath no pixel."""
+    return [
+        item
+        for source in job.sources
+        for item in loading.used_items(source.variable, source.items, job.grid)
+    ]
+
+
+def _properties(
+    job: Job, cube: xr.Dataset, sources: Sequence[pystac.Item], now: dt.datetime
+) -> dict[str, Any]:
     collections = job.collections
     names = ", ".join(str(name) for name in cube.data_vars)
     titles = "; ".join(collection.title for collection in collections[:_MOST_TITLES])
     if len(collections) > _MOST_TITLES:
         titles += f" and {len(collections) - _MOST_TITLES} more"
     more = f" and {len(collections) - 1} more" if len(collections) > 1 else ""
-    count = len(by_item(job.items))
+    count = len(by_item(sources))
     made_from = "1 source item" if count == 1 else f"{count} source items"
     skipped = [asdict(each) for each in job.skipped]
     return {

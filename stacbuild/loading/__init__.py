@@ -2,6 +2,7 @@
 
 from stacbuild.loading.band_names import with_band_names
 from stacbuild.loading.dataset import load_variable, unread
+from stacbuild.loading.grouping import used_items
 from stacbuild.loading.pool import forget, release, uses, using
 from stacbuild.loading.scene_check import Problems, unreadable
 from stacbuild.loading.scene_errors import reason_of, scene_of
@@ -15,6 +16,7 @@ __all__ = [
     "scene_of",
     "unread",
     "unreadable",
+    "used_items",
     "uses",
     "using",
     "with_band_names",

@@ -20,6 +20,8 @@ from stacbuild.errors import BuildError
 from stacbuild.geo.coverage import touches
 from stacbuild.geo.crs import transformer
 from stacbuild.geo.grid import PixelGrid
+from stacbuild.loading.area import items_within
+from stacbuild.loading.scene_assets import usable
 from stacbuild.loading.select import positions_within, utc_times
 from stacbuild.stac.item_time import is_undated
 from stacbuild.stac.scenes import by_item, is_acquisition, with_properties
@@ -107,8 +109,7 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
         If an item has no time, or two items of ``groupby: id`` have the same.
     """
     params = variable.open_params
-    stated = params.groupby or params.duplicates
-    if not stated and not any(map(is_acquisition, items)):
+    if not _is_grouped(variable, items):
         return Grouped(list(items))
     scenes = _within(variable, [_scene(variable, views) for views in by_item(items).values()])
     notes = []
@@ -136,6 +137,27 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
     if params.groupby == "id":
         _check_times(variable, [group[0] for group in kept])
     return Grouped([view for group in kept for view in _timed(group)], tuple(notes))
+
+
+def used_items(
+    variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelGrid
+) -> list[pystac.Item]:
+    """Return the items that a cube is made of, unchanged: of scenes, only those that are laid.
+
+    Raises
+    ------
+    BuildError
+        As `grouped`, `usable` and `items_within`.
+    """
+    if not _is_grouped(variable, items):
+        return list(items)
+    laid = by_item(grouped(variable, items_within(variable, usable(variable, items)), grid).items)
+    return [item for name, views in by_item(items).items() if name in laid for item in views]
+
+
+def _is_grouped(variable: SourceVariable, items: Sequence[pystac.Item]) -> bool:
+    params = variable.open_params
+    return bool(params.groupby or params.duplicates) or any(map(is_acquisition, items))
 
 
 def _scene(variable: SourceVariable, views: Sequence[pystac.Item]) -> _Scene:

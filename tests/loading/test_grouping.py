@@ -6,6 +6,7 @@ Each pixel of the cubes is compared with a reference that uses NumPy and pyproj 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,11 @@ def test_a_day_is_a_mosaic_of_tiles_in_two_zones_and_two_baselines(tmp_path: Pat
     assert cube["red"].dtype == "float32"
     assert "scale_factor" not in cube["red"].attrs
     assert (cube["nir"].dtype, cube["scl"].dtype) == ("uint16", "uint8")
+    # Made of those that are laid, whatever else the catalog has.
+    item = json.loads((tmp_path / "catalogs" / "c" / "cube" / "cube.json").read_text())
+    made_of = [link["title"] for link in item["links"] if link["rel"] == "derived_from"]
+    assert made_of == ["a-1", "b", "c"]
+    assert item["properties"]["end_datetime"] == LATER.when
     scaled = opened(tmp_path, scaled=True)
     np.testing.assert_allclose(
         scaled["nir"][0], reflectance(days[0], "nir"), rtol=0, atol=1e-6, equal_nan=True
