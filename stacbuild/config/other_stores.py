@@ -40,8 +40,6 @@ INSTEAD = {
     "cciodp": _CCI,
     "cds": _download("cdsapi"),
     "cmems": _download("copernicusmarine"),
-    "eopf-zarr": "write store_id: stac with the address of its STAC API (see "
-    "https://zarr.eopf.copernicus.eu) as url; each of its Zarr stores is a data_id",
     "esa-cdc": _CCI,
     "esa-cdc-kc": _CCI,
     "esa-cdc-zarr": _CCI,

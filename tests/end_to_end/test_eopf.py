@@ -32,8 +32,8 @@ def test_bands_of_scenes_are_variables(tmp_path: Path, zarr_format: int, served:
     catalog(tmp_path, FIRST, LATER, zarr_format=zarr_format)
     params = {"asset_names": ["B04", "nir08", "SCL"]}
     with Files(tmp_path) as server:
-        root = f"{server.url}/search.json" if served else "search.json"
-        config = configured(tmp_path, params, root)
+        api = {"store_id": "eopf-zarr", "store_params": {"url": server.url}}
+        config = configured(tmp_path, params, api if served else None)
         cube = built(tmp_path, config)
         [again] = stacbuild.plan(config)
         assert again.action == "up to date", again
@@ -171,3 +171,28 @@ def test_scenes_that_differ_in_scale_are_unpacked(tmp_path: Path) -> None:
     np.testing.assert_allclose(cube["B04"].values, expected, rtol=1e-6)
     assert cube["B04"].dtype.kind == "f"
     assert "scale_factor" not in cube["B04"].attrs
+
+
+def test_scale_and_nodata_of_quality_layers_are_those_of_the_product(tmp_path: Path) -> None:
+    catalog(tmp_path, FIRST)
+    cube = loaded(configured(tmp_path, {"asset_names": ["AOT", "SCL"]}))
+    assert cube["AOT"].attrs["scale_factor"] == 0.001
+    assert cube["AOT"].attrs["_FillValue"] == cube["SCL"].attrs["_FillValue"] == 0
+    assert "scale_factor" not in cube["SCL"].attrs
+    np.testing.assert_array_equal(cube["AOT"].values, FIRST.pixels(10, "aot"))
+
+
+def test_without_a_grid_mapping_pixels_are_those_of_the_scenes(tmp_path: Path) -> None:
+    scene = replace(FIRST, west=400_000)  # not at the edge of its zone
+    catalog(tmp_path, scene)
+    to_degrees = pyproj.Transformer.from_crs(32634, 4326, always_xy=True)
+    centre = to_degrees.transform(scene.west + 600, scene.north - 600)
+    params = {
+        "asset_names": ["B04", "B8A"],
+        "point": list(centre),
+        "bbox_width": 400,
+        "spatial_res": 20,
+    }
+    cube = loaded(configured(tmp_path, params, grid_mapping=None))
+    assert cube["B8A"].shape == (20, 20)
+    np.testing.assert_array_equal(cube["B8A"].values, scene.pixels(20, "b8a")[20:40, 20:40])

@@ -95,7 +95,8 @@ def test_a_scene_that_cannot_be_read_is_named_or_left_out(
     params = {"asset_names": ["B04"], "mask": {"asset": "SCL", "values": CLOUDS}, "errors": errors}
     told = Told()
     with Files(tmp_path / "web") as server:
-        config = configured(tmp_path, params, f"{server.url}/search.json")
+        store = {"store_id": "stac", "store_params": {"url": server.url}}
+        config = configured(tmp_path, params, store)
         stacbuild.harvest(config)
         shutil.rmtree(tmp_path / "web" / f"{LATER.id}.zarr" / part)
         (tmp_path / "web" / f"{LATER.id}.zarr" / ".zmetadata").unlink()

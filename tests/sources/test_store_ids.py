@@ -26,7 +26,6 @@ REFUSED = {
     "cciodp": FOREST,
     "cds": f"cdsapi, save them as NetCDF, Zarr or GeoTIFF {FOLDER}",
     "cmems": f"copernicusmarine, save them as NetCDF, Zarr or GeoTIFF {FOLDER}",
-    "eopf-zarr": "store_id: stac with the address of its STAC API",
     "ccikc": FOREST,
     "esa-cdc": FOREST,
     "esa-cdc-kc": FOREST,

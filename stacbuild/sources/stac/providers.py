@@ -59,6 +59,7 @@ PROVIDERS = {
         page_size=250,
         tokens="/api/sas/v1/token",
     ),
+    "eopf": Provider(title="the EOPF sample service", url="https://stac.core.eopf.eodc.eu"),
     "usgs": Provider(
         title="Landsat of the USGS",
         url="https://landsatlook.usgs.gov/stac-server",
@@ -75,6 +76,7 @@ PROVIDERS = {
 """By the name that ``store_params.provider`` has."""
 
 STORE_IDS = {
+    "eopf-zarr": "eopf",
     "stac-cdse": "cdse",
     "stac-cdse-ardc": "cdse",
     "stac-earth-search": "earth-search",
@@ -86,6 +88,7 @@ STORE_IDS = {
 """The provider of each ``store_id`` that stands for ``stac`` with that provider."""
 
 SUMMARIES = {
+    "eopf-zarr": "EOPF sample service: Sentinel-1, -2 and -3 as Zarr, open.",
     "stac-cdse": "Copernicus Data Space: JPEG 2000 on S3, which needs keys.",
     "stac-cdse-ardc": "The same as stac-cdse, by its name in xcube-stac.",
     "stac-earth-search": "Earth Search of Element 84: open Sentinel-2, Landsat, NAIP and DEM.",

@@ -19,7 +19,7 @@ def _place(value: Any) -> str:
     return "url" if isinstance(value, str) and "://" in value else "path"
 
 
-ProviderName = Literal["earth-search", "cdse", "planetary-computer", "usgs"]
+ProviderName = Literal["earth-search", "cdse", "eopf", "planetary-computer", "usgs"]
 
 
 class StacParams(Model):

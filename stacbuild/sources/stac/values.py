@@ -150,7 +150,13 @@ def complete_zarr(
             del own["nodata"]
         elif "nodata" not in own and _is_chosen(ds, attrs):
             own["nodata"] = "nan"
-        [valid] = _checked([theirs], dtype, notes, f"{name}: ")
+        checked = _checked([theirs], dtype, notes, f"{name}: ")
+        if len(variables) == 1:
+            checked, reason, note = scaling.apply(found, data, checked, dtype=dtype, own=own)
+            notes += [note] if note else []
+            if reason:
+                item.assets["data"].extra_fields[SCALING] = reason
+        [valid] = checked
         if by_profile.unit:
             valid.pop("unit", None)
         if by_profile.nodata is not None or profile.nodata is not None:
