@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 # Multihash codes with the length behind them
 # (https://github.com/multiformats/multicodec/blob/master/table.csv).
-_HASHES = {"d50110": "md5", "1220": "sha256"}
+_HASHES = {"d50110": "md5", "1220": "sha256", "1340": "sha512", "1620": "sha3_256"}
 _BLOCK = 4 * 2**20
 
 

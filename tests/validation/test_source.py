@@ -47,7 +47,8 @@ def test_a_file_that_is_gone_or_has_another_size(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "method"), [("d50110", "md5"), ("1220", "sha256")], ids=["md5", "sha256"]
+    ("prefix", "method"),
+    [("d50110", "md5"), ("1220", "sha256"), ("1340", "sha512"), ("1620", "sha3_256")],
 )
 def test_checksums_are_computed_only_if_asked_to(path: Path, prefix: str, method: str) -> None:
     wrong = {"file:checksum": prefix + hashlib.new(method, b"other").hexdigest()}

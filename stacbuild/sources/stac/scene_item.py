@@ -6,6 +6,7 @@ grid (``proj:`` fields), the values, the file. The item itself has the grid of i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from stacbuild.sources.stac.scene_properties import band_properties
 from stacbuild.sources.stac.times import instant
 from stacbuild.stac.extensions import declare_extensions
 
+_CHECKSUM = re.compile(r"1340[0-9a-f]{128}|1620[0-9a-f]{64}")
 _SHARED = ("start_datetime", "end_datetime", "keywords")
 
 
@@ -43,6 +45,7 @@ def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -
             **asset.extra_fields,
             **bitfields_of(job.data),
             **band_properties(job.data.content),
+            **_checksum(job.data.content),
         }
         assets[str(job.name)] = asset
     item.assets = {}
@@ -61,6 +64,13 @@ def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -
     declare_extensions(item)
     notes = _notes(described)
     return Described(item, found, tuple(notes))
+
+
+def _checksum(asset: Json) -> Json:
+    """Return the checksum of an asset also as SHA-512 (USGS) or SHA3-256 (CDSE)."""
+    stated = asset.get("file:checksum")
+    known = isinstance(stated, str) and _CHECKSUM.fullmatch(stated)
+    return {"file:checksum": stated} if known else {}
 
 
 def _of_asset(properties: Mapping[str, Any]) -> Json:

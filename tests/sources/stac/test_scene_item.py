@@ -12,6 +12,7 @@ from stacbuild.errors import StacbuildError
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.profiles import DataProfile, Profiles
 from stacbuild.sources.stac import harvest, one_asset
+from stacbuild.sources.stac.asset_names import key_of
 from stacbuild.sources.stac.times import instant
 from tests.support.scenes import items as scenes
 from tests.support.scenes.items import Json, harvested
@@ -40,6 +41,11 @@ def test_a_scene_is_one_item_with_the_assets_asked_for(tmp_path: Path) -> None:
     assert red["file:size"] > 0
 
 
+def _named(scene: Json, names: str) -> list[Json]:
+    assets = scene["assets"]
+    return [assets[str(key_of(assets, name))] for name in names.split(",")]
+
+
 @pytest.mark.parametrize(
     ("scene", "names"),
     [
@@ -55,6 +61,8 @@ def test_items_of_all_providers_are_valid(tmp_path: Path, scene: Json, names: st
     assert ",".join(item.assets) == names
     content = item.to_dict(include_self_link=False)
     assert schema_problems(content) == []
+    checksums = [each.extra_fields.get("file:checksum") for each in item.assets.values()]
+    assert checksums == [each.get("file:checksum") for each in _named(scene, names)]
     stated = scene["properties"]["datetime"]
     assert item.datetime == instant(stated)
     assert "start_datetime" not in item.properties
