@@ -23,6 +23,9 @@ GDAL_OPTIONS = {
     # Bytes for decoded blocks of all files. GDAL's default is 5 % of the memory, which a file in
     # strips as wide as Europe fills at once, to no use: each window is read once.
     "GDAL_CACHEMAX": 64 << 20,
+    # With several, the errors of JPEG 2000 tiles are lost, and damaged ones are read as they come
+    # (GDAL 3.10, OpenJPEG). Windows are read in parallel anyway.
+    "GDAL_NUM_THREADS": "1",
 }
 
 

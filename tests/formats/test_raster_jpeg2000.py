@@ -48,6 +48,26 @@ def test_pixels_are_exact_locally_and_at_a_url(path: Path) -> None:
             assert np.array_equal(remote.read(dataset)[0], VALUES)
 
 
+def test_tiles_that_are_cut_off_are_refused(tmp_path: Path) -> None:
+    """As if the file had been written so: its boxes end where it ends."""
+    path = tmp_path / "a.jp2"
+    values = np.random.default_rng(0).integers(1, 9000, (256, 256)).astype("u2")
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", width=256, height=256, count=1, dtype="uint16",
+        crs="EPSG:32632", transform=from_origin(500000, 5300000, 10, 10),
+        QUALITY=100, REVERSIBLE="YES", BLOCKXSIZE=64, BLOCKYSIZE=64,
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+    content = bytearray(path.read_bytes())
+    box = content.find(b"jp2c") - 4
+    del content[-5000:]
+    content[box : box + 4] = (len(content) - box).to_bytes(4)
+    path.write_bytes(content)
+    raster = RasterFile(path)
+    with raster.open() as dataset, pytest.raises(IntegrityError, match="cannot be decoded"):
+        raster.read(dataset)
+
+
 def test_what_is_cut_off_or_something_else_is_refused(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
