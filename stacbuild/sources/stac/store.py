@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urljoin
@@ -121,7 +122,7 @@ class StacStore(Store):
         origin = self.location if "://" in self.location else self.provider.url
         return {SERVICE: urljoin(origin, self.provider.tokens)}
 
-    @property
+    @cached_property
     def provider(self) -> Provider:
         """Provider by its name or by the address."""
         return provider_of(self.store_params.provider, self._address)
@@ -154,7 +155,7 @@ class StacStore(Store):
         )
         return same.storage_options
 
-    @property
+    @cached_property
     def _options(self) -> StorageOptions:
         """Options of the configuration; what they leave out is as the provider has it."""
         default = StorageOptions.model_validate(

@@ -207,6 +207,11 @@ def test_what_each_provider_asks_for() -> None:
         "client_kwargs": {"region_name": "us-west-2"},
     }
     assert store(url="https://stac.example").https_options == {}
+    # Items that were saved from it are signed, too; a copy of the API has a service of its own.
+    saved = store(provider="planetary-computer", root="saved/items.json")
+    assert saved.https_options == pc.https_options
+    copy = store(provider="planetary-computer", url="https://pc.example/stac")
+    assert copy.https_options == {"sas_service": "https://pc.example/api/sas/v1/token"}
     assert set(PROVIDERS) == set(STORE_IDS.values())
 
 
