@@ -60,7 +60,7 @@ def get_signed(
     NotFoundError, AuthError, RemoteError
         As `stacbuild.net.http.send`; also if the service issues no token.
     """
-    container = container_of(url, service) if service else None
+    container = container_of(url, service)
     if container is None:
         return send(session, "GET", url, **kwargs)
     address = f"{service}/{container}"
@@ -82,9 +82,12 @@ def get_signed(
 def container_of(url: str, service: str) -> str | None:
     """Return ``account/container`` of a blob; None for any other URL, which is not signed.
 
+    None, too, if there is no *service*, which is then empty.
     A service at an IP address is one for tests: blobs are then below the same address, as
     ``http://127.0.0.1:10000/account/container/blob``, which is how Azure's emulator has them.
     """
+    if not service:
+        return None
     parts, own = urlsplit(url), urlsplit(service)
     names = parts.path.split("/")
     if parts.scheme == "https" and (found := _BLOBS.fullmatch(parts.netloc)):

@@ -56,6 +56,9 @@ class StorageOptions(Model):
         if self.anon and (self.key or self.secret or self.token):
             msg = "anon is true, yet there is a key, secret or token: remove one of them"
             raise ValueError(msg)
+        if self.anon and self.requester_pays:
+            msg = "anon is true, yet requester_pays needs signed requests: remove one of them"
+            raise ValueError(msg)
         if (self.key is None) != (self.secret is None):
             msg = "key and secret go together: one of them is missing"
             raise ValueError(msg)

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from stacbuild.errors import AuthError, IntegrityError, StacbuildError
 from stacbuild.net.hrefs import is_relative_path
+from stacbuild.net.signing import SERVICE, container_of
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.reader import Reader
 
@@ -23,7 +24,8 @@ def may_be_read(asset: Json) -> bool:
 def resolve_href(reader: Reader, found: Found, asset: Json) -> tuple[str, str | None]:
     """Return the href of an asset, and its ``s3://`` URL if it is read there with credentials.
 
-    That is https or a file if there is any, else S3, unless the provider's https wants a login.
+    That is https or a file if there is any, else S3, unless the store reads S3 first. A signature
+    in an href that is signed anyway when it is read is removed.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def resolve_href(reader: Reader, found: Found, asset: Json) -> tuple[str, str | 
         raise AuthError(
             f"{found.id}: {s3}: {store.provider.title} wants keys; {store.provider.keys}"
         )
-    on_s3 = s3 if store.provider.on_s3 else None
+    on_s3 = s3 if store.is_s3_first else None
     for href in hrefs:
         if href.startswith("s3://"):
             on_s3 = on_s3 or href
@@ -49,6 +51,9 @@ def resolve_href(reader: Reader, found: Found, asset: Json) -> tuple[str, str | 
         except IntegrityError as error:
             refused = refused or error
             continue
+        plain = whole.partition("?")[0]
+        if container_of(plain, store.https_options.get(SERVICE, "")):
+            whole = plain
         if urlsplit(whole).query and "://" in whole:
             refused = refused or StacbuildError(
                 f"{found.id}: its address holds a query, which may be a signature that expires; "

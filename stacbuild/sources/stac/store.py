@@ -140,6 +140,11 @@ class StacStore(Store):
         return self._options.anon
 
     @property
+    def is_s3_first(self) -> bool:
+        """Whether files are read on S3 although they have https addresses: these want a login."""
+        return self.provider.on_s3 or self._options.requester_pays
+
+    @property
     def lacks_keys(self) -> bool:
         """Whether files on S3 need keys of the provider, and there are none."""
         stated = (self.provider.storage_options or {}).get("endpoint_url", self.endpoint_url)

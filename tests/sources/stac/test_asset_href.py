@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from stacbuild.errors import AuthError, IntegrityError, StacbuildError
 from stacbuild.sources.stac.asset_href import may_be_read, resolve_href
@@ -55,6 +56,23 @@ def test_signatures_in_addresses_are_refused() -> None:
     with pytest.raises(StacbuildError, match="i: its address holds a query"):
         read({"href": f"{WEB}?sig=SECRET"})
     assert read(both(f"{WEB}?sig=SECRET", WEB)) == (WEB, None)
+
+
+def test_a_signature_is_removed_where_files_are_signed_when_they_are_read() -> None:
+    blob = "https://account1.blob.core.windows.net/container/a.tif"
+    assert read({"href": f"{blob}?sig=SECRET"}, provider="planetary-computer") == (blob, None)
+    with pytest.raises(StacbuildError, match="its address holds a query"):
+        read({"href": f"{blob}?sig=SECRET"})
+    with pytest.raises(StacbuildError, match="its address holds a query"):
+        read({"href": f"{WEB}?sig=SECRET"}, provider="planetary-computer")
+
+
+def test_who_pays_reads_on_s3() -> None:
+    pays = KEYS | {"requester_pays": True}
+    expected = ("https://s3.amazonaws.com/b/a.tif", S3)
+    assert read(both(WEB, S3), provider="earth-search", storage_options=pays) == expected
+    with pytest.raises(ValidationError, match="requester_pays needs signed requests"):
+        read(both(WEB, S3), storage_options={"anon": True, "requester_pays": True})
 
 
 def test_no_address_is_an_error() -> None:

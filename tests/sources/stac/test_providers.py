@@ -33,7 +33,7 @@ from tests.support.scenes.providers import (
     PlanetaryComputer,
     Usgs,
 )
-from tests.support.stac_documents import item, store, take
+from tests.support.stac_documents import Told, item, store, take
 
 KINDS = {
     "stac-earth-search": EarthSearch,
@@ -224,7 +224,7 @@ def test_options_of_the_configuration_go_before() -> None:
     for options in (other, keys | {"client_kwargs": {"endpoint_url": "https://s3.example"}}):
         own = store(provider="usgs", storage_options=options).storage_options
         assert own == {"anon": False, "requester_pays": True, **other}
-    free = {"anon": True, "requester_pays": False}
+    free = keys | {"requester_pays": False}
     assert "requester_pays" not in store(provider="usgs", storage_options=free).storage_options
 
 
@@ -386,3 +386,16 @@ def test_a_search_that_fails_for_a_moment(tmp_path: Path, status: int) -> None:
         api.fail("/search", status=status, headers={"Retry-After": "0"})
         [found] = take(store(provider="earth-search", url=api.root), "sentinel-2-l2a")
     assert len(found.items) == 1
+
+
+def test_the_file_decides_where_hls_states_the_other_hemisphere(tmp_path: Path) -> None:
+    with Hls(tmp_path / "api") as api:
+        pixels = digital(1)
+        api.add(Scene("s1", {"B04": pixels}, top=-999990))["properties"]["proj:epsg"] = 32732
+        told = Told()
+        where = store(provider="planetary-computer", url=api.root)
+        [found] = take(where, "hls2-l30?asset_names=B04", reporter=told)
+    assert found.items[0].properties["proj:code"] == "EPSG:32632"
+    assert any(
+        "EPSG:32732, but the file EPSG:32632, which is used" in line for line in told.warnings
+    )
