@@ -219,9 +219,18 @@ class _Layer:
 
     def _stated(self, field: str, what: str) -> list[Json]:
         """Return the classes or bit fields of the item, or else of a known layer."""
-        if found := self._fields.get(field):
-            return list(found)
-        own = {_CLASSES, _BITS} & {key for key, value in self._fields.items() if value}
+        # Entries of a colour table have numbers, and no meaning.
+        known = {
+            _CLASSES: [
+                each
+                for each in self._fields.get(_CLASSES) or ()
+                if each.get("name") != f"class_{each['value']}"
+            ],
+            _BITS: list(self._fields.get(_BITS) or ()),
+        }
+        if found := known[field]:
+            return found
+        own = {key for key, entries in known.items() if entries}
         table = None if own else known_table(self._item, self._mask.asset)
         if table is not None and field in table.fields:
             self.table = table

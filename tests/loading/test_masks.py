@@ -203,6 +203,16 @@ def test_what_an_item_states_comes_before_what_is_known() -> None:
     assert not told.said
 
 
+def test_entries_of_a_colour_table_are_no_classes() -> None:
+    classes = [
+        {"value": value, "name": f"class_{value}", "color_hint": "000000"} for value in (0, 3)
+    ]
+    found = item("scl", **{"classification:classes": classes})
+    assert rule({"asset": "scl", "classes": ["cloud_shadows"]}, found) == Rule((3,))
+    bits = item("qa_pixel", **{"classification:classes": classes})
+    assert rule({"asset": "qa_pixel", "bits": ["cloud"]}, bits) == Rule((), ((8, 8),))
+
+
 @pytest.mark.parametrize(
     ("asset", "given"),
     [
