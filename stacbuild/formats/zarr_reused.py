@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from zarr.abc.store import ByteRequest, Store
@@ -53,6 +54,12 @@ class _Kept:
             while self._bytes > self.max_bytes:
                 self._bytes -= _size(self._found.popitem(last=False)[1])
 
+    def drop(self, token: object) -> None:
+        """Drop the chunks of a store."""
+        with self._lock:
+            for key in [key for key in self._found if isinstance(key, tuple) and key[0] is token]:
+                self._bytes -= _size(self._found.pop(key))
+
     def clear(self) -> None:
         with self._lock:
             self._found.clear()
@@ -75,11 +82,13 @@ def forget_reused() -> None:
 class _Reuse:
     """What copies of a store share: whether chunks are kept, and the requests in flight.
 
-    Documents with metadata are remembered: xarray reads them again when it opens a group.
+    They are kept only for now if *until*. Documents with metadata are remembered: xarray reads them
+    again when it opens a group.
     """
 
     token: object = field(default_factory=object)
     active: bool = False
+    until: bool = False
     documents: dict[str, Buffer | None] = field(default_factory=dict)
     waiting: dict[Hashable, asyncio.Task[Buffer | None]] = field(default_factory=dict)
 
@@ -103,9 +112,24 @@ class ReusedStore(WrapperStore[Store]):
     def _with_store(self, store: Store) -> ReusedStore:
         return type(self)(store, self._reuse)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether chunks are kept from now on."""
+        return self._reuse.active and not self._reuse.until
+
     def reuse(self) -> None:
         """Keep chunks from now on."""
         self._reuse.active = True
+
+    @contextmanager
+    def reused(self) -> Iterator[None]:
+        """Keep chunks in the context, and forget them then."""
+        self._reuse.active = self._reuse.until = True
+        try:
+            yield
+        finally:
+            self._reuse.active = self._reuse.until = False
+            _kept.drop(self._reuse.token)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -151,7 +175,25 @@ class ReusedStore(WrapperStore[Store]):
 
 def reuse(store: Store) -> None:
     """Keep the chunks of a store from now on, if it is remote."""
+    if (found := _reused(store)) is not None:
+        found.reuse()
+
+
+@contextmanager
+def reusing(store: Store) -> Iterator[ReusedStore | None]:
+    """Keep the chunks of a remote store in the context, if they are not kept anyway.
+
+    The context is the store; None if it is local.
+    """
+    found = _reused(store)
+    if found is None or found.keeps:
+        yield found
+        return
+    with found.reused():
+        yield found
+
+
+def _reused(store: Store) -> ReusedStore | None:
     while isinstance(store, PartStore | BoundedStore):
         store = store.below
-    if isinstance(store, ReusedStore):
-        store.reuse()
+    return store if isinstance(store, ReusedStore) else None

@@ -26,6 +26,7 @@ from stacbuild.errors import (
 )
 from stacbuild.formats.array_store import ArrayStore, attach, open_store
 from stacbuild.formats.file_bytes import FileBytes
+from stacbuild.formats.zarr_ahead import coordinates_ahead
 from stacbuild.formats.zarr_bounds import BoundedStore
 from stacbuild.formats.zarr_decode import decoded
 from stacbuild.formats.zarr_errors import (
@@ -194,15 +195,16 @@ def dataset_of(
 ) -> xr.Dataset:
     """Return *group*, opened from *href* by `open_group`, as a dataset; see `open_dataset`."""
     try:
-        dataset: xr.Dataset = xr.open_zarr(
-            group.store,
-            consolidated=is_consolidated(group),
-            zarr_format=group.metadata.zarr_format,
-            chunks=chunks,
-            mask_and_scale=mask_and_scale,
-            # "days" or "years" is the unit of an age far more often than of a time difference.
-            **{"decode_timedelta": False, **options},
-        )
+        with coordinates_ahead(group):
+            dataset: xr.Dataset = xr.open_zarr(
+                group.store,
+                consolidated=is_consolidated(group),
+                zarr_format=group.metadata.zarr_format,
+                chunks=chunks,
+                mask_and_scale=mask_and_scale,
+                # "days" or "years" is the unit of an age far more often than of a time difference.
+                **{"decode_timedelta": False, **options},
+            )
     except Exception as error:
         failure = read_error(error, href, storage_options)
         if isinstance(failure, IntegrityError) and (damage := damaged_index(group)):
