@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import dask.array as da
-from dask.core import flatten
+from dask.core import flatten, get_dependencies
 from rich.filesize import decimal
 
 from stacbuild import progress
@@ -59,7 +59,12 @@ def _largest(job: Job, cube: xr.Dataset) -> Work:
 
 
 def _inputs(data: da.Array) -> int:
-    """Return the number of blocks that a block is computed from: those of the widest layer."""
+    """Return the number of blocks that a block is computed from.
+
+    Those of the widest layer, or of the task that needs most: it may need several variables.
+    """
     block = data.blocks[(0,) * data.ndim]
     culled = block.__dask_graph__().cull(set(flatten(block.__dask_keys__())))
-    return max((len(layer) for layer in culled.layers.values()), default=1)
+    widest = max((len(layer) for layer in culled.layers.values()), default=1)
+    tasks = dict(culled)
+    return max(widest, max((len(get_dependencies(tasks, key)) for key in tasks), default=1))

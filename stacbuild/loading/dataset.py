@@ -29,6 +29,7 @@ from stacbuild.loading.differences import (
     warn_about_unpacking,
 )
 from stacbuild.loading.grouping import grouped
+from stacbuild.loading.held import held_blocks
 from stacbuild.loading.masks import note_tables, scene_asset
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
@@ -120,7 +121,8 @@ def load_variable(
         for tiles in by_time(views).values()
     }
     complete = all(covers(grids, grid) for grids in laid)
-    options = LoadOptions(grid, complete, storage_options, memory)
+    inputs = held_blocks(variable, items, len(assets))
+    options = LoadOptions(grid, complete, storage_options, memory, inputs)
     opened = _of_assets(variable, assets, options) if assets else _open(variable, items, options)
     dataset, metadata = opened.dataset, opened.metadata
     if variable.custom_processing:

@@ -29,6 +29,8 @@ _INDEX_BYTES, _SAME_BYTES = 12, 3
 _COPIES = 3
 # Arrays of the size of a window of a finer source: its blocks, and their mosaic.
 _WINDOW_COPIES = 2.25
+# Bytes of a value that is computed from several of one or two bytes.
+_COMPUTED_BYTES = 4
 # Source pixels per pixel from which a source counts as finer.
 _FINER = 1.5
 # Most threads for remote sources, of which most wait for an answer.
@@ -128,10 +130,22 @@ def work(source: Source, pixels: int, itemsize: int, *, inputs: int = 1) -> Work
     )
 
 
-def unit_side(source: Source, itemsize: int, budget: int) -> int:
-    """Return the most pixels along a side of a work unit, so that all processors have a task."""
-    each = (budget - cache_bytes(budget)) / processors()
-    return max(1, math.isqrt(int(each / source.pixel_bytes(itemsize))))
+def unit_side(source: Source, itemsize: int, budget: int, inputs: int = 1) -> int:
+    """Return the most pixels along a side of a work unit, so that all processors have a task.
+
+    Parameters
+    ----------
+    inputs
+        Number of blocks that a block of the result is computed from: all of them have to fit.
+    """
+    left = budget - cache_bytes(budget)
+    each = left / processors()
+    side = max(1, math.isqrt(int(each / source.pixel_bytes(itemsize))))
+    if inputs == 1:
+        return side
+    # The same for variables of one and of two bytes, so that their blocks coincide.
+    held = 2 * inputs * max(itemsize, _COMPUTED_BYTES)
+    return max(1, min(side, math.isqrt(left // 2 // held)))
 
 
 def room(work: Work, budget: int, *, remote: bool) -> Room:

@@ -22,6 +22,8 @@ class LoadOptions:
         Whether the sources cover the whole grid at all times.
     memory
         Bytes that what is computed at the same time may use, which limits a work unit.
+    inputs
+        Number of blocks that a block of the cube is computed from, which limits it, too.
     storage_options
         For s3fs, if the store requires credentials; else empty, and hrefs are read unchanged.
     """
@@ -30,3 +32,4 @@ class LoadOptions:
     complete: bool
     storage_options: Mapping[str, Any]
     memory: int
+    inputs: int = 1

@@ -96,7 +96,7 @@ def load_raster(
         grid,
         dtype.itemsize,
         wide=sources[0].is_cheaper_wide(),
-        most=unit_side(needed, dtype.itemsize, options.memory),
+        most=unit_side(needed, dtype.itemsize, options.memory, options.inputs),
     )
     stack = stackstac.stack(
         [_stacked(time, source, grid) for time, source in zip(items, sources, strict=True)],

@@ -79,7 +79,8 @@ def load_zarr(
     )
     dtype = metadata.cube_dtype
     needed = Source.of((tile.grid for tile in source.tiles[:1]), grid)
-    unit = work_unit(grid, dtype.itemsize, most=unit_side(needed, dtype.itemsize, options.memory))
+    most = unit_side(needed, dtype.itemsize, options.memory, options.inputs)
+    unit = work_unit(grid, dtype.itemsize, most=most)
     chunks = tuple(
         _split(grid.shape[spatial.index(name)], unit[spatial.index(name)])
         if name in spatial

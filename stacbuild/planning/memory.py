@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from stacbuild.loading.held import held_blocks
 from stacbuild.loading.memory import Source, Work, unit_side, work
 from stacbuild.loading.methods import wrapped_grids
 from stacbuild.loading.select import band_times, by_time, has_time
@@ -45,15 +46,16 @@ def work_of(
     What a custom function needs is not known before it is called.
     """
     source = Source.of(wrapped_grids(items[:1], grid), grid)
-    inputs = 1
+    inputs = held_blocks(variable, items, len(planned))
     if variable.temporal_resample_params is not None and not variable.custom_processing:
-        inputs = _times_per_step(planned, items)
+        inputs = max(inputs, _times_per_step(planned, items))
     is_raster = "cube:variables" not in items[0].properties
     of_items = {"time"} if is_raster and has_time(items) else set()
     needed = []
     for each in planned:
         itemsize = np.dtype(each.dtype).itemsize
-        unit = math.prod(work_unit(grid, itemsize, most=unit_side(source, itemsize, budget)))
+        most = unit_side(source, itemsize, budget, inputs)
+        unit = math.prod(work_unit(grid, itemsize, most=most))
         # All bands, in case the file is pixel-interleaved. Times of items are other files.
         lead = dict(zip(each.dims, each.shape, strict=True))
         bands = math.prod(n for dim, n in list(lead.items())[:-2] if dim not in of_items)
