@@ -155,10 +155,8 @@ def _unexpected(dataset: Dataset, error: BaseException) -> StacbuildError:
     customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
     for custom in customs:
         if comes_from(error, custom.file):
-            return BuildError(
-                f"{custom.file.name}:{custom.function_name} raised {error_text(error, custom.file)}"
-            )
-    names = ", ".join(f"{each.file.name}:{each.function_name}" for each in customs)
+            return BuildError(f"{custom.label} raised {error_text(error, custom.file)}")
+    names = ", ".join(each.label for each in customs)
     data_ids = list(dict.fromkeys(variable.label for variable in dataset.variables))
     sources = ", ".join([*data_ids[:3], *(["..."] if data_ids[3:] else [])])
     return failure_of(error, f"after custom_processing by {names}" if names else sources)

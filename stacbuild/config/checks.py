@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stacbuild import indices
 from stacbuild.config import shards
 from stacbuild.config.code import CodeError, check_within, files_of, parse
 from stacbuild.config.data_ids import check_patterns, joined
@@ -265,6 +266,13 @@ def _custom(value: Any, path: KeyPath, directory: Path | None) -> Iterator[Probl
     if not isinstance(module, str) or not module.strip():
         return
     at = (*path, "custom_processing", "module_path")
+    if module == indices.MODULE:
+        if isinstance(function, str):
+            try:
+                indices.check(function)
+            except indices.IndexFunctionError as error:
+                yield Problem((*path, "custom_processing", "function_name"), str(error))
+        return
     # Only code in the folder of the configuration is run: its user put it there.
     if Path(module).is_absolute() or ".." in Path(module).parts or module.startswith("~"):
         yield Problem(at, f"{module!r} has to be relative to the configuration, without '..'")

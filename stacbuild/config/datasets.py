@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
+from stacbuild import indices
 from stacbuild.config.code import files_of, modules_of
 from stacbuild.config.data_ids import short
 from stacbuild.config.scenes import SceneParams
@@ -48,12 +49,25 @@ class CustomProcessing(Located):
     """A function of the user's, ``xarray.Dataset`` → ``xarray.Dataset``."""
 
     module_path: LocalPath
-    """Python file with the function, relative to the configuration; `.py` may be left out."""
+    """Python file with the function, relative to the configuration; `.py` may be left out. Or
+    `stacbuild.indices`, whose functions are spectral indices (`ndvi`, `nbr`, `evi`, ...), alone or
+    (`with_ndvi`) beside the bands."""
     function_name: Text
     """Name of a function that takes the opened dataset and returns the processed one."""
     depends_on: tuple[LocalPath, ...] = ()
     """Other files that the function reads: files, folders and patterns (`regions/*.json`), relative
     to the configuration. Modules that it imports from there need not be listed."""
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is a function of `stacbuild.indices`, and not of a file."""
+        return str(self.module_path) == indices.MODULE
+
+    @property
+    def label(self) -> str:
+        """Module and function, for messages."""
+        module = indices.MODULE if self.is_index else self.file.name
+        return f"{module}:{self.function_name}"
 
     @property
     def file(self) -> Path:
@@ -74,7 +88,7 @@ class CustomProcessing(Located):
         CodeError
             If one cannot be read.
         """
-        return modules_of(self.file, self.directory)
+        return {} if self.is_index else modules_of(self.file, self.directory)
 
     def dependencies(self) -> dict[str, Path]:
         """Return the files of ``depends_on``, by their path in the configuration's folder.

@@ -30,6 +30,7 @@ from stacbuild.loading.differences import (
 )
 from stacbuild.loading.grouping import grouped
 from stacbuild.loading.held import held_blocks
+from stacbuild.loading.indexed import run_index
 from stacbuild.loading.masks import note_tables, scene_asset
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
@@ -125,11 +126,14 @@ def load_variable(
     options = LoadOptions(grid, complete, storage_options, memory, inputs)
     opened = _of_assets(variable, assets, options) if assets else _open(variable, items, options)
     dataset, metadata = opened.dataset, opened.metadata
-    if variable.custom_processing:
+    custom = variable.custom_processing
+    if custom and not custom.is_index:
         # A custom function gets bands by number, since its file may have been without names.
-        dataset = run_custom(dataset, variable.custom_processing)
+        dataset = run_custom(dataset, custom)
     kept = {old: new for old, new in opened.called.items() if old in dataset.data_vars}
     dataset = dataset.rename({old: new for old, new in kept.items() if new not in dataset})
+    if custom and custom.is_index:
+        dataset = run_index(dataset, custom, metadata, assets, complete=complete)
     dataset = canonical(dataset, grid, opened.spatial, variable.label)
     dataset = with_band_times(dataset, opened.bands)
     dataset = named(dataset, variable.identifier)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyproj
 
+from stacbuild import indices
 from stacbuild.config import GridMapping
 from stacbuild.config.code import CodeError
 from stacbuild.config.datasets import RASTER_NAME
@@ -118,7 +119,12 @@ def inputs_of(
     modules, declared = _files(customs)
     rights = {each.id: asdict(each) for each in collections}
     named = {f"{each[0].collection_id}/{each[0].id}": each for each in by_item(sources).values()}
-    functions = {_function(custom): custom.file for custom in customs}
+    functions = {each.label: each.file for each in customs if not each.is_index}
+    formulas = {
+        each.label: _digest(indices.definition(each.function_name))
+        for each in customs
+        if each.is_index
+    }
     inputs = {
         "configuration": {key: _digest(value) for key, value in settings.items()},
         "sources": {name: _digest(_of_item(_content, items)) for name, items in named.items()},
@@ -129,7 +135,8 @@ def inputs_of(
                 for name, items in named.items()
             },
         },
-        "code": {name: _digest_of_file(path) for name, path in (functions | modules).items()},
+        "code": formulas
+        | {name: _digest_of_file(path) for name, path in (functions | modules).items()},
     }
     if declared:
         inputs[DEPENDS_ON] = {name: _digest_of_file(path) for name, path in declared.items()}
@@ -175,7 +182,7 @@ def _files(customs: Iterable[CustomProcessing]) -> tuple[dict[str, Path], dict[s
             modules |= custom.modules()
             declared |= custom.dependencies()
         except CodeError as error:
-            raise LocalError(f"{custom.file.name}:{custom.function_name}: {error}") from error
+            raise LocalError(f"{custom.label}: {error}") from error
     # A file that is both imported and declared counts as a module.
     return modules, {name: path for name, path in declared.items() if name not in modules}
 
@@ -275,7 +282,7 @@ def _settings(
         # The address, since the store's name and cache do not affect the cube.
         yield f"{path}.store", config.store(variable.store).key
         if variable.custom_processing:
-            yield f"{path}.custom_processing", _function(variable.custom_processing)
+            yield f"{path}.custom_processing", variable.custom_processing.label
         rest = variable.model_dump(
             mode="json",
             exclude={"identifier", "store", "custom_processing"},
@@ -306,10 +313,6 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{path}.{key}", part)
     else:
         yield path, value
-
-
-def _function(custom: CustomProcessing) -> str:
-    return f"{custom.file.name}:{custom.function_name}"
 
 
 def _of_item(part: Callable[[pystac.Item], Any], items: Sequence[pystac.Item]) -> Any:

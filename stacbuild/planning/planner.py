@@ -189,9 +189,7 @@ def plan_one(resolver: Resolver, dataset: Dataset, *, force: bool) -> CubePlan:
     output = resolver.output(dataset)
     code = tuple(
         dict.fromkeys(
-            f"{custom.file.name}:{custom.function_name}"
-            for variable in dataset.variables
-            if (custom := variable.custom_processing)
+            custom.label for variable in dataset.variables if (custom := variable.custom_processing)
         )
     )
     href = str(output.data_path) if output.data_path else None

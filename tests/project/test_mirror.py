@@ -32,6 +32,7 @@ ELSEWHERE = {
     "geo/region.py": "building/test_clip.py",
     "formats/zarr_http.py": "formats/test_zarr_store.py",
     "loading/dataset.py": "api/test_datasets.py",
+    "loading/indexed.py": "test_indices.py",
     "loading/options.py": "api/test_datasets.py",
     "loading/temporal_select.py": "loading/test_temporal.py",
     "loading/time_steps.py": "planning/test_plan_of_times.py",
