@@ -27,6 +27,8 @@ class Provider:
         Access to files on S3, as in ``store_params``; empty: AWS, unsigned.
     keys
         What to do to get keys for S3, for messages; empty if files can be read without.
+    connections
+        Most connections to its S3 server at a time that it allows a user; 0 if there is no limit.
     on_s3
         Whether files are read on S3 although they have https addresses: these want a login.
     tokens
@@ -38,12 +40,14 @@ class Provider:
     page_size: int = 100
     storage_options: dict[str, Any] | None = None
     keys: str = ""
+    connections: int = 0
     on_s3: bool = False
     tokens: str = ""
 
 
-# CDSE answers 429 to pages of more than 100 items. Answers of Earth Search and the USGS have to be
-# below 6 MB (the limit of AWS Lambda), of which 100 items take half.
+# CDSE answers 429 to pages of more than 100 items, and allows a user four connections to S3
+# (https://documentation.dataspace.copernicus.eu/Quotas.html). Answers of Earth Search and the USGS
+# have to be below 6 MB (the limit of AWS Lambda), of which 100 items take half.
 PROVIDERS = {
     "earth-search": Provider(title="Earth Search", url="https://earth-search.aws.element84.com/v1"),
     "cdse": Provider(
@@ -52,6 +56,7 @@ PROVIDERS = {
         storage_options={"endpoint_url": "https://eodata.dataspace.copernicus.eu"},
         keys="create S3 keys at https://eodata-s3keysmanager.dataspace.copernicus.eu and write "
         "them as key and secret in store_params",
+        connections=4,
     ),
     "planetary-computer": Provider(
         title="the Planetary Computer",

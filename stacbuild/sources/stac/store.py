@@ -147,8 +147,13 @@ class StacStore(Store):
     @property
     def lacks_keys(self) -> bool:
         """Whether files on S3 need keys of the provider, and there are none."""
-        stated = (self.provider.storage_options or {}).get("endpoint_url", self.endpoint_url)
-        return bool(self.provider.keys) and self.anonymous and self.endpoint_url == stated
+        return bool(self.provider.keys) and self.anonymous and self._is_at_provider
+
+    @property
+    def _is_at_provider(self) -> bool:
+        """Whether files on S3 are read from the server of the provider, not from a copy."""
+        stated = self.provider.storage_options or {}
+        return self.endpoint_url == str(stated.get("endpoint_url", f"https://{S3_HOST}"))
 
     @property
     def storage_options(self) -> dict[str, Any]:
@@ -158,7 +163,10 @@ class StacStore(Store):
             store_id="s3",
             store_params=S3Params(root="any", storage_options=self._options),
         )
-        return same.storage_options
+        options = same.storage_options
+        if self.provider.connections and self._is_at_provider:
+            options["config_kwargs"] = {"max_pool_connections": self.provider.connections}
+        return options
 
     @cached_property
     def _options(self) -> StorageOptions:

@@ -200,7 +200,11 @@ def test_what_each_provider_asks_for() -> None:
     service = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
     assert pc.https_options == {"sas_service": service}
     eodata = "https://eodata.dataspace.copernicus.eu"
-    assert cdse.storage_options == {"anon": True, "endpoint_url": eodata}
+    assert cdse.storage_options == {
+        "anon": True,
+        "endpoint_url": eodata,
+        "config_kwargs": {"max_pool_connections": 4},
+    }
     assert usgs.storage_options == {
         "anon": False,
         "requester_pays": True,
@@ -219,7 +223,8 @@ def test_options_of_the_configuration_go_before() -> None:
     keys = {"key": "k", "secret": "s"}
     eodata = "https://eodata.dataspace.copernicus.eu"
     own = store(provider="cdse", storage_options=keys).storage_options
-    assert own == {"anon": False, **keys, "endpoint_url": eodata}
+    four = {"config_kwargs": {"max_pool_connections": 4}}
+    assert own == {"anon": False, **keys, "endpoint_url": eodata, **four}
     other = {"endpoint_url": "https://s3.example", **keys}
     for options in (other, keys | {"client_kwargs": {"endpoint_url": "https://s3.example"}}):
         own = store(provider="usgs", storage_options=options).storage_options
