@@ -65,10 +65,14 @@ def print_failures(failures: Sequence[Failure], debug: bool) -> None:
 
 
 def print_error(error: StacbuildError, debug: bool, name: str = "") -> None:
-    """Print an error in one line that starts with *name*; a `ConfigError` in a line per problem."""
+    """Print an error in one line that starts with *name*; several problems in a line each."""
     if debug:
         click.echo(clean_lines("".join(traceback.format_exception(error))), err=True, nl=False)
-    lines = error.problems if isinstance(error, ConfigError) else [str(error)]
+    lines = [str(error)]
+    if isinstance(error, ConfigError):
+        lines = error.problems
+    elif isinstance(error, Failures):
+        lines = lines[0].splitlines()
     for line in lines:
         text = clean(prefixed(name, line) if name else line)
         for shown in _lines(f"error: {text}"):

@@ -10,7 +10,14 @@ import click
 import pytest
 
 from stacbuild.cli.output import Settings, finish, marked, print_error
-from stacbuild.errors import AuthError, ConfigError, RemoteError, StacbuildError
+from stacbuild.errors import (
+    AuthError,
+    ConfigError,
+    Failures,
+    LocalError,
+    RemoteError,
+    StacbuildError,
+)
 
 
 @dataclass
@@ -55,6 +62,13 @@ def test_mistakes_are_a_line_each_and_a_traceback_is_asked_for(
     assert capsys.readouterr().err == "error: forest: down\n"
     print_error(RemoteError("down"), debug=True)
     assert "RemoteError: down" in capsys.readouterr().err
+
+
+def test_each_of_several_failures_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = Failures([("item a", LocalError("no file")), ("item b", LocalError("cut off"))])
+    assert ended(Result("cube", "FAILED", "", error=failures)) == 5
+    lines = capsys.readouterr().err.splitlines()[-2:]
+    assert lines == ["error: cube: item a: no file", "error: cube: item b: cut off"]
 
 
 def test_a_failure_of_several_parts_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
