@@ -50,6 +50,10 @@ class Mask(Model):
         if sum(each is not None for each in (self.values, self.bits, self.classes)) != 1:
             msg = "needs one of values, bits and classes"
             raise ValueError(msg)
+        if self.asset == "data":
+            # The asset that is read of a scene has this key in memory.
+            msg = "asset: write 'DATA' for an asset called 'data'; names are found in any case"
+            raise ValueError(msg)
         return self
 
 

@@ -76,6 +76,7 @@ def test_groups(value: str) -> None:
         ({"groupby": "PT6H"}, "ISO 8601 period"),
         ({"asset_names": ["a", "a"]}, "names 'a' twice"),
         ({"mask": {"asset": "scl", "values": [3]}}, "needs asset_names"),
+        ({"asset_names": ["a"], "mask": {"asset": "data", "values": [3]}}, "write 'DATA'"),
         ({"asset_names": ["a"], "mask": {"asset": "a", "values": [3]}}, "masks 'a' by itself"),
         ({"asset_names": ["a"], "mask": {"asset": "scl"}}, "one of values, bits and classes"),
         (
