@@ -47,6 +47,11 @@ REFUSALS = (
         "data are read as they are stored, in full resolution; leave it out",
     ),
     Refusal(
+        _of_sources("open_params"),
+        ("variables",),
+        "name assets of scenes by asset_names, variables of a file by variable_names",
+    ),
+    Refusal(
         _of_sources("spatial_resample_params"),
         ("interp_methods",),
         "methods are nearest and bilinear",

@@ -27,6 +27,13 @@ def test_a_key_is_found_at_each_of_its_places() -> None:
     assert first.message.startswith("is not supported yet; chunks of the cube are the tile_size")
 
 
+def test_the_variables_of_another_tool_are_named_otherwise() -> None:
+    (found,) = unsupported({"datasets": [{"open_params": {"variables": ["b04"]}}]})
+    assert found.message.endswith(
+        "name assets of scenes by asset_names, variables of a file by variable_names"
+    )
+
+
 def test_some_values_only_are_refused() -> None:
     spatial = {"agg_methods": {"a": "mode", "b": "std"}, "interp_methods": "nearest"}
     temporal = {"agg_methods": "std", "interp_methods": "cubic"}

@@ -183,7 +183,7 @@ def test_scale_and_nodata_of_quality_layers_are_those_of_the_product(tmp_path: P
 
 
 def test_without_a_grid_mapping_pixels_are_those_of_the_scenes(tmp_path: Path) -> None:
-    scene = replace(FIRST, west=400_000)  # not at the edge of its zone
+    scene = replace(FIRST, west=400_000)  # the first is at the edge of its zone
     catalog(tmp_path, scene)
     to_degrees = pyproj.Transformer.from_crs(32634, 4326, always_xy=True)
     centre = to_degrees.transform(scene.west + 600, scene.north - 600)
