@@ -24,7 +24,10 @@ _SCALE = ("raster:scale", "raster:offset")
 def chosen_assets(
     variable: SourceVariable, items: Sequence[pystac.Item]
 ) -> dict[str, list[pystac.Item]]:
-    """Return the views of each asset to load, by its key; empty if the items are no views.
+    """Return the views of each asset to load, by its key.
+
+    Empty if the items are no views, or if their only asset is a Zarr group of several variables,
+    which are those of the cube then.
 
     They are the assets of ``open_params.asset_names`` in that order, or all, of which
     ``variable_names`` and ``spatial_resample_params.variables`` may select some. Views have the
@@ -36,12 +39,17 @@ def chosen_assets(
         If the configuration names an unknown one, and as `with_masks`.
     """
     found = by_asset(items)
-    if set(found) <= {DATA}:
+    if set(found) <= {DATA} or (len(found) == 1 and _is_group(items[0])):
         return {}
     names = list(variable.open_params.asset_names or found)
     names = chosen_names(variable, names)
     check_methods(variable, names)
     return {name: with_masks(variable, found[name]) for name in names if name in found}
+
+
+def _is_group(item: pystac.Item) -> bool:
+    variables = item.properties.get("cube:variables", {})
+    return len([name for name, each in variables.items() if each["type"] == "data"]) > 1
 
 
 def lacking_assets(variable: SourceVariable, items: Sequence[pystac.Item]) -> dict[str, list[str]]:
