@@ -34,6 +34,8 @@ _ROTATED = 25.0
 _SAMPLES = 65
 # Bisection steps to find the limb within a pixel.
 _BISECTIONS = 12
+# Share of a pixel by which edges may coincide.
+_TIE = 1e-6
 # Intervals sampled along each axis to test whether two grids overlap.
 _INTERVALS = 64
 
@@ -93,6 +95,43 @@ def _touches(source: PixelGrid, target: PixelGrid) -> bool:
     return any(
         _any_inside(*positions(moved, source, *points), moved) for moved in wrapped(target, source)
     )
+
+
+def overlaps(source: PixelGrid, target: PixelGrid) -> bool:
+    """Return whether two grids have an area in common, by the outermost pixels of both.
+
+    Unlike `touches`, it has no margin: neighbours do not overlap.
+    """
+    if not touches(source, target):
+        return False
+    # Most that touch share one of a few points; the others need all of them.
+    pairs = ((target, source), (source, target))
+    return any(
+        _has_rim_on(inner, outer, most) for most in (_INTERVALS, None) for inner, outer in pairs
+    )
+
+
+def _has_rim_on(inner: PixelGrid, outer: PixelGrid, most: int | None) -> bool:
+    """Return whether an edge or the centre of an outermost pixel lies inside of another grid.
+
+    *most*: number of pixels along a side to test; None: all.
+    """
+    height, width = inner.shape
+    down, across = (
+        np.linspace(0, length, min(length, most or length) + 1) - 0.5 for length in inner.shape
+    )
+    # Centres, too, as edges of both may be the same.
+    lines = [np.meshgrid(row, across) for row in (-0.5, 0, height - 1, height - 0.5)]
+    lines += [np.meshgrid(down, col) for col in (-0.5, 0, width - 1, width - 0.5)]
+    rows, cols = (np.concatenate([line[axis].ravel() for line in lines]) for axis in (0, 1))
+    for each in wrapped(outer, inner):
+        row, col = positions(each, inner, rows, cols)
+        with np.errstate(invalid="ignore"):
+            inside = (row > _TIE) & (row < each.shape[0] - _TIE)
+            inside &= (col > _TIE) & (col < each.shape[1] - _TIE)
+        if inside.any():
+            return True
+    return False
 
 
 def _widest(at: Floats) -> float:

@@ -17,7 +17,7 @@ import pystac
 from pystac.utils import datetime_to_str, str_to_datetime
 
 from stacbuild.errors import BuildError
-from stacbuild.geo.coverage import touches
+from stacbuild.geo.coverage import overlaps
 from stacbuild.geo.crs import transformer
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.area import items_within
@@ -95,7 +95,7 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
         Items of one asset, or views of several. If none is a scene and nothing is stated, they are
         returned as they are: those with the same time are tiles of it.
     grid
-        The grid of the cube: scenes that do not touch it are left out. At least one does.
+        The grid of the cube: scenes that do not touch it are left out.
 
     Returns
     -------
@@ -106,7 +106,8 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
     Raises
     ------
     BuildError
-        If an item has no time, or two items of ``groupby: id`` have the same.
+        If an item has no time, two items of ``groupby: id`` have the same, or no scene touches the
+        grid.
     """
     params = variable.open_params
     if not _is_grouped(variable, items):
@@ -126,13 +127,16 @@ def grouped(variable: SourceVariable, items: Sequence[pystac.Item], grid: PixelG
         groups.setdefault(key(scene), []).append(scene)
     on_grid = _on(grid)
     there = {name: list(filter(on_grid, group)) for name, group in groups.items()}
-    if empty := [groups[name] for name, group in there.items() if not group]:
+    empty = [groups[name] for name, group in there.items() if not group]
+    if empty:
         days = sorted(f"{min(scene.start for scene in group):%Y-%m-%d}" for group in empty)
         more = f" and {len(days) - _SHOWN} more" if len(days) > _SHOWN else ""
         notes.append(
             f"{variable.label}: {len(empty)} of {len(groups)} times left out, since no scene of "
             f"them touches the grid: {', '.join(days[:_SHOWN])}{more}"
         )
+    if len(empty) == len(groups):
+        raise BuildError(f"{variable.label}: no scene has a pixel on the grid; choose others")
     kept = sorted((group for group in there.values() if group), key=_earliest)
     if params.groupby == "id":
         _check_times(variable, [group[0] for group in kept])
@@ -311,7 +315,7 @@ def _on(grid: PixelGrid) -> Callable[[_Scene], bool]:
 
     @functools.cache  # scenes of one tile are on one grid
     def is_on(source: PixelGrid) -> bool:
-        return touches(source, grid)
+        return overlaps(source, grid)
 
     return lambda scene: any(
         is_on(PixelGrid.from_properties(view.properties)) for view in scene.views

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stacbuild.geo.coverage import footprint, needs_spherical, touches
+from stacbuild.geo.coverage import footprint, needs_spherical, overlaps, touches
 from stacbuild.geo.grid import PixelGrid
 
 WORLD = PixelGrid("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0), (180, 360))
@@ -47,6 +47,35 @@ def test_sources_that_lie_on_the_target(
     source: PixelGrid, target: PixelGrid, *, expected: bool
 ) -> None:
     assert touches(source, target) is expected
+    assert overlaps(source, target) is expected
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        ((0, 0), True),
+        ((59_000, 0), True),
+        # One pixel over a corner, and neighbours on either side.
+        ((59_000, -59_000), True),
+        ((60_000, 0), False),
+        ((-60_000, 0), False),
+        ((0, 60_000), False),
+        ((60_500, 0), False),
+    ],
+)
+def test_neighbours_do_not_overlap(moved: tuple[int, int], *, expected: bool) -> None:
+    east, north = moved
+    other = PixelGrid(
+        "EPSG:32631", (1000.0, 0.0, 350_000.0 + east, 0.0, -1000.0, 4_730_000.0 + north), (60, 60)
+    )
+    assert touches(other, PYRENEES)
+    assert overlaps(other, PYRENEES) is expected
+    assert overlaps(PYRENEES, other) is expected
+
+
+def test_a_band_across_a_grid_overlaps() -> None:
+    band = PixelGrid("EPSG:32631", (10.0, 0.0, 0.0, 0.0, -10.0, 4_700_005.0), (1, 60_000))
+    assert overlaps(band, PYRENEES)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,8 @@ EAST = scene("b", "2020-03-05T10:20:23Z", 3, 33)
 LATER = scene(
     "c", "2020-03-07T10:20:30Z", 4, packing=OLD, properties={"processing:version": "02.14"}
 )
-FAR = replace(scene("far", "2020-03-09T10:20:30Z", 5), left=200_000.0)
+# Beside the grid by less than a pixel of a sample of it.
+FAR = replace(scene("far", "2020-03-09T10:20:30Z", 5), left=place(32632)[0] + 700.0)
 ALL = [OLDER, NEWER, EAST, LATER, FAR]
 
 
@@ -225,6 +226,33 @@ def test_values_are_physical_before_they_are_interpolated(tmp_path: Path) -> Non
     inside = np.isfinite(red)
     assert inside.mean() > 0.9
     np.testing.assert_allclose(red.values[inside], 0.5, rtol=0, atol=1e-6)
+
+
+def test_a_value_is_nodata_only_where_its_own_item_says_so(tmp_path: Path) -> None:
+    first = replace(NEWER, bands={"nir": NEWER.bands["nir"]})
+    second = replace(LATER, bands={"nir": replace(LATER.bands["nir"], nodata=None)})
+    put_scenes(tmp_path, [first, second])
+    nir = loaded(tmp_path, {}, "nir")["nir"]
+    assert nir.dtype == "float32"
+    for index, each in enumerate((first, second)):
+        np.testing.assert_array_equal(nir[index], reflectance([each], "nir"))
+
+
+def test_classes_stay_integers_where_items_differ_in_nodata(tmp_path: Path) -> None:
+    classes = {"classification:classes": [{"value": 4, "name": "vegetation"}]}
+    scl = NEWER.bands["scl"]
+    bands = [
+        replace(scl, values=scl.values | 1, fields=classes, nodata=nodata) for nodata in (0, None)
+    ]
+    scenes = [
+        replace(each, bands={"scl": band}) for each, band in zip((NEWER, LATER), bands, strict=True)
+    ]
+    put_scenes(tmp_path, scenes)
+    found = loaded(tmp_path, {}, "scl")["scl"]
+    assert (found.dtype, found.attrs["_FillValue"]) == ("uint8", 0)
+    for index, each in enumerate(scenes):
+        expected, filled = mosaic([each], "scl")
+        np.testing.assert_array_equal(found[index], np.where(filled, expected, 0))
 
 
 def test_a_plan_has_the_times_after_grouping(tmp_path: Path) -> None:
