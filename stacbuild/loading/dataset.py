@@ -203,7 +203,7 @@ def _of_assets(
     parts: dict[str, xr.Dataset] = {}
     metadata: dict[str, VariableMetadata] = {}
     for asset, views in assets.items():
-        opened = _open(of_asset(variable, asset), views, options)
+        opened = _open(of_asset(variable, asset, views), views, options)
         dataset = opened.dataset.rename(
             {name: new for name, new in opened.called.items() if name in opened.dataset}
         )

@@ -18,6 +18,8 @@ from stacbuild.stac.scenes import DATA, by_asset, by_item, with_properties
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
+_QUALITY = "data-mask"
+_AVERAGING = ("bilinear", "mean", "median", "sum")
 _SCALE = ("raster:scale", "raster:offset")
 
 
@@ -65,14 +67,19 @@ def lacking_assets(variable: SourceVariable, items: Sequence[pystac.Item]) -> di
     return {item: assets for item, assets in missing.items() if assets}
 
 
-def of_asset(variable: SourceVariable, asset: str) -> SourceVariable:
-    """Return the variable that one asset is: named by it, with the parameters for it alone."""
+def of_asset(variable: SourceVariable, asset: str, views: Sequence[pystac.Item]) -> SourceVariable:
+    """Return the variable that one asset is: named by it, with the parameters for it alone.
+
+    A method for all assets that averages is not for classes and bits, which it would mix up.
+    """
     spatial = variable.spatial_resample_params
     own: dict[str, Any] = {"variables": None}
     for name in ("interp_methods", "agg_methods", "fill_values"):
         each = getattr(spatial, name)
         if isinstance(each, dict):
             own[name] = {asset: each[asset]} if asset in each else None
+        elif each in _AVERAGING and _QUALITY in (views[0].assets[DATA].roles or ()):
+            own[name] = None
     copied = variable.model_copy(
         update={
             "identifier": None,

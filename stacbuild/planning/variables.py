@@ -60,7 +60,7 @@ def planned_variables(
         return
     found: list[PlannedVariable] = []
     for asset, views in assets.items():
-        own = list(_of_items(of_asset(variable, asset), views, grid))
+        own = list(_of_items(of_asset(variable, asset, views), views, grid))
         called = names_of(asset, [name for name, *_ in own])
         found += [(called[name], metadata, lead, times) for name, metadata, lead, times in own]
     prefix = variable.identifier

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import xarray as xr
 from pyproj import Transformer
 
+from stacbuild.api.datasets import load
 from stacbuild.config import load_config
 from stacbuild.planning import plan
 from stacbuild.removal.remove import remove
@@ -81,6 +83,20 @@ def test_a_single_scene_has_a_time(tmp_path: Path) -> None:
     result = built_scenes(tmp_path, target_in(a_scene(0)).mapping)
     assert result.status == "COMPLETED", result.message
     assert opened(tmp_path).sizes == {"time": 1, "y": 24, "x": 20}
+
+
+@pytest.mark.parametrize("key", ["interp_methods", "agg_methods"])
+def test_classes_are_averaged_with_no_others(tmp_path: Path, key: str) -> None:
+    made = a_scene(0)
+    bands = dict(made.bands) | {"scl": replace(made.bands["scl"], role="data-mask")}
+    put_scenes(tmp_path, [replace(made, bands=bands)])
+    target = replace(target_in(made), side=16.0 if key == "interp_methods" else 60.0, shape=(6, 5))
+    params = {"spatial_resample_params": {key: "bilinear" if key == "interp_methods" else "mean"}}
+    config = load_config(config_of(tmp_path, target.mapping, params))
+    with load(config, "cube", tmp_path / "catalogs", mask_and_scale=False) as cube:
+        expected, _ = target.taken(made, "scl")
+        np.testing.assert_array_equal(cube["scl"][0].values, expected)
+        assert key == "interp_methods" or (cube["red"][0] != target.taken(made, "red")[0]).any()
 
 
 def test_a_second_build_is_up_to_date_until_an_asset_changes(tmp_path: Path) -> None:

@@ -41,13 +41,14 @@ LEFT, TOP, SIDE = 500000.0, 5428000.0, 10.0
 class Band:
     """The asset of a scene: its pixels, where they are, and fields of the asset.
 
-    ``transform`` has the resolution; its upper left corner is that of the scene.
+    ``side`` is that of a pixel; the upper left corner is that of the scene.
     """
 
     values: Values
     side: float = SIDE
     nodata: float | None = 0
     fields: Mapping[str, Any] = field(default_factory=dict)
+    role: str = "data"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def scene_item(folder: Path, scene: Scene, data_id: str) -> pystac.Item:
             **band.fields,
         }
         assets[key] = pystac.Asset(
-            str(path), media_type="image/tiff; application=geotiff", roles=["data"],
+            str(path), media_type="image/tiff; application=geotiff", roles=[band.role],
             extra_fields=fields,
         )  # fmt: skip
     first = next(iter(assets.values())).extra_fields
