@@ -17,7 +17,7 @@ from stacbuild.safe_text import clean
 
 _log = logging.getLogger("stacbuild")
 
-Unit = Literal["bytes", "chunks", "shards", "items", "polls"]
+Unit = Literal["bytes", "chunks", "shards", "items", "polls", "cubes"]
 
 
 class Task(Protocol):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stacbuild import progress
 from stacbuild.building.leftovers import clean_up, warn_of_unfinished
+from stacbuild.building.several import Admit, Together, together
 from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.geo.bbox import BBox
 from stacbuild.planning.planner import CubePlan, plan_one, resolver_of
@@ -19,7 +21,9 @@ from stacbuild.runs import one_run
 from stacbuild.sources.unmatched import warn_unmatched
 
 if TYPE_CHECKING:
-    from stacbuild.config import Config
+    from stacbuild.config import Config, Dataset
+    from stacbuild.planning.estimate import Estimate
+    from stacbuild.planning.job import Job
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,7 @@ def build(
     with progress.reported_to(reporter):
         resolver, chosen = resolver_of(config, catalog_dir, datasets, bbox)
         with one_run():
-            # Planned one at a time, since a cube may share sources with the cubes before it.
-            results = [
-                _run(resolver, plan_one(resolver, dataset, force=force), wait) for dataset in chosen
-            ]
+            results = _results(resolver, chosen, force, wait)
         warn_of_unfinished(config, resolver.catalog)
         warn_unmatched(config, resolver.catalog, resolver.profiles)
         if any(result.status == "COMPLETED" for result in results):
@@ -96,7 +97,27 @@ def build(
     return results
 
 
-def _run(resolver: Resolver, planned: CubePlan, wait: bool) -> CubeResult:
+def _results(
+    resolver: Resolver, chosen: Sequence[Dataset], force: bool, wait: bool
+) -> list[CubeResult]:
+    def one(resolver: Resolver, dataset: Dataset, admit: Admit = _alone) -> CubeResult:
+        return _run(resolver, plan_one(resolver, dataset, force=force), wait, admit)
+
+    done: dict[str, CubeResult] = {}
+    if remote := together(resolver.config, chosen):
+        done = Together(resolver, one).results(remote)
+    # Planned one at a time, since a cube may share sources with the cubes before it.
+    for dataset in chosen:
+        if dataset.identifier not in done:
+            done[dataset.identifier] = one(resolver, dataset)
+    return [done[dataset.identifier] for dataset in chosen]
+
+
+def _alone(job: Job, _: Estimate) -> AbstractContextManager[Job]:
+    return nullcontext(job)
+
+
+def _run(resolver: Resolver, planned: CubePlan, wait: bool, admit: Admit) -> CubeResult:
     start, name = time.monotonic(), planned.name
     if planned.error is not None:
         return CubeResult(name, "FAILED", str(planned.error), 0.0, error=planned.error)
@@ -111,12 +132,14 @@ def _run(resolver: Resolver, planned: CubePlan, wait: bool) -> CubeResult:
         # Imported late, so that a run with nothing to build starts fast.
         from stacbuild.building.make import make_cube
 
-        job = planned.job
-        if job is None:
+        job, expected = planned.job, planned.expected
+        if job is None or expected is None:
             job = resolver.harvested(dataset)
             # Raises if there is not enough space, which was unknown before the harvest.
-            resolver.estimate(dataset, job.grid, [source.items for source in job.sources])
-        href, item = make_cube(job, wait=wait)
+            found = [source.items for source in job.sources]
+            expected = resolver.estimate(dataset, job.grid, found)
+        with admit(job, expected) as admitted:
+            href, item = make_cube(admitted, wait=wait)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an error fails this cube only
         failed = failure_of(error, name)
         return CubeResult(name, "FAILED", str(failed), time.monotonic() - start, error=failed)

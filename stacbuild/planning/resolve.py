@@ -76,12 +76,15 @@ class Resolver:
     ----------
     bbox
         West, south, east, north in the grid's CRS, to build a part of each cube only.
+    share
+        Number of cubes that are built at the same time, between which the memory is divided.
     """
 
     config: Config
     catalog: Catalog
     profiles: Profiles
     bbox: BBox | None = None
+    share: int = 1
 
     def output(self, dataset: Dataset) -> Output:
         """Return the output of a dataset."""
@@ -143,7 +146,8 @@ class Resolver:
     @property
     def memory(self) -> int:
         """Bytes that what is computed at the same time may use."""
-        return self.config.general.memory or min(_MEMORY, memory_bytes() // 4)
+        whole = self.config.general.memory or min(_MEMORY, memory_bytes() // 4)
+        return max(1, whole // self.share)
 
     def job(
         self,

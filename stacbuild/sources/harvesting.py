@@ -129,10 +129,12 @@ def harvest_store(
                 file = item.properties.get(FILE)
                 item.properties[PROFILE] = profile_digest(store, data_id, profiles, file)
                 _state_rights(item, found.collection)
-            _make_collection_unique(found, catalog)
-            _make_items_unique(found, catalog)
-            _keep_states(found, catalog)
-            changed = catalog.put(found)
+            # Another thread may harvest the same scene for its data id.
+            with catalog.alone():
+                _make_collection_unique(found, catalog)
+                _make_items_unique(found, catalog)
+                _keep_states(found, catalog)
+                changed = catalog.put(found)
             results.append(_completed(found, changed, catalog, time.monotonic() - start))
             start = time.monotonic()
     except Failures as failures:

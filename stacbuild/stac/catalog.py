@@ -274,7 +274,7 @@ class Catalog(CatalogReader):
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock of the catalog in the context; wait for another process if necessary."""
-        with hold(self.root / LOCK, str(self.path), wait=_LOCK_TIMEOUT):
+        with self.alone(), hold(self.root / LOCK, str(self.path), wait=_LOCK_TIMEOUT):
             try:
                 yield
             finally:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pystac
 
@@ -63,6 +65,7 @@ class CatalogReader:
         self._below = f"{str(self.root).rstrip(os.sep)}{os.sep}"
         self._known: dict[Path, _Known] = {}
         self._real: dict[Path, str] = {}
+        self._guard = threading.RLock()
 
     def __repr__(self) -> str:
         return f"Catalog({str(self.root)!r})"
@@ -70,6 +73,19 @@ class CatalogReader:
     def __getstate__(self) -> dict[str, Any]:
         # What was read is not sent to other processes.
         return {"root": self.root, "_below": self._below, "_known": {}, "_real": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _guard=threading.RLock())
+
+    def sibling(self) -> Self:
+        """Return the same catalog for another thread, which shares `alone`."""
+        other = type(self)(self.root)
+        other._guard = self._guard  # noqa: SLF001 - of the same class
+        return other
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Return a context in which no other thread of the run changes the catalog."""
+        return self._guard
 
     @property
     def path(self) -> Path:
