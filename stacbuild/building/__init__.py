@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stacbuild import progress
 from stacbuild.building.leftovers import clean_up, warn_of_unfinished
-from stacbuild.building.several import Admit, Together, together
+from stacbuild.building.several import Admit, Together, of_remote_scenes
 from stacbuild.errors import StacbuildError, failure_of
 from stacbuild.geo.bbox import BBox
 from stacbuild.planning.planner import CubePlan, plan_one, resolver_of
@@ -104,7 +104,7 @@ def _results(
         return _run(resolver, plan_one(resolver, dataset, force=force), wait, admit)
 
     done: dict[str, CubeResult] = {}
-    if remote := together(resolver.config, chosen):
+    if remote := of_remote_scenes(resolver.config, chosen):
         done = Together(resolver, one).results(remote)
     # Planned one at a time, since a cube may share sources with the cubes before it.
     for dataset in chosen:

@@ -46,7 +46,7 @@ class StoppedError(BaseException):
     """The run was interrupted; not an `Exception`, which would be the failure of one dataset."""
 
 
-def together(config: Config, datasets: Sequence[Dataset]) -> list[Dataset]:
+def of_remote_scenes(config: Config, datasets: Sequence[Dataset]) -> list[Dataset]:
     """Return the datasets that may be built at the same time; empty for fewer than two.
 
     Those are cubes of scenes of remote STAC catalogs, computed in threads, without code of the

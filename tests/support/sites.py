@@ -70,3 +70,9 @@ def write_sites(
     path = directory / "c.yml"
     path.write_text(yaml.safe_dump(data or content(), sort_keys=False))
     return path
+
+
+def site_rows(table: str = FLUX_TOWERS) -> list[tuple[str, float, float]]:
+    """Return identifier, longitude and latitude of each site of a table."""
+    rows = [line.split(",") for line in table.splitlines()[1:]]
+    return [(row[0], float(row[2]), float(row[1])) for row in rows]
