@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -76,6 +76,26 @@ def _sources(config: Config, dataset: Dataset) -> list[SourceVariable]:
     return [*dataset.variables, *others]
 
 
+@dataclass(frozen=True)
+class _Turn(Generic[_T]):
+    """A dataset, and what it waits for.
+
+    Parameters
+    ----------
+    before
+        Datasets that share a source with it.
+    reached
+        Set once the first dataset of each of its servers is harvested, or failed.
+    harvested
+        To be set once this one is.
+    """
+
+    dataset: Dataset
+    before: Sequence[Future[_T]]
+    reached: Sequence[threading.Event]
+    harvested: threading.Event
+
+
 class Together(Generic[_T]):
     """Runs datasets at the same time, at most `MOST`.
 
@@ -102,17 +122,24 @@ class Together(Generic[_T]):
     def results(self, datasets: Sequence[Dataset]) -> dict[str, _T]:
         """Return the result of each dataset by its identifier.
 
-        Those that share a source are run one after the other, so that it is harvested once.
+        Those that share a source are run one after the other, so that it is harvested once. The
+        first of each server is harvested before the others, so that a server that does not respond
+        is given up once.
         """
         harvests: dict[tuple[str, str], Future[_T]] = {}
+        reached: dict[str, threading.Event] = {}
         found: dict[str, Future[_T]] = {}
         count = len(datasets)
         with progress.task("cubes", total=count, unit="cubes") as task, _lent_threads() as threads:
             for dataset in datasets:
                 keys = [(each.store, each.data_id) for each in _sources(self._config, dataset)]
                 before = [harvests[key] for key in keys if key in harvests]
+                servers = self._servers(dataset)
+                known = [reached[each] for each in servers if each in reached]
+                turn = _Turn(dataset, before, known, threading.Event())
+                reached |= {each: turn.harvested for each in servers if each not in reached}
                 context = copy_context()
-                future = threads.submit(context.run, self._one, dataset, before, task)
+                future = threads.submit(context.run, self._one, turn, task)
                 found[dataset.identifier] = future
                 harvests |= dict.fromkeys(keys, future)
             try:
@@ -126,16 +153,29 @@ class Together(Generic[_T]):
                 wait(found.values(), timeout=_LAST_SECONDS)
                 raise
 
-    def _one(self, dataset: Dataset, before: Sequence[Future[_T]], task: Task) -> _T:
-        wait(before)
+    def _servers(self, dataset: Dataset) -> set[str]:
+        stores = {each.store for each in _sources(self._config, dataset)}
+        return {server for store in stores for server in self._config.store(store).servers}
+
+    def _one(self, turn: _Turn[_T], task: Task) -> _T:
+        wait(turn.before)
+        for each in turn.reached:
+            each.wait()
         if self._stopped.is_set():
+            turn.harvested.set()
             raise StoppedError
         resolver = self._resolvers.get()
+
+        def admit(job: Job, expected: Estimate) -> AbstractContextManager[Job]:
+            turn.harvested.set()
+            return self._admit(job, expected)
+
         try:
-            reporter = _OfDataset(progress.current(), dataset.identifier, self._stopped)
+            reporter = _OfDataset(progress.current(), turn.dataset.identifier, self._stopped)
             with progress.reported_to(reporter):
-                return self._run(resolver, dataset, self._admit)
+                return self._run(resolver, turn.dataset, admit)
         finally:
+            turn.harvested.set()
             self._resolvers.put(resolver)
             task.advance()
 

@@ -15,6 +15,7 @@ import pytest
 from stacbuild import load_config, progress
 from stacbuild.building.several import MOST, StoppedError, Together, of_remote_scenes
 from stacbuild.config import Config
+from stacbuild.planning.job import Job
 from stacbuild.planning.planner import resolver_of
 from stacbuild.planning.resolve import Resolver
 from stacbuild.progress import Silent, SilentTask
@@ -31,12 +32,22 @@ STORES = {
 def configured(directory: Path, *changes: dict[str, Any], **general: Any) -> Config:
     """Return a configuration with a dataset for each of *changes*."""
     (directory / "code.py").write_text("def change(ds):\n    return ds\n")
-    own = {"store": "api", "grid_mapping": "grid"}
+    kinds = STORES | {
+        # Servers of their own.
+        f"api{number}": ("stac", {"url": f"https://stac{number}.example.com/v1"})
+        for number in range(len(changes))
+    }
     datasets = [
         {
             key: value
             for key, value in (
-                {"identifier": f"d{number}", "data_id": f"s{number}", **own} | each
+                {
+                    "identifier": f"d{number}",
+                    "store": f"api{number}",
+                    "data_id": f"s{number}",
+                    "grid_mapping": "grid",
+                }
+                | each
             ).items()
             if value is not None
         }
@@ -44,7 +55,7 @@ def configured(directory: Path, *changes: dict[str, Any], **general: Any) -> Con
     ]
     stores = [
         {"identifier": name, "store_id": kind, "store_params": params}
-        for name, (kind, params) in STORES.items()
+        for name, (kind, params) in kinds.items()
     ]
     data = {
         "datasets": datasets,
@@ -119,7 +130,7 @@ def test_memory_is_divided_and_a_large_cube_has_all_of_it_alone(tmp_path: Path) 
         began.wait(30)
         large = dataset.identifier == "d1"
         nbytes = resolver.memory + 1 if large else resolver.memory
-        job = replace(_job(), memory=resolver.memory)
+        job = _job_of(resolver)
         with admit(job, sized(nbytes)) as admitted:
             with lock:
                 inside.add(dataset.identifier)
@@ -135,15 +146,15 @@ def test_memory_is_divided_and_a_large_cube_has_all_of_it_alone(tmp_path: Path) 
     assert set(seen.values()) == {(share, share)}
 
 
-def _job() -> Any:
-    from stacbuild.planning.job import Job
-
-    names = Job.__dataclass_fields__
-    return Job(**dict.fromkeys(names))  # type: ignore[arg-type]
+def _job_of(resolver: Resolver) -> Any:
+    job = Job(**dict.fromkeys(Job.__dataclass_fields__))  # type: ignore[arg-type]
+    return replace(job, memory=resolver.memory)
 
 
 def test_datasets_of_one_source_follow_each_other(tmp_path: Path) -> None:
-    config = configured(tmp_path, {}, {"data_id": "s0"}, {}, {"grid_mapping": "d2"})
+    config = configured(
+        tmp_path, {}, {"store": "api0", "data_id": "s0"}, {}, {"grid_mapping": "d2"}
+    )
     order: list[str] = []
     ended: set[str] = set()
 
@@ -155,6 +166,26 @@ def test_datasets_of_one_source_follow_each_other(tmp_path: Path) -> None:
 
     run_all(tmp_path, config, run)
     assert sorted(order) == ["d0", "d1", "d2", "d3"]
+
+
+def test_the_first_of_a_server_is_harvested_before_the_others(tmp_path: Path) -> None:
+    config = configured(tmp_path, *[{"store": "api"}] * MOST, {"store": "api0"})
+    order: list[str] = []
+    full = threading.Barrier(MOST)
+
+    def run(resolver: Resolver, dataset: Any, admit: Any) -> None:
+        order.append(dataset.identifier)
+        if dataset.identifier == f"d{MOST}":
+            return
+        if dataset.identifier == "d0":
+            assert order == ["d0"]
+        with admit(_job_of(resolver), sized(1)):
+            # From then on, all are built at the same time.
+            full.wait(30)
+
+    run_all(tmp_path, config, run)
+    assert order[0] == "d0"
+    assert len(order) == MOST + 1
 
 
 def test_each_thread_has_a_reader_of_the_catalog(tmp_path: Path) -> None:
@@ -238,7 +269,7 @@ def test_a_job_that_waits_for_room_is_not_let_in_after_an_interrupt(tmp_path: Pa
     inside: list[str] = []
 
     def run(resolver: Resolver, dataset: Any, admit: Any) -> None:
-        job = replace(_job(), memory=resolver.memory)
+        job = _job_of(resolver)
         if dataset.identifier == "d0":
             with admit(job, sized(1)):
                 full.wait(30)
