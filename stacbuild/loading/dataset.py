@@ -31,7 +31,7 @@ from stacbuild.loading.differences import (
 from stacbuild.loading.grouping import grouped
 from stacbuild.loading.held import held_blocks
 from stacbuild.loading.indexed import run_index
-from stacbuild.loading.masks import note_tables, scene_asset
+from stacbuild.loading.masks import note_masks, scene_asset
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
@@ -114,7 +114,7 @@ def load_variable(
         progress.say(note)
     items = groups.items
     assets = chosen_assets(variable, items)
-    note_tables(variable, next(iter(assets.values()), []))
+    note_masks(variable, next(iter(assets.values()), []))
     # Checked for each time, since files that together cover the grid may have different times.
     laid = {
         tuple(wrapped_grids(tiles, grid))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pystac
 
 from stacbuild import progress
 from stacbuild.errors import BuildError
+from stacbuild.geo.crs import same_crs
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading.mask_reader import TileMask
 from stacbuild.loading.mask_rules import Rule
@@ -69,8 +70,16 @@ def with_masks(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[p
     return found
 
 
-def note_tables(variable: SourceVariable, items: Iterable[pystac.Item]) -> None:
-    """Say of which masks the items do not state what the values mean, and how they are read."""
+def note_masks(variable: SourceVariable, items: Sequence[pystac.Item]) -> None:
+    """Say of which masks the items do not state what the values mean, and how they are read.
+
+    Warn of those that do not cover the bands.
+
+    Parameters
+    ----------
+    items
+        From `with_masks`.
+    """
     tables = {
         mask.asset: layer.table
         for mask in variable.open_params.masks
@@ -82,6 +91,31 @@ def note_tables(variable: SourceVariable, items: Iterable[pystac.Item]) -> None:
             f"{variable.label}: the items do not state what the values of {asset} mean; they are "
             f"read as those of {table.name}"
         )
+    beyond = {
+        mask.scene.asset: item.id
+        for item in items
+        for mask in item.properties.get(MASKS, ())
+        if not _covers(mask.grid, PixelGrid.from_properties(item.properties))
+    }
+    for asset, item_id in beyond.items():
+        progress.warn(
+            f"{variable.label}: mask: {asset} does not cover all pixels of its scenes, such as of "
+            f"item {item_id}; those beyond it are masked"
+        )
+
+
+def _covers(layer: PixelGrid, band: PixelGrid) -> bool:
+    """Return whether a layer covers a band, up to a pixel of it, as far as their edges tell."""
+    if not (same_crs(layer.crs, band.crs) and layer.is_aligned and band.is_aligned):
+        return True
+    width, height = abs(layer.transform[0]), abs(layer.transform[4])
+    (west, south, east, north), other = layer.bounds, band.bounds
+    return (
+        west <= other[0] + width
+        and south <= other[1] + height
+        and east >= other[2] - width
+        and north >= other[3] - height
+    )
 
 
 class _Layer:

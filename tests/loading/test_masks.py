@@ -38,8 +38,13 @@ class Told(Silent):
     def __init__(self) -> None:
         self.said: list[str] = []
 
+        self.warnings: list[str] = []
+
     def say(self, message: str) -> None:
         self.said.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 def item(
@@ -237,3 +242,24 @@ def test_each_scene_has_the_rule_of_its_own_item() -> None:
 
 def test_without_a_mask_views_are_as_they_were() -> None:
     assert all(MASKS not in view.properties for view in masked_views(None, item()))
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ({}, False),
+        ({"proj:transform": [60, 0, -40, 0, -60, 40]}, False),  # wider
+        ({"proj:transform": [20, 0, 10, 0, -20, 5]}, False),  # shifted by a part of a pixel
+        ({"proj:shape": [2, 8], "proj:transform": [4, 0, 0, 0, -20, 0]}, True),
+        ({"proj:transform": [20, 0, 0, 0, -20, 60]}, True),
+        ({"proj:code": "EPSG:4326", "proj:transform": [1, 0, 0, 0, -1, 0]}, False),  # not known
+    ],
+)
+def test_a_mask_that_does_not_cover_its_scene_is_told(place: Json, told: bool) -> None:
+    reporter = Told()
+    with reported_to(reporter):
+        masked_views({"asset": "qa", "values": [1]}, item(**place), note=True)
+    expected = (
+        "d: mask: qa does not cover all pixels of its scenes, such as of item s; those beyond"
+    )
+    assert [each.startswith(expected) for each in reporter.warnings] == [True] * told

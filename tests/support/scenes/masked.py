@@ -16,7 +16,7 @@ from rasterio import Affine
 from stacbuild.config import GridMapping
 from stacbuild.config.scenes import SceneParams
 from stacbuild.geo.grid import Grid
-from stacbuild.loading.masks import note_tables, with_masks
+from stacbuild.loading.masks import note_masks, with_masks
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.options import LoadOptions
 from stacbuild.loading.raster import load_raster
@@ -93,9 +93,10 @@ def masked_views(mask: Any, *scenes: pystac.Item, note: bool = False) -> list[py
     params = SceneParams(asset_names=("red",), mask=mask)
     found = [view for each in scenes for view in views(each)]
     variable: Any = SimpleNamespace(label="d", open_params=params)
+    masked = with_masks(variable, found)
     if note:
-        note_tables(variable, found)
-    return with_masks(variable, found)
+        note_masks(variable, masked)
+    return masked
 
 
 def loaded(
