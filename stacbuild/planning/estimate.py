@@ -217,6 +217,8 @@ def _variables(
                 continue
             if times is not None:
                 dtype = time_steps.dtype_of_resampled(name, dtype, metadata.attrs, times, params)
+                # The variables of assets are planned without what is done to all of them.
+                lead = lead | {"time": len(time_steps.resampled_times(times, params))}
         found.append(_variable(name, dtype.name, lead, dataset, grid))
         if params is not None and (counted := time_steps.counts_of(name, params)):
             found.append(_variable(counted, "int32", lead, dataset, grid))
