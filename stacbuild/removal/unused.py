@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from stacbuild.config import Config, Dataset
 from stacbuild.planning.resolve import collection_id
 from stacbuild.stac.catalog import STORE, THUMBNAIL, Catalog, cube_id
+from stacbuild.stac.checksum_file import NAME as CHECKSUMS
+from stacbuild.stac.checksum_file import is_checksums
 from stacbuild.stac.extensions import FINGERPRINT
 from stacbuild.stac.files import strange_picture
 from stacbuild.stac.mirror import MIRROR, is_own_mirror
@@ -38,12 +40,12 @@ def unused(
     paths = sorted(own - used)
     items = [catalog.read_item(path) for path in paths if path.exists()]
     items = [item for item in items if FINGERPRINT not in item.properties]
-    files = _cached(config, catalog, {str(item.self_href) for item in items})
+    files = _cached(config, catalog, items)
     return tuple(str(item.self_href) for item in items), tuple(map(str, files))
 
 
 def dependent_paths(catalog: Catalog, paths: Sequence[str], gone: Sequence[str]) -> tuple[str, ...]:
-    """Return the thumbnails of removed items, and collections that become empty.
+    """Return the thumbnails of removed items, and collections that become empty, with their files.
 
     Parameters
     ----------
@@ -69,6 +71,8 @@ def dependent_paths(catalog: Catalog, paths: Sequence[str], gone: Sequence[str])
                 found.append(collection.with_name(THUMBNAIL))
             if is_own_mirror(collection.with_name(MIRROR)):
                 found.append(collection.with_name(MIRROR))
+            if is_checksums(collection.with_name(CHECKSUMS)):
+                found.append(collection.with_name(CHECKSUMS))
     return tuple(str(path) for path in found if path.exists())
 
 
@@ -78,8 +82,7 @@ def _used_by(config: Config, catalog: Catalog, names: Sequence[str]) -> set[Path
         dataset: Dataset | None
         dataset = next((each for each in config.datasets if each.identifier == name), None)
         for variable in dataset.variables if dataset else ():
-            items = catalog.find(config.store(variable.store).key, variable.data_id)
-            found |= {Path(str(item.self_href)) for item in items}
+            found |= set(catalog.paths_of(config.store(variable.store).key, variable.data_id))
         item = catalog.get(collection_id(config), name)
         found |= _derived_from(item) if item else set()
     return found
@@ -91,23 +94,33 @@ def _derived_from(item: pystac.Item) -> set[Path]:
     return {Path(os.path.normpath(folder / href)) for href in hrefs if "://" not in href}
 
 
-def _cached(config: Config, catalog: Catalog, removed: set[str]) -> list[Path]:
+def _cached(config: Config, catalog: Catalog, removed: Sequence[pystac.Item]) -> list[Path]:
     """Return the cached files that only these items refer to, each with its mark last."""
-    wanted: set[Path] = set()
-    kept: set[Path] = set()
-    for item in catalog.items():
-        for asset in data_assets(item).values() if STORE in item.properties else ():
-            path = Path(os.path.realpath(asset.href))
-            (wanted if str(item.self_href) in removed else kept).add(path)
-    found: list[Path] = []
+    wanted = {path for item in removed for path in _data_files(item)}
+    marked: dict[Path, set[Path]] = {}
     for store in config.data_stores:
         if store.cache and store.own_cache and store.cache.is_dir():
             cache = store.cache.resolve()
             for mark, files in _marked_files(cache / store.own_cache.relative_to(store.cache)):
                 inside = {path for path in files if path.is_relative_to(cache)}
-                if inside & wanted and not inside & kept:
-                    found += [*sorted(inside), mark]
+                if inside & wanted:
+                    marked.setdefault(mark, set()).update(inside)
+    kept: set[Path] = set()
+    if marked:
+        # Only then, as there may be many others.
+        hrefs = {item.self_href for item in removed}
+        others = (item for item in catalog.items() if item.self_href not in hrefs)
+        kept = {path for item in others for path in _data_files(item)}
+    found: list[Path] = []
+    for mark, inside in marked.items():
+        if not inside & kept:
+            found += [*sorted(inside), mark]
     return list(dict.fromkeys(found))
+
+
+def _data_files(item: pystac.Item) -> Iterator[Path]:
+    if STORE in item.properties:
+        yield from (Path(os.path.realpath(asset.href)) for asset in data_assets(item).values())
 
 
 def _marked_files(folder: Path) -> Iterator[tuple[Path, set[Path]]]:

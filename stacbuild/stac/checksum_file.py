@@ -22,7 +22,7 @@ from stacbuild.stac.scenes import DATA, asset_of
 
 Json = dict[str, Any]
 
-NAME = ".checksums.json"
+NAME = ".checksums"
 """Name of the file in the folder of a collection."""
 
 _KEY = "stacbuild:checksums"

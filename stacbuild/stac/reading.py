@@ -141,13 +141,7 @@ class CatalogReader:
         LocalError, IntegrityError
             If a collection of the store, or one of its items, cannot be read.
         """
-        found = []
-        for collection in self.collections():
-            # A collection names its store, so items of other stores need not be opened.
-            if self._document(collection).content.get(STORE) == store:
-                for href, item in self._indexed(collection):
-                    if item["properties"].get(DATA_ID) == data_id:
-                        found.append(self.read_item(self._inside(collection, href)))
+        found = map(self.read_item, self.paths_of(store, data_id))
         # Another process may have changed an item after its collection was read.
         return sorted(
             (item for item in found if item.properties.get(DATA_ID) == data_id),
@@ -157,6 +151,17 @@ class CatalogReader:
                 item.id,
             ),
         )
+
+    def paths_of(self, store: str, data_id: str) -> list[Path]:
+        """Return the files of the items of a data id, in the catalog's order; as `find`."""
+        return [
+            self._inside(collection, href)
+            for collection in self.collections()
+            # A collection names its store, so items of other stores need not be opened.
+            if self._document(collection).content.get(STORE) == store
+            for href, item in self._indexed(collection)
+            if item["properties"].get(DATA_ID) == data_id
+        ]
 
     def collection_ids(self) -> dict[str, Json]:
         """Return the JSON of the collections, keyed by folder name."""

@@ -10,8 +10,10 @@ import pytest
 from stacbuild.building import build
 from stacbuild.config import load_config
 from stacbuild.removal.remove import plan_removal, remove
+from stacbuild.stac.catalog import Catalog
 from tests.support.cli import configuration, geotiff
 from tests.support.foreign import LOCAL
+from tests.support.many_items import ADDRESS, an_item, counted_reads, let_time_pass, put
 
 DATASETS = [
     {"identifier": name, "store": "local", "data_id": f"{source}.tif"}
@@ -56,3 +58,20 @@ def test_all_that_goes_is_listed(
         assert set(paths) == gone
     pictures = {path.parent.name for path in gone if path.name == "thumbnail.png"}
     assert pictures >= set(names)
+
+
+def test_removing_reads_no_item_of_other_sources(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Path(shutil.copytree(whole, tmp_path / "made"))
+    root = made / "catalogs"
+    many = [{"identifier": f"n{n}", "store": "local", "data_id": f"d_{n}"} for n in range(5)]
+    config = load_config(configuration(made, [*DATASETS, *many], [LOCAL]))
+    assert config.store("local").key == ADDRESS
+    put(Catalog(root), *(an_item(number, root) for number in range(60)))
+    Catalog(root).find(ADDRESS, "d_0")
+    let_time_pass(root)
+    with counted_reads(monkeypatch) as reads:
+        (planned,) = plan_removal(config, root, ["one"], sources=True)
+        assert reads("i_") == 0
+    assert any("a.tif" in path or "a/a.json" in path for path in planned.paths)

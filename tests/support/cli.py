@@ -184,7 +184,9 @@ def catalogued(root: Path) -> list[str]:
     leftovers = [
         path
         for path in root.rglob("*")
-        if path.is_file() and path.suffix != ".json" and path.name != "thumbnail.png"
+        if path.is_file()
+        and path.suffix != ".json"
+        and path.name not in ("thumbnail.png", ".checksums")
     ]
     assert [path for path in leftovers if path.suffix != ".lock"] == []
     return sorted(names)

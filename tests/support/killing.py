@@ -61,7 +61,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     """Return the bytes of all files below ``data`` and ``catalogs``, without their times."""
     return {
         str(path.relative_to(directory)): _TIME.sub(b"(time)", path.read_bytes())
-        if path.suffix == ".json"
+        if path.suffix == ".json" or path.name == ".checksums"
         else path.read_bytes()
         for name in ("data", "catalogs")
         for path in sorted((directory / name).rglob("*"))
