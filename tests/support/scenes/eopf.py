@@ -9,7 +9,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,27 @@ class Scene:
 def write_store(folder: Path, scene: Scene, zarr_format: int = 2) -> Path:
     """Write the store of a scene, whose metadata are consolidated at its root only."""
     path = folder / f"{scene.id}.zarr"
+    for name, content in _files(scene, zarr_format).items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return path
+
+
+@cache
+def _files(scene: Scene, zarr_format: int) -> dict[str, bytes]:
+    """Return the files of a store; kept, since writing one takes longer than a test of it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "store.zarr")
+        _write(path, scene, zarr_format)
+        return {
+            file.relative_to(path).as_posix(): file.read_bytes()
+            for file in path.rglob("*")
+            if file.is_file()
+        }
+
+
+def _write(path: Path, scene: Scene, zarr_format: int) -> None:
     root = zarr.create_group(
         path,
         zarr_format=zarr_format,  # type: ignore[arg-type]
@@ -116,7 +139,6 @@ def write_store(folder: Path, scene: Scene, zarr_format: int = 2) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # consolidated metadata are no part of format 3
         zarr.consolidate_metadata(root.store)
-    return path
 
 
 def _array(
