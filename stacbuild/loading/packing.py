@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stacbuild.config.time_resampling import percentile_of
 from stacbuild.geo.validity import NoData
 from stacbuild.nodata import Number, fill_nodata, matches
 
@@ -119,7 +120,7 @@ def commutes(method: str, packing: tuple[float, float]) -> bool:
             return scale > 0 and offset == 0
         case "prod" | "var":
             return packing == (1.0, 0.0)
-    return True
+    return scale > 0 or percentile_of(method) is None
 
 
 def packing_of(attrs: Any) -> tuple[float, float]:
