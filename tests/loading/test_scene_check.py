@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pystac
 import pytest
+from rasterio import Affine
 
 from stacbuild.config.datasets import SourceVariable
 from stacbuild.errors import NotFoundError, RemoteError, StacbuildError
@@ -64,9 +65,10 @@ def test_only_files_of_variables_and_masks_are_opened(tmp_path: Path, opened: li
 
 
 def test_scenes_beside_the_grid_are_not_opened(tmp_path: Path, opened: list[str]) -> None:
-    items = all_views(scenes(tmp_path, "a"))
-    assert not unreadable(variable(), items, grid_of(bbox=(5e5, 5e6, 5e5 + 80, 5e6 + 80)), {})
-    assert not opened
+    place = Affine(10, 0, 5e5, 0, -10, 5e6)
+    items = scenes(tmp_path, "a") + scenes(tmp_path, "b", transform=place)
+    assert not unreadable(variable(), all_views(items), grid_of(), {})
+    assert sorted(opened) == ["a-red.tif", "a-scl.tif"]
 
 
 def test_scenes_of_other_times_are_not_opened(tmp_path: Path, opened: list[str]) -> None:
