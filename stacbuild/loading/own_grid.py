@@ -14,6 +14,7 @@ from stacbuild.geo.crs import full_circle, transformer
 from stacbuild.geo.grid import Grid, PixelGrid
 from stacbuild.geo.longitudes import parts_within
 from stacbuild.loading.area import items_within
+from stacbuild.stac.scenes import is_scene
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -63,9 +64,10 @@ def own_grid(variable: SourceVariable, items: Sequence[pystac.Item]) -> Grid:
         # Pixels across the antimeridian stay together.
         check_bbox(grid.bounds, grid.crs, grid.resolution, beyond=_BEYOND)
     except ValueError as error:
+        area = ", or state spatial_res and an area in open_params" if is_scene(items[0]) else ""
         raise BuildError(
             f"{variable.label}: its own grid cannot be that of a cube: {error}; "
-            "name one of grid_mappings"
+            f"name one of grid_mappings{area}"
         ) from error
     return grid
 

@@ -104,8 +104,11 @@ def check_pixels(grid: Grid) -> None:
     """
     rows, columns = grid.shape
     if rows * columns > MAX_PIXELS or max(grid.shape) > MAX_SIDE:
+        where = (
+            f"the grid {grid.name}" if grid.name.startswith("of ") else f"grid_mappings.{grid.name}"
+        )
         raise ConfigError(
-            f"grid_mappings.{grid.name}: {rows} x {columns} pixels are too many (at "
+            f"{where}: {rows} x {columns} pixels are too many (at "
             f"most {MAX_PIXELS:.0e}, and {MAX_SIDE:.0e} a side); check spatial_res and bbox"
         )
 

@@ -11,6 +11,7 @@ from pyproj import Transformer
 
 from stacbuild.config.datasets import SourceVariable
 from stacbuild.errors import BuildError
+from stacbuild.loading.own_grid import own_grid
 from stacbuild.loading.utm_grid import finest, is_on_utm, utm_grid
 from stacbuild.stac.scenes import all_views
 
@@ -143,6 +144,13 @@ def test_a_box_is_covered_by_pixels_with_their_centre_in_it() -> None:
 def test_an_area_of_less_than_a_pixel_is_refused() -> None:
     with pytest.raises(BuildError, match="s2: open_params: no centre of a pixel of 10 m lies in"):
         grid_of([item({"a": 10, "b": 10})], bbox_width=0.5, spatial_res=10)
+
+
+def test_scenes_of_several_zones_without_an_area_are_told_of_it() -> None:
+    whole = SourceVariable.model_validate({"store": "s", "data_id": "s2"})
+    views = all_views([item({"red": 10, "nir": 10}), item({"red": 10, "nir": 10}, epsg=32633)])
+    with pytest.raises(BuildError, match="name one of grid_mappings, or state spatial_res and an"):
+        own_grid(whole, views)
 
 
 def test_the_finest_views_have_the_grid_of_scenes_without_an_area() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,10 @@ def test_too_many_pixels(tmp_path: Path, size: Any) -> None:
     assert max(grid.shape) > MAX_SIDE
     with pytest.raises(ConfigError, match=r"grid_mappings\.mine: .* pixels are too many"):
         check_pixels(grid)
+
+
+def test_too_many_pixels_of_a_grid_without_a_mapping(tmp_path: Path) -> None:
+    grid = grid_of(config(tmp_path, spatial_res=1e-8), "c")
+    assert grid is not None
+    with pytest.raises(ConfigError, match=r"^the grid of s2: .* pixels are too many"):
+        check_pixels(replace(grid, name="of s2"))
