@@ -29,7 +29,7 @@ _OPERATORS = {
 
 
 class SceneApi(LoopbackServer):
-    """A provider of scenes; subclasses say how it differs from others.
+    """A provider of scenes: an API and, unless they are on S3, the files of its items.
 
     Parameters
     ----------
