@@ -16,6 +16,7 @@ from rasterio import Affine
 from stacbuild.errors import ConfigError, NotFoundError, StacbuildError
 from stacbuild.sources.clms.store import ClmsStore
 from stacbuild.sources.listing import describe_data, list_data, sources
+from stacbuild.sources.stac.providers import STORE_IDS
 from tests.standins.demo import Servers
 from tests.standins.s3 import BUCKET, GAMI_KEY
 from tests.standins.zenodo import Record, ZenodoServer
@@ -200,7 +201,7 @@ def test_a_hostile_title_moves_no_cursor(web: Web) -> None:
 
 def test_every_kind_of_store_is_listed_with_what_it_needs() -> None:
     kinds = {kind.store_id: kind.parameters for kind in sources()}
-    assert set(kinds) == {"clms", "file", "https", "s3", "stac", "zenodo"}
+    assert set(kinds) == {"clms", "file", "https", "s3", "stac", "zenodo", *STORE_IDS}
     assert kinds["zenodo"]["root"] is True
     assert kinds["zenodo"]["cache_store_params.root"] is False
     assert kinds["s3"]["storage_options.client_kwargs.endpoint_url"] is False
