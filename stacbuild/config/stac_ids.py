@@ -165,7 +165,12 @@ def _resolution(params: Mapping[Any, Any], grid: Mapping[Any, Any] | None) -> st
         size, metres = grid.get("spatial_res"), _metres(grid.get("crs"))
     if isinstance(size, list | tuple) and size:
         size = size[-1]
-    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
+    try:
+        # Text, if it is of a table, or written as 1e1, which is none of YAML's numbers.
+        size = math.nan if isinstance(size, bool) else float(str(size))
+    except (TypeError, ValueError):
+        return ""
+    if not 0 < size < math.inf:
         return ""
     return f"{size * metres:.6g}" if metres else ""
 

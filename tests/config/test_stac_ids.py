@@ -137,6 +137,9 @@ def test_other_data_stay(data: Any) -> None:
         ({"crs": "EPSG:2263", "spatial_res": 100}, {}, "…&spatial_res=30.4801"),
         ({"crs": "EPSG:32632", "spatial_res": 20}, {"spatial_res": 60}, "…&spatial_res=20"),
         (None, {"spatial_res": 60}, "…&spatial_res=60"),
+        # As of a table, and as YAML reads 1e1.
+        (None, {"spatial_res": " 010"}, "…&spatial_res=10"),
+        ({"crs": "EPSG:32632", "spatial_res": "1e1"}, {}, "…&spatial_res=10"),
         (None, {}, "…"),
         ({"crs": "nowhere", "spatial_res": 20}, {}, "…"),
         ({"crs": "EPSG:32632", "spatial_res": "fine"}, {}, "…"),
