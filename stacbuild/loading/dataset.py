@@ -31,7 +31,7 @@ from stacbuild.loading.differences import (
 from stacbuild.loading.grouping import grouped
 from stacbuild.loading.held import held_blocks
 from stacbuild.loading.indexed import run_index
-from stacbuild.loading.masks import note_masks, scene_asset
+from stacbuild.loading.masks import note_masks, quality_names, scene_asset
 from stacbuild.loading.metadata import VariableMetadata
 from stacbuild.loading.methods import check_methods, resampling_method, wrapped_grids
 from stacbuild.loading.options import LoadOptions
@@ -143,8 +143,9 @@ def load_variable(
     for name, array in dataset.data_vars.items():
         known = only or metadata.get(str(name).removeprefix(f"{variable.identifier}_"))
         set_metadata(array, known, complete)
-    if variable.temporal_resample_params:
-        dataset = resample_in_time(dataset, variable.temporal_resample_params, variable.label)
+    if params := variable.temporal_resample_params:
+        classes = quality_names(variable, assets)
+        dataset = resample_in_time(dataset, params, variable.label, classes)
     return dataset
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.extensions import HEADER, MASK
 from stacbuild.stac.files import store_kind
-from stacbuild.stac.scenes import asset_of, is_scene
+from stacbuild.stac.scenes import DATA, asset_of, is_scene
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -37,6 +37,7 @@ Json = dict[str, Any]
 MASKS = "stacbuild:masks"
 """Property of an item in memory: the `TileMask` of each mask of the configuration."""
 
+_QUALITY = "data-mask"
 _CLASSES, _BITS = "classification:classes", "classification:bitfields"
 
 
@@ -68,6 +69,22 @@ def with_masks(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[p
         copied.properties = {**item.properties, MASKS: own}
         found.append(copied)
     return found
+
+
+def quality_names(
+    variable: SourceVariable, assets: Mapping[str, Sequence[pystac.Item]]
+) -> frozenset[str]:
+    """Return what the variables of a cube are called whose assets have classes or bits.
+
+    Few providers state what these mean, by which they could be told from numbers.
+    """
+    names = [name for name, views in assets.items() if is_quality(views)]
+    return frozenset([*names, *(f"{variable.identifier}_{name}" for name in names)])
+
+
+def is_quality(views: Sequence[pystac.Item]) -> bool:
+    """Return whether the asset of views has classes or bits."""
+    return _QUALITY in (views[0].assets[DATA].roles or ())
 
 
 def note_masks(variable: SourceVariable, items: Sequence[pystac.Item]) -> None:

@@ -10,7 +10,7 @@ import pystac
 import xarray as xr
 
 from stacbuild.errors import BuildError
-from stacbuild.loading.masks import with_masks
+from stacbuild.loading.masks import is_quality, with_masks
 from stacbuild.loading.methods import check_methods
 from stacbuild.loading.select import chosen_names
 from stacbuild.stac.scenes import DATA, by_asset, by_item, with_properties
@@ -18,7 +18,6 @@ from stacbuild.stac.scenes import DATA, by_asset, by_item, with_properties
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
 
-_QUALITY = "data-mask"
 _AVERAGING = ("bilinear", "mean", "median", "sum")
 _SCALE = ("raster:scale", "raster:offset")
 
@@ -78,7 +77,7 @@ def of_asset(variable: SourceVariable, asset: str, views: Sequence[pystac.Item])
         each = getattr(spatial, name)
         if isinstance(each, dict):
             own[name] = {asset: each[asset]} if asset in each else None
-        elif each in _AVERAGING and _QUALITY in (views[0].assets[DATA].roles or ()):
+        elif each in _AVERAGING and is_quality(views):
             own[name] = None
     copied = variable.model_copy(
         update={

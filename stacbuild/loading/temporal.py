@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,10 @@ class _Series:
 
 
 def resample_in_time(
-    dataset: xr.Dataset, params: TemporalResampleParams, data_id: str
+    dataset: xr.Dataset,
+    params: TemporalResampleParams,
+    data_id: str,
+    classes: Collection[str] = (),
 ) -> xr.Dataset:
     """Resample variables in time to the configured frequency.
 
@@ -75,6 +78,9 @@ def resample_in_time(
         Lazy, with a dimension ``time`` (UTC), and the nodata value in ``encoding["_FillValue"]``.
     params
         The configured parameters; the variables they name are variables of *dataset*.
+    classes
+        Names of variables with classes or bits, beside those that state them: they do not weigh in
+        the medoid.
 
     Returns
     -------
@@ -116,8 +122,10 @@ def resample_in_time(
     observations: list[str | By] = [MEDOID, *_by_others(methods)]
     for method in observations:
         if together := [name for name, each in methods.items() if each == method]:
-            series = _observed(dataset, together, method, steps, data_id)
-            resampled |= _from_observations(series, together, method, steps)
+            observed = dataset[list(dict.fromkeys(together + _others(method)))]
+            deciding = _deciding(observed, method, data_id, classes)
+            series = _observed(observed, deciding, steps)
+            resampled |= _from_observations(series, together, deciding, method, steps)
     for name, stated in methods.items():
         if not isinstance(stated, By) and stated != MEDOID:
             one = _series(dataset[name], steps, params, stated)
@@ -185,29 +193,41 @@ def _by_others(methods: Mapping[str, str | By]) -> list[By]:
     return found
 
 
-def _observed(
-    dataset: xr.Dataset, together: list[str], method: str | By, steps: pd.Series[int], data_id: str
-) -> dict[str, _Series]:
-    """Return the variables that are taken from one observation, and the one that decides."""
-    decides = [method.variable] if isinstance(method, By) else []
-    arrays = {name: dataset[name] for name in dict.fromkeys((*together, *decides))}
+def _others(method: str | By) -> list[str]:
+    return [method.variable] if isinstance(method, By) else []
+
+
+def _deciding(
+    dataset: xr.Dataset, method: str | By, data_id: str, classes: Collection[str]
+) -> list[str]:
+    """Return the variables by which an observation is chosen."""
+    arrays = {str(name): array for name, array in dataset.data_vars.items()}
     check_alike(arrays, method, data_id)
-    deciding = decides or list(compared(arrays, data_id))
+    if isinstance(method, By):
+        return [method.variable]
+    numbers = {name: array for name, array in arrays.items() if name not in classes}
+    return list(compared(numbers, data_id))
+
+
+def _observed(
+    dataset: xr.Dataset, deciding: Sequence[str], steps: pd.Series[int]
+) -> dict[str, _Series]:
+    """Return the variables that are taken from one observation, and those that decide."""
     # Of a pixel, no observation may be complete.
     lacking = any(Fills.of(dataset[name], empty=False).is_used for name in deciding)
     return {
-        name: _read(array, empty=lacking or bool((steps == 0).any()))
-        for name, array in arrays.items()
+        str(name): _read(array, empty=lacking or bool((steps == 0).any()))
+        for name, array in dataset.data_vars.items()
     }
 
 
 def _from_observations(
-    series: Mapping[str, _Series], together: list[str], method: str | By, steps: pd.Series[int]
+    series: Mapping[str, _Series],
+    together: Sequence[str],
+    deciding: Sequence[str],
+    method: str | By,
+    steps: pd.Series[int],
 ) -> dict[str, xr.DataArray]:
-    if isinstance(method, By):
-        deciding = [method.variable]
-    else:
-        deciding = list(compared({name: series[name].by_time for name in together}, ""))
     chosen = choices(
         {name: series[name].by_time for name in deciding},
         {name: series[name].fills for name in deciding},
