@@ -148,6 +148,7 @@ def test_credentials_are_masked_and_references_stay(tmp_path: Path, secret: str)
         "key": "${A_KEY}",
         "secret": "***",
         "anon": False,
+        "requester_pays": False,
     }
     assert "swordfish" not in done.stdout + done.stderr
     # What is shown is no configuration until the credential is put in again.

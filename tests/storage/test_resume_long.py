@@ -14,7 +14,7 @@ import pytest
 import stacbuild
 from stacbuild.building import finished, region
 from stacbuild.building.finished import merged, missing
-from stacbuild.loading import pool, zarr
+from stacbuild.loading import pool, zarr_reader
 from stacbuild.storage.journal import Journal
 from tests.support.built import SOURCES, zarr_store
 from tests.support.cli import Json, configuration
@@ -152,13 +152,13 @@ def test_little_is_lost_with_a_process_that_is_killed(
 def test_what_days_share_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many times progress is recorded; and after a break, once more at the most."""
     reads: list[Any] = []
-    decode = zarr._Position._decode
+    decode = zarr_reader._Position._decode
 
     def counted(self: Any, tile: Any, window: Any) -> Any:
         reads.append(self._together(tile)["time"])
         return decode(self, tile, window)
 
-    monkeypatch.setattr(zarr._Position, "_decode", counted)
+    monkeypatch.setattr(zarr_reader._Position, "_decode", counted)
     path = project(tmp_path)
     interrupt(path, monkeypatch, 180)
     pool.release()
