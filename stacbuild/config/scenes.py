@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from stacbuild.config.types import ExactNumber, Length, Model, Text, show
 
@@ -57,6 +57,17 @@ class Mask(Model):
         return self
 
 
+def _one_or_several(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+OneOrSeveral = Annotated[
+    Annotated[Mask, Tag("one")] | Annotated[tuple[Mask, ...], Field(min_length=1), Tag("several")],
+    Discriminator(_one_or_several),
+]
+"""A mask, or a list of them. A mistake in one is not also said to be no list."""
+
+
 class SceneParams(Model):
     """The part of `open_params` that only stores of kind ``stac`` take, about values of scenes.
 
@@ -73,7 +84,7 @@ class SceneParams(Model):
     duplicates: Literal["newest", "all"] | None = None
     """Which scenes of the same tile and acquisition to take: the `newest` processing (default), or
     `all`, the newest first."""
-    mask: Mask | Annotated[tuple[Mask, ...], Field(min_length=1)] | None = None
+    mask: OneOrSeveral | None = None
     """Pixels that become nodata before scenes are mosaicked; of several masks, any of them."""
     apply_scaling: bool | None = None
     """Whether values are physical, by scale and offset of each item (default); false keeps the

@@ -91,3 +91,20 @@ def test_groups(value: str) -> None:
 def test_mistakes(params: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         OpenParams.model_validate(params)
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        ({"asset": "scl", "values": [8], "dilate": 1.5}, "mask.dilate: has to be a whole number"),
+        ([{"asset": "scl", "values": [8], "dilat": 1}], "mask.0.dilat: unknown key"),
+        ({"asset": "scl"}, "mask: needs one of values"),
+        ("scl", "mask: has to be a mapping"),
+        ([], "mask: is empty"),
+    ],
+)
+def test_a_mistake_in_a_mask_is_reported_once(mask: Any, expected: str) -> None:
+    with pytest.raises(stacbuild.ConfigError) as caught:
+        stacbuild.load_config(configuration("stac", asset_names=["red"], mask=mask))
+    (line,) = str(caught.value).splitlines()
+    assert expected in line
