@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from stacbuild import progress
 from stacbuild.config.time_resampling import MEDOID, By
 from stacbuild.errors import BuildError
 from stacbuild.formats.cf_flags import FLAGS
@@ -80,7 +81,7 @@ def resample_in_time(
         The configured parameters; the variables they name are variables of *dataset*.
     classes
         Names of variables with classes or bits, beside those that state them: they do not weigh in
-        the medoid.
+        the medoid, and a method for all variables that averages them is a warning.
 
     Returns
     -------
@@ -117,6 +118,7 @@ def resample_in_time(
         for name in names
         if params.variables is None or name in params.variables
     }
+    _warn_of_averaged(methods, params, data_id, classes)
     steps = step_sizes(dataset.indexes["time"], params)
     resampled: dict[str, xr.DataArray] = {}
     observations: list[str | By] = [MEDOID, *_by_others(methods)]
@@ -134,6 +136,24 @@ def resample_in_time(
     if params.counts:
         resampled = dict(_counted(resampled, dataset, params, steps, data_id))
     return xr.Dataset(resampled, attrs=dataset.attrs)
+
+
+def _warn_of_averaged(
+    methods: Mapping[str, str | By],
+    params: TemporalResampleParams,
+    data_id: str,
+    classes: Collection[str],
+) -> None:
+    """Warn of classes and bits that a method for all variables makes numbers of."""
+    chosen = {*params.names("agg_methods"), *params.names("interp_methods")}
+    for name, method in methods.items():
+        picks = isinstance(method, By) or method in (*PICKING, "count")
+        if name in classes and name not in chosen and not picks:
+            progress.warn(
+                f"{data_id}: {name} has classes or bits, whose {method} has no meaning; state "
+                f"methods by name in temporal_resample_params, such as {name}: first, or leave it "
+                "out of variables"
+            )
 
 
 def _series(

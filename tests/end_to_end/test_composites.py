@@ -147,3 +147,14 @@ def test_a_plan_of_them(tmp_path: Path) -> None:
     shape = [2, *TARGET.shape]
     expected = {"B04": "uint16", "B04_count": "int32", "B08": "uint16", "B08_count": "int32"}
     assert found == {name: (dtype, shape) for name, dtype in expected.items()}
+
+
+def test_averages_of_classes_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for methods, warned in (("median", True), ({"B04": "median", "SCL": "first"}, False)):
+        folder = tmp_path / str(warned)
+        composite(folder, methods, open_params={"asset_names": ["B04", "SCL"]})
+        told = "SCL has classes or bits, whose median has no meaning" in caplog.text
+        assert told == warned
+        caplog.clear()
