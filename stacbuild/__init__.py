@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         LocalError,
         LockedError,
         MissingError,
+        NoKeysError,
         NotFoundError,
         RemoteError,
         StacbuildError,
@@ -65,6 +66,7 @@ __all__ = [
     "LockedError",
     "MissingError",
     "MultiSourceDataStore",
+    "NoKeysError",
     "NotFoundError",
     "RemoteError",
     "Removal",
@@ -97,7 +99,7 @@ _MODULES = {
     "config": "Config load_config",
     "errors": (
         "AuthError BuildError ConfigError ConflictError Failures IntegrityError LocalError "
-        "LockedError MissingError NotFoundError RemoteError StacbuildError"
+        "LockedError MissingError NoKeysError NotFoundError RemoteError StacbuildError"
     ),
     "multistore": "MultiSourceDataStore",
     "planning": "CubePlan",

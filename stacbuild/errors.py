@@ -73,6 +73,10 @@ class AuthError(StacbuildError):
     exit_code = 7
 
 
+class NoKeysError(AuthError):
+    """There are no credentials at all: what holds for one file holds for all of its store."""
+
+
 class BuildError(StacbuildError):
     """A cube could not be built from the catalog."""
 

@@ -41,6 +41,7 @@ def test_each_class_has_its_exit_code() -> None:
         "ConflictError": 5,
         "LockedError": 6,
         "AuthError": 7,
+        "NoKeysError": 7,
     }
 
 

@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 
 import requests
 
-from stacbuild.errors import AuthError, LocalError, MissingError, NotFoundError, RemoteError
+from stacbuild.errors import (
+    AuthError,
+    LocalError,
+    MissingError,
+    NoKeysError,
+    NotFoundError,
+    RemoteError,
+)
 from stacbuild.net import http
 from stacbuild.net.hrefs import check_form
 from stacbuild.net.pages import PagedFile, Pages, Span
@@ -67,7 +74,7 @@ def _s3_error(name: str, error: Exception) -> RemoteError | AuthError:
     if isinstance(error, FileNotFoundError):
         return NotFoundError(f"{name}: not found")
     if isinstance(error, NoCredentialsError):
-        return AuthError(
+        return NoKeysError(
             f"{name}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "or write key and secret in storage_options"
         )

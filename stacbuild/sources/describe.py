@@ -277,7 +277,7 @@ def _file(item: pystac.Item) -> str:
 def _times_of_all(items: Sequence[pystac.Item]) -> list[str] | None:
     """Return the times of the first item, or of all files or scenes; None if there are none."""
     if len(items) > 1 and is_acquisition(items[0]):
-        return sorted({str(item.properties["datetime"]) for item in items if item.datetime}) or None
+        return sorted({time for item in items for time in _times(item)}) or None
     if len(items) > 1 and FILE in items[0].properties:
         dated = (item.properties for item in items if not is_undated(item.properties))
         return sorted({str(properties["start_datetime"]) for properties in dated}) or None

@@ -50,7 +50,7 @@ from stacbuild.stac.extensions import declare_extensions
 
 _THREADS = 8
 _LONGEST_COLLECTION = 120
-_MOST_NAMED = 100
+_MOST_NAMED = 10
 _OF_SCENES = ("eo:cloud_cover", "grid:code")
 
 

@@ -65,9 +65,10 @@ def _nothing(reader: Reader, query: Query) -> StacbuildError:
         also = "".join(f" ({line})" for line in query.filter.differing[:3])
         narrowed += f" that passes the filter{also}"
     also = f"; {reader.describe_left_out(left_out)}" if left_out else ""
+    what = query.path if "/" in query.path else f"of {query.path}"
     return NotFoundError(
-        f"{root}: has no item {query.path}{narrowed}{also}; stacbuild list stac {root} shows what "
-        "there is"
+        f"{root}: has no item {what}{narrowed}{also}; stacbuild list stac {root} shows "
+        "what there is"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stacbuild import progress
-from stacbuild.errors import Failures, StacbuildError
+from stacbuild.errors import Failures, NoKeysError, StacbuildError
 from stacbuild.safe_text import clean
 from stacbuild.stac.extensions import UNREAD
 from stacbuild.troubles import UNREADABLE, Troubles
@@ -77,7 +77,8 @@ class Unread:
         try:
             yield
         except UNREADABLE as error:
-            if not self.gather:
+            # Without keys, no other file of the store can be read either.
+            if not self.gather or isinstance(error, NoKeysError):
                 raise
             self.troubles.add(error)
             asset = job.name or job.data.key

@@ -60,6 +60,17 @@ def test_chosen_assets_are_described_by_their_files(tmp_path: Path) -> None:
     assert "  bits: 0 fill, 3 cloud\n" in output
 
 
+def test_scenes_of_a_collection_are_described_together(tmp_path: Path) -> None:
+    other = scenes.earth_search("b")
+    other["properties"]["datetime"] = "2020-03-10T10:37:41.500000Z"
+    put(tmp_path, scenes.earth_search(), other)
+    for names in ("red", "red,scl"):
+        found = describe_data("stac", str(tmp_path), f"{S2}?asset_names={names}")
+        assert found["scenes"] == 2
+        assert len(found["times"]) == 2
+        assert found["times"][1] == "2020-03-10T10:37:41Z"
+
+
 def test_a_single_asset_is_described_as_before(tmp_path: Path) -> None:
     put(tmp_path, scenes.usgs())
     found = describe_data("stac", str(tmp_path), "landsat-c2l2-sr?asset_names=red")

@@ -256,12 +256,18 @@ def test_a_requester_without_credentials(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    told = "there are no credentials; set AWS_ACCESS_KEY_ID and"
     with Usgs(tmp_path, s3) as api:
-        api.add(Scene("s1", {"red": digital(1)}))
+        for number in range(3):
+            api.add(Scene(f"s{number}", {"red": digital(1), "nir08": digital(2)}))
         options = {"endpoint_url": s3.url}
         where = store(provider="usgs", url=api.root, storage_options=options)
-        with pytest.raises(AuthError, match="there are no credentials; set AWS_ACCESS_KEY_ID and"):
-            take(where, "landsat-c2l2-sr?asset_names=red")
+        with pytest.raises(AuthError, match=told):
+            take(where, "landsat-c2l2-sr/s1?asset_names=red")
+        # Once: it is the same for all files of all scenes.
+        with pytest.raises(AuthError, match=told) as caught:
+            take(where, "landsat-c2l2-sr?asset_names=red,nir08")
+        assert str(caught.value).count("no credentials") == 1
 
 
 def test_keys_that_are_refused(tmp_path: Path, s3: KeyedS3) -> None:

@@ -157,9 +157,9 @@ def test_a_saved_search_by_box_and_time(tmp_path: Path) -> None:
     # Items that name no collection are in one of the file's name.
     assert titles(where, "search") == ["i", "j"]
     assert titles(where, "search?datetime=2017") == ["j"]
-    with pytest.raises(NotFoundError, match="no item search in the requested bbox and time"):
+    with pytest.raises(NotFoundError, match="no item of search in the requested bbox and time"):
         titles(where, "search?datetime=2010")
-    with pytest.raises(NotFoundError, match="has no item other;"):
+    with pytest.raises(NotFoundError, match="has no item of other;"):
         titles(where, "other")
 
 
