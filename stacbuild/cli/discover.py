@@ -111,7 +111,9 @@ def describe(
         for name, fields in metadata.get(f"{kind}s", {}).items():
             _print_line(f"{kind} {name}:")
             for key, value in fields.items():
-                shown = size_text(value) if key == "size" else _shown(value)
+                # The names of classes and bits are what a mask is written with.
+                most = 32 if key in ("classes", "bits") else 8
+                shown = size_text(value) if key == "size" else _shown(value, most)
                 _print_line(f"{key}: {shown}", "  ")
 
 
@@ -135,11 +137,11 @@ def params_of(store_id: str, endpoint: str | None, signed: bool = False) -> dict
     return MODELS[kind].params_of(endpoint, signed) if kind in MODELS else {}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, most: int = 8) -> str:
     if isinstance(value, list):
         words = [_shown(each) for each in value]
         # Shorten long lists of times or bands to their first and last entries.
-        if len(words) > 8:
+        if len(words) > most:
             words = [*words[:3], f"... ({len(value)})", *words[-2:]]
         return ", ".join(words)
     if isinstance(value, dict):

@@ -141,8 +141,8 @@ def _describe_asset(
         "scale": _of_bands(fields, "raster:scale", 1),
         "offset": _of_bands(fields, "raster:offset", 0),
         "scaling": fields.get(SCALING),
-        "classes": _classes(fields) or None,
-        "bits": _bits(fields) or None,
+        "classes": classes_of(fields) or None,
+        "bits": bits_of(fields) or None,
         "size": fields.get("file:size"),
         "variables": _variables(properties["cube:variables"], asset, options)
         if "cube:variables" in properties
@@ -194,7 +194,7 @@ def _of_bands(fields: Json, key: str, neutral: Any = None) -> Any:
     return [band.get(key, fields.get(key, neutral)) for band in bands]
 
 
-def _classes(fields: Json) -> list[str]:
+def classes_of(fields: Json) -> list[str]:
     """Return the classes of a raster: value, title and colour; of bands that differ, by band."""
     found = [_class(entry) for entry in fields.get(_CLASSES, ())]
     return found + [
@@ -204,7 +204,7 @@ def _classes(fields: Json) -> list[str]:
     ]
 
 
-def _bits(fields: Json) -> list[str]:
+def bits_of(fields: Json) -> list[str]:
     """Return the bit fields of a raster: number of the bit, or first and last, and name."""
     found = []
     for entry in fields.get("classification:bitfields", ()):

@@ -213,7 +213,7 @@ def profile_of(found: Found, data: Data, stated: DataProfile) -> DataProfile:
     metadata: Json = {
         "title": text(data.content.get("title") or properties.get("title"), 300),
         "description": text(data.content.get("description") or properties.get("description")),
-        "classes": _classes(data.content),
+        "classes": stated_classes(data.content),
         "years": _years(data.content),
         "start_datetime": instant(properties.get("start_datetime")),
         "end_datetime": instant(properties.get("end_datetime")),
@@ -316,7 +316,8 @@ def text(value: Any, longest: int = 10_000) -> str | None:
     return "\n".join(clean(line) for line in value[:longest].splitlines()).strip()
 
 
-def _classes(asset: Json) -> list[Json] | None:
+def stated_classes(asset: Json) -> list[Json] | None:
+    """Return the classes that an asset or its only band states; None if there are none."""
     bands = asset.get("bands") or asset.get("raster:bands")
     first = bands[0] if isinstance(bands, list) and len(bands) == 1 else {}
     for fields in (asset, first):

@@ -7,14 +7,15 @@ from typing import Any
 
 from stacbuild.formats.file_format import Format
 from stacbuild.safe_text import clean
+from stacbuild.sources.describe import bits_of, classes_of
 from stacbuild.sources.listing_base import Entry, matches, matches_inside
-from stacbuild.sources.stac.asset import Data, choice_of, text
+from stacbuild.sources.stac.asset import Data, choice_of, stated_classes, text
 from stacbuild.sources.stac.asset_kind import is_array_file, is_jpeg2000, kind_of, readable
 from stacbuild.sources.stac.asset_names import resolution_of
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.items import is_of_items, items_within, nothing_in, of_assets
 from stacbuild.sources.stac.product import stated_grid
-from stacbuild.sources.stac.quality import is_quality
+from stacbuild.sources.stac.quality import bitfields_of, is_quality
 from stacbuild.sources.stac.query import Query, parse
 from stacbuild.sources.stac.reader import Reader, links
 from stacbuild.sources.stac.scaling import scaling_of
@@ -95,6 +96,8 @@ def _stated(found: Found, key: str, kind: str) -> Json:
         "offset": scaling.offset if scaling else values.get("raster:offset"),
         "scaling": scaling.reason if scaling else None,
         "quality": "classes or bits" if is_quality(data) else None,
+        "classes": classes_of({"classification:classes": stated_classes(asset) or ()}) or None,
+        "bits": bits_of(bitfields_of(data)) or None,
         "size": size if isinstance(size := asset.get("file:size"), int) else None,
     }
     return {name: value for name, value in shown.items() if value is not None}

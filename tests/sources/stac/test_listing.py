@@ -42,7 +42,14 @@ def test_the_assets_of_a_scene_are_as_the_item_states_them(tmp_path: Path) -> No
     aot = found["assets"]["AOT_20m"]
     assert (aot["scale"], aot["offset"]) == (0.001, 0)
     assert "not those of bands" in aot["scaling"]
-    assert found["assets"]["SCL_20m"]["quality"] == "classes or bits"
+    quality = found["assets"]["SCL_20m"]
+    assert quality["quality"] == "classes or bits"
+    assert quality["classes"] == ["0 no_data (nodata)", "3 cloud_shadows", "4 vegetation"]
+    other = scenes.usgs()
+    other["assets"]["nir08"] = other["assets"]["red"] | {"title": "B5"}
+    put(tmp_path, other)
+    landsat = describe_data("stac", str(tmp_path), f"landsat-c2l2-sr/{other['id']}")
+    assert landsat["assets"]["qa_pixel"]["bits"] == ["0 fill", "3 cloud"]
 
 
 def test_chosen_assets_are_described_by_their_files(tmp_path: Path) -> None:
