@@ -42,6 +42,16 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def open_files_allowed() -> int:
+    """Return the number of files that the system lets this process open; 256 if not known."""
+    try:
+        import resource  # Unix only
+    except ImportError:
+        return 256
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**20 if soft == resource.RLIM_INFINITY else int(soft)
+
+
 def memory_bytes() -> int:
     """Return the memory of this machine in bytes, or of the control group if that is less.
 

@@ -27,6 +27,7 @@ from stacbuild.geo.mapping import IndexMap, index_map
 from stacbuild.geo.positions import window_key
 from stacbuild.loading.memory import MOST_CACHED, cache_bytes
 from stacbuild.loading.stated_grid import check_dtype, check_header, check_raster, check_version
+from stacbuild.machine import open_files_allowed
 
 if TYPE_CHECKING:
     import requests
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
 cache = Cache(max_bytes=MOST_CACHED)
 
 # Files that are kept open: of a product of thousands, those of neighbouring windows. The system
-# limits the open files of a process, on macOS to 256, and a remote one has a file for its pages.
+# limits the open files of a process, on macOS to 256; a local one is opened by each thread.
 _MOST_FILES = 128
+# A remote one has a single file for its pages, and what it fetched is fetched again once it is
+# closed: so at least those of the scenes of a season, a third of what the system allows.
+_MOST_REMOTE = max(_MOST_FILES, min(open_files_allowed() // 3, 1024))
 
-_files: OrderedDict[Hashable, Future[RasterFile]] = OrderedDict()
+_files: OrderedDict[tuple[Any, ...], Future[RasterFile]] = OrderedDict()
 _idle: dict[Hashable, list[DatasetReader]] = {}
 _sessions: dict[str, requests.Session] = {}
 _datasets: dict[Hashable, xr.Dataset] = {}
@@ -185,13 +189,21 @@ def open_raster(
 def _surplus() -> list[DatasetReader]:
     """Forget the files that were not used for the longest time; return their idle datasets."""
     found: list[DatasetReader] = []
-    while len(_files) > _MOST_FILES:
-        oldest, _ = _files.popitem(last=False)
-        found += _idle.pop(oldest, [])
+    if len(_files) <= _MOST_FILES:
+        return found
+    kinds: tuple[list[tuple[Any, ...]], ...] = ([], [])
+    for key in _files:
+        kinds["://" in key[0]].append(key)
+    for keys, most in zip(kinds, (_MOST_FILES, _MOST_REMOTE), strict=True):
+        for key in keys[: max(0, len(keys) - most)]:
+            del _files[key]
+            found += _idle.pop(key, [])
     return found
 
 
-def _check_stated(key: Hashable, stated: Stated, dataset: DatasetReader, file: RasterFile) -> None:
+def _check_stated(
+    key: tuple[Any, ...], stated: Stated, dataset: DatasetReader, file: RasterFile
+) -> None:
     try:
         check_version(stated.version, file.version, file.name)
         if stated.grid is not None and stated.header:

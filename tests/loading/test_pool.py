@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from stacbuild.formats.geotiff import RasterFile
 from stacbuild.geo.grid import PixelGrid
 from stacbuild.loading import pool
 from tests.support.cli import geotiff
+from tests.support.folder_server import Folder
 
 
 def test_an_asset_is_told_apart_by_its_server_and_keys_which_are_not_shown() -> None:
@@ -94,6 +96,28 @@ def test_of_many_files_the_last_ones_stay_open(
             assert again is lent[1]
     assert held.closed
     assert all(each.closed for each in lent)
+
+
+def test_more_remote_files_than_local_ones_stay_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched of a file would otherwise be fetched again for the next window."""
+    monkeypatch.setattr(pool, "_MOST_FILES", 1)
+    monkeypatch.setattr(pool, "_MOST_REMOTE", 2)
+    place = tmp_path / "served"
+    place.mkdir()
+    names = [geotiff(place / f"{number}.tif", width=20).name for number in range(3)]
+    with Folder(place) as server, pool.using():
+        hrefs = [f"{server.url}/{name}" for name in names]
+        for href in [*hrefs[:2], str(place / names[0]), hrefs[0], hrefs[1], hrefs[2], hrefs[1]]:
+            with pool.open_raster(href, None, "https", {}) as (_, dataset):
+                dataset.read(1)
+        asked = Counter(request.path for request in server.log if request.method == "GET")
+        once = asked[f"/{names[0]}"]
+        assert asked[f"/{names[1]}"] == asked[f"/{names[2]}"] == once
+        with pool.open_raster(hrefs[0], None, "https", {}) as (_, dataset):
+            dataset.read(1)
+        assert sum(request.path == f"/{names[0]}" for request in server.log) > once
 
 
 def test_threads_that_ask_for_a_file_at_once_get_the_same_one(
