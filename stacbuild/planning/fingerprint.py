@@ -23,7 +23,7 @@ from stacbuild.config.datasets import RASTER_NAME
 from stacbuild.errors import LocalError
 from stacbuild.planning.regions import extent_of
 from stacbuild.stac.extensions import VARIABLE
-from stacbuild.stac.scenes import ASSET, asset_of, by_item
+from stacbuild.stac.scenes import ASSET, asset_of, by_item, order_by_change
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +119,12 @@ def inputs_of(
     modules, declared = _files(customs)
     rights = {each.id: asdict(each) for each in collections}
     named = {f"{each[0].collection_id}/{each[0].id}": each for each in by_item(sources).values()}
+    positions = order_by_change(sources)
+    ordered = {
+        f"{each[0].collection_id}/{each[0].id}": [positions[key]]
+        for key, each in by_item(sources).items()
+        if key in positions
+    }
     functions = {each.label: each.file for each in customs if not each.is_index}
     formulas = {
         each.label: _digest(indices.definition(each.function_name))
@@ -131,7 +137,9 @@ def inputs_of(
         "descriptions": {
             **{name: _digest(stated) for name, stated in rights.items()},
             **{
-                name: _digest([_of_item(_description, items), rights.get(name)])
+                name: _digest(
+                    [_of_item(_description, items), rights.get(name), *ordered.get(name, ())]
+                )
                 for name, items in named.items()
             },
         },

@@ -26,6 +26,7 @@ _GRID = "proj:transform"
 # Fields that stand in the properties of an item of one asset.
 _OF_ITEM = ("proj:", "cube:")
 _DAY = dt.timedelta(days=1)
+_SAME = dt.timedelta(seconds=1)
 _SCENE = ("eo:cloud_cover", "grid:code")
 
 
@@ -109,6 +110,40 @@ def by_item(items: Iterable[pystac.Item]) -> dict[str, list[pystac.Item]]:
     found: dict[str, list[pystac.Item]] = {}
     for item in items:
         found.setdefault(item.get_self_href() or item.id, []).append(item)
+    return found
+
+
+def order_by_change(items: Iterable[pystac.Item]) -> dict[str, int]:
+    """Return the order of scenes of one time and processing, which when they were changed decides.
+
+    Returns
+    -------
+    Positions from 0 on by the keys of `by_item`, of the scenes whose order is not that of their
+    ids; mostly none.
+    """
+    alike: dict[tuple[str, str], list[tuple[dt.datetime, str, str, str]]] = {}
+    for key, (item, *_) in by_item(items).items():
+        stated = item.properties
+        time = stated.get("start_datetime") or stated.get("datetime")
+        if time and is_acquisition(item):
+            start = str_to_datetime(str(time))
+            start = start if start.tzinfo else start.replace(tzinfo=dt.UTC)
+            version = str(stated.get("processing:version", ""))
+            changed = str(stated.get("updated") or stated.get("created") or "")
+            kind = str(stated.get("stacbuild:data_id", "")), version
+            alike.setdefault(kind, []).append((start, changed, item.id, key))
+    found: dict[str, int] = {}
+    for scenes in alike.values():
+        runs: list[list[tuple[dt.datetime, str, str, str]]] = []
+        for each in sorted(scenes):
+            if not runs or each[0] - runs[-1][-1][0] > _SAME:
+                runs.append([])
+            runs[-1].append(each)
+        for run in runs:
+            by_id = sorted(run, key=lambda scene: scene[2])
+            ordered = sorted(by_id, key=lambda scene: scene[1], reverse=True)
+            if ordered != by_id:
+                found |= {scene[3]: position for position, scene in enumerate(ordered)}
     return found
 
 

@@ -122,3 +122,22 @@ def test_digital_numbers_on_request(tmp_path: Path) -> None:
     found = numbers(tmp_path, scene, "B04")
     expected = np.where(found == 0, np.nan, found)
     np.testing.assert_array_equal(cube["B04"].values.squeeze(), expected)
+
+
+def test_a_cube_is_rebuilt_when_another_duplicate_is_the_newest(tmp_path: Path) -> None:
+    first, second = (
+        scenes.planetary_computer(name, updated=f"2024-0{month}-01T00:00:00Z")
+        for month, name in ((1, "a"), (2, "b"))
+    )
+    folder = tmp_path / "catalog"
+    rasters = ("B04", np.full((SIDE, SIDE), 2000)), ("B04", np.full((SIDE, SIDE), 3000))
+    for scene, (key, pixels) in zip((first, second), rasters, strict=True):
+        scenes.raster(folder / scene["assets"][key]["href"], 10, pixels)
+    assert np.allclose(cube_of(tmp_path, ["B04"], first, second)["B04"], 0.2)
+    first["properties"]["updated"] = "2024-03-01T00:00:00Z"
+    put(folder, first, second)
+    config = stacbuild.load_config(tmp_path / "config.yml")
+    stacbuild.harvest(config)
+    (planned,) = stacbuild.plan(config)
+    assert planned.action == "rebuild"
+    assert np.allclose(cube_of(tmp_path, ["B04"], first, second)["B04"], 0.1)

@@ -8,7 +8,14 @@ import pystac
 import pytest
 
 from stacbuild.geo.grid import PixelGrid
-from stacbuild.stac.scenes import by_asset, by_item, data_assets, is_scene, views
+from stacbuild.stac.scenes import (
+    by_asset,
+    by_item,
+    data_assets,
+    is_scene,
+    order_by_change,
+    views,
+)
 
 TIME = {"start_datetime": "2020-01-01T00:00:00Z", "end_datetime": "2020-01-01T00:00:00Z"}
 
@@ -75,3 +82,20 @@ def test_scenes(assets: dict[str, Any], properties: dict[str, Any], expected: bo
     made = item(assets, **properties)
     assert is_scene(made) == expected
     assert all(is_scene(view) == expected for view in views(made))
+
+
+def test_when_scenes_were_changed_decides_the_order_of_equal_ones_only() -> None:
+    def order(*scenes: tuple[str, str, str]) -> dict[str, int]:
+        items = []
+        for number, (time, version, updated) in enumerate(scenes):
+            properties = {"processing:version": version, "updated": updated, "eo:cloud_cover": 1}
+            each = item({"data": {}}, **properties, **dict.fromkeys(TIME, time))
+            each.id = f"s{number}"
+            items.append(each)
+        return order_by_change(items)
+
+    first, second, later = (f"2020-01-01T00:00:{second}Z" for second in ("00", "00.5", "09"))
+    assert order((first, "05.00", "2021"), (second, "05.00", "2022")) == {"s1": 0, "s0": 1}
+    assert order((first, "05.00", "2022"), (second, "05.00", "2021")) == {}
+    assert order((first, "05.00", "2021"), (later, "05.00", "2022")) == {}
+    assert order((first, "05.00", "2021"), (second, "05.10", "2022")) == {}
