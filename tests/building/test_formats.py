@@ -278,6 +278,7 @@ def test_damage_of_a_coarse_level_is_found(built: dict[str, Path], tmp_path: Pat
     assert "two.zarr: 1/codes: 1 of 4 chunks are damaged: c/1/1" in line
 
 
+@pytest.mark.slow
 def test_levels_in_a_bucket(tmp_path: Path, s3_server: S3Server, plain: xr.Dataset) -> None:
     s3_server.put("kept.txt", b"kept", "levels-1")
     options = {"key": "testing", "secret": "testing", "endpoint_url": s3_server.url}
@@ -490,7 +491,8 @@ def killed_then_run(base: Path, runs: Runs, at: int, late: bool, plain: xr.Datas
 
 
 @pytest.mark.parametrize(
-    "format_id", ["netcdf", "levels", pytest.param("zarr", marks=pytest.mark.slow)]
+    "format_id",
+    ["levels", *(pytest.param(each, marks=pytest.mark.slow) for each in ("netcdf", "zarr"))],
 )
 def test_killed_then_run_again(
     format_id: str, built: dict[str, Path], tmp_path: Path, runs: Runs, plain: xr.Dataset
@@ -565,6 +567,7 @@ print(before, between, after)
 """
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_few_chunks(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(tmp_path)],

@@ -167,7 +167,9 @@ def test_coordinates_that_differ_are_refused_or_taken_from_the_first(tmp_path: P
     assert cube["sensor"].values.tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("where", ["general", "preload_params", ""])
+@pytest.mark.parametrize(
+    "where", [pytest.param("general", marks=pytest.mark.slow), "preload_params", ""]
+)
 def test_what_is_preloaded_again(scs2_config: Path, standins: Servers, where: str) -> None:
     words = ("harvest", scs2_config, "--store", "zenodo_senf")
     stacbuild(*words)

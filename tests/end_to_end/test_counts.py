@@ -434,6 +434,7 @@ def peak(words: Sequence[object], folder: Path) -> float:
     return measure([sys.executable, "-c", _BOUNDED, *map(str, words)], folder).peak_rss_mb
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_tiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -270,8 +270,9 @@ def opened(folder: Path) -> xr.Dataset:
     return xr.open_zarr(folder / "cubes" / "cube.zarr").load()
 
 
+# With a mask, every other part is tested, too.
 @pytest.mark.parametrize("name", PROVIDERS)
-@pytest.mark.parametrize("with_mask", [False, True])
+@pytest.mark.parametrize("with_mask", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_every_pixel_is_that_of_the_reference(name: str, with_mask: bool, tmp_path: Path) -> None:
     provider = PROVIDERS[name]
     mask = {"asset": provider.mask[1], **provider.rule}

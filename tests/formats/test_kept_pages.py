@@ -51,7 +51,9 @@ def test_a_second_run_requests_the_version_and_the_chunk(served: FileServer) -> 
     assert requests(served) <= 2
 
 
-@pytest.mark.parametrize("at", [3, 30, 60, 5000, -1])
+@pytest.mark.parametrize(
+    "at", [3, 60, -1, *(pytest.param(each, marks=pytest.mark.slow) for each in (30, 5000))]
+)
 def test_damaged_bytes_are_fetched_again(served: FileServer, at: int) -> None:
     first = requests(served)
     [path] = kept()

@@ -41,7 +41,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("method", ["mean", "max"])
+@pytest.mark.parametrize("method", ["mean", pytest.param("max", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES)
 def test_aggregates_look_at_the_pixels_under_each_pixel(
     tmp_path: Path, case: str, method: str

@@ -20,7 +20,7 @@ from tests.support.cli import configuration
 @pytest.mark.parametrize(
     ("shape", "value"), [((1, 1), 7), ((1, 1), 255), ((1, 900), 7), ((900, 1), 7), ((9, 9), 255)]
 )
-@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "uint8"])
 def test_they_are_drawn(tmp_path: Path, shape: tuple[int, int], value: int, dtype: str) -> None:
     (tmp_path / "src").mkdir()
     with rasterio.open(

@@ -25,9 +25,8 @@ def bench(directory: Path, *arguments: str) -> tuple[str, list[dict[str, Any]]]:
     return done.stdout, json.loads(figures.read_text())["rows"]
 
 
-@pytest.mark.parametrize(
-    "layout", ["tiled-band", pytest.param("striped-pixel", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("layout", ["tiled-band", "striped-pixel"])
+@pytest.mark.slow
 def test_a_file_by_floor_and_stacbuild(tmp_path: Path, layout: str) -> None:
     text, rows = bench(tmp_path, "--tools=floor,stacbuild", f"--case=prob-{layout}")
     assert [row["tool"] for row in rows] == ["floor", "stacbuild"]

@@ -356,7 +356,14 @@ def test_a_catalog_that_cannot_be_written_leaves_the_old_cube(
 # --- interrupted ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM] * 2])
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param([signal.SIGINT], marks=pytest.mark.slow),
+        pytest.param([signal.SIGTERM], marks=pytest.mark.slow),
+        [signal.SIGTERM] * 2,
+    ],
+)
 def test_a_signal_while_chunks_are_written(
     tmp_path: Path, runs: Runs, signals: list[signal.Signals]
 ) -> None:
@@ -523,7 +530,7 @@ def test_a_bucket_that_fails_half_way_is_gone_on_with(
     assert keys(s3_server, "resume-1") == {"of-others/kept.txt", f"cubes/{last}"}
 
 
-@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("late", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_killed_in_the_commit_to_a_bucket(
     tmp_path: Path, s3_server: S3Server, runs: Runs, late: bool
 ) -> None:

@@ -117,7 +117,9 @@ def test_an_interrupted_build_keeps_what_is_finished(
     assert {k: v for k, v in contents(broken.parent).items() if "/day/c/" in k} == same
 
 
-@pytest.mark.parametrize("scheduler", ["processes", "synchronous"])
+@pytest.mark.parametrize(
+    "scheduler", [pytest.param("processes", marks=pytest.mark.slow), "synchronous"]
+)
 def test_wherever_it_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduler: str
 ) -> None:

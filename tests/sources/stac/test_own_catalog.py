@@ -88,7 +88,9 @@ def opened(folder: Path, name: str) -> xr.Dataset:
         return ds.load().drop_attrs(deep=False)
 
 
-@pytest.mark.parametrize("format_id", ["zarr", "levels", "netcdf"])
+@pytest.mark.parametrize(
+    "format_id", ["zarr", "netcdf", pytest.param("levels", marks=pytest.mark.slow)]
+)
 def test_sources_and_cubes_of_it_give_the_same_cubes(folder: Path, format_id: str) -> None:
     first(folder, format_id=format_id)
     again = [cube(f"{name}_of_cube", f"first/{name}", "catalog") for name in _NAMES]
