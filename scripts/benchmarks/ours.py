@@ -54,13 +54,18 @@ def prepare(
     config = directory / "bench_config.yml"
     config.write_text(yaml.safe_dump(_config(size, cubes, source)))
     (directory / "profiles" / "bench.yml").write_text(yaml.safe_dump(_PROFILE))
+    harvest(config)
+    _join_tiles(directory / "catalogs", cubes)
+    return config
+
+
+def harvest(config: Path) -> None:
+    """Harvest what a configuration names, in its folder; end the program if that fails."""
     done = subprocess.run(
-        [PROGRAM, "harvest", str(config)], cwd=directory, capture_output=True, text=True
+        [PROGRAM, "harvest", str(config)], cwd=config.parent, capture_output=True, text=True
     )
     if done.returncode:
         raise SystemExit(f"harvesting failed:\n{done.stderr}")
-    _join_tiles(directory / "catalogs", cubes)
-    return config
 
 
 def cube(config: Path, *, bbox: Box | None = None) -> list[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -66,39 +65,28 @@ def run(name: str, size: Size, root: Path) -> list[Row]:
     """Build with stacbuild, after a harvest, and with odc-stac; return their rows."""
     extent = _Extent.of(name, size)
     folder = _files(root / "data" / f"scenes-{extent.side}", extent)
-    work = root / "run"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    shutil.rmtree(root / "run", ignore_errors=True)
+    (root / "run").mkdir(parents=True)
     if name == "scenes-median":
-        _save(folder, _items(name, extent, str(folder)))
-        return _measured(name, extent, work, str(folder), Traffic())
+        return _measured(name, extent, folder, str(folder), Traffic())
     traffic = Traffic()
     with serve(folder, traffic, _LATENCY) as url:
-        _save(folder, _items(name, extent, url))
-        return _measured(name, extent, work, url, traffic)
+        return _measured(name, extent, folder, url, traffic)
 
 
-def _save(folder: Path, items: list[dict[str, Any]]) -> None:
+def _measured(name: str, extent: _Extent, folder: Path, root: str, traffic: Traffic) -> list[Row]:
+    items, work = _items(name, extent, root), folder.parents[1] / "run"
     # Beside the files, since a catalog's hrefs must not lead to another private server.
-    content = {"type": "FeatureCollection", "features": items}
-    (folder / "items.json").write_text(json.dumps(content))
-
-
-def _measured(name: str, extent: _Extent, work: Path, root: str, traffic: Traffic) -> list[Row]:
-    items = _items(name, extent, root)
-    (work / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
-    config = _configured(name, extent, work, f"{root}/items.json")
-    done = subprocess.run(
-        [ours.PROGRAM, "harvest", str(config)], cwd=work, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"harvesting failed:\n{done.stderr}")
+    catalog = folder / "items.json"
+    catalog.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    config = _configured(name, extent, work, f"{root}/{catalog.name}")
+    ours.harvest(config)
     runs: list[tuple[str, Sequence[str]]] = [("stacbuild", ours.cube(config))]
     for threads in _THREADS if name == "scenes" else _THREADS[:1]:
         job = work / f"{threads}.json"
         job.write_text(
             json.dumps(
-                {"name": name, "items": str(work / "items.json"), "threads": threads}
+                {"name": name, "items": str(catalog), "threads": threads}
                 | {"extent": asdict(extent), "out": str(work / f"{threads}.zarr")}
             )
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -244,11 +243,7 @@ def _configured(work: Path, grid: Grid, url: str, data_id: str) -> Path:
             {"datasets": [dataset], "data_stores": [storage, source], "grid_mappings": [mapping]}
         )
     )
-    done = subprocess.run(
-        [ours.PROGRAM, "harvest", str(config)], cwd=work, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"harvesting failed:\n{done.stderr}")
+    ours.harvest(config)
     return config
 
 
