@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 import stacbuild
+from tests.support.scenes import written
 from tests.support.scenes.api import SceneApi
 from tests.support.scenes.pixels import LEFT, TOP, Scene, digital
 from tests.support.scenes.providers import (
@@ -31,8 +32,6 @@ from tests.support.scenes.providers import (
 )
 
 Json = dict[str, Any]
-
-CRS, RESOLUTION, SIDE = "EPSG:3035", 20, 60
 
 
 @dataclass(frozen=True)
@@ -181,14 +180,17 @@ def _where(provider: Provider, tile: str, number: int) -> Json:
     return {"grid:code": f"MGRS-{tile}", "updated": processed}
 
 
-def grid_bbox() -> list[float]:
-    """Return a box of the grid that both tiles reach into, on whole pixels."""
+def _target() -> written.Target:
+    """Return a grid in another CRS that both tiles reach into, on whole pixels."""
     x, y = Transformer.from_crs(32632, 3035, always_xy=True).transform(LEFT + 300, TOP - 300)
-    left, bottom = round(x / 20) * 20 - 600, round(y / 20) * 20 - 600
-    return [left, bottom, left + SIDE * RESOLUTION, bottom + SIDE * RESOLUTION]
+    west, north = round(x / 20) * 20 - 600, round(y / 20) * 20 + 600
+    return written.Target(3035, west, north, 20, (60, 60))
 
 
-def configuration(provider: Provider, server: SceneApi, folder: Path, **params: Any) -> Json:
+TARGET = _target()
+
+
+def configuration(provider: Provider, server: SceneApi, **params: Any) -> Json:
     store: Json = {"url": server.root}
     if isinstance(server, Cdse | Usgs):
         store["storage_options"] = server.storage_options
@@ -209,13 +211,7 @@ def configuration(provider: Provider, server: SceneApi, folder: Path, **params: 
             },
         ],
         "grid_mappings": [
-            {
-                "identifier": "grid",
-                "crs": CRS,
-                "spatial_res": RESOLUTION,
-                "bbox": grid_bbox(),
-                "tile_size": 32,
-            }
+            {"identifier": "grid", "tile_size": 32, **TARGET.mapping},
         ],
         "datasets": [
             {
@@ -237,14 +233,7 @@ def values_of(
     scene: Scene, provider: Provider, number: int, masked: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return the reflectances of a scene on the grid, NaN where there are none."""
-    left, _, _, top = grid_bbox()
-    centres = np.arange(SIDE) * RESOLUTION + RESOLUTION / 2
-    xs, ys = np.meshgrid(left + centres, top - centres)
-    x, y = Transformer.from_crs(CRS, scene.epsg, always_xy=True).transform(xs, ys)
-    (side, size), (_, mask_size) = provider.sizes
-    rows = np.floor((scene.top - y) / size).astype(int)
-    cols = np.floor((x - scene.left) / size).astype(int)
-    inside = (rows >= 0) & (rows < side) & (cols >= 0) & (cols < side)
+    (_, size), (_, mask_size) = provider.sizes
     pixels = scene.values[provider.red[0]]
     scale, offset = provider.packing[number]
     physical = np.where(pixels == 0, np.nan, pixels * scale + offset)
@@ -252,9 +241,10 @@ def values_of(
     ratio = round(mask_size / size)
     codes = np.kron(scene.values[provider.mask[0]], np.ones((ratio, ratio), int))
     physical[np.isin(codes, masked)] = np.nan
-    found = np.full(xs.shape, np.nan)
-    found[inside] = physical[rows[inside], cols[inside]]
-    return found
+    bands = {"red": written.Band(physical, size, nodata=None)}
+    placed = written.Scene(scene.name, "", bands, scene.epsg, scene.left, scene.top)
+    found, inside = TARGET.taken(placed, "red")
+    return np.where(inside, found, np.nan)
 
 
 def mosaic(layers: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -278,7 +268,7 @@ def test_every_pixel_is_that_of_the_reference(name: str, with_mask: bool, tmp_pa
     mask = {"asset": provider.mask[1], **provider.rule}
     with published(provider, tmp_path / "server") as (server, scenes):
         params = {"mask": mask} if with_mask else {}
-        data = configuration(provider, server, tmp_path, **params)
+        data = configuration(provider, server, **params)
         config = stacbuild.load_config(data, base_dir=tmp_path)
         stacbuild.build(config)
     masked = provider.masked if with_mask else ()
