@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pystac
-from pystac.utils import datetime_to_str, str_to_datetime
+from pystac.utils import datetime_to_str
 
 from stacbuild.errors import BuildError
 from stacbuild.geo.coverage import overlaps
@@ -24,7 +24,14 @@ from stacbuild.loading.area import items_within
 from stacbuild.loading.scene_assets import usable
 from stacbuild.loading.select import positions_within, utc_times
 from stacbuild.stac.item_time import is_undated
-from stacbuild.stac.scenes import by_item, is_acquisition, with_properties
+from stacbuild.stac.scenes import (
+    SAME_TIME,
+    by_item,
+    changed,
+    is_acquisition,
+    utc,
+    with_properties,
+)
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -32,13 +39,11 @@ if TYPE_CHECKING:
 # Scenes of one tile and platform within this time are of one overpass: the next is 100 minutes
 # later, and the products of one overpass that is cut along the track follow each other in seconds.
 _OVERPASS = dt.timedelta(minutes=10)
-_SAME = dt.timedelta(seconds=1)
 _DAY = dt.timedelta(days=1)
 _EPOCH = dt.date(1970, 1, 1)
 _MONDAY = dt.date(1970, 1, 5)
 _SHOWN = 3
 _VERSIONS = ("processing:version", "s2:processing_baseline")
-_CHANGED = ("updated", "created")
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,7 @@ class _Scene:
     @property
     def changed(self) -> dt.datetime:
         """When the provider wrote or changed it; long ago if it does not say."""
-        for key in _CHANGED:
-            if self._has(key):
-                return _utc(str(self.item.properties[key]))
-        return dt.datetime.min.replace(tzinfo=dt.UTC)
+        return changed(self.item)
 
     @property
     def tile(self) -> tuple[str, ...]:
@@ -173,9 +175,9 @@ def _scene(variable: SourceVariable, views: Sequence[pystac.Item]) -> _Scene:
             f"{variable.label}: {item.id} has no time; leave groupby and duplicates out of "
             "open_params"
         )
-    begin = _utc(str(start))
+    begin = utc(str(start))
     end = properties.get("end_datetime")
-    return _Scene(item, views, begin, max(begin, _utc(str(end))) if end else begin)
+    return _Scene(item, views, begin, max(begin, utc(str(end))) if end else begin)
 
 
 def _within(variable: SourceVariable, scenes: list[_Scene]) -> list[_Scene]:
@@ -218,7 +220,7 @@ def _older(overpass: Sequence[_Scene]) -> list[_Scene]:
     older = [scene for scene in overpass if scene.version != newest]
     first: _Scene | None = None
     for scene in _ordered([scene for scene in overpass if scene.version == newest]):
-        if first is None or scene.start - first.start > _SAME:
+        if first is None or scene.start - first.start > SAME_TIME:
             first = scene
         elif scene.changed > first.changed:
             older.append(first)
@@ -326,8 +328,8 @@ def _timed(group: Sequence[_Scene]) -> list[pystac.Item]:
     """Return the views of a group with its time."""
     time = datetime_to_str(_earliest(group))
     # No longer a period, so that a month of scenes is not taken for a product of a month.
-    changed = dict.fromkeys(("datetime", "start_datetime", "end_datetime"), time)
-    return [with_properties(view, changed) for scene in group for view in scene.views]
+    times = dict.fromkeys(("datetime", "start_datetime", "end_datetime"), time)
+    return [with_properties(view, times) for scene in group for view in scene.views]
 
 
 def _check_times(variable: SourceVariable, scenes: Sequence[_Scene]) -> None:
@@ -347,8 +349,3 @@ def _listed(scenes: Sequence[_Scene]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     verb = "are" if len(names) > 1 else "is"
     return f"{', '.join(names[:_SHOWN])}{more} {verb}"
-
-
-def _utc(text: str) -> dt.datetime:
-    time = str_to_datetime(text)
-    return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)

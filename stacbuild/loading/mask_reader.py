@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class TileMask:
         Name of the variable of a Zarr group; its dimensions are rows and columns.
     masked
         Whether the file has a mask of its own; what that hides is masked.
+    table
+        Name of the table by which the values are read; empty if the item states what they mean.
     size, kind, version, header, dtype
         As in `stacbuild.loading.reader.Tile`.
     """
@@ -71,6 +73,7 @@ class TileMask:
     version: str = ""
     header: str = ""
     dtype: str = ""
+    table: str = field(default="", compare=False)
 
     def hidden(
         self, band: PixelGrid, window: Window, options: Mapping[str, Any]

@@ -5,7 +5,6 @@ Names of bits and classes are those of the item. Resolving reads items only, no 
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from stacbuild.stac.checksums import SERVED
 from stacbuild.stac.data_href import data_href
 from stacbuild.stac.extensions import HEADER, MASK
 from stacbuild.stac.files import store_kind
-from stacbuild.stac.scenes import DATA, asset_of, is_scene
+from stacbuild.stac.scenes import DATA, QUALITY, asset_of, is_scene, with_properties
 
 if TYPE_CHECKING:
     from stacbuild.config import SourceVariable
@@ -37,7 +36,6 @@ Json = dict[str, Any]
 MASKS = "stacbuild:masks"
 """Property of an item in memory: the `TileMask` of each mask of the configuration."""
 
-_QUALITY = "data-mask"
 _CLASSES, _BITS = "classification:classes", "classification:bitfields"
 
 
@@ -64,10 +62,8 @@ def with_masks(variable: SourceVariable, items: Sequence[pystac.Item]) -> list[p
         return list(items)
     found = []
     for item in items:
-        copied = copy.copy(item)
         own = tuple(_Layer(variable.label, item, mask).mask() for mask in masks)
-        copied.properties = {**item.properties, MASKS: own}
-        found.append(copied)
+        found.append(with_properties(item, {MASKS: own}))
     return found
 
 
@@ -84,34 +80,29 @@ def quality_names(
 
 def is_quality(views: Sequence[pystac.Item]) -> bool:
     """Return whether the asset of views has classes or bits."""
-    return _QUALITY in (views[0].assets[DATA].roles or ())
+    return QUALITY in (views[0].assets[DATA].roles or ())
 
 
 def note_masks(variable: SourceVariable, items: Sequence[pystac.Item]) -> None:
-    """Say of which masks the items do not state what the values mean, and how they are read.
+    """Report masks whose items do not state what the values mean, and how they are read.
 
-    Warn of those that do not cover the bands.
+    Masks that do not cover the bands are a warning.
 
     Parameters
     ----------
     items
         From `with_masks`.
     """
-    tables = {
-        mask.asset: layer.table
-        for mask in variable.open_params.masks
-        for layer in (_Layer(variable.label, item, mask) for item in items)
-        if layer.mask() and layer.table is not None
-    }
+    masks = [(item, mask) for item in items for mask in item.properties.get(MASKS, ())]
+    tables = {mask.scene.asset: mask.table for _, mask in masks if mask.table}
     for asset, table in tables.items():
         progress.say(
             f"{variable.label}: the items do not state what the values of {asset} mean; they are "
-            f"read as those of {table.name}"
+            f"read as those of {table}"
         )
     beyond = {
         mask.scene.asset: item.id
-        for item in items
-        for mask in item.properties.get(MASKS, ())
+        for item, mask in masks
         if not _covers(mask.grid, PixelGrid.from_properties(item.properties))
     }
     for asset, item_id in beyond.items():
@@ -149,8 +140,8 @@ class _Layer:
         if "cube:variables" in fields:
             self._variable = self._only_variable(fields)
             self._fields = fields | fields["cube:variables"][self._variable]
-        self.table: Table | None = None
-        """The table by which its values are read, if the item does not state what they mean."""
+        # By which its values are read, if the item does not state what they mean.
+        self._table: Table | None = None
 
     def mask(self) -> TileMask:
         """Return the layer with its rule."""
@@ -161,11 +152,12 @@ class _Layer:
                 f"{self._where}: does not state {' and '.join(sorted(missing))}; run stacbuild "
                 "harvest again"
             )
+        rule = self._rule()
         return TileMask(
             href=data_href(asset),
             variable=self._variable,
             grid=PixelGrid.from_properties({**self._item.properties, **fields}),
-            rule=self._rule(),
+            rule=rule,
             scene=SceneAsset(self._item.id, self._mask.asset),
             masked=bool(fields.get(MASK)),
             size=fields.get("file:size"),
@@ -173,6 +165,7 @@ class _Layer:
             version=fields.get(SERVED, ""),
             header=fields.get(HEADER, ""),
             dtype=fields.get("data_type", ""),
+            table=self._table.name if self._table else "",
         )
 
     def _only_variable(self, fields: Json) -> str:
@@ -284,7 +277,7 @@ class _Layer:
         own = {key for key, entries in known.items() if entries}
         table = None if own else known_table(self._item, self._mask.asset)
         if table is not None and field in table.fields:
-            self.table = table
+            self._table = table
             return list(table.fields[field])
         other = own or (table.fields.keys() if table else set())
         advice = (

@@ -118,13 +118,10 @@ def inputs_of(
     customs = [each.custom_processing for each in dataset.variables if each.custom_processing]
     modules, declared = _files(customs)
     rights = {each.id: asdict(each) for each in collections}
-    named = {f"{each[0].collection_id}/{each[0].id}": each for each in by_item(sources).values()}
-    positions = order_by_change(sources)
-    ordered = {
-        f"{each[0].collection_id}/{each[0].id}": [positions[key]]
-        for key, each in by_item(sources).items()
-        if key in positions
-    }
+    of_item = by_item(sources)
+    names = {key: f"{each[0].collection_id}/{each[0].id}" for key, each in of_item.items()}
+    named = {names[key]: each for key, each in of_item.items()}
+    ordered = {names[key]: [place] for key, place in order_by_change(sources).items()}
     functions = {each.label: each.file for each in customs if not each.is_index}
     formulas = {
         each.label: _digest(indices.definition(each.function_name))

@@ -17,6 +17,7 @@ import pystac
 
 from stacbuild.atomic import sweep, write_bytes
 from stacbuild.stac.checksums import CHECKSUM
+from stacbuild.stac.files import begins_with
 from stacbuild.stac.links import relative
 from stacbuild.stac.scenes import DATA, asset_of
 
@@ -65,13 +66,7 @@ def remove_checksums(folder: Path) -> None:
 
 def is_checksums(path: Path) -> bool:
     """Return whether a file is one that stacbuild wrote."""
-    if path.is_symlink() or not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_START)) == _START
-    except OSError:
-        return False
+    return begins_with(path, _START)
 
 
 def entries_of(found: Iterable[tuple[pystac.Item, str]]) -> dict[Path, dict[str, list[Any]]]:

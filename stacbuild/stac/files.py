@@ -43,6 +43,17 @@ _THREADS = 8
 _PICTURE_MARK = b"tEXtSoftware\x00stacbuild"
 
 
+def begins_with(path: Path, start: bytes) -> bool:
+    """Return whether a regular file, not a link to one, begins with these bytes."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError:
+        return False
+
+
 def store_kind(item: pystac.Item) -> str:
     """Return the kind of store that an item comes from; empty if the item does not state it."""
     return str(item.properties.get(STORE, "")).partition(":")[0]

@@ -20,7 +20,7 @@ from typing import Any
 from stacbuild.atomic import write_bytes
 from stacbuild.errors import IntegrityError
 from stacbuild.stac.extensions import FINGERPRINT
-from stacbuild.stac.files import STORE, parse_json, read_bytes
+from stacbuild.stac.files import STORE, begins_with, parse_json, read_bytes
 from stacbuild.stac.links import DATA_ID
 from stacbuild.stac.malformed import malformed_projection
 
@@ -173,13 +173,7 @@ def read_index(
 
 def is_index(path: Path) -> bool:
     """Return whether a file is an index that stacbuild wrote, of any version."""
-    if path.is_symlink() or not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_START)) == _START
-    except OSError:
-        return False
+    return begins_with(path, _START)
 
 
 def parse_item(file: Path, data: bytes) -> Json:

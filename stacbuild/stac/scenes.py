@@ -18,6 +18,9 @@ from stacbuild.stac.item_time import is_undated
 DATA = "data"
 """Key of the asset of an item that has one, and of that which a view is of."""
 
+QUALITY = "data-mask"
+"""Role of an asset with classes or bits, which are no quantity."""
+
 ASSET = "stacbuild:asset"
 """Property of a view, in memory only: the key of its asset in the item."""
 
@@ -26,8 +29,11 @@ _GRID = "proj:transform"
 # Fields that stand in the properties of an item of one asset.
 _OF_ITEM = ("proj:", "cube:")
 _DAY = dt.timedelta(days=1)
-_SAME = dt.timedelta(seconds=1)
 _SCENE = ("eo:cloud_cover", "grid:code")
+_CHANGED = ("updated", "created")
+
+SAME_TIME = dt.timedelta(seconds=1)
+"""Scenes that are no further apart are of one time."""
 
 
 def data_assets(item: pystac.Item) -> dict[str, pystac.Asset]:
@@ -63,7 +69,24 @@ def is_acquisition(item: pystac.Item) -> bool:
     if not is_scene(item) or is_undated(properties):
         return False
     start, end = (properties.get(f"{which}_datetime") for which in ("start", "end"))
-    return not (start and end) or str_to_datetime(end) - str_to_datetime(start) <= _DAY
+    return not (start and end) or is_brief(utc(start), utc(end))
+
+
+def is_brief(start: dt.datetime, end: dt.datetime) -> bool:
+    """Return whether a period is that of an acquisition: at most a day."""
+    return end - start <= _DAY
+
+
+def changed(item: pystac.Item) -> dt.datetime:
+    """Return when the provider wrote or changed an item; long ago if it does not say."""
+    stated = next((item.properties[key] for key in _CHANGED if item.properties.get(key)), None)
+    return dt.datetime.min.replace(tzinfo=dt.UTC) if stated is None else utc(str(stated))
+
+
+def utc(text: str) -> dt.datetime:
+    """Return a time of an item in UTC."""
+    time = str_to_datetime(text)
+    return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
 
 
 def _has_several(item: pystac.Item) -> bool:
@@ -121,22 +144,19 @@ def order_by_change(items: Iterable[pystac.Item]) -> dict[str, int]:
     Positions from 0 on by the keys of `by_item`, of the scenes whose order is not that of their
     ids; mostly none.
     """
-    alike: dict[tuple[str, str], list[tuple[dt.datetime, str, str, str]]] = {}
+    alike: dict[tuple[str, str], list[tuple[dt.datetime, dt.datetime, str, str]]] = {}
     for key, (item, *_) in by_item(items).items():
         stated = item.properties
         time = stated.get("start_datetime") or stated.get("datetime")
         if time and is_acquisition(item):
-            start = str_to_datetime(str(time))
-            start = start if start.tzinfo else start.replace(tzinfo=dt.UTC)
             version = str(stated.get("processing:version", ""))
-            changed = str(stated.get("updated") or stated.get("created") or "")
             kind = str(stated.get("stacbuild:data_id", "")), version
-            alike.setdefault(kind, []).append((start, changed, item.id, key))
+            alike.setdefault(kind, []).append((utc(str(time)), changed(item), item.id, key))
     found: dict[str, int] = {}
     for scenes in alike.values():
-        runs: list[list[tuple[dt.datetime, str, str, str]]] = []
+        runs: list[list[tuple[dt.datetime, dt.datetime, str, str]]] = []
         for each in sorted(scenes):
-            if not runs or each[0] - runs[-1][-1][0] > _SAME:
+            if not runs or each[0] - runs[-1][-1][0] > SAME_TIME:
                 runs.append([])
             runs[-1].append(each)
         for run in runs:

@@ -18,6 +18,7 @@ from stacbuild.sources.stac.quality import bitfields_of, is_quality
 from stacbuild.sources.stac.scene_properties import band_properties
 from stacbuild.sources.stac.times import instant
 from stacbuild.stac.extensions import declare_extensions
+from stacbuild.stac.scenes import QUALITY
 
 _CHECKSUM = re.compile(r"1340[0-9a-f]{128}|1620[0-9a-f]{64}")
 _SHARED = ("start_datetime", "end_datetime", "keywords")
@@ -39,7 +40,7 @@ def scene_of(described: Sequence[tuple[Job, Described]], profile: DataProfile) -
         asset = each.item.assets["data"]
         asset.title = job.profile.title or _title(job.data.content, job.data)
         asset.description = job.profile.description or text(job.data.content.get("description"))
-        asset.roles = ["data-mask"] if is_quality(job.data) else ["data"]
+        asset.roles = [QUALITY] if is_quality(job.data) else ["data"]
         asset.extra_fields = {
             **_of_asset(each.item.properties),
             **asset.extra_fields,

@@ -6,7 +6,6 @@ translated where the standard name is missing. Values that the schemas refuse ar
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
 from collections.abc import Callable
@@ -18,11 +17,11 @@ from stacbuild.sources.stac.asset import text
 from stacbuild.sources.stac.asset_names import only_bands
 from stacbuild.sources.stac.found import Found
 from stacbuild.sources.stac.times import instant
+from stacbuild.stac.scenes import is_brief
 
 Json = dict[str, Any]
 
 _LONGEST = 200
-_DAY = dt.timedelta(days=1)
 _GRID_CODE = re.compile(r"[A-Z0-9]+-[-_.A-Za-z0-9]+")
 _COMMON_NAMES = frozenset(
     {
@@ -55,8 +54,8 @@ def is_acquired(found: Found) -> bool:
     """Return whether a foreign item is a scene of an instant, and not of weeks or years."""
     stated = found.content["properties"]
     start, end = (instant(stated.get(f"{which}_datetime")) for which in ("start", "end"))
-    lasts = start is not None and end is not None and end - start > _DAY
-    return bool(scene_properties(found)) and not lasts
+    brief = start is None or end is None or is_brief(start, end)
+    return brief and bool(scene_properties(found))
 
 
 def band_properties(asset: Json) -> Json:
